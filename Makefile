@@ -1,0 +1,64 @@
+# fawkes_ha: PGXS for the extension, one rule each for the library, the command
+# and the unit tests.  `make help` lists what a person would type.
+
+EXTENSION    = fawkes_ha
+DATA         = $(wildcard sql/*--*.sql)
+MODULE_big   = fawkes_ha
+OBJS         = fawkes_ha.o $(patsubst %.c,%.o,$(wildcard src/pg/*.c))
+PG_CPPFLAGS  = -I$(srcdir)/src/core -I$(srcdir)/src/control -I$(srcdir)/src/pg
+PG_CFLAGS    = -Wextra -Wno-unused-parameter -Wno-sign-compare $(WERROR) $(MUTANT)
+# Debian's PGXS sets no rpath: the library lies beside the extension.
+SHLIB_LINK   = -L. -lfawkes_control -Wl,-rpath,'$$ORIGIN'
+REGRESS      = basic rules settings
+with_llvm    = no
+
+LIB          = libfawkes_control.so
+CLI          = fawkes-ha
+LIB_SOURCES  = $(wildcard src/core/*.c src/control/*.c)
+LIB_OBJS     = $(LIB_SOURCES:.c=.o)
+CLI_OBJS     = $(patsubst %.c,%.o,$(wildcard src/cli/*.c))
+UNIT         = $(patsubst %.c,%,$(wildcard src/test/unit/*_test.c src/test/lock/*_test.c))
+EXTRA_CLEAN  = $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT)
+
+PG_CONFIG   ?= pg_config
+PGXS        := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+WARN   = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+         -Wformat=2 -Wcast-qual -Wwrite-strings
+PLAIN  = -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden $(WARN) $(WERROR) $(MUTANT)
+SAN    = -fsanitize=address,undefined -fno-sanitize-recover=all
+LIBS_CONTROL = -ljson-c
+VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
+
+all: $(LIB) $(CLI)
+$(MODULE_big).so: $(LIB)
+$(OBJS): $(wildcard src/*/*.h)
+
+# Dependencies point one way: each rule's -I is all that its directory may see.
+src/core/%.o: src/core/%.c
+	$(CC) $(PLAIN) -MMD -c -o $@ $<
+src/control/%.o: src/control/%.c
+	$(CC) $(PLAIN) -MMD -Isrc/core -Isrc/control -c -o $@ $<
+src/cli/%.o: src/cli/%.c
+	$(CC) $(PLAIN) -MMD -DFAWKES_HA_VERSION='"$(VERSION)"' -Isrc/core -Isrc/control -Isrc/cli -c -o $@ $<
+# -z defs: not one symbol of PostgreSQL can hide in the library.
+$(LIB): $(LIB_OBJS)
+	$(CC) -shared -Wl,-soname,$@ -Wl,-z,defs -o $@ $^ $(LIBS_CONTROL)
+$(CLI): $(CLI_OBJS) $(LIB)
+	$(CC) -o $@ $(CLI_OBJS) -L. -lfawkes_control -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib:$(pkglibdir)'
+-include $(wildcard src/*/*.d)
+
+# Unit tests compile the sources themselves: unexported functions, sanitised.
+src/test/unit/%_test: src/test/unit/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/unit/*.h)
+	$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Isrc/test/unit -o $@ $< $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
+src/test/lock/%_test: src/test/lock/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h)
+	$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -o $@ $< $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
+
+install: install-control
+install-control: $(LIB) $(CLI)
+	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)' '$(DESTDIR)$(bindir)'
+	$(INSTALL_SHLIB) $(LIB) '$(DESTDIR)$(pkglibdir)/$(LIB)'
+	$(INSTALL_PROGRAM) $(CLI) '$(DESTDIR)$(bindir)/$(CLI)'
+
+include src/test/targets.mk

@@ -1,0 +1,72 @@
+/*
+ * clock.c: time and randomness from the kernel.
+ */
+#include "clock.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t
+fha_now_ms(void)
+{
+	struct timespec now;
+
+	(void) clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void
+fha_wall_time(char *out, size_t size)
+{
+	struct timespec now;
+	struct tm utc;
+	char whole[24];
+
+	(void) clock_gettime(CLOCK_REALTIME, &now);
+	(void) gmtime_r(&now.tv_sec, &utc);
+	(void) strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &utc);
+	(void) snprintf(out, size, "%s.%03dZ", whole, (int) (now.tv_nsec / 1000000));
+}
+
+FhaCode
+fha_random_hex(char *out, size_t size, FhaError *err)
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char raw[64];
+	size_t count = size - 1;
+
+	if (size == 0 || count > sizeof(raw))
+		return fha_error(err, FHA_INVALID, "cannot make %zu random digits", count);
+	if (getrandom(raw, count, 0) != (ssize_t) count)
+		return fha_error_errno(err, FHA_IO, "getrandom");
+	for (size_t i = 0; i < count; i++)
+		out[i] = digits[raw[i] & 0xf];
+	out[count] = '\0';
+	return FHA_OK;
+}
+
+FhaCode
+fha_boot_id(char *out, size_t size, FhaError *err)
+{
+	static const char path[] = "/proc/sys/kernel/random/boot_id";
+	char raw[64];
+	size_t used = 0;
+	ssize_t got;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return fha_error_errno(err, FHA_IO, "could not open %s", path);
+	got = read(fd, raw, sizeof(raw));
+	(void) close(fd);
+	if (got < 36 || size < 33)
+		return fha_error(err, FHA_IO, "could not read %s", path);
+	for (int i = 0; i < 36; i++)
+		if (raw[i] != '-' && used < size - 1)
+			out[used++] = raw[i];
+	out[used] = '\0';
+	return FHA_OK;
+}

@@ -1,0 +1,26 @@
+/*
+ * mark.h: the highest position that clients were told is committed.
+ *
+ * One page of shared memory (a memfd) that the supervisor makes and PostgreSQL
+ * inherits, so that it outlives every process of PostgreSQL: after kill -9 the
+ * supervisor knows which position a successor must have, rather than waiting
+ * for WAL that no client was ever told about.
+ */
+#ifndef FHA_MARK_H
+#define FHA_MARK_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef struct FhaMark
+{
+	_Atomic uint64_t acked_lsn; /* end of the newest commit record acknowledged; 0: none yet */
+} FhaMark;
+
+/* Environment of the postmaster: descriptor numbers that it inherits. */
+#define FHA_ENV_MARK_FD "FAWKES_HA_MARK_FD"
+#define FHA_ENV_LIFE_FD "FAWKES_HA_LIFE_FD"
+/* Environment of the postmaster: this node's incarnation (S1b). */
+#define FHA_ENV_INCARNATION "FAWKES_HA_INCARNATION"
+
+#endif

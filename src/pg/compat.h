@@ -1,0 +1,13 @@
+/*
+ * compat.h: every difference between PostgreSQL releases that we meet.
+ *
+ * No other file tests PG_VERSION_NUM.
+ */
+#ifndef FAWKES_COMPAT_H
+#define FAWKES_COMPAT_H
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "fawkes_ha supports PostgreSQL 15 to 18"
+#endif
+
+#endif

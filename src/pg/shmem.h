@@ -1,0 +1,41 @@
+/*
+ * shmem.h: what the agent publishes to every backend, and what backends ask of it.
+ *
+ * Plain values only: no pointers, no descriptors.
+ */
+#ifndef FAWKES_SHMEM_H
+#define FAWKES_SHMEM_H
+
+#include "postgres.h"
+
+#include "storage/condition_variable.h"
+#include "storage/lwlock.h"
+
+#include "fence.h"
+
+/* 64 members of 700 bytes, the cluster record and 100 history entries of 600 bytes fit. */
+#define SNAPSHOT_SIZE (160 * 1024)
+#define REQUEST_SIZE 2048
+
+typedef struct FawkesShared
+{
+	FenceShared fence pg_attribute_aligned(PG_CACHE_LINE_SIZE);
+
+	LWLock *lock; /* protects all below */
+	pid_t agent_pid;
+	struct Latch *agent_latch;
+	uint64 snapshot_count; /* goes up with every new snapshot */
+	int snapshot_size;
+	char snapshot[SNAPSHOT_SIZE]; /* JSON: see fha_node_snapshot */
+	ConditionVariable snapshot_changed;
+
+	/* One request at a time from a backend to the agent: JSON, "" when there is none. */
+	char request[REQUEST_SIZE];
+} FawkesShared;
+
+extern FawkesShared *fawkes_shared; /* NULL when inert or not preloaded */
+
+/* Install shmem_request_hook and shmem_startup_hook. */
+extern void shmem_install_hooks(void);
+
+#endif
