@@ -1,0 +1,62 @@
+/*
+ * postgres.h: PostgreSQL's own programs and files, as the supervisor needs them.
+ */
+#ifndef CLI_POSTGRES_H
+#define CLI_POSTGRES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "config.h"
+#include "err.h"
+
+typedef struct PgControl
+{
+	uint64_t system_identifier;
+	bool clean;			   /* "shut down" or "shut down in recovery" */
+	bool was_primary;	   /* state says "in production" or "shut down" */
+	uint32_t timeline;	   /* newest that the control file knows: of the checkpoint or minimum recovery */
+	uint64_t checkpoint;   /* start of the latest checkpoint record */
+	uint64_t redo;		   /* its REDO location */
+	uint32_t checkpoint_timeline;
+	uint64_t min_recovery; /* minimum recovery ending location; 0: none */
+} PgControl;
+
+/* Directory of postgres, initdb, pg_rewind, ...; from --bin, or from pg_config's bindir.  */
+FHA_MUST_CHECK FhaCode postgres_find(const char *wanted, char *bindir, size_t size, FhaError *err);
+
+/* pg_controldata.  NOT_FOUND: no data directory there (absent or empty); INVALID; TIMEOUT. */
+FHA_MUST_CHECK FhaCode postgres_control(const char *bindir, const char *data, PgControl *out,
+										FhaError *err);
+
+/*
+ * End of the valid WAL on `timeline`, reading from `start` (the last position known
+ * to be good, a record's start or not) with pg_waldump.  The end of the last
+ * whole record; a following page header is not counted.  TIMEOUT after deadline_ms.
+ */
+FHA_MUST_CHECK FhaCode postgres_end_of_wal(const char *bindir, const char *data, uint32_t timeline,
+										   uint64_t start, int64_t deadline_ms, uint64_t *end,
+										   FhaError *err);
+
+/*
+ * Write <state>/postgresql.conf: sensible defaults first (so that the user's own
+ * settings win), then the user's postgresql.conf of the data directory, then
+ * fawkes_ha.conf and follow.conf.  Strip managed names (primary_conninfo,
+ * primary_slot_name, recovery_target*, promote_trigger_file) from postgresql.auto.conf.
+ */
+FHA_MUST_CHECK FhaCode postgres_configure(const FhaConfig *config, FhaError *err);
+
+/*
+ * Start a postmaster: fork, setsid-free, exec postgres -D data -c config_file=<state>/postgresql.conf
+ * -c shared_preload_libraries=<the user's, with fawkes_ha> and the settings that must hold.
+ * life_fd and mark_fd are inherited and named in the environment (mark.h), with the incarnation.
+ * Everything else is close-on-exec.  Refuses (INVALID) when the user's settings break a promise:
+ * wal_level = minimal, fsync = off, full_page_writes = off, hot_standby = off.
+ * standby: writes or removes standby.signal first (and removes recovery.signal).
+ */
+FHA_MUST_CHECK FhaCode postgres_start(const FhaConfig *config, const char *bindir, bool standby,
+									  int life_fd, int mark_fd, const char *incarnation,
+									  pid_t *postmaster, FhaError *err);
+
+#endif

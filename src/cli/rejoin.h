@@ -1,0 +1,40 @@
+/*
+ * rejoin.h: jobs on a stopped data directory: make it, copy it, mend it.
+ *
+ * Each runs in a child process (process_job), blocks as long as it takes and
+ * writes its progress to stderr, which is the supervisor's log.  Each writes the
+ * file <state>/damaged before the data directory stops being usable and removes
+ * it when it is usable again, so that a kill in the middle is seen at the next
+ * start.  Each makes a new data incarnation in node.json at its end.
+ */
+#ifndef CLI_REJOIN_H
+#define CLI_REJOIN_H
+
+#include <stdint.h>
+
+#include "config.h"
+
+typedef struct RejoinPlan
+{
+	const FhaConfig *config;
+	const char *bindir;
+	char leader_address[FHA_ADDRESS_MAX + 1]; /* host:port */
+	char cluster_uuid[33];
+} RejoinPlan;
+
+/* initdb (checksums, scram, peer for the superuser) and our pg_hba/pg_ident.  Exit status. */
+int rejoin_initdb(void *plan);
+
+/* pg_basebackup beside the data directory, then swap: the old one stays as <data>.old (S11). */
+int rejoin_clone(void *plan);
+
+/* pg_rewind in place; the WAL past the fork and the node's own files are kept (S11). */
+int rejoin_rewind(void *plan);
+
+/* Remove <data>.old once the new data streams. */
+void rejoin_forget_old(const FhaConfig *config);
+
+/* Did a rewind fail for good (WAL gone, ...), so that a clone is needed? <state>/damaged exists. */
+int rejoin_is_damaged(const FhaConfig *config);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * config.h: a node's settings, as the supervisor and the command read them
+ * before PostgreSQL runs.
+ *
+ * The file is <state directory>/fawkes_ha.conf in postgresql.conf's syntax.
+ * PostgreSQL includes the same file, so that there is one place for a setting;
+ * names without the prefix "fawkes_ha." are PostgreSQL's own and are only kept
+ * for `port` and `unix_socket_directories`.
+ */
+#ifndef FHA_CONFIG_H
+#define FHA_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+#define FHA_NAME_MAX 40 /* member and cluster names: with an incarnation they fit NAMEDATALEN */
+#define FHA_PATH_MAX 1024
+#define FHA_ADDRESS_MAX 255
+#define FHA_CONFIG_FILE_MAX (64 * 1024)
+
+typedef struct FhaConfig
+{
+	char cluster_name[FHA_NAME_MAX + 1];
+	char member_name[FHA_NAME_MAX + 1];
+	char lock[FHA_PATH_MAX];
+	char address[FHA_ADDRESS_MAX + 1]; /* host:port under which other members reach this one */
+	char data_directory[FHA_PATH_MAX];
+	char state_directory[FHA_PATH_MAX];
+	char socket_directory[FHA_PATH_MAX]; /* first of unix_socket_directories; "" if not set */
+	char bootstrap[16];					 /* "initdb" or "none" */
+	int port;
+	int64_t lease_duration_ms;
+	int64_t renew_deadline_ms;
+	int64_t retry_period_ms;
+	int64_t election_wait_ms;
+	int64_t release_wait_ms;
+	int64_t max_lag_bytes;
+	int64_t shutdown_timeout_ms; /* fast shutdown may take this long, then immediate, then SIGKILL */
+	bool supervised;			 /* not a setting: is there a supervisor that can restart us? */
+} FhaConfig;
+
+/* The defaults for a directory lock: 3 s, 2 s, 0.5 s (client-go's 15/10/2 s on Kubernetes). */
+FHA_API void fha_config_defaults(FhaConfig *config);
+
+/*
+ * Read the file into *config, over what stands there.  INVALID names file, line
+ * and what is allowed; NOT_FOUND: no such file; IO.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_config_read(FhaConfig *config, const char *path, FhaError *err);
+
+/* Set one setting from text ("3s", "500ms", "16MB", "on"), as a line of the file would. */
+FHA_API FHA_MUST_CHECK FhaCode fha_config_set(FhaConfig *config, const char *name,
+											  const char *value, FhaError *err);
+
+/* What single ranges cannot say: names present, renew_deadline < lease_duration, ...  INVALID. */
+FHA_API FHA_MUST_CHECK FhaCode fha_config_check(const FhaConfig *config, FhaError *err);
+
+/* A name as Kubernetes would allow it: [a-z0-9]([a-z0-9-]*[a-z0-9])?, at most FHA_NAME_MAX. */
+FHA_API bool fha_name_is_valid(const char *name);
+
+/* "Are these timings sane together?", one sentence with a hint into err when not; see the design. */
+FHA_API FHA_MUST_CHECK FhaCode fha_timing_check(int64_t lease_duration_ms,
+												int64_t renew_deadline_ms,
+												int64_t retry_period_ms, FhaError *err);
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * state.h: the node's own directory, beside the data directory and never in it
+ * (pg_rewind and pg_basebackup copy or delete whatever is inside).
+ *
+ *   fawkes_ha.conf   settings; the user's
+ *   postgresql.conf  made at each start: defaults, the user's file, ours
+ *   follow.conf      primary_conninfo and slot; rewritten when the leader changes
+ *   node.json        who this node is and what it has seen (struct FhaState)
+ *   pgpass           password of fawkes_replication; 0600
+ *   seat, life       the two locks
+ *   damaged          exists while a rewind or clone is under way
+ */
+#ifndef FHA_STATE_H
+#define FHA_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "err.h"
+
+#define FHA_UUID_SIZE 33		/* 32 hex digits */
+#define FHA_INCARNATION_SIZE 17 /* 16 hex digits */
+
+typedef struct FhaState
+{
+	char member[FHA_NAME_MAX + 1];
+	char cluster[FHA_NAME_MAX + 1];
+	char cluster_uuid[FHA_UUID_SIZE];			/* "" until it has joined one (S7) */
+	char data_incarnation[FHA_INCARNATION_SIZE]; /* new after each initdb, clone, rewind (S4b) */
+	uint64_t highest_term;						/* a lower one in the lock is refused (S7) */
+} FhaState;
+
+/* <state directory>/<name> into out. INVALID if it does not fit. */
+FHA_API FHA_MUST_CHECK FhaCode fha_state_path(const FhaConfig *config, const char *name, char *out,
+											  size_t size, FhaError *err);
+
+/* Make the directory (0700) if need be; refuses network filesystems and a place inside the data. */
+FHA_API FHA_MUST_CHECK FhaCode fha_state_prepare(const FhaConfig *config, FhaError *err);
+
+/* NOT_FOUND: first start.  INVALID: the file is damaged, or is another member's. */
+FHA_API FHA_MUST_CHECK FhaCode fha_state_load(const FhaConfig *config, FhaState *state,
+											  FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_state_save(const FhaConfig *config, const FhaState *state,
+											  FhaError *err);
+
+/* Replace a file's content atomically and durably (write aside, fsync, rename, fsync directory). */
+FHA_API FHA_MUST_CHECK FhaCode fha_file_replace(const char *path, const char *data, size_t size,
+												FhaError *err);
+
+/* A whole small file as a string (free it); INVALID above max. */
+FHA_API FHA_MUST_CHECK FhaCode fha_file_read(const char *path, size_t max, char **out,
+											 FhaError *err);
+
+/*
+ * OFD locks: freed by the kernel when the last descriptor of that open file is
+ * closed, so by the death of whoever holds it.
+ *
+ * The seat (byte 0): exactly one process speaks for the node; agent or supervisor.
+ * The call (byte 1): an agent that runs holds it, so that the supervisor sees that
+ * somebody waits for the seat, and who (fha_seat_caller).
+ */
+typedef struct FhaSeat
+{
+	int fd;
+	bool sitting;
+} FhaSeat;
+
+FHA_API FHA_MUST_CHECK FhaCode fha_seat_open(const FhaConfig *config, FhaSeat *seat,
+											 FhaError *err);
+FHA_API bool fha_seat_take(FhaSeat *seat); /* try; true when we sit */
+FHA_API void fha_seat_leave(FhaSeat *seat);
+FHA_API bool fha_seat_call(FhaSeat *seat);			   /* agent: "I am here"; false: another one is */
+FHA_API bool fha_seat_called(const FhaSeat *seat);	   /* supervisor: is there an agent? */
+FHA_API void fha_seat_write_pid(const FhaSeat *seat);   /* agent: who holds the call */
+FHA_API int fha_seat_read_pid(const FhaSeat *seat);	   /* 0: unknown */
+FHA_API void fha_seat_close(FhaSeat *seat);
+
+/*
+ * The life lock: taken by the supervisor, inherited by every process of
+ * PostgreSQL, free only when the last of them is gone.  CONFLICT: somebody lives.
+ * The descriptor is not close-on-exec; _PG_init makes it so in PostgreSQL.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_life_take(const FhaConfig *config, int *fd, FhaError *err);
+
+#endif
