@@ -1,0 +1,224 @@
+/*
+ * decide.c: the rules.
+ *
+ * Read from the top: what forbids everything, then a stopping node, then each
+ * state of PostgreSQL in turn.  src/test/unit/decide_test.c enumerates every
+ * world and holds the table against the safety rules.
+ */
+#include "decide.h"
+
+#include <string.h>
+
+/* clang-format off */
+#define LEAVE   FHA_LEASE_LEAVE
+#define RENEW   FHA_LEASE_RENEW
+#define TAKE    FHA_LEASE_TAKE
+#define RELEASE FHA_LEASE_RELEASE
+#define SHUT    FHA_FENCE_SHUT
+#define OPEN    FHA_FENCE_OPEN
+
+static const FhaRule rules[] = {
+	/* Nothing may be concluded. */
+	{ FHA_STALE, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the lock shows an older term than this node has seen: it was restored from a copy" },
+	{ FHA_FOREIGN, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "this data directory belongs to another cluster" },
+
+	/* A node that is being stopped keeps its lease until its last process is gone. */
+	{ FHA_STOPPING | FHA_DOWN | FHA_MINE | FHA_POSITION, 0,
+	  RELEASE, SHUT, FHA_NODE_HOLD, "this node stops: it releases the lease with the end of its WAL" },
+	{ FHA_STOPPING | FHA_DOWN, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "this node stops" },
+	{ FHA_STOPPING | FHA_MINE, 0,
+	  RENEW, SHUT, FHA_NODE_HOLD, "this node stops: the lease is kept until its last process is gone" },
+	{ FHA_STOPPING, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "this node stops, and its PostgreSQL with it" },
+
+	/* Busy: wait, but do not lose the lease meanwhile. */
+	{ FHA_JOB | FHA_MINE, 0,
+	  RENEW, SHUT, FHA_NODE_HOLD, "a job on the data directory is under way" },
+	{ FHA_JOB, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "a job on the data directory is under way, without the lease" },
+	{ FHA_BUSY | FHA_MINE, 0,
+	  RENEW, SHUT, FHA_NODE_HOLD, "PostgreSQL starts, recovers or stops: the lease is kept, the fence is shut" },
+	{ FHA_BUSY, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "PostgreSQL starts, recovers or stops" },
+	{ FHA_UNREAD, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the lock has not been read yet" },
+
+	/* A primary. */
+	{ FHA_PRIMARY | FHA_MINE, FHA_LINEAGE | FHA_PLAIN,
+	  LEAVE, SHUT, FHA_NODE_STOP, "this primary is on a timeline that its term did not reserve" },
+	{ FHA_PRIMARY | FHA_MINE, FHA_LINEAGE,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "this primary is on a timeline that its term did not reserve, and nobody would start it again" },
+	{ FHA_PRIMARY | FHA_MINE | FHA_HANDOVER, FHA_PLAIN,
+	  RENEW, SHUT, FHA_NODE_STOP, "an operator asked for a handover: the fence is shut and PostgreSQL stops" },
+	{ FHA_PRIMARY | FHA_MINE | FHA_SAFE | FHA_PUBLISHED, 0,
+	  RENEW, OPEN, FHA_NODE_HOLD, "this member leads" },
+	{ FHA_PRIMARY | FHA_MINE | FHA_SAFE, 0,
+	  RENEW, SHUT, FHA_NODE_HOLD, "promoted: the lineage is being recorded before the first commit" },
+	{ FHA_PRIMARY | FHA_MINE, 0,
+	  RENEW, SHUT, FHA_NODE_HOLD, "no renewal of the lease is confirmed: the fence is shut until one is" },
+	{ FHA_PRIMARY | FHA_FREE | FHA_RECLAIM, 0,
+	  TAKE, SHUT, FHA_NODE_HOLD, "nobody took the lease since this primary held it" },
+	{ FHA_PRIMARY | FHA_ABSENT | FHA_BOOTSTRAP, 0,
+	  TAKE, SHUT, FHA_NODE_HOLD, "this primary founds the cluster" },
+	{ FHA_PRIMARY | FHA_ABSENT, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the cluster has no record, and this member was not told to found it" },
+	{ FHA_PRIMARY | FHA_BLANK, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the cluster has no record: watched for as long as a stale one" },
+	{ FHA_PRIMARY, FHA_PLAIN,
+	  LEAVE, SHUT, FHA_NODE_STOP, "the lease is not this member's any more: it stops, to come back as a standby" },
+	{ FHA_PRIMARY, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is not this member's any more: it stays fenced until it is rejoined" },
+
+	/* A standby. */
+	{ FHA_STANDBY | FHA_MINE | FHA_SAFE, FHA_DIVERGED,
+	  RENEW, SHUT, FHA_NODE_PROMOTE, "this standby holds the lease" },
+	{ FHA_STANDBY | FHA_MINE, FHA_DIVERGED,
+	  RENEW, SHUT, FHA_NODE_HOLD, "this standby's lease needs a confirmed renewal before it is promoted" },
+	{ FHA_STANDBY | FHA_FREE | FHA_LISTED | FHA_FIT | FHA_TURN, FHA_PAUSED | FHA_DIVERGED | FHA_NEWBORN,
+	  TAKE, SHUT, FHA_NODE_HOLD, "the lease is free and no better member is expected" },
+	{ FHA_STANDBY | FHA_DIVERGED | FHA_LED, FHA_PLAIN,
+	  LEAVE, SHUT, FHA_NODE_STOP, "this standby has WAL that the leader has not: it stops, to be rewound" },
+	{ FHA_STANDBY | FHA_DIVERGED, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "this standby has WAL that its cluster has not: it cannot lead or follow" },
+	{ FHA_STANDBY | FHA_LED, FHA_FOLLOWING,
+	  LEAVE, SHUT, FHA_NODE_FOLLOW, "another member leads now" },
+	{ FHA_STANDBY | FHA_FREE | FHA_PAUSED, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is free, but an operator paused elections" },
+	{ FHA_STANDBY | FHA_FREE | FHA_FIT | FHA_LISTED, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is free: a better member has its turn first" },
+	{ FHA_STANDBY | FHA_FREE, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is free, but this standby would lose more than allowed or is not on the list" },
+	{ FHA_STANDBY, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "this standby follows" },
+
+	/* No process is left: the supervisor sits. */
+	{ FHA_DOWN | FHA_EMPTY | FHA_ABSENT | FHA_BOOTSTRAP, 0,
+	  TAKE, SHUT, FHA_NODE_HOLD, "there is no cluster yet, and this member was told to found it" },
+	{ FHA_DOWN | FHA_EMPTY | FHA_MINE | FHA_NEWBORN, 0,
+	  RENEW, SHUT, FHA_NODE_INITDB, "this member founds the cluster" },
+	{ FHA_DOWN | FHA_EMPTY | FHA_FREE | FHA_NEWBORN | FHA_BOOTSTRAP, 0,
+	  TAKE, SHUT, FHA_NODE_HOLD, "the member that began to found the cluster is gone" },
+	{ FHA_DOWN | FHA_EMPTY | FHA_LED, FHA_MINE,
+	  LEAVE, SHUT, FHA_NODE_CLONE, "this member has no data: it copies the leader's" },
+	{ FHA_DOWN | FHA_DAMAGED | FHA_LED, FHA_MINE,
+	  LEAVE, SHUT, FHA_NODE_CLONE, "a rewind or clone did not end well: the leader's data is copied" },
+	{ FHA_DOWN | FHA_EMPTY, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "this member has no data and waits for a leader to copy" },
+	{ FHA_DOWN | FHA_DAMAGED, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "a rewind or clone did not end well: waits for a leader to copy" },
+
+	{ FHA_DOWN | FHA_MINE | FHA_HANDOVER | FHA_POSITION, 0,
+	  RELEASE, SHUT, FHA_NODE_HOLD, "handover: the lease is released with the end of this member's WAL" },
+	{ FHA_DOWN | FHA_MINE | FHA_HEIR | FHA_POSITION, FHA_PAUSED,
+	  RELEASE, SHUT, FHA_NODE_HOLD, "PostgreSQL ended and a standby is there: it leads sooner than this node recovers" },
+	{ FHA_DOWN | FHA_MINE | FHA_HANDOVER, 0,
+	  RENEW, SHUT, FHA_NODE_HOLD, "handover: the end of the WAL is being read" },
+	{ FHA_DOWN | FHA_MINE | FHA_HEIR, FHA_PAUSED | FHA_POSITION,
+	  RENEW, SHUT, FHA_NODE_HOLD, "PostgreSQL ended and a standby is there: the end of the WAL is being read" },
+	{ FHA_DOWN | FHA_MINE | FHA_LINEAGE, 0,
+	  RENEW, SHUT, FHA_NODE_START_PRIMARY, "this member holds the lease and starts again" },
+	{ FHA_DOWN | FHA_MINE, FHA_DIVERGED,
+	  RENEW, SHUT, FHA_NODE_START_STANDBY, "this member holds the lease and starts, to be promoted" },
+	{ FHA_DOWN | FHA_FREE | FHA_RECLAIM | FHA_TURN, FHA_PAUSED,
+	  TAKE, SHUT, FHA_NODE_HOLD, "nobody took the lease since this member held it" },
+	{ FHA_DOWN | FHA_FREE | FHA_RECLAIM, FHA_PAUSED,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "a standby may take the released lease first" },
+	{ FHA_DOWN | FHA_DIVERGED | FHA_LED | FHA_REWINDABLE, FHA_MINE,
+	  LEAVE, SHUT, FHA_NODE_REWIND, "this data has WAL that the leader has not: it is rewound" },
+	{ FHA_DOWN | FHA_DIVERGED, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "this data has WAL that the leader has not: waits until the leader can be rewound to" },
+	{ FHA_DOWN | FHA_ABSENT | FHA_BOOTSTRAP, 0,
+	  TAKE, SHUT, FHA_NODE_HOLD, "there is no cluster yet: this member's data founds it" },
+	{ FHA_DOWN | FHA_ABSENT, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the cluster has no record, and this member was not told to found it: nothing is started" },
+	{ FHA_DOWN | FHA_BLANK, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the cluster has no record: nothing is started until it has been watched for as long as a stale one" },
+	{ 0, 0,
+	  LEAVE, SHUT, FHA_NODE_START_STANDBY, "this data starts as a standby" },
+};
+/* clang-format on */
+
+static const char *const fact_names[FHA_FACT_COUNT] = {
+	"down",     "busy",     "standby",   "primary",   "empty",     "damaged", "foreign",
+	"diverged", "unread",   "absent",    "mine",      "free",      "blank",   "safe",
+	"stale",    "reclaim",  "newborn",   "lineage",   "published", "led",     "rewindable",
+	"paused",   "handover", "heir",      "listed",    "fit",       "turn",    "stopping",
+	"job",      "plain",    "following", "bootstrap", "position",
+};
+
+const FhaRule *
+fha_decide(FhaFacts facts)
+{
+	const FhaRule *rule = rules;
+
+	while ((facts & rule->when) != rule->when || (facts & rule->unless) != 0)
+		rule++;
+	return rule;
+}
+
+size_t
+fha_rule_count(void)
+{
+	return sizeof(rules) / sizeof(rules[0]);
+}
+
+const FhaRule *
+fha_rule(size_t index)
+{
+	return &rules[index];
+}
+
+const char *
+fha_fact_name(unsigned bit)
+{
+	return bit < FHA_FACT_COUNT ? fact_names[bit] : "";
+}
+
+const char *
+fha_lease_order_name(FhaLeaseOrder order)
+{
+	static const char *const names[] = {"leave", "renew", "take", "release"};
+
+	return names[order];
+}
+
+const char *
+fha_fence_order_name(FhaFenceOrder order)
+{
+	return order == FHA_FENCE_OPEN ? "open" : "shut";
+}
+
+const char *
+fha_node_order_name(FhaNodeOrder order)
+{
+	static const char *const names[] = {"hold",    "initdb",        "clone",
+										"rewind",  "start primary", "start standby",
+										"promote", "follow",        "stop"};
+
+	return names[order];
+}
+
+void
+fha_facts_print(FhaFacts facts, char *out, size_t size)
+{
+	size_t used = 0;
+
+	if (size == 0)
+		return;
+	for (unsigned bit = 0; bit < FHA_FACT_COUNT; bit++)
+	{
+		const char *name = fact_names[bit];
+		size_t length = strlen(name);
+
+		if ((facts & FHA_FACT(bit)) == 0 || used + length + 2 > size)
+			continue;
+		if (used > 0)
+			out[used++] = ' ';
+		memcpy(out + used, name, length);
+		used += length;
+	}
+	out[used] = '\0';
+}

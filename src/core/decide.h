@@ -1,0 +1,77 @@
+/*
+ * decide.h: what a node should do, as a table.
+ *
+ * First match wins; each row has three columns of orders and the sentence that
+ * the operator reads.  No row has code behind it: where one seems to need it, a
+ * fact is missing.
+ */
+#ifndef FHA_DECIDE_H
+#define FHA_DECIDE_H
+
+#include <stddef.h>
+
+#include "api.h"
+#include "facts.h"
+
+/* What to do with the lease. */
+typedef enum FhaLeaseOrder
+{
+	FHA_LEASE_LEAVE, /* nothing */
+	FHA_LEASE_RENEW, /* write it again when that is due */
+	FHA_LEASE_TAKE, /* conditional write with ourselves as holder, of the next term unless reclaimed */
+	FHA_LEASE_RELEASE /* conditional write that gives it away, with the position a successor needs */
+} FhaLeaseOrder;
+
+/* What to do with the fence. */
+typedef enum FhaFenceOrder
+{
+	FHA_FENCE_SHUT,
+	FHA_FENCE_OPEN /* until write_until */
+} FhaFenceOrder;
+
+/* What to do with PostgreSQL. */
+typedef enum FhaNodeOrder
+{
+	FHA_NODE_HOLD,
+	FHA_NODE_INITDB,
+	FHA_NODE_CLONE,
+	FHA_NODE_REWIND,
+	FHA_NODE_START_PRIMARY,
+	FHA_NODE_START_STANDBY,
+	FHA_NODE_PROMOTE,
+	FHA_NODE_FOLLOW,
+	FHA_NODE_STOP
+} FhaNodeOrder;
+
+typedef struct FhaRule
+{
+	FhaFacts when;   /* all of these */
+	FhaFacts unless; /* none of these */
+	FhaLeaseOrder lease;
+	FhaFenceOrder fence;
+	FhaNodeOrder node;
+	const char *because;
+} FhaRule;
+
+/* The first row that matches; never NULL, for the last row matches everything. */
+FHA_API const FhaRule *
+fha_decide(FhaFacts facts);
+
+/* The table itself, for those who print or test it. */
+FHA_API size_t
+fha_rule_count(void);
+FHA_API const FhaRule *
+fha_rule(size_t index);
+
+FHA_API const char *
+fha_lease_order_name(FhaLeaseOrder order);
+FHA_API const char *
+fha_fence_order_name(FhaFenceOrder order);
+FHA_API const char *
+fha_node_order_name(FhaNodeOrder order);
+
+/* Names of the facts in `facts`, separated by spaces, cut to size. */
+FHA_API void
+fha_facts_print(FhaFacts facts, char *out, size_t size);
+
+#endif

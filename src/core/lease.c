@@ -1,0 +1,85 @@
+/*
+ * lease.c: arithmetic on the lease.  See lease.h.
+ */
+#include "lease.h"
+
+#include <string.h>
+
+static int64_t
+longer(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+void
+fha_watch_saw(FhaWatch *watch, const char *version, int64_t recorded_duration_ms, int64_t now_ms)
+{
+	size_t length = strlen(version);
+
+	if (!watch->seen || strcmp(watch->version, version) != 0)
+	{
+		watch->since_ms = now_ms;
+		if (length >= sizeof(watch->version))
+			length = sizeof(watch->version) - 1;
+		memcpy(watch->version, version, length);
+		watch->version[length] = '\0';
+	}
+	watch->seen = true;
+	watch->absent = version[0] == '\0';
+	watch->recorded_duration_ms = recorded_duration_ms;
+}
+
+bool
+fha_watch_lapsed(const FhaWatch *watch, int64_t own_duration_ms, int64_t now_ms)
+{
+	return now_ms >= fha_watch_lapses_ms(watch, own_duration_ms);
+}
+
+int64_t
+fha_watch_lapses_ms(const FhaWatch *watch, int64_t own_duration_ms)
+{
+	if (!watch->seen)
+		return INT64_MAX;
+	return watch->since_ms + longer(own_duration_ms, watch->recorded_duration_ms);
+}
+
+void
+fha_tenure_confirm(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms, int64_t duration_ms)
+{
+	if (tenure->duration_ms == 0)
+	{
+		tenure->duration_ms = duration_ms;
+		tenure->deadline_ms = deadline_ms;
+		tenure->raise_ms = sent_ms;
+	}
+	if (duration_ms != tenure->duration_ms)
+	{
+		tenure->raise_ms = sent_ms + tenure->duration_ms;
+		tenure->duration_ms = duration_ms;
+	}
+	if (deadline_ms <= tenure->deadline_ms || sent_ms >= tenure->raise_ms)
+		tenure->deadline_ms = deadline_ms;
+	if (sent_ms >= tenure->shut_ms)
+		tenure->write_until_ms = longer(tenure->write_until_ms, sent_ms + tenure->deadline_ms);
+}
+
+void
+fha_tenure_shut(FhaTenure *tenure, int64_t now_ms)
+{
+	tenure->write_until_ms = 0;
+	tenure->shut_ms = now_ms + 1;
+}
+
+void
+fha_tenure_end(FhaTenure *tenure, int64_t now_ms)
+{
+	fha_tenure_shut(tenure, now_ms);
+	tenure->deadline_ms = 0;
+	tenure->duration_ms = 0;
+}
+
+bool
+fha_tenure_is_safe(const FhaTenure *tenure, int64_t now_ms)
+{
+	return now_ms < tenure->write_until_ms;
+}

@@ -1,0 +1,72 @@
+/*
+ * lease.h: arithmetic on the lease.
+ *
+ * Every time is an argument, in milliseconds on the caller's CLOCK_BOOTTIME
+ * (S3); nothing here reads a clock, and no time of another node ever comes in.
+ */
+#ifndef FHA_LEASE_H
+#define FHA_LEASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FHA_WATCH_VERSION_SIZE 64
+
+/* What one observer has seen of the lease record; zeroed is "nothing yet". */
+typedef struct FhaWatch
+{
+	bool seen;                            /* present or absent, it has been looked at */
+	bool absent;                          /* there is no record */
+	char version[FHA_WATCH_VERSION_SIZE]; /* "" when absent */
+	int64_t since_ms;                     /* unchanged, as far as we have seen, from then on */
+	int64_t recorded_duration_ms;         /* what the record asks observers to wait */
+} FhaWatch;
+
+/*
+ * The record was seen with this version ("" for absent) by an answer that was *received* at
+ * now_ms.  The time of receipt, not of asking: the holder's renewal may have been sent in between.
+ */
+void
+fha_watch_saw(FhaWatch *watch, const char *version, int64_t recorded_duration_ms, int64_t now_ms);
+
+/*
+ * S1: may an observer consider the holder gone?  Only when it has itself seen the record (or its
+ * absence) unchanged for the longer of its own and the recorded duration.
+ */
+bool
+fha_watch_lapsed(const FhaWatch *watch, int64_t own_duration_ms, int64_t now_ms);
+
+/* When fha_watch_lapsed will become true if nothing changes; INT64_MAX if nothing was seen. */
+int64_t
+fha_watch_lapses_ms(const FhaWatch *watch, int64_t own_duration_ms);
+
+/* The holder's side; zeroed is "holds nothing". */
+typedef struct FhaTenure
+{
+	int64_t write_until_ms; /* S1: acknowledgements are allowed before this */
+	int64_t shut_ms;        /* a renewal sent before this cannot open the fence again */
+	int64_t deadline_ms;    /* the renew deadline in force */
+	int64_t duration_ms;    /* the lease duration last confirmed in the record */
+	int64_t raise_ms;       /* a higher deadline counts for renewals sent from then on */
+} FhaTenure;
+
+/*
+ * A renewal that was sent at sent_ms is confirmed, and recorded duration_ms.  Counted from the
+ * sending: an observer may have begun its own wait at any time after that (S1).
+ * A raised deadline counts only after the raised duration has stood for the old duration.
+ */
+void
+fha_tenure_confirm(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms, int64_t duration_ms);
+
+/* Shut, and stay shut until a renewal sent after now_ms is confirmed. */
+void
+fha_tenure_shut(FhaTenure *tenure, int64_t now_ms);
+
+/* The lease is lost or given away. */
+void
+fha_tenure_end(FhaTenure *tenure, int64_t now_ms);
+
+bool
+fha_tenure_is_safe(const FhaTenure *tenure, int64_t now_ms);
+
+#endif

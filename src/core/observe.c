@@ -1,0 +1,370 @@
+/*
+ * observe.c: from what a node knows to the facts that decide.  See observe.h.
+ */
+#include "observe.h"
+
+#include <string.h>
+
+static bool
+same(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}
+
+static bool
+has_record(const FhaWorld *world)
+{
+	return world->watch.seen && !world->watch.absent;
+}
+
+static bool
+holder_has_my_name(const FhaWorld *world)
+{
+	return has_record(world) && same(world->cluster.holder, world->self.member);
+}
+
+bool
+fha_lease_is_mine(const FhaWorld *world)
+{
+	return holder_has_my_name(world) && !world->cluster.released &&
+		   same(world->cluster.incarnation, world->self.incarnation);
+}
+
+/*
+ * S1b: another incarnation of our name waits like any candidate, unless this process took the
+ * node's life lock and the record was written in this boot: then nobody of that node can live.
+ */
+static bool
+is_my_dead_self(const FhaWorld *world)
+{
+	return holder_has_my_name(world) && world->self.life_held &&
+		   same(world->cluster.boot_id, world->self.boot_id);
+}
+
+bool
+fha_lease_is_free(const FhaWorld *world, int64_t now_ms)
+{
+	if (!has_record(world) || fha_lease_is_mine(world))
+		return false;
+	return world->cluster.released || is_my_dead_self(world) ||
+		   fha_watch_lapsed(&world->watch, world->self.lease_duration_ms, now_ms);
+}
+
+int
+fha_position_compare(FhaPosition a, FhaPosition b)
+{
+	if (a.timeline != b.timeline)
+		return a.timeline < b.timeline ? -1 : 1;
+	if (a.lsn != b.lsn)
+		return a.lsn < b.lsn ? -1 : 1;
+	return 0;
+}
+
+bool
+fha_lineage_holds(const FhaCluster *cluster, FhaPosition position)
+{
+	/* The tip's term may have had no leader yet: then the tip is the newest recorded step. */
+	if (position.timeline == cluster->timeline)
+		return true;
+	for (size_t i = 0; i < cluster->lineage_count; i++)
+		if (cluster->lineage[i].timeline == position.timeline)
+			return cluster->lineage[i].end == 0 || position.lsn <= cluster->lineage[i].end;
+	return false;
+}
+
+bool
+fha_member_is_listed(const FhaCluster *cluster, const char *name)
+{
+	for (size_t i = 0; i < cluster->member_count; i++)
+		if (same(cluster->members[i], name))
+			return true;
+	return false;
+}
+
+static const FhaMember *
+find_member(const FhaWorld *world, const char *name)
+{
+	for (size_t i = 0; i < world->member_count; i++)
+		if (same(world->members[i].member, name))
+			return &world->members[i];
+	return NULL;
+}
+
+static bool
+some_member_has_data(const FhaWorld *world)
+{
+	for (size_t i = 0; i < world->member_count; i++)
+		if (world->members[i].data_incarnation[0] != '\0')
+			return true;
+	return false;
+}
+
+static bool
+is_foreign(const FhaWorld *world)
+{
+	const FhaCluster *cluster = &world->cluster;
+
+	if (!has_record(world) || world->pg.empty)
+		return false;
+	if (world->self.cluster_uuid[0] != '\0' &&
+		!same(world->self.cluster_uuid, cluster->cluster_uuid))
+		return true;
+	return cluster->system_identifier != 0 && world->pg.system_identifier != 0 &&
+		   cluster->system_identifier != world->pg.system_identifier;
+}
+
+/* An explicit failover names a target, or lets anybody lead: it lifts the lag limit and the pause,
+ * never S1. */
+static bool
+is_failover_asked(const FhaWorld *world)
+{
+	const FhaOrderSlip *request = &world->cluster.request;
+
+	return request->kind == FHA_REQUEST_FAILOVER && request->state == FHA_REQUEST_PENDING;
+}
+
+static int64_t
+free_for(const FhaWorld *world, int64_t now_ms)
+{
+	return world->free_since_ms == 0 ? 0 : now_ms - world->free_since_ms;
+}
+
+/* May this member lead without losing more than it should? */
+static bool
+is_fit(const FhaWorld *world, int64_t now_ms)
+{
+	const FhaCluster *cluster = &world->cluster;
+	FhaPosition mine = world->pg.position;
+	FhaPosition wanted = cluster->position;
+
+	if (mine.timeline == 0)
+		return false;
+	if (is_failover_asked(world))
+		return true;
+	if (cluster->released)
+	{
+		/* Whoever released reads what was acknowledged: only a member that has it may lead
+		 * while the releaser can still take the lease back itself. */
+		if (fha_position_compare(mine, cluster->release) >= 0)
+			return true;
+		if (free_for(world, now_ms) < 3 * world->self.release_wait_ms)
+			return false;
+		wanted = cluster->release;
+	}
+	return mine.lsn + (uint64_t) world->self.max_lag_bytes >= wanted.lsn;
+}
+
+/* Is `a` a better candidate than us?  Position, then name (S5's order, without its votes). */
+static bool
+is_better(const FhaWorld *world, const FhaMember *a)
+{
+	int order = fha_position_compare(a->position, world->pg.position);
+
+	if (order != 0)
+		return order > 0;
+	return strcmp(a->member, world->self.member) < 0;
+}
+
+/*
+ * Has everybody who could be better had the chance to say so?
+ *
+ * Candidates publish their position for the version of the record that they see as free.  When all
+ * have, the best goes at once; otherwise after election_wait; and whoever is still there after
+ * twice that goes whether or not a better one was heard, for it did not act.
+ */
+static bool
+is_my_turn(const FhaWorld *world, int64_t now_ms)
+{
+	const FhaCluster *cluster = &world->cluster;
+	int64_t waited = free_for(world, now_ms);
+	const char *target = is_failover_asked(world) ? cluster->request.target : cluster->release_to;
+	bool all_published = true;
+
+	if (world->free_since_ms == 0)
+		return false;
+	if (target[0] != '\0' && cluster->released && waited < world->self.release_wait_ms)
+		return same(target, world->self.member);
+	if (is_failover_asked(world) && target[0] != '\0')
+		return same(target, world->self.member);
+	if (holder_has_my_name(world))
+		/* We gave it away: others first, but not for ever. */
+		return !cluster->released || cluster->standby_count == 0 ||
+			   waited >= world->self.release_wait_ms;
+	if (waited >= 2 * world->self.election_wait_ms)
+		return true;
+	for (size_t i = 0; i < cluster->member_count; i++)
+	{
+		const char *name = cluster->members[i];
+		const FhaMember *other = find_member(world, name);
+
+		if (same(name, world->self.member) || same(name, cluster->holder))
+			continue;
+		if (other == NULL || !same(other->candidate_for, world->watch.version))
+			all_published = false;
+		else if (is_better(world, other))
+			return false;
+	}
+	return all_published || waited >= world->self.election_wait_ms;
+}
+
+int
+fha_heir_find(const FhaWorld *world, const char *target)
+{
+	int best = -1;
+	uint64_t best_lsn = 0;
+
+	for (size_t i = 0; i < world->member_count; i++)
+	{
+		const FhaMember *member = &world->members[i];
+
+		if (same(member->member, world->self.member) ||
+			!fha_member_is_listed(&world->cluster, member->member) ||
+			(target[0] != '\0' && !same(member->member, target)))
+			continue;
+		for (size_t j = 0; j < world->pg.standby_count; j++)
+		{
+			const FhaStandby *standby = &world->pg.standbys[j];
+
+			if (same(standby->member, member->member) && (best < 0 || standby->lsn > best_lsn))
+			{
+				best = (int) i;
+				best_lsn = standby->lsn;
+			}
+		}
+	}
+	return best;
+}
+
+static FhaFacts
+observe_postgres(const FhaWorld *world)
+{
+	const FhaPgView *pg = &world->pg;
+	FhaFacts facts = 0;
+
+	switch (pg->state)
+	{
+		case FHA_PG_DOWN:
+			facts |= FHA_DOWN;
+			break;
+		case FHA_PG_BUSY:
+			facts |= FHA_BUSY;
+			break;
+		case FHA_PG_STANDBY:
+			facts |= FHA_STANDBY;
+			break;
+		case FHA_PG_PRIMARY:
+			facts |= FHA_PRIMARY;
+			break;
+	}
+	if (pg->empty)
+		facts |= FHA_EMPTY;
+	else if (pg->damaged)
+		facts |= FHA_DAMAGED;
+	else if (is_foreign(world))
+		facts |= FHA_FOREIGN;
+	else if (has_record(world) && pg->position.timeline != 0 && !fha_lease_is_mine(world) &&
+			 !fha_lineage_holds(&world->cluster, pg->position))
+		facts |= FHA_DIVERGED;
+	if (pg->stopping)
+		facts |= FHA_STOPPING;
+	if (pg->job)
+		facts |= FHA_JOB;
+	if (!pg->supervised)
+		facts |= FHA_PLAIN;
+	if (pg->position.timeline != 0 && pg->state == FHA_PG_DOWN)
+		facts |= FHA_POSITION;
+	return facts;
+}
+
+static FhaFacts
+observe_lease(const FhaWorld *world, int64_t now_ms)
+{
+	if (!world->watch.seen)
+		return FHA_UNREAD;
+	if (world->watch.absent)
+		return fha_watch_lapsed(&world->watch, world->self.lease_duration_ms, now_ms) ? FHA_ABSENT
+																					  : FHA_BLANK;
+	if (fha_lease_is_mine(world))
+		return fha_tenure_is_safe(&world->tenure, now_ms) ? FHA_MINE | FHA_SAFE : FHA_MINE;
+	return fha_lease_is_free(world, now_ms) ? FHA_FREE : 0;
+}
+
+FhaFacts
+fha_observe(const FhaWorld *world, int64_t now_ms)
+{
+	const FhaCluster *cluster = &world->cluster;
+	FhaFacts facts = observe_postgres(world) | observe_lease(world, now_ms);
+	bool mine = (facts & FHA_MINE) != 0;
+
+	if (world->self.bootstrap && world->self.cluster_uuid[0] == '\0' &&
+		!some_member_has_data(world))
+		facts |= FHA_BOOTSTRAP;
+	if (!has_record(world))
+		return facts;
+
+	if (cluster->term < world->self.highest_term)
+		facts |= FHA_STALE;
+	if (cluster->system_identifier == 0)
+		facts |= FHA_NEWBORN;
+	if (world->pg.position.timeline == cluster->timeline)
+		facts |= FHA_LINEAGE;
+	if (cluster->lineage_term == cluster->term)
+		facts |= FHA_PUBLISHED;
+	if (cluster->paused && !is_failover_asked(world))
+		facts |= FHA_PAUSED;
+	if (holder_has_my_name(world) && !mine && (facts & FHA_LINEAGE) != 0)
+		facts |= FHA_RECLAIM;
+	if (mine && cluster->request.kind != FHA_REQUEST_NONE &&
+		cluster->request.state == FHA_REQUEST_RUNNING)
+		facts |= FHA_HANDOVER;
+	if (mine && cluster->standby_count > 0)
+		facts |= FHA_HEIR;
+	if (!holder_has_my_name(world) && !cluster->released && (facts & FHA_PUBLISHED) != 0)
+	{
+		const FhaMember *leader = find_member(world, cluster->holder);
+
+		if (leader != NULL && leader->address[0] != '\0' && leader->role == FHA_ROLE_PRIMARY &&
+			leader->position.timeline == cluster->timeline)
+		{
+			facts |= FHA_LED;
+			if (leader->rewindable)
+				facts |= FHA_REWINDABLE;
+			if (same(world->pg.following, cluster->holder) &&
+				world->pg.following_term == cluster->term)
+				facts |= FHA_FOLLOWING;
+		}
+	}
+	if (fha_member_is_listed(cluster, world->self.member))
+		facts |= FHA_LISTED;
+	if (is_fit(world, now_ms))
+		facts |= FHA_FIT;
+	if (is_my_turn(world, now_ms))
+		facts |= FHA_TURN;
+	return facts;
+}
+
+static int64_t
+earliest_after(int64_t best, int64_t candidate, int64_t now_ms)
+{
+	return candidate > now_ms && candidate < best ? candidate : best;
+}
+
+int64_t
+fha_observe_again_ms(const FhaWorld *world, int64_t now_ms)
+{
+	int64_t again = INT64_MAX;
+
+	again = earliest_after(again, fha_watch_lapses_ms(&world->watch, world->self.lease_duration_ms),
+						   now_ms);
+	again = earliest_after(again, world->tenure.write_until_ms, now_ms);
+	if (world->free_since_ms != 0)
+	{
+		again = earliest_after(again, world->free_since_ms + world->self.election_wait_ms, now_ms);
+		again =
+			earliest_after(again, world->free_since_ms + 2 * world->self.election_wait_ms, now_ms);
+		again = earliest_after(again, world->free_since_ms + world->self.release_wait_ms, now_ms);
+		again =
+			earliest_after(again, world->free_since_ms + 3 * world->self.release_wait_ms, now_ms);
+	}
+	return again;
+}
