@@ -7,9 +7,7 @@
 #ifndef FHA_ERR_H
 #define FHA_ERR_H
 
-#define FHA_API __attribute__((visibility("default")))
-#define FHA_MUST_CHECK __attribute__((warn_unused_result))
-#define FHA_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#include "api.h"
 
 typedef enum FhaCode
 {

@@ -1,0 +1,200 @@
+/*
+ * follow.c: the files by which PostgreSQL is made to follow, or to choose a timeline.
+ */
+#include "follow.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Far beyond any position: a placeholder's timeline never comes before what a node has. */
+#define PLACEHOLDER "%u\tFFFFFFFF/FF000000\tfawkes_ha: reserved, never promoted\n"
+#define PLACEHOLDER_MARK "fawkes_ha: reserved, never promoted"
+#define HISTORY_FILE_MAX (64 * 1024)
+#define CONNINFO_MAX 2048
+
+void
+fha_slot_name(const char *member, char *out, size_t size)
+{
+	(void) snprintf(out, size, "fawkes_ha_%s", member);
+	for (char *c = out; *c != '\0'; c++)
+		if (*c == '-')
+			*c = '_';
+}
+
+/* Append text with each of `special` doubled or escaped; false when it does not fit. */
+static bool
+append_quoted(char *out, size_t size, size_t *used, const char *text, const char *special,
+			  char escape)
+{
+	for (; *text != '\0'; text++)
+	{
+		if (*used + 3 > size)
+			return false;
+		if (strchr(special, *text) != NULL)
+			out[(*used)++] = escape == '\0' ? *text : escape;
+		out[(*used)++] = *text;
+	}
+	out[*used] = '\0';
+	return true;
+}
+
+static FhaCode
+split_address(const char *address, char *host, size_t host_size, char *port, size_t port_size,
+			  FhaError *err)
+{
+	const char *colon = strrchr(address, ':');
+	const char *start = address;
+	size_t length;
+
+	if (colon == NULL || colon == address || colon[1] == '\0')
+		return fha_error(err, FHA_INVALID, "\"%s\" is not host:port", address);
+	length = (size_t) (colon - address);
+	if (start[0] == '[' && start[length - 1] == ']')
+	{
+		start++;
+		length -= 2;
+	}
+	if (length >= host_size || strlen(colon + 1) >= port_size ||
+		strspn(colon + 1, "0123456789") != strlen(colon + 1))
+		return fha_error(err, FHA_INVALID, "\"%s\" is not host:port", address);
+	memcpy(host, start, length);
+	host[length] = '\0';
+	(void) snprintf(port, port_size, "%s", colon + 1);
+	return FHA_OK;
+}
+
+FhaCode
+fha_conninfo(const FhaConfig *config, const char *address, const char *application_name, char *out,
+			 size_t size, FhaError *err)
+{
+	char host[FHA_ADDRESS_MAX + 1];
+	char port[8];
+	char passfile[FHA_PATH_MAX];
+	size_t used;
+	FhaCode code = split_address(address, host, sizeof(host), port, sizeof(port), err);
+
+	if (code == FHA_OK)
+		code = fha_state_path(config, "pgpass", passfile, sizeof(passfile), err);
+	if (code != FHA_OK)
+		return code;
+	/* A standby that cannot reach its leader must notice it within seconds, not hours. */
+	used = (size_t) snprintf(out, size,
+							 "port=%s user=" FHA_REPLICATION_USER " application_name=%s "
+							 "connect_timeout=3 keepalives_idle=5 keepalives_interval=2 "
+							 "keepalives_count=3 host='",
+							 port, application_name);
+	if (used < size && append_quoted(out, size, &used, host, "'\\", '\\') &&
+		append_quoted(out, size, &used, "' passfile='", "", '\0') &&
+		append_quoted(out, size, &used, passfile, "'\\", '\\') &&
+		append_quoted(out, size, &used, "'", "", '\0'))
+		return FHA_OK;
+	return fha_error(err, FHA_INVALID, "the connection string to %s is too long", address);
+}
+
+FhaCode
+fha_follow_write(const FhaConfig *config, const FhaState *state, const char *leader_address,
+				 bool *changed, FhaError *err)
+{
+	char application[FHA_NAME_MAX + FHA_INCARNATION_SIZE + 2];
+	char slot[FHA_SLOT_NAME_SIZE];
+	char conninfo[CONNINFO_MAX];
+	char text[2 * CONNINFO_MAX];
+	char path[FHA_PATH_MAX];
+	char *before = NULL;
+	size_t used;
+	FhaCode code;
+
+	*changed = false;
+	(void) snprintf(application, sizeof(application), "%s_%s", config->member_name,
+					state->data_incarnation);
+	fha_slot_name(config->member_name, slot, sizeof(slot));
+	code = fha_conninfo(config, leader_address, application, conninfo, sizeof(conninfo), err);
+	if (code == FHA_OK)
+		code = fha_state_path(config, "follow.conf", path, sizeof(path), err);
+	if (code != FHA_OK)
+		return code;
+	used = (size_t) snprintf(text, sizeof(text),
+							 "# Written by fawkes_ha whenever the leader changes.\n"
+							 "recovery_target_timeline = 'latest'\n"
+							 "primary_slot_name = '%s'\nprimary_conninfo = '",
+							 slot);
+	if (!append_quoted(text, sizeof(text), &used, conninfo, "'\\", '\0') ||
+		!append_quoted(text, sizeof(text), &used, "'\n", "", '\0'))
+		return fha_error(err, FHA_INVALID, "the connection string to %s is too long",
+						 leader_address);
+	if (fha_file_read(path, sizeof(text), &before, NULL) == FHA_OK && strcmp(before, text) == 0)
+	{
+		free(before);
+		return FHA_OK;
+	}
+	free(before);
+	*changed = true;
+	return fha_file_replace(path, text, strlen(text), err);
+}
+
+static void
+history_path(const char *data_directory, uint32_t timeline, char *out, size_t size)
+{
+	(void) snprintf(out, size, "%s/pg_wal/%08X.history", data_directory, timeline);
+}
+
+FhaCode
+fha_timeline_reserve(const char *data_directory, uint32_t current, uint32_t wanted, FhaError *err)
+{
+	char path[FHA_PATH_MAX + 40];
+	char text[128];
+
+	for (uint32_t timeline = current + 1; timeline < wanted; timeline++)
+	{
+		FhaCode code;
+
+		history_path(data_directory, timeline, path, sizeof(path));
+		if (access(path, F_OK) == 0)
+			continue;
+		(void) snprintf(text, sizeof(text), PLACEHOLDER, current);
+		code = fha_file_replace(path, text, strlen(text), err);
+		if (code != FHA_OK)
+			return code;
+	}
+	return FHA_OK;
+}
+
+FhaCode
+fha_timeline_unreserve(const char *data_directory, uint32_t current, FhaError *err)
+{
+	char path[FHA_PATH_MAX + 40];
+	DIR *directory;
+	struct dirent *entry;
+
+	(void) snprintf(path, sizeof(path), "%s/pg_wal", data_directory);
+	directory = opendir(path);
+	if (directory == NULL)
+		return fha_error_errno(err, FHA_IO, "could not open %s", path);
+	while ((entry = readdir(directory)) != NULL)
+	{
+		char *text = NULL;
+		uint32_t timeline;
+		bool placeholder;
+
+		if (strlen(entry->d_name) != 16 || strcmp(entry->d_name + 8, ".history") != 0 ||
+			strspn(entry->d_name, "0123456789ABCDEF") != 8)
+			continue;
+		timeline = (uint32_t) strtoul(entry->d_name, NULL, 16);
+		history_path(data_directory, timeline, path, sizeof(path));
+		if (timeline <= current || fha_file_read(path, HISTORY_FILE_MAX, &text, NULL) != FHA_OK)
+			continue;
+		placeholder = strstr(text, PLACEHOLDER_MARK) != NULL;
+		free(text);
+		if (placeholder && unlink(path) != 0 && errno != ENOENT)
+		{
+			(void) closedir(directory);
+			return fha_error_errno(err, FHA_IO, "could not remove %s", path);
+		}
+	}
+	(void) closedir(directory);
+	return FHA_OK;
+}

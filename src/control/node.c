@@ -1,0 +1,874 @@
+/*
+ * node.c: the node loop.  See node.h.
+ *
+ * One request of the lock is in flight at a time.  What the lock answers moves
+ * the world; the world decides; the decision starts the next request.
+ */
+#include "node_private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+/* Standbys that hear nothing of the record ask for it this often, in lease durations. */
+#define POLL_LEASES 1
+/* A member's record is written on change, and at least this often, in lease durations. */
+#define HEARTBEAT_LEASES 2
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+void
+node_news(FhaNode *node, const char *format, ...)
+{
+	va_list args;
+
+	if (node->news_count == NEWS_MAX)
+	{
+		memmove(node->news[0], node->news[1], sizeof(node->news) - sizeof(node->news[0]));
+		node->news_count--;
+	}
+	va_start(args, format);
+	(void) vsnprintf(node->news[node->news_count++], sizeof(node->news[0]), format, args);
+	va_end(args);
+}
+
+bool
+fha_node_news(FhaNode *node, char *out, size_t size)
+{
+	if (node->news_count == 0)
+		return false;
+	(void) snprintf(out, size, "%s", node->news[0]);
+	memmove(node->news[0], node->news[1], sizeof(node->news) - sizeof(node->news[0]));
+	node->news_count--;
+	return true;
+}
+
+static void
+held_clear(Held *held)
+{
+	free(held->text);
+	held->text = NULL;
+	held->version[0] = '\0';
+}
+
+static bool
+held_set(Held *held, const FhaRecord *record)
+{
+	char *text = NULL;
+
+	if (record->data != NULL)
+	{
+		text = strdup(record->data);
+		if (text == NULL)
+			return false;
+	}
+	free(held->text);
+	held->text = text;
+	memcpy(held->version, record->version, sizeof(held->version));
+	return true;
+}
+
+void
+fha_node_configure(FhaNode *node, const FhaConfig *config)
+{
+	FhaSelf *self = &node->world.self;
+
+	node->config = *config;
+	self->lease_duration_ms = config->lease_duration_ms;
+	self->renew_deadline_ms = config->renew_deadline_ms;
+	self->retry_period_ms = config->retry_period_ms;
+	self->election_wait_ms = config->election_wait_ms;
+	self->release_wait_ms = config->release_wait_ms;
+	self->max_lag_bytes = config->max_lag_bytes;
+}
+
+FhaCode
+fha_node_reload(FhaNode *node, FhaError *err)
+{
+	FhaState state;
+	FhaCode code = fha_state_load(&node->config, &state, err);
+
+	if (code == FHA_NOT_FOUND)
+	{
+		memset(&state, 0, sizeof(state));
+		(void) snprintf(state.member, sizeof(state.member), "%s", node->config.member_name);
+		(void) snprintf(state.cluster, sizeof(state.cluster), "%s", node->config.cluster_name);
+		code = FHA_OK;
+	}
+	if (code != FHA_OK)
+		return code;
+	if (state.highest_term < node->state.highest_term)
+		state.highest_term = node->state.highest_term;
+	node->state = state;
+	memcpy(node->world.self.cluster_uuid, state.cluster_uuid,
+		   sizeof(node->world.self.cluster_uuid));
+	node->world.self.highest_term = state.highest_term;
+	return FHA_OK;
+}
+
+FhaCode
+fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, bool life_held,
+			  FhaError *err)
+{
+	FhaNode *node = calloc(1, sizeof(*node));
+	FhaCode code;
+
+	*out = NULL;
+	if (node == NULL)
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+	fha_node_configure(node, config);
+	(void) snprintf(node->world.self.cluster, FHA_NAME_SIZE, "%s", config->cluster_name);
+	(void) snprintf(node->world.self.member, FHA_NAME_SIZE, "%s", config->member_name);
+	(void) snprintf(node->world.self.incarnation, FHA_ID_SIZE, "%s", incarnation);
+	node->world.self.bootstrap = strcmp(config->bootstrap, "initdb") == 0;
+	node->world.self.life_held = life_held;
+	code = fha_boot_id(node->world.self.boot_id, sizeof(node->world.self.boot_id), err);
+	if (code == FHA_OK)
+		code = fha_node_reload(node, err);
+	if (code == FHA_OK)
+		code = fha_lock_open(&node->lock, config->lock, true, err);
+	if (code != FHA_OK)
+	{
+		fha_node_close(node);
+		return code;
+	}
+	node->reread = true;
+	*out = node;
+	return FHA_OK;
+}
+
+void
+fha_node_close(FhaNode *node)
+{
+	if (node == NULL)
+		return;
+	if (node->lock != NULL)
+		fha_lock_close(node->lock);
+	held_clear(&node->cluster);
+	held_clear(&node->history);
+	held_clear(&node->own);
+	for (size_t i = 0; i < FHA_MEMBERS_MAX; i++)
+		held_clear(&node->others[i]);
+	free(node);
+}
+
+int
+fha_node_fd(const FhaNode *node)
+{
+	return fha_lock_fd(node->lock);
+}
+
+void
+fha_node_life_held(FhaNode *node, bool held)
+{
+	node->world.self.life_held = held;
+}
+
+uint64_t
+fha_node_changes(const FhaNode *node)
+{
+	return node->changes;
+}
+
+bool
+fha_node_busy(const FhaNode *node)
+{
+	return node->errand != ERRAND_NONE;
+}
+
+/* S7: a term that was seen is never forgotten; it is on disk before it is acted upon. */
+static FhaCode
+remember_term(FhaNode *node, FhaError *err)
+{
+	FhaState state = node->state;
+	const FhaCluster *cluster = &node->world.cluster;
+	bool joined = state.cluster_uuid[0] == '\0' && !node->world.pg.empty &&
+				  node->world.pg.system_identifier != 0 &&
+				  node->world.pg.system_identifier == cluster->system_identifier;
+	FhaCode code;
+
+	if (cluster->term <= state.highest_term && !joined)
+		return FHA_OK;
+	if (strcmp(state.cluster_uuid, cluster->cluster_uuid) != 0 && state.cluster_uuid[0] != '\0')
+		return FHA_OK; /* another cluster's terms say nothing about ours */
+	if (cluster->term > state.highest_term)
+		state.highest_term = cluster->term;
+	if (joined)
+	{
+		memcpy(state.cluster_uuid, cluster->cluster_uuid, sizeof(state.cluster_uuid));
+		if (state.data_incarnation[0] == '\0')
+		{
+			code = fha_random_hex(state.data_incarnation, sizeof(state.data_incarnation), err);
+			if (code != FHA_OK)
+				return code;
+		}
+	}
+	code = fha_state_save(&node->config, &state, err);
+	if (code != FHA_OK)
+		return code;
+	node->state = state;
+	node->world.self.highest_term = state.highest_term;
+	memcpy(node->world.self.cluster_uuid, state.cluster_uuid,
+		   sizeof(node->world.self.cluster_uuid));
+	return FHA_OK;
+}
+
+static void
+tell_leader(FhaNode *node, const FhaCluster *before)
+{
+	const FhaCluster *now = &node->world.cluster;
+
+	if (before->term == now->term && before->released == now->released &&
+		strcmp(before->holder, now->holder) == 0)
+		return;
+	if (now->released)
+		node_news(node, "%s released the lease of term %llu", now->holder,
+				  (unsigned long long) now->term);
+	else
+		node_news(node, "%s holds the lease: term %llu, timeline %u", now->holder,
+				  (unsigned long long) now->term, now->timeline);
+}
+
+/* The world now has this cluster record, read or written by us. */
+static void
+adopt(FhaNode *node, const FhaCluster *cluster, const char *version, int64_t now_ms)
+{
+	FhaCluster before = node->world.cluster;
+	bool was_mine = fha_lease_is_mine(&node->world);
+
+	node->world.cluster = *cluster;
+	fha_watch_saw(&node->world.watch, version, cluster->lease_duration_ms, now_ms);
+	node->read_ms = now_ms;
+	node->changes++;
+	if (was_mine && !fha_lease_is_mine(&node->world))
+		fha_tenure_end(&node->world.tenure, now_ms);
+	tell_leader(node, &before);
+}
+
+/* A renewal or a take of ours is now known to stand in the record. */
+static void
+confirm(FhaNode *node, const ClusterWrite *write)
+{
+	if (write->errand == ERRAND_RENEW || write->errand == ERRAND_TAKE)
+		fha_tenure_confirm(&node->world.tenure, write->sent_ms, node->world.self.renew_deadline_ms,
+						   write->cluster.lease_duration_ms);
+	if (write->errand == ERRAND_TAKE)
+		node_history_queue(node, write);
+	if (write->errand == ERRAND_REQUEST)
+		node->request_waits = false;
+}
+
+/*
+ * A read shows the record as it is.  It never extends the fence by itself; if it shows our own
+ * write whose reply was lost, that write counts from its own sending (S1).
+ */
+static void
+cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
+{
+	FhaCluster cluster;
+	FhaError err = {.code = FHA_OK};
+
+	node->reread = false;
+	if (record->version[0] == '\0')
+	{
+		node->unknown = false;
+		fha_watch_saw(&node->world.watch, "", 0, now_ms);
+		fha_tenure_end(&node->world.tenure, now_ms);
+		held_clear(&node->cluster);
+		node->read_ms = now_ms;
+		node->changes++;
+		return;
+	}
+	if (fha_cluster_parse(record->data, record->size, &cluster, &err) != FHA_OK ||
+		strcmp(cluster.cluster, node->config.cluster_name) != 0)
+	{
+		/* Nothing is concluded from a record that cannot be read: the fence shuts by time. */
+		node_news(node, "the cluster record cannot be used: %s",
+				  err.code != FHA_OK ? err.text : "it is another cluster's");
+		node->read_ms = now_ms;
+		node->retry_ms = now_ms + node->config.retry_period_ms;
+		node->reread = true;
+		return;
+	}
+	if (node->unknown && strcmp(cluster.nonce, node->lost.cluster.nonce) == 0 &&
+		strcmp(cluster.incarnation, node->lost.cluster.incarnation) == 0 &&
+		strcmp(cluster.holder, node->lost.cluster.holder) == 0 &&
+		node->lost.errand != ERRAND_REQUEST)
+		confirm(node, &node->lost);
+	else if (node->unknown && node->lost.errand == ERRAND_REQUEST &&
+			 strcmp(cluster.request.id, node->lost.cluster.request.id) == 0)
+		confirm(node, &node->lost);
+	node->unknown = false;
+	if (!held_set(&node->cluster, record))
+	{
+		node->reread = true;
+		return;
+	}
+	adopt(node, &cluster, record->version, now_ms);
+}
+
+static FhaMember *
+member_slot(FhaNode *node, const char *name, Held **held)
+{
+	FhaWorld *world = &node->world;
+
+	for (size_t i = 0; i < world->member_count; i++)
+		if (strcmp(world->members[i].member, name) == 0)
+		{
+			*held = &node->others[i];
+			return &world->members[i];
+		}
+	if (world->member_count == FHA_MEMBERS_MAX)
+		return NULL;
+	*held = &node->others[world->member_count];
+	return &world->members[world->member_count++];
+}
+
+static void
+member_gone(FhaNode *node, const char *name)
+{
+	FhaWorld *world = &node->world;
+	char expected[TEXT_NAME_SIZE];
+
+	for (size_t i = 0; i < world->member_count; i++)
+	{
+		fha_record_name_member(node->config.cluster_name, world->members[i].member, expected,
+							   sizeof(expected));
+		if (strcmp(expected, name) != 0)
+			continue;
+		held_clear(&node->others[i]);
+		world->member_count--;
+		world->members[i] = world->members[world->member_count];
+		node->others[i] = node->others[world->member_count];
+		memset(&node->others[world->member_count], 0, sizeof(Held));
+		return;
+	}
+}
+
+/* Any record that is neither the cluster's nor the history's: a member's, if it says so. */
+static void
+member_read(FhaNode *node, const FhaRecord *record)
+{
+	char own[TEXT_NAME_SIZE];
+	FhaMember member;
+	FhaMember *slot;
+	Held *held;
+
+	fha_record_name_member(node->config.cluster_name, node->config.member_name, own, sizeof(own));
+	if (strcmp(record->name, own) == 0)
+	{
+		node->own_reread = false;
+		memcpy(node->own.version, record->version, sizeof(node->own.version));
+	}
+	node->changes++;
+	if (record->version[0] == '\0')
+	{
+		member_gone(node, record->name);
+		return;
+	}
+	if (fha_member_parse(record->data, record->size, &member, NULL) != FHA_OK ||
+		strcmp(member.cluster, node->config.cluster_name) != 0)
+		return; /* other clusters share the lock */
+	slot = member_slot(node, member.member, &held);
+	if (slot != NULL && held_set(held, record))
+		*slot = member;
+}
+
+static void
+history_read(FhaNode *node, const FhaRecord *record)
+{
+	node->history_reread = false;
+	if (record->version[0] == '\0')
+		held_clear(&node->history);
+	else if (!held_set(&node->history, record))
+		node->history_reread = true;
+	node->changes++;
+}
+
+static void
+watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms)
+{
+	char cluster[TEXT_NAME_SIZE];
+	char history[TEXT_NAME_SIZE];
+
+	fha_record_name_cluster(node->config.cluster_name, cluster, sizeof(cluster));
+	fha_record_name_history(node->config.cluster_name, history, sizeof(history));
+	if (strcmp(record->name, history) == 0)
+		history_read(node, record);
+	else if (strcmp(record->name, cluster) != 0)
+		member_read(node, record);
+	else if (fha_lease_is_mine(&node->world) || node->errand != ERRAND_NONE)
+		/* The watch may be behind our own writes: it is a hint to look, never an answer. */
+		memcpy(node->hinted, record->version, sizeof(node->hinted));
+	else
+		cluster_read(node, record, now_ms);
+}
+
+static void
+cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
+{
+	ClusterWrite *write = &node->write;
+	FhaRecord record = {.size = 0};
+	char *text = NULL;
+
+	switch (event->code)
+	{
+		case FHA_OK:
+			confirm(node, write);
+			if (fha_cluster_print(&write->cluster, &text, NULL) == FHA_OK)
+			{
+				memcpy(record.version, event->records[0].version, sizeof(record.version));
+				record.data = text;
+				record.size = strlen(text);
+				if (!held_set(&node->cluster, &record))
+					node->reread = true;
+				free(text);
+			}
+			adopt(node, &write->cluster, event->records[0].version, now_ms);
+			break;
+		case FHA_CONFLICT:
+		case FHA_NOT_FOUND:
+			node->reread = true;
+			break;
+		case FHA_UNKNOWN:
+			node->unknown = true;
+			node->lost = *write;
+			node->reread = true;
+			node_news(node, "a write of the lease got no answer: %s", event->error.text);
+			break;
+		default:
+			node->retry_ms = now_ms + node->config.retry_period_ms;
+			node_news(node, "the lease could not be written: %s", event->error.text);
+			break;
+	}
+}
+
+static void
+answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
+{
+	Errand errand = node->errand;
+	FhaRecord gone = {.version = ""};
+	bool read_ok = event->code == FHA_OK && event->count == 1;
+	bool absent = event->code == FHA_NOT_FOUND;
+
+	node->errand = ERRAND_NONE;
+	switch (errand)
+	{
+		case ERRAND_NONE:
+			break;
+		case ERRAND_READ_CLUSTER:
+			if (read_ok || absent)
+				cluster_read(node, read_ok ? &event->records[0] : &gone, now_ms);
+			else
+			{
+				node->retry_ms = now_ms + node->config.retry_period_ms;
+				node_news(node, "the lease could not be read: %s", event->error.text);
+			}
+			break;
+		case ERRAND_RENEW:
+		case ERRAND_TAKE:
+		case ERRAND_RELEASE:
+		case ERRAND_REQUEST:
+			cluster_written(node, event, now_ms);
+			break;
+		case ERRAND_READ_MEMBER:
+			if (read_ok)
+				member_read(node, &event->records[0]);
+			else if (absent)
+			{
+				node->own_reread = false;
+				node->own.version[0] = '\0';
+			}
+			else
+				node->member_retry_ms = now_ms + node->config.retry_period_ms;
+			break;
+		case ERRAND_MEMBER:
+			if (read_ok)
+			{
+				memcpy(node->own.version, event->records[0].version, sizeof(node->own.version));
+				break;
+			}
+			node->published_ms = 0;
+			node->own_reread = true;
+			if (event->code != FHA_CONFLICT && !absent)
+			{
+				node->member_retry_ms = now_ms + node->config.retry_period_ms;
+				node_news(node, "this member's record could not be written: %s", event->error.text);
+			}
+			break;
+		case ERRAND_READ_HISTORY:
+			gone.data = NULL;
+			if (read_ok || absent)
+				history_read(node, read_ok ? &event->records[0] : &gone);
+			else
+				node->history_retry_ms = now_ms + node->config.retry_period_ms;
+			break;
+		case ERRAND_HISTORY:
+			if (read_ok)
+			{
+				memmove(&node->entries[0], &node->entries[1],
+						sizeof(node->entries) - sizeof(node->entries[0]));
+				node->entry_count--;
+			}
+			else
+				node->history_retry_ms = now_ms + node->config.retry_period_ms;
+			node->history_reread = true;
+			break;
+	}
+}
+
+static void
+drain(FhaNode *node)
+{
+	FhaLockEvent event;
+
+	while (fha_lock_step(node->lock, &event) == FHA_OK)
+	{
+		int64_t now_ms = fha_now_ms();
+
+		switch (event.kind)
+		{
+			case FHA_LOCK_ANSWER:
+				answered(node, &event, now_ms);
+				break;
+			case FHA_LOCK_CHANGE:
+				watch_told(node, &event.records[0], now_ms);
+				break;
+			case FHA_LOCK_SYNCED:
+				node->synced = true;
+				break;
+		}
+	}
+}
+
+static void
+send(FhaNode *node, Errand errand, const FhaLockRequest *request)
+{
+	FhaError err;
+
+	if (fha_lock_start(node->lock, request, &err) == FHA_OK)
+		node->errand = errand;
+	else
+	{
+		node->retry_ms = fha_now_ms() + node->config.retry_period_ms;
+		node_news(node, "the lock refused a request: %s", err.text);
+	}
+}
+
+static void
+send_read(FhaNode *node, Errand errand, const char *name, int64_t now_ms)
+{
+	FhaLockRequest request = {.verb = FHA_LOCK_GET,
+							  .name = name,
+							  .deadline_ms = now_ms + 2 * node->config.retry_period_ms};
+
+	send(node, errand, &request);
+}
+
+static void
+send_text(FhaNode *node, Errand errand, const char *name, const char *version, const char *text,
+		  int64_t now_ms)
+{
+	FhaLockRequest request = {.verb = version[0] == '\0' ? FHA_LOCK_CREATE : FHA_LOCK_SWAP,
+							  .name = name,
+							  .version = version,
+							  .data = text,
+							  .size = strlen(text),
+							  .deadline_ms = now_ms + 2 * node->config.retry_period_ms};
+
+	send(node, errand, &request);
+}
+
+static void
+send_cluster(FhaNode *node, FhaCode built, int64_t now_ms, FhaError *err)
+{
+	char name[TEXT_NAME_SIZE];
+	char *text = NULL;
+
+	if (built == FHA_OK)
+		built = fha_cluster_print(&node->write.cluster, &text, err);
+	if (built != FHA_OK)
+	{
+		node->retry_ms = now_ms + node->config.retry_period_ms;
+		node_news(node, "the lease could not be written: %s", err->text);
+		return;
+	}
+	fha_record_name_cluster(node->config.cluster_name, name, sizeof(name));
+	node->write.sent_ms = now_ms;
+	send_text(node, node->write.errand, name, node->world.watch.version, text, now_ms);
+	free(text);
+}
+
+static void
+send_member(FhaNode *node, const FhaMember *member, int64_t now_ms)
+{
+	char name[TEXT_NAME_SIZE];
+	char *text = NULL;
+
+	node->published = *member;
+	node->published_ms = now_ms;
+	fha_wall_time(node->published.updated_at, sizeof(node->published.updated_at));
+	if (fha_member_print(&node->published, &text, NULL) != FHA_OK)
+		return;
+	fha_record_name_member(node->config.cluster_name, node->config.member_name, name, sizeof(name));
+	send_text(node, ERRAND_MEMBER, name, node->own.version, text, now_ms);
+	free(text);
+}
+
+static void
+send_history(FhaNode *node, int64_t now_ms)
+{
+	char name[TEXT_NAME_SIZE];
+	char *text = NULL;
+	FhaError err;
+	const char *old = node->history.text;
+
+	if (fha_history_append(node->config.cluster_name, old, old == NULL ? 0 : strlen(old),
+						   &node->entries[0], &text, &err) != FHA_OK)
+	{
+		node_news(node, "the history record cannot be used: %s", err.text);
+		node->entry_count = 0;
+		return;
+	}
+	fha_record_name_history(node->config.cluster_name, name, sizeof(name));
+	send_text(node, ERRAND_HISTORY, name, node->history.version, text, now_ms);
+	free(text);
+}
+
+/* What the decision wants of the lease; true when a request was started. */
+static bool
+run_lease_errand(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
+{
+	bool due = now_ms >= node->renewed_ms + node->config.retry_period_ms;
+
+	switch (node->rule->lease)
+	{
+		case FHA_LEASE_LEAVE:
+			return false;
+		case FHA_LEASE_RENEW:
+			if (!due && !node_renewal_is_urgent(node))
+				return false;
+			node->renewed_ms = now_ms;
+			send_cluster(node, node_write_renew(node, now_ms, err), now_ms, err);
+			return true;
+		case FHA_LEASE_TAKE:
+			node->renewed_ms = now_ms;
+			send_cluster(node, node_write_take(node, facts, err), now_ms, err);
+			return true;
+		case FHA_LEASE_RELEASE:
+			send_cluster(node, node_write_release(node, err), now_ms, err);
+			return true;
+	}
+	return false;
+}
+
+static void
+run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
+{
+	FhaMember member;
+	char name[TEXT_NAME_SIZE];
+	bool hinted = node->hinted[0] != '\0' && strcmp(node->hinted, node->world.watch.version) != 0;
+
+	if (node->errand != ERRAND_NONE)
+		return;
+	if (now_ms >= node->retry_ms)
+	{
+		int64_t poll_ms = node->read_ms + POLL_LEASES * node->config.lease_duration_ms;
+
+		if (node->reread || hinted || now_ms >= poll_ms)
+		{
+			node->hinted[0] = '\0';
+			fha_record_name_cluster(node->config.cluster_name, name, sizeof(name));
+			send_read(node, ERRAND_READ_CLUSTER, name, now_ms);
+			return;
+		}
+		if (node->synced && run_lease_errand(node, facts, now_ms, err))
+			return;
+		if (node->request_waits && node->world.watch.seen && !node->world.watch.absent)
+		{
+			FhaCode code = node_write_request(node, err);
+
+			if (code == FHA_CONFLICT)
+			{
+				node->request_waits = false;
+				node_news(node, "a request was refused: %s", err->text);
+			}
+			else
+			{
+				send_cluster(node, code, now_ms, err);
+				return;
+			}
+		}
+	}
+	if (!node->synced)
+		return;
+	node_member_fill(node, facts, &member);
+	if (now_ms >= node->member_retry_ms && node->world.watch.seen)
+	{
+		if (node->own_reread)
+		{
+			fha_record_name_member(node->config.cluster_name, node->config.member_name, name,
+								   sizeof(name));
+			send_read(node, ERRAND_READ_MEMBER, name, now_ms);
+			return;
+		}
+		if (node->published_ms == 0 || node_member_differs(&member, &node->published) ||
+			now_ms >= node->published_ms + HEARTBEAT_LEASES * node->config.lease_duration_ms)
+		{
+			send_member(node, &member, now_ms);
+			return;
+		}
+	}
+	if (node->entry_count > 0 && now_ms >= node->history_retry_ms)
+	{
+		if (node->history_reread)
+		{
+			fha_record_name_history(node->config.cluster_name, name, sizeof(name));
+			send_read(node, ERRAND_READ_HISTORY, name, now_ms);
+		}
+		else
+			send_history(node, now_ms);
+	}
+}
+
+static FhaFacts
+decide(FhaNode *node, int64_t now_ms)
+{
+	FhaFacts facts;
+	const FhaRule *before = node->rule;
+
+	if (!fha_lease_is_free(&node->world, now_ms))
+		node->world.free_since_ms = 0;
+	else if (node->world.free_since_ms == 0)
+		node->world.free_since_ms = now_ms;
+	facts = fha_observe(&node->world, now_ms);
+	node->rule = fha_decide(facts);
+	if (node->rule != before)
+	{
+		node->changes++;
+		node_news(node, "%s", node->rule->because);
+	}
+	/* Whatever gives the lease up shuts the fence for good: only a later renewal opens it. */
+	if (node->rule->node == FHA_NODE_STOP || node->rule->lease == FHA_LEASE_RELEASE)
+		fha_tenure_shut(&node->world.tenure, now_ms);
+	return facts;
+}
+
+static void
+fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
+{
+	const FhaWorld *world = &node->world;
+	const FhaCluster *cluster = &world->cluster;
+	int64_t wake_ms;
+
+	memset(order, 0, sizeof(*order));
+	order->node = node->rule->node;
+	order->because = node->rule->because;
+	order->write_until_ms = node->rule->fence == FHA_FENCE_OPEN ? world->tenure.write_until_ms : 0;
+	order->timeline = cluster->timeline;
+	order->term = cluster->term;
+	order->holds_lease = (facts & FHA_MINE) != 0;
+	order->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;
+	order->mark = cluster->position;
+	memcpy(order->cluster_uuid, cluster->cluster_uuid, sizeof(order->cluster_uuid));
+	order->prepare_handover = (facts & (FHA_MINE | FHA_PRIMARY)) == (FHA_MINE | FHA_PRIMARY) &&
+							  cluster->request.kind == FHA_REQUEST_SWITCHOVER &&
+							  cluster->request.state == FHA_REQUEST_PENDING;
+	order->member_count = cluster->member_count;
+	memcpy(order->members, cluster->members, sizeof(order->members));
+	if ((facts & FHA_LED) != 0)
+		for (size_t i = 0; i < world->member_count; i++)
+			if (strcmp(world->members[i].member, cluster->holder) == 0)
+			{
+				memcpy(order->leader, cluster->holder, sizeof(order->leader));
+				memcpy(order->leader_address, world->members[i].address,
+					   sizeof(order->leader_address));
+			}
+	wake_ms = earlier(fha_observe_again_ms(world, now_ms), fha_lock_wake_ms(node->lock));
+	if (node->errand == ERRAND_NONE)
+	{
+		wake_ms = earlier(wake_ms, node->read_ms + POLL_LEASES * node->config.lease_duration_ms);
+		if (node->rule->lease != FHA_LEASE_LEAVE)
+			wake_ms = earlier(wake_ms, node->renewed_ms + node->config.retry_period_ms);
+		if (node->published_ms != 0)
+			wake_ms = earlier(wake_ms, node->published_ms +
+										   HEARTBEAT_LEASES * node->config.lease_duration_ms);
+		if (node->retry_ms > now_ms)
+			wake_ms = earlier(wake_ms, node->retry_ms);
+		if (node->member_retry_ms > now_ms)
+			wake_ms = earlier(wake_ms, node->member_retry_ms);
+		if (node->history_retry_ms > now_ms)
+			wake_ms = earlier(wake_ms, node->history_retry_ms);
+	}
+	order->wake_ms = wake_ms > now_ms ? wake_ms : now_ms;
+}
+
+FhaCode
+fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *err)
+{
+	int64_t now_ms;
+	FhaFacts facts;
+	FhaCode code = FHA_OK;
+	FhaError local = {.code = FHA_OK};
+
+	node->world.pg = *view;
+	drain(node);
+	now_ms = fha_now_ms();
+	if (node->world.watch.seen && !node->world.watch.absent)
+		code = remember_term(node, err);
+	facts = decide(node, now_ms);
+	if (code == FHA_OK)
+		run_errands(node, facts, now_ms, &local);
+	/* The write just begun may have shut the tenure: the order says so at once. */
+	fill_order(node, facts, now_ms, order);
+	if (code != FHA_OK)
+	{
+		order->node = FHA_NODE_HOLD;
+		order->write_until_ms = 0;
+		order->wake_ms = now_ms + node->config.retry_period_ms;
+	}
+	return code;
+}
+
+FhaCode
+fha_node_request(FhaNode *node, const FhaOrderSlip *request, FhaError *err)
+{
+	if (node->request_waits)
+		return fha_error(err, FHA_CONFLICT, "another request waits to be written");
+	node->request = *request;
+	node->request_waits = true;
+	return FHA_OK;
+}
+
+FhaCode
+fha_node_snapshot(const FhaNode *node, char **out, FhaError *err)
+{
+	const char *members[FHA_MEMBERS_MAX];
+	FhaSnapshot snapshot = {
+		.member = node->config.member_name,
+		.incarnation = node->world.self.incarnation,
+		.decision = node->rule == NULL ? "hold" : fha_node_order_name(node->rule->node),
+		.because = node->rule == NULL ? "starting" : node->rule->because,
+		.fence_open = node->rule != NULL && node->rule->fence == FHA_FENCE_OPEN,
+		.fence_left_ms = 0,
+		.cluster = node->cluster.text,
+		.history = node->history.text,
+		.members = members,
+		.member_count = 0,
+	};
+	int64_t left = node->world.tenure.write_until_ms - fha_now_ms();
+
+	if (snapshot.fence_open && left > 0)
+		snapshot.fence_left_ms = left;
+	for (size_t i = 0; i < node->world.member_count; i++)
+		if (node->others[i].text != NULL)
+			members[snapshot.member_count++] = node->others[i].text;
+	return fha_snapshot_print(&snapshot, out, err);
+}

@@ -1,0 +1,96 @@
+/*
+ * node.h: the node loop: observe, decide, write the lock, tell the host what to do.
+ *
+ * The same loop runs in the agent (inside PostgreSQL) and in the supervisor,
+ * whichever has the seat.  It knows PostgreSQL only by the FhaPgView that the
+ * host passes in, so that it runs, and is tested, without one.  It never blocks
+ * and never logs: it hands out orders and news.
+ */
+#ifndef FHA_NODE_H
+#define FHA_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "decide.h"
+#include "err.h"
+#include "world.h"
+
+typedef struct FhaNode FhaNode;
+
+/*
+ * What the host must do now.  Orders repeat for as long as they hold: a host that
+ * has begun one and sees it again does nothing.
+ */
+typedef struct FhaOrder
+{
+	FhaNodeOrder node;
+	const char *because;    /* static text */
+	int64_t write_until_ms; /* the fence: open until then; 0: shut */
+	uint32_t timeline;      /* PROMOTE: the timeline that PostgreSQL must choose */
+	uint64_t term;
+	char leader[FHA_NAME_SIZE]; /* FOLLOW, CLONE, REWIND, START_STANDBY: "" if unknown */
+	char leader_address[FHA_ADDRESS_SIZE];
+	char cluster_uuid[FHA_UUID_TEXT_SIZE]; /* INITDB, CLONE, REWIND */
+	bool prepare_handover;                 /* make a checkpoint, then say so in view.prepared */
+	bool holds_lease;                      /* the record says it is ours */
+	bool released;                         /* the record says we gave it away */
+	size_t member_count;                   /* the record's list, for slots */
+	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];
+	FhaPosition mark; /* the record's position: the end of the WAL is searched from there */
+	int64_t wake_ms;  /* step again at the latest then */
+} FhaOrder;
+
+/*
+ * Speak for this node from now on; the seat must be ours.  incarnation: the
+ * node's; life_held: this process took the life lock afresh, no other process of
+ * this node's PostgreSQL lives.  Observation starts at zero.  INVALID, IO, NO_MEMORY.
+ */
+FHA_API FHA_MUST_CHECK FhaCode
+fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, bool life_held,
+			  FhaError *err);
+FHA_API void
+fha_node_close(FhaNode *node);
+
+/* Readable when fha_node_step has something to do. */
+FHA_API int
+fha_node_fd(const FhaNode *node);
+
+/* One turn.  IO if the node's own state could not be saved: then *order holds the fence shut. */
+FHA_API FHA_MUST_CHECK FhaCode
+fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *err);
+
+/* The life lock was taken (or its holder started PostgreSQL, and it is no more). */
+FHA_API void
+fha_node_life_held(FhaNode *node, bool held);
+
+/* Timings changed by a reload. */
+FHA_API void
+fha_node_configure(FhaNode *node, const FhaConfig *config);
+
+/* A job changed node.json: read it again. */
+FHA_API FHA_MUST_CHECK FhaCode
+fha_node_reload(FhaNode *node, FhaError *err);
+
+/* Put a request into the cluster record (as soon as that can be done).  CONFLICT: one is waiting. */
+FHA_API FHA_MUST_CHECK FhaCode
+fha_node_request(FhaNode *node, const FhaOrderSlip *request, FhaError *err);
+
+/* The next sentence for the log; false when there is none. */
+FHA_API bool
+fha_node_news(FhaNode *node, char *out, size_t size);
+
+/* Goes up whenever a new snapshot would differ. */
+FHA_API uint64_t
+fha_node_changes(const FhaNode *node);
+
+/* The snapshot of record.h as JSON; *out: free it. */
+FHA_API FHA_MUST_CHECK FhaCode
+fha_node_snapshot(const FhaNode *node, char **out, FhaError *err);
+
+/* Is a write of the lock in flight?  (A host that is about to end waits for it, within reason.) */
+FHA_API bool
+fha_node_busy(const FhaNode *node);
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * node_private.h: the node loop's inside, shared by node.c (the loop) and
+ * node_write.c (what is written into records).
+ */
+#ifndef FHA_NODE_PRIVATE_H
+#define FHA_NODE_PRIVATE_H
+
+#include "lock.h"
+#include "node.h"
+#include "observe.h"
+#include "record.h"
+#include "state.h"
+
+#define NEWS_MAX 16     /* sentences that wait for the host; older ones are dropped */
+#define HISTORY_QUEUE 4 /* entries that wait to be written */
+#define TEXT_NAME_SIZE 128
+
+/* A record as it stands in the lock. */
+typedef struct Held
+{
+	char version[FHA_VERSION_SIZE]; /* "" when there is none, or it was not seen */
+	char *text;                     /* NULL when there is none */
+} Held;
+
+/* The request in flight. */
+typedef enum Errand
+{
+	ERRAND_NONE,
+	ERRAND_READ_CLUSTER,
+	ERRAND_RENEW,
+	ERRAND_TAKE,
+	ERRAND_RELEASE,
+	ERRAND_REQUEST,
+	ERRAND_MEMBER,
+	ERRAND_READ_MEMBER,
+	ERRAND_HISTORY,
+	ERRAND_READ_HISTORY
+} Errand;
+
+/* A write of the cluster record: what it would make true, and when it was sent. */
+typedef struct ClusterWrite
+{
+	Errand errand;
+	int64_t sent_ms;
+	FhaCluster cluster;
+	char previous_holder[FHA_NAME_SIZE];
+	bool reclaim;
+	bool founding;
+} ClusterWrite;
+
+struct FhaNode
+{
+	FhaConfig config;
+	FhaLock *lock;
+	FhaState state;
+	FhaWorld world;
+	const FhaRule *rule; /* the last decision; NULL before the first */
+
+	Held cluster;
+	Held history;
+	Held own;                     /* our member record */
+	Held others[FHA_MEMBERS_MAX]; /* same index as world.members */
+	bool synced;                  /* the watch has told what existed */
+
+	Errand errand;
+	ClusterWrite write; /* the one in flight */
+	bool unknown;       /* `lost` may or may not have been applied */
+	ClusterWrite lost;
+	char hinted[FHA_VERSION_SIZE]; /* a version of the cluster record that the watch named */
+	bool reread;                   /* read the cluster record before the next write */
+	int64_t read_ms;               /* when it was last read or written */
+	int64_t renewed_ms;            /* when the last renewal was sent */
+	int64_t retry_ms;              /* after a failure: not before */
+
+	FhaMember published;  /* what our member record says */
+	int64_t published_ms; /* when; 0: never */
+	bool own_reread;
+	int64_t member_retry_ms;
+
+	FhaHistoryEntry entries[HISTORY_QUEUE];
+	size_t entry_count;
+	bool history_reread;
+	int64_t history_retry_ms;
+
+	bool request_waits;
+	FhaOrderSlip request;
+
+	uint64_t changes;
+	size_t news_count;
+	char news[NEWS_MAX][FHA_SENTENCE_SIZE + 80];
+};
+
+void
+node_news(FhaNode *node, const char *format, ...) FHA_PRINTF(2, 3);
+
+/* Each fills node->write for the errand; false when there is nothing to write after all. */
+FhaCode
+node_write_take(FhaNode *node, FhaFacts facts, FhaError *err);
+FhaCode
+node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err);
+FhaCode
+node_write_release(FhaNode *node, FhaError *err);
+FhaCode
+node_write_request(FhaNode *node, FhaError *err);
+
+/* Does the record lack something that this holder should add before the next renewal is due? */
+bool
+node_renewal_is_urgent(const FhaNode *node);
+
+/* Our member record as it should be now. */
+void
+node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out);
+bool
+node_member_differs(const FhaMember *a, const FhaMember *b);
+
+/* A take was confirmed: queue the history entry that tells it. */
+void
+node_history_queue(FhaNode *node, const ClusterWrite *take);
+
+#endif

@@ -1,0 +1,347 @@
+/*
+ * node_write.c: what a node writes into the lock's records.
+ *
+ * Every write is built on the record as last read, so that nobody's field is
+ * ever reverted; the lock refuses it if that was not the newest.
+ */
+#include "node_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+
+static FhaCode
+begin(FhaNode *node, Errand errand, FhaError *err)
+{
+	ClusterWrite *write = &node->write;
+
+	memset(write, 0, sizeof(*write));
+	write->errand = errand;
+	write->cluster = node->world.cluster;
+	(void) snprintf(write->previous_holder, sizeof(write->previous_holder), "%s",
+					node->world.cluster.holder);
+	return fha_random_hex(write->cluster.nonce, sizeof(write->cluster.nonce), err);
+}
+
+static void
+become_holder(const FhaNode *node, FhaCluster *cluster)
+{
+	const FhaSelf *self = &node->world.self;
+
+	(void) snprintf(cluster->holder, sizeof(cluster->holder), "%s", self->member);
+	(void) snprintf(cluster->incarnation, sizeof(cluster->incarnation), "%s", self->incarnation);
+	(void) snprintf(cluster->boot_id, sizeof(cluster->boot_id), "%s", self->boot_id);
+	cluster->lease_duration_ms = self->lease_duration_ms;
+	cluster->released = false;
+	cluster->release = (FhaPosition){0, 0};
+	cluster->release_to[0] = '\0';
+	cluster->standby_count = 0;
+	fha_wall_time(cluster->acquired_at, sizeof(cluster->acquired_at));
+	fha_wall_time(cluster->renewed_at, sizeof(cluster->renewed_at));
+}
+
+static void
+list_member(FhaCluster *cluster, const char *name)
+{
+	if (fha_member_is_listed(cluster, name) || cluster->member_count == FHA_MEMBERS_MAX)
+		return;
+	(void) snprintf(cluster->members[cluster->member_count++], FHA_NAME_SIZE, "%s", name);
+}
+
+static void
+finish_request(const FhaNode *node, FhaOrderSlip *request, bool reclaim)
+{
+	bool meant =
+		request->target[0] == '\0' || strcmp(request->target, node->world.self.member) == 0;
+
+	if (request->kind == FHA_REQUEST_NONE || request->state == FHA_REQUEST_DONE ||
+		request->state == FHA_REQUEST_FAILED)
+		return;
+	if (reclaim && request->state == FHA_REQUEST_PENDING)
+		return;
+	request->state = meant && !reclaim ? FHA_REQUEST_DONE : FHA_REQUEST_FAILED;
+	(void) snprintf(
+		request->message, sizeof(request->message), "%s leads%s", node->world.self.member,
+		request->state == FHA_REQUEST_DONE ? "" : ": the target did not take the lease in time");
+}
+
+FhaCode
+node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
+{
+	const FhaPgView *pg = &node->world.pg;
+	ClusterWrite *write = &node->write;
+	FhaCluster *cluster = &write->cluster;
+	FhaCode code = begin(node, ERRAND_TAKE, err);
+
+	if (code != FHA_OK)
+		return code;
+	if (node->world.watch.absent)
+	{
+		char nonce[FHA_ID_SIZE];
+
+		memcpy(nonce, cluster->nonce, sizeof(nonce));
+		memset(cluster, 0, sizeof(*cluster));
+		memcpy(cluster->nonce, nonce, sizeof(nonce));
+		(void) snprintf(cluster->cluster, sizeof(cluster->cluster), "%s",
+						node->config.cluster_name);
+		code = fha_random_hex(cluster->cluster_uuid, sizeof(cluster->cluster_uuid), err);
+		if (code != FHA_OK)
+			return code;
+		cluster->term = node->state.highest_term + 1;
+		/* initdb always makes timeline 1; an existing primary brings its own. */
+		cluster->timeline = pg->empty ? 1 : pg->position.timeline;
+		cluster->system_identifier = pg->empty ? 0 : pg->system_identifier;
+		write->founding = true;
+		write->previous_holder[0] = '\0';
+	}
+	else if ((facts & FHA_RECLAIM) != 0)
+		/* Nobody else was ever given this term: its timeline is still ours alone (S7). */
+		write->reclaim = true;
+	else
+	{
+		cluster->term++;
+		if (cluster->system_identifier != 0)
+		{
+			if (pg->position.timeline > cluster->timeline)
+				cluster->timeline = pg->position.timeline;
+			cluster->timeline++;
+		}
+		cluster->position = pg->position;
+	}
+	become_holder(node, cluster);
+	list_member(cluster, node->world.self.member);
+	finish_request(node, &cluster->request, write->reclaim);
+	return FHA_OK;
+}
+
+/* What the holder answers to a switchover that was asked for. */
+static void
+answer_request(const FhaNode *node, FhaCluster *cluster)
+{
+	const FhaWorld *world = &node->world;
+	FhaOrderSlip *request = &cluster->request;
+	int heir;
+
+	if (request->kind == FHA_REQUEST_NONE || request->state != FHA_REQUEST_PENDING ||
+		world->pg.state != FHA_PG_PRIMARY)
+		return;
+	heir = fha_heir_find(world, request->target);
+	if (strcmp(request->target, world->self.member) == 0)
+	{
+		request->state = FHA_REQUEST_DONE;
+		(void) snprintf(request->message, sizeof(request->message), "%s leads already",
+						world->self.member);
+	}
+	else if (!world->pg.supervised)
+	{
+		request->state = FHA_REQUEST_FAILED;
+		(void) snprintf(request->message, sizeof(request->message),
+						"%s has no supervisor: stop it with pg_ctl, and a standby takes over",
+						world->self.member);
+	}
+	else if (heir < 0)
+	{
+		request->state = FHA_REQUEST_FAILED;
+		(void) snprintf(request->message, sizeof(request->message),
+						"no %s%sstreams from %s at this moment",
+						request->target[0] == '\0' ? "standby " : request->target,
+						request->target[0] == '\0' ? "" : " ", world->self.member);
+	}
+	else if (world->pg.prepared || request->kind == FHA_REQUEST_FAILOVER)
+	{
+		request->state = FHA_REQUEST_RUNNING;
+		(void) snprintf(request->target, sizeof(request->target), "%s",
+						world->members[heir].member);
+		(void) snprintf(request->message, sizeof(request->message), "%s hands over to %s",
+						world->self.member, request->target);
+	}
+}
+
+static bool
+may_publish_lineage(const FhaNode *node)
+{
+	const FhaPgView *pg = &node->world.pg;
+
+	return pg->state == FHA_PG_PRIMARY && pg->lineage_count > 0 &&
+		   pg->position.timeline == node->world.cluster.timeline &&
+		   node->world.cluster.lineage_term != node->world.cluster.term;
+}
+
+static bool
+unlisted_member(const FhaNode *node, size_t i)
+{
+	const FhaMember *member = &node->world.members[i];
+
+	return member->data_incarnation[0] != '\0' &&
+		   !fha_member_is_listed(&node->world.cluster, member->member);
+}
+
+bool
+node_renewal_is_urgent(const FhaNode *node)
+{
+	const FhaWorld *world = &node->world;
+	FhaCluster answered = world->cluster;
+
+	if (may_publish_lineage(node))
+		return true;
+	if (world->pg.state == FHA_PG_PRIMARY &&
+		(world->pg.standby_count > 0) != (world->cluster.standby_count > 0))
+		return true;
+	for (size_t i = 0; i < world->member_count; i++)
+		if (unlisted_member(node, i))
+			return true;
+	answer_request(node, &answered);
+	return answered.request.state != world->cluster.request.state;
+}
+
+FhaCode
+node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
+{
+	const FhaPgView *pg = &node->world.pg;
+	FhaCluster *cluster = &node->write.cluster;
+	FhaCode code = begin(node, ERRAND_RENEW, err);
+
+	if (code != FHA_OK)
+		return code;
+	cluster->lease_duration_ms = node->world.self.lease_duration_ms;
+	if (cluster->system_identifier == 0 && !pg->empty)
+		cluster->system_identifier = pg->system_identifier;
+	if (may_publish_lineage(node))
+	{
+		cluster->lineage_term = cluster->term;
+		cluster->lineage_count = pg->lineage_count;
+		memcpy(cluster->lineage, pg->lineage, sizeof(cluster->lineage));
+	}
+	if (pg->state == FHA_PG_PRIMARY && pg->position.timeline == cluster->timeline)
+	{
+		cluster->position = pg->position;
+		cluster->standby_count = 0;
+		for (size_t i = 0; i < pg->standby_count; i++)
+			if (fha_member_is_listed(cluster, pg->standbys[i].member))
+				cluster->standbys[cluster->standby_count++] = pg->standbys[i];
+	}
+	for (size_t i = 0; i < node->world.member_count; i++)
+		if (unlisted_member(node, i))
+			list_member(cluster, node->world.members[i].member);
+	answer_request(node, cluster);
+	if (cluster->request.state == FHA_REQUEST_RUNNING &&
+		node->world.cluster.request.state == FHA_REQUEST_PENDING &&
+		cluster->request.kind != FHA_REQUEST_NONE)
+		/* From the decision on nothing more is acknowledged, and only a later renewal could
+		 * change that. */
+		fha_tenure_shut(&node->world.tenure, now_ms);
+	fha_wall_time(cluster->renewed_at, sizeof(cluster->renewed_at));
+	return FHA_OK;
+}
+
+FhaCode
+node_write_release(FhaNode *node, FhaError *err)
+{
+	const FhaPgView *pg = &node->world.pg;
+	FhaCluster *cluster = &node->write.cluster;
+	FhaCode code = begin(node, ERRAND_RELEASE, err);
+
+	if (code != FHA_OK)
+		return code;
+	cluster->released = true;
+	cluster->release = pg->required.timeline != 0 ? pg->required : pg->position;
+	cluster->position = pg->position;
+	cluster->release_to[0] = '\0';
+	if (cluster->request.kind != FHA_REQUEST_NONE && cluster->request.state == FHA_REQUEST_RUNNING)
+		(void) snprintf(cluster->release_to, sizeof(cluster->release_to), "%s",
+						cluster->request.target);
+	fha_wall_time(cluster->renewed_at, sizeof(cluster->renewed_at));
+	return FHA_OK;
+}
+
+FhaCode
+node_write_request(FhaNode *node, FhaError *err)
+{
+	const FhaOrderSlip *standing = &node->world.cluster.request;
+	FhaCode code = begin(node, ERRAND_REQUEST, err);
+
+	if (code != FHA_OK)
+		return code;
+	if (standing->kind != FHA_REQUEST_NONE &&
+		(standing->state == FHA_REQUEST_PENDING || standing->state == FHA_REQUEST_RUNNING))
+		return fha_error(err, FHA_CONFLICT, "a %s asked for by %s is under way",
+						 fha_request_kind_name(standing->kind), standing->requested_by);
+	/* The holder's nonce stays: it shows which of the holder's own writes arrived. */
+	memcpy(node->write.cluster.nonce, node->world.cluster.nonce, sizeof(node->write.cluster.nonce));
+	node->write.cluster.request = node->request;
+	return FHA_OK;
+}
+
+void
+node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out)
+{
+	const FhaWorld *world = &node->world;
+
+	memset(out, 0, sizeof(*out));
+	(void) snprintf(out->cluster, sizeof(out->cluster), "%s", world->self.cluster);
+	(void) snprintf(out->member, sizeof(out->member), "%s", world->self.member);
+	(void) snprintf(out->incarnation, sizeof(out->incarnation), "%s", world->self.incarnation);
+	if (!world->pg.empty)
+		(void) snprintf(out->data_incarnation, sizeof(out->data_incarnation), "%s",
+						node->state.data_incarnation);
+	(void) snprintf(out->address, sizeof(out->address), "%s", node->config.address);
+	out->role = world->pg.state == FHA_PG_PRIMARY   ? FHA_ROLE_PRIMARY
+				: world->pg.state == FHA_PG_STANDBY ? FHA_ROLE_STANDBY
+													: FHA_ROLE_DOWN;
+	if (node->rule != NULL)
+		(void) snprintf(out->state, sizeof(out->state), "%s", node->rule->because);
+	out->term = world->cluster.term;
+	out->position = world->pg.position;
+	out->replayed = world->pg.replayed;
+	(void) snprintf(out->following, sizeof(out->following), "%s", world->pg.following);
+	if ((facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE))
+		(void) snprintf(out->candidate_for, sizeof(out->candidate_for), "%s", world->watch.version);
+	out->rewindable = world->pg.rewindable;
+}
+
+/* Positions move all the time: they go with the heartbeat, or with anything else. */
+bool
+node_member_differs(const FhaMember *a, const FhaMember *b)
+{
+	return a->role != b->role || a->term != b->term || a->rewindable != b->rewindable ||
+		   a->position.timeline != b->position.timeline || strcmp(a->state, b->state) != 0 ||
+		   strcmp(a->incarnation, b->incarnation) != 0 ||
+		   strcmp(a->data_incarnation, b->data_incarnation) != 0 ||
+		   strcmp(a->address, b->address) != 0 || strcmp(a->following, b->following) != 0 ||
+		   strcmp(a->candidate_for, b->candidate_for) != 0;
+}
+
+void
+node_history_queue(FhaNode *node, const ClusterWrite *take)
+{
+	FhaHistoryEntry *entry;
+	const FhaOrderSlip *request = &take->cluster.request;
+	bool asked = request->kind != FHA_REQUEST_NONE && request->state == FHA_REQUEST_DONE &&
+				 node->world.cluster.request.state != FHA_REQUEST_DONE;
+	bool released = node->world.cluster.released;
+
+	if (node->entry_count == HISTORY_QUEUE)
+		return;
+	entry = &node->entries[node->entry_count++];
+	memset(entry, 0, sizeof(*entry));
+	fha_wall_time(entry->at, sizeof(entry->at));
+	(void) snprintf(entry->event, sizeof(entry->event), "%s",
+					take->founding  ? "bootstrap"
+					: take->reclaim ? "reclaim"
+					: asked         ? fha_request_kind_name(request->kind)
+									: "failover");
+	(void) snprintf(entry->member, sizeof(entry->member), "%s", node->world.self.member);
+	(void) snprintf(entry->from, sizeof(entry->from), "%s", take->previous_holder);
+	(void) snprintf(entry->reason, sizeof(entry->reason), "%s",
+					take->founding ? "no cluster was there"
+					: released     ? "the lease was released"
+								   : "the lease had lapsed");
+	if (asked)
+	{
+		memcpy(entry->request, request->id, sizeof(entry->request));
+		memcpy(entry->requested_by, request->requested_by, sizeof(entry->requested_by));
+	}
+	entry->term = take->cluster.term;
+	entry->timeline = take->cluster.timeline;
+}
