@@ -1,0 +1,387 @@
+/*
+ * agent.c: the worker that speaks for the node while PostgreSQL runs.
+ *
+ * No database connection: it sees PostgreSQL through shared memory, runs the
+ * node loop of the library, moves the fence, and tells the postmaster to
+ * promote, follow or stop.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/bgwriter.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#include "agent.h"
+#include "compat.h"
+#include "clock.h"
+#include "fence.h"
+#include "follow.h"
+#include "guc.h"
+#include "mark.h"
+#include "node.h"
+#include "record.h"
+#include "report.h"
+#include "shmem.h"
+#include "state.h"
+#include "steward.h"
+#include "view.h"
+
+/* Promotion ends without a signal to us: look this often while it lasts. */
+#define PROMOTION_POLL_MS 5
+/* The supervisor leaves the seat within one turn of its loop. */
+#define SEAT_POLL_MS 10
+/* A checkpoint for a handover should leave no more than this to the shutdown's own. */
+#define HANDOVER_WAL_BYTES (16 * 1024 * 1024)
+#define HANDOVER_CHECKPOINTS 3
+
+PGDLLEXPORT void
+fawkes_ha_agent_main(Datum argument);
+
+/* Fixed in the postmaster, so that a restarted agent is the same one (S1b). */
+static char incarnation[FHA_INCARNATION_SIZE];
+static bool supervised;
+
+/* What this agent has already done about its orders. */
+typedef struct Progress
+{
+	uint64 promoted_term;
+	int64 promoted_ms;
+	bool stop_sent;
+	uint32 checkpointed_timeline;
+	char following[FHA_NAME_SIZE];
+	uint64 following_term;
+	int handover_checkpoints; /* begun for the handover asked for now */
+	uint64 handover_redo;
+	bool prepared;
+	uint64 published;
+	StewardState steward;
+} Progress;
+
+void
+agent_register(void)
+{
+	BackgroundWorker worker = {
+		.bgw_flags = BGWORKER_SHMEM_ACCESS,
+		.bgw_start_time = BgWorkerStart_PostmasterStart,
+		.bgw_restart_time = 1,
+		.bgw_library_name = "fawkes_ha",
+		.bgw_function_name = "fawkes_ha_agent_main",
+		.bgw_name = "fawkes_ha agent",
+		.bgw_type = "fawkes_ha agent",
+	};
+	const char *given = getenv(FHA_ENV_INCARNATION);
+	FhaError err;
+
+	supervised = given != NULL;
+	if (supervised)
+	{
+		if (strlen(given) != FHA_INCARNATION_SIZE - 1 ||
+			strspn(given, "0123456789abcdef") != FHA_INCARNATION_SIZE - 1)
+			ereport(FATAL, errcode(ERRCODE_CONFIG_FILE_ERROR),
+					errmsg("environment variable %s is not an incarnation", FHA_ENV_INCARNATION),
+					errhint("Only \"fawkes-ha run\" sets it; unset it."));
+		strlcpy(incarnation, given, sizeof(incarnation));
+	}
+	else if (fha_random_hex(incarnation, sizeof(incarnation), &err) != FHA_OK)
+		fha_report(FATAL, &err);
+	RegisterBackgroundWorker(&worker);
+}
+
+static void
+publish(FhaNode *node, Progress *progress)
+{
+	char *text;
+	FhaError err;
+	size_t size;
+
+	if (fha_node_changes(node) == progress->published)
+		return;
+	if (fha_node_snapshot(node, &text, &err) != FHA_OK)
+	{
+		fha_report(LOG, &err);
+		return;
+	}
+	progress->published = fha_node_changes(node);
+	size = strlen(text);
+	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+	if (size < SNAPSHOT_SIZE)
+	{
+		memcpy(fawkes_shared->snapshot, text, size + 1);
+		fawkes_shared->snapshot_size = (int) size;
+		fawkes_shared->snapshot_count++;
+	}
+	LWLockRelease(fawkes_shared->lock);
+	free(text);
+	if (size >= SNAPSHOT_SIZE)
+		ereport(LOG, errmsg("the cluster's records need %zu bytes, more than is shared", size));
+	ConditionVariableBroadcast(&fawkes_shared->snapshot_changed);
+}
+
+static void
+take_request(FhaNode *node)
+{
+	char text[REQUEST_SIZE];
+	FhaOrderSlip request;
+	FhaError err;
+
+	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+	memcpy(text, fawkes_shared->request, sizeof(text));
+	fawkes_shared->request[0] = '\0';
+	LWLockRelease(fawkes_shared->lock);
+	if (text[0] == '\0')
+		return;
+	if (fha_request_parse(text, strlen(text), &request, &err) != FHA_OK ||
+		fha_node_request(node, &request, &err) != FHA_OK)
+		fha_report(LOG, &err);
+}
+
+static void
+promote(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progress *progress)
+{
+	char path[FHA_PATH_MAX];
+	FhaError err;
+	int64 now_ms = fha_now_ms();
+	FILE *file;
+
+	if (progress->promoted_term == order->term && now_ms < progress->promoted_ms + 1000)
+		return;
+	if (fha_timeline_reserve(config->data_directory, view->position.timeline, order->timeline,
+							 &err) != FHA_OK)
+	{
+		fha_report(LOG, &err);
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/promote", DataDir);
+	file = fopen(path, "w");
+	if (file == NULL || fclose(file) != 0)
+	{
+		ereport(LOG, errcode_for_file_access(), errmsg("could not write \"%s\": %m", path));
+		return;
+	}
+	if (progress->promoted_term != order->term)
+		ereport(LOG, errmsg("promoting to timeline %u for term %llu", order->timeline,
+							(unsigned long long) order->term));
+	progress->promoted_term = order->term;
+	progress->promoted_ms = now_ms;
+	kill(PostmasterPid, SIGUSR1);
+}
+
+static void
+follow(const FhaConfig *config, const FhaOrder *order, Progress *progress)
+{
+	FhaState state;
+	FhaError err;
+	bool changed;
+
+	if (fha_state_load(config, &state, &err) != FHA_OK ||
+		fha_follow_write(config, &state, order->leader_address, &changed, &err) != FHA_OK)
+	{
+		fha_report(LOG, &err);
+		return;
+	}
+	strlcpy(progress->following, order->leader, sizeof(progress->following));
+	progress->following_term = order->term;
+	if (changed)
+		kill(PostmasterPid, SIGHUP);
+	ereport(LOG, errmsg("following %s at %s", order->leader, order->leader_address));
+}
+
+/*
+ * A shutdown writes all dirty pages while nobody can write: have them written before, and once
+ * more what came during a long first one.
+ */
+static void
+prepare_handover(const FhaOrder *order, const FhaPgView *view, Progress *progress)
+{
+	if (!order->prepare_handover)
+	{
+		progress->handover_checkpoints = 0;
+		progress->prepared = false;
+		return;
+	}
+	if (progress->prepared)
+		return;
+	if (progress->handover_checkpoints > 0 &&
+		!view_has_checkpoint(view->position.timeline, progress->handover_redo))
+		return;
+	if (progress->handover_checkpoints == HANDOVER_CHECKPOINTS ||
+		(progress->handover_checkpoints > 0 &&
+		 view->position.lsn - progress->handover_redo < HANDOVER_WAL_BYTES))
+	{
+		progress->prepared = true;
+		return;
+	}
+	progress->handover_checkpoints++;
+	progress->handover_redo = view->position.lsn;
+	RequestCheckpoint(CHECKPOINT_FORCE | CHECKPOINT_IMMEDIATE);
+}
+
+static void
+act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progress *progress)
+{
+	if (order->write_until_ms > 0)
+		fence_open(order->write_until_ms);
+	else
+		fence_shut();
+
+	switch (order->node)
+	{
+		case FHA_NODE_PROMOTE:
+			promote(config, order, view, progress);
+			break;
+		case FHA_NODE_FOLLOW:
+			follow(config, order, progress);
+			break;
+		case FHA_NODE_STOP:
+			if (!progress->stop_sent)
+				kill(PostmasterPid, SIGINT);
+			progress->stop_sent = true;
+			break;
+		case FHA_NODE_HOLD:
+		case FHA_NODE_INITDB:
+		case FHA_NODE_CLONE:
+		case FHA_NODE_REWIND:
+		case FHA_NODE_START_PRIMARY:
+		case FHA_NODE_START_STANDBY:
+			break;
+	}
+	prepare_handover(order, view, progress);
+	if (view->state == FHA_PG_PRIMARY && order->write_until_ms > 0 && !view->rewindable &&
+		progress->checkpointed_timeline != view->position.timeline)
+	{
+		/* pg_rewind of the old primary needs a checkpoint on this timeline. */
+		RequestCheckpoint(CHECKPOINT_FORCE | CHECKPOINT_IMMEDIATE);
+		progress->checkpointed_timeline = view->position.timeline;
+	}
+	steward_keep(&progress->steward, order, view, supervised);
+}
+
+static void
+say_news(FhaNode *node)
+{
+	char sentence[512];
+
+	while (fha_node_news(node, sentence, sizeof(sentence)))
+		ereport(LOG, errmsg("%s", sentence));
+}
+
+/* How long may we wait?  Promotion and checkpoints end without waking us. */
+static long
+patience_ms(const FhaOrder *order, const FhaPgView *view)
+{
+	int64 left = order->wake_ms - fha_now_ms();
+
+	if (order->node == FHA_NODE_PROMOTE || order->prepare_handover)
+		left = Min(left, PROMOTION_POLL_MS);
+	else if (view->state == FHA_PG_BUSY ||
+			 (view->state == FHA_PG_PRIMARY && order->write_until_ms > 0 && !view->rewindable))
+		left = Min(left, 10 * PROMOTION_POLL_MS);
+	return (long) Max(left, 0);
+}
+
+static void
+wait_for(pgsocket fd, long timeout_ms)
+{
+	int wanted = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
+
+	if (fd != PGINVALID_SOCKET)
+		wanted |= WL_SOCKET_READABLE;
+	(void) WaitLatchOrSocket(MyLatch, wanted, fd, timeout_ms, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (ShutdownRequestPending)
+		proc_exit(1); /* with 0 the postmaster would never start us again */
+}
+
+static void
+forget_agent(int code, Datum argument)
+{
+	if (fawkes_shared != NULL && fawkes_shared->agent_pid == MyProcPid)
+	{
+		fawkes_shared->agent_latch = NULL;
+		fawkes_shared->agent_pid = 0;
+	}
+}
+
+/* S1: one process speaks for the node.  The call tells the supervisor that we are here. */
+static void
+sit(const FhaConfig *config, FhaSeat *seat)
+{
+	FhaError err;
+
+	if (fha_state_prepare(config, &err) != FHA_OK || fha_seat_open(config, seat, &err) != FHA_OK)
+		fha_report(ERROR, &err);
+	while (!fha_seat_call(seat))
+		wait_for(PGINVALID_SOCKET, SEAT_POLL_MS);
+	fha_seat_write_pid(seat);
+	while (!fha_seat_take(seat))
+		wait_for(PGINVALID_SOCKET, SEAT_POLL_MS);
+}
+
+void
+fawkes_ha_agent_main(Datum argument)
+{
+	static FhaPgView view;
+	static FhaOrder order;
+	static FhaConfig config;
+	Progress progress = {0};
+	FhaSeat seat;
+	FhaNode *node;
+	FhaError err;
+	MemoryContext turn;
+	bool ordered = false;
+
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	before_shmem_exit(forget_agent, (Datum) 0);
+
+	guc_config(&config);
+	config.supervised = supervised;
+	sit(&config, &seat);
+	if (fha_node_open(&node, &config, incarnation, false, &err) != FHA_OK)
+		fha_report(ERROR, &err);
+
+	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+	fawkes_shared->agent_pid = MyProcPid;
+	fawkes_shared->agent_latch = MyLatch;
+	LWLockRelease(fawkes_shared->lock);
+	turn = AllocSetContextCreate(TopMemoryContext, "fawkes_ha turn", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(turn);
+
+	for (;;)
+	{
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			guc_config(&config);
+			config.supervised = supervised;
+			fha_node_configure(node, &config);
+		}
+		take_request(node);
+		view_fill(&view, ordered ? &order : NULL);
+		view.supervised = supervised;
+		view.prepared = progress.prepared;
+		strlcpy(view.following, progress.following, sizeof(view.following));
+		view.following_term = progress.following_term;
+		if (fha_node_step(node, &view, &order, &err) != FHA_OK)
+			fha_report(LOG, &err);
+		ordered = true;
+		act(&config, &order, &view, &progress);
+		say_news(node);
+		publish(node, &progress);
+		wait_for(fha_node_fd(node), patience_ms(&order, &view));
+		MemoryContextReset(turn);
+	}
+}

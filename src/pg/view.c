@@ -1,0 +1,162 @@
+/*
+ * view.c: what the agent sees of its own PostgreSQL.  See view.h.
+ */
+#include "postgres.h"
+
+#include "access/timeline.h"
+#include "access/xlog.h"
+#include "access/xlogrecovery.h"
+#include "common/controldata_utils.h"
+#include "miscadmin.h"
+#include "replication/slot.h"
+#include "replication/walreceiver.h"
+#include "replication/walsender_private.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "follow.h"
+#include "view.h"
+
+bool
+view_has_checkpoint(uint32 timeline, uint64 redo)
+{
+	bool valid;
+	ControlFileData *control = get_controlfile(DataDir, &valid);
+	bool has = valid && control->checkPointCopy.ThisTimeLineID == timeline &&
+			   control->checkPointCopy.redo >= redo;
+
+	pfree(control);
+	return has;
+}
+
+/* Does a walsender of this process stream, caught up with what there was when it began? */
+static bool
+is_streaming(pid_t pid)
+{
+	bool streaming = false;
+
+	for (int i = 0; i < max_wal_senders && !streaming; i++)
+	{
+		WalSnd *sender = &WalSndCtl->walsnds[i];
+
+		SpinLockAcquire(&sender->mutex);
+		streaming = sender->pid == pid && sender->state == WALSNDSTATE_STREAMING;
+		SpinLockRelease(&sender->mutex);
+	}
+	return streaming;
+}
+
+/* Each member streams through a slot of its own: that names it, and says what it has flushed. */
+static void
+fill_standbys(FhaPgView *view, const FhaOrder *order)
+{
+	LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
+	for (size_t i = 0; i < order->member_count; i++)
+	{
+		char name[FHA_SLOT_NAME_SIZE];
+
+		fha_slot_name(order->members[i], name, sizeof(name));
+		for (int j = 0; j < max_replication_slots; j++)
+		{
+			ReplicationSlot *slot = &ReplicationSlotCtl->replication_slots[j];
+			pid_t pid;
+			XLogRecPtr flushed;
+
+			if (!slot->in_use || strcmp(NameStr(slot->data.name), name) != 0)
+				continue;
+			SpinLockAcquire(&slot->mutex);
+			pid = slot->active_pid;
+			flushed = slot->data.restart_lsn;
+			SpinLockRelease(&slot->mutex);
+			if (pid != 0 && is_streaming(pid))
+			{
+				FhaStandby *standby = &view->standbys[view->standby_count++];
+
+				strlcpy(standby->member, order->members[i], sizeof(standby->member));
+				standby->lsn = flushed;
+			}
+		}
+	}
+	LWLockRelease(ReplicationSlotControlLock);
+}
+
+/* The ancestors of our timeline, oldest first, and the timeline itself with an open end. */
+static void
+fill_lineage(FhaPgView *view, TimeLineID timeline)
+{
+	static TimeLineID known = 0;
+	static size_t count = 0;
+	static FhaLineageStep steps[FHA_LINEAGE_MAX];
+
+	if (known != timeline)
+	{
+		List *history = readTimeLineHistory(timeline); /* newest first */
+
+		count = Min(list_length(history), FHA_LINEAGE_MAX);
+		for (size_t i = 0; i < count; i++)
+		{
+			TimeLineHistoryEntry *entry = list_nth(history, count - 1 - i);
+
+			steps[i].timeline = entry->tli;
+			steps[i].end = entry->end;
+		}
+		known = timeline;
+	}
+	view->lineage_count = count;
+	memcpy(view->lineage, steps, sizeof(steps));
+}
+
+static void
+fill_primary(FhaPgView *view, const FhaOrder *order)
+{
+	static TimeLineID rewindable = 0;
+	TimeLineID timeline;
+
+	view->state = FHA_PG_PRIMARY;
+	view->position.lsn = GetFlushRecPtr(&timeline);
+	view->position.timeline = timeline;
+	view->replayed = view->position.lsn;
+	if (rewindable != timeline && view_has_checkpoint(timeline, 0))
+		rewindable = timeline;
+	view->rewindable = rewindable == timeline;
+	fill_lineage(view, timeline);
+	if (order != NULL)
+		fill_standbys(view, order);
+}
+
+/*
+ * S5's trap: what the receiver says is not the position after a restart, when it reads the start
+ * of a segment; what was replayed is not it while replay lags.  The higher of both is.
+ */
+static void
+fill_standby(FhaPgView *view)
+{
+	TimeLineID replay_timeline;
+	TimeLineID receive_timeline = 0;
+	XLogRecPtr replayed = GetXLogReplayRecPtr(&replay_timeline);
+	XLogRecPtr received = GetWalRcvFlushRecPtr(NULL, &receive_timeline);
+
+	view->replayed = replayed;
+	view->position.timeline = replay_timeline;
+	view->position.lsn = replayed;
+	if (receive_timeline > replay_timeline ||
+		(receive_timeline == replay_timeline && received > replayed))
+	{
+		view->position.timeline = receive_timeline;
+		view->position.lsn = received;
+	}
+	view->state = HotStandbyActive() ? FHA_PG_STANDBY : FHA_PG_BUSY;
+}
+
+void
+view_fill(FhaPgView *view, const FhaOrder *order)
+{
+	memset(view, 0, sizeof(*view));
+	view->system_identifier = GetSystemIdentifier();
+	if (!RecoveryInProgress())
+		fill_primary(view, order);
+	else if (GetRecoveryState() == RECOVERY_STATE_ARCHIVE)
+		fill_standby(view);
+	else
+		view->state = FHA_PG_BUSY;
+}

@@ -1,0 +1,20 @@
+/*
+ * view.h: what the agent sees of its own PostgreSQL, from shared memory alone.
+ */
+#ifndef FAWKES_VIEW_H
+#define FAWKES_VIEW_H
+
+#include "postgres.h"
+
+#include "node.h"
+#include "world.h"
+
+/* Fill the view; names of members in `order` (may be NULL) tell whose slots are whose. */
+extern void
+view_fill(FhaPgView *view, const FhaOrder *order);
+
+/* Has the control file a checkpoint on `timeline`, with its redo at `redo` or later? */
+extern bool
+view_has_checkpoint(uint32 timeline, uint64 redo);
+
+#endif
