@@ -1,0 +1,58 @@
+/*
+ * cli.h: what the command's parts share.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+
+#include "config.h"
+#include "err.h"
+
+/* Exit codes; docs/reference.md lists them. */
+enum
+{
+	CLI_OK = 0,
+	CLI_FAILED = 1,  /* it was tried, and did not work: the text says why */
+	CLI_USAGE = 2,   /* the arguments or settings are wrong */
+	CLI_NO_LOCK = 3, /* the lock did not answer */
+	CLI_REFUSED = 4  /* the cluster refused: the text says why */
+};
+
+/* What every command that talks about a cluster accepts. */
+typedef struct CliOptions
+{
+	FhaConfig config;
+	char bindir[FHA_PATH_MAX];
+	char target[FHA_NAME_MAX + 1];
+	bool json;
+	int wait_s;
+} CliOptions;
+
+typedef struct CliCommand
+{
+	const char *name;
+	const char *usage; /* arguments, one line */
+	const char *what;  /* one sentence */
+	int (*run)(CliOptions *options, int argc, char **argv);
+} CliCommand;
+
+extern const CliCommand command_run;
+extern const CliCommand command_status;
+extern const CliCommand command_switchover;
+extern const CliCommand command_failover;
+extern const CliCommand command_rules;
+
+/*
+ * Parse the options that all commands share into *options (-D, --state, --lock, --cluster, --bin,
+ * --to, --wait, -o json) and read the node's settings if -D or --state say where.  Returns CLI_OK,
+ * or CLI_USAGE after having said why.
+ */
+int
+cli_options(CliOptions *options, int argc, char **argv, const CliCommand *command);
+
+/* "fawkes-ha: <text>" on stderr. */
+void
+cli_complain(const char *format, ...) FHA_PRINTF(1, 2);
+
+#endif

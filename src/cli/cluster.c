@@ -1,0 +1,118 @@
+/*
+ * cluster.c: the cluster as the lock shows it.  See cluster.h.
+ */
+#include "cluster.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+#define CALL_WAIT_MS 5000
+
+int
+cluster_open(Cluster *cluster, const CliOptions *options)
+{
+	FhaError err;
+
+	memset(cluster, 0, sizeof(*cluster));
+	if (options->config.lock[0] == '\0' || options->config.cluster_name[0] == '\0')
+	{
+		cli_complain(
+			"which cluster?  Give -D DATA of a member, or --lock dir:/path --cluster NAME");
+		return CLI_USAGE;
+	}
+	if (fha_lock_open(&cluster->lock, options->config.lock, false, &err) != FHA_OK)
+	{
+		cli_complain("%s", err.text);
+		return CLI_NO_LOCK;
+	}
+	return CLI_OK;
+}
+
+static void
+forget(Cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->member_count; i++)
+		free(cluster->json[i]);
+	free(cluster->cluster_json);
+	free(cluster->history_json);
+	cluster->cluster_json = cluster->history_json = NULL;
+	cluster->member_count = 0;
+	cluster->version[0] = '\0';
+}
+
+void
+cluster_close(Cluster *cluster)
+{
+	forget(cluster);
+	if (cluster->lock != NULL)
+		fha_lock_close(cluster->lock);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp((*(const FhaRecord *const *) a)->name, (*(const FhaRecord *const *) b)->name);
+}
+
+static int
+take_record(Cluster *cluster, const CliOptions *options, const FhaRecord *record)
+{
+	const char *wanted = options->config.cluster_name;
+	char cluster_name[128];
+	char history_name[128];
+	FhaError err;
+
+	fha_record_name_cluster(wanted, cluster_name, sizeof(cluster_name));
+	fha_record_name_history(wanted, history_name, sizeof(history_name));
+	if (strcmp(record->name, cluster_name) == 0)
+	{
+		if (fha_cluster_parse(record->data, record->size, &cluster->record, &err) != FHA_OK)
+		{
+			cli_complain("the cluster record cannot be used: %s", err.text);
+			return CLI_FAILED;
+		}
+		memcpy(cluster->version, record->version, sizeof(cluster->version));
+		cluster->cluster_json = strdup(record->data);
+	}
+	else if (strcmp(record->name, history_name) == 0)
+		cluster->history_json = strdup(record->data);
+	else if (cluster->member_count < FHA_MEMBERS_MAX)
+	{
+		FhaMember *member = &cluster->members[cluster->member_count];
+
+		if (fha_member_parse(record->data, record->size, member, NULL) == FHA_OK &&
+			strcmp(member->cluster, wanted) == 0)
+			cluster->json[cluster->member_count++] = strdup(record->data);
+	}
+	return CLI_OK;
+}
+
+int
+cluster_read(Cluster *cluster, const CliOptions *options)
+{
+	FhaLockRequest request = {.verb = FHA_LOCK_LIST, .deadline_ms = fha_now_ms() + CALL_WAIT_MS};
+	const FhaRecord *sorted[FHA_RECORD_COUNT_MAX];
+	FhaLockEvent event;
+	int result = CLI_OK;
+
+	forget(cluster);
+	if (fha_lock_call(cluster->lock, &request, &event) != FHA_OK)
+	{
+		cli_complain("the lock did not answer: %s", event.error.text);
+		return CLI_NO_LOCK;
+	}
+	for (size_t i = 0; i < event.count; i++)
+		sorted[i] = &event.records[i];
+	qsort(sorted, event.count, sizeof(sorted[0]), by_name);
+	for (size_t i = 0; i < event.count && result == CLI_OK; i++)
+		result = take_record(cluster, options, sorted[i]);
+	if (result == CLI_OK && cluster->version[0] == '\0')
+	{
+		cli_complain("there is no cluster \"%s\" in %s", options->config.cluster_name,
+					 options->config.lock);
+		result = CLI_FAILED;
+	}
+	return result;
+}

@@ -1,0 +1,214 @@
+/*
+ * cmd_run.c: `fawkes-ha run`, the supervisor: fit to be process 1.
+ *
+ * One loop over signals, the lock, the agent's end and the clock.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "process.h"
+#include "supervisor.h"
+
+#define POSTMASTER_PID_MAX 4096
+
+/* A postmaster that outlived an earlier supervisor: its pid, or 0. */
+static pid_t
+find_foreign(const Supervisor *self)
+{
+	char path[FHA_PATH_MAX + 32];
+	char *text = NULL;
+	long pid;
+
+	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", self->config.data_directory);
+	if (fha_file_read(path, POSTMASTER_PID_MAX, &text, NULL) != FHA_OK)
+		return 0;
+	pid = strtol(text, NULL, 10);
+	free(text);
+	return pid > 1 && kill((pid_t) pid, 0) == 0 ? (pid_t) pid : 0;
+}
+
+static FhaCode
+open_mark(Supervisor *self, FhaError *err)
+{
+	void *page;
+
+	self->mark_fd = memfd_create("fawkes_ha acknowledged", MFD_CLOEXEC);
+	if (self->mark_fd < 0 || ftruncate(self->mark_fd, sizeof(FhaMark)) != 0)
+		return fha_error_errno(err, FHA_IO, "memfd_create");
+	page = mmap(NULL, sizeof(FhaMark), PROT_READ | PROT_WRITE, MAP_SHARED, self->mark_fd, 0);
+	if (page == MAP_FAILED)
+		return fha_error_errno(err, FHA_IO, "mmap");
+	self->mark = page;
+	return FHA_OK;
+}
+
+static FhaCode
+set_up(Supervisor *self, FhaError *err)
+{
+	FhaCode code = fha_config_check(&self->config, err);
+
+	if (code == FHA_OK)
+		code = fha_state_prepare(&self->config, err);
+	if (code == FHA_OK)
+		code = fha_random_hex(self->incarnation, sizeof(self->incarnation), err);
+	if (code == FHA_OK)
+		code = open_mark(self, err);
+	if (code == FHA_OK)
+		code = fha_seat_open(&self->config, &self->seat, err);
+	if (code != FHA_OK)
+		return code;
+	code = fha_life_take(&self->config, &self->life_fd, err);
+	if (code == FHA_CONFLICT)
+	{
+		/* An earlier supervisor is gone, its PostgreSQL is not: let it be, and take over its care. */
+		self->life_fd = -1;
+		self->foreign = find_foreign(self);
+		if (self->foreign != 0)
+			supervisor_say(self, "PostgreSQL runs already (process %d): watching over it",
+						   (int) self->foreign);
+		else
+			supervisor_say(self, "a process of this node's PostgreSQL, or another supervisor, "
+								 "still lives: waiting for its end");
+		code = FHA_OK;
+	}
+	return code;
+}
+
+static int
+open_signals(void)
+{
+	static const int wanted[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD};
+	sigset_t set;
+
+	(void) sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		(void) sigaddset(&set, wanted[i]);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void
+reload(Supervisor *self)
+{
+	FhaConfig config = self->config;
+	FhaError err;
+
+	if (fha_config_read(&config, self->config_file, &err) != FHA_OK ||
+		fha_config_check(&config, &err) != FHA_OK)
+		supervisor_say(self, "settings are kept as they were: %s", err.text);
+	else
+	{
+		self->config = config;
+		if (self->node != NULL)
+			fha_node_configure(self->node, &self->config);
+	}
+	if (self->postmaster != 0)
+		(void) kill(self->postmaster, SIGHUP);
+}
+
+static void
+take_signals(Supervisor *self, int fd)
+{
+	struct signalfd_siginfo info;
+
+	while (read(fd, &info, sizeof(info)) == (ssize_t) sizeof(info))
+		switch (info.ssi_signo)
+		{
+			case SIGHUP:
+				reload(self);
+				break;
+			case SIGQUIT:
+			case SIGTERM:
+			case SIGINT:
+				if (!self->stopping)
+					supervisor_say(self, "told to stop");
+				self->stopping = true;
+				break;
+			default:
+				break;
+		}
+}
+
+static void
+wait_until(const Supervisor *self, int signal_fd, int64_t wake_ms)
+{
+	int64_t left_ms = wake_ms - fha_now_ms();
+	struct pollfd fds[3] = {
+		{.fd = signal_fd, .events = POLLIN},
+		{.fd = self->node == NULL ? -1 : fha_node_fd(self->node), .events = POLLIN},
+		{.fd = self->agent_pidfd, .events = POLLIN}};
+
+	if (left_ms < 0)
+		left_ms = 0;
+	if (left_ms > 1000)
+		left_ms = 1000;
+	(void) poll(fds, 3, (int) left_ms);
+}
+
+static int
+run(CliOptions *options, int argc, char **argv)
+{
+	static Supervisor self;
+	FhaError err;
+	int signal_fd;
+
+	(void) argc;
+	(void) argv;
+	self.config = options->config;
+	self.config.supervised = true;
+	self.life_fd = self.mark_fd = self.agent_pidfd = -1;
+	if (postgres_find(options->bindir, self.bindir, sizeof(self.bindir), &err) != FHA_OK ||
+		fha_state_path(&self.config, "fawkes_ha.conf", self.config_file, sizeof(self.config_file),
+					   &err) != FHA_OK)
+	{
+		cli_complain("%s", err.text);
+		return CLI_USAGE;
+	}
+	/* Orphans of a killed postmaster come to us, and not to some other init. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 || (signal_fd = open_signals()) < 0)
+	{
+		cli_complain("could not become a subreaper or take signals: %s", strerror(errno));
+		return CLI_FAILED;
+	}
+	(void) signal(SIGPIPE, SIG_IGN);
+	if (set_up(&self, &err) != FHA_OK)
+	{
+		cli_complain("%s", err.text);
+		return CLI_USAGE;
+	}
+	supervisor_say(&self, "supervisor of %s in cluster %s", self.config.member_name,
+				   self.config.cluster_name);
+	while (!supervisor_is_done(&self))
+	{
+		int64_t wake_ms;
+
+		take_signals(&self, signal_fd);
+		supervisor_reap(&self);
+		supervisor_check_life(&self);
+		supervisor_mind_seat(&self);
+		supervisor_mind_stop(&self);
+		wake_ms = supervisor_turn(&self);
+		if (!supervisor_is_done(&self))
+			wait_until(&self, signal_fd, wake_ms);
+	}
+	supervisor_say(&self, "stopped%s", self.order.released ? "; the lease is released" : "");
+	fha_node_close(self.node);
+	return CLI_OK;
+}
+
+const CliCommand command_run = {
+	"run",
+	"-D DATA [--state DIR] [--bin DIR]",
+	"supervise this node: start, restart, rewind, clone and stop PostgreSQL as the cluster needs",
+	run,
+};

@@ -1,0 +1,167 @@
+/*
+ * cmd_status.c: `fawkes-ha status` and `fawkes-ha rules`.
+ *
+ * Reads the lock alone, so that it works with no server running.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster.h"
+#include "decide.h"
+
+static void
+print_lag(const FhaCluster *record, const FhaMember *member, char *out, size_t size)
+{
+	uint64_t lag;
+
+	if (member->role != FHA_ROLE_STANDBY || record->position.lsn == 0)
+	{
+		(void) snprintf(out, size, "-");
+		return;
+	}
+	lag = record->position.lsn > member->position.lsn ? record->position.lsn - member->position.lsn
+													  : 0;
+	if (lag < 1024)
+		(void) snprintf(out, size, "%" PRIu64 " B", lag);
+	else if (lag < 1024 * 1024)
+		(void) snprintf(out, size, "%" PRIu64 " kB", lag / 1024);
+	else
+		(void) snprintf(out, size, "%" PRIu64 " MB", lag / (1024 * 1024));
+}
+
+/* Standbys' own records are written on change and now and then; the leader's list is fresher. */
+static uint64_t
+newest_lsn(const FhaCluster *record, const FhaMember *member)
+{
+	uint64_t lsn = member->position.lsn;
+
+	if (strcmp(record->holder, member->member) == 0 && record->position.lsn > lsn)
+		lsn = record->position.lsn;
+	for (size_t i = 0; i < record->standby_count; i++)
+		if (strcmp(record->standbys[i].member, member->member) == 0 &&
+			record->standbys[i].lsn > lsn)
+			lsn = record->standbys[i].lsn;
+	return lsn;
+}
+
+static void
+print_table(const Cluster *cluster)
+{
+	const FhaCluster *record = &cluster->record;
+
+	(void) printf("cluster %s   term %" PRIu64 "   timeline %" PRIu32
+				  "   lease: %s %s, renewed %s\n",
+				  record->cluster, record->term, record->timeline,
+				  record->released ? "released by" : "held by", record->holder, record->renewed_at);
+	if (record->paused)
+		(void) printf("PAUSED: %s\n", record->pause_reason);
+	if (record->request.kind != FHA_REQUEST_NONE && (record->request.state == FHA_REQUEST_PENDING ||
+													 record->request.state == FHA_REQUEST_RUNNING))
+		(void) printf("%s to %s is %s: %s\n", fha_request_kind_name(record->request.kind),
+					  record->request.target[0] == '\0' ? "the best standby"
+														: record->request.target,
+					  fha_request_state_name(record->request.state), record->request.message);
+	(void) printf("\n%-12s %-8s %-9s %8s  %-14s %8s  %-21s %s\n", "member", "role", "lease",
+				  "timeline", "LSN", "lag", "address", "state");
+	for (size_t i = 0; i < cluster->member_count; i++)
+	{
+		FhaMember member = cluster->members[i];
+		bool holds = strcmp(record->holder, member.member) == 0 && !record->released;
+		char lsn[FHA_LSN_TEXT_SIZE];
+		char lag[32];
+
+		member.position.lsn = newest_lsn(record, &member);
+		fha_lsn_print(member.position.lsn, lsn, sizeof(lsn));
+		print_lag(record, &member, lag, sizeof(lag));
+		(void) printf("%-12s %-8s %-9s %8" PRIu32 "  %-14s %8s  %-21s %s\n", member.member,
+					  fha_role_name(member.role), holds ? "holds it" : "", member.position.timeline,
+					  lsn, lag, member.address, member.state);
+	}
+}
+
+static int
+print_json(const Cluster *cluster)
+{
+	const char *members[FHA_MEMBERS_MAX];
+	FhaSnapshot snapshot = {
+		.member = "",
+		.incarnation = "",
+		.decision = "",
+		.because = "",
+		.cluster = cluster->cluster_json,
+		.history = cluster->history_json,
+		.members = members,
+		.member_count = cluster->member_count,
+	};
+	char *text;
+	FhaError err;
+
+	for (size_t i = 0; i < cluster->member_count; i++)
+		members[i] = cluster->json[i];
+	if (fha_snapshot_print(&snapshot, &text, &err) != FHA_OK)
+	{
+		cli_complain("%s", err.text);
+		return CLI_FAILED;
+	}
+	(void) puts(text);
+	free(text);
+	return CLI_OK;
+}
+
+static int
+run_status(CliOptions *options, int argc, char **argv)
+{
+	static Cluster cluster;
+	int result;
+
+	(void) argc;
+	(void) argv;
+	result = cluster_open(&cluster, options);
+	if (result == CLI_OK)
+		result = cluster_read(&cluster, options);
+	if (result == CLI_OK && options->json)
+		result = print_json(&cluster);
+	else if (result == CLI_OK)
+		print_table(&cluster);
+	cluster_close(&cluster);
+	return result;
+}
+
+static int
+run_rules(CliOptions *options, int argc, char **argv)
+{
+	(void) options;
+	(void) argc;
+	(void) argv;
+	for (size_t i = 0; i < fha_rule_count(); i++)
+	{
+		const FhaRule *rule = fha_rule(i);
+		char when[256];
+		char unless[256];
+
+		fha_facts_print(rule->when, when, sizeof(when));
+		fha_facts_print(rule->unless, unless, sizeof(unless));
+		(void) printf(
+			"%2zu  when [%s]%s%s%s\n    lease: %s, fence: %s, PostgreSQL: %s\n    \"%s\"\n", i + 1,
+			when, unless[0] == '\0' ? "" : " unless [", unless, unless[0] == '\0' ? "" : "]",
+			fha_lease_order_name(rule->lease), fha_fence_order_name(rule->fence),
+			fha_node_order_name(rule->node), rule->because);
+	}
+	return CLI_OK;
+}
+
+const CliCommand command_status = {
+	"status",
+	"-D DATA | --lock dir:/path --cluster NAME  [-o json]",
+	"show the cluster: members, roles, positions, the lease",
+	run_status,
+};
+
+const CliCommand command_rules = {
+	"rules",
+	"",
+	"print the rules that every node decides by",
+	run_rules,
+};

@@ -1,0 +1,199 @@
+/*
+ * main.c: one command, a table of subcommands.
+ */
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "state.h"
+
+static const CliCommand *const commands[] = {
+	&command_run, &command_status, &command_switchover, &command_failover, &command_rules,
+};
+
+void
+cli_complain(const char *format, ...)
+{
+	va_list args;
+
+	(void) fputs("fawkes-ha: ", stderr);
+	va_start(args, format);
+	(void) vfprintf(stderr, format, args);
+	va_end(args);
+	(void) fputc('\n', stderr);
+}
+
+static void
+usage(FILE *out)
+{
+	(void) fputs("fawkes-ha " FAWKES_HA_VERSION ": high availability from inside PostgreSQL\n\n",
+				 out);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		(void) fprintf(out, "  fawkes-ha %s %s\n      %s\n", commands[i]->name, commands[i]->usage,
+					   commands[i]->what);
+	(void) fputs("\nA node is named by -D (its settings are in DATA.fawkes_ha/fawkes_ha.conf, or "
+				 "where --state says),\na cluster also by --lock dir:/path --cluster NAME.\n",
+				 out);
+}
+
+static bool
+copy(char *out, size_t size, const char *value, const char *option)
+{
+	if (strlen(value) >= size)
+	{
+		cli_complain("the value of %s is too long", option);
+		return false;
+	}
+	memcpy(out, value, strlen(value) + 1);
+	return true;
+}
+
+static bool
+whole_number(const char *text, int max, int *out)
+{
+	char *end;
+	long number = strtol(text, &end, 10);
+
+	if (*text == '\0' || *end != '\0' || number < 0 || number > max)
+		return false;
+	*out = (int) number;
+	return true;
+}
+
+/* The node's own file, if we were told of a node; what the command line says comes over it. */
+static int
+read_settings(CliOptions *options, const char *data, const char *state)
+{
+	FhaConfig *config = &options->config;
+	char path[FHA_PATH_MAX];
+	FhaError err;
+	FhaCode code;
+
+	if (!copy(config->data_directory, sizeof(config->data_directory), data, "-D") ||
+		!copy(config->state_directory, sizeof(config->state_directory), state, "--state"))
+		return CLI_USAGE;
+	if (data[0] == '\0' && state[0] == '\0')
+		return CLI_OK;
+	code = fha_state_path(config, "fawkes_ha.conf", path, sizeof(path), &err);
+	if (code == FHA_OK)
+		code = fha_config_read(config, path, &err);
+	if (code == FHA_OK)
+		return CLI_OK;
+	cli_complain("%s", err.text);
+	return CLI_USAGE;
+}
+
+int
+cli_options(CliOptions *options, int argc, char **argv, const CliCommand *command)
+{
+	static const struct option known[] = {
+		{"pgdata", required_argument, NULL, 'D'}, {"state", required_argument, NULL, 's'},
+		{"lock", required_argument, NULL, 'l'},   {"cluster", required_argument, NULL, 'c'},
+		{"bin", required_argument, NULL, 'b'},    {"to", required_argument, NULL, 't'},
+		{"wait", required_argument, NULL, 'w'},   {"output", required_argument, NULL, 'o'},
+		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+	};
+	const char *data = "";
+	const char *state = "";
+	const char *lock = NULL;
+	const char *cluster = NULL;
+	int option;
+	int result;
+
+	memset(options, 0, sizeof(*options));
+	fha_config_defaults(&options->config);
+	options->wait_s = 60;
+	while ((option = getopt_long(argc, argv, "D:o:h", known, NULL)) != -1)
+		switch (option)
+		{
+			case 'D':
+				data = optarg;
+				break;
+			case 's':
+				state = optarg;
+				break;
+			case 'l':
+				lock = optarg;
+				break;
+			case 'c':
+				cluster = optarg;
+				break;
+			case 'b':
+				if (!copy(options->bindir, sizeof(options->bindir), optarg, "--bin"))
+					return CLI_USAGE;
+				break;
+			case 't':
+				if (!fha_name_is_valid(optarg))
+				{
+					cli_complain("\"%s\" is not a member's name", optarg);
+					return CLI_USAGE;
+				}
+				(void) copy(options->target, sizeof(options->target), optarg, "--to");
+				break;
+			case 'w':
+				if (!whole_number(optarg, 24 * 3600, &options->wait_s))
+				{
+					cli_complain("--wait takes seconds, not \"%s\"", optarg);
+					return CLI_USAGE;
+				}
+				break;
+			case 'o':
+				if (strcmp(optarg, "json") != 0 && strcmp(optarg, "table") != 0)
+				{
+					cli_complain("-o takes json or table, not \"%s\"", optarg);
+					return CLI_USAGE;
+				}
+				options->json = strcmp(optarg, "json") == 0;
+				break;
+			case 'h':
+				(void) printf("fawkes-ha %s %s\n    %s\n", command->name, command->usage,
+							  command->what);
+				exit(CLI_OK);
+			default:
+				(void) fprintf(stderr, "usage: fawkes-ha %s %s\n", command->name, command->usage);
+				return CLI_USAGE;
+		}
+	if (optind < argc)
+	{
+		cli_complain("%s does not take \"%s\"", command->name, argv[optind]);
+		return CLI_USAGE;
+	}
+	result = read_settings(options, data, state);
+	if (result == CLI_OK && lock != NULL &&
+		!copy(options->config.lock, sizeof(options->config.lock), lock, "--lock"))
+		result = CLI_USAGE;
+	if (result == CLI_OK && cluster != NULL &&
+		!copy(options->config.cluster_name, sizeof(options->config.cluster_name), cluster,
+			  "--cluster"))
+		result = CLI_USAGE;
+	return result;
+}
+
+int
+main(int argc, char **argv)
+{
+	CliOptions options;
+
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+	{
+		usage(argc < 2 ? stderr : stdout);
+		return argc < 2 ? CLI_USAGE : CLI_OK;
+	}
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0)
+	{
+		(void) puts("fawkes-ha " FAWKES_HA_VERSION);
+		return CLI_OK;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(argv[1], commands[i]->name) == 0)
+		{
+			int result = cli_options(&options, argc - 1, argv + 1, commands[i]);
+
+			return result == CLI_OK ? commands[i]->run(&options, argc - 1, argv + 1) : result;
+		}
+	cli_complain("there is no command \"%s\"; see fawkes-ha --help", argv[1]);
+	return CLI_USAGE;
+}

@@ -1,0 +1,495 @@
+/*
+ * supervisor.c: what the supervisor does with PostgreSQL.
+ *
+ * It never decides by itself: it tells the node loop what it sees of a stopped,
+ * starting or ending server, and carries out what the rules say.
+ */
+#include "supervisor.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "follow.h"
+#include "process.h"
+
+/* A server that has run this long was a success: the back-off starts again. */
+#define GOOD_RUN_MS (30 * 1000)
+#define BACKOFF_FIRST_MS 1000
+#define BACKOFF_MAX_MS (30 * 1000)
+/* Without an agent for this long after it could accept connections, the library is not loaded. */
+#define LIBRARY_WAIT_MS (15 * 1000)
+#define IMMEDIATE_WAIT_MS 5000
+/* A node that stops waits no longer than this for a lock that does not answer. */
+#define RELEASE_WAIT_MS 800
+/* The end of the WAL of a holder is read in no more than this: an outage is going on. */
+#define HOLDER_WAL_MS 1000
+#define OTHER_WAL_MS 20000
+#define POLL_MS 20
+#define IDLE_MS 1000
+#define NEVER INT64_MAX
+
+void
+supervisor_say(const Supervisor *self, const char *format, ...)
+{
+	char now[FHA_TIME_SIZE];
+	va_list args;
+
+	fha_wall_time(now, sizeof(now));
+	(void) fprintf(stderr, "%s [%s] ", now, self->config.member_name);
+	va_start(args, format);
+	(void) vfprintf(stderr, format, args);
+	va_end(args);
+	(void) fputc('\n', stderr);
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void
+back_off(Supervisor *self)
+{
+	int64_t wait_ms = BACKOFF_FIRST_MS;
+
+	for (int i = 0; i < self->failures && wait_ms < BACKOFF_MAX_MS; i++)
+		wait_ms *= 2;
+	self->failures++;
+	self->not_before_ms = fha_now_ms() + earlier(wait_ms, BACKOFF_MAX_MS);
+}
+
+static void
+postmaster_ended(Supervisor *self, int status)
+{
+	char how[80];
+
+	process_describe(status, how, sizeof(how));
+	supervisor_say(self, "PostgreSQL %s", how);
+	/* The first restart is at once; a server that cannot stay up is started ever less often. */
+	if (fha_now_ms() - self->started_ms >= GOOD_RUN_MS)
+		self->failures = 0;
+	else if (!self->stopping && !self->library_seen)
+		back_off(self);
+	self->postmaster = 0;
+	self->looked = false;
+	self->end_known = false;
+}
+
+static void
+job_ended(Supervisor *self, int status)
+{
+	char how[80];
+	FhaError err;
+
+	self->job = 0;
+	self->looked = false;
+	self->end_known = false;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		self->failures = 0;
+	else
+	{
+		process_describe(status, how, sizeof(how));
+		supervisor_say(self, "%s %s", fha_node_order_name(self->job_kind), how);
+		back_off(self);
+	}
+	if (self->node != NULL && fha_node_reload(self->node, &err) != FHA_OK)
+		supervisor_say(self, "%s", err.text);
+}
+
+void
+supervisor_reap(Supervisor *self)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	{
+		if (pid == self->postmaster)
+			postmaster_ended(self, status);
+		else if (pid == self->job)
+			job_ended(self, status);
+		else if (pid == self->foreign)
+			self->foreign = 0;
+	}
+	if (self->foreign != 0 && kill(self->foreign, 0) != 0 && errno == ESRCH)
+	{
+		supervisor_say(self, "PostgreSQL (process %d) ended", (int) self->foreign);
+		self->foreign = 0;
+		self->looked = false;
+		self->end_known = false;
+	}
+}
+
+void
+supervisor_check_life(Supervisor *self)
+{
+	FhaError err;
+
+	if (self->life_fd >= 0 || self->postmaster != 0 || self->foreign != 0)
+		return;
+	/* Orphans of a killed postmaster live on until they next look: they must not write any more. */
+	(void) process_kill_strangers();
+	if (fha_life_take(&self->config, &self->life_fd, &err) != FHA_OK)
+	{
+		self->life_fd = -1;
+		if (err.code != FHA_CONFLICT)
+			supervisor_say(self, "%s", err.text);
+	}
+	else if (self->node != NULL)
+		fha_node_life_held(self->node, true);
+}
+
+static void
+watch_agent(Supervisor *self)
+{
+	pid_t pid = fha_seat_read_pid(&self->seat);
+
+	if (self->agent_pidfd >= 0 && pid == self->agent_pid)
+		return;
+	if (self->agent_pidfd >= 0)
+		(void) close(self->agent_pidfd);
+	self->agent_pid = pid;
+	self->agent_pidfd = pid > 0 ? (int) syscall(SYS_pidfd_open, pid, 0) : -1;
+}
+
+static void
+leave_seat(Supervisor *self)
+{
+	fha_node_close(self->node);
+	self->node = NULL;
+	self->ordered = false;
+	fha_seat_leave(&self->seat);
+}
+
+void
+supervisor_mind_seat(Supervisor *self)
+{
+	FhaError err;
+
+	if (fha_seat_called(&self->seat))
+	{
+		self->library_seen = true;
+		self->busy_since_ms = 0;
+		if (self->seat.sitting)
+			leave_seat(self);
+		watch_agent(self);
+		return;
+	}
+	if (self->agent_pidfd >= 0)
+	{
+		(void) close(self->agent_pidfd);
+		self->agent_pidfd = -1;
+	}
+	if (self->busy_since_ms == 0)
+		self->busy_since_ms = fha_now_ms();
+	if (self->seat.sitting || !fha_seat_take(&self->seat))
+		return;
+	if (fha_node_open(&self->node, &self->config, self->incarnation, self->life_fd >= 0, &err) !=
+		FHA_OK)
+	{
+		supervisor_say(self, "%s", err.text);
+		fha_seat_leave(&self->seat);
+	}
+}
+
+/* Read the stopped data directory: once for what it is, once more for where its WAL ends. */
+static void
+look(Supervisor *self)
+{
+	FhaError err;
+	FhaCode code =
+		postgres_control(self->bindir, self->config.data_directory, &self->control, &err);
+
+	self->empty = code == FHA_NOT_FOUND;
+	self->looked = code == FHA_OK || self->empty;
+	if (!self->looked)
+	{
+		supervisor_say(self, "%s", err.text);
+		back_off(self);
+	}
+}
+
+/*
+ * Where does the WAL end, and what must a successor have?  Reading starts at the position that the
+ * holder last put into the record, for 256 MB may lie behind it.  After a crash, a successor needs
+ * what clients were told, not what was written after the last of them had been told.
+ */
+static void
+find_end(Supervisor *self)
+{
+	const PgControl *control = &self->control;
+	const FhaPosition *mark = &self->order.mark;
+	uint64_t start = control->clean ? control->checkpoint : control->redo;
+	uint64_t acked = self->mark == NULL ? 0 : atomic_load(&self->mark->acked_lsn);
+	FhaError err;
+
+	if (control->min_recovery > start)
+		start = control->min_recovery;
+	if (self->order.holds_lease && mark->timeline == control->timeline && mark->lsn > start)
+		start = mark->lsn;
+	self->end.timeline = control->timeline;
+	if (postgres_end_of_wal(self->bindir, self->config.data_directory, control->timeline, start,
+							fha_now_ms() + (self->order.holds_lease ? HOLDER_WAL_MS : OTHER_WAL_MS),
+							&self->end.lsn, &err) != FHA_OK)
+	{
+		/* Further than anybody: nobody takes the lease before us, and a rewind finds out. */
+		supervisor_say(self, "the end of the WAL could not be read: %s", err.text);
+		self->end.lsn = UINT64_MAX;
+	}
+	self->required = self->end;
+	if (!control->clean && self->mark_counts && acked < self->end.lsn)
+		self->required.lsn = acked;
+	self->end_known = true;
+}
+
+static void
+fill_view(Supervisor *self, FhaPgView *view)
+{
+	memset(view, 0, sizeof(*view));
+	view->supervised = true;
+	view->stopping = self->stopping;
+	view->job = self->job != 0 || fha_now_ms() < self->not_before_ms;
+	if (self->life_fd < 0)
+	{
+		view->state = FHA_PG_BUSY;
+		return;
+	}
+	view->state = FHA_PG_DOWN;
+	if (!self->looked && self->job == 0)
+		look(self);
+	if (!self->looked)
+	{
+		view->state = FHA_PG_BUSY;
+		return;
+	}
+	view->empty = self->empty;
+	view->damaged = !self->empty && rejoin_is_damaged(&self->config);
+	if (self->empty || view->damaged)
+		return;
+	view->system_identifier = self->control.system_identifier;
+	/* The record must have been read first: it says from where to search. */
+	if (!self->end_known && self->ordered && self->job == 0)
+		find_end(self);
+	if (self->end_known)
+	{
+		view->position = self->end;
+		view->required = self->required;
+	}
+	else
+		view->job = view->job || !self->order.holds_lease;
+}
+
+static void
+start_job(Supervisor *self, int (*work)(void *))
+{
+	FhaError err;
+
+	self->plan.config = &self->config;
+	self->plan.bindir = self->bindir;
+	(void) snprintf(self->plan.leader_address, sizeof(self->plan.leader_address), "%s",
+					self->order.leader_address);
+	(void) snprintf(self->plan.cluster_uuid, sizeof(self->plan.cluster_uuid), "%s",
+					self->order.cluster_uuid);
+	self->job_kind = self->order.node;
+	self->job = process_job(work, &self->plan, &err);
+	if (self->job < 0)
+	{
+		self->job = 0;
+		supervisor_say(self, "%s", err.text);
+		back_off(self);
+	}
+}
+
+static void
+start_postgres(Supervisor *self, bool standby)
+{
+	FhaState state;
+	FhaError err;
+	bool changed;
+	FhaCode code = FHA_OK;
+
+	if (standby)
+		code = fha_timeline_unreserve(self->config.data_directory, self->control.timeline, &err);
+	if (code == FHA_OK && standby && self->order.leader[0] != '\0')
+	{
+		code = fha_state_load(&self->config, &state, &err);
+		if (code == FHA_OK)
+			code =
+				fha_follow_write(&self->config, &state, self->order.leader_address, &changed, &err);
+	}
+	if (code == FHA_OK)
+		code = postgres_configure(&self->config, &err);
+	atomic_store(&self->mark->acked_lsn, 0);
+	if (code == FHA_OK)
+		code = postgres_start(&self->config, self->bindir, standby, self->life_fd, self->mark_fd,
+							  self->incarnation, &self->postmaster, &err);
+	if (code != FHA_OK)
+	{
+		self->postmaster = 0;
+		supervisor_say(self, "PostgreSQL could not be started: %s", err.text);
+		back_off(self);
+		return;
+	}
+	supervisor_say(self, "started PostgreSQL as a %s (process %d)", standby ? "standby" : "primary",
+				   (int) self->postmaster);
+	/* Only the processes of PostgreSQL keep the life lock from now on, so that we can ask. */
+	(void) close(self->life_fd);
+	self->life_fd = -1;
+	fha_node_life_held(self->node, false);
+	self->mark_counts = true;
+	self->started_ms = fha_now_ms();
+	self->library_seen = false;
+	self->busy_since_ms = self->started_ms;
+}
+
+static void
+act(Supervisor *self)
+{
+	switch (self->order.node)
+	{
+		case FHA_NODE_INITDB:
+			start_job(self, rejoin_initdb);
+			break;
+		case FHA_NODE_CLONE:
+			start_job(self, rejoin_clone);
+			break;
+		case FHA_NODE_REWIND:
+			start_job(self, rejoin_rewind);
+			break;
+		case FHA_NODE_START_PRIMARY:
+			start_postgres(self, false);
+			break;
+		case FHA_NODE_START_STANDBY:
+			start_postgres(self, true);
+			break;
+		case FHA_NODE_HOLD:
+		case FHA_NODE_PROMOTE:
+		case FHA_NODE_FOLLOW:
+		case FHA_NODE_STOP:
+			break;
+	}
+}
+
+int64_t
+supervisor_turn(Supervisor *self)
+{
+	FhaPgView view;
+	FhaError err;
+	char sentence[512];
+	int64_t wake_ms;
+
+	if (self->node == NULL)
+		return fha_now_ms() + (self->agent_pidfd >= 0 ? IDLE_MS : POLL_MS);
+	fill_view(self, &view);
+	if (fha_node_step(self->node, &view, &self->order, &err) != FHA_OK)
+		supervisor_say(self, "%s", err.text);
+	while (fha_node_news(self->node, sentence, sizeof(sentence)))
+		supervisor_say(self, "%s", sentence);
+	wake_ms = self->order.wake_ms;
+	/* Now that the record was read, the end of the WAL can be searched from its mark. */
+	if (!self->ordered && self->order.term != 0)
+	{
+		self->ordered = true;
+		wake_ms = fha_now_ms();
+	}
+	if (view.state == FHA_PG_DOWN && !view.job && !self->stopping)
+		act(self);
+	if (self->not_before_ms > fha_now_ms())
+		wake_ms = earlier(wake_ms, self->not_before_ms);
+	if (self->life_fd < 0)
+		wake_ms = earlier(wake_ms, fha_now_ms() + POLL_MS);
+	return wake_ms;
+}
+
+static pid_t
+server(const Supervisor *self)
+{
+	return self->postmaster != 0 ? self->postmaster : self->foreign;
+}
+
+/* The status line of postmaster.pid: the last word it has there. */
+static bool
+postmaster_says(const Supervisor *self, const char *word)
+{
+	char path[FHA_PATH_MAX + 32];
+	char *text = NULL;
+	bool says;
+
+	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", self->config.data_directory);
+	if (fha_file_read(path, 4096, &text, NULL) != FHA_OK)
+		return false;
+	says = strstr(text, word) != NULL;
+	free(text);
+	return says;
+}
+
+static void
+stop_harder(Supervisor *self, int stage)
+{
+	static const char *const ways[] = {"", "fast", "immediate", "by SIGKILL"};
+	static const int signals[] = {0, SIGINT, SIGQUIT, SIGKILL};
+
+	self->stop_stage = stage;
+	self->stop_ms = fha_now_ms();
+	supervisor_say(self, "stopping PostgreSQL (%s)", ways[stage]);
+	(void) kill(server(self), signals[stage]);
+}
+
+void
+supervisor_mind_stop(Supervisor *self)
+{
+	int64_t now_ms = fha_now_ms();
+
+	if (server(self) == 0)
+	{
+		self->stop_stage = 0;
+		if (self->stopping && self->released_by_ms == 0)
+			self->released_by_ms = now_ms + RELEASE_WAIT_MS;
+		return;
+	}
+	if (self->stopping && self->stop_stage == 0)
+		stop_harder(self, 1);
+	else if (self->stop_stage == 0 && self->busy_since_ms != 0)
+	{
+		/* Somebody else's shutdown (the agent's, pg_ctl's) is under the same deadline. */
+		if (postmaster_says(self, "stopping"))
+		{
+			self->stop_stage = 1;
+			self->stop_ms = now_ms;
+		}
+		else if (!self->library_seen && now_ms > self->busy_since_ms + LIBRARY_WAIT_MS &&
+				 (postmaster_says(self, "ready") || postmaster_says(self, "standby")))
+		{
+			supervisor_say(self,
+						   "PostgreSQL runs without the fawkes_ha library: nothing fences it. "
+						   "Check shared_preload_libraries and the server's log");
+			back_off(self);
+			stop_harder(self, 1);
+		}
+	}
+	else if (self->stop_stage == 1 && now_ms > self->stop_ms + self->config.shutdown_timeout_ms)
+		stop_harder(self, 2);
+	else if (self->stop_stage == 2 && now_ms > self->stop_ms + IMMEDIATE_WAIT_MS)
+		stop_harder(self, 3);
+}
+
+bool
+supervisor_is_done(const Supervisor *self)
+{
+	if (!self->stopping || server(self) != 0 || self->job != 0)
+		return false;
+	if (self->life_fd < 0)
+		return false;
+	return (self->ordered && (!self->order.holds_lease || self->order.released)) ||
+		   (self->released_by_ms != 0 && fha_now_ms() > self->released_by_ms);
+}

@@ -1,0 +1,94 @@
+/*
+ * supervisor.h: the state of `fawkes-ha run`, shared by its parts:
+ * cmd_run.c (signals and the main loop) and supervisor.c (what to do with
+ * PostgreSQL now).
+ */
+#ifndef CLI_SUPERVISOR_H
+#define CLI_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cli.h"
+#include "mark.h"
+#include "node.h"
+#include "postgres.h"
+#include "rejoin.h"
+#include "state.h"
+
+typedef struct Supervisor
+{
+	FhaConfig config;
+	char config_file[FHA_PATH_MAX];
+	char bindir[FHA_PATH_MAX];
+	char incarnation[FHA_INCARNATION_SIZE];
+
+	FhaSeat seat;
+	FhaNode *node; /* open while we sit */
+	FhaOrder order;
+	bool ordered; /* the node has given an order since we sat down */
+	int agent_pidfd;
+	pid_t agent_pid;
+
+	int life_fd; /* >= 0: the life lock was taken afresh, no process of PostgreSQL is left */
+	int mark_fd;
+	FhaMark *mark;
+	bool mark_counts; /* a postmaster of ours has used it since it was cleared */
+
+	pid_t postmaster;      /* our child; 0: none */
+	pid_t foreign;         /* a postmaster that an earlier supervisor started; 0: none */
+	int64_t started_ms;    /* when the postmaster was started */
+	bool library_seen;     /* its agent has called for the seat */
+	int64_t busy_since_ms; /* it runs without an agent since then; 0: it has one */
+
+	pid_t job;
+	FhaNodeOrder job_kind;
+	RejoinPlan plan;
+
+	/* The stopped data directory, read once after each end. */
+	bool looked;
+	bool end_known;
+	bool empty;
+	PgControl control;
+	FhaPosition end;
+	FhaPosition required;
+
+	int failures; /* ends and failed jobs in a row, for the back-off */
+	int64_t not_before_ms;
+
+	bool stopping;
+	int64_t stop_ms;        /* when the current way of stopping began */
+	int stop_stage;         /* 0: not yet, 1: fast, 2: immediate, 3: SIGKILL */
+	int64_t released_by_ms; /* a stopping node gives up releasing then */
+} Supervisor;
+
+/* A line of the supervisor's log, on stderr. */
+void
+supervisor_say(const Supervisor *self, const char *format, ...) FHA_PRINTF(2, 3);
+
+/* Reap whatever ended, and note what that means. */
+void
+supervisor_reap(Supervisor *self);
+
+/* Is nothing of PostgreSQL left?  Takes the life lock afresh if it can be had. */
+void
+supervisor_check_life(Supervisor *self);
+
+/* Take or leave the seat; open or close the node loop with it. */
+void
+supervisor_mind_seat(Supervisor *self);
+
+/* One turn of the node loop, if we sit, and what it orders.  Returns when to be called again. */
+int64_t
+supervisor_turn(Supervisor *self);
+
+/* Stop, step by step: fast, immediate, SIGKILL, each with its deadline. */
+void
+supervisor_mind_stop(Supervisor *self);
+
+/* Has a stopping node nothing more to do? */
+bool
+supervisor_is_done(const Supervisor *self);
+
+#endif
