@@ -49,21 +49,30 @@ list_member(FhaCluster *cluster, const char *name)
 	(void) snprintf(cluster->members[cluster->member_count++], FHA_NAME_SIZE, "%s", name);
 }
 
+/* The lease changed hands: is that what was asked for?  It is done once this member leads. */
 static void
-finish_request(const FhaNode *node, FhaOrderSlip *request, bool reclaim)
+settle_request(const FhaNode *node, FhaOrderSlip *request, bool reclaim)
 {
-	bool meant =
-		request->target[0] == '\0' || strcmp(request->target, node->world.self.member) == 0;
+	const char *self = node->world.self.member;
+	bool meant = request->target[0] == '\0' || strcmp(request->target, self) == 0;
 
 	if (request->kind == FHA_REQUEST_NONE || request->state == FHA_REQUEST_DONE ||
 		request->state == FHA_REQUEST_FAILED)
 		return;
 	if (reclaim && request->state == FHA_REQUEST_PENDING)
 		return;
-	request->state = meant && !reclaim ? FHA_REQUEST_DONE : FHA_REQUEST_FAILED;
-	(void) snprintf(
-		request->message, sizeof(request->message), "%s leads%s", node->world.self.member,
-		request->state == FHA_REQUEST_DONE ? "" : ": the target did not take the lease in time");
+	if (meant && !reclaim)
+	{
+		request->state = FHA_REQUEST_RUNNING;
+		(void) snprintf(request->target, sizeof(request->target), "%s", self);
+		(void) snprintf(request->message, sizeof(request->message), "%s holds the lease", self);
+	}
+	else
+	{
+		request->state = FHA_REQUEST_FAILED;
+		(void) snprintf(request->message, sizeof(request->message),
+						"%s leads: the target did not take the lease in time", self);
+	}
 }
 
 FhaCode
@@ -111,7 +120,7 @@ node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 	}
 	become_holder(node, cluster);
 	list_member(cluster, node->world.self.member);
-	finish_request(node, &cluster->request, write->reclaim);
+	settle_request(node, &cluster->request, write->reclaim);
 	return FHA_OK;
 }
 
@@ -212,6 +221,14 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 		cluster->lineage_term = cluster->term;
 		cluster->lineage_count = pg->lineage_count;
 		memcpy(cluster->lineage, pg->lineage, sizeof(cluster->lineage));
+		if (cluster->request.kind != FHA_REQUEST_NONE &&
+			cluster->request.state == FHA_REQUEST_RUNNING &&
+			strcmp(cluster->request.target, node->world.self.member) == 0)
+		{
+			cluster->request.state = FHA_REQUEST_DONE;
+			(void) snprintf(cluster->request.message, sizeof(cluster->request.message), "%s leads",
+							node->world.self.member);
+		}
 	}
 	if (pg->state == FHA_PG_PRIMARY && pg->position.timeline == cluster->timeline)
 	{
@@ -317,8 +334,7 @@ node_history_queue(FhaNode *node, const ClusterWrite *take)
 {
 	FhaHistoryEntry *entry;
 	const FhaOrderSlip *request = &take->cluster.request;
-	bool asked = request->kind != FHA_REQUEST_NONE && request->state == FHA_REQUEST_DONE &&
-				 node->world.cluster.request.state != FHA_REQUEST_DONE;
+	bool asked = request->kind != FHA_REQUEST_NONE && request->state == FHA_REQUEST_RUNNING;
 	bool released = node->world.cluster.released;
 
 	if (node->entry_count == HISTORY_QUEUE)

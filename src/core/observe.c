@@ -315,7 +315,8 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 	if (holder_has_my_name(world) && !mine && (facts & FHA_LINEAGE) != 0)
 		facts |= FHA_RECLAIM;
 	if (mine && cluster->request.kind != FHA_REQUEST_NONE &&
-		cluster->request.state == FHA_REQUEST_RUNNING)
+		cluster->request.state == FHA_REQUEST_RUNNING &&
+		!same(cluster->request.target, world->self.member))
 		facts |= FHA_HANDOVER;
 	if (mine && cluster->standby_count > 0)
 		facts |= FHA_HEIR;

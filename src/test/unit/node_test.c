@@ -1,0 +1,526 @@
+/*
+ * node_test.c: the node loop without PostgreSQL: several nodes, one directory
+ * lock, servers that are only a few variables.
+ *
+ * Time is real but short: leases of 400 ms.  What is asserted is order and
+ * outcome, never a duration from above.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <ftw.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "lock.h"
+#include "node.h"
+#include "node_private.h"
+#include "record.h"
+#include "state.h"
+
+#define NODES 3
+#define LEASE_MS 400
+#define DEADLINE_MS 250
+#define RETRY_MS 50
+#define BOUND_MS 20000
+
+/* A node whose PostgreSQL is played: it does at once what it is ordered. */
+typedef struct Player
+{
+	FhaConfig config;
+	FhaNode *node;
+	FhaPgView view;
+	FhaOrder order;
+	char incarnation[FHA_ID_SIZE];
+	bool absent; /* not stepped: stopped, cut off or dead */
+	bool ordered;
+	int stops; /* how often it was told to stop */
+	int promotions;
+	int64_t opened_ms; /* first time the fence was open in this leadership */
+} Player;
+
+static char root[64];
+static Player players[NODES];
+
+static int
+remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
+{
+	(void) info;
+	(void) type;
+	(void) walk;
+	return remove(path);
+}
+
+static void
+player_open(Player *player, bool life_held)
+{
+	FhaError err;
+
+	if (fha_node_open(&player->node, &player->config, player->incarnation, life_held, &err) !=
+		FHA_OK)
+		fail_msg("%s", err.text);
+	player->ordered = false;
+}
+
+static void
+player_make(int index, const char *bootstrap)
+{
+	Player *player = &players[index];
+	FhaConfig *config = &player->config;
+	FhaError err;
+
+	memset(player, 0, sizeof(*player));
+	fha_config_defaults(config);
+	(void) snprintf(config->cluster_name, sizeof(config->cluster_name), "db-test");
+	(void) snprintf(config->member_name, sizeof(config->member_name), "n%d", index + 1);
+	(void) snprintf(config->lock, sizeof(config->lock), "dir:%s/lock", root);
+	(void) snprintf(config->address, sizeof(config->address), "127.0.0.1:%d", 6001 + index);
+	(void) snprintf(config->data_directory, sizeof(config->data_directory), "%s/n%d", root,
+					index + 1);
+	(void) snprintf(config->state_directory, sizeof(config->state_directory), "%s/n%d.state", root,
+					index + 1);
+	(void) snprintf(config->bootstrap, sizeof(config->bootstrap), "%s", bootstrap);
+	config->lease_duration_ms = LEASE_MS;
+	config->renew_deadline_ms = DEADLINE_MS;
+	config->retry_period_ms = RETRY_MS;
+	config->election_wait_ms = 100;
+	config->release_wait_ms = 300;
+	config->max_lag_bytes = 1000;
+	config->supervised = true;
+	if (fha_state_prepare(config, &err) != FHA_OK ||
+		fha_random_hex(player->incarnation, sizeof(player->incarnation), &err) != FHA_OK)
+		fail_msg("%s", err.text);
+	player->view.state = FHA_PG_DOWN;
+	player->view.supervised = true;
+	player->view.empty = true;
+	player_open(player, true);
+}
+
+/* Data as a clone of the cluster would leave it. */
+static void
+player_give_data(Player *player, const char *uuid, uint32_t timeline, uint64_t lsn)
+{
+	FhaState state = {.highest_term = 0};
+	FhaError err;
+
+	(void) snprintf(state.member, sizeof(state.member), "%s", player->config.member_name);
+	(void) snprintf(state.cluster, sizeof(state.cluster), "%s", player->config.cluster_name);
+	(void) snprintf(state.cluster_uuid, sizeof(state.cluster_uuid), "%s", uuid);
+	(void) snprintf(state.data_incarnation, sizeof(state.data_incarnation), "da7a%.12s",
+					player->incarnation);
+	if (fha_state_save(&player->config, &state, &err) != FHA_OK ||
+		fha_node_reload(player->node, &err) != FHA_OK)
+		fail_msg("%s", err.text);
+	player->view.empty = false;
+	player->view.system_identifier = 4711;
+	player->view.position = (FhaPosition){timeline, lsn};
+	player->view.replayed = lsn;
+}
+
+static bool
+is_open(const Player *player)
+{
+	return !player->absent && player->ordered && fha_now_ms() < player->order.write_until_ms;
+}
+
+/* S1: at no moment may two fences be open; an absent player's runs out by its own deadline. */
+static void
+assert_one_writer(void)
+{
+	int writers = 0;
+
+	for (int i = 0; i < NODES; i++)
+		if (players[i].node != NULL && players[i].ordered &&
+			fha_now_ms() < players[i].order.write_until_ms)
+			writers++;
+	assert_true(writers <= 1);
+}
+
+static void
+obey(Player *player)
+{
+	const FhaOrder *order = &player->order;
+	FhaPgView *view = &player->view;
+
+	switch (order->node)
+	{
+		case FHA_NODE_INITDB:
+		case FHA_NODE_CLONE:
+		case FHA_NODE_REWIND:
+			player_give_data(player, order->cluster_uuid,
+							 order->node == FHA_NODE_INITDB ? 1 : order->timeline, 100);
+			break;
+		case FHA_NODE_START_PRIMARY:
+			view->state = FHA_PG_PRIMARY;
+			fha_node_life_held(player->node, false);
+			break;
+		case FHA_NODE_START_STANDBY:
+			view->state = FHA_PG_STANDBY;
+			fha_node_life_held(player->node, false);
+			break;
+		case FHA_NODE_PROMOTE:
+			player->promotions++;
+			view->lineage_count = 1;
+			view->lineage[0] = (FhaLineageStep){view->position.timeline, view->position.lsn};
+			view->position.timeline = order->timeline;
+			view->position.lsn += 10;
+			view->state = FHA_PG_PRIMARY;
+			break;
+		case FHA_NODE_FOLLOW:
+			(void) snprintf(view->following, sizeof(view->following), "%s", order->leader);
+			view->following_term = order->term;
+			view->position.timeline = order->timeline;
+			break;
+		case FHA_NODE_STOP:
+			player->stops++;
+			view->state = FHA_PG_DOWN;
+			view->required = view->position;
+			view->standby_count = 0;
+			view->following[0] = '\0';
+			fha_node_life_held(player->node, true);
+			break;
+		case FHA_NODE_HOLD:
+			break;
+	}
+	if (view->state == FHA_PG_PRIMARY && view->lineage_count < 2)
+		view->lineage[view->lineage_count++] = (FhaLineageStep){view->position.timeline, 0};
+	view->rewindable = view->state == FHA_PG_PRIMARY;
+	view->prepared = order->prepare_handover;
+	if (is_open(player) && player->opened_ms == 0)
+		player->opened_ms = fha_now_ms();
+	if (order->node != FHA_NODE_HOLD)
+		return;
+	if (view->state != FHA_PG_PRIMARY)
+		player->opened_ms = 0;
+}
+
+/* Standbys that follow this player, as its walsenders would say. */
+static void
+connect_standbys(Player *leader)
+{
+	leader->view.standby_count = 0;
+	if (leader->view.state != FHA_PG_PRIMARY)
+		return;
+	for (int i = 0; i < NODES; i++)
+		if (players[i].node != NULL && !players[i].absent &&
+			players[i].view.state == FHA_PG_STANDBY &&
+			strcmp(players[i].view.following, leader->config.member_name) == 0)
+		{
+			FhaStandby *standby = &leader->view.standbys[leader->view.standby_count++];
+
+			memcpy(standby->member, players[i].config.member_name, sizeof(standby->member));
+			standby->lsn = players[i].view.position.lsn;
+		}
+}
+
+static void
+turn(void)
+{
+	struct pollfd fds[NODES];
+	FhaError err;
+
+	for (int i = 0; i < NODES; i++)
+	{
+		Player *player = &players[i];
+
+		fds[i].fd = -1;
+		fds[i].events = POLLIN;
+		if (player->node == NULL || player->absent)
+			continue;
+		connect_standbys(player);
+		if (fha_node_step(player->node, &player->view, &player->order, &err) != FHA_OK)
+			fail_msg("%s", err.text);
+		player->ordered = true;
+		assert_one_writer();
+		obey(player);
+		fds[i].fd = fha_node_fd(player->node);
+	}
+	(void) poll(fds, NODES, 5);
+}
+
+static Player *
+leader(void)
+{
+	for (int i = 0; i < NODES; i++)
+		if (players[i].node != NULL && is_open(&players[i]))
+			return &players[i];
+	return NULL;
+}
+
+#define TURN_UNTIL(condition)                                \
+	do                                                       \
+	{                                                        \
+		int64_t give_up_ms = fha_now_ms() + BOUND_MS;        \
+		while (!(condition))                                 \
+		{                                                    \
+			if (fha_now_ms() > give_up_ms)                   \
+				fail_msg("never came true: %s", #condition); \
+			turn();                                          \
+		}                                                    \
+	} while (0)
+
+static bool
+all_settled(void)
+{
+	int standbys = 0;
+	int present = 0;
+	Player *first = leader();
+
+	for (int i = 0; i < NODES; i++)
+	{
+		if (players[i].node == NULL || players[i].absent)
+			continue;
+		present++;
+		if (players[i].view.state == FHA_PG_STANDBY && first != NULL &&
+			strcmp(players[i].view.following, first->config.member_name) == 0)
+			standbys++;
+	}
+	return first != NULL && standbys == present - 1 &&
+		   first->node->world.cluster.member_count == NODES &&
+		   first->node->world.cluster.standby_count == (size_t) standbys;
+}
+
+static int
+set_up(void **state)
+{
+	(void) state;
+	(void) snprintf(root, sizeof(root), "/tmp/fha_node_test_XXXXXX");
+	return mkdtemp(root) == NULL ? -1 : 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void) state;
+	for (int i = 0; i < NODES; i++)
+	{
+		fha_node_close(players[i].node);
+		players[i].node = NULL;
+	}
+	return nftw(root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void
+start_cluster(void)
+{
+	for (int i = 0; i < NODES; i++)
+		player_make(i, "initdb");
+	TURN_UNTIL(all_settled());
+}
+
+static void
+one_founds_and_the_others_clone(void **state)
+{
+	int64_t begun_ms = fha_now_ms();
+
+	(void) state;
+	start_cluster();
+	/* S1: an absent record is watched as long as a stale one. */
+	assert_true(leader()->opened_ms - begun_ms >= LEASE_MS);
+	assert_int_equal(leader()->node->world.cluster.term, 1);
+}
+
+static void
+a_silent_leader_is_replaced_after_its_lease(void **state)
+{
+	Player *old;
+	int64_t until_ms;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	until_ms = old->order.write_until_ms;
+	old->absent = true;
+	TURN_UNTIL(leader() != NULL && leader() != old);
+	assert_true(leader()->opened_ms >= until_ms);
+	assert_int_equal(leader()->node->world.cluster.term, 2);
+	assert_int_equal(leader()->view.position.timeline, 2);
+	/* It wakes up: its fence is shut, it stops, and comes back as a standby. */
+	old->absent = false;
+	TURN_UNTIL(all_settled());
+	assert_int_equal(old->stops, 1);
+}
+
+static void
+a_released_lease_goes_to_the_best(void **state)
+{
+	Player *old;
+	Player *best = NULL;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	for (int i = NODES - 1; i >= 0; i--)
+		if (&players[i] != old)
+			best = &players[i];
+	best->view.position.lsn += 50;
+	old->view.position.lsn += 50;
+	TURN_UNTIL(old->node->world.cluster.position.lsn == old->view.position.lsn);
+	/* Its PostgreSQL is killed: the supervisor's loop sees it down. */
+	old->view.state = FHA_PG_DOWN;
+	old->view.required = old->view.position;
+	old->order.write_until_ms = 0;
+	TURN_UNTIL(leader() != NULL);
+	assert_ptr_equal(leader(), best);
+	TURN_UNTIL(all_settled());
+}
+
+static void
+what_nobody_has_stays_with_who_has_it(void **state)
+{
+	Player *old;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	/* Acknowledged here, flushed nowhere else: no standby may lead (in time), so it starts again. */
+	old->view.position.lsn += 500;
+	old->view.state = FHA_PG_DOWN;
+	old->view.required = old->view.position;
+	old->order.write_until_ms = 0;
+	TURN_UNTIL(leader() != NULL);
+	assert_ptr_equal(leader(), old);
+	assert_int_equal(old->node->world.cluster.term, 1);
+}
+
+static void
+a_switchover_goes_where_it_was_asked_to(void **state)
+{
+	FhaOrderSlip request = {
+		.kind = FHA_REQUEST_SWITCHOVER, .id = "0123456789abcdef", .requested_by = "test"};
+	Player *old;
+	Player *target = NULL;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	for (int i = 0; i < NODES; i++)
+		if (&players[i] != old)
+			target = &players[i];
+	(void) snprintf(request.target, sizeof(request.target), "%s", target->config.member_name);
+	assert_int_equal(fha_node_request(target->node, &request, &err), FHA_OK);
+	TURN_UNTIL(leader() != NULL && leader() != old);
+	assert_ptr_equal(leader(), target);
+	TURN_UNTIL(all_settled());
+	assert_int_equal(leader()->node->world.cluster.request.state, FHA_REQUEST_DONE);
+	assert_int_equal(old->stops, 1);
+}
+
+static void
+a_switchover_to_nobody_is_refused(void **state)
+{
+	FhaOrderSlip request = {
+		.kind = FHA_REQUEST_SWITCHOVER, .id = "0123456789abcdef", .target = "n9"};
+	Player *old;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	assert_int_equal(fha_node_request(old->node, &request, &err), FHA_OK);
+	TURN_UNTIL(old->node->world.cluster.request.state == FHA_REQUEST_FAILED);
+	assert_non_null(strstr(old->node->world.cluster.request.message, "n9"));
+	assert_ptr_equal(leader(), old);
+}
+
+static void
+an_older_term_is_refused(void **state)
+{
+	Player *first;
+	char old_record[PATH_MAX];
+	char command[3 * PATH_MAX];
+
+	(void) state;
+	start_cluster();
+	first = leader();
+	/* Keep an early copy of the record, let terms pass, then put it back. */
+	(void) snprintf(old_record, sizeof(old_record), "%s/old", root);
+	(void) snprintf(command, sizeof(command), "cp $(ls %s/lock/db-test.0* | tail -1) %s", root,
+					old_record);
+	assert_int_equal(system(command), 0);
+	first->absent = true;
+	TURN_UNTIL(leader() != NULL && leader() != first);
+	TURN_UNTIL(leader()->node->state.highest_term == 2);
+	(void) snprintf(command, sizeof(command),
+					"rm %s/lock/db-test.0* && cp %s %s/lock/db-test.00000000000000009999", root,
+					old_record, root);
+	assert_int_equal(system(command), 0);
+	TURN_UNTIL(players[0].absent || strstr(players[0].order.because, "older term") != NULL);
+	TURN_UNTIL(players[1].absent || strstr(players[1].order.because, "older term") != NULL);
+	assert_null(leader());
+}
+
+static void
+another_cluster_s_data_is_left_alone(void **state)
+{
+	(void) state;
+	start_cluster();
+	for (int i = 0; i < NODES; i++)
+		if (&players[i] != leader())
+		{
+			players[i].view.system_identifier = 815;
+			TURN_UNTIL(strstr(players[i].order.because, "another cluster") != NULL);
+			assert_int_equal(players[i].order.node, FHA_NODE_HOLD);
+			break;
+		}
+}
+
+/* S1b: the same name with another incarnation waits, unless the node's life lock proves its death. */
+static void
+another_incarnation_waits(void **state)
+{
+	Player *old;
+	FhaNode *dead;
+	int64_t until_ms;
+
+	(void) state;
+	start_cluster();
+	for (int i = 0; i < NODES; i++)
+		if (&players[i] != leader())
+		{
+			fha_node_close(players[i].node);
+			players[i].node = NULL;
+		}
+	old = leader();
+	until_ms = old->order.write_until_ms;
+	dead = old->node;
+	(void) snprintf(old->incarnation, sizeof(old->incarnation), "feedfeedfeedfeed");
+	player_open(old, false);
+	fha_node_close(dead);
+	old->view.supervised = false; /* or it would stop, and then hold its own life lock */
+	old->order.write_until_ms = 0;
+	old->opened_ms = 0;
+	TURN_UNTIL(is_open(old));
+	assert_true(old->opened_ms >= until_ms);
+	assert_int_equal(old->node->world.cluster.term, 1);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(one_founds_and_the_others_clone),
+		TEST(a_silent_leader_is_replaced_after_its_lease),
+		TEST(a_released_lease_goes_to_the_best),
+		TEST(what_nobody_has_stays_with_who_has_it),
+		TEST(a_switchover_goes_where_it_was_asked_to),
+		TEST(a_switchover_to_nobody_is_refused),
+		TEST(an_older_term_is_refused),
+		TEST(another_cluster_s_data_is_left_alone),
+		TEST(another_incarnation_waits),
+	};
+
+	return cmocka_run_group_tests_name("node", tests, NULL, NULL);
+}
