@@ -15,12 +15,14 @@ typedef struct PgControl
 {
 	uint64_t system_identifier;
 	bool clean;			   /* "shut down" or "shut down in recovery" */
-	bool was_primary;	   /* state says "in production" or "shut down" */
+	bool was_primary;	   /* it wrote WAL of its own; false for a copy that never started */
 	uint32_t timeline;	   /* newest that the control file knows: of the checkpoint or minimum recovery */
 	uint64_t checkpoint;   /* start of the latest checkpoint record */
 	uint64_t redo;		   /* its REDO location */
 	uint32_t checkpoint_timeline;
 	uint64_t min_recovery; /* minimum recovery ending location; 0: none */
+	uint32_t wal_segment_size;
+	uint32_t wal_block_size;
 } PgControl;
 
 /* Directory of postgres, initdb, pg_rewind, ...; from --bin, or from pg_config's bindir.  */
@@ -33,7 +35,9 @@ FHA_MUST_CHECK FhaCode postgres_control(const char *bindir, const char *data, Pg
 /*
  * End of the valid WAL on `timeline`, reading from `start` (the last position known
  * to be good, a record's start or not) with pg_waldump.  The end of the last
- * whole record; a following page header is not counted.  TIMEOUT after deadline_ms.
+ * whole record; a following page header is not counted.  Waits for no missing
+ * segment.  NOT_FOUND: no whole record of that timeline near `start`; PROTOCOL:
+ * pg_waldump contradicts itself; TIMEOUT after deadline_ms.
  */
 FHA_MUST_CHECK FhaCode postgres_end_of_wal(const char *bindir, const char *data, uint32_t timeline,
 										   uint64_t start, int64_t deadline_ms, uint64_t *end,
@@ -46,6 +50,19 @@ FHA_MUST_CHECK FhaCode postgres_end_of_wal(const char *bindir, const char *data,
  * primary_slot_name, recovery_target*, promote_trigger_file) from postgresql.auto.conf.
  */
 FHA_MUST_CHECK FhaCode postgres_configure(const FhaConfig *config, FhaError *err);
+
+/*
+ * A setting as the next start would have it (postgres -C), without its newline.
+ * INVALID with PostgreSQL's own words: it does not accept its files.
+ */
+FHA_MUST_CHECK FhaCode postgres_setting(const FhaConfig *config, const char *bindir,
+										const char *name, char *out, size_t size, FhaError *err);
+
+/*
+ * Make sure that lock files of a dead server do not keep the next one, a child of this process,
+ * from starting.  For the holder of the life lock; postgres_start does it itself.
+ */
+FHA_MUST_CHECK FhaCode postgres_forgive_dead(const FhaConfig *config, FhaError *err);
 
 /*
  * Start a postmaster: fork, setsid-free, exec postgres -D data -c config_file=<state>/postgresql.conf

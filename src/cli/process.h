@@ -15,10 +15,41 @@
  * into out (cut at out_size - 1, always terminated) and its stderr into errors likewise
  * (either may be NULL: thrown away).  *status is as from waitpid.  After deadline_ms (on fha_now_ms)
  * it and its process group are killed: TIMEOUT.  Blocks: the caller chooses short deadlines.
+ * It and its process group die with this process, and inherit what is not close-on-exec: the
+ * life lock.
  */
 FHA_MUST_CHECK FhaCode process_run(const char *const argv[], int64_t deadline_ms, char *out,
 								   size_t out_size, char *errors, size_t errors_size, int *status,
 								   FhaError *err);
+
+/* Told what a program wrote, piece by piece. */
+typedef void (*ProcessSink)(void *argument, const char *bytes, size_t size);
+
+typedef struct ProcessOutput
+{
+	ProcessSink sink; /* NULL: thrown away */
+	void *argument;
+} ProcessOutput;
+
+/* As process_run, for programs that write more than one wants to keep. */
+FHA_MUST_CHECK FhaCode process_stream(const char *const argv[], int64_t deadline_ms,
+									  ProcessOutput out, ProcessOutput errors, int *status,
+									  FhaError *err);
+
+/* "exited with status 1", "was killed by signal 9". */
+void process_describe(int status, char *out, size_t size);
+
+/*
+ * This process's environment for a program of PostgreSQL: without what would send it to another
+ * server (PGHOST, PGDATA, ...), with `extra` ("NAME=value", NULL at the end; may be NULL) in place
+ * of what had those names.  The strings are not copied; free the array.  NULL: out of memory.
+ */
+char **process_environment(const char *const extra[]);
+
+/*
+ * Between fork and exec, or in a job: default signals and an empty mask, as a program expects.
+ */
+void process_reset_signals(void);
 
 /*
  * Fork a child that runs work(argument) in a process group of its own and exits with what it
@@ -27,9 +58,10 @@ FHA_MUST_CHECK FhaCode process_run(const char *const argv[], int64_t deadline_ms
 pid_t process_job(int (*work)(void *argument), void *argument, FhaError *err);
 
 /*
- * SIGKILL every child of this process (a subreaper: so also orphans of a dead postmaster) except
- * `spare` (0: none).  Returns how many were signalled.  Reaping is the caller's.
+ * SIGKILL every child of this process that runs another program than it: of a subreaper, so also
+ * the orphans of a dead postmaster, but not its jobs and helpers.  Returns how many were
+ * signalled.  Reaping is the caller's.
  */
-int process_kill_children(pid_t spare);
+int process_kill_strangers(void);
 
 #endif

@@ -36,10 +36,11 @@ typedef struct Supervisor
 	FhaMark *mark;
 	bool mark_counts; /* a postmaster of ours has used it since it was cleared */
 
-	pid_t postmaster;      /* our child; 0: none */
-	pid_t foreign;         /* a postmaster that an earlier supervisor started; 0: none */
-	int64_t started_ms;    /* when the postmaster was started */
-	bool library_seen;     /* its agent has called for the seat */
+	pid_t postmaster;    /* our child; 0: none */
+	pid_t foreign;       /* a postmaster that an earlier supervisor started; 0: none */
+	int64_t started_ms;  /* when the postmaster was started */
+	int64_t orphaned_ms; /* a dead postmaster left processes, seen first then; 0: none are known */
+	bool library_seen;   /* its agent has called for the seat */
 	int64_t busy_since_ms; /* it runs without an agent since then; 0: it has one */
 
 	pid_t job;

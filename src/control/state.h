@@ -31,6 +31,10 @@ typedef struct FhaState
 	uint64_t highest_term;						/* a lower one in the lock is refused (S7) */
 } FhaState;
 
+/* The state directory: as set, else <data directory>.fawkes_ha.  INVALID: neither, or too long. */
+FHA_API FHA_MUST_CHECK FhaCode fha_state_directory(const FhaConfig *config, char *out, size_t size,
+												   FhaError *err);
+
 /* <state directory>/<name> into out. INVALID if it does not fit. */
 FHA_API FHA_MUST_CHECK FhaCode fha_state_path(const FhaConfig *config, const char *name, char *out,
 											  size_t size, FhaError *err);

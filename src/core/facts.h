@@ -38,7 +38,7 @@ typedef uint64_t FhaFacts;
 #define FHA_LINEAGE FHA_FACT(17)    /* our timeline is the one this term reserved (S7) */
 #define FHA_PUBLISHED FHA_FACT(18)  /* the record shows this term's lineage */
 #define FHA_LED FHA_FACT(19)        /* another member leads and has said where */
-#define FHA_REWINDABLE FHA_FACT(20) /* that leader has a checkpoint on its timeline */
+#define FHA_REWINDABLE FHA_FACT(20) /* that leader can be copied, and rewound to */
 #define FHA_PAUSED FHA_FACT(21)     /* an operator stopped elections */
 #define FHA_HANDOVER FHA_FACT(22)   /* an operator asked the holder to hand over, and it can */
 #define FHA_HEIR FHA_FACT(23)       /* a standby streamed at the last renewal */

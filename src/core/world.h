@@ -124,7 +124,7 @@ typedef struct FhaMember
 	uint64_t replayed;
 	char following[FHA_NAME_SIZE];
 	char candidate_for[64]; /* the version of the cluster record for which it published position */
-	bool rewindable; /* leader: has a checkpoint on its timeline, so pg_rewind sees the fork */
+	bool rewindable; /* leader: role, slots and a checkpoint on its timeline are there for others */
 	char updated_at[FHA_TIME_SIZE];
 } FhaMember;
 

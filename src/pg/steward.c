@@ -213,5 +213,11 @@ fawkes_ha_steward_main(Datum argument)
 	SPI_finish();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	if (primary)
+	{
+		LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+		fawkes_shared->ready_timeline = GetWALInsertionTimeLine();
+		LWLockRelease(fawkes_shared->lock);
+	}
 	proc_exit(0);
 }

@@ -15,6 +15,7 @@
 
 #include "compat.h"
 #include "follow.h"
+#include "shmem.h"
 #include "view.h"
 
 bool
@@ -116,7 +117,8 @@ fill_primary(FhaPgView *view, const FhaOrder *order)
 	view->position.lsn = GetFlushRecPtr(&timeline);
 	view->position.timeline = timeline;
 	view->replayed = view->position.lsn;
-	if (rewindable != timeline && view_has_checkpoint(timeline, 0))
+	if (rewindable != timeline && fawkes_shared->ready_timeline == timeline &&
+		view_has_checkpoint(timeline, 0))
 		rewindable = timeline;
 	view->rewindable = rewindable == timeline;
 	fill_lineage(view, timeline);

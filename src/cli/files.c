@@ -1,0 +1,168 @@
+/*
+ * files.c: files and directories, durably.
+ */
+#include "files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+
+bool
+files_exists(const char *path)
+{
+	struct stat status;
+
+	return lstat(path, &status) == 0;
+}
+
+bool
+files_is_empty(const char *path)
+{
+	const struct dirent *entry;
+	bool empty = true;
+	DIR *directory = opendir(path);
+
+	if (directory == NULL)
+		return errno == ENOENT;
+	while (empty && (entry = readdir(directory)) != NULL)
+		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+	(void) closedir(directory);
+	return empty;
+}
+
+FhaCode
+files_sync_directory(const char *path, FhaError *err)
+{
+	FhaCode code = FHA_OK;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return fha_error_errno(err, FHA_IO, "could not open \"%.120s\"", path);
+	if (fsync(fd) != 0)
+		code = fha_error_errno(err, FHA_IO, "could not flush \"%.120s\"", path);
+	(void) close(fd);
+	return code;
+}
+
+static FhaCode
+sync_parent(const char *path, FhaError *err)
+{
+	char parent[FHA_PATH_MAX + 64];
+	char *slash;
+
+	(void) snprintf(parent, sizeof(parent), "%s", path);
+	slash = strrchr(parent, '/');
+	if (slash == NULL)
+		return files_sync_directory(".", err);
+	slash[slash == parent ? 1 : 0] = '\0';
+	return files_sync_directory(parent, err);
+}
+
+FhaCode
+files_make_directory(const char *path, FhaError *err)
+{
+	if (mkdir(path, 0700) == 0)
+		return sync_parent(path, err);
+	return errno == EEXIST ? FHA_OK
+						   : fha_error_errno(err, FHA_IO, "could not make \"%.120s\"", path);
+}
+
+FhaCode
+files_rename(const char *from, const char *to, FhaError *err)
+{
+	if (rename(from, to) == 0)
+		return sync_parent(to, err);
+	if (errno == EBUSY)
+		return fha_error(err, FHA_IO,
+						 "could not rename \"%.80s\": a mount point cannot be moved; use a "
+						 "directory below it as the data directory",
+						 from);
+	return fha_error_errno(err, FHA_IO, "could not rename \"%.90s\" to \"%.90s\"", from, to);
+}
+
+FhaCode
+files_remove(const char *path, FhaError *err)
+{
+	if (unlink(path) == 0)
+		return sync_parent(path, err);
+	return errno == ENOENT ? FHA_OK
+						   : fha_error_errno(err, FHA_IO, "could not remove \"%.120s\"", path);
+}
+
+static int
+remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+	(void) status;
+	(void) kind;
+	(void) place;
+	return remove(path);
+}
+
+FhaCode
+files_remove_tree(const char *path, FhaError *err)
+{
+	struct stat status;
+
+	if (lstat(path, &status) != 0)
+		return errno == ENOENT ? FHA_OK
+							   : fha_error_errno(err, FHA_IO, "could not look at \"%.120s\"", path);
+	if (nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0)
+		return fha_error_errno(err, FHA_IO, "could not remove \"%.120s\"", path);
+	return FHA_OK;
+}
+
+static bool
+copy_bytes(int in, int out)
+{
+	char buffer[64 * 1024];
+
+	for (;;)
+	{
+		ssize_t got = read(in, buffer, sizeof(buffer));
+		ssize_t put = 0;
+
+		if (got == 0)
+			return true;
+		if (got < 0 && errno != EINTR)
+			return false;
+		while (put < got)
+		{
+			ssize_t done = write(out, buffer + put, (size_t) (got - put));
+
+			if (done < 0 && errno != EINTR)
+				return false;
+			if (done > 0)
+				put += done;
+		}
+	}
+}
+
+FhaCode
+files_copy(const char *from, const char *to, FhaError *err)
+{
+	FhaCode code = FHA_OK;
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out;
+
+	if (in < 0)
+	{
+		code = errno == ENOENT ? FHA_NOT_FOUND : FHA_IO;
+		return fha_error_errno(err, code, "could not open \"%.120s\"", from);
+	}
+	out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (out < 0)
+		code = fha_error_errno(err, FHA_IO, "could not create \"%.120s\"", to);
+	else if (!copy_bytes(in, out) || fsync(out) != 0)
+		code = fha_error_errno(err, FHA_IO, "could not copy \"%.90s\" to \"%.90s\"", from, to);
+	if (out >= 0)
+		(void) close(out);
+	(void) close(in);
+	return code;
+}

@@ -1,0 +1,432 @@
+/*
+ * postgres_wal.c: where does the WAL of a stopped server end?
+ *
+ * pg_waldump is the reader, so that every version understands its own records.
+ * It is run twice: once quietly over everything, which is fast and says in its
+ * error where the last good record begins, and once for that record alone, whose
+ * length gives the end.
+ */
+#include "postgres.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "clock.h"
+#include "process.h"
+
+/* Sizes of the headers of a WAL page: unchanged since PostgreSQL 9.3. */
+#define PAGE_HEADER 24
+#define SEGMENT_HEADER 40
+
+/* Of a line that pg_waldump prints, all that matters stands at its beginning. */
+#define LINE_MAX_KEPT 512
+
+typedef struct WalReader
+{
+	const char *bindir;
+	char directory[FHA_PATH_MAX + 16]; /* pg_wal */
+	uint32_t timeline;
+	uint64_t segment_size;
+	uint64_t page_size;
+	int64_t deadline_ms;
+} WalReader;
+
+/* What one run of pg_waldump said. */
+typedef struct WalDump
+{
+	int status;
+	char errors[1024];
+	char line[LINE_MAX_KEPT];       /* the last whole line of a record */
+	char unfinished[LINE_MAX_KEPT]; /* the line that is coming in */
+	size_t unfinished_size;
+	size_t error_size;
+} WalDump;
+
+static void
+take_lines(void *argument, const char *bytes, size_t size)
+{
+	WalDump *dump = argument;
+
+	for (size_t i = 0; i < size; i++)
+	{
+		if (bytes[i] != '\n')
+		{
+			if (dump->unfinished_size < sizeof(dump->unfinished) - 1)
+				dump->unfinished[dump->unfinished_size++] = bytes[i];
+			continue;
+		}
+		dump->unfinished[dump->unfinished_size] = '\0';
+		if (strncmp(dump->unfinished, "rmgr: ", 6) == 0)
+			memcpy(dump->line, dump->unfinished, dump->unfinished_size + 1);
+		dump->unfinished_size = 0;
+	}
+}
+
+/* The end of what it complained about. */
+static void
+take_errors(void *argument, const char *bytes, size_t size)
+{
+	WalDump *dump = argument;
+	size_t room = sizeof(dump->errors) - 1;
+
+	if (size > room)
+	{
+		bytes += size - room;
+		size = room;
+	}
+	if (dump->error_size + size > room)
+	{
+		size_t drop = dump->error_size + size - room;
+
+		memmove(dump->errors, dump->errors + drop, dump->error_size - drop);
+		dump->error_size -= drop;
+	}
+	memcpy(dump->errors + dump->error_size, bytes, size);
+	dump->error_size += size;
+	dump->errors[dump->error_size] = '\0';
+}
+
+static void
+segment_name(const WalReader *reader, uint64_t position, char *out, size_t size)
+{
+	uint64_t per_id = UINT64_C(0x100000000) / reader->segment_size;
+	uint64_t number = position / reader->segment_size;
+
+	(void) snprintf(out, size, "%08" PRIX32 "%08" PRIX64 "%08" PRIX64, reader->timeline,
+					number / per_id, number % per_id);
+}
+
+/*
+ * Both segments are named: left to itself, pg_waldump asks any file of the directory for the
+ * segment size, and one that was made in advance is still all zeros.
+ */
+static FhaCode
+run_waldump(const WalReader *reader, uint64_t start, uint64_t limit, bool quiet, WalDump *dump,
+			FhaError *err)
+{
+	char program[FHA_PATH_MAX + 16];
+	char from[24];
+	char to[24];
+	char first[40];
+	char last[40];
+	const char *argv[] = {program, "-p", reader->directory,   "-s", from, "-e", to,
+						  first,   last, quiet ? "-q" : NULL, NULL};
+	ProcessOutput out = {take_lines, dump};
+	ProcessOutput errors = {take_errors, dump};
+
+	memset(dump, 0, sizeof(*dump));
+	(void) snprintf(program, sizeof(program), "%s/pg_waldump", reader->bindir);
+	segment_name(reader, start, first, sizeof(first));
+	segment_name(reader, limit - 1, last, sizeof(last));
+	(void) snprintf(from, sizeof(from), "%" PRIX64 "/%" PRIX64, start >> 32, start & 0xFFFFFFFF);
+	(void) snprintf(to, sizeof(to), "%" PRIX64 "/%" PRIX64, limit >> 32, limit & 0xFFFFFFFF);
+	return process_stream(argv, reader->deadline_ms, out, errors, &dump->status, err);
+}
+
+/*
+ * The segments of our timeline that lie one after the other: moves *start to the
+ * first one if its own is missing (it is then on the timeline before), and sets
+ * *limit to the end of the last one.  pg_waldump would wait 5 s for a missing file.
+ */
+static FhaCode
+find_limit(const WalReader *reader, uint64_t *start, uint64_t *limit, FhaError *err)
+{
+	uint64_t per_id = UINT64_C(0x100000000) / reader->segment_size;
+	/* Of the byte before it: an end at a segment's end is followed by no file at all. */
+	uint64_t wanted = (*start == 0 ? 0 : *start - 1) / reader->segment_size;
+	uint64_t first = UINT64_MAX;
+	uint64_t last;
+	const struct dirent *entry;
+	uint64_t *numbers = NULL;
+	size_t count = 0;
+	size_t room = 0;
+	DIR *directory = opendir(reader->directory);
+	bool grown = true;
+
+	if (directory == NULL)
+		return fha_error_errno(err, FHA_IO, "could not open \"%.120s\"", reader->directory);
+	while ((entry = readdir(directory)) != NULL)
+	{
+		unsigned timeline;
+		unsigned id;
+		unsigned part;
+		uint64_t number;
+
+		if (strlen(entry->d_name) != 24 || strspn(entry->d_name, "0123456789ABCDEF") != 24 ||
+			sscanf(entry->d_name, "%8X%8X%8X", &timeline, &id, &part) != 3 ||
+			timeline != reader->timeline)
+			continue;
+		number = (uint64_t) id * per_id + part;
+		if (number < wanted)
+			continue;
+		if (count == room)
+		{
+			uint64_t *bigger;
+
+			room = room == 0 ? 256 : room * 2;
+			bigger = realloc(numbers, room * sizeof(*numbers));
+			if (bigger == NULL)
+			{
+				free(numbers);
+				(void) closedir(directory);
+				return fha_error(err, FHA_NO_MEMORY, "out of memory");
+			}
+			numbers = bigger;
+		}
+		numbers[count++] = number;
+		if (number < first)
+			first = number;
+	}
+	(void) closedir(directory);
+	if (count == 0)
+	{
+		free(numbers);
+		return fha_error(err, FHA_NOT_FOUND,
+						 "there is no WAL of timeline %" PRIu32 " from %" PRIX64 "/%" PRIX64 " on",
+						 reader->timeline, *start >> 32, *start & 0xFFFFFFFF);
+	}
+	last = first;
+	while (grown)
+	{
+		grown = false;
+		for (size_t i = 0; i < count; i++)
+			if (numbers[i] == last + 1)
+			{
+				last = numbers[i];
+				grown = true;
+			}
+	}
+	free(numbers);
+	if (first != wanted)
+		*start = first * reader->segment_size;
+	*limit = (last + 1) * reader->segment_size;
+	return FHA_OK;
+}
+
+static bool
+segment_exists(const WalReader *reader, uint64_t position)
+{
+	char name[40];
+	char path[FHA_PATH_MAX + 64];
+	FILE *file;
+
+	segment_name(reader, position, name, sizeof(name));
+	(void) snprintf(path, sizeof(path), "%s/%s", reader->directory, name);
+	file = fopen(path, "re");
+	if (file != NULL)
+		(void) fclose(file);
+	return file != NULL;
+}
+
+static bool
+parse_position(const char *text, uint64_t *out)
+{
+	unsigned high;
+	unsigned low;
+
+	if (sscanf(text, "%8X/%8X", &high, &low) != 2)
+		return false;
+	*out = (uint64_t) high << 32 | low;
+	return true;
+}
+
+/* Where a record of `length` bytes that begins at `position` ends, page headers counted. */
+static uint64_t
+record_end(const WalReader *reader, uint64_t position, uint64_t length)
+{
+	for (;;)
+	{
+		uint64_t page_end = (position / reader->page_size + 1) * reader->page_size;
+		uint64_t room = page_end - position;
+
+		if (length <= room)
+			return position + ((length + 7) & ~UINT64_C(7));
+		length -= room;
+		position = page_end + (page_end % reader->segment_size == 0 ? SEGMENT_HEADER : PAGE_HEADER);
+	}
+}
+
+/* The end of the record that a line describes. */
+static bool
+end_of_line(const WalReader *reader, const char *line, uint64_t *begin, uint64_t *end)
+{
+	const char *length_text = strstr(line, "len (rec/tot):");
+	const char *lsn_text = strstr(line, ", lsn: ");
+	unsigned long record;
+	unsigned long total;
+
+	if (length_text == NULL || lsn_text == NULL ||
+		sscanf(length_text, "len (rec/tot): %lu/ %lu", &record, &total) != 2 ||
+		!parse_position(lsn_text + strlen(", lsn: "), begin))
+		return false;
+	*end = record_end(reader, *begin, total);
+	/* A switch record claims the rest of its segment. */
+	if (strncmp(line, "rmgr: XLOG ", 11) == 0 && strstr(line, ", desc: SWITCH") != NULL)
+		*end = (*end + reader->segment_size - 1) / reader->segment_size * reader->segment_size;
+	return true;
+}
+
+/* A position behind a page's header is the page's start: no record lies between. */
+static uint64_t
+without_header(const WalReader *reader, uint64_t position)
+{
+	uint64_t header =
+		position % reader->segment_size == SEGMENT_HEADER ? SEGMENT_HEADER : PAGE_HEADER;
+
+	return position % reader->page_size == header ? position - header : position;
+}
+
+/* The position that xlogreader ends most of its sentences with: "... at 0/1234560: ...". */
+static bool
+complained_at(const char *errors, uint64_t *out)
+{
+	const char *at = strstr(errors, "error in WAL record at ");
+	bool found = false;
+
+	if (at == NULL)
+		return false;
+	at = strstr(at, ": ");
+	while (at != NULL && (at = strstr(at, " at ")) != NULL)
+	{
+		at += strlen(" at ");
+		found = parse_position(at, out) || found;
+	}
+	return found;
+}
+
+static FhaCode
+last_error(const WalDump *dump, FhaError *err)
+{
+	size_t length = strlen(dump->errors);
+	const char *text = length > 180 ? dump->errors + length - 180 : dump->errors;
+
+	return fha_error(err, FHA_IO, "pg_waldump: %.*s", (int) strcspn(text, "\n"), text);
+}
+
+/*
+ * The last record from `start` on: *end is OK, or NOT_FOUND when no record begins
+ * at or behind start.
+ */
+static FhaCode
+last_record(const WalReader *reader, uint64_t start, uint64_t limit, uint64_t *begin, uint64_t *end,
+			WalDump *dump, FhaError *err)
+{
+	FhaCode code = run_waldump(reader, start, limit, false, dump, err);
+
+	if (code != FHA_OK)
+		return code;
+	if (!WIFEXITED(dump->status))
+		return fha_error(err, FHA_IO, "pg_waldump was killed");
+	if (dump->line[0] == '\0' || !end_of_line(reader, dump->line, begin, end))
+	{
+		if (strstr(dump->errors, "could not find a valid record after") != NULL ||
+			dump->errors[0] == '\0')
+			return fha_error(err, FHA_NOT_FOUND, "no record from %" PRIX64 "/%" PRIX64 " on",
+							 start >> 32, start & 0xFFFFFFFF);
+		return last_error(dump, err);
+	}
+	return FHA_OK;
+}
+
+/* Errors of the disk are not the end of the WAL, whatever pg_waldump makes of them. */
+static bool
+is_disk_error(const char *errors)
+{
+	return strstr(errors, "could not read") != NULL || strstr(errors, "could not open") != NULL ||
+		   strstr(errors, "out of memory") != NULL;
+}
+
+/*
+ * As last_record, but from wherever a record is found: the end of the WAL itself
+ * has none, so look at its page, its segment, and ever more segments before it.
+ */
+static FhaCode
+search_back(const WalReader *reader, uint64_t start, uint64_t limit, uint64_t *begin, uint64_t *end,
+			WalDump *dump, FhaError *err)
+{
+	static const uint64_t segments[] = {0, 1, 2, 8, 64};
+	uint64_t before = start == 0 ? 0 : start - 1;
+	uint64_t from = before / reader->page_size * reader->page_size;
+	FhaCode code;
+
+	for (size_t i = 0; i <= sizeof(segments) / sizeof(segments[0]); i++)
+	{
+		if (i > 0)
+		{
+			uint64_t number = before / reader->segment_size;
+
+			if (segments[i - 1] > number)
+				break;
+			from = (number - segments[i - 1]) * reader->segment_size;
+		}
+		if (from == 0 || !segment_exists(reader, from))
+			break;
+		code = last_record(reader, from, limit, begin, end, dump, err);
+		if (code != FHA_NOT_FOUND)
+			return code;
+	}
+	return fha_error(err, FHA_NOT_FOUND,
+					 "found no whole record of timeline %" PRIu32 " near %" PRIX64 "/%" PRIX64,
+					 reader->timeline, start >> 32, start & 0xFFFFFFFF);
+}
+
+static FhaCode
+find_end(const WalReader *reader, uint64_t start, uint64_t *end, FhaError *err)
+{
+	uint64_t begin = 0;
+	uint64_t limit = 0;
+	uint64_t where;
+	WalDump dump;
+	const char *at;
+	FhaCode code = find_limit(reader, &start, &limit, err);
+
+	if (code != FHA_OK)
+		return code;
+	code = run_waldump(reader, start, limit, true, &dump, err);
+	if (code != FHA_OK)
+		return code;
+	if (is_disk_error(dump.errors))
+		return last_error(&dump, err);
+	at = strstr(dump.errors, "error in WAL record at ");
+	if (at != NULL && parse_position(at + strlen("error in WAL record at "), &begin) && begin != 0)
+		code = last_record(reader, begin, limit, &begin, end, &dump, err);
+	else if (WIFEXITED(dump.status) && WEXITSTATUS(dump.status) == 0)
+		code = search_back(reader, limit, limit, &begin, end, &dump, err);
+	else
+		code = search_back(reader, start, limit, &begin, end, &dump, err);
+	if (code != FHA_OK)
+		return code;
+	if (is_disk_error(dump.errors))
+		return last_error(&dump, err);
+	if (complained_at(dump.errors, &where) && without_header(reader, where) != *end)
+		return fha_error(err, FHA_PROTOCOL,
+						 "the last record ends at %" PRIX64 "/%" PRIX64
+						 ", but pg_waldump stopped at %" PRIX64 "/%" PRIX64,
+						 *end >> 32, *end & 0xFFFFFFFF, where >> 32, where & 0xFFFFFFFF);
+	return FHA_OK;
+}
+
+FhaCode
+postgres_end_of_wal(const char *bindir, const char *data, uint32_t timeline, uint64_t start,
+					int64_t deadline_ms, uint64_t *end, FhaError *err)
+{
+	PgControl control;
+	WalReader reader;
+	FhaCode code = postgres_control(bindir, data, &control, err);
+
+	if (code != FHA_OK)
+		return code;
+	reader = (WalReader){.bindir = bindir,
+						 .timeline = timeline,
+						 .segment_size = control.wal_segment_size,
+						 .page_size = control.wal_block_size,
+						 .deadline_ms = deadline_ms};
+	if ((size_t) snprintf(reader.directory, sizeof(reader.directory), "%s/pg_wal", data) >=
+		sizeof(reader.directory))
+		return fha_error(err, FHA_INVALID, "the data directory's path is too long");
+	return find_end(&reader, start, end, err);
+}

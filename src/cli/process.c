@@ -1,0 +1,479 @@
+/*
+ * process.c: run programs, with a deadline.
+ */
+#include "process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+/* After SIGKILL: long enough for the kernel, short enough for a process in D state. */
+#define KILL_WAIT_MS 1000
+
+extern char **environ;
+
+/* What libpq or postgres would obey although our arguments say where to go. */
+static const char *const disturbing[] = {
+	"PGDATA",      "PGHOST",          "PGHOSTADDR", "PGPORT",    "PGDATABASE",
+	"PGUSER",      "PGPASSWORD",      "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE",
+	"PGOPTIONS",   "PGAPPNAME",       "PGTZ",       "PGGEQO",    "PGTARGETSESSIONATTRS",
+	"PGDATESTYLE", "PGCLIENTENCODING"};
+
+static bool
+same_name(const char *variable, const char *name)
+{
+	size_t length = strcspn(name, "=");
+
+	return strncmp(variable, name, length) == 0 && variable[length] == '=';
+}
+
+char **
+process_environment(const char *const extra[])
+{
+	size_t count = 0;
+	size_t more = 0;
+	size_t used = 0;
+	char **out;
+
+	while (environ[count] != NULL)
+		count++;
+	while (extra != NULL && extra[more] != NULL)
+		more++;
+	out = calloc(count + more + 1, sizeof(*out));
+	if (out == NULL)
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+	{
+		bool wanted = true;
+
+		for (size_t j = 0; j < sizeof(disturbing) / sizeof(disturbing[0]); j++)
+			wanted = wanted && !same_name(environ[i], disturbing[j]);
+		for (size_t j = 0; j < more; j++)
+			wanted = wanted && !same_name(environ[i], extra[j]);
+		if (wanted)
+			out[used++] = environ[i];
+	}
+	/* execve takes char *const[], and changes nothing. */
+	if (more > 0)
+		memcpy(out + used, extra, more * sizeof(*out));
+	return out;
+}
+
+void
+process_reset_signals(void)
+{
+	struct sigaction action = {.sa_handler = SIG_DFL};
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		if (number != SIGKILL && number != SIGSTOP)
+			(void) sigaction(number, &action, NULL);
+	(void) sigemptyset(&none);
+	(void) sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void
+process_describe(int status, char *out, size_t size)
+{
+	if (WIFEXITED(status))
+		(void) snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
+	else
+		(void) snprintf(out, size, "was killed by signal %d", WTERMSIG(status));
+}
+
+/* Die when the parent does; `parent` is its id, in case that it already has. */
+static void
+die_with(pid_t parent)
+{
+	(void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+}
+
+typedef struct Pipes
+{
+	int out[2];
+	int errors[2];
+	int failure[2]; /* the child's errno, when it could not become the program */
+	int null;
+} Pipes;
+
+static void
+close_one(int *fd)
+{
+	if (*fd >= 0)
+		(void) close(*fd);
+	*fd = -1;
+}
+
+static void
+pipes_close(Pipes *pipes)
+{
+	for (int i = 0; i < 2; i++)
+	{
+		close_one(&pipes->out[i]);
+		close_one(&pipes->errors[i]);
+		close_one(&pipes->failure[i]);
+	}
+	close_one(&pipes->null);
+}
+
+static bool
+pipes_open(Pipes *pipes)
+{
+	*pipes = (Pipes){{-1, -1}, {-1, -1}, {-1, -1}, -1};
+	if (pipe2(pipes->out, O_CLOEXEC) != 0 || pipe2(pipes->errors, O_CLOEXEC) != 0 ||
+		pipe2(pipes->failure, O_CLOEXEC) != 0)
+		return false;
+	pipes->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return pipes->null >= 0 && fcntl(pipes->out[0], F_SETFL, O_NONBLOCK) == 0 &&
+		   fcntl(pipes->errors[0], F_SETFL, O_NONBLOCK) == 0;
+}
+
+static void
+become(const char *const argv[], char *const environment[], const Pipes *pipes, pid_t parent)
+{
+	char **arguments;
+	int reason;
+
+	(void) setpgid(0, 0);
+	die_with(parent);
+	process_reset_signals();
+	if (dup2(pipes->null, STDIN_FILENO) >= 0 && dup2(pipes->out[1], STDOUT_FILENO) >= 0 &&
+		dup2(pipes->errors[1], STDERR_FILENO) >= 0)
+	{
+		memcpy(&arguments, &argv, sizeof(arguments));
+		(void) execve(argv[0], arguments, environment);
+	}
+	reason = errno;
+	if (write(pipes->failure[1], &reason, sizeof(reason)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+/* Everything that can be read now.  Closes at the end of the stream. */
+static void
+drain(int *fd, const ProcessOutput *output)
+{
+	char buffer[8192];
+
+	while (*fd >= 0)
+	{
+		ssize_t got = read(*fd, buffer, sizeof(buffer));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno == EAGAIN)
+			return;
+		if (got <= 0)
+			close_one(fd);
+		else if (output->sink != NULL)
+			output->sink(output->argument, buffer, (size_t) got);
+	}
+}
+
+static int
+wait_time(int64_t deadline_ms)
+{
+	int64_t left = deadline_ms - fha_now_ms();
+
+	if (left <= 0)
+		return 0;
+	return left > INT_MAX ? INT_MAX : (int) left;
+}
+
+/* Until the process behind pidfd has ended; false: the deadline came first. */
+static bool
+attend(Pipes *pipes, int pidfd, int64_t deadline_ms, const ProcessOutput *out,
+	   const ProcessOutput *errors)
+{
+	for (;;)
+	{
+		struct pollfd fds[] = {{.fd = pidfd, .events = POLLIN},
+							   {.fd = pipes->out[0], .events = POLLIN},
+							   {.fd = pipes->errors[0], .events = POLLIN}};
+		int ready = poll(fds, 3, wait_time(deadline_ms));
+
+		if (ready < 0 && errno != EINTR)
+			return false;
+		drain(&pipes->out[0], out);
+		drain(&pipes->errors[0], errors);
+		if (ready > 0 && fds[0].revents != 0)
+		{
+			/* Its last words; a descendant that keeps the pipe open is not waited for. */
+			drain(&pipes->out[0], out);
+			drain(&pipes->errors[0], errors);
+			return true;
+		}
+		if (fha_now_ms() >= deadline_ms)
+			return false;
+	}
+}
+
+/*
+ * A process that kills the group when we die.  The program itself would die with us, but
+ * not what it started: the receiver of an orphaned pg_basebackup was seen to live on, with
+ * the life lock in its hands.  Returns its id; it lives until *line is closed or it is killed.
+ */
+static pid_t
+post_guard(pid_t group, int *line)
+{
+	int ends[2];
+	char byte;
+	pid_t guard;
+
+	*line = -1;
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -1;
+	guard = fork();
+	if (guard == 0)
+	{
+		(void) setpgid(0, 0);
+		process_reset_signals();
+		(void) close(ends[1]);
+		while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
+			;
+		(void) kill(-group, SIGKILL);
+		_exit(0);
+	}
+	(void) close(ends[0]);
+	if (guard < 0)
+		(void) close(ends[1]);
+	else
+		*line = ends[1];
+	return guard;
+}
+
+static void
+dismiss_guard(pid_t guard, int *line)
+{
+	if (guard > 0)
+	{
+		(void) kill(guard, SIGKILL);
+		while (waitpid(guard, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	close_one(line);
+}
+
+FhaCode
+process_stream(const char *const argv[], int64_t deadline_ms, ProcessOutput out,
+			   ProcessOutput errors, int *status, FhaError *err)
+{
+	static const char *const extra[] = {"LC_ALL=C", NULL};
+	FhaCode code = FHA_OK;
+	char **environment = process_environment(extra);
+	pid_t parent = getpid();
+	int reason = 0;
+	int pidfd;
+	int line;
+	pid_t guard;
+	pid_t child;
+	Pipes pipes;
+
+	if (environment == NULL)
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+	if (!pipes_open(&pipes))
+	{
+		code = fha_error_errno(err, FHA_IO, "could not make a pipe for %.80s", argv[0]);
+		pipes_close(&pipes);
+		free(environment);
+		return code;
+	}
+	child = fork();
+	if (child == 0)
+		become(argv, environment, &pipes, parent);
+	free(environment);
+	if (child < 0)
+	{
+		code = fha_error_errno(err, FHA_IO, "could not start a process for %.80s", argv[0]);
+		pipes_close(&pipes);
+		return code;
+	}
+	/* Here too, so that the group exists whoever runs first. */
+	(void) setpgid(child, child);
+	close_one(&pipes.out[1]);
+	close_one(&pipes.errors[1]);
+	close_one(&pipes.failure[1]);
+
+	guard = post_guard(child, &line);
+	pidfd = pidfd_open(child, 0);
+	if (pidfd < 0 || guard < 0)
+		code = fha_error_errno(err, FHA_IO, "could not watch %.80s", argv[0]);
+	else if (!attend(&pipes, pidfd, deadline_ms, &out, &errors))
+		code = fha_error(err, FHA_TIMEOUT, "%.80s took too long and was killed", argv[0]);
+	dismiss_guard(guard, &line);
+	if (code != FHA_OK)
+	{
+		struct pollfd end = {.fd = pidfd, .events = POLLIN};
+
+		(void) kill(-child, SIGKILL);
+		(void) kill(child, SIGKILL);
+		if (pidfd >= 0)
+			(void) poll(&end, 1, KILL_WAIT_MS);
+		*status = 0;
+		(void) waitpid(child, status, WNOHANG);
+	}
+	else
+	{
+		while (waitpid(child, status, 0) < 0 && errno == EINTR)
+			;
+		if (read(pipes.failure[0], &reason, sizeof(reason)) == (ssize_t) sizeof(reason))
+		{
+			errno = reason;
+			code = fha_error_errno(err, FHA_IO, "could not run %.120s", argv[0]);
+		}
+	}
+	close_one(&pidfd);
+	pipes_close(&pipes);
+	return code;
+}
+
+typedef struct Text
+{
+	char *bytes;
+	size_t size;
+	size_t used;
+} Text;
+
+static void
+keep(void *argument, const char *bytes, size_t size)
+{
+	Text *text = argument;
+	size_t room = text->size - 1 - text->used;
+
+	if (size > room)
+		size = room;
+	memcpy(text->bytes + text->used, bytes, size);
+	text->used += size;
+	text->bytes[text->used] = '\0';
+}
+
+FhaCode
+process_run(const char *const argv[], int64_t deadline_ms, char *out, size_t out_size, char *errors,
+			size_t errors_size, int *status, FhaError *err)
+{
+	Text out_text = {.bytes = out, .size = out_size};
+	Text error_text = {.bytes = errors, .size = errors_size};
+	ProcessOutput to_out = {.argument = &out_text};
+	ProcessOutput to_errors = {.argument = &error_text};
+
+	if (out != NULL && out_size > 0)
+	{
+		out[0] = '\0';
+		to_out.sink = keep;
+	}
+	if (errors != NULL && errors_size > 0)
+	{
+		errors[0] = '\0';
+		to_errors.sink = keep;
+	}
+	return process_stream(argv, deadline_ms, to_out, to_errors, status, err);
+}
+
+pid_t
+process_job(int (*work)(void *argument), void *argument, FhaError *err)
+{
+	pid_t parent = getpid();
+	pid_t child;
+
+	(void) fflush(NULL);
+	child = fork();
+	if (child < 0)
+	{
+		(void) fha_error_errno(err, FHA_IO, "could not start a process");
+		return -1;
+	}
+	if (child == 0)
+	{
+		int status;
+
+		(void) setpgid(0, 0);
+		die_with(parent);
+		process_reset_signals();
+		status = work(argument);
+		(void) fflush(NULL);
+		_exit(status);
+	}
+	(void) setpgid(child, child);
+	return child;
+}
+
+/* The parent and the state letter of a process; false: it is gone. */
+static bool
+look_at(const char *pid, char *state, int *parent)
+{
+	char path[64];
+	char content[512];
+	const char *end;
+	ssize_t got;
+	int fd;
+
+	(void) snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	got = read(fd, content, sizeof(content) - 1);
+	(void) close(fd);
+	if (got <= 0)
+		return false;
+	content[got] = '\0';
+	end = strrchr(content, ')'); /* the program's name before it may contain anything */
+	return end != NULL && sscanf(end + 1, " %c %d", state, parent) == 2;
+}
+
+/* Does process `name` of /proc run our program?  Then it is a job or a helper of ours. */
+static bool
+is_ours(const char *name)
+{
+	char path[64];
+	struct stat own;
+	struct stat other;
+
+	(void) snprintf(path, sizeof(path), "/proc/%.20s/exe", name);
+	return stat("/proc/self/exe", &own) == 0 && stat(path, &other) == 0 &&
+		   own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+}
+
+/*
+ * By a walk through /proc: the list in /proc/self/task/<id>/children is not compiled into every
+ * kernel.  A child's id cannot be reused while we look, because only we can reap it.
+ */
+int
+process_kill_strangers(void)
+{
+	const struct dirent *entry;
+	int count = 0;
+	DIR *proc = opendir("/proc");
+
+	if (proc == NULL)
+		return 0;
+	while ((entry = readdir(proc)) != NULL)
+	{
+		long pid = strtol(entry->d_name, NULL, 10);
+		int parent;
+		char state;
+
+		if (pid <= 1 || !look_at(entry->d_name, &state, &parent))
+			continue;
+		if (parent == getpid() && state != 'Z' && !is_ours(entry->d_name) &&
+			kill((pid_t) pid, SIGKILL) == 0)
+			count++;
+	}
+	(void) closedir(proc);
+	return count;
+}

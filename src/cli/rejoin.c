@@ -1,0 +1,385 @@
+/*
+ * rejoin.c: jobs on a stopped data directory: make it, copy it, mend it.
+ *
+ * Who calls holds the life lock, and what we start inherits it.
+ */
+#include "rejoin.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "files.h"
+#include "postgres.h"
+#include "process.h"
+#include "rejoin_internal.h"
+#include "state.h"
+
+void
+rejoin_say(const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	(void) vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	(void) fprintf(stderr, "fawkes-ha: %s\n", text);
+}
+
+int
+rejoin_fail(const char *what, const FhaError *err)
+{
+	rejoin_say("%s: %s", what, err->text);
+	return 1;
+}
+
+/* A program's complaints go to our log as they come; their end is kept to be looked at. */
+static void
+pass_on(void *argument, const char *bytes, size_t size)
+{
+	RejoinWords *words = argument;
+	size_t room = sizeof(words->text) - 1;
+
+	if (!words->quiet)
+		(void) fwrite(bytes, 1, size, stderr);
+	if (size > room)
+	{
+		bytes += size - room;
+		size = room;
+	}
+	if (words->used + size > room)
+	{
+		size_t drop = words->used + size - room;
+
+		memmove(words->text, words->text + drop, words->used - drop);
+		words->used -= drop;
+	}
+	memcpy(words->text + words->used, bytes, size);
+	words->used += size;
+	words->text[words->used] = '\0';
+}
+
+FhaCode
+rejoin_run(const char *const argv[], RejoinWords *words, FhaError *err)
+{
+	ProcessOutput none = {NULL, NULL};
+	ProcessOutput log = {pass_on, words};
+	const char *name = strrchr(argv[0], '/');
+	char ending[48];
+	int status;
+	FhaCode code;
+
+	words->used = 0;
+	words->text[0] = '\0';
+	/* No deadline: as long as it takes.  The connection has timeouts of its own. */
+	code = process_stream(argv, INT64_MAX, none, log, &status, err);
+	if (code != FHA_OK || status == 0)
+		return code;
+	process_describe(status, ending, sizeof(ending));
+	return fha_error(err, FHA_IO, "%s %s", name == NULL ? argv[0] : name + 1, ending);
+}
+
+/* Add `word` to a conninfo in quotes. */
+static bool
+add_quoted(char *out, size_t size, const char *name, const char *word, size_t length)
+{
+	size_t used = strlen(out);
+	int put = snprintf(out + used, size - used, "%s%s='", used == 0 ? "" : " ", name);
+
+	if (put < 0 || (size_t) put >= size - used)
+		return false;
+	used += (size_t) put;
+	for (size_t i = 0; i < length; i++)
+	{
+		if (used + 4 > size)
+			return false;
+		if (word[i] == '\'' || word[i] == '\\')
+			out[used++] = '\\';
+		out[used++] = word[i];
+	}
+	out[used++] = '\'';
+	out[used] = '\0';
+	return true;
+}
+
+FhaCode
+rejoin_conninfo(const RejoinPlan *plan, const char *database, char *out, size_t size, FhaError *err)
+{
+	const char *address = plan->leader_address;
+	const char *colon = strrchr(address, ':');
+	char passfile[FHA_PATH_MAX];
+	size_t host;
+	FhaCode code = fha_state_path(plan->config, "pgpass", passfile, sizeof(passfile), err);
+
+	if (code != FHA_OK)
+		return code;
+	if (!files_exists(passfile))
+		return fha_error(err, FHA_NOT_FOUND,
+						 "there is no \"%.110s\": copy the file pgpass from the state directory of "
+						 "the cluster's first member (mode 0600)",
+						 passfile);
+	if (colon == NULL || colon == address)
+		return fha_error(err, FHA_INVALID, "the leader's address \"%.80s\" is not host:port",
+						 address);
+	host = (size_t) (colon - address);
+	if (address[0] == '[' && host > 2 && address[host - 1] == ']')
+	{
+		address++;
+		host -= 2;
+	}
+	out[0] = '\0';
+	if (!add_quoted(out, size, "host", address, host) ||
+		!add_quoted(out, size, "port", colon + 1, strlen(colon + 1)) ||
+		!add_quoted(out, size, "user", REJOIN_ROLE, strlen(REJOIN_ROLE)) ||
+		!add_quoted(out, size, "dbname", database, strlen(database)) ||
+		!add_quoted(out, size, "passfile", passfile, strlen(passfile)) ||
+		!add_quoted(out, size, "application_name", "fawkes_ha_clone", strlen("fawkes_ha_clone")) ||
+		!add_quoted(out, size, "connect_timeout", "10", 2) ||
+		!add_quoted(out, size, "keepalives_idle", "10", 2) ||
+		!add_quoted(out, size, "keepalives_interval", "5", 1) ||
+		!add_quoted(out, size, "keepalives_count", "3", 1) ||
+		!add_quoted(out, size, "tcp_user_timeout", "30000", 5))
+		return fha_error(err, FHA_INVALID, "the connection string would be too long");
+	return FHA_OK;
+}
+
+FhaCode
+rejoin_sibling(const FhaConfig *config, const char *suffix, char *out, size_t size, FhaError *err)
+{
+	char resolved[PATH_MAX];
+	const char *base = config->data_directory;
+	size_t length;
+
+	/* A link to another volume: the sibling must lie on that volume. */
+	if (realpath(base, resolved) != NULL)
+		base = resolved;
+	length = strlen(base);
+	while (length > 1 && base[length - 1] == '/')
+		length--;
+	if ((size_t) snprintf(out, size, "%.*s%s", (int) length, base, suffix) >= size)
+		return fha_error(err, FHA_INVALID, "the data directory's path is too long");
+	return FHA_OK;
+}
+
+FhaCode
+rejoin_mark_damaged(const FhaConfig *config, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	FhaCode code = fha_state_path(config, "damaged", path, sizeof(path), err);
+
+	return code == FHA_OK ? fha_file_replace(path, "", 0, err) : code;
+}
+
+FhaCode
+rejoin_mark_usable(const FhaConfig *config, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	FhaCode code = fha_state_path(config, "damaged", path, sizeof(path), err);
+
+	return code == FHA_OK ? files_remove(path, err) : code;
+}
+
+int
+rejoin_is_damaged(const FhaConfig *config)
+{
+	char path[FHA_PATH_MAX];
+
+	return fha_state_path(config, "damaged", path, sizeof(path), NULL) == FHA_OK &&
+		   files_exists(path);
+}
+
+/*
+ * S4b: votes belong to data.  Saved before the new data can be used: an
+ * incarnation that nobody has counted yet does no harm to the old data.
+ */
+FhaCode
+rejoin_new_incarnation(const RejoinPlan *plan, FhaError *err)
+{
+	FhaState state;
+	FhaCode code = fha_state_load(plan->config, &state, err);
+
+	if (code == FHA_NOT_FOUND)
+	{
+		memset(&state, 0, sizeof(state));
+		(void) snprintf(state.member, sizeof(state.member), "%s", plan->config->member_name);
+		(void) snprintf(state.cluster, sizeof(state.cluster), "%s", plan->config->cluster_name);
+	}
+	else if (code != FHA_OK)
+		return code;
+	if (plan->cluster_uuid[0] != '\0')
+		memcpy(state.cluster_uuid, plan->cluster_uuid, sizeof(state.cluster_uuid));
+	code = fha_random_hex(state.data_incarnation, sizeof(state.data_incarnation), err);
+	return code == FHA_OK ? fha_state_save(plan->config, &state, err) : code;
+}
+
+static const char *
+locale_argument(void)
+{
+	locale_t locale = newlocale(LC_ALL_MASK, "C.UTF-8", (locale_t) 0);
+
+	if (locale == (locale_t) 0)
+		return "--locale=C";
+	freelocale(locale);
+	return "--locale=C.UTF-8";
+}
+
+static FhaCode
+initdb(const RejoinPlan *plan, FhaError *err)
+{
+	const FhaConfig *config = plan->config;
+	char program[FHA_PATH_MAX + 32];
+	char fresh[FHA_PATH_MAX];
+	RejoinWords words = {.quiet = false};
+	const char *argv[] = {program,
+						  "-D",
+						  fresh,
+						  "-U",
+						  "postgres",
+						  "--auth-local=peer",
+						  "--auth-host=scram-sha-256",
+						  "--data-checksums",
+						  "--encoding=UTF8",
+						  locale_argument(),
+						  NULL};
+	FhaCode code;
+
+	if (!files_is_empty(config->data_directory))
+		return fha_error(err, FHA_INVALID,
+						 "the data directory \"%.110s\" is not empty: nothing is ever overwritten",
+						 config->data_directory);
+	(void) snprintf(program, sizeof(program), "%s/initdb", plan->bindir);
+	code = rejoin_sibling(config, ".clone", fresh, sizeof(fresh), err);
+	if (code == FHA_OK)
+		code = files_remove_tree(fresh, err);
+	if (code == FHA_OK)
+		code = rejoin_make_password(config, err);
+	if (code == FHA_OK)
+		code = rejoin_run(argv, &words, err);
+	if (code == FHA_OK)
+		code = rejoin_access_rules(fresh, err);
+	if (code == FHA_OK)
+		code = rejoin_new_incarnation(plan, err);
+	/* An empty directory gives way to a rename; a whole cluster appears at once, or none. */
+	if (code == FHA_OK)
+		code = files_rename(fresh, config->data_directory, err);
+	return code == FHA_OK ? rejoin_mark_usable(config, err) : code;
+}
+
+int
+rejoin_initdb(void *plan)
+{
+	const RejoinPlan *of = plan;
+	FhaError err;
+
+	rejoin_say("making a new cluster in \"%s\"", of->config->data_directory);
+	if (initdb(of, &err) != FHA_OK)
+		return rejoin_fail("could not make a new cluster", &err);
+	rejoin_say("made a new cluster");
+	return 0;
+}
+
+/* The old data goes aside, the new takes its place; `damaged` covers the moment between. */
+static FhaCode
+swap(const RejoinPlan *plan, const char *fresh, FhaError *err)
+{
+	const FhaConfig *config = plan->config;
+	char current[FHA_PATH_MAX];
+	char old[FHA_PATH_MAX];
+	FhaCode code = rejoin_sibling(config, "", current, sizeof(current), err);
+
+	if (code == FHA_OK)
+		code = rejoin_sibling(config, ".old", old, sizeof(old), err);
+	if (code == FHA_OK)
+		code = rejoin_mark_damaged(config, err);
+	if (code == FHA_OK)
+		code = rejoin_new_incarnation(plan, err);
+	if (code == FHA_OK && !files_is_empty(current))
+	{
+		/* Only now: until there is something to keep, what was kept before stays. */
+		code = files_remove_tree(old, err);
+		if (code == FHA_OK)
+			code = files_rename(current, old, err);
+	}
+	if (code == FHA_OK)
+		code = files_rename(fresh, current, err);
+	return code == FHA_OK ? rejoin_mark_usable(config, err) : code;
+}
+
+static FhaCode
+clone(const RejoinPlan *plan, FhaError *err)
+{
+	const FhaConfig *config = plan->config;
+	char program[FHA_PATH_MAX + 32];
+	char fresh[FHA_PATH_MAX];
+	char conninfo[4 * FHA_PATH_MAX];
+	RejoinWords words = {.quiet = false};
+	bool had_data = !files_is_empty(config->data_directory) || rejoin_is_damaged(config);
+	const char *argv[] = {program, "-D",     fresh, "-X", "stream", "--checkpoint=fast",
+						  "-d",    conninfo, NULL};
+	FhaCode code = rejoin_conninfo(plan, "replication", conninfo, sizeof(conninfo), err);
+
+	(void) snprintf(program, sizeof(program), "%s/pg_basebackup", plan->bindir);
+	if (code == FHA_OK)
+		code = rejoin_sibling(config, ".clone", fresh, sizeof(fresh), err);
+	if (code == FHA_OK)
+		code = files_remove_tree(fresh, err);
+	if (code == FHA_OK && had_data)
+		code = rejoin_keep_own(config, err);
+	if (code == FHA_OK)
+		code = rejoin_run(argv, &words, err);
+	if (code == FHA_OK && had_data)
+		code = rejoin_restore_own(config, fresh, false, err);
+	if (code == FHA_OK)
+		code = rejoin_map_user(fresh, err);
+	if (code == FHA_OK)
+		code = files_sync_directory(fresh, err);
+	if (code == FHA_OK)
+		code = swap(plan, fresh, err);
+	if (code == FHA_OK)
+		rejoin_forget_own(config);
+	return code;
+}
+
+int
+rejoin_clone(void *plan)
+{
+	const RejoinPlan *of = plan;
+	int64_t began = fha_now_ms();
+	FhaError err;
+
+	rejoin_say("cloning from %s", of->leader_address);
+	if (clone(of, &err) != FHA_OK)
+		return rejoin_fail("could not clone", &err);
+	rejoin_say("cloned in %" PRId64 " ms", fha_now_ms() - began);
+	return 0;
+}
+
+static int
+remove_old(void *path)
+{
+	FhaError err;
+
+	if (files_remove_tree(path, &err) == FHA_OK)
+		return 0;
+	return rejoin_fail("could not remove the old data directory", &err);
+}
+
+void
+rejoin_forget_old(const FhaConfig *config)
+{
+	static char old[FHA_PATH_MAX];
+	FhaError err;
+
+	if (rejoin_sibling(config, ".old", old, sizeof(old), &err) != FHA_OK || !files_exists(old))
+		return;
+	rejoin_say("removing the old data directory \"%s\"", old);
+	if (process_job(remove_old, old, &err) < 0)
+		rejoin_say("%s", err.text);
+}

@@ -1,0 +1,58 @@
+/*
+ * rejoin_internal.h: what the files rejoin*.c share; nobody else's.
+ */
+#ifndef CLI_REJOIN_INTERNAL_H
+#define CLI_REJOIN_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "rejoin.h"
+
+#define REJOIN_ROLE "fawkes_replication"
+
+/* The end of what a program wrote to stderr. */
+typedef struct RejoinWords
+{
+	char text[4096];
+	size_t used;
+	bool quiet; /* not to our log */
+} RejoinWords;
+
+/* One line of the supervisor's log. */
+void rejoin_say(const char *format, ...) FHA_PRINTF(1, 2);
+
+/* Say it, and return the exit status of a job that failed. */
+int rejoin_fail(const char *what, const FhaError *err);
+
+/* Run to the end, its stderr passed on to our log unless words->quiet.  IO: its status was not 0. */
+FHA_MUST_CHECK FhaCode rejoin_run(const char *const argv[], RejoinWords *words, FhaError *err);
+
+/* How to reach the leader as fawkes_replication.  NOT_FOUND: no pgpass. */
+FHA_MUST_CHECK FhaCode rejoin_conninfo(const RejoinPlan *plan, const char *database, char *out,
+									   size_t size, FhaError *err);
+
+/* <data><suffix>, beside what the data directory really is. */
+FHA_MUST_CHECK FhaCode rejoin_sibling(const FhaConfig *config, const char *suffix, char *out,
+									  size_t size, FhaError *err);
+
+FHA_MUST_CHECK FhaCode rejoin_mark_damaged(const FhaConfig *config, FhaError *err);
+FHA_MUST_CHECK FhaCode rejoin_mark_usable(const FhaConfig *config, FhaError *err);
+FHA_MUST_CHECK FhaCode rejoin_new_incarnation(const RejoinPlan *plan, FhaError *err);
+
+/* The node's own configuration files, aside in <state>/kept while something is under way. */
+FHA_MUST_CHECK FhaCode rejoin_keep_own(const FhaConfig *config, FhaError *err);
+FHA_MUST_CHECK FhaCode rejoin_restore_own(const FhaConfig *config, const char *data,
+										  bool auto_file, FhaError *err);
+void rejoin_forget_own(const FhaConfig *config);
+
+/* Append our line to pg_ident.conf, unless the user of the system is mapped already. */
+FHA_MUST_CHECK FhaCode rejoin_map_user(const char *data, FhaError *err);
+
+/* pg_hba.conf and pg_ident.conf of a new cluster. */
+FHA_MUST_CHECK FhaCode rejoin_access_rules(const char *data, FhaError *err);
+
+/* pgpass, once, by the member that bootstraps; the steward gives its password to the role. */
+FHA_MUST_CHECK FhaCode rejoin_make_password(const FhaConfig *config, FhaError *err);
+
+#endif

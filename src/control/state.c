@@ -1,0 +1,617 @@
+/*
+ * state.c: the node's own directory and its two locks.
+ */
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "fs.h"
+
+/* node.json has five short fields; more than this is not ours. */
+#define NODE_FILE_MAX (64 * 1024)
+#define NODE_DEPTH_MAX 8
+
+#define SEAT_BYTE 0
+#define CALL_BYTE 1
+#define LIFE_BYTE 0
+
+FhaCode
+fha_state_directory(const FhaConfig *config, char *out, size_t size, FhaError *err)
+{
+	size_t length;
+
+	if (config->state_directory[0] != '\0')
+	{
+		length = strlen(config->state_directory);
+		while (length > 1 && config->state_directory[length - 1] == '/')
+			length--;
+		if (length >= size)
+			return fha_error(err, FHA_INVALID, "the state directory's path is too long");
+		memmove(out, config->state_directory, length);
+		out[length] = '\0';
+		return FHA_OK;
+	}
+	if (config->data_directory[0] == '\0')
+		return fha_error(err, FHA_INVALID, "neither a data directory nor a state directory is set");
+	length = strlen(config->data_directory);
+	while (length > 1 && config->data_directory[length - 1] == '/')
+		length--;
+	if ((size_t) snprintf(out, size, "%.*s.fawkes_ha", (int) length, config->data_directory) >=
+		size)
+		return fha_error(err, FHA_INVALID, "the state directory's path is too long");
+	return FHA_OK;
+}
+
+FhaCode
+fha_state_path(const FhaConfig *config, const char *name, char *out, size_t size, FhaError *err)
+{
+	char directory[FHA_PATH_MAX];
+	FhaCode code = fha_state_directory(config, directory, sizeof(directory), err);
+
+	if (code != FHA_OK)
+		return code;
+	if ((size_t) snprintf(out, size, "%s/%s", directory, name) >= size)
+		return fha_error(err, FHA_INVALID, "the path of %.40s in the state directory is too long",
+						 name);
+	return FHA_OK;
+}
+
+/* Flush the directory that `path` is an entry of. */
+static FhaCode
+sync_parent(const char *path, FhaError *err)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[FHA_PATH_MAX + 64];
+	FhaCode code = FHA_OK;
+	int fd;
+
+	if ((size_t) snprintf(parent, sizeof(parent), "%.*s", slash == NULL ? 1 : (int) (slash - path),
+						  slash == NULL ? "." : path) >= sizeof(parent))
+		return fha_error(err, FHA_INVALID, "the path is too long");
+	fd = open(parent[0] == '\0' ? "/" : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fha_error_errno(err, FHA_IO, "could not open the directory of \"%.100s\"", path);
+	if (fsync(fd) != 0)
+		code = fha_error_errno(err, FHA_IO, "could not flush the directory of \"%.100s\"", path);
+	(void) close(fd);
+	return code;
+}
+
+/*
+ * Is the directory `fd` the one that `data` names, or below it?  By inode on the
+ * way up to the root, so that no symbolic link hides it.  Takes over fd.
+ */
+static bool
+is_inside(int fd, const char *data)
+{
+	struct stat wanted;
+	bool inside = false;
+
+	if (stat(data, &wanted) != 0)
+	{
+		(void) close(fd);
+		return false;
+	}
+	for (;;)
+	{
+		struct stat here;
+		struct stat above;
+		int parent;
+
+		if (fstat(fd, &here) != 0)
+			break;
+		inside = here.st_dev == wanted.st_dev && here.st_ino == wanted.st_ino;
+		if (inside)
+			break;
+		parent = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (parent < 0)
+			break;
+		(void) close(fd);
+		fd = parent;
+		if (fstat(fd, &above) != 0 || (above.st_dev == here.st_dev && above.st_ino == here.st_ino))
+			break;
+	}
+	(void) close(fd);
+	return inside;
+}
+
+FhaCode
+fha_state_prepare(const FhaConfig *config, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	struct statfs filesystem;
+	struct stat status;
+	FhaCode code;
+	int fd;
+
+	code = fha_state_directory(config, path, sizeof(path), err);
+	if (code != FHA_OK)
+		return code;
+	if (mkdir(path, 0700) == 0)
+	{
+		code = sync_parent(path, err);
+		if (code != FHA_OK)
+			return code;
+	}
+	else if (errno != EEXIST)
+		return fha_error_errno(err, FHA_IO, "could not make the state directory \"%.100s\"", path);
+
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fha_error_errno(err, FHA_IO, "could not open the state directory \"%.100s\"", path);
+	if (fstat(fd, &status) != 0 || fstatfs(fd, &filesystem) != 0)
+		code =
+			fha_error_errno(err, FHA_IO, "could not look at the state directory \"%.100s\"", path);
+	else if (status.st_uid != geteuid())
+		code = fha_error(err, FHA_INVALID,
+						 "the state directory \"%.100s\" belongs to user %u, not to %u: change its "
+						 "owner, or run as that user",
+						 path, (unsigned) status.st_uid, (unsigned) geteuid());
+	else if (fha_fs_is_network((long) filesystem.f_type))
+		code = fha_error(err, FHA_INVALID,
+						 "the state directory \"%.100s\" is on a network filesystem, whose locks "
+						 "prove nothing: put it on a local one",
+						 path);
+	else if ((status.st_mode & 077) != 0 && fchmod(fd, 0700) != 0)
+		code = fha_error_errno(err, FHA_IO, "could not close \"%.100s\" to other users", path);
+	if (code != FHA_OK)
+	{
+		(void) close(fd);
+		return code;
+	}
+	if (config->data_directory[0] != '\0' && is_inside(fd, config->data_directory))
+		return fha_error(err, FHA_INVALID,
+						 "the state directory \"%.80s\" lies inside the data directory, where a "
+						 "rewind would overwrite it: set fawkes_ha.state_directory to a place "
+						 "beside it",
+						 path);
+	if (config->data_directory[0] == '\0')
+		(void) close(fd);
+	return FHA_OK;
+}
+
+FhaCode
+fha_file_read(const char *path, size_t max, char **out, FhaError *err)
+{
+	FhaCode code = FHA_OK;
+	char *content = NULL;
+	size_t room = 4096;
+	size_t used = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	*out = NULL;
+	if (fd < 0)
+	{
+		code = errno == ENOENT ? FHA_NOT_FOUND : FHA_IO;
+		return fha_error_errno(err, code, "could not open \"%.120s\"", path);
+	}
+	for (;;)
+	{
+		ssize_t got;
+
+		if (content == NULL || used == room)
+		{
+			char *bigger;
+
+			if (content != NULL)
+				room *= 2;
+			if (room > max + 1)
+				room = max + 1; /* one more than allowed: that is how an overlong file shows */
+			bigger = realloc(content, room + 1);
+			if (bigger == NULL)
+			{
+				code = fha_error(err, FHA_NO_MEMORY, "out of memory reading \"%.120s\"", path);
+				break;
+			}
+			content = bigger;
+		}
+		got = read(fd, content + used, room - used);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+		{
+			code = fha_error_errno(err, FHA_IO, "could not read \"%.120s\"", path);
+			break;
+		}
+		if (got == 0)
+			break;
+		used += (size_t) got;
+		if (used > max)
+		{
+			code = fha_error(err, FHA_INVALID, "\"%.120s\" is larger than %zu bytes", path, max);
+			break;
+		}
+	}
+	(void) close(fd);
+	if (code == FHA_OK && memchr(content, '\0', used) != NULL)
+		code = fha_error(err, FHA_INVALID, "\"%.120s\" contains a zero byte: it is not text", path);
+	if (code != FHA_OK)
+	{
+		free(content);
+		return code;
+	}
+	content[used] = '\0';
+	*out = content;
+	return FHA_OK;
+}
+
+static bool
+write_all(int fd, const char *data, size_t size)
+{
+	while (size > 0)
+	{
+		ssize_t done = write(fd, data, size);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return false;
+		data += done;
+		size -= (size_t) done;
+	}
+	return true;
+}
+
+FhaCode
+fha_file_replace(const char *path, const char *data, size_t size, FhaError *err)
+{
+	char aside[FHA_PATH_MAX + 64];
+	bool written;
+	int fd;
+
+	/* The process's id: supervisor and agent may replace the same file at once. */
+	if ((size_t) snprintf(aside, sizeof(aside), "%s.new.%ld", path, (long) getpid()) >=
+		sizeof(aside))
+		return fha_error(err, FHA_INVALID, "the path \"%.100s...\" is too long", path);
+	fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return fha_error_errno(err, FHA_IO, "could not create \"%.120s\"", aside);
+	written = write_all(fd, data, size) && fsync(fd) == 0;
+	if (!written)
+		(void) fha_error_errno(err, FHA_IO, "could not write \"%.120s\"", aside);
+	if (close(fd) != 0 && written)
+	{
+		written = false;
+		(void) fha_error_errno(err, FHA_IO, "could not write \"%.120s\"", aside);
+	}
+	if (written && rename(aside, path) != 0)
+	{
+		written = false;
+		(void) fha_error_errno(err, FHA_IO, "could not rename \"%.120s\"", aside);
+	}
+	if (!written)
+	{
+		(void) unlink(aside);
+		return FHA_IO;
+	}
+	return sync_parent(path, err);
+}
+
+static FhaCode
+damaged(const char *path, const char *what, FhaError *err)
+{
+	return fha_error(err, FHA_INVALID,
+					 "\"%.90s\" is damaged (%.40s): restore it from a backup, or remove it and let "
+					 "this member be cloned anew",
+					 path, what);
+}
+
+/* The string `key`, which may be absent (then ""): of the given length, or up to it. */
+static bool
+get_text(json_object *node, const char *key, char *out, size_t size)
+{
+	json_object *value;
+	int length;
+
+	out[0] = '\0';
+	if (!json_object_object_get_ex(node, key, &value))
+		return true;
+	if (!json_object_is_type(value, json_type_string))
+		return false;
+	length = json_object_get_string_len(value);
+	if (length < 0 || (size_t) length >= size ||
+		strlen(json_object_get_string(value)) != (size_t) length)
+		return false;
+	memcpy(out, json_object_get_string(value), (size_t) length + 1);
+	return true;
+}
+
+/* A hexadecimal identity of exactly size - 1 digits, or "" for none. */
+static bool
+get_hex(json_object *node, const char *key, char *out, size_t size)
+{
+	if (!get_text(node, key, out, size))
+		return false;
+	return out[0] == '\0' ||
+		   (strlen(out) == size - 1 && strspn(out, "0123456789abcdef") == size - 1);
+}
+
+/* Terms stay below INT64_MAX: that value is what json-c makes of larger ones. */
+static bool
+get_term(json_object *node, const char *key, uint64_t *out)
+{
+	json_object *value;
+	int64_t number;
+
+	*out = 0;
+	if (!json_object_object_get_ex(node, key, &value))
+		return true;
+	if (!json_object_is_type(value, json_type_int))
+		return false;
+	number = json_object_get_int64(value);
+	if (number < 0 || number == INT64_MAX)
+		return false;
+	*out = (uint64_t) number;
+	return true;
+}
+
+static FhaCode
+state_from_json(const FhaConfig *config, const char *path, json_object *node, FhaState *state,
+				FhaError *err)
+{
+	if (!json_object_is_type(node, json_type_object))
+		return damaged(path, "not a JSON object", err);
+	if (!get_text(node, "member", state->member, sizeof(state->member)) ||
+		!fha_name_is_valid(state->member))
+		return damaged(path, "no valid member", err);
+	if (!get_text(node, "cluster", state->cluster, sizeof(state->cluster)) ||
+		!fha_name_is_valid(state->cluster))
+		return damaged(path, "no valid cluster", err);
+	if (!get_hex(node, "cluster_uuid", state->cluster_uuid, sizeof(state->cluster_uuid)))
+		return damaged(path, "no valid cluster_uuid", err);
+	if (!get_hex(node, "data_incarnation", state->data_incarnation,
+				 sizeof(state->data_incarnation)))
+		return damaged(path, "no valid data_incarnation", err);
+	if (!get_term(node, "highest_term", &state->highest_term))
+		return damaged(path, "no valid highest_term", err);
+	if (strcmp(state->member, config->member_name) != 0)
+		return fha_error(err, FHA_INVALID,
+						 "\"%.70s\" belongs to member \"%s\", but fawkes_ha.member_name is \"%s\": "
+						 "give each member a state directory of its own",
+						 path, state->member, config->member_name);
+	if (strcmp(state->cluster, config->cluster_name) != 0)
+		return fha_error(
+			err, FHA_INVALID,
+			"\"%.70s\" belongs to cluster \"%s\", but fawkes_ha.cluster_name is \"%s\"", path,
+			state->cluster, config->cluster_name);
+	return FHA_OK;
+}
+
+FhaCode
+fha_state_load(const FhaConfig *config, FhaState *state, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	json_tokener *tokener;
+	json_object *node;
+	char *content;
+	FhaCode code;
+
+	memset(state, 0, sizeof(*state));
+	code = fha_state_path(config, "node.json", path, sizeof(path), err);
+	if (code != FHA_OK)
+		return code;
+	code = fha_file_read(path, NODE_FILE_MAX, &content, err);
+	if (code == FHA_INVALID)
+		return damaged(path, "too large, or not text", err);
+	if (code != FHA_OK)
+		return code;
+	tokener = json_tokener_new_ex(NODE_DEPTH_MAX);
+	if (tokener == NULL)
+	{
+		free(content);
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+	}
+	/* With its NUL, so that a file that ends in the middle of a number is seen as whole. */
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	node = json_tokener_parse_ex(tokener, content, (int) strlen(content) + 1);
+	if (json_tokener_get_error(tokener) != json_tokener_success)
+		code = damaged(path, json_tokener_error_desc(json_tokener_get_error(tokener)), err);
+	else
+		code = state_from_json(config, path, node, state, err);
+	json_object_put(node);
+	json_tokener_free(tokener);
+	free(content);
+	return code;
+}
+
+static bool
+put(json_object *node, const char *key, json_object *value)
+{
+	if (value == NULL)
+		return false;
+	if (json_object_object_add(node, key, value) == 0)
+		return true;
+	json_object_put(value);
+	return false;
+}
+
+FhaCode
+fha_state_save(const FhaConfig *config, const FhaState *state, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	json_object *node;
+	const char *text;
+	size_t length;
+	FhaCode code;
+
+	code = fha_state_path(config, "node.json", path, sizeof(path), err);
+	if (code != FHA_OK)
+		return code;
+	if (state->highest_term >= INT64_MAX)
+		return fha_error(err, FHA_INVALID, "the term %llu is too large",
+						 (unsigned long long) state->highest_term);
+	node = json_object_new_object();
+	if (node == NULL)
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+	if (!put(node, "member", json_object_new_string(state->member)) ||
+		!put(node, "cluster", json_object_new_string(state->cluster)) ||
+		!put(node, "cluster_uuid", json_object_new_string(state->cluster_uuid)) ||
+		!put(node, "data_incarnation", json_object_new_string(state->data_incarnation)) ||
+		!put(node, "highest_term", json_object_new_int64((int64_t) state->highest_term)) ||
+		(text = json_object_to_json_string_length(node, JSON_C_TO_STRING_PRETTY, &length)) == NULL)
+		code = fha_error(err, FHA_NO_MEMORY, "out of memory");
+	else
+		code = fha_file_replace(path, text, length, err);
+	json_object_put(node);
+	return code;
+}
+
+static bool
+lock_byte(int fd, short type, off_t byte)
+{
+	struct flock lock = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1, .l_pid = 0};
+
+	return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+FhaCode
+fha_seat_open(const FhaConfig *config, FhaSeat *seat, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	FhaCode code;
+
+	seat->fd = -1;
+	seat->sitting = false;
+	code = fha_state_path(config, "seat", path, sizeof(path), err);
+	if (code != FHA_OK)
+		return code;
+	seat->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (seat->fd < 0)
+		return fha_error_errno(err, FHA_IO, "could not open \"%.120s\"", path);
+	return FHA_OK;
+}
+
+bool
+fha_seat_take(FhaSeat *seat)
+{
+	if (!seat->sitting)
+		seat->sitting = lock_byte(seat->fd, F_WRLCK, SEAT_BYTE);
+	return seat->sitting;
+}
+
+void
+fha_seat_leave(FhaSeat *seat)
+{
+	if (seat->sitting)
+		(void) lock_byte(seat->fd, F_UNLCK, SEAT_BYTE);
+	seat->sitting = false;
+}
+
+bool
+fha_seat_call(FhaSeat *seat)
+{
+	return lock_byte(seat->fd, F_WRLCK, CALL_BYTE);
+}
+
+bool
+fha_seat_called(const FhaSeat *seat)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = CALL_BYTE, .l_len = 1, .l_pid = 0};
+
+	return fcntl(seat->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+/* When a process began, in the kernel's ticks: with its id, a name that is never used again. */
+static bool
+start_time(int pid, unsigned long long *out)
+{
+	char path[40];
+	char *content;
+	const char *at;
+	bool found = false;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (fha_file_read(path, 4096, &content, NULL) != FHA_OK)
+		return false;
+	/* Field 22; the second is the program's name, which may contain anything but ends at ")". */
+	at = strrchr(content, ')');
+	for (int field = 2; at != NULL && field < 22; field++)
+	{
+		at = strchr(at, ' ');
+		if (at != NULL)
+			at++;
+	}
+	if (at != NULL)
+		found = sscanf(at, "%llu", out) == 1;
+	free(content);
+	return found;
+}
+
+void
+fha_seat_write_pid(const FhaSeat *seat)
+{
+	unsigned long long began = 0;
+	char text[64];
+	int length;
+
+	(void) start_time((int) getpid(), &began);
+	/* Padded, so that one write replaces whatever stood there. */
+	length = snprintf(text, sizeof(text), "%11d %20llu\n", (int) getpid(), began);
+	if (pwrite(seat->fd, text, (size_t) length, 0) != (ssize_t) length)
+		(void) ftruncate(seat->fd, 0);
+}
+
+int
+fha_seat_read_pid(const FhaSeat *seat)
+{
+	unsigned long long written;
+	unsigned long long began;
+	char text[64];
+	ssize_t got = pread(seat->fd, text, sizeof(text) - 1, 0);
+	int pid;
+
+	if (got <= 0)
+		return 0;
+	text[got] = '\0';
+	if (sscanf(text, "%d %llu", &pid, &written) != 2 || pid <= 1)
+		return 0;
+	/* A former caller's id may belong to somebody else by now. */
+	if (!start_time(pid, &began) || began != written)
+		return 0;
+	return pid;
+}
+
+void
+fha_seat_close(FhaSeat *seat)
+{
+	if (seat->fd >= 0)
+		(void) close(seat->fd);
+	seat->fd = -1;
+	seat->sitting = false;
+}
+
+FhaCode
+fha_life_take(const FhaConfig *config, int *fd, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	FhaCode code;
+
+	*fd = -1;
+	code = fha_state_path(config, "life", path, sizeof(path), err);
+	if (code != FHA_OK)
+		return code;
+	/* Without O_CLOEXEC: everything that PostgreSQL starts shall hold it. */
+	*fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	if (*fd < 0)
+		return fha_error_errno(err, FHA_IO, "could not open \"%.120s\"", path);
+	if (lock_byte(*fd, F_WRLCK, LIFE_BYTE))
+		return FHA_OK;
+	if (errno == EAGAIN || errno == EACCES)
+		code = fha_error(err, FHA_CONFLICT,
+						 "a process of this node still lives: \"%.120s\" is locked", path);
+	else
+		code = fha_error_errno(err, FHA_IO, "could not lock \"%.120s\"", path);
+	(void) close(*fd);
+	*fd = -1;
+	return code;
+}
