@@ -34,6 +34,8 @@
 #define HOLDER_WAL_MS 1000
 #define OTHER_WAL_MS 20000
 #define POLL_MS 20
+#define ORPHAN_GRACE_MS 100
+#define ORPHAN_POLL_MS 3
 #define IDLE_MS 1000
 #define NEVER INT64_MAX
 
@@ -137,16 +139,25 @@ supervisor_check_life(Supervisor *self)
 
 	if (self->life_fd >= 0 || self->postmaster != 0 || self->foreign != 0)
 		return;
-	/* Orphans of a killed postmaster live on until they next look: they must not write any more. */
-	(void) process_kill_strangers();
-	if (fha_life_take(&self->config, &self->life_fd, &err) != FHA_OK)
+	if (fha_life_take(&self->config, &self->life_fd, &err) == FHA_OK)
 	{
-		self->life_fd = -1;
-		if (err.code != FHA_CONFLICT)
-			supervisor_say(self, "%s", err.text);
+		self->orphaned_ms = 0;
+		if (self->node != NULL)
+			fha_node_life_held(self->node, true);
+		return;
 	}
-	else if (self->node != NULL)
-		fha_node_life_held(self->node, true);
+	self->life_fd = -1;
+	if (err.code != FHA_CONFLICT)
+		supervisor_say(self, "%s", err.text);
+	if (self->orphaned_ms == 0)
+		self->orphaned_ms = fha_now_ms();
+	/*
+	 * Orphans of a killed postmaster acknowledge nothing any more and end when they next look.
+	 * Its walsenders look when they have sent what there is, and a standby that got all of it can
+	 * lead at once: so nobody is killed before a grace is over.
+	 */
+	if (fha_now_ms() >= self->orphaned_ms + ORPHAN_GRACE_MS)
+		(void) process_kill_strangers();
 }
 
 static void
@@ -407,7 +418,8 @@ supervisor_turn(Supervisor *self)
 	if (self->not_before_ms > fha_now_ms())
 		wake_ms = earlier(wake_ms, self->not_before_ms);
 	if (self->life_fd < 0)
-		wake_ms = earlier(wake_ms, fha_now_ms() + POLL_MS);
+		wake_ms =
+			earlier(wake_ms, fha_now_ms() + (self->orphaned_ms != 0 ? ORPHAN_POLL_MS : POLL_MS));
 	return wake_ms;
 }
 

@@ -738,6 +738,20 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 	}
 }
 
+static void
+tell_shortfall(FhaNode *node)
+{
+	const FhaCluster *cluster = &node->world.cluster;
+	FhaPosition wanted = cluster->released ? cluster->release : cluster->position;
+	char has_lsn[FHA_LSN_TEXT_SIZE];
+	char wanted_lsn[FHA_LSN_TEXT_SIZE];
+
+	fha_lsn_print(node->world.pg.position.lsn, has_lsn, sizeof(has_lsn));
+	fha_lsn_print(wanted.lsn, wanted_lsn, sizeof(wanted_lsn));
+	node_news(node, "this standby has %s on timeline %u; a successor needs %s on timeline %u",
+			  has_lsn, node->world.pg.position.timeline, wanted_lsn, wanted.timeline);
+}
+
 static FhaFacts
 decide(FhaNode *node, int64_t now_ms)
 {
@@ -754,6 +768,8 @@ decide(FhaNode *node, int64_t now_ms)
 	{
 		node->changes++;
 		node_news(node, "%s", node->rule->because);
+		if ((facts & (FHA_STANDBY | FHA_FREE | FHA_FIT)) == (FHA_STANDBY | FHA_FREE))
+			tell_shortfall(node);
 	}
 	/* Whatever gives the lease up shuts the fence for good: only a later renewal opens it. */
 	if (node->rule->node == FHA_NODE_STOP || node->rule->lease == FHA_LEASE_RELEASE)
@@ -775,6 +791,7 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 	order->timeline = cluster->timeline;
 	order->term = cluster->term;
 	order->holds_lease = (facts & FHA_MINE) != 0;
+	order->contested = (facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE);
 	order->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;
 	order->mark = cluster->position;
 	memcpy(order->cluster_uuid, cluster->cluster_uuid, sizeof(order->cluster_uuid));

@@ -36,7 +36,8 @@ typedef struct FhaOrder
 	bool prepare_handover;                 /* make a checkpoint, then say so in view.prepared */
 	bool holds_lease;                      /* the record says it is ours */
 	bool released;                         /* the record says we gave it away */
-	size_t member_count;                   /* the record's list, for slots */
+	bool contested;      /* a standby, and the lease is free: positions matter now */
+	size_t member_count; /* the record's list, for slots */
 	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];
 	FhaPosition mark; /* the record's position: the end of the WAL is searched from there */
 	int64_t wake_ms;  /* step again at the latest then */

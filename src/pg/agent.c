@@ -38,6 +38,8 @@
 
 /* Promotion ends without a signal to us: look this often while it lasts. */
 #define PROMOTION_POLL_MS 5
+/* While the lease is free, the last WAL of a dying leader may still be coming in. */
+#define CONTEST_POLL_MS 10
 /* The supervisor leaves the seat within one turn of its loop. */
 #define SEAT_POLL_MS 10
 /* A checkpoint for a handover should leave no more than this to the shutdown's own. */
@@ -283,6 +285,8 @@ patience_ms(const FhaOrder *order, const FhaPgView *view)
 
 	if (order->node == FHA_NODE_PROMOTE || order->prepare_handover)
 		left = Min(left, PROMOTION_POLL_MS);
+	else if (order->contested)
+		left = Min(left, CONTEST_POLL_MS);
 	else if (view->state == FHA_PG_BUSY ||
 			 (view->state == FHA_PG_PRIMARY && order->write_until_ms > 0 && !view->rewindable))
 		left = Min(left, 10 * PROMOTION_POLL_MS);

@@ -11,40 +11,83 @@
 
 #include "port/atomics.h"
 
+#include "mark.h"
+
 /*
- * In the main shared memory segment, on a cache line of its own.
- * write_until_ms is on CLOCK_BOOTTIME; 0 is a shut fence.  A new segment (start,
- * or restart after a backend crash) begins shut.
+ * In the main shared memory segment.  write_until_ms is on CLOCK_BOOTTIME; 0 is
+ * a shut fence.  A new segment (start, or restart after a backend crash) begins
+ * shut.  Two cache lines: every statement reads the first, every commit writes
+ * the second.
  */
 typedef struct FenceShared
 {
-	pg_atomic_uint64 write_until_ms;
+	pg_atomic_uint64 write_until_ms pg_attribute_aligned(PG_CACHE_LINE_SIZE);
 	/* Highest end of a commit record whose acknowledgement may have been sent. */
-	pg_atomic_uint64 acked_lsn;
+	pg_atomic_uint64 acked_lsn pg_attribute_aligned(PG_CACHE_LINE_SIZE);
 } FenceShared;
 
 /*
  * What outlives the processes: a page that the supervisor made (memfd) and every
  * process maps, so that after a kill -9 of everything the supervisor still knows
- * what clients were told.  NULL without a supervisor.  Layout: FhaMark of
- * src/control/mark.h.
+ * what clients were told.  NULL without a supervisor.
  */
+extern FhaMark *fence_mark;
 
 /* Called once in the postmaster, from _PG_init, when cluster_name is set. */
-extern void fence_install_hooks(void);
+extern void
+fence_install_hooks(void);
 
 /* Called by shmem.c when the segment is created or attached. */
-extern void fence_attach(FenceShared *shared);
-extern void fence_create(FenceShared *shared);
+extern void
+fence_attach(FenceShared *shared);
+extern void
+fence_create(FenceShared *shared);
 
 /* For the agent only. */
-extern void fence_open(int64 write_until_ms);
-extern void fence_shut(void);
+extern void
+fence_open(int64 write_until_ms);
+extern void
+fence_shut(void);
 
 /* May this server acknowledge a commit at this moment? */
-extern bool fence_is_open(void);
+extern bool
+fence_is_open(void);
 
 /* A server that is not in recovery and may not write: a former primary, or one not yet admitted. */
-extern bool fence_refuses(void);
+extern bool
+fence_refuses(void);
+
+/* Milliseconds until the fence shuts by itself; 0 when it is shut. */
+extern int64
+fence_left_ms(void);
+
+/* As FenceShared.acked_lsn; 0 when inert. */
+extern uint64
+fence_acked_lsn(void);
+
+/*
+ * For fence.c and fence_send.c only: refuse with 25006; the fence's part of the
+ * protocol with the client.
+ */
+extern void
+fence_raise_refusal(const char *what); /* does not return */
+extern void
+fence_raise_acked(uint64 lsn);
+
+/* In a client backend, once, after authentication. */
+extern void
+fence_send_wrap(void);
+
+/*
+ * A commit record may be written from now on (record_is_near: while the
+ * transaction around it is still in progress); it was written; it was not and
+ * will not be.
+ */
+extern void
+fence_send_commit_begins(bool record_is_near);
+extern void
+fence_send_committed(uint64 end_lsn);
+extern void
+fence_send_commit_ended(void);
 
 #endif

@@ -6,23 +6,44 @@
 
 #include "postgres.h"
 
-extern char *guc_cluster_name;	   /* fawkes_ha.cluster_name; "" is inert */
-extern char *guc_member_name;	   /* fawkes_ha.member_name */
-extern char *guc_lock;			   /* fawkes_ha.lock */
-extern char *guc_address;		   /* fawkes_ha.address: host:port for the other members */
+#include "config.h"
+
+extern char *guc_cluster_name;     /* fawkes_ha.cluster_name; "" is inert */
+extern char *guc_member_name;      /* fawkes_ha.member_name */
+extern char *guc_lock;             /* fawkes_ha.lock */
+extern char *guc_address;          /* fawkes_ha.address: host:port for the other members */
 extern char *guc_state_directory;  /* fawkes_ha.state_directory; "" is <data>.fawkes_ha */
-extern char *guc_bootstrap;		   /* fawkes_ha.bootstrap: read by the supervisor */
-extern int guc_lease_duration_ms;  /* fawkes_ha.lease_duration */
-extern int guc_renew_deadline_ms;  /* fawkes_ha.renew_deadline */
-extern int guc_retry_period_ms;	   /* fawkes_ha.retry_period */
+extern char *guc_bootstrap;        /* fawkes_ha.bootstrap: read by the supervisor */
+extern int guc_lease_duration_ms;  /* fawkes_ha.lease_duration; use guc_timing */
+extern int guc_renew_deadline_ms;  /* fawkes_ha.renew_deadline; use guc_timing */
+extern int guc_retry_period_ms;    /* fawkes_ha.retry_period; use guc_timing */
 extern int guc_election_wait_ms;   /* fawkes_ha.election_wait */
-extern int guc_max_lag_kb;		   /* fawkes_ha.max_lag_on_failover */
-extern bool guc_fenced_reads;	   /* fawkes_ha.fenced_reads: reads on a lapsed former primary */
+extern int guc_release_wait_ms;    /* fawkes_ha.release_wait */
+extern int guc_max_lag_kb;         /* fawkes_ha.max_lag_on_failover */
+extern int guc_shutdown_timeout_s; /* fawkes_ha.shutdown_timeout: read by the supervisor */
+extern bool guc_fenced_reads;      /* fawkes_ha.fenced_reads: reads on a lapsed former primary */
 
 /* Define them all; called from _PG_init in every process that loads the library. */
-extern void guc_define(void);
+extern void
+guc_define(void);
 
 /* Cross-check what single ranges cannot; ereport(FATAL) with a hint.  Only with a cluster_name. */
-extern void guc_check_together(void);
+extern void
+guc_check_together(void);
+
+/*
+ * The three timings of the lease that were last sane together, in milliseconds.
+ * A reload that breaks their order leaves the old ones in effect and says so once.
+ */
+extern void
+guc_timing(int64 *lease_duration_ms, int64 *renew_deadline_ms, int64 *retry_period_ms);
+
+/* The settings as the library takes them; timings as guc_timing has them. */
+extern void
+guc_config(FhaConfig *config);
+
+/* Where the node keeps its own state: the setting, or <data directory>.fawkes_ha. */
+extern void
+guc_state_path(char *out, size_t size);
 
 #endif

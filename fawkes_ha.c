@@ -1,0 +1,117 @@
+/*
+ * fawkes_ha.c: what PostgreSQL loads.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fmgr.h"
+#include "miscadmin.h"
+
+#include "agent.h"
+#include "compat.h"
+#include "fence.h"
+#include "guc.h"
+#include "mark.h"
+#include "shmem.h"
+
+PG_MODULE_MAGIC;
+
+extern void
+_PG_init(void);
+
+/*
+ * The descriptor that an environment variable names; -1 when it is not set.
+ * Children of COPY ... PROGRAM and archive_command must not inherit it.
+ */
+static int
+inherited_descriptor(const char *variable)
+{
+	const char *text = getenv(variable);
+	char *end;
+	long fd;
+
+	if (text == NULL || text[0] == '\0')
+		return -1;
+	errno = 0;
+	fd = strtol(text, &end, 10);
+	if (errno != 0 || *end != '\0' || fd <= STDERR_FILENO || fd > INT_MAX)
+		ereport(FATAL, (errcode(ERRCODE_CONFIG_FILE_ERROR),
+						errmsg("environment variable %s = \"%s\" is not a file descriptor's number",
+							   variable, text),
+						errhint("Only \"fawkes-ha run\" sets it; unset it to start PostgreSQL "
+								"by hand.")));
+	if (fcntl((int) fd, F_SETFD, FD_CLOEXEC) != 0)
+		ereport(FATAL, (errcode_for_file_access(),
+						errmsg("file descriptor %ld of environment variable %s is not usable: %m",
+							   fd, variable),
+						errhint("Only \"fawkes-ha run\" sets it; unset it to start PostgreSQL "
+								"by hand.")));
+	return (int) fd;
+}
+
+/* Every process of PostgreSQL inherits the mapping itself, so that it costs nobody a system call. */
+static FhaMark *
+map_mark(void)
+{
+	int fd = inherited_descriptor(FHA_ENV_MARK_FD);
+	struct stat status;
+	void *page;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &status) != 0 || status.st_size < (off_t) sizeof(FhaMark))
+		ereport(
+			FATAL,
+			(errcode(ERRCODE_CONFIG_FILE_ERROR),
+			 errmsg("file descriptor %d of environment variable %s is not the supervisor's page",
+					fd, FHA_ENV_MARK_FD)));
+	page = mmap(NULL, sizeof(FhaMark), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (page == MAP_FAILED)
+		ereport(FATAL,
+				(errcode_for_file_access(), errmsg("could not map the supervisor's page: %m")));
+	return page;
+}
+
+/* Without a cluster there is no fence: what was once a member must not become a second primary. */
+static void
+refuse_inert_member(void)
+{
+	char path[MAXPGPATH];
+	char file[MAXPGPATH + 16];
+
+	guc_state_path(path, sizeof(path));
+	snprintf(file, sizeof(file), "%s/node.json", path);
+	if (access(file, F_OK) != 0)
+		return;
+	ereport(FATAL,
+			(errcode(ERRCODE_CONFIG_FILE_ERROR),
+			 errmsg("this data directory belongs to a member of a cluster, but "
+					"fawkes_ha.cluster_name is not set"),
+			 errdetail("The file \"%s\" exists.", file),
+			 errhint("Start it with \"fawkes-ha run\", or, to take it out of the cluster for good, "
+					 "remove that file.")));
+}
+
+void
+_PG_init(void)
+{
+	guc_define();
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	if (guc_cluster_name[0] == '\0')
+	{
+		if (IsPostmasterEnvironment && !IsBinaryUpgrade)
+			refuse_inert_member();
+		return;
+	}
+	guc_check_together();
+	(void) inherited_descriptor(FHA_ENV_LIFE_FD);
+	fence_mark = map_mark();
+	shmem_install_hooks();
+	fence_install_hooks();
+	agent_register();
+}

@@ -1,0 +1,151 @@
+/* sql/fawkes_ha--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION fawkes_ha" to load this file. \quit
+
+--
+-- What the agent publishes, and what the library knows.
+--
+
+CREATE FUNCTION snapshot() RETURNS jsonb
+AS 'MODULE_PATHNAME', 'fawkes_ha_snapshot'
+LANGUAGE C VOLATILE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION snapshot() IS
+'everything this member knows about its cluster, as one document; NULL without a running agent';
+
+CREATE FUNCTION fence(OUT is_open boolean, OUT left_ms bigint, OUT acked_lsn pg_lsn)
+AS 'MODULE_PATHNAME', 'fawkes_ha_fence'
+LANGUAGE C VOLATILE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION fence() IS
+'this server''s write fence at this moment: is it open, for how long without a renewal, and the highest commit that clients were told of; NULLs where there is no fence';
+
+CREATE FUNCTION rules(
+    OUT "position" integer,
+    OUT when_all text,
+    OUT unless_any text,
+    OUT lease text,
+    OUT fence text,
+    OUT node text,
+    OUT because text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'fawkes_ha_rules'
+LANGUAGE C STABLE PARALLEL SAFE ROWS 60
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION rules() IS
+'the decision table that every member follows, in order: the first row that matches counts';
+
+CREATE FUNCTION status(
+    OUT cluster text,
+    OUT member text,
+    OUT role text,
+    OUT state text,
+    OUT because text,
+    OUT term bigint,
+    OUT timeline bigint,
+    OUT holder text,
+    OUT lease_state text,
+    OUT fence_open boolean,
+    OUT fence_left_ms bigint,
+    OUT paused boolean)
+LANGUAGE sql VOLATILE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT nullif(current_setting('fawkes_ha.cluster_name'), ''),
+           nullif(current_setting('fawkes_ha.member_name'), ''),
+           CASE WHEN f.is_open IS NULL THEN 'inert'
+                WHEN pg_is_in_recovery() THEN 'standby'
+                ELSE 'primary' END,
+           s.doc ->> 'decision',
+           s.doc ->> 'because',
+           (c.doc ->> 'term')::bigint,
+           (c.doc ->> 'timeline')::bigint,
+           nullif(c.doc ->> 'holder', ''),
+           CASE WHEN s.doc IS NULL THEN NULL
+                WHEN c.doc IS NULL THEN 'absent'
+                WHEN (c.doc ->> 'released')::boolean THEN 'released'
+                WHEN c.doc ->> 'holder' <> s.doc ->> 'member' THEN 'held by another'
+                WHEN c.doc ->> 'incarnation' = s.doc ->> 'incarnation' THEN 'ours'
+                ELSE 'held by our predecessor' END,
+           f.is_open,
+           f.left_ms,
+           (c.doc ->> 'paused')::boolean
+    FROM fawkes_ha.fence() AS f,
+         (SELECT fawkes_ha.snapshot()) AS s(doc),
+         LATERAL (SELECT s.doc -> 'cluster') AS c(doc)
+$$;
+COMMENT ON FUNCTION status() IS
+'this server in one row; role is inert without fawkes_ha.cluster_name or without preloading';
+
+--
+-- Views.
+--
+
+CREATE VIEW members AS
+    SELECT m.doc ->> 'member' AS member,
+           m.doc ->> 'address' AS address,
+           m.doc ->> 'role' AS role,
+           m.doc ->> 'state' AS state,
+           m.doc ->> 'member' = c.doc ->> 'holder'
+               AND NOT coalesce((c.doc ->> 'released')::boolean, false) AS is_leader,
+           (m.doc ->> 'term')::bigint AS term,
+           (m.doc ->> 'timeline')::bigint AS timeline,
+           (m.doc ->> 'lsn')::pg_lsn AS lsn,
+           (m.doc ->> 'replayed')::pg_lsn AS replayed,
+           greatest((c.doc -> 'position' ->> 'lsn')::pg_lsn - (m.doc ->> 'lsn')::pg_lsn, 0) AS lag_bytes,
+           nullif(m.doc ->> 'following', '') AS following,
+           nullif(m.doc ->> 'updated_at', '')::timestamptz AS updated_at
+    FROM (SELECT fawkes_ha.snapshot()) AS s(doc),
+         LATERAL (SELECT s.doc -> 'cluster') AS c(doc),
+         LATERAL jsonb_array_elements(s.doc -> 'members') AS m(doc)
+    ORDER BY m.doc ->> 'member';
+COMMENT ON VIEW members IS
+'the members of the cluster as their records in the lock show them; lag_bytes counts from the leader''s last renewal';
+
+CREATE VIEW rules AS
+    SELECT * FROM fawkes_ha.rules() ORDER BY "position";
+COMMENT ON VIEW rules IS
+'the decision table that every member follows, in order: the first row that matches counts';
+
+CREATE VIEW history AS
+    SELECT nullif(h.doc ->> 'at', '')::timestamptz AS at,
+           h.doc ->> 'event' AS event,
+           (h.doc ->> 'term')::bigint AS term,
+           (h.doc ->> 'timeline')::bigint AS timeline,
+           h.doc ->> 'member' AS member,
+           nullif(h.doc ->> 'from', '') AS "from",
+           h.doc ->> 'reason' AS reason,
+           nullif(h.doc ->> 'requested_by', '') AS requested_by
+    FROM jsonb_array_elements(fawkes_ha.snapshot() -> 'history') WITH ORDINALITY AS h(doc, number)
+    ORDER BY h.number;
+COMMENT ON VIEW history IS
+'who became primary, when and why; the last 100 changes, oldest first';
+
+--
+-- Orders.
+--
+
+CREATE FUNCTION switchover(target text DEFAULT NULL, wait_seconds integer DEFAULT 60) RETURNS text
+AS 'MODULE_PATHNAME', 'fawkes_ha_switchover'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION switchover(text, integer) IS
+'hand the primary''s role to another member, the best standby if none is named; no acknowledged commit is lost';
+
+CREATE FUNCTION failover(target text DEFAULT NULL, wait_seconds integer DEFAULT 60) RETURNS text
+AS 'MODULE_PATHNAME', 'fawkes_ha_failover'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION failover(text, integer) IS
+'make another member the primary, the best standby if none is named; for a primary that cannot hand over';
+
+--
+-- Who may.
+--
+
+REVOKE ALL ON FUNCTION snapshot(), fence(), rules(), status(),
+    switchover(text, integer), failover(text, integer) FROM PUBLIC;
+GRANT USAGE ON SCHEMA fawkes_ha TO pg_monitor;
+GRANT EXECUTE ON FUNCTION snapshot(), fence(), rules(), status() TO pg_monitor;
+GRANT SELECT ON members, rules, history TO pg_monitor;

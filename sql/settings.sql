@@ -1,0 +1,41 @@
+LOAD 'fawkes_ha';
+
+-- Names, defaults and ranges; the library's parser has the same (src/control/config.c).
+SELECT name, unit, vartype, min_val, max_val, boot_val
+FROM pg_settings WHERE name LIKE 'fawkes\_ha.%' ORDER BY name COLLATE "C";
+
+-- Every setting has a description.
+SELECT name FROM pg_settings WHERE name LIKE 'fawkes\_ha.%' AND short_desc = '';
+
+-- None of them is a session's to set.
+CREATE FUNCTION pg_temp.try_setting(name text, value text) RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER ROLE CURRENT_USER SET %s = %L', name, value);
+    RETURN 'accepted';
+EXCEPTION WHEN OTHERS THEN
+    RETURN SQLSTATE;
+END $$;
+SELECT name, pg_temp.try_setting(name, boot_val) FROM pg_settings
+WHERE name LIKE 'fawkes\_ha.%' ORDER BY name COLLATE "C";
+
+-- The prefix is ours.
+SET fawkes_ha.no_such_setting = 1;
+
+-- Each of these is refused.
+ALTER SYSTEM SET fawkes_ha.lease_duration = '999ms';
+ALTER SYSTEM SET fawkes_ha.lease_duration = '11min';
+ALTER SYSTEM SET fawkes_ha.renew_deadline = '499ms';
+ALTER SYSTEM SET fawkes_ha.retry_period = '49ms';
+ALTER SYSTEM SET fawkes_ha.election_wait = '9ms';
+ALTER SYSTEM SET fawkes_ha.release_wait = '61s';
+ALTER SYSTEM SET fawkes_ha.max_lag_on_failover = '1025GB';
+ALTER SYSTEM SET fawkes_ha.shutdown_timeout = '0';
+ALTER SYSTEM SET fawkes_ha.fenced_reads = 'perhaps';
+ALTER SYSTEM SET fawkes_ha.cluster_name = 'Upper';
+ALTER SYSTEM SET fawkes_ha.member_name = '-n1';
+ALTER SYSTEM SET fawkes_ha.member_name = 'a23456789-b23456789-c23456789-d23456789-e';
+ALTER SYSTEM SET fawkes_ha.address = 'localhost';
+ALTER SYSTEM SET fawkes_ha.address = 'a b:5432';
+ALTER SYSTEM SET fawkes_ha.state_directory = 'relative/path';
+ALTER SYSTEM SET fawkes_ha.bootstrap = 'perhaps';

@@ -1,0 +1,153 @@
+/*
+ * drain.c: a walsender's last words when the postmaster was killed.
+ *
+ * A walsender that finds the postmaster dead exits at once, and what backends
+ * flushed and acknowledged in the same instant stays behind.  Then no standby
+ * could lead without losing it, and the outage would last until this node had
+ * recovered.  So before it exits, it sends what is flushed: no backend
+ * acknowledges anything after the postmaster's death (fence.c), so there is an end
+ * to it.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "access/timeline.h"
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
+#include "libpq/libpq.h"
+#include "libpq/libpq-be.h"
+#include "libpq/pqformat.h"
+#include "miscadmin.h"
+#include "replication/walsender.h"
+#include "replication/walsender_private.h"
+#include "storage/ipc.h"
+#include "storage/pmsignal.h"
+#include "utils/timestamp.h"
+
+#include "clock.h"
+#include "compat.h"
+#include "drain.h"
+
+/* The supervisor's grace for orphans is 100 ms; a standby that does not read gets no more. */
+#define DRAIN_MS 60
+/* Backends that were in a commit have flushed it, or see the death, within this. */
+#define QUIET_MS 3
+/* As much as PostgreSQL's own walsender puts into one message. */
+#define CHUNK_MAX (XLOG_BLCKSZ * 16)
+#define BEHIND_MAX (16 * 1024 * 1024)
+
+/* Read WAL of one segment straight from its file: at most *size bytes. */
+static bool
+read_wal(TimeLineID timeline, XLogRecPtr from, char *out, size_t *size)
+{
+	char path[MAXPGPATH];
+	XLogSegNo segment;
+	uint32 offset = XLogSegmentOffset(from, wal_segment_size);
+	ssize_t got;
+	int fd;
+
+	*size = Min(*size, wal_segment_size - offset);
+	XLByteToSeg(from, segment, wal_segment_size);
+	XLogFilePath(path, timeline, segment, wal_segment_size);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	got = pg_pread(fd, out, *size, offset);
+	close(fd);
+	return got == (ssize_t) *size;
+}
+
+/* One message of the streaming protocol: "w", its start, our end, our time, the WAL. */
+static bool
+send_chunk(TimeLineID timeline, XLogRecPtr from, XLogRecPtr flushed, size_t *size)
+{
+	static char message[1 + 3 * sizeof(int64) + CHUNK_MAX];
+	const size_t header = 1 + 3 * sizeof(int64);
+	uint64 fields[3] = {pg_hton64(from), pg_hton64(flushed), pg_hton64(GetCurrentTimestamp())};
+
+	*size = Min(flushed - from, CHUNK_MAX);
+	message[0] = 'w';
+	memcpy(message + 1, fields, sizeof(fields));
+	if (!read_wal(timeline, from, message + header, size))
+		return false;
+	pq_putmessage_noblock('d', message, header + *size);
+	return true;
+}
+
+static bool
+flush_until(int64 until_ms)
+{
+	while (pq_is_send_pending())
+	{
+		struct pollfd wait = {.fd = MyProcPort->sock, .events = POLLOUT};
+		int64 left_ms = until_ms - fha_now_ms();
+
+		if (pq_flush_if_writable() != 0 || left_ms <= 0)
+			return false;
+		if (pq_is_send_pending())
+			(void) poll(&wait, 1, (int) left_ms);
+	}
+	return true;
+}
+
+static void
+drain(int code, Datum argument)
+{
+	TimeLineID timeline;
+	XLogRecPtr sent;
+	XLogRecPtr begin;
+	XLogRecPtr flushed;
+	bool streaming;
+	int64 until_ms = fha_now_ms() + DRAIN_MS;
+	int64 quiet_ms = fha_now_ms() + QUIET_MS;
+
+	if (MyWalSnd == NULL || MyProcPort == NULL || PostmasterIsAliveInternal() ||
+		RecoveryInProgress())
+		return;
+	SpinLockAcquire(&MyWalSnd->mutex);
+	sent = MyWalSnd->sentPtr;
+	streaming = MyWalSnd->state == WALSNDSTATE_STREAMING;
+	SpinLockRelease(&MyWalSnd->mutex);
+	flushed = GetFlushRecPtr(&timeline);
+	begin = (XLogRecPtr) DatumGetUInt64(argument);
+	/* One that still serves the end of an older timeline must not be continued with this one's. */
+	if (!streaming || sent <= begin || flushed - sent > BEHIND_MAX)
+		return;
+	while (fha_now_ms() < until_ms && (sent < flushed || fha_now_ms() < quiet_ms))
+	{
+		size_t size;
+
+		if (sent < flushed)
+		{
+			if (!send_chunk(timeline, sent, flushed, &size) || !flush_until(until_ms))
+				return;
+			sent += size;
+			quiet_ms = fha_now_ms() + QUIET_MS;
+		}
+		else
+			(void) poll(NULL, 0, 1);
+		flushed = GetFlushRecPtr(NULL);
+	}
+}
+
+void
+drain_register(void)
+{
+	TimeLineID timeline;
+	ListCell *cell;
+
+	/* A cascading walsender has nothing to add; and its timeline may change under it. */
+	if (RecoveryInProgress())
+		return;
+	timeline = GetWALInsertionTimeLine();
+	foreach (cell, readTimeLineHistory(timeline))
+	{
+		TimeLineHistoryEntry *entry = lfirst(cell);
+
+		if (entry->tli == timeline)
+			before_shmem_exit(drain, UInt64GetDatum(entry->begin));
+	}
+}

@@ -1,0 +1,398 @@
+/*
+ * fence.c: who may write, and who may see.
+ *
+ * The fence stands at login, at statement start and at PRE_COMMIT, where a
+ * transaction can still abort.  What happens after the commit record is in
+ * fence_send.c.  Knows nothing of the lease: the agent moves one number.
+ */
+#include "postgres.h"
+
+#include <time.h>
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "executor/executor.h"
+#include "libpq/auth.h"
+#include "miscadmin.h"
+#include "replication/walsender.h"
+#include "storage/pmsignal.h"
+#include "tcop/utility.h"
+
+#include "compat.h"
+#include "drain.h"
+#include "fence.h"
+#include "guc.h"
+
+FhaMark *fence_mark = NULL;
+
+static FenceShared *shared = NULL;
+
+static ClientAuthentication_hook_type previous_client_authentication = NULL;
+static ExecutorStart_hook_type previous_executor_start = NULL;
+static ProcessUtility_hook_type previous_process_utility = NULL;
+
+/* What a statement does, as far as a shut fence cares. */
+typedef enum StatementKind
+{
+	STATEMENT_CONTROL, /* ends or begins a transaction; lasting work is tested at PRE_COMMIT */
+	STATEMENT_READ,
+	STATEMENT_WRITE
+} StatementKind;
+
+/* Straight to the vDSO: this runs several times per commit. */
+static int64
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void
+fence_create(FenceShared *new_shared)
+{
+	pg_atomic_init_u64(&new_shared->write_until_ms, 0);
+	/* After a crash of a backend the page still knows what clients were told before it. */
+	pg_atomic_init_u64(&new_shared->acked_lsn,
+					   fence_mark ? atomic_load(&fence_mark->acked_lsn) : 0);
+	fence_attach(new_shared);
+}
+
+void
+fence_attach(FenceShared *new_shared)
+{
+	shared = new_shared;
+}
+
+void
+fence_open(int64 write_until_ms)
+{
+	pg_atomic_write_u64(&shared->write_until_ms, (uint64) write_until_ms);
+	pg_memory_barrier();
+}
+
+void
+fence_shut(void)
+{
+	pg_atomic_write_u64(&shared->write_until_ms, 0);
+	pg_memory_barrier();
+}
+
+/*
+ * S1: only while now < write_until.  The deadline is read before the clock, so
+ * that a process stopped between the two finds the fence shut.  A dead postmaster
+ * shuts it as well: the supervisor hands over within milliseconds of its death,
+ * while its backends live until they next look.
+ */
+bool
+fence_is_open(void)
+{
+	uint64 write_until_ms;
+
+	if (shared == NULL)
+		return false;
+	write_until_ms = pg_atomic_read_u64(&shared->write_until_ms);
+	return (uint64) now_ms() < write_until_ms && PostmasterIsAlive();
+}
+
+bool
+fence_refuses(void)
+{
+	return shared != NULL && !fence_is_open() && !RecoveryInProgress();
+}
+
+int64
+fence_left_ms(void)
+{
+	int64 left_ms;
+
+	if (!fence_is_open())
+		return 0;
+	left_ms = (int64) pg_atomic_read_u64(&shared->write_until_ms) - now_ms();
+	return Max(left_ms, 0);
+}
+
+uint64
+fence_acked_lsn(void)
+{
+	return shared != NULL ? pg_atomic_read_u64(&shared->acked_lsn) : 0;
+}
+
+/* Before the acknowledgement leaves, never after: the marks may only be too high. */
+void
+fence_raise_acked(uint64 lsn)
+{
+	uint64 seen = pg_atomic_read_u64(&shared->acked_lsn);
+
+	while (seen < lsn && !pg_atomic_compare_exchange_u64(&shared->acked_lsn, &seen, lsn))
+		;
+	if (fence_mark != NULL)
+	{
+		seen = atomic_load(&fence_mark->acked_lsn);
+		while (seen < lsn && !atomic_compare_exchange_weak(&fence_mark->acked_lsn, &seen, lsn))
+			;
+	}
+}
+
+void
+fence_raise_refusal(const char *what)
+{
+	ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+					errmsg("cannot execute %s: this server may not act as the primary", what),
+					errdetail("Its lease on the cluster is not known to be valid."),
+					errhint("Reconnect; the cluster's primary is elsewhere or not yet admitted.")));
+}
+
+/*
+ * S2b is about what clients see.  Our own workers, autovacuum and apply workers
+ * show nothing to anybody and may read; a physical walsender serves standbys.
+ */
+static bool
+is_client(void)
+{
+	return MyProcPort != NULL && (!am_walsender || am_db_walsender);
+}
+
+static void
+test_statement(StatementKind kind, Node *statement)
+{
+	if (kind == STATEMENT_CONTROL || IsParallelWorker())
+		return;
+	if (kind == STATEMENT_READ && (guc_fenced_reads || !is_client()))
+		return;
+	if (fence_refuses())
+		fence_raise_refusal(GetCommandTagName(CreateCommandTag(statement)));
+}
+
+static void
+executor_start(QueryDesc *query, int flags)
+{
+	test_statement(CommandIsReadOnly(query->plannedstmt) ? STATEMENT_READ : STATEMENT_WRITE,
+				   (Node *) query->plannedstmt);
+	if (previous_executor_start)
+		previous_executor_start(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
+}
+
+static StatementKind
+transaction_statement_kind(const TransactionStmt *statement)
+{
+	switch (statement->kind)
+	{
+		case TRANS_STMT_PREPARE:
+		case TRANS_STMT_COMMIT_PREPARED:
+		case TRANS_STMT_ROLLBACK_PREPARED:
+			return STATEMENT_WRITE;
+		default:
+			return STATEMENT_CONTROL;
+	}
+}
+
+/*
+ * Whatever is not known to be harmless counts as a write: DROP DATABASE, VACUUM,
+ * CREATE INDEX CONCURRENTLY and ALTER SYSTEM do lasting work before any commit.
+ * The statements inside EXECUTE, EXPLAIN, CALL and DO are tested on their own.
+ */
+static StatementKind
+utility_kind(const Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_TransactionStmt:
+			return transaction_statement_kind((const TransactionStmt *) statement);
+		case T_CopyStmt:
+			return ((const CopyStmt *) statement)->is_from ? STATEMENT_WRITE : STATEMENT_READ;
+		case T_CallStmt:
+		case T_ClosePortalStmt:
+		case T_ConstraintsSetStmt:
+		case T_DeallocateStmt:
+		case T_DeclareCursorStmt:
+		case T_DiscardStmt:
+		case T_DoStmt:
+		case T_ExecuteStmt:
+		case T_ExplainStmt:
+		case T_FetchStmt:
+		case T_ListenStmt:
+		case T_LoadStmt:
+		case T_LockStmt:
+		case T_PrepareStmt:
+		case T_UnlistenStmt:
+		case T_VariableSetStmt:
+		case T_VariableShowStmt:
+			return STATEMENT_READ;
+		default:
+			return STATEMENT_WRITE;
+	}
+}
+
+/*
+ * ALTER SYSTEM beats the file that the supervisor writes, and would have this
+ * member follow, or be, somebody else at its next start.  RESET only takes such
+ * a line away.
+ */
+static void
+refuse_managed_setting(const AlterSystemStmt *statement)
+{
+	static const char *const managed[] = {
+		"primary_conninfo",      "primary_slot_name",        "recovery_target_timeline",
+		"restore_command",       "shared_preload_libraries", "fawkes_ha.cluster_name",
+		"fawkes_ha.member_name", "fawkes_ha.lock",           "fawkes_ha.address",
+		"fawkes_ha.bootstrap",   "fawkes_ha.state_directory"};
+	const VariableSetStmt *set = statement->setstmt;
+
+	if (set->name == NULL || set->kind == VAR_RESET || set->kind == VAR_SET_DEFAULT)
+		return;
+	for (int i = 0; i < lengthof(managed); i++)
+	{
+		if (pg_strcasecmp(set->name, managed[i]) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
+					 errmsg("parameter \"%s\" is managed by fawkes_ha", managed[i]),
+					 errdetail("A value in postgresql.auto.conf would override the cluster's."),
+					 errhint("Change it in fawkes_ha.conf in the member's state directory.")));
+	}
+}
+
+/*
+ * COMMIT PREPARED writes its record while the transaction around it is still in
+ * progress, before PRE_COMMIT (S2), and an error may follow the record.
+ * XactLastRecEnd tells whether anything was written.
+ */
+static void
+end_prepared(XLogRecPtr before)
+{
+	if (XactLastRecEnd != before)
+		fence_send_committed(XactLastRecEnd);
+	else
+		fence_send_commit_ended();
+}
+
+static bool
+finishes_prepared(const Node *statement)
+{
+	const TransactionStmt *transaction = (const TransactionStmt *) statement;
+
+	return IsA(statement, TransactionStmt) && (transaction->kind == TRANS_STMT_COMMIT_PREPARED ||
+											   transaction->kind == TRANS_STMT_ROLLBACK_PREPARED);
+}
+
+static void
+process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+				DestReceiver *dest, QueryCompletion *completion)
+{
+	Node *node = statement->utilityStmt;
+	ProcessUtility_hook_type next =
+		previous_process_utility ? previous_process_utility : standard_ProcessUtility;
+	XLogRecPtr before;
+
+	test_statement(utility_kind(node), node);
+	if (IsA(node, AlterSystemStmt))
+		refuse_managed_setting((AlterSystemStmt *) node);
+
+	if (!finishes_prepared(node))
+	{
+		next(statement, text, read_only_tree, context, params, environment, dest, completion);
+		return;
+	}
+	before = XactLastRecEnd;
+	fence_send_commit_begins(true);
+	PG_TRY();
+	{
+		next(statement, text, read_only_tree, context, params, environment, dest, completion);
+	}
+	PG_CATCH();
+	{
+		end_prepared(before);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	end_prepared(before);
+}
+
+/*
+ * S2: an error while the transaction can still abort.  One without an xid has
+ * left no commit record, so that there is nothing to promise; what else it may
+ * have done was tested when its statements started.
+ */
+static void
+test_commit(const char *what)
+{
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()) && fence_refuses())
+		fence_raise_refusal(what);
+	fence_send_commit_begins(false);
+}
+
+/*
+ * Parallel workers commit nothing of their own.  The xid is looked at again after
+ * the commit, because NOTIFY and other modules' callbacks take one after ours.
+ */
+static void
+xact_callback(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			test_commit("COMMIT");
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			test_commit("PREPARE TRANSACTION");
+			break;
+		case XACT_EVENT_COMMIT:
+			if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+				fence_send_committed(XactLastCommitEnd);
+			else
+				fence_send_commit_ended();
+			break;
+		case XACT_EVENT_PREPARE:
+			/* XactLastRecEnd is reset already; EndPrepare has flushed its record. */
+			fence_send_committed(GetFlushRecPtr(NULL));
+			break;
+		case XACT_EVENT_ABORT:
+			fence_send_commit_ended();
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * S2b: 57P03 makes libpq try its next host.  Physical walsenders pass, so that
+ * standbys get the WAL of a fenced or dying primary; logical ones would show rows.
+ */
+static void
+client_authentication(Port *port, int status)
+{
+	if (previous_client_authentication)
+		previous_client_authentication(port, status);
+	if (status != STATUS_OK)
+		return;
+	if (am_walsender && !am_db_walsender)
+	{
+		drain_register();
+		return;
+	}
+	if (fence_refuses() && (!guc_fenced_reads || am_db_walsender))
+		ereport(FATAL,
+				(errcode(ERRCODE_CANNOT_CONNECT_NOW),
+				 errmsg("this server may not act as the primary at the moment"),
+				 errdetail("Its lease on the cluster is not known to be valid."),
+				 errhint("Name several hosts in the connection string; the cluster's primary is "
+						 "elsewhere or not yet admitted.")));
+	fence_send_wrap();
+}
+
+void
+fence_install_hooks(void)
+{
+	previous_client_authentication = ClientAuthentication_hook;
+	ClientAuthentication_hook = client_authentication;
+	previous_executor_start = ExecutorStart_hook;
+	ExecutorStart_hook = executor_start;
+	previous_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+	RegisterXactCallback(xact_callback, NULL);
+}

@@ -1,0 +1,309 @@
+/*
+ * fence_send.c: the fence between a commit record and its acknowledgement.
+ *
+ * After the commit record an error would panic the server (S2), so here the
+ * fence can only withhold: nothing is sent, the backend ends without a word, and
+ * the client learns "unknown", never "done" and never "refused".
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "libpq/libpq.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "replication/walsender.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+
+#include "compat.h"
+#include "fence.h"
+#include "guc.h"
+
+/* PostgreSQL's own buffer has this size; more is never left waiting in it while a test is due. */
+#define UNSENT_MAX 8192
+
+/* A blocked client is looked at again this often, so that a lapse ends its backend. */
+#define LOOK_AGAIN_MS 1000
+
+static const PQcommMethods *original;
+
+/*
+ * `committing`: a commit record may be written at any moment, or has just been.
+ * `unacked`: records were written whose acknowledgement has not left for certain.
+ * They are apart because an error ends the first, never the second: a pipeline, a
+ * string of statements or a procedure may commit, then fail.
+ */
+static enum { COMMIT_NONE, COMMIT_SOON, COMMIT_NOW } committing = COMMIT_NONE;
+static bool unacked = false;
+static uint64 unacked_lsn = 0;
+
+/*
+ * ReadyForQuery stands in the buffer, behind everything that acknowledges.  Only
+ * its flush ends `unacked`: a NOTICE flushes before CommandComplete is put, and a
+ * commit at Sync has no message but this one.
+ */
+static bool ready_for_query = false;
+
+/* Upper limit of what was put since the buffer was last known to be empty, while testing. */
+static size_t unsent = 0;
+
+/* A message was swallowed: the protocol is broken for good, only the end is left. */
+static bool lapsed = false;
+
+/* Calls between PostgreSQL's methods, e.g. putmessage_noblock to putmessage, are not new sends. */
+static bool inside = false;
+
+void
+fence_send_commit_begins(bool record_is_near)
+{
+	committing = record_is_near ? COMMIT_NOW : COMMIT_SOON;
+}
+
+void
+fence_send_committed(uint64 end_lsn)
+{
+	committing = COMMIT_NONE;
+	unacked = true;
+	unacked_lsn = Max(unacked_lsn, end_lsn);
+	ready_for_query = false;
+}
+
+void
+fence_send_commit_ended(void)
+{
+	committing = COMMIT_NONE;
+}
+
+/*
+ * Is anything that leaves now a word about a commit?  Between PRE_COMMIT and the
+ * record the transaction is still in progress: its errors are true and may pass.
+ * What a logical walsender sends is always such a word.
+ */
+static bool
+must_withhold(void)
+{
+	return unacked || committing == COMMIT_NOW ||
+		   (committing == COMMIT_SOON && !IsTransactionState()) || am_db_walsender;
+}
+
+/*
+ * End without a word, unless that would abort a transaction whose commit record
+ * is written: then at the next message, for PostgreSQL holds interrupts from
+ * before the record until the transaction is over.
+ */
+static void
+withhold(void)
+{
+	lapsed = true;
+	if (InterruptHoldoffCount > 0 || CritSectionCount > 0)
+		return;
+	whereToSendOutput = DestNone;
+	ereport(LOG,
+			(errcode(ERRCODE_CONNECTION_FAILURE), errmsg("closing a connection without a reply"),
+			 errdetail("The lease was no longer known to be valid when the client was to be "
+					   "told of a commit.")));
+	proc_exit(1);
+}
+
+/* S2: the test before everything that leaves.  False: it must not. */
+static bool
+may_leave(void)
+{
+	if (!lapsed && !fence_refuses())
+		return true;
+	withhold();
+	return false;
+}
+
+/* What was put has left altogether. */
+static void
+note_empty(void)
+{
+	unsent = 0;
+	if (ready_for_query && committing == COMMIT_NONE)
+	{
+		unacked = false;
+		unacked_lsn = 0;
+	}
+	ready_for_query = false;
+}
+
+static int
+flush_once(void)
+{
+	int result;
+
+	if (unacked)
+		fence_raise_acked(unacked_lsn);
+	PG_TRY();
+	{
+		inside = true;
+		result = original->flush_if_writable();
+	}
+	PG_FINALLY();
+	{
+		inside = false;
+	}
+	PG_END_TRY();
+	if (result == 0 && !original->is_send_pending())
+		note_empty();
+	return result;
+}
+
+static int
+fence_flush_if_writable(void)
+{
+	if (inside || !(lapsed || must_withhold()))
+		return original->flush_if_writable();
+	if (!may_leave())
+		return 0;
+	return flush_once();
+}
+
+/* As secure_write waits, but not past the lease. */
+static void
+wait_for_client(void)
+{
+	WaitEvent event = {0};
+	int64 left_ms = fence_left_ms(); /* 0 on a standby, where nothing lapses */
+	long timeout_ms = left_ms > 0 ? Min(left_ms + 1, LOOK_AGAIN_MS) : LOOK_AGAIN_MS;
+
+	ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, WL_SOCKET_WRITEABLE, NULL);
+	if (WaitEventSetWait(FeBeWaitSet, timeout_ms, &event, 1, WAIT_EVENT_CLIENT_WRITE) == 0)
+		return;
+	if (event.events & WL_POSTMASTER_DEATH)
+		ereport(FATAL, (errcode(ERRCODE_ADMIN_SHUTDOWN),
+						errmsg("terminating connection due to unexpected postmaster exit")));
+	if (event.events & WL_LATCH_SET)
+	{
+		ResetLatch(MyLatch);
+		ProcessClientWriteInterrupt(true);
+	}
+}
+
+/*
+ * PostgreSQL's flush sleeps in the middle of sending when the client does not
+ * read, and goes on whenever that ends.  Ours tests again after each sleep.
+ */
+static int
+fence_flush(void)
+{
+	if (inside || !(lapsed || must_withhold()))
+		return original->flush();
+	for (;;)
+	{
+		int result;
+
+		if (!may_leave())
+			return 0;
+		result = flush_once();
+		if (result != 0 || !original->is_send_pending())
+			return result;
+		wait_for_client();
+	}
+}
+
+/*
+ * S2b: rows, their description, their count and a function's result tell what a
+ * lapsed primary contains.  Answers to what may pass at statement start pass.
+ */
+static bool
+shows_something(char type, const char *body)
+{
+	static const char *const harmless[] = {"BEGIN",  "START TRANSACTION", "ROLLBACK",
+										   "COMMIT", "SAVEPOINT",         "RELEASE"};
+
+	if (type == 'C')
+	{
+		for (int i = 0; i < lengthof(harmless); i++)
+			if (strcmp(body, harmless[i]) == 0)
+				return false;
+		return true;
+	}
+	return type == 'D' || type == 'T' || type == 'd' || type == 'V';
+}
+
+/* Raises an error where one can be raised; the error's own message comes back here and passes. */
+static void
+test_read(char type, const char *body)
+{
+	if (guc_fenced_reads || InterruptHoldoffCount > 0 || CritSectionCount > 0)
+		return;
+	if (type == 'A' && fence_refuses())
+		withhold(); /* a notification outside any query has nobody to tell an error to */
+	else if (shows_something(type, body) && fence_refuses())
+		fence_raise_refusal("a query");
+}
+
+/*
+ * Never by the original while a test is due: it sends a full buffer by itself,
+ * untested.  putmessage_noblock enlarges the buffer instead.
+ */
+static void
+put_withheld(char type, const char *body, size_t size)
+{
+	PG_TRY();
+	{
+		inside = true;
+		original->putmessage_noblock(type, body, size);
+	}
+	PG_FINALLY();
+	{
+		inside = false;
+	}
+	PG_END_TRY();
+	unsent += size + 5;
+	if (type == 'Z')
+		ready_for_query = true;
+}
+
+static int
+fence_putmessage(char type, const char *body, size_t size)
+{
+	if (inside)
+		return original->putmessage(type, body, size);
+	if (!(lapsed || must_withhold()))
+	{
+		test_read(type, body);
+		return original->putmessage(type, body, size);
+	}
+	if (!may_leave())
+		return 0;
+	if (unsent + size > UNSENT_MAX && unsent > 0)
+	{
+		if (fence_flush() != 0)
+			return EOF;
+		if (lapsed)
+			return 0;
+	}
+	put_withheld(type, body, size);
+	return 0;
+}
+
+static void
+fence_putmessage_noblock(char type, const char *body, size_t size)
+{
+	if (inside || !(lapsed || must_withhold()))
+	{
+		if (!inside)
+			test_read(type, body);
+		original->putmessage_noblock(type, body, size);
+	}
+	else if (may_leave())
+		put_withheld(type, body, size);
+}
+
+void
+fence_send_wrap(void)
+{
+	static PQcommMethods ours;
+
+	original = PqCommMethods;
+	ours = *original;
+	ours.flush = fence_flush;
+	ours.flush_if_writable = fence_flush_if_writable;
+	ours.putmessage = fence_putmessage;
+	ours.putmessage_noblock = fence_putmessage_noblock;
+	PqCommMethods = &ours;
+}

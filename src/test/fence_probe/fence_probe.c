@@ -1,0 +1,214 @@
+/*
+ * fence_probe.c: a test's hands inside the server.
+ *
+ * The test maps <data directory>/fence_probe and writes its wishes there, for a
+ * shut fence admits no SQL.  A worker takes the agent's part and moves the fence;
+ * one backend can be stopped, or the fence shut under it, at a named place.
+ *
+ * Preload it before fawkes_ha and allow one worker: then the agent finds no room,
+ * and our callbacks run after the fence's.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "tcop/tcopprot.h"
+#include "utils/wait_event.h"
+
+#include "compat.h"
+#include "shmem.h"
+
+PG_MODULE_MAGIC;
+
+extern void
+_PG_init(void);
+extern PGDLLEXPORT void
+fence_probe_main(Datum argument);
+
+/* test/test_fence.py knows this layout. */
+typedef struct Control
+{
+	/* For the worker: open for so long (ms), 0 shuts; done when taken == wanted. */
+	volatile int64 open_ms;
+	volatile uint32 wanted;
+	volatile uint32 taken;
+	/* For one backend: what to do when it comes to the place. */
+	volatile uint32 pid;
+	volatile uint32 place; /* an XactEvent */
+	volatile uint32 action;
+	volatile uint32 arrived;
+	/* Read by the test. */
+	volatile uint64 acked_lsn;
+	/* For the worker in the agent's place: publish the file "snapshot"; take requests. */
+	volatile uint32 publish_wanted;
+	volatile uint32 publish_taken;
+	volatile uint32 takes_requests;
+	volatile uint32 request_size; /* of the last one taken */
+	char request[REQUEST_SIZE];
+} Control;
+
+enum
+{
+	ACTION_NONE,
+	ACTION_SHUT,  /* shut the fence and go on */
+	ACTION_STOP,  /* wait until the action is NONE */
+	ACTION_ERROR, /* shut it and raise an error, as a serialization failure would */
+	ACTION_WARN   /* shut it and warn, as an unlink that fails would */
+};
+
+static Control *control;
+
+static FawkesShared *
+shared(void)
+{
+	static FawkesShared *found = NULL;
+	bool exists;
+
+	if (found == NULL)
+	{
+		LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+		found = ShmemInitStruct("fawkes_ha", sizeof(FawkesShared), &exists);
+		LWLockRelease(AddinShmemInitLock);
+	}
+	return found;
+}
+
+static FenceShared *
+fence(void)
+{
+	return &shared()->fence;
+}
+
+static void
+move_fence(int64 open_ms)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	pg_atomic_write_u64(&fence()->write_until_ms,
+						open_ms == 0 ? 0 : now.tv_sec * 1000 + now.tv_nsec / 1000000 + open_ms);
+}
+
+static void
+xact_callback(XactEvent event, void *argument)
+{
+	uint32 action;
+
+	if (control->pid != MyProcPid || control->place != event || control->action == ACTION_NONE)
+		return;
+	if (control->action == ACTION_STOP)
+	{
+		control->arrived = 1;
+		while (control->action == ACTION_STOP)
+			pg_usleep(1000);
+		return;
+	}
+	move_fence(0);
+	control->arrived = 1;
+	action = control->action;
+	control->action = ACTION_NONE;
+	if (action == ACTION_ERROR)
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("probe's error")));
+	if (action == ACTION_WARN)
+		ereport(WARNING, (errmsg("probe's warning")));
+}
+
+/* As agent.c does it, with a file's content for a snapshot. */
+static void
+publish(void)
+{
+	static char text[SNAPSHOT_SIZE];
+	FILE *file = fopen("snapshot", "r");
+	size_t size;
+
+	if (file == NULL)
+		elog(ERROR, "could not open the test's file \"snapshot\": %m");
+	size = fread(text, 1, sizeof(text), file);
+	fclose(file);
+	LWLockAcquire(shared()->lock, LW_EXCLUSIVE);
+	shared()->agent_pid = MyProcPid;
+	shared()->agent_latch = MyLatch;
+	memcpy(shared()->snapshot, text, size);
+	shared()->snapshot_size = (int) size;
+	shared()->snapshot_count++;
+	LWLockRelease(shared()->lock);
+	ConditionVariableBroadcast(&shared()->snapshot_changed);
+}
+
+static void
+take_request(void)
+{
+	LWLockAcquire(shared()->lock, LW_EXCLUSIVE);
+	if (shared()->request[0] != '\0')
+	{
+		strlcpy(control->request, shared()->request, REQUEST_SIZE);
+		control->request_size = strlen(control->request);
+		shared()->request[0] = '\0';
+	}
+	LWLockRelease(shared()->lock);
+}
+
+void
+fence_probe_main(Datum argument)
+{
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	for (;;)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 1,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		control->acked_lsn = pg_atomic_read_u64(&fence()->acked_lsn);
+		if (control->taken != control->wanted)
+		{
+			move_fence(control->open_ms);
+			control->taken = control->wanted;
+		}
+		if (control->publish_taken != control->publish_wanted)
+		{
+			publish();
+			control->publish_taken = control->publish_wanted;
+		}
+		if (control->takes_requests)
+			take_request();
+	}
+}
+
+void
+_PG_init(void)
+{
+	BackgroundWorker worker = {.bgw_flags = BGWORKER_SHMEM_ACCESS,
+							   .bgw_start_time = BgWorkerStart_PostmasterStart,
+							   .bgw_restart_time = 1};
+	int fd;
+
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	fd = open("fence_probe", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		ereport(FATAL, (errmsg("could not open the test's file \"fence_probe\": %m")));
+	control = mmap(NULL, sizeof(Control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (control == MAP_FAILED)
+		ereport(FATAL, (errmsg("could not map the test's file: %m")));
+	close(fd);
+
+	strlcpy(worker.bgw_name, "fence probe", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "fence probe", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, "fence_probe", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "fence_probe_main", BGW_MAXLEN);
+	RegisterBackgroundWorker(&worker);
+	RegisterXactCallback(xact_callback, NULL);
+}

@@ -1,0 +1,87 @@
+-- What CREATE EXTENSION makes: names, types, who may, and what it says about itself.
+BEGIN;
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+DROP EXTENSION IF EXISTS fawkes_ha;
+CREATE EXTENSION fawkes_ha;
+
+SELECT no_plan();
+
+SELECT has_schema('fawkes_ha');
+SELECT functions_are('fawkes_ha',
+    ARRAY['snapshot', 'fence', 'rules', 'status', 'switchover', 'failover']);
+SELECT views_are('fawkes_ha', ARRAY['members', 'rules', 'history']);
+SELECT tables_are('fawkes_ha', ARRAY[]::name[], 'no table: history must be readable without a primary');
+
+-- Return types.
+SELECT function_returns('fawkes_ha', 'snapshot', ARRAY[]::text[], 'jsonb');
+SELECT function_returns('fawkes_ha', 'fence', ARRAY[]::text[], 'record');
+SELECT function_returns('fawkes_ha', 'rules', ARRAY[]::text[], 'setof record');
+SELECT function_returns('fawkes_ha', 'status', ARRAY[]::text[], 'record');
+SELECT function_returns('fawkes_ha', 'switchover', ARRAY['text', 'integer'], 'text');
+SELECT function_returns('fawkes_ha', 'failover', ARRAY['text', 'integer'], 'text');
+SELECT columns_are('fawkes_ha', 'members', ARRAY['member', 'address', 'role', 'state', 'is_leader',
+    'term', 'timeline', 'lsn', 'replayed', 'lag_bytes', 'following', 'updated_at']);
+SELECT columns_are('fawkes_ha', 'rules',
+    ARRAY['position', 'when_all', 'unless_any', 'lease', 'fence', 'node', 'because']);
+SELECT columns_are('fawkes_ha', 'history',
+    ARRAY['at', 'event', 'term', 'timeline', 'member', 'from', 'reason', 'requested_by']);
+SELECT col_type_is('fawkes_ha', 'members', 'lsn', 'pg_lsn', 'positions are pg_lsn');
+SELECT col_type_is('fawkes_ha', 'members', 'is_leader', 'boolean', 'is_leader is a boolean');
+SELECT col_type_is('fawkes_ha', 'history', 'at', 'timestamp with time zone', 'times are timestamptz');
+
+-- One row, whatever the server is.
+SELECT is(count(*), 1::bigint, 'status() is one row') FROM fawkes_ha.status();
+
+-- Who may: nobody without a grant; pg_monitor may look; orders are the superuser's.
+SELECT is_empty(
+    $$ SELECT p.oid::regprocedure FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+       WHERE p.pronamespace = 'fawkes_ha'::regnamespace AND a.grantee = 0 $$,
+    'no function is PUBLIC''s');
+SELECT is_empty(
+    $$ SELECT c.oid::regclass FROM pg_class c, aclexplode(c.relacl) a
+       WHERE c.relnamespace = 'fawkes_ha'::regnamespace AND a.grantee = 0 $$,
+    'no view is PUBLIC''s');
+SELECT ok(NOT has_schema_privilege('public', 'fawkes_ha', 'USAGE'), 'the schema is not PUBLIC''s');
+SELECT set_eq(
+    $$ SELECT p.proname::text FROM pg_proc p
+       WHERE p.pronamespace = 'fawkes_ha'::regnamespace
+         AND has_function_privilege('pg_monitor', p.oid, 'EXECUTE') $$,
+    ARRAY['snapshot', 'fence', 'rules', 'status'],
+    'pg_monitor may look, and give no orders');
+SELECT is_empty(
+    $$ SELECT p.oid::regprocedure FROM pg_proc p
+       WHERE p.pronamespace = 'fawkes_ha'::regnamespace AND p.prosecdef $$,
+    'no function is SECURITY DEFINER');
+
+-- Every function pins its search_path, so that nobody's objects are found in place of PostgreSQL's.
+SELECT is_empty(
+    $$ SELECT p.oid::regprocedure FROM pg_proc p
+       WHERE p.pronamespace = 'fawkes_ha'::regnamespace
+         AND NOT coalesce(p.proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp'] $$,
+    'every function pins its search_path');
+
+-- Everything says what it is.
+SELECT is_empty(
+    $$ SELECT p.oid::regprocedure FROM pg_proc p
+       WHERE p.pronamespace = 'fawkes_ha'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL $$,
+    'every function has a comment');
+SELECT is_empty(
+    $$ SELECT c.oid::regclass FROM pg_class c
+       WHERE c.relnamespace = 'fawkes_ha'::regnamespace AND c.relkind = 'v'
+         AND obj_description(c.oid, 'pg_class') IS NULL $$,
+    'every view has a comment');
+
+-- Orders change the world; questions may be asked in parallel plans.
+SELECT is_empty(
+    $$ SELECT p.oid::regprocedure FROM pg_proc p
+       WHERE p.pronamespace = 'fawkes_ha'::regnamespace
+         AND p.proname IN ('switchover', 'failover') AND (p.provolatile <> 'v' OR p.proparallel <> 'u') $$,
+    'orders are VOLATILE and PARALLEL UNSAFE');
+
+SELECT is_empty(
+    $$ SELECT e.extname FROM pg_extension e WHERE e.extname = 'fawkes_ha' AND e.extrelocatable $$,
+    'the extension is not relocatable');
+
+SELECT * FROM finish();
+ROLLBACK;
