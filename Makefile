@@ -10,7 +10,7 @@ PG_CFLAGS    = -Wextra -Wno-unused-parameter -Wno-sign-compare $(WERROR) $(MUTAN
 # Debian's PGXS sets no rpath: the library lies beside the extension.
 SHLIB_LINK   = -L. -lfawkes_control -Wl,-rpath,'$$ORIGIN'
 REGRESS      = basic rules settings
-with_llvm    = no
+override with_llvm = no
 
 LIB          = libfawkes_control.so
 CLI          = fawkes-ha
@@ -52,8 +52,9 @@ $(CLI): $(CLI_OBJS) $(LIB)
 # Unit tests compile the sources themselves: unexported functions, sanitised.
 src/test/unit/%_test: src/test/unit/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/unit/*.h)
 	$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Isrc/test/unit -o $@ $< $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
-src/test/lock/%_test: src/test/lock/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h)
-	$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -o $@ $< $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
+# The lock's suite stops a writer between its two files (linkat) and lets memory run out.
+src/test/lock/%_test: src/test/lock/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/lock/conformance.*)
+	$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Wl,--wrap=linkat,--wrap=malloc,--wrap=realloc -o $@ $< $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
 
 install: install-control
 install-control: $(LIB) $(CLI)

@@ -20,8 +20,7 @@
 
 PG_MODULE_MAGIC;
 
-extern void
-_PG_init(void);
+extern void _PG_init(void);
 
 /*
  * The descriptor that an environment variable names; -1 when it is not set.

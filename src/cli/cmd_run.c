@@ -64,6 +64,10 @@ set_up(Supervisor *self, FhaError *err)
 		code = open_mark(self, err);
 	if (code == FHA_OK)
 		code = fha_seat_open(&self->config, &self->seat, err);
+	if (code == FHA_OK && !fha_seat_guard(&self->seat))
+		code = fha_error(
+			err, FHA_INVALID,
+			"another \"fawkes-ha run\" supervises this node already; stop that one first");
 	if (code != FHA_OK)
 		return code;
 	code = fha_life_take(&self->config, &self->life_fd, err);
@@ -112,8 +116,8 @@ reload(Supervisor *self)
 		if (self->node != NULL)
 			fha_node_configure(self->node, &self->config);
 	}
-	if (self->postmaster != 0)
-		(void) kill(self->postmaster, SIGHUP);
+	if (self->postmaster != 0 || self->foreign != 0)
+		(void) kill(self->postmaster != 0 ? self->postmaster : self->foreign, SIGHUP);
 }
 
 static void

@@ -341,6 +341,7 @@ start_postgres(Supervisor *self, bool standby)
 	if (code == FHA_OK)
 		code = postgres_configure(&self->config, &err);
 	atomic_store(&self->mark->acked_lsn, 0);
+	atomic_store(&self->mark->streaming, 0);
 	if (code == FHA_OK)
 		code = postgres_start(&self->config, self->bindir, standby, self->life_fd, self->mark_fd,
 							  self->incarnation, &self->postmaster, &err);
@@ -358,6 +359,7 @@ start_postgres(Supervisor *self, bool standby)
 	self->life_fd = -1;
 	fha_node_life_held(self->node, false);
 	self->mark_counts = true;
+	self->old_forgotten = false;
 	self->started_ms = fha_now_ms();
 	self->library_seen = false;
 	self->busy_since_ms = self->started_ms;
@@ -399,6 +401,12 @@ supervisor_turn(Supervisor *self)
 	char sentence[512];
 	int64_t wake_ms;
 
+	/* What a clone replaced is kept until the clone is seen to work (S11). */
+	if (atomic_exchange(&self->mark->streaming, 0) != 0 && !self->old_forgotten)
+	{
+		rejoin_forget_old(&self->config);
+		self->old_forgotten = true;
+	}
 	if (self->node == NULL)
 		return fha_now_ms() + (self->agent_pidfd >= 0 ? IDLE_MS : POLL_MS);
 	fill_view(self, &view);

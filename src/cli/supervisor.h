@@ -34,7 +34,8 @@ typedef struct Supervisor
 	int life_fd; /* >= 0: the life lock was taken afresh, no process of PostgreSQL is left */
 	int mark_fd;
 	FhaMark *mark;
-	bool mark_counts; /* a postmaster of ours has used it since it was cleared */
+	bool mark_counts;   /* a postmaster of ours has used it since it was cleared */
+	bool old_forgotten; /* since the last start */
 
 	pid_t postmaster;    /* our child; 0: none */
 	pid_t foreign;       /* a postmaster that an earlier supervisor started; 0: none */
@@ -65,31 +66,24 @@ typedef struct Supervisor
 } Supervisor;
 
 /* A line of the supervisor's log, on stderr. */
-void
-supervisor_say(const Supervisor *self, const char *format, ...) FHA_PRINTF(2, 3);
+void supervisor_say(const Supervisor *self, const char *format, ...) FHA_PRINTF(2, 3);
 
 /* Reap whatever ended, and note what that means. */
-void
-supervisor_reap(Supervisor *self);
+void supervisor_reap(Supervisor *self);
 
 /* Is nothing of PostgreSQL left?  Takes the life lock afresh if it can be had. */
-void
-supervisor_check_life(Supervisor *self);
+void supervisor_check_life(Supervisor *self);
 
 /* Take or leave the seat; open or close the node loop with it. */
-void
-supervisor_mind_seat(Supervisor *self);
+void supervisor_mind_seat(Supervisor *self);
 
 /* One turn of the node loop, if we sit, and what it orders.  Returns when to be called again. */
-int64_t
-supervisor_turn(Supervisor *self);
+int64_t supervisor_turn(Supervisor *self);
 
 /* Stop, step by step: fast, immediate, SIGKILL, each with its deadline. */
-void
-supervisor_mind_stop(Supervisor *self);
+void supervisor_mind_stop(Supervisor *self);
 
 /* Has a stopping node nothing more to do? */
-bool
-supervisor_is_done(const Supervisor *self);
+bool supervisor_is_done(const Supervisor *self);
 
 #endif

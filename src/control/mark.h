@@ -15,6 +15,7 @@
 typedef struct FhaMark
 {
 	_Atomic uint64_t acked_lsn; /* end of the newest commit record acknowledged; 0: none yet */
+	_Atomic uint32_t streaming; /* 1: this data has streamed from a leader since the last start */
 } FhaMark;
 
 /* Environment of the postmaster: descriptor numbers that it inherits. */

@@ -21,6 +21,7 @@
 
 #define SEAT_BYTE 0
 #define CALL_BYTE 1
+#define GUARD_BYTE 2
 #define LIFE_BYTE 0
 
 FhaCode
@@ -510,6 +511,12 @@ bool
 fha_seat_call(FhaSeat *seat)
 {
 	return lock_byte(seat->fd, F_WRLCK, CALL_BYTE);
+}
+
+bool
+fha_seat_guard(FhaSeat *seat)
+{
+	return lock_byte(seat->fd, F_WRLCK, GUARD_BYTE);
 }
 
 bool

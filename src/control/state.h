@@ -19,16 +19,16 @@
 #include "config.h"
 #include "err.h"
 
-#define FHA_UUID_SIZE 33		/* 32 hex digits */
+#define FHA_UUID_SIZE 33        /* 32 hex digits */
 #define FHA_INCARNATION_SIZE 17 /* 16 hex digits */
 
 typedef struct FhaState
 {
 	char member[FHA_NAME_MAX + 1];
 	char cluster[FHA_NAME_MAX + 1];
-	char cluster_uuid[FHA_UUID_SIZE];			/* "" until it has joined one (S7) */
+	char cluster_uuid[FHA_UUID_SIZE];            /* "" until it has joined one (S7) */
 	char data_incarnation[FHA_INCARNATION_SIZE]; /* new after each initdb, clone, rewind (S4b) */
-	uint64_t highest_term;						/* a lower one in the lock is refused (S7) */
+	uint64_t highest_term;                       /* a lower one in the lock is refused (S7) */
 } FhaState;
 
 /* The state directory: as set, else <data directory>.fawkes_ha.  INVALID: neither, or too long. */
@@ -62,7 +62,8 @@ FHA_API FHA_MUST_CHECK FhaCode fha_file_read(const char *path, size_t max, char 
  *
  * The seat (byte 0): exactly one process speaks for the node; agent or supervisor.
  * The call (byte 1): an agent that runs holds it, so that the supervisor sees that
- * somebody waits for the seat, and who (fha_seat_caller).
+ * somebody waits for the seat, and who (fha_seat_read_pid).
+ * The guard (byte 2): one supervisor per node.
  */
 typedef struct FhaSeat
 {
@@ -70,14 +71,14 @@ typedef struct FhaSeat
 	bool sitting;
 } FhaSeat;
 
-FHA_API FHA_MUST_CHECK FhaCode fha_seat_open(const FhaConfig *config, FhaSeat *seat,
-											 FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_seat_open(const FhaConfig *config, FhaSeat *seat, FhaError *err);
 FHA_API bool fha_seat_take(FhaSeat *seat); /* try; true when we sit */
 FHA_API void fha_seat_leave(FhaSeat *seat);
-FHA_API bool fha_seat_call(FhaSeat *seat);			   /* agent: "I am here"; false: another one is */
-FHA_API bool fha_seat_called(const FhaSeat *seat);	   /* supervisor: is there an agent? */
-FHA_API void fha_seat_write_pid(const FhaSeat *seat);   /* agent: who holds the call */
-FHA_API int fha_seat_read_pid(const FhaSeat *seat);	   /* 0: unknown */
+FHA_API bool fha_seat_call(FhaSeat *seat);         /* agent: "I am here"; false: another one is */
+FHA_API bool fha_seat_guard(FhaSeat *seat);        /* supervisor: false: another one is there */
+FHA_API bool fha_seat_called(const FhaSeat *seat); /* supervisor: is there an agent? */
+FHA_API void fha_seat_write_pid(const FhaSeat *seat); /* agent: who holds the call */
+FHA_API int fha_seat_read_pid(const FhaSeat *seat);   /* 0: unknown */
 FHA_API void fha_seat_close(FhaSeat *seat);
 
 /*

@@ -16,6 +16,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/bgwriter.h"
 #include "postmaster/interrupt.h"
+#include "replication/walreceiver.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/guc.h"
@@ -46,8 +47,7 @@
 #define HANDOVER_WAL_BYTES (16 * 1024 * 1024)
 #define HANDOVER_CHECKPOINTS 3
 
-PGDLLEXPORT void
-fawkes_ha_agent_main(Datum argument);
+PGDLLEXPORT void fawkes_ha_agent_main(Datum argument);
 
 /* Fixed in the postmaster, so that a restarted agent is the same one (S1b). */
 static char incarnation[FHA_INCARNATION_SIZE];
@@ -258,6 +258,8 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 			break;
 	}
 	prepare_handover(order, view, progress);
+	if (fence_mark != NULL && view->state == FHA_PG_STANDBY && WalRcvStreaming())
+		atomic_store(&fence_mark->streaming, 1);
 	if (view->state == FHA_PG_PRIMARY && order->write_until_ms > 0 && !view->rewindable &&
 		progress->checkpointed_timeline != view->position.timeline)
 	{

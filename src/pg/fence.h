@@ -34,60 +34,45 @@ typedef struct FenceShared
 extern FhaMark *fence_mark;
 
 /* Called once in the postmaster, from _PG_init, when cluster_name is set. */
-extern void
-fence_install_hooks(void);
+extern void fence_install_hooks(void);
 
 /* Called by shmem.c when the segment is created or attached. */
-extern void
-fence_attach(FenceShared *shared);
-extern void
-fence_create(FenceShared *shared);
+extern void fence_attach(FenceShared *shared);
+extern void fence_create(FenceShared *shared);
 
 /* For the agent only. */
-extern void
-fence_open(int64 write_until_ms);
-extern void
-fence_shut(void);
+extern void fence_open(int64 write_until_ms);
+extern void fence_shut(void);
 
 /* May this server acknowledge a commit at this moment? */
-extern bool
-fence_is_open(void);
+extern bool fence_is_open(void);
 
 /* A server that is not in recovery and may not write: a former primary, or one not yet admitted. */
-extern bool
-fence_refuses(void);
+extern bool fence_refuses(void);
 
 /* Milliseconds until the fence shuts by itself; 0 when it is shut. */
-extern int64
-fence_left_ms(void);
+extern int64 fence_left_ms(void);
 
 /* As FenceShared.acked_lsn; 0 when inert. */
-extern uint64
-fence_acked_lsn(void);
+extern uint64 fence_acked_lsn(void);
 
 /*
  * For fence.c and fence_send.c only: refuse with 25006; the fence's part of the
  * protocol with the client.
  */
-extern void
-fence_raise_refusal(const char *what); /* does not return */
-extern void
-fence_raise_acked(uint64 lsn);
+extern void fence_raise_refusal(const char *what); /* does not return */
+extern void fence_raise_acked(uint64 lsn);
 
 /* In a client backend, once, after authentication. */
-extern void
-fence_send_wrap(void);
+extern void fence_send_wrap(void);
 
 /*
  * A commit record may be written from now on (record_is_near: while the
  * transaction around it is still in progress); it was written; it was not and
  * will not be.
  */
-extern void
-fence_send_commit_begins(bool record_is_near);
-extern void
-fence_send_committed(uint64 end_lsn);
-extern void
-fence_send_commit_ended(void);
+extern void fence_send_commit_begins(bool record_is_near);
+extern void fence_send_committed(uint64 end_lsn);
+extern void fence_send_commit_ended(void);
 
 #endif

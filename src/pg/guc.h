@@ -24,26 +24,21 @@ extern int guc_shutdown_timeout_s; /* fawkes_ha.shutdown_timeout: read by the su
 extern bool guc_fenced_reads;      /* fawkes_ha.fenced_reads: reads on a lapsed former primary */
 
 /* Define them all; called from _PG_init in every process that loads the library. */
-extern void
-guc_define(void);
+extern void guc_define(void);
 
 /* Cross-check what single ranges cannot; ereport(FATAL) with a hint.  Only with a cluster_name. */
-extern void
-guc_check_together(void);
+extern void guc_check_together(void);
 
 /*
  * The three timings of the lease that were last sane together, in milliseconds.
  * A reload that breaks their order leaves the old ones in effect and says so once.
  */
-extern void
-guc_timing(int64 *lease_duration_ms, int64 *renew_deadline_ms, int64 *retry_period_ms);
+extern void guc_timing(int64 *lease_duration_ms, int64 *renew_deadline_ms, int64 *retry_period_ms);
 
 /* The settings as the library takes them; timings as guc_timing has them. */
-extern void
-guc_config(FhaConfig *config);
+extern void guc_config(FhaConfig *config);
 
 /* Where the node keeps its own state: the setting, or <data directory>.fawkes_ha. */
-extern void
-guc_state_path(char *out, size_t size);
+extern void guc_state_path(char *out, size_t size);
 
 #endif

@@ -9,11 +9,9 @@
 #include "err.h"
 
 /* The SQLSTATE that fits a code of the library. */
-extern int
-fha_sqlstate(FhaCode code);
+extern int fha_sqlstate(FhaCode code);
 
 /* ereport what the library said.  Returns unless level is ERROR or above. */
-extern void
-fha_report(int level, const FhaError *error);
+extern void fha_report(int level, const FhaError *error);
 
 #endif

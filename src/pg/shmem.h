@@ -21,7 +21,7 @@ typedef struct FawkesShared
 {
 	FenceShared fence pg_attribute_aligned(PG_CACHE_LINE_SIZE);
 
-	LWLock *lock; /* protects all below */
+	LWLock *lock;          /* protects all below */
 	uint32 ready_timeline; /* on which the steward has made the role and slots that others need */
 	pid_t agent_pid;
 	struct Latch *agent_latch;
@@ -37,7 +37,6 @@ typedef struct FawkesShared
 extern FawkesShared *fawkes_shared; /* NULL when inert or not preloaded */
 
 /* Install shmem_request_hook and shmem_startup_hook. */
-extern void
-shmem_install_hooks(void);
+extern void shmem_install_hooks(void);
 
 #endif

@@ -32,10 +32,8 @@
 
 PG_MODULE_MAGIC;
 
-extern void
-_PG_init(void);
-extern PGDLLEXPORT void
-fence_probe_main(Datum argument);
+extern void _PG_init(void);
+extern PGDLLEXPORT void fence_probe_main(Datum argument);
 
 /* test/test_fence.py knows this layout. */
 typedef struct Control
