@@ -48,11 +48,9 @@ extern const CliCommand command_rules;
  * --to, --wait, -o json) and read the node's settings if -D or --state say where.  Returns CLI_OK,
  * or CLI_USAGE after having said why.
  */
-int
-cli_options(CliOptions *options, int argc, char **argv, const CliCommand *command);
+int cli_options(CliOptions *options, int argc, char **argv, const CliCommand *command);
 
 /* "fawkes-ha: <text>" on stderr. */
-void
-cli_complain(const char *format, ...) FHA_PRINTF(1, 2);
+void cli_complain(const char *format, ...) FHA_PRINTF(1, 2);
 
 #endif

@@ -22,14 +22,11 @@ typedef struct Cluster
 } Cluster;
 
 /* Open the lock that the options name.  CLI_OK, or an exit code after having said why. */
-int
-cluster_open(Cluster *cluster, const CliOptions *options);
+int cluster_open(Cluster *cluster, const CliOptions *options);
 
 /* Read every record of the cluster.  CLI_OK, or an exit code after having said why. */
-int
-cluster_read(Cluster *cluster, const CliOptions *options);
+int cluster_read(Cluster *cluster, const CliOptions *options);
 
-void
-cluster_close(Cluster *cluster);
+void cluster_close(Cluster *cluster);
 
 #endif

@@ -14,11 +14,12 @@
 typedef struct PgControl
 {
 	uint64_t system_identifier;
-	bool clean;			   /* "shut down" or "shut down in recovery" */
-	bool was_primary;	   /* it wrote WAL of its own; false for a copy that never started */
-	uint32_t timeline;	   /* newest that the control file knows: of the checkpoint or minimum recovery */
-	uint64_t checkpoint;   /* start of the latest checkpoint record */
-	uint64_t redo;		   /* its REDO location */
+	bool clean;       /* "shut down" or "shut down in recovery" */
+	bool was_primary; /* it wrote WAL of its own; false for a copy that never started */
+	uint32_t
+		timeline; /* newest that the control file knows: of the checkpoint or minimum recovery */
+	uint64_t checkpoint; /* start of the latest checkpoint record */
+	uint64_t redo;       /* its REDO location */
 	uint32_t checkpoint_timeline;
 	uint64_t min_recovery; /* minimum recovery ending location; 0: none */
 	uint32_t wal_segment_size;

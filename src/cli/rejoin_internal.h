@@ -42,8 +42,8 @@ FHA_MUST_CHECK FhaCode rejoin_new_incarnation(const RejoinPlan *plan, FhaError *
 
 /* The node's own configuration files, aside in <state>/kept while something is under way. */
 FHA_MUST_CHECK FhaCode rejoin_keep_own(const FhaConfig *config, FhaError *err);
-FHA_MUST_CHECK FhaCode rejoin_restore_own(const FhaConfig *config, const char *data,
-										  bool auto_file, FhaError *err);
+FHA_MUST_CHECK FhaCode rejoin_restore_own(const FhaConfig *config, const char *data, bool auto_file,
+										  FhaError *err);
 void rejoin_forget_own(const FhaConfig *config);
 
 /* Append our line to pg_ident.conf, unless the user of the system is mapped already. */

@@ -30,7 +30,7 @@ typedef struct FhaConfig
 	char data_directory[FHA_PATH_MAX];
 	char state_directory[FHA_PATH_MAX];
 	char socket_directory[FHA_PATH_MAX]; /* first of unix_socket_directories; "" if not set */
-	char bootstrap[16];					 /* "initdb" or "none" */
+	char bootstrap[16];                  /* "initdb" or "none" */
 	int port;
 	int64_t lease_duration_ms;
 	int64_t renew_deadline_ms;
@@ -38,8 +38,9 @@ typedef struct FhaConfig
 	int64_t election_wait_ms;
 	int64_t release_wait_ms;
 	int64_t max_lag_bytes;
-	int64_t shutdown_timeout_ms; /* fast shutdown may take this long, then immediate, then SIGKILL */
-	bool supervised;			 /* not a setting: is there a supervisor that can restart us? */
+	int64_t
+		shutdown_timeout_ms; /* fast shutdown may take this long, then immediate, then SIGKILL */
+	bool supervised;         /* not a setting: is there a supervisor that can restart us? */
 } FhaConfig;
 
 /* The defaults for a directory lock: 3 s, 2 s, 0.5 s (client-go's 15/10/2 s on Kubernetes). */
@@ -63,7 +64,7 @@ FHA_API bool fha_name_is_valid(const char *name);
 
 /* "Are these timings sane together?", one sentence with a hint into err when not; see the design. */
 FHA_API FHA_MUST_CHECK FhaCode fha_timing_check(int64_t lease_duration_ms,
-												int64_t renew_deadline_ms,
-												int64_t retry_period_ms, FhaError *err);
+												int64_t renew_deadline_ms, int64_t retry_period_ms,
+												FhaError *err);
 
 #endif

@@ -12,14 +12,14 @@
 typedef enum FhaCode
 {
 	FHA_OK,
-	FHA_AGAIN,	   /* nothing yet: wait for the descriptor */
+	FHA_AGAIN,     /* nothing yet: wait for the descriptor */
 	FHA_CONFLICT,  /* a conditional write came second: it was certainly not applied */
 	FHA_NOT_FOUND, /* no such record */
 	FHA_UNKNOWN,   /* nobody knows whether the write was applied: read back before deciding */
-	FHA_DENIED,	   /* not allowed; trying again will not help */
+	FHA_DENIED,    /* not allowed; trying again will not help */
 	FHA_INVALID,   /* the caller's argument, a setting or a file is wrong */
 	FHA_TIMEOUT,   /* a read got no answer before its deadline */
-	FHA_IO,		   /* the system refused: disk full, no such directory, ... */
+	FHA_IO,        /* the system refused: disk full, no such directory, ... */
 	FHA_PROTOCOL,  /* the other side said something that makes no sense */
 	FHA_NO_MEMORY
 } FhaCode;

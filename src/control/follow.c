@@ -15,6 +15,8 @@
 #define PLACEHOLDER_MARK "fawkes_ha: reserved, never promoted"
 #define HISTORY_FILE_MAX (64 * 1024)
 #define CONNINFO_MAX 2048
+/* More terms than any node misses; each costs a small file. */
+#define RESERVED_MAX 10000
 
 void
 fha_slot_name(const char *member, char *out, size_t size)
@@ -58,9 +60,13 @@ split_address(const char *address, char *host, size_t host_size, char *port, siz
 		start++;
 		length -= 2;
 	}
-	if (length >= host_size || strlen(colon + 1) >= port_size ||
+	if (length == 0 || length >= host_size || strlen(colon + 1) >= port_size ||
 		strspn(colon + 1, "0123456789") != strlen(colon + 1))
 		return fha_error(err, FHA_INVALID, "\"%s\" is not host:port", address);
+	/* A line break would end the line in follow.conf, and with it the server's configuration. */
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char) start[i] < ' ' || start[i] == '[')
+			return fha_error(err, FHA_INVALID, "\"%s\" is not host:port", address);
 	memcpy(host, start, length);
 	host[length] = '\0';
 	(void) snprintf(port, port_size, "%s", colon + 1);
@@ -148,9 +154,15 @@ fha_timeline_reserve(const char *data_directory, uint32_t current, uint32_t want
 	char path[FHA_PATH_MAX + 40];
 	char text[128];
 
-	for (uint32_t timeline = current + 1; timeline < wanted; timeline++)
+	if (wanted > current && wanted - current > RESERVED_MAX)
+		return fha_error(err, FHA_INVALID,
+						 "timeline %u is too far from this node's %u: the lock's record is damaged",
+						 wanted, current);
+	for (uint32_t timeline = current; timeline + 1 < wanted;)
 	{
 		FhaCode code;
+
+		timeline++;
 
 		history_path(data_directory, timeline, path, sizeof(path));
 		if (access(path, F_OK) == 0)
@@ -191,8 +203,10 @@ fha_timeline_unreserve(const char *data_directory, uint32_t current, FhaError *e
 		free(text);
 		if (placeholder && unlink(path) != 0 && errno != ENOENT)
 		{
+			FhaCode code = fha_error_errno(err, FHA_IO, "could not remove %s", path);
+
 			(void) closedir(directory);
-			return fha_error_errno(err, FHA_IO, "could not remove %s", path);
+			return code;
 		}
 	}
 	(void) closedir(directory);

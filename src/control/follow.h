@@ -16,35 +16,34 @@
 #define FHA_SLOT_NAME_SIZE 64
 
 /* Slot of a member on its leader: "fawkes_ha_" and the name with '_' for '-'. */
-FHA_API void
-fha_slot_name(const char *member, char *out, size_t size);
+FHA_API void fha_slot_name(const char *member, char *out, size_t size);
 
 /*
  * host=... port=... of an address "host:port" ("[::1]:5432" for IPv6), with our user, password
  * file and application_name, as a connection string.  INVALID: not an address, or too long.
  */
-FHA_API FHA_MUST_CHECK FhaCode
-fha_conninfo(const FhaConfig *config, const char *address, const char *application_name, char *out,
-			 size_t size, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_conninfo(const FhaConfig *config, const char *address,
+											const char *application_name, char *out, size_t size,
+											FhaError *err);
 
 /*
  * Make follow.conf name this leader; *changed says whether it did not already (only then is a
  * reload needed).  application_name is member and data incarnation (S4b).
  */
-FHA_API FHA_MUST_CHECK FhaCode
-fha_follow_write(const FhaConfig *config, const FhaState *state, const char *leader_address,
-				 bool *changed, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_follow_write(const FhaConfig *config, const FhaState *state,
+												const char *leader_address, bool *changed,
+												FhaError *err);
 
 /*
  * S7: PostgreSQL promotes to the first timeline after `current` that has no history file; make it
  * choose `wanted` by placeholders for those between.  They are never removed once promoted: a
  * leader without them cannot serve standbys that ask for each timeline in turn.
  */
-FHA_API FHA_MUST_CHECK FhaCode
-fha_timeline_reserve(const char *data_directory, uint32_t current, uint32_t wanted, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_timeline_reserve(const char *data_directory, uint32_t current,
+													uint32_t wanted, FhaError *err);
 
 /* Remove placeholders above `current`: a standby that starts with them would wait for that WAL. */
-FHA_API FHA_MUST_CHECK FhaCode
-fha_timeline_unreserve(const char *data_directory, uint32_t current, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_timeline_unreserve(const char *data_directory, uint32_t current,
+													  FhaError *err);
 
 #endif

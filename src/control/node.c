@@ -257,7 +257,7 @@ static void
 confirm(FhaNode *node, const ClusterWrite *write)
 {
 	if (write->errand == ERRAND_RENEW || write->errand == ERRAND_TAKE)
-		fha_tenure_confirm(&node->world.tenure, write->sent_ms, node->world.self.renew_deadline_ms,
+		fha_tenure_confirm(&node->world.tenure, write->sent_ms, write->deadline_ms,
 						   write->cluster.lease_duration_ms);
 	if (write->errand == ERRAND_TAKE)
 		node_history_queue(node, write);
@@ -602,6 +602,10 @@ send_cluster(FhaNode *node, FhaCode built, int64_t now_ms, FhaError *err)
 	}
 	fha_record_name_cluster(node->config.cluster_name, name, sizeof(name));
 	node->write.sent_ms = now_ms;
+	node->write.deadline_ms = node->world.self.renew_deadline_ms;
+	if (node->write.errand == ERRAND_RENEW || node->write.errand == ERRAND_TAKE)
+		fha_tenure_sending(&node->world.tenure, now_ms, node->write.deadline_ms,
+						   node->write.cluster.lease_duration_ms);
 	send_text(node, node->write.errand, name, node->world.watch.version, text, now_ms);
 	free(text);
 }

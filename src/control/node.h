@@ -48,50 +48,41 @@ typedef struct FhaOrder
  * node's; life_held: this process took the life lock afresh, no other process of
  * this node's PostgreSQL lives.  Observation starts at zero.  INVALID, IO, NO_MEMORY.
  */
-FHA_API FHA_MUST_CHECK FhaCode
-fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, bool life_held,
-			  FhaError *err);
-FHA_API void
-fha_node_close(FhaNode *node);
+FHA_API FHA_MUST_CHECK FhaCode fha_node_open(FhaNode **out, const FhaConfig *config,
+											 const char *incarnation, bool life_held,
+											 FhaError *err);
+FHA_API void fha_node_close(FhaNode *node);
 
 /* Readable when fha_node_step has something to do. */
-FHA_API int
-fha_node_fd(const FhaNode *node);
+FHA_API int fha_node_fd(const FhaNode *node);
 
 /* One turn.  IO if the node's own state could not be saved: then *order holds the fence shut. */
-FHA_API FHA_MUST_CHECK FhaCode
-fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order,
+											 FhaError *err);
 
 /* The life lock was taken (or its holder started PostgreSQL, and it is no more). */
-FHA_API void
-fha_node_life_held(FhaNode *node, bool held);
+FHA_API void fha_node_life_held(FhaNode *node, bool held);
 
 /* Timings changed by a reload. */
-FHA_API void
-fha_node_configure(FhaNode *node, const FhaConfig *config);
+FHA_API void fha_node_configure(FhaNode *node, const FhaConfig *config);
 
 /* A job changed node.json: read it again. */
-FHA_API FHA_MUST_CHECK FhaCode
-fha_node_reload(FhaNode *node, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_node_reload(FhaNode *node, FhaError *err);
 
 /* Put a request into the cluster record (as soon as that can be done).  CONFLICT: one is waiting. */
-FHA_API FHA_MUST_CHECK FhaCode
-fha_node_request(FhaNode *node, const FhaOrderSlip *request, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_node_request(FhaNode *node, const FhaOrderSlip *request,
+												FhaError *err);
 
 /* The next sentence for the log; false when there is none. */
-FHA_API bool
-fha_node_news(FhaNode *node, char *out, size_t size);
+FHA_API bool fha_node_news(FhaNode *node, char *out, size_t size);
 
 /* Goes up whenever a new snapshot would differ. */
-FHA_API uint64_t
-fha_node_changes(const FhaNode *node);
+FHA_API uint64_t fha_node_changes(const FhaNode *node);
 
 /* The snapshot of record.h as JSON; *out: free it. */
-FHA_API FHA_MUST_CHECK FhaCode
-fha_node_snapshot(const FhaNode *node, char **out, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_node_snapshot(const FhaNode *node, char **out, FhaError *err);
 
 /* Is a write of the lock in flight?  (A host that is about to end waits for it, within reason.) */
-FHA_API bool
-fha_node_busy(const FhaNode *node);
+FHA_API bool fha_node_busy(const FhaNode *node);
 
 #endif

@@ -42,6 +42,7 @@ typedef struct ClusterWrite
 {
 	Errand errand;
 	int64_t sent_ms;
+	int64_t deadline_ms; /* the renew deadline when it was sent */
 	FhaCluster cluster;
 	char previous_holder[FHA_NAME_SIZE];
 	bool reclaim;
@@ -90,31 +91,22 @@ struct FhaNode
 	char news[NEWS_MAX][FHA_SENTENCE_SIZE + 80];
 };
 
-void
-node_news(FhaNode *node, const char *format, ...) FHA_PRINTF(2, 3);
+void node_news(FhaNode *node, const char *format, ...) FHA_PRINTF(2, 3);
 
 /* Each fills node->write for the errand; false when there is nothing to write after all. */
-FhaCode
-node_write_take(FhaNode *node, FhaFacts facts, FhaError *err);
-FhaCode
-node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err);
-FhaCode
-node_write_release(FhaNode *node, FhaError *err);
-FhaCode
-node_write_request(FhaNode *node, FhaError *err);
+FhaCode node_write_take(FhaNode *node, FhaFacts facts, FhaError *err);
+FhaCode node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err);
+FhaCode node_write_release(FhaNode *node, FhaError *err);
+FhaCode node_write_request(FhaNode *node, FhaError *err);
 
 /* Does the record lack something that this holder should add before the next renewal is due? */
-bool
-node_renewal_is_urgent(const FhaNode *node);
+bool node_renewal_is_urgent(const FhaNode *node);
 
 /* Our member record as it should be now. */
-void
-node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out);
-bool
-node_member_differs(const FhaMember *a, const FhaMember *b);
+void node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out);
+bool node_member_differs(const FhaMember *a, const FhaMember *b);
 
 /* A take was confirmed: queue the history entry that tells it. */
-void
-node_history_queue(FhaNode *node, const ClusterWrite *take);
+void node_history_queue(FhaNode *node, const ClusterWrite *take);
 
 #endif

@@ -158,7 +158,8 @@ read_members(struct json_object *from, FhaCluster *out, FhaError *err)
 		struct json_object *name = json_object_array_get_idx(array, i);
 
 		if (!json_object_is_type(name, json_type_string) ||
-			json_object_get_string_len(name) >= FHA_NAME_SIZE)
+			json_object_get_string_len(name) >= FHA_NAME_SIZE ||
+			strlen(json_object_get_string(name)) != (size_t) json_object_get_string_len(name))
 			(void) fha_error(err, FHA_PROTOCOL, "key \"members\" has an element that is no name");
 		else
 		{
@@ -503,7 +504,13 @@ fha_history_append(const char *cluster, const char *old, size_t old_size,
 		count = entries == NULL ? 0 : json_object_array_length(entries);
 	}
 	for (size_t i = count >= FHA_HISTORY_MAX ? count - FHA_HISTORY_MAX + 1 : 0; i < count; i++)
-		append(list, json_object_get(json_object_array_get_idx(entries, i)), &failed);
+	{
+		struct json_object *kept = element(entries, i, "entries", &local);
+
+		if (kept == NULL)
+			goto out;
+		append(list, json_object_get(kept), &failed);
+	}
 	append(list, entry_object(entry, &failed), &failed);
 	fha_json_put_text(object, "kind", "history", &failed);
 	fha_json_put_text(object, "cluster", cluster, &failed);

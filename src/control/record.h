@@ -12,16 +12,15 @@
 #define FHA_HISTORY_MAX 100 /* entries kept; annotations are capped at 256 KiB */
 
 /* PROTOCOL: not our JSON, a missing or ill-typed key (named in the text), or a value over its limit. */
-FHA_API FHA_MUST_CHECK FhaCode
-fha_cluster_parse(const char *data, size_t size, FhaCluster *out, FhaError *err);
-FHA_API FHA_MUST_CHECK FhaCode
-fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_cluster_parse(const char *data, size_t size, FhaCluster *out,
+												 FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_member_parse(const char *data, size_t size, FhaMember *out,
+												FhaError *err);
 
 /* *out is malloc'ed text with a NUL: free it.  NO_MEMORY. */
-FHA_API FHA_MUST_CHECK FhaCode
-fha_cluster_print(const FhaCluster *cluster, char **out, FhaError *err);
-FHA_API FHA_MUST_CHECK FhaCode
-fha_member_print(const FhaMember *member, char **out, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_cluster_print(const FhaCluster *cluster, char **out,
+												 FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_member_print(const FhaMember *member, char **out, FhaError *err);
 
 typedef struct FhaHistoryEntry
 {
@@ -37,36 +36,28 @@ typedef struct FhaHistoryEntry
 } FhaHistoryEntry;
 
 /* The history record with one entry more; old may be NULL (no record yet).  *out: free it. */
-FHA_API FHA_MUST_CHECK FhaCode
-fha_history_append(const char *cluster, const char *old, size_t old_size,
-				   const FhaHistoryEntry *entry, char **out, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_history_append(const char *cluster, const char *old,
+												  size_t old_size, const FhaHistoryEntry *entry,
+												  char **out, FhaError *err);
 
 /* Names of records: the cluster's, a member's, the history's.  size >= 128 is always enough. */
-FHA_API void
-fha_record_name_cluster(const char *cluster, char *out, size_t size);
-FHA_API void
-fha_record_name_member(const char *cluster, const char *member, char *out, size_t size);
-FHA_API void
-fha_record_name_history(const char *cluster, char *out, size_t size);
+FHA_API void fha_record_name_cluster(const char *cluster, char *out, size_t size);
+FHA_API void fha_record_name_member(const char *cluster, const char *member, char *out,
+									size_t size);
+FHA_API void fha_record_name_history(const char *cluster, char *out, size_t size);
 
 /* "16/B374D848" and back; parse returns false on anything else. */
 #define FHA_LSN_TEXT_SIZE 18
-FHA_API void
-fha_lsn_print(uint64_t lsn, char *out, size_t size);
-FHA_API bool
-fha_lsn_parse(const char *text, uint64_t *out);
+FHA_API void fha_lsn_print(uint64_t lsn, char *out, size_t size);
+FHA_API bool fha_lsn_parse(const char *text, uint64_t *out);
 
-FHA_API const char *
-fha_role_name(FhaRole role);
-FHA_API const char *
-fha_request_kind_name(FhaRequestKind kind);
-FHA_API const char *
-fha_request_state_name(FhaRequestState state);
+FHA_API const char *fha_role_name(FhaRole role);
+FHA_API const char *fha_request_kind_name(FhaRequestKind kind);
+FHA_API const char *fha_request_state_name(FhaRequestState state);
 /* A request as one JSON object (id, kind, target, requested_by); its state becomes pending. */
-FHA_API FHA_MUST_CHECK FhaCode
-fha_request_parse(const char *data, size_t size, FhaOrderSlip *out, FhaError *err);
-FHA_API bool
-fha_request_kind_parse(const char *text, FhaRequestKind *out);
+FHA_API FHA_MUST_CHECK FhaCode fha_request_parse(const char *data, size_t size, FhaOrderSlip *out,
+												 FhaError *err);
+FHA_API bool fha_request_kind_parse(const char *text, FhaRequestKind *out);
 
 /*
  * What a node publishes to its backends and to `fawkes-ha status -o json`: one JSON object; raw
@@ -86,7 +77,7 @@ typedef struct FhaSnapshot
 	size_t member_count;
 } FhaSnapshot;
 
-FHA_API FHA_MUST_CHECK FhaCode
-fha_snapshot_print(const FhaSnapshot *snapshot, char **out, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_snapshot_print(const FhaSnapshot *snapshot, char **out,
+												  FhaError *err);
 
 #endif

@@ -54,24 +54,17 @@ typedef struct FhaRule
 } FhaRule;
 
 /* The first row that matches; never NULL, for the last row matches everything. */
-FHA_API const FhaRule *
-fha_decide(FhaFacts facts);
+FHA_API const FhaRule *fha_decide(FhaFacts facts);
 
 /* The table itself, for those who print or test it. */
-FHA_API size_t
-fha_rule_count(void);
-FHA_API const FhaRule *
-fha_rule(size_t index);
+FHA_API size_t fha_rule_count(void);
+FHA_API const FhaRule *fha_rule(size_t index);
 
-FHA_API const char *
-fha_lease_order_name(FhaLeaseOrder order);
-FHA_API const char *
-fha_fence_order_name(FhaFenceOrder order);
-FHA_API const char *
-fha_node_order_name(FhaNodeOrder order);
+FHA_API const char *fha_lease_order_name(FhaLeaseOrder order);
+FHA_API const char *fha_fence_order_name(FhaFenceOrder order);
+FHA_API const char *fha_node_order_name(FhaNodeOrder order);
 
 /* Names of the facts in `facts`, separated by spaces, cut to size. */
-FHA_API void
-fha_facts_print(FhaFacts facts, char *out, size_t size);
+FHA_API void fha_facts_print(FhaFacts facts, char *out, size_t size);
 
 #endif

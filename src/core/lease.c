@@ -44,8 +44,19 @@ fha_watch_lapses_ms(const FhaWatch *watch, int64_t own_duration_ms)
 }
 
 void
+fha_tenure_sending(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms, int64_t duration_ms)
+{
+	if (duration_ms < tenure->duration_ms && sent_ms + deadline_ms < tenure->write_until_ms)
+		tenure->write_until_ms = sent_ms + deadline_ms;
+}
+
+void
 fha_tenure_confirm(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms, int64_t duration_ms)
 {
+	/* The settings changed while the renewal was under way: it proves nothing for such a deadline. */
+	if (deadline_ms >= duration_ms)
+		deadline_ms = 0;
+	fha_tenure_sending(tenure, sent_ms, deadline_ms, duration_ms);
 	if (tenure->duration_ms == 0)
 	{
 		tenure->duration_ms = duration_ms;

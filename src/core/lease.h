@@ -26,19 +26,17 @@ typedef struct FhaWatch
  * The record was seen with this version ("" for absent) by an answer that was *received* at
  * now_ms.  The time of receipt, not of asking: the holder's renewal may have been sent in between.
  */
-void
-fha_watch_saw(FhaWatch *watch, const char *version, int64_t recorded_duration_ms, int64_t now_ms);
+void fha_watch_saw(FhaWatch *watch, const char *version, int64_t recorded_duration_ms,
+				   int64_t now_ms);
 
 /*
  * S1: may an observer consider the holder gone?  Only when it has itself seen the record (or its
  * absence) unchanged for the longer of its own and the recorded duration.
  */
-bool
-fha_watch_lapsed(const FhaWatch *watch, int64_t own_duration_ms, int64_t now_ms);
+bool fha_watch_lapsed(const FhaWatch *watch, int64_t own_duration_ms, int64_t now_ms);
 
 /* When fha_watch_lapsed will become true if nothing changes; INT64_MAX if nothing was seen. */
-int64_t
-fha_watch_lapses_ms(const FhaWatch *watch, int64_t own_duration_ms);
+int64_t fha_watch_lapses_ms(const FhaWatch *watch, int64_t own_duration_ms);
 
 /* The holder's side; zeroed is "holds nothing". */
 typedef struct FhaTenure
@@ -51,22 +49,27 @@ typedef struct FhaTenure
 } FhaTenure;
 
 /*
+ * A renewal that records duration_ms is about to be sent.  Whoever reads a shorter duration waits
+ * only that long, whether or not the write is ever confirmed: what was allowed ends sooner (S1).
+ */
+void fha_tenure_sending(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms,
+						int64_t duration_ms);
+
+/*
  * A renewal that was sent at sent_ms is confirmed, and recorded duration_ms.  Counted from the
  * sending: an observer may have begun its own wait at any time after that (S1).
- * A raised deadline counts only after the raised duration has stood for the old duration.
+ * A raised deadline counts only after the raised duration has stood for the old duration; one that
+ * is not shorter than the recorded duration does not count at all.
  */
-void
-fha_tenure_confirm(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms, int64_t duration_ms);
+void fha_tenure_confirm(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms,
+						int64_t duration_ms);
 
 /* Shut, and stay shut until a renewal sent after now_ms is confirmed. */
-void
-fha_tenure_shut(FhaTenure *tenure, int64_t now_ms);
+void fha_tenure_shut(FhaTenure *tenure, int64_t now_ms);
 
 /* The lease is lost or given away. */
-void
-fha_tenure_end(FhaTenure *tenure, int64_t now_ms);
+void fha_tenure_end(FhaTenure *tenure, int64_t now_ms);
 
-bool
-fha_tenure_is_safe(const FhaTenure *tenure, int64_t now_ms);
+bool fha_tenure_is_safe(const FhaTenure *tenure, int64_t now_ms);
 
 #endif

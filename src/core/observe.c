@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* For so many release_waits only whom a release or a request names may lead; then who else is fit. */
+#define TARGET_WAITS 3
+
 static bool
 same(const char *a, const char *b)
 {
@@ -123,6 +126,14 @@ is_failover_asked(const FhaWorld *world)
 	return request->kind == FHA_REQUEST_FAILOVER && request->state == FHA_REQUEST_PENDING;
 }
 
+static bool
+is_failover_to_me(const FhaWorld *world)
+{
+	const char *target = world->cluster.request.target;
+
+	return is_failover_asked(world) && (target[0] == '\0' || same(target, world->self.member));
+}
+
 static int64_t
 free_for(const FhaWorld *world, int64_t now_ms)
 {
@@ -137,9 +148,9 @@ is_fit(const FhaWorld *world, int64_t now_ms)
 	FhaPosition mine = world->pg.position;
 	FhaPosition wanted = cluster->position;
 
-	if (mine.timeline == 0)
+	if (world->pg.empty || mine.timeline == 0)
 		return false;
-	if (is_failover_asked(world))
+	if (is_failover_to_me(world))
 		return true;
 	if (cluster->released)
 	{
@@ -147,7 +158,7 @@ is_fit(const FhaWorld *world, int64_t now_ms)
 		 * while the releaser can still take the lease back itself. */
 		if (fha_position_compare(mine, cluster->release) >= 0)
 			return true;
-		if (free_for(world, now_ms) < 3 * world->self.release_wait_ms)
+		if (free_for(world, now_ms) < TARGET_WAITS * world->self.release_wait_ms)
 			return false;
 		wanted = cluster->release;
 	}
@@ -184,7 +195,9 @@ is_my_turn(const FhaWorld *world, int64_t now_ms)
 		return false;
 	if (target[0] != '\0' && cluster->released && waited < world->self.release_wait_ms)
 		return same(target, world->self.member);
-	if (is_failover_asked(world) && target[0] != '\0')
+	/* A target that never comes does not keep the lease free for ever. */
+	if (is_failover_asked(world) && target[0] != '\0' &&
+		waited < TARGET_WAITS * world->self.release_wait_ms)
 		return same(target, world->self.member);
 	if (holder_has_my_name(world))
 		/* We gave it away: others first, but not for ever. */
@@ -310,7 +323,7 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 		facts |= FHA_LINEAGE;
 	if (cluster->lineage_term == cluster->term)
 		facts |= FHA_PUBLISHED;
-	if (cluster->paused && !is_failover_asked(world))
+	if (cluster->paused && !is_failover_to_me(world))
 		facts |= FHA_PAUSED;
 	if (holder_has_my_name(world) && !mine && (facts & FHA_LINEAGE) != 0)
 		facts |= FHA_RECLAIM;
@@ -364,8 +377,8 @@ fha_observe_again_ms(const FhaWorld *world, int64_t now_ms)
 		again =
 			earliest_after(again, world->free_since_ms + 2 * world->self.election_wait_ms, now_ms);
 		again = earliest_after(again, world->free_since_ms + world->self.release_wait_ms, now_ms);
-		again =
-			earliest_after(again, world->free_since_ms + 3 * world->self.release_wait_ms, now_ms);
+		again = earliest_after(
+			again, world->free_since_ms + TARGET_WAITS * world->self.release_wait_ms, now_ms);
 	}
 	return again;
 }

@@ -24,34 +24,26 @@ typedef struct FhaWorld
 	int64_t free_since_ms;              /* when the lease was first seen to be free; 0: it is not */
 } FhaWorld;
 
-FhaFacts
-fha_observe(const FhaWorld *world, int64_t now_ms);
+FhaFacts fha_observe(const FhaWorld *world, int64_t now_ms);
 
 /* Is the lease free to be taken by us, by what we have seen ourselves (S1, S1b)? */
-bool
-fha_lease_is_free(const FhaWorld *world, int64_t now_ms);
+bool fha_lease_is_free(const FhaWorld *world, int64_t now_ms);
 
 /* Is this member's record holder, in this incarnation? */
-bool
-fha_lease_is_mine(const FhaWorld *world);
+bool fha_lease_is_mine(const FhaWorld *world);
 
 /* S5: -1, 0, 1 as for memcmp; by timeline, then by LSN. */
-int
-fha_position_compare(FhaPosition a, FhaPosition b);
+int fha_position_compare(FhaPosition a, FhaPosition b);
 
 /* S7: is this position part of the history that ends in the record's timeline? */
-bool
-fha_lineage_holds(const FhaCluster *cluster, FhaPosition position);
+bool fha_lineage_holds(const FhaCluster *cluster, FhaPosition position);
 
 /* The best standby to hand over to, by the records: its index in members, or -1. */
-int
-fha_heir_find(const FhaWorld *world, const char *target);
+int fha_heir_find(const FhaWorld *world, const char *target);
 
-FHA_API bool
-fha_member_is_listed(const FhaCluster *cluster, const char *name);
+FHA_API bool fha_member_is_listed(const FhaCluster *cluster, const char *name);
 
 /* When may the facts change by time alone? The earliest such moment after now_ms, or INT64_MAX. */
-int64_t
-fha_observe_again_ms(const FhaWorld *world, int64_t now_ms);
+int64_t fha_observe_again_ms(const FhaWorld *world, int64_t now_ms);
 
 #endif

@@ -5,7 +5,6 @@
 #define FAWKES_AGENT_H
 
 /* From _PG_init in the postmaster: register the worker and fix this postmaster's incarnation. */
-extern void
-agent_register(void);
+extern void agent_register(void);
 
 #endif

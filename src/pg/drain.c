@@ -30,6 +30,7 @@
 #include "clock.h"
 #include "compat.h"
 #include "drain.h"
+#include "fence.h"
 
 /* The supervisor's grace for orphans is 100 ms; a standby that does not read gets no more. */
 #define DRAIN_MS 60
@@ -129,6 +130,9 @@ drain(int code, Datum argument)
 		}
 		else
 			(void) poll(NULL, 0, 1);
+		/* Its pipe, which woke us, is closed a little before it is gone for backends. */
+		if (fence_has_postmaster())
+			quiet_ms = fha_now_ms() + QUIET_MS;
 		flushed = GetFlushRecPtr(NULL);
 	}
 }

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include <time.h>
 
 #include "access/parallel.h"
@@ -95,6 +97,17 @@ fence_is_open(void)
 		return false;
 	write_until_ms = pg_atomic_read_u64(&shared->write_until_ms);
 	return (uint64) now_ms() < write_until_ms && PostmasterIsAlive();
+}
+
+/*
+ * PostmasterIsAlive() reads a pipe when it was signalled, and that pipe is also open in a process
+ * that was forked just before and has not closed it yet: then it says "alive", once and for good.
+ * The kernel's word is exact, and costs a system call.
+ */
+bool
+fence_has_postmaster(void)
+{
+	return !IsUnderPostmaster || getppid() == PostmasterPid;
 }
 
 bool

@@ -47,6 +47,9 @@ extern void fence_shut(void);
 /* May this server acknowledge a commit at this moment? */
 extern bool fence_is_open(void);
 
+/* Is the postmaster there?  Exact, and dearer than the test within fence_is_open. */
+extern bool fence_has_postmaster(void);
+
 /* A server that is not in recovery and may not write: a former primary, or one not yet admitted. */
 extern bool fence_refuses(void);
 

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "libpq/libpq.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -116,6 +117,16 @@ may_leave(void)
 	return false;
 }
 
+/* The last test before a send: nothing is acknowledged that a walsender might not send any more. */
+static bool
+has_postmaster(void)
+{
+	if (RecoveryInProgress() || fence_has_postmaster())
+		return true;
+	withhold();
+	return false;
+}
+
 /* What was put has left altogether. */
 static void
 note_empty(void)
@@ -156,7 +167,7 @@ fence_flush_if_writable(void)
 {
 	if (inside || !(lapsed || must_withhold()))
 		return original->flush_if_writable();
-	if (!may_leave())
+	if (!may_leave() || !has_postmaster())
 		return 0;
 	return flush_once();
 }
@@ -195,7 +206,7 @@ fence_flush(void)
 	{
 		int result;
 
-		if (!may_leave())
+		if (!may_leave() || !has_postmaster())
 			return 0;
 		result = flush_once();
 		if (result != 0 || !original->is_send_pending())

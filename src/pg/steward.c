@@ -36,8 +36,7 @@
 #define RETRY_MS 2000
 #define PGPASS_MAX 4096
 
-PGDLLEXPORT void
-fawkes_ha_steward_main(Datum argument);
+PGDLLEXPORT void fawkes_ha_steward_main(Datum argument);
 
 void
 steward_keep(StewardState *state, const FhaOrder *order, const FhaPgView *view, bool supervised)

@@ -20,7 +20,7 @@ typedef struct StewardState
 } StewardState;
 
 /* Send for the steward if something is due: after a promotion, a new member, and now and then. */
-extern void
-steward_keep(StewardState *state, const FhaOrder *order, const FhaPgView *view, bool supervised);
+extern void steward_keep(StewardState *state, const FhaOrder *order, const FhaPgView *view,
+						 bool supervised);
 
 #endif

@@ -10,11 +10,9 @@
 #include "world.h"
 
 /* Fill the view; names of members in `order` (may be NULL) tell whose slots are whose. */
-extern void
-view_fill(FhaPgView *view, const FhaOrder *order);
+extern void view_fill(FhaPgView *view, const FhaOrder *order);
 
 /* Has the control file a checkpoint on `timeline`, with its redo at `redo` or later? */
-extern bool
-view_has_checkpoint(uint32 timeline, uint64 redo);
+extern bool view_has_checkpoint(uint32 timeline, uint64 redo);
 
 #endif

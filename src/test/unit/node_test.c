@@ -19,6 +19,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -113,8 +114,8 @@ player_give_data(Player *player, const char *uuid, uint32_t timeline, uint64_t l
 	FhaState state = {.highest_term = 0};
 	FhaError err;
 
-	(void) snprintf(state.member, sizeof(state.member), "%s", player->config.member_name);
-	(void) snprintf(state.cluster, sizeof(state.cluster), "%s", player->config.cluster_name);
+	memcpy(state.member, player->config.member_name, sizeof(state.member));
+	memcpy(state.cluster, player->config.cluster_name, sizeof(state.cluster));
 	(void) snprintf(state.cluster_uuid, sizeof(state.cluster_uuid), "%s", uuid);
 	(void) snprintf(state.data_incarnation, sizeof(state.data_incarnation), "da7a%.12s",
 					player->incarnation);
@@ -146,6 +147,17 @@ assert_one_writer(void)
 	assert_true(writers <= 1);
 }
 
+/* S7: before a term is acted upon. */
+static void
+assert_term_is_on_disk(const Player *player)
+{
+	FhaState state;
+	FhaError err;
+
+	assert_int_equal(fha_state_load(&player->config, &state, &err), FHA_OK);
+	assert_true(state.highest_term >= player->order.term);
+}
+
 static void
 obey(Player *player)
 {
@@ -169,6 +181,7 @@ obey(Player *player)
 			fha_node_life_held(player->node, false);
 			break;
 		case FHA_NODE_PROMOTE:
+			assert_term_is_on_disk(player);
 			player->promotions++;
 			view->lineage_count = 1;
 			view->lineage[0] = (FhaLineageStep){view->position.timeline, view->position.lsn};
@@ -223,11 +236,29 @@ connect_standbys(Player *leader)
 		}
 }
 
+/* S1: what a step adds to the fence's time is counted from the sending of a write. */
+static void
+step(Player *player)
+{
+	FhaNode *node = player->node;
+	int64_t before_ms = node->world.tenure.write_until_ms;
+	int64_t sent_ms = node->write.sent_ms;
+	int64_t lost_ms = node->lost.sent_ms;
+	int64_t after_ms;
+	FhaError err;
+
+	if (fha_node_step(node, &player->view, &player->order, &err) != FHA_OK)
+		fail_msg("%s", err.text);
+	player->ordered = true;
+	after_ms = node->world.tenure.write_until_ms;
+	if (after_ms > before_ms)
+		assert_true(after_ms == sent_ms + DEADLINE_MS || after_ms == lost_ms + DEADLINE_MS);
+}
+
 static void
 turn(void)
 {
 	struct pollfd fds[NODES];
-	FhaError err;
 
 	for (int i = 0; i < NODES; i++)
 	{
@@ -238,9 +269,7 @@ turn(void)
 		if (player->node == NULL || player->absent)
 			continue;
 		connect_standbys(player);
-		if (fha_node_step(player->node, &player->view, &player->order, &err) != FHA_OK)
-			fail_msg("%s", err.text);
-		player->ordered = true;
+		step(player);
 		assert_one_writer();
 		obey(player);
 		fds[i].fd = fha_node_fd(player->node);
@@ -506,6 +535,82 @@ another_incarnation_waits(void **state)
 	assert_int_equal(old->node->world.cluster.term, 1);
 }
 
+/* The leader of a settled cluster, whose neighbours are gone: nobody hurries it. */
+static FhaNode *
+lone_leader(void)
+{
+	Player *player;
+
+	start_cluster();
+	player = leader();
+	for (int i = 0; i < NODES; i++)
+		if (&players[i] != player)
+		{
+			fha_node_close(players[i].node);
+			players[i].node = NULL;
+		}
+	return player->node;
+}
+
+static void
+s1_a_slow_answer_counts_from_the_sending(void **state)
+{
+	FhaNode *node;
+
+	(void) state;
+	node = lone_leader();
+	for (int i = 0; i < 3; i++)
+	{
+		TURN_UNTIL(node->errand == ERRAND_RENEW);
+		(void) usleep(20000);
+		/* step() looks at what it adds. */
+		TURN_UNTIL(node->errand != ERRAND_RENEW);
+	}
+}
+
+/* The time that a read of the record adds, after a write of unknown fate or without one. */
+static int64_t
+read_adds_ms(FhaNode *node, bool unknown, const char *nonce)
+{
+	int64_t before_ms;
+
+	TURN_UNTIL(node->errand == ERRAND_NONE);
+	before_ms = node->world.tenure.write_until_ms;
+	node->reread = true;
+	node->unknown = unknown;
+	node->lost = node->write;
+	node->lost.errand = ERRAND_RENEW;
+	node->lost.cluster = node->world.cluster;
+	node->lost.sent_ms = before_ms - DEADLINE_MS + 7;
+	if (nonce != NULL)
+		(void) snprintf(node->lost.cluster.nonce, FHA_ID_SIZE, "%s", nonce);
+	TURN_UNTIL(!node->reread && node->errand != ERRAND_READ_CLUSTER);
+	return node->world.tenure.write_until_ms - before_ms;
+}
+
+static void
+s1_a_read_extends_by_nothing_but_our_own_lost_write(void **state)
+{
+	FhaNode *node;
+
+	(void) state;
+	node = lone_leader();
+	assert_int_equal(read_adds_ms(node, false, NULL), 0);
+	assert_int_equal(read_adds_ms(node, true, "0123456789abcdef"), 0);
+	assert_int_equal(read_adds_ms(node, true, NULL), 7);
+}
+
+static void
+s3_time_is_counted_since_boot(void **state)
+{
+	struct timespec boot;
+	int64_t now_ms = fha_now_ms();
+
+	(void) state;
+	assert_int_equal(clock_gettime(CLOCK_BOOTTIME, &boot), 0);
+	assert_in_range((int64_t) boot.tv_sec * 1000 + boot.tv_nsec / 1000000 - now_ms, 0, 1000);
+}
+
 int
 main(void)
 {
@@ -520,6 +625,9 @@ main(void)
 		TEST(an_older_term_is_refused),
 		TEST(another_cluster_s_data_is_left_alone),
 		TEST(another_incarnation_waits),
+		TEST(s1_a_slow_answer_counts_from_the_sending),
+		TEST(s1_a_read_extends_by_nothing_but_our_own_lost_write),
+		TEST(s3_time_is_counted_since_boot),
 	};
 
 	return cmocka_run_group_tests_name("node", tests, NULL, NULL);

@@ -1,0 +1,926 @@
+/*
+ * observe_test.c: from small worlds to facts.
+ *
+ * Most tests start from one settled world and state which bits a change adds
+ * and removes; every other bit must stay.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "decide.h"
+#include "observe.h"
+
+#define NOW 100000
+#define DURATION_MS 3000
+#define ELECTION_MS 100
+#define RELEASE_MS 1000
+#define LAG 1000
+#define TIMELINE 5
+#define LSN 100000
+
+static FhaWorld world;
+
+#define SET_TEXT(field, text) set_text(field, sizeof(field), text)
+
+static void
+set_text(char *out, size_t size, const char *text)
+{
+	assert_true(strlen(text) < size);
+	memset(out, 0, size);
+	memcpy(out, text, strlen(text));
+}
+
+static void
+set_member(FhaMember *member, const char *name, FhaRole role, const char *address)
+{
+	SET_TEXT(member->cluster, "db");
+	SET_TEXT(member->member, name);
+	SET_TEXT(member->data_incarnation, "da7a000000000001");
+	SET_TEXT(member->address, address);
+	member->role = role;
+	member->position = (FhaPosition){TIMELINE, LSN};
+}
+
+/* n1 leads; we are n2, a standby that follows it; n3 is another.  Term 7 reserved timeline 5. */
+static void
+settle(void)
+{
+	FhaSelf *self = &world.self;
+	FhaCluster *cluster = &world.cluster;
+
+	memset(&world, 0, sizeof(world));
+	SET_TEXT(self->cluster, "db");
+	SET_TEXT(self->member, "n2");
+	SET_TEXT(self->incarnation, "2222222222222222");
+	SET_TEXT(self->boot_id, "b002");
+	SET_TEXT(self->cluster_uuid, "c0ffee");
+	self->highest_term = 7;
+	self->lease_duration_ms = DURATION_MS;
+	self->renew_deadline_ms = 2000;
+	self->retry_period_ms = 500;
+	self->election_wait_ms = ELECTION_MS;
+	self->release_wait_ms = RELEASE_MS;
+	self->max_lag_bytes = LAG;
+
+	world.pg.state = FHA_PG_STANDBY;
+	world.pg.supervised = true;
+	world.pg.system_identifier = 4711;
+	world.pg.position = (FhaPosition){TIMELINE, LSN};
+	SET_TEXT(world.pg.following, "n1");
+	world.pg.following_term = 7;
+
+	fha_watch_saw(&world.watch, "v1", DURATION_MS, NOW - 100);
+
+	SET_TEXT(cluster->cluster, "db");
+	SET_TEXT(cluster->cluster_uuid, "c0ffee");
+	cluster->system_identifier = 4711;
+	SET_TEXT(cluster->holder, "n1");
+	SET_TEXT(cluster->incarnation, "1111111111111111");
+	SET_TEXT(cluster->boot_id, "b001");
+	cluster->lease_duration_ms = DURATION_MS;
+	cluster->term = 7;
+	cluster->timeline = TIMELINE;
+	cluster->lineage_term = 7;
+	cluster->lineage_count = 3;
+	cluster->lineage[0] = (FhaLineageStep){1, 30000};
+	cluster->lineage[1] = (FhaLineageStep){3, 60000};
+	cluster->lineage[2] = (FhaLineageStep){TIMELINE, 0};
+	cluster->position = (FhaPosition){TIMELINE, LSN};
+	cluster->member_count = 3;
+	for (size_t i = 0; i < 3; i++)
+		SET_TEXT(cluster->members[i], i == 0 ? "n1" : i == 1 ? "n2" : "n3");
+	cluster->standby_count = 1;
+	SET_TEXT(cluster->standbys[0].member, "n2");
+	cluster->standbys[0].lsn = LSN;
+
+	world.member_count = 2;
+	set_member(&world.members[0], "n1", FHA_ROLE_PRIMARY, "h1:5432");
+	world.members[0].rewindable = true;
+	set_member(&world.members[1], "n3", FHA_ROLE_STANDBY, "h3:5432");
+}
+
+#define SETTLED                                                                             \
+	(FHA_STANDBY | FHA_LINEAGE | FHA_PUBLISHED | FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING | \
+	 FHA_LISTED | FHA_FIT)
+
+static void
+assert_facts(FhaFacts wanted, const char *change, int line)
+{
+	FhaFacts facts = fha_observe(&world, NOW);
+
+	if (facts != wanted)
+	{
+		char missing[512];
+		char extra[512];
+
+		fha_facts_print(wanted & ~facts, missing, sizeof(missing));
+		fha_facts_print(facts & ~wanted, extra, sizeof(extra));
+		fail_msg("line %d: %s: missing [%s], too many [%s]", line, change, missing, extra);
+	}
+}
+
+/* In the world as it is, after these changes, exactly these bits are added and removed. */
+#define CHANGE(base, adds, removes, ...)                                                 \
+	do                                                                                   \
+	{                                                                                    \
+		__VA_ARGS__;                                                                     \
+		assert_facts(((base) | (adds)) & ~(FhaFacts) (removes), #__VA_ARGS__, __LINE__); \
+	} while (0)
+
+/* The same, from the settled world. */
+#define FACTS(adds, removes, ...)                    \
+	do                                               \
+	{                                                \
+		settle();                                    \
+		CHANGE(SETTLED, adds, removes, __VA_ARGS__); \
+	} while (0)
+
+static FhaFacts
+fact(FhaFacts wanted, int64_t now_ms)
+{
+	return fha_observe(&world, now_ms) & wanted;
+}
+
+static void
+postgres_is_in_one_state(void **state)
+{
+	(void) state;
+	FACTS(0, 0, (void) 0);
+	FACTS(FHA_DOWN | FHA_POSITION, FHA_STANDBY, world.pg.state = FHA_PG_DOWN);
+	FACTS(FHA_BUSY, FHA_STANDBY, world.pg.state = FHA_PG_BUSY);
+	FACTS(FHA_PRIMARY, FHA_STANDBY, world.pg.state = FHA_PG_PRIMARY);
+	/* The end of the WAL is one of a stopped server, and not always known. */
+	FACTS(FHA_DOWN, FHA_STANDBY | FHA_LINEAGE | FHA_FIT, world.pg.state = FHA_PG_DOWN,
+		  world.pg.position.timeline = 0);
+	FACTS(FHA_STOPPING, 0, world.pg.stopping = true);
+	FACTS(FHA_JOB, 0, world.pg.job = true);
+	FACTS(FHA_PLAIN, 0, world.pg.supervised = false);
+}
+
+static void
+data_is_at_most_one_of_four(void **state)
+{
+	(void) state;
+	FACTS(FHA_EMPTY, FHA_LINEAGE | FHA_FIT, world.pg.empty = true,
+		  world.pg.position = (FhaPosition){0, 0});
+	FACTS(FHA_DAMAGED, 0, world.pg.damaged = true);
+	FACTS(FHA_DIVERGED, FHA_LINEAGE, world.pg.position = (FhaPosition){3, 60001},
+		  world.cluster.position.lsn = 60000);
+	/* The first that holds is the only one. */
+	FACTS(FHA_EMPTY, FHA_LINEAGE | FHA_FIT, world.pg.empty = true, world.pg.damaged = true,
+		  world.pg.system_identifier = 815, world.pg.position.timeline = 0);
+	FACTS(FHA_DAMAGED, 0, world.pg.damaged = true, world.pg.system_identifier = 815);
+	FACTS(FHA_FOREIGN, FHA_LINEAGE, world.pg.system_identifier = 815,
+		  world.pg.position.timeline = 4);
+}
+
+static void
+s7_an_empty_directory_is_never_fit(void **state)
+{
+	(void) state;
+	settle();
+	world.pg.empty = true;
+	/* Not even with a position that somebody forgot to clear, or by an explicit failover. */
+	assert_int_equal(fact(FHA_FIT, NOW), 0);
+	world.pg.position = (FhaPosition){0, 0};
+	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+	assert_int_equal(fact(FHA_FIT, NOW), 0);
+	world.cluster.released = true;
+	assert_int_equal(fact(FHA_FIT, NOW), 0);
+}
+
+static void
+s7_another_cluster_s_data_is_foreign(void **state)
+{
+	(void) state;
+	FACTS(FHA_FOREIGN, 0, world.pg.system_identifier = 815);
+	FACTS(FHA_FOREIGN, 0, SET_TEXT(world.self.cluster_uuid, "decaf"));
+	/* What is not known yet accuses nobody. */
+	FACTS(0, 0, world.pg.system_identifier = 0);
+	FACTS(FHA_NEWBORN, 0, world.cluster.system_identifier = 0);
+	FACTS(0, 0, world.self.cluster_uuid[0] = '\0');
+	/* But a directory that has joined another cluster is foreign to one without data too. */
+	FACTS(FHA_FOREIGN | FHA_NEWBORN, 0, world.cluster.system_identifier = 0,
+		  SET_TEXT(world.self.cluster_uuid, "decaf"));
+}
+
+static void
+s7_a_lower_term_is_stale(void **state)
+{
+	(void) state;
+	FACTS(FHA_STALE, 0, world.self.highest_term = 8);
+	FACTS(0, 0, world.self.highest_term = 6);
+}
+
+static void
+s7_lineage_holds_up_to_each_end(void **state)
+{
+	static const struct
+	{
+		FhaPosition position;
+		bool held;
+	} cases[] = {
+		{{1, 1}, true},
+		{{1, 30000}, true},
+		{{1, 30001}, false},
+		{{2, 1}, false}, /* reserved once, never promoted */
+		{{3, 60000}, true},
+		{{3, 60001}, false},
+		{{4, 1}, false},
+		{{TIMELINE, 1}, true},
+		{{TIMELINE, UINT64_MAX}, true},
+		{{6, 1}, false},
+	};
+
+	(void) state;
+	settle();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (fha_lineage_holds(&world.cluster, cases[i].position) != cases[i].held)
+			fail_msg("%u/%llu: %d expected", cases[i].position.timeline,
+					 (unsigned long long) cases[i].position.lsn, cases[i].held);
+	/* No lineage at all: only the tip is known. */
+	world.cluster.lineage_count = 0;
+	assert_true(fha_lineage_holds(&world.cluster, (FhaPosition){TIMELINE, LSN}));
+	assert_false(fha_lineage_holds(&world.cluster, (FhaPosition){3, 1}));
+}
+
+/* Term 8 reserved timeline 6, and nobody was promoted to it yet: 5 goes on without an end. */
+static void
+s7_an_unpublished_tip_leaves_the_newest_step_open(void **state)
+{
+	(void) state;
+	settle();
+	world.cluster.term = 8;
+	world.cluster.timeline = 6;
+	assert_true(fha_lineage_holds(&world.cluster, (FhaPosition){TIMELINE, UINT64_MAX}));
+	assert_true(fha_lineage_holds(&world.cluster, (FhaPosition){6, 1}));
+	assert_false(fha_lineage_holds(&world.cluster, (FhaPosition){3, 60001}));
+	assert_facts(FHA_STANDBY | FHA_LISTED | FHA_FIT, "term 8 is not published", __LINE__);
+}
+
+static void
+the_holder_s_own_data_is_not_diverged(void **state)
+{
+	(void) state;
+	FACTS(FHA_MINE, FHA_LINEAGE | FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING,
+		  SET_TEXT(world.cluster.holder, "n2"),
+		  SET_TEXT(world.cluster.incarnation, "2222222222222222"), world.cluster.standby_count = 0,
+		  world.pg.position = (FhaPosition){4, LSN});
+}
+
+static void
+s7_lineage_is_our_timeline_being_the_reserved_one(void **state)
+{
+	(void) state;
+	FACTS(0, FHA_LINEAGE, world.pg.position = (FhaPosition){3, 60000},
+		  world.cluster.position.lsn = 60000);
+	FACTS(0, FHA_PUBLISHED | FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING,
+		  world.cluster.lineage_term = 6);
+}
+
+static void
+without_a_record_little_is_known(void **state)
+{
+	(void) state;
+	FACTS(FHA_UNREAD, SETTLED & ~FHA_STANDBY, memset(&world.watch, 0, sizeof(world.watch)));
+	/* What the record seemed to say means nothing while it is absent. */
+	FACTS(FHA_BLANK, SETTLED & ~FHA_STANDBY, memset(&world.watch, 0, sizeof(world.watch)),
+		  fha_watch_saw(&world.watch, "", 0, NOW - DURATION_MS + 1), world.cluster.paused = true,
+		  SET_TEXT(world.self.cluster_uuid, "decaf"));
+	FACTS(FHA_ABSENT, SETTLED & ~FHA_STANDBY, memset(&world.watch, 0, sizeof(world.watch)),
+		  fha_watch_saw(&world.watch, "", 0, NOW - DURATION_MS));
+}
+
+static void
+s1_free_after_watching_it_unchanged(void **state)
+{
+	(void) state;
+	FACTS(0, 0, world.watch.since_ms = NOW - DURATION_MS + 1);
+	FACTS(FHA_FREE, 0, world.watch.since_ms = NOW - DURATION_MS);
+	/* The recorded duration is longer than ours: it counts. */
+	FACTS(0, 0, world.watch.since_ms = NOW - DURATION_MS,
+		  world.watch.recorded_duration_ms = DURATION_MS + 1);
+	FACTS(FHA_FREE, FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING, world.cluster.released = true);
+}
+
+static void
+s1_a_failover_request_does_not_free_the_lease(void **state)
+{
+	(void) state;
+	FACTS(0, 0, world.cluster.request.kind = FHA_REQUEST_FAILOVER,
+		  SET_TEXT(world.cluster.request.target, "n2"));
+	assert_false(fha_lease_is_free(&world, NOW));
+}
+
+static void
+s1_safe_before_write_until(void **state)
+{
+	(void) state;
+	settle();
+	SET_TEXT(world.cluster.holder, "n2");
+	SET_TEXT(world.cluster.incarnation, "2222222222222222");
+	world.tenure.write_until_ms = NOW + 1;
+	assert_int_equal(fact(FHA_MINE | FHA_SAFE, NOW), FHA_MINE | FHA_SAFE);
+	assert_int_equal(fact(FHA_MINE | FHA_SAFE, NOW + 1), FHA_MINE);
+	/* What is left of a tenure makes nobody else's lease safe. */
+	SET_TEXT(world.cluster.holder, "n1");
+	assert_int_equal(fact(FHA_MINE | FHA_SAFE, NOW), 0);
+	SET_TEXT(world.cluster.holder, "n2");
+	world.cluster.released = true;
+	assert_int_equal(fact(FHA_MINE | FHA_SAFE, NOW), 0);
+}
+
+/* Every combination of who wrote the record, what we can prove, and how long it was watched. */
+static void
+s1b_incarnations(void **state)
+{
+	(void) state;
+	for (unsigned bits = 0; bits < 64; bits++)
+	{
+		bool name = (bits & 1) != 0;
+		bool incarnation = (bits & 2) != 0;
+		bool boot = (bits & 4) != 0;
+		bool life = (bits & 8) != 0;
+		bool lapsed = (bits & 16) != 0;
+		bool released = (bits & 32) != 0;
+		bool mine = name && incarnation && !released;
+		bool free_wanted = !mine && (released || lapsed || (name && boot && life));
+
+		settle();
+		SET_TEXT(world.cluster.holder, name ? "n2" : "n1");
+		SET_TEXT(world.cluster.incarnation, incarnation ? "2222222222222222" : "9999999999999999");
+		SET_TEXT(world.cluster.boot_id, boot ? "b002" : "b009");
+		world.self.life_held = life;
+		world.cluster.released = released;
+		world.watch.since_ms = lapsed ? NOW - DURATION_MS : NOW - DURATION_MS + 1;
+		if (fha_lease_is_mine(&world) != mine || fha_lease_is_free(&world, NOW) != free_wanted)
+			fail_msg("name %d, incarnation %d, boot %d, life %d, lapsed %d, released %d", name,
+					 incarnation, boot, life, lapsed, released);
+		assert_int_equal(fact(FHA_MINE, NOW) != 0, mine);
+		assert_int_equal(fact(FHA_FREE, NOW) != 0, free_wanted);
+	}
+	/* An absent record is nobody's and is not free: its cluster fields mean nothing. */
+	settle();
+	fha_watch_saw(&world.watch, "", 0, 0);
+	SET_TEXT(world.cluster.holder, "n2");
+	SET_TEXT(world.cluster.incarnation, "2222222222222222");
+	world.cluster.released = true;
+	assert_false(fha_lease_is_mine(&world));
+	assert_false(fha_lease_is_free(&world, NOW));
+}
+
+static void
+reclaim_needs_our_name_and_that_term_s_timeline(void **state)
+{
+	(void) state;
+	/* An older incarnation of ours held it: not free yet, and not another leader's. */
+	FACTS(FHA_RECLAIM, FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING,
+		  SET_TEXT(world.cluster.holder, "n2"));
+	FACTS(FHA_RECLAIM | FHA_FREE, FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING,
+		  SET_TEXT(world.cluster.holder, "n2"),
+		  SET_TEXT(world.cluster.incarnation, "2222222222222222"), world.cluster.released = true);
+	FACTS(FHA_FREE, FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING | FHA_LINEAGE,
+		  SET_TEXT(world.cluster.holder, "n2"), world.cluster.released = true,
+		  world.pg.position = (FhaPosition){3, 60000}, world.cluster.position.lsn = 0);
+}
+
+static void
+a_leader_is_led_by_when_it_says_where(void **state)
+{
+	(void) state;
+	FACTS(0, FHA_REWINDABLE, world.members[0].rewindable = false);
+	FACTS(0, FHA_FOLLOWING, SET_TEXT(world.pg.following, "n3"));
+	FACTS(0, FHA_FOLLOWING, world.pg.following_term = 6);
+	FACTS(0, FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING, world.members[0].address[0] = '\0');
+	FACTS(0, FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING, world.members[0].role = FHA_ROLE_STANDBY);
+	FACTS(0, FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING, world.members[0].position.timeline = 3);
+	FACTS(0, FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING, SET_TEXT(world.members[0].member, "n9"));
+}
+
+static void
+lists_pauses_and_founding(void **state)
+{
+	(void) state;
+	FACTS(0, FHA_LISTED, SET_TEXT(world.cluster.members[1], "n22"));
+	FACTS(0, FHA_LISTED, SET_TEXT(world.cluster.members[1], "n"));
+	FACTS(FHA_PAUSED, 0, world.cluster.paused = true);
+	FACTS(FHA_NEWBORN, 0, world.cluster.system_identifier = 0);
+	/* BOOTSTRAP: told to, belonging to no cluster, and no member has data. */
+	FACTS(0, 0, world.self.bootstrap = true, world.self.cluster_uuid[0] = '\0');
+	FACTS(FHA_BOOTSTRAP, 0, world.self.bootstrap = true, world.self.cluster_uuid[0] = '\0',
+		  world.members[0].data_incarnation[0] = '\0', world.members[1].data_incarnation[0] = '\0');
+	FACTS(0, 0, world.self.bootstrap = true, world.members[0].data_incarnation[0] = '\0',
+		  world.members[1].data_incarnation[0] = '\0');
+	FACTS(0, 0, world.self.cluster_uuid[0] = '\0', world.members[0].data_incarnation[0] = '\0',
+		  world.members[1].data_incarnation[0] = '\0');
+}
+
+static void
+handover_and_heir_are_the_holder_s(void **state)
+{
+	FhaFacts mine = (SETTLED | FHA_MINE) & ~(FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING);
+
+	(void) state;
+#define HOLD()                                      \
+	settle(), SET_TEXT(world.cluster.holder, "n2"), \
+		SET_TEXT(world.cluster.incarnation, "2222222222222222")
+	CHANGE(mine, FHA_HEIR, 0, HOLD());
+	CHANGE(mine, 0, 0, HOLD(), world.cluster.standby_count = 0);
+	CHANGE(mine, FHA_HEIR | FHA_HANDOVER, 0, HOLD(),
+		   world.cluster.request.kind = FHA_REQUEST_SWITCHOVER,
+		   world.cluster.request.state = FHA_REQUEST_RUNNING,
+		   SET_TEXT(world.cluster.request.target, "n3"));
+	CHANGE(mine, FHA_HEIR | FHA_HANDOVER, 0, HOLD(),
+		   world.cluster.request.kind = FHA_REQUEST_FAILOVER,
+		   world.cluster.request.state = FHA_REQUEST_RUNNING,
+		   SET_TEXT(world.cluster.request.target, "n3"));
+	/* To ourselves: that is the request that brought us here. */
+	CHANGE(mine, FHA_HEIR, 0, HOLD(), world.cluster.request.kind = FHA_REQUEST_SWITCHOVER,
+		   world.cluster.request.state = FHA_REQUEST_RUNNING,
+		   SET_TEXT(world.cluster.request.target, "n2"));
+	for (int i = FHA_REQUEST_PENDING; i <= FHA_REQUEST_FAILED; i++)
+		if (i != FHA_REQUEST_RUNNING)
+			CHANGE(mine, FHA_HEIR, 0, HOLD(), world.cluster.request.kind = FHA_REQUEST_SWITCHOVER,
+				   world.cluster.request.state = (FhaRequestState) i,
+				   SET_TEXT(world.cluster.request.target, "n3"));
+	/* Not the holder: neither. */
+	FACTS(0, 0, world.cluster.request.kind = FHA_REQUEST_SWITCHOVER,
+		  world.cluster.request.state = FHA_REQUEST_RUNNING,
+		  SET_TEXT(world.cluster.request.target, "n3"));
+}
+
+static void
+s5_positions_are_compared_by_timeline_first(void **state)
+{
+	static const FhaPosition ascending[] = {
+		{0, 0}, {0, UINT64_MAX}, {1, 1}, {1, UINT64_MAX}, {2, 0}, {UINT32_MAX, 0},
+	};
+
+	(void) state;
+	for (int i = 0; i < 6; i++)
+		for (int j = 0; j < 6; j++)
+			assert_int_equal(fha_position_compare(ascending[i], ascending[j]), i < j   ? -1
+																			   : i > j ? 1
+																					   : 0);
+}
+
+static void
+fit_up_to_the_lag_limit(void **state)
+{
+	(void) state;
+	settle();
+	world.cluster.position.lsn = LSN + LAG;
+	assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
+	world.cluster.position.lsn = LSN + LAG + 1;
+	assert_int_equal(fact(FHA_FIT, NOW), 0);
+	world.self.max_lag_bytes = 0;
+	world.cluster.position.lsn = LSN;
+	assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
+	world.cluster.position.lsn = LSN + 1;
+	assert_int_equal(fact(FHA_FIT, NOW), 0);
+	world.self.max_lag_bytes = INT64_MAX;
+	world.cluster.position.lsn = UINT64_MAX / 2;
+	assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
+}
+
+/* Any released position is what was acknowledged: who has not got it waits, then loses by the rule. */
+static void
+fit_after_a_release_means_to_have_its_position(void **state)
+{
+	int64_t patient_ms = NOW + 3 * RELEASE_MS;
+
+	(void) state;
+	settle();
+	world.cluster.released = true;
+	world.free_since_ms = NOW;
+	world.cluster.release = (FhaPosition){TIMELINE, LSN};
+	assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
+	world.cluster.release.lsn = LSN + 1;
+	assert_int_equal(fact(FHA_FIT, NOW), 0);
+	assert_int_equal(fact(FHA_FIT, patient_ms - 1), 0);
+	assert_int_equal(fact(FHA_FIT, patient_ms), FHA_FIT);
+	/* A higher LSN on an older timeline is not "higher" (S5). */
+	world.cluster.release = (FhaPosition){TIMELINE, LSN};
+	world.pg.position = (FhaPosition){3, LSN + 1};
+	assert_int_equal(fact(FHA_FIT, patient_ms - 1), 0);
+	/* Then the lag rule, against the released position and not the last renewal's. */
+	world.pg.position = (FhaPosition){TIMELINE, LSN};
+	world.cluster.release.lsn = LSN + LAG;
+	assert_int_equal(fact(FHA_FIT, patient_ms), FHA_FIT);
+	world.cluster.release.lsn = LSN + LAG + 1;
+	assert_int_equal(fact(FHA_FIT, patient_ms), 0);
+	world.cluster.release.lsn = LSN + LAG;
+	world.cluster.position.lsn = LSN + 10 * LAG;
+	assert_int_equal(fact(FHA_FIT, patient_ms), FHA_FIT);
+	/* Not seen to be free yet: not even patience helps. */
+	world.free_since_ms = 0;
+	assert_int_equal(fact(FHA_FIT, patient_ms), 0);
+}
+
+static void
+an_explicit_failover_lifts_lag_and_pause(void **state)
+{
+	(void) state;
+	settle();
+	world.cluster.paused = true;
+	world.cluster.position.lsn = LSN + 10 * LAG;
+	assert_int_equal(fact(FHA_FIT | FHA_PAUSED, NOW), FHA_PAUSED);
+	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+	assert_int_equal(fact(FHA_FIT | FHA_PAUSED, NOW), FHA_FIT);
+	world.cluster.released = true;
+	world.cluster.release = world.cluster.position;
+	assert_int_equal(fact(FHA_FIT | FHA_PAUSED, NOW), FHA_FIT);
+	/* Only while it waits to be done, and only a failover. */
+	for (int i = FHA_REQUEST_RUNNING; i <= FHA_REQUEST_FAILED; i++)
+	{
+		world.cluster.request.state = (FhaRequestState) i;
+		assert_int_equal(fact(FHA_FIT | FHA_PAUSED, NOW), FHA_PAUSED);
+	}
+	world.cluster.request.state = FHA_REQUEST_PENDING;
+	world.cluster.request.kind = FHA_REQUEST_SWITCHOVER;
+	assert_int_equal(fact(FHA_FIT | FHA_PAUSED, NOW), FHA_PAUSED);
+}
+
+/* The settled world after n1 fell silent: free since NOW. */
+static void
+elect(void)
+{
+	settle();
+	world.watch.since_ms = NOW - DURATION_MS;
+	world.free_since_ms = NOW;
+}
+
+/* n3 says for this version of the record where it is. */
+static void
+publish(uint32_t timeline, uint64_t lsn)
+{
+	world.members[1].position = (FhaPosition){timeline, lsn};
+	SET_TEXT(world.members[1].candidate_for, "v1");
+}
+
+/* FHA_TURN is added exactly at at_ms after NOW; -1: not within the test's time. */
+static void
+assert_turn_from(int64_t at_ms, int line)
+{
+	for (int64_t ms = 0; ms <= 4 * RELEASE_MS; ms++)
+	{
+		bool turn = fact(FHA_TURN, NOW + ms) != 0;
+
+		if (turn != (at_ms >= 0 && ms >= at_ms))
+			fail_msg("line %d: turn is %d after %lld ms", line, turn, (long long) ms);
+	}
+}
+
+#define TURN_FROM(at_ms) assert_turn_from(at_ms, __LINE__)
+
+static void
+no_turn_while_it_is_not_free(void **state)
+{
+	(void) state;
+	elect();
+	world.free_since_ms = 0;
+	publish(TIMELINE, LSN - 1);
+	TURN_FROM(-1);
+}
+
+static void
+the_best_goes_at_once_when_all_have_published(void **state)
+{
+	(void) state;
+	elect();
+	publish(TIMELINE, LSN - 1);
+	TURN_FROM(0);
+	/* S5: an older timeline is lower, whatever its LSN. */
+	publish(TIMELINE - 1, LSN + 1000);
+	TURN_FROM(0);
+	/* Equal: the lower name.  We are n2. */
+	publish(TIMELINE, LSN);
+	TURN_FROM(0);
+	SET_TEXT(world.members[1].member, "n0");
+	SET_TEXT(world.cluster.members[2], "n0");
+	TURN_FROM(2 * ELECTION_MS);
+	/* A single candidate waits for nobody. */
+	elect();
+	world.cluster.member_count = 2;
+	TURN_FROM(0);
+}
+
+static void
+who_has_not_published_is_waited_for(void **state)
+{
+	(void) state;
+	elect();
+	TURN_FROM(ELECTION_MS);
+	/* For another version is not for this one. */
+	publish(TIMELINE, LSN + 1);
+	SET_TEXT(world.members[1].candidate_for, "v0");
+	TURN_FROM(ELECTION_MS);
+	/* Nor is a member without a record forgotten. */
+	elect();
+	world.member_count = 1;
+	TURN_FROM(ELECTION_MS);
+}
+
+static void
+a_better_one_has_twice_the_time(void **state)
+{
+	(void) state;
+	elect();
+	publish(TIMELINE, LSN + 1);
+	TURN_FROM(2 * ELECTION_MS);
+	publish(TIMELINE + 1, 1);
+	TURN_FROM(2 * ELECTION_MS);
+	/* Not on the list: it may not contend, and is not waited for. */
+	SET_TEXT(world.cluster.members[2], "n4");
+	world.cluster.member_count = 2;
+	TURN_FROM(0);
+	/* The former holder is not waited for either. */
+	elect();
+	publish(TIMELINE, LSN - 1);
+	world.members[0].position = (FhaPosition){TIMELINE, LSN + 1};
+	SET_TEXT(world.members[0].candidate_for, "v1");
+	TURN_FROM(0);
+}
+
+static void
+the_release_s_target_goes_first(void **state)
+{
+	(void) state;
+	elect();
+	world.cluster.released = true;
+	SET_TEXT(world.cluster.release_to, "n2");
+	publish(TIMELINE, LSN + 1);
+	/* We at once, although n3 has more. */
+	TURN_FROM(0);
+	/* Its wait over, the target is a candidate like any other. */
+	world.self.election_wait_ms = RELEASE_MS;
+	for (int64_t ms = 0; ms <= 3 * RELEASE_MS; ms++)
+		assert_int_equal(fact(FHA_TURN, NOW + ms) != 0, ms < RELEASE_MS || ms >= 2 * RELEASE_MS);
+	/* Another target: we wait for it, and then by the usual rules. */
+	elect();
+	world.cluster.released = true;
+	SET_TEXT(world.cluster.release_to, "n3");
+	TURN_FROM(RELEASE_MS);
+	publish(TIMELINE, LSN - 1);
+	TURN_FROM(RELEASE_MS);
+}
+
+static void
+the_releaser_waits(void **state)
+{
+	(void) state;
+	elect();
+	SET_TEXT(world.cluster.holder, "n2");
+	world.cluster.released = true;
+	publish(TIMELINE, LSN - 1);
+	TURN_FROM(RELEASE_MS);
+	/* Nobody streamed: nobody can be better. */
+	world.cluster.standby_count = 0;
+	TURN_FROM(0);
+	/* Not given away, but lapsed, or a dead self's: take it back at once. */
+	world.cluster.standby_count = 1;
+	world.cluster.released = false;
+	TURN_FROM(0);
+	/* The target's time is over first. */
+	world.cluster.released = true;
+	SET_TEXT(world.cluster.release_to, "n3");
+	TURN_FROM(RELEASE_MS);
+}
+
+static void
+an_explicit_failover_s_target_goes_first(void **state)
+{
+	(void) state;
+	elect();
+	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+	SET_TEXT(world.cluster.request.target, "n2");
+	publish(TIMELINE, LSN + 1);
+	for (int64_t ms = 0; ms < RELEASE_MS; ms++)
+		assert_int_equal(fact(FHA_TURN, NOW + ms), FHA_TURN);
+	SET_TEXT(world.cluster.request.target, "n3");
+	for (int64_t ms = 0; ms < RELEASE_MS; ms++)
+		assert_int_equal(fact(FHA_TURN, NOW + ms), 0);
+	/* Without a target it is an election. */
+	world.cluster.request.target[0] = '\0';
+	TURN_FROM(2 * ELECTION_MS);
+}
+
+static void
+the_heir_is_the_listed_standby_that_has_most(void **state)
+{
+	(void) state;
+	settle();
+	SET_TEXT(world.self.member, "n1");
+	world.member_count = 3;
+	set_member(&world.members[0], "n2", FHA_ROLE_STANDBY, "h2:5432");
+	set_member(&world.members[2], "n4", FHA_ROLE_STANDBY, "h4:5432");
+	assert_int_equal(fha_heir_find(&world, ""), -1);
+	world.pg.standby_count = 3;
+	SET_TEXT(world.pg.standbys[0].member, "n2");
+	world.pg.standbys[0].lsn = LSN;
+	SET_TEXT(world.pg.standbys[1].member, "n3");
+	world.pg.standbys[1].lsn = LSN + 1;
+	SET_TEXT(world.pg.standbys[2].member, "n4"); /* not on the list */
+	world.pg.standbys[2].lsn = LSN + 2;
+	assert_int_equal(fha_heir_find(&world, ""), 1);
+	assert_int_equal(fha_heir_find(&world, "n2"), 0);
+	assert_int_equal(fha_heir_find(&world, "n4"), -1);
+	assert_int_equal(fha_heir_find(&world, "n9"), -1);
+	world.pg.standbys[0].lsn = LSN + 5;
+	assert_int_equal(fha_heir_find(&world, ""), 0);
+	/* Never ourselves. */
+	SET_TEXT(world.self.member, "n2");
+	assert_int_equal(fha_heir_find(&world, "n2"), -1);
+	assert_int_equal(fha_heir_find(&world, ""), 1);
+}
+
+static uint32_t seed;
+
+static uint32_t
+below(uint32_t limit)
+{
+	seed = seed * 1664525u + 1013904223u;
+	return (seed >> 8) % limit;
+}
+
+static bool
+coin(void)
+{
+	return below(2) == 0;
+}
+
+static void
+random_name(char *out)
+{
+	static const char *const names[] = {"n1", "n2", "n3", ""};
+
+	set_text(out, FHA_NAME_SIZE, names[below(4)]);
+}
+
+static FhaPosition
+random_position(void)
+{
+	return (FhaPosition){below(4) + 3, below(40)};
+}
+
+/* Anything that matters to time, with every wait short enough to be stepped through. */
+static void
+make_random_world(void)
+{
+	FhaCluster *cluster = &world.cluster;
+
+	settle();
+	world.pg.state = (FhaPgState) below(4);
+	world.pg.position = random_position();
+	world.pg.empty = below(8) == 0;
+	world.self.life_held = coin();
+	world.self.lease_duration_ms = below(60);
+	world.self.election_wait_ms = below(40);
+	world.self.release_wait_ms = below(40);
+	world.self.max_lag_bytes = below(20);
+	memset(&world.watch, 0, sizeof(world.watch));
+	if (below(8) != 0)
+		fha_watch_saw(&world.watch, below(4) == 0 ? "" : "v1", below(60), NOW - below(60));
+	world.tenure.write_until_ms = coin() ? NOW + below(60) - 20 : 0;
+	world.free_since_ms = coin() ? NOW - below(60) : 0;
+	random_name(cluster->holder);
+	if (below(4) == 0)
+		SET_TEXT(cluster->holder, "n2");
+	if (coin())
+		SET_TEXT(cluster->incarnation, "2222222222222222");
+	if (coin())
+		SET_TEXT(cluster->boot_id, "b002");
+	cluster->released = coin();
+	cluster->release = random_position();
+	random_name(cluster->release_to);
+	cluster->position = random_position();
+	cluster->standby_count = below(2);
+	cluster->member_count = below(4);
+	cluster->paused = coin();
+	cluster->request.kind = (FhaRequestKind) below(3);
+	cluster->request.state = (FhaRequestState) below(4);
+	random_name(cluster->request.target);
+	world.member_count = below(3);
+	for (size_t i = 0; i < 2; i++)
+	{
+		random_name(world.members[i].member);
+		world.members[i].position = random_position();
+		SET_TEXT(world.members[i].candidate_for, coin() ? "v1" : "v0");
+	}
+}
+
+static void
+fail_with_world(FhaFacts before, FhaFacts after, int run, int64_t from_ms, int64_t at_ms)
+{
+	char text[512];
+	char then[512];
+
+	fha_facts_print(before, text, sizeof(text));
+	fha_facts_print(after, then, sizeof(then));
+	fail_msg("run %d (seed 1): asked at %+lld, changed at %+lld, again said %+lld\n  %s\n  %s\n"
+			 "  since %+lld, duration %lld/%lld, write_until %+lld, free %+lld, election %lld, "
+			 "release %lld",
+			 run, (long long) (from_ms - NOW), (long long) (at_ms - NOW),
+			 (long long) (fha_observe_again_ms(&world, from_ms) - NOW), text, then,
+			 (long long) (world.watch.since_ms - NOW), (long long) world.self.lease_duration_ms,
+			 (long long) world.watch.recorded_duration_ms,
+			 (long long) (world.tenure.write_until_ms - NOW),
+			 (long long) (world.free_since_ms - NOW), (long long) world.self.election_wait_ms,
+			 (long long) world.self.release_wait_ms);
+}
+
+/*
+ * A node sleeps until fha_observe_again_ms: a fact that changed before would be seen too late.
+ * Each world is stepped through ms by ms, from wake to wake, longer than any of its waits.
+ */
+static void
+no_fact_changes_before_the_promised_moment(void **state)
+{
+	static const FhaFacts timed[] = {FHA_ABSENT, FHA_BLANK, FHA_FREE, FHA_SAFE, FHA_FIT, FHA_TURN};
+	size_t seen[sizeof(timed) / sizeof(timed[0])] = {0};
+
+	(void) state;
+	seed = 1;
+	for (int run = 0; run < 20000; run++)
+	{
+		int64_t asked_ms = NOW;
+		int64_t again_ms;
+		FhaFacts facts;
+
+		make_random_world();
+		again_ms = fha_observe_again_ms(&world, NOW);
+		facts = fha_observe(&world, NOW);
+		for (int64_t now_ms = NOW; now_ms <= NOW + 250; now_ms++)
+		{
+			FhaFacts now = fha_observe(&world, now_ms);
+
+			assert_true(again_ms > asked_ms);
+			if (now != facts && now_ms < again_ms)
+				fail_with_world(facts, now, run, asked_ms, now_ms);
+			if (now_ms < again_ms)
+				continue;
+			for (size_t i = 0; i < sizeof(timed) / sizeof(timed[0]); i++)
+				if (((now ^ facts) & timed[i]) != 0)
+					seen[i]++;
+			/* The node wakes, and notes since when the lease is free, as node.c does. */
+			if (!fha_lease_is_free(&world, now_ms))
+				world.free_since_ms = 0;
+			else if (world.free_since_ms == 0)
+				world.free_since_ms = now_ms;
+			asked_ms = now_ms;
+			facts = fha_observe(&world, now_ms);
+			again_ms = fha_observe_again_ms(&world, now_ms);
+		}
+	}
+	/* The worlds were not too tame to show anything. */
+	for (size_t i = 0; i < sizeof(timed) / sizeof(timed[0]); i++)
+		if (seen[i] < 100)
+			fail_msg("fact %zu changed only %zu times", i, seen[i]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(postgres_is_in_one_state),
+		cmocka_unit_test(data_is_at_most_one_of_four),
+		cmocka_unit_test(s7_an_empty_directory_is_never_fit),
+		cmocka_unit_test(s7_another_cluster_s_data_is_foreign),
+		cmocka_unit_test(s7_a_lower_term_is_stale),
+		cmocka_unit_test(s7_lineage_holds_up_to_each_end),
+		cmocka_unit_test(s7_an_unpublished_tip_leaves_the_newest_step_open),
+		cmocka_unit_test(the_holder_s_own_data_is_not_diverged),
+		cmocka_unit_test(s7_lineage_is_our_timeline_being_the_reserved_one),
+		cmocka_unit_test(without_a_record_little_is_known),
+		cmocka_unit_test(s1_free_after_watching_it_unchanged),
+		cmocka_unit_test(s1_a_failover_request_does_not_free_the_lease),
+		cmocka_unit_test(s1_safe_before_write_until),
+		cmocka_unit_test(s1b_incarnations),
+		cmocka_unit_test(reclaim_needs_our_name_and_that_term_s_timeline),
+		cmocka_unit_test(a_leader_is_led_by_when_it_says_where),
+		cmocka_unit_test(lists_pauses_and_founding),
+		cmocka_unit_test(handover_and_heir_are_the_holder_s),
+		cmocka_unit_test(s5_positions_are_compared_by_timeline_first),
+		cmocka_unit_test(fit_up_to_the_lag_limit),
+		cmocka_unit_test(fit_after_a_release_means_to_have_its_position),
+		cmocka_unit_test(an_explicit_failover_lifts_lag_and_pause),
+		cmocka_unit_test(no_turn_while_it_is_not_free),
+		cmocka_unit_test(the_best_goes_at_once_when_all_have_published),
+		cmocka_unit_test(who_has_not_published_is_waited_for),
+		cmocka_unit_test(a_better_one_has_twice_the_time),
+		cmocka_unit_test(the_release_s_target_goes_first),
+		cmocka_unit_test(the_releaser_waits),
+		cmocka_unit_test(an_explicit_failover_s_target_goes_first),
+		cmocka_unit_test(the_heir_is_the_listed_standby_that_has_most),
+		cmocka_unit_test(no_fact_changes_before_the_promised_moment),
+	};
+
+	return cmocka_run_group_tests_name("observe", tests, NULL, NULL);
+}
