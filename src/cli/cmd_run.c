@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "lock.h"
 #include "process.h"
 #include "supervisor.h"
 
@@ -54,8 +55,14 @@ open_mark(Supervisor *self, FhaError *err)
 static FhaCode
 set_up(Supervisor *self, FhaError *err)
 {
+	FhaLock *lock = NULL;
 	FhaCode code = fha_config_check(&self->config, err);
 
+	/* A lock that can never work (a network filesystem) is said now, one that may later is not. */
+	if (code == FHA_OK && fha_lock_open(&lock, self->config.lock, false, err) == FHA_INVALID)
+		code = FHA_INVALID;
+	if (lock != NULL)
+		fha_lock_close(lock);
 	if (code == FHA_OK)
 		code = fha_state_prepare(&self->config, err);
 	if (code == FHA_OK)

@@ -203,13 +203,14 @@ supervisor_mind_seat(Supervisor *self)
 	}
 	if (self->busy_since_ms == 0)
 		self->busy_since_ms = fha_now_ms();
-	if (self->seat.sitting || !fha_seat_take(&self->seat))
+	if (self->seat.sitting || fha_now_ms() < self->sit_after_ms || !fha_seat_take(&self->seat))
 		return;
 	if (fha_node_open(&self->node, &self->config, self->incarnation, self->life_fd >= 0, &err) !=
 		FHA_OK)
 	{
 		supervisor_say(self, "%s", err.text);
 		fha_seat_leave(&self->seat);
+		self->sit_after_ms = fha_now_ms() + BACKOFF_FIRST_MS;
 	}
 }
 

@@ -25,7 +25,8 @@ typedef struct Supervisor
 	char incarnation[FHA_INCARNATION_SIZE];
 
 	FhaSeat seat;
-	FhaNode *node; /* open while we sit */
+	int64_t sit_after_ms; /* the lock could not be opened: not before then */
+	FhaNode *node;        /* open while we sit */
 	FhaOrder order;
 	bool ordered; /* the node has given an order since we sat down */
 	int agent_pidfd;

@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <stdio.h>
 
+#include "lock.h"
 #include "state.h"
 
 #define PREFIX "fawkes_ha."
@@ -32,7 +33,7 @@
 typedef enum Kind
 {
 	KIND_NAME,
-	KIND_TEXT,
+	KIND_LOCK,
 	KIND_PATH,
 	KIND_ADDRESS,
 	KIND_BOOTSTRAP,
@@ -61,7 +62,7 @@ typedef struct Setting
 static const Setting settings[] = {
 	{ PREFIX "cluster_name",        KIND_NAME,       TEXT(cluster_name) },
 	{ PREFIX "member_name",         KIND_NAME,       TEXT(member_name) },
-	{ PREFIX "lock",                KIND_TEXT,       TEXT(lock) },
+	{ PREFIX "lock",                KIND_LOCK,       TEXT(lock) },
 	{ PREFIX "address",             KIND_ADDRESS,    TEXT(address) },
 	{ PREFIX "state_directory",     KIND_PATH,       TEXT(state_directory) },
 	{ PREFIX "bootstrap",           KIND_BOOTSTRAP,  TEXT(bootstrap) },
@@ -327,6 +328,7 @@ FhaCode
 fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError *err)
 {
 	const Setting *setting = settings;
+	FhaError reason;
 
 	while (setting < settings + SETTING_COUNT && strcasecmp(setting->name, name) != 0)
 		setting++;
@@ -376,7 +378,9 @@ fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError 
 			return set_number(config, setting, value, err);
 		case KIND_FIRST_PATH:
 			return set_first_path(config, setting, value, err);
-		case KIND_TEXT:
+		case KIND_LOCK:
+			if (value[0] != '\0' && fha_lock_check(value, &reason) != FHA_OK)
+				return fha_error(err, FHA_INVALID, "%s: %.200s", setting->name, reason.text);
 			break;
 	}
 	return set_text(config, setting, value, strlen(value), err);

@@ -23,10 +23,10 @@
 #include "err.h"
 
 /* Limits: what Kubernetes allows for a name, what annotations hold, and a cluster's size. */
-#define FHA_RECORD_NAME_MAX 253			  /* characters; [a-z0-9]([a-z0-9.-]*[a-z0-9])? */
-#define FHA_RECORD_DATA_MAX (240 * 1024)  /* bytes of one record */
-#define FHA_RECORD_COUNT_MAX 512		  /* records that one list may return */
-#define FHA_VERSION_SIZE 64				  /* with the NUL; "" stands for "no such record" */
+#define FHA_RECORD_NAME_MAX 253          /* characters; [a-z0-9]([a-z0-9.-]*[a-z0-9])? */
+#define FHA_RECORD_DATA_MAX (240 * 1024) /* bytes of one record */
+#define FHA_RECORD_COUNT_MAX 512         /* records that one list may return */
+#define FHA_VERSION_SIZE 64              /* with the NUL; "" stands for "no such record" */
 
 typedef struct FhaLock FhaLock;
 
@@ -40,10 +40,10 @@ typedef struct FhaRecord
 
 typedef enum FhaLockVerb
 {
-	FHA_LOCK_GET,	 /* newest version of `name` */
+	FHA_LOCK_GET,    /* newest version of `name` */
 	FHA_LOCK_CREATE, /* first version of `name`; CONFLICT if there is one */
-	FHA_LOCK_SWAP,	 /* replace `version` of `name` by `data`; CONFLICT if it is not the newest */
-	FHA_LOCK_LIST	 /* every record */
+	FHA_LOCK_SWAP,   /* replace `version` of `name` by `data`; CONFLICT if it is not the newest */
+	FHA_LOCK_LIST    /* every record */
 } FhaLockVerb;
 
 typedef struct FhaLockRequest
@@ -51,7 +51,7 @@ typedef struct FhaLockRequest
 	FhaLockVerb verb;
 	const char *name;
 	const char *version; /* SWAP only */
-	const char *data;	 /* CREATE and SWAP: `size` bytes, copied */
+	const char *data;    /* CREATE and SWAP: `size` bytes, copied */
 	size_t size;
 	int64_t deadline_ms; /* on fha_now_ms; then a read is TIMEOUT and a write UNKNOWN */
 } FhaLockRequest;
@@ -60,7 +60,7 @@ typedef enum FhaLockEventKind
 {
 	FHA_LOCK_ANSWER, /* to the request that was started */
 	FHA_LOCK_CHANGE, /* the watch: a record as it is now; records[0] */
-	FHA_LOCK_SYNCED	 /* the watch: everything that existed at its start has been told */
+	FHA_LOCK_SYNCED  /* the watch: everything that existed at its start has been told */
 } FhaLockEventKind;
 
 /*
@@ -78,7 +78,7 @@ typedef struct FhaLockEvent
 {
 	FhaLockEventKind kind;
 	FhaLockVerb verb; /* ANSWER: of the request */
-	FhaCode code;	  /* ANSWER only */
+	FhaCode code;     /* ANSWER only */
 	FhaError error;
 	size_t count;
 	FhaRecord *records;
@@ -89,27 +89,40 @@ typedef struct FhaLockEvent
  * or be creatable by its parent, on a local filesystem).  Does not wait for the
  * lock to answer.  With watch, change events come from the first step on: first
  * every record that exists, then SYNCED, then each change.  Several changes of
- * one record may be told as one, the last is always told.  After a lost watch
- * the driver starts it again by itself and tells everything anew, with SYNCED.
+ * one record may be told as one, the last is always told.  A record that exists
+ * but cannot be read is told with size 0.  After a lost watch the driver starts it
+ * again by itself and tells everything anew, with SYNCED.
  *
  * Errors: INVALID (uri, network filesystem), IO, NO_MEMORY.
  */
 FHA_API FHA_MUST_CHECK FhaCode fha_lock_open(FhaLock **out, const char *uri, bool watch,
 											 FhaError *err);
 
-/* Ends the watch and drops a request in flight (its fate is then unknown).  Never blocks. */
+/* Is this the name of a lock?  INVALID with what is allowed; nothing is opened. */
+FHA_API FHA_MUST_CHECK FhaCode fha_lock_check(const char *uri, FhaError *err);
+
+/*
+ * Ends the watch and drops a request in flight (its fate is then unknown).  Waits for
+ * nobody (at most 5 ms, so that a healthy helper process does not stay a zombie).
+ */
 FHA_API void fha_lock_close(FhaLock *lock);
 
 /* Readable when fha_lock_step has something to do; the same descriptor from open to close. */
 FHA_API int fha_lock_fd(const FhaLock *lock);
 
-/* Call fha_lock_step at this time even if the descriptor is silent; INT64_MAX: never. */
+/*
+ * Call fha_lock_step at this time even if the descriptor is silent; INT64_MAX: never.
+ * Every step and start may change it.
+ */
 FHA_API int64_t fha_lock_wake_ms(const FhaLock *lock);
 
 /* Is a request started and not yet answered? */
 FHA_API bool fha_lock_busy(const FhaLock *lock);
 
-/* Start one request.  INVALID (a bad name, too much data, busy): nothing was started. */
+/*
+ * Start one request.  INVALID (a bad name or version, too much data, busy): nothing was
+ * started.  In a directory, names have at most 234 characters.
+ */
 FHA_API FHA_MUST_CHECK FhaCode fha_lock_start(FhaLock *lock, const FhaLockRequest *request,
 											  FhaError *err);
 

@@ -600,6 +600,39 @@ s1_a_read_extends_by_nothing_but_our_own_lost_write(void **state)
 	assert_int_equal(read_adds_ms(node, true, NULL), 7);
 }
 
+/* A plain server is not stopped, which would shut the fence as well. */
+static void
+s1_a_lost_lease_leaves_no_time(void **state)
+{
+	Player *old;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	old->view.supervised = false;
+	old->absent = true;
+	TURN_UNTIL(leader() != NULL);
+	old->absent = false;
+	TURN_UNTIL(strcmp(old->node->world.cluster.holder, old->config.member_name) != 0);
+	assert_int_equal(old->node->world.tenure.write_until_ms, 0);
+}
+
+static void
+s1_a_handover_shuts_before_it_is_written(void **state)
+{
+	FhaOrderSlip request = {.kind = FHA_REQUEST_SWITCHOVER, .id = "0123456789abcdef"};
+	Player *old;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	assert_int_equal(fha_node_request(old->node, &request, &err), FHA_OK);
+	TURN_UNTIL(old->node->errand == ERRAND_RENEW &&
+			   old->node->write.cluster.request.state == FHA_REQUEST_RUNNING);
+	assert_int_equal(old->order.write_until_ms, 0);
+}
+
 static void
 s3_time_is_counted_since_boot(void **state)
 {
@@ -627,6 +660,8 @@ main(void)
 		TEST(another_incarnation_waits),
 		TEST(s1_a_slow_answer_counts_from_the_sending),
 		TEST(s1_a_read_extends_by_nothing_but_our_own_lost_write),
+		TEST(s1_a_lost_lease_leaves_no_time),
+		TEST(s1_a_handover_shuts_before_it_is_written),
 		TEST(s3_time_is_counted_since_boot),
 	};
 
