@@ -14,4 +14,53 @@ format:
 format-check:
 	clang-format-14 --dry-run --Werror $(FORMATTED)
 
-.PHONY: check-unit check-layers format format-check
+# These want the installed extension, an ordinary user and Debian's own python3;
+# ./check sees to all of it.
+PYTHON = /usr/bin/python3
+LAB    = PYTHONPATH=test PG_CONFIG=$(shell command -v $(PG_CONFIG)) $(PYTHON)
+PGTAP  = $(wildcard src/test/pgtap/*.sql)
+check-regress:
+	$(LAB) -m lab.plain $(MAKE) --no-print-directory installcheck || { cat regression.diffs 2>/dev/null; exit 1; }
+check-pgtap:
+	@test -n "$(PGTAP)" || { echo "no test in src/test/pgtap"; exit 1; }
+	$(LAB) -m lab.plain pg_prove $(PGTAP)
+check-behaviour:
+	$(LAB) -m pytest -p no:cacheprovider -q --durations=10 test $(PYTEST)
+
+# What needs no server: seconds, before every commit.
+check-short: check-layers format-check check-unit
+
+# Every safety rule has a mutant that breaks it, and a test that notices: docs/mutants.md.
+mutants:
+	$(LAB) test/mutants.py
+mutants-short:
+	$(LAB) test/mutants.py --short
+
+# PGXS has a rule of that name, which only says no: replaced when it is asked for, so
+# that make warns about it at no other time.
+ifneq ($(filter check,$(MAKECMDGOALS)),)
+check:
+	./check
+endif
+
+demo:
+	./demo
+RUNS = 5
+bench-failover:
+	test/install.sh bench bench_failover.py --runs $(RUNS) $(if $(JSON),--json $(JSON))
+
+help:
+	@echo 'make                 build the library, the extension and the command'
+	@echo 'make install         install them where pg_config points'
+	@echo 'make demo            three nodes, four ways to lose a primary (./demo)'
+	@echo 'make check           every test; installs what it needs (./check)'
+	@echo 'make check-short     layers, format and unit tests: seconds, no server'
+	@echo 'make check-unit, check-layers, format-check, check-regress, check-pgtap, check-behaviour'
+	@echo '                     one stage of the check; PYTEST="-k NAME" for one test of behaviour'
+	@echo 'make mutants         each safety rule is broken, and the test that guards it must notice'
+	@echo 'make mutants-short   the quick ones of them, for CI'
+	@echo 'make format          clang-format-14 over everything'
+	@echo 'make bench-failover  each event RUNS times [5]; JSON=FILE appends the figures'
+
+.PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour \
+        check-short mutants mutants-short check demo bench-failover help

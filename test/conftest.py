@@ -1,0 +1,51 @@
+"""Shared by all tests of behaviour.
+
+pytest, with Debian's python3-pytest and python3-psycopg2 and nothing else: the same
+harness will later drive network namespaces, Kubernetes and a browser, for which
+Python has the tools and PostgreSQL's TAP modules do not.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from lab.cluster import Cluster  # noqa: E402
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.geteuid() == 0:
+        raise pytest.UsageError("PostgreSQL refuses root: run ./check, which uses an ordinary user")
+    # As Ctrl-C: fixtures end their clusters on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
+
+
+@pytest.fixture
+def directory():
+    """An empty directory with a short name (sockets) on the disk, gone after the test."""
+    path = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def cluster(request: pytest.FixtureRequest):
+    """Three nodes that stream, shared by the tests of one module."""
+    base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
+    cluster = Cluster(base / "c", first_port=5701)
+    failed_before = request.session.testsfailed
+    try:
+        cluster.create()
+        cluster.start()
+        yield cluster
+    finally:
+        if request.session.testsfailed > failed_before or sys.exc_info()[0]:
+            print(cluster.log_tails(60), file=sys.stderr)
+        cluster.destroy()
+        shutil.rmtree(base, ignore_errors=True)

@@ -1,0 +1,159 @@
+#!/bin/bash
+# What ./demo, ./check and the benchmarks need before they can run: packages, an
+# ordinary user, a build of this tree, and its installation.  Sourced by them; as a
+# command, `sudo test/install.sh demo` (or check) does just that and runs nothing.
+#
+# As root everything runs as the user "fawkes" from a copy of the tree in its home:
+# PostgreSQL refuses root, and a tree under /root cannot be read by anybody else.
+# As an ordinary user everything runs as that user from the tree itself, once root
+# has installed what it needs.
+
+PG_MAJOR=${PG_MAJOR:-15}
+export PG_MAJOR PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/$PG_MAJOR/bin/pg_config}
+TREE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+FAWKES_USER=fawkes
+FAWKES_HOME=/var/lib/fawkes
+INSTALLED=$FAWKES_HOME/installed # which sources the installed files were built from
+
+DEMO_PACKAGES="make gcc libc6-dev postgresql-$PG_MAJOR postgresql-server-dev-$PG_MAJOR
+  libjson-c-dev libkrb5-dev python3 python3-psycopg2"
+CHECK_PACKAGES="$DEMO_PACKAGES libcmocka-dev clang-format-14 perl postgresql-$PG_MAJOR-pgtap
+  libtap-parser-sourcehandler-pgtap-perl python3-pytest"
+
+heading() { printf '\n=== %s\n' "$*"; }
+die() { printf '%s\n' "$*" >&2; exit 1; }
+is_root() { [ "$(id -u)" = 0 ]; }
+
+missing_packages() {
+  local package
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || printf '%s ' "$package"
+  done
+}
+
+install_packages() {
+  local missing log
+  command -v dpkg-query >/dev/null || die "this is made for Debian 12; install by hand: $*"
+  missing=$(missing_packages "$@")
+  [ -n "$missing" ] || return 0
+  is_root || die "missing: $missing
+run this once:  sudo $TREE/test/install.sh $PURPOSE"
+  heading "installing $missing"
+  case $missing in
+    *"postgresql-$PG_MAJOR "*)
+      # Debian would create and start a cluster of its own on port 5432.
+      mkdir -p /etc/postgresql-common/createcluster.d
+      echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/fawkes_ha.conf ;;
+  esac
+  log=$(mktemp)
+  export DEBIAN_FRONTEND=noninteractive
+  # shellcheck disable=SC2086 # a list of words
+  if ! { apt-get -q update && apt-get -q -y --no-install-recommends install $missing; } </dev/null >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    die "the packages could not be installed; the whole output is in $log"
+  fi
+  rm -f "$log"
+}
+
+make_user() {
+  id -u "$FAWKES_USER" >/dev/null 2>&1 ||
+    useradd --system --user-group --home-dir "$FAWKES_HOME" --shell /bin/bash "$FAWKES_USER"
+  install -d -m 0755 -o "$FAWKES_USER" -g "$FAWKES_USER" "$FAWKES_HOME"
+}
+
+# What makes a command run as the ordinary user.  setpriv, not su: no new session, so
+# that Ctrl-C reaches the command, and it keeps open files.
+user=(env PYTHONDONTWRITEBYTECODE=1 PG_MAJOR="$PG_MAJOR" PG_CONFIG="$PG_CONFIG")
+if is_root; then
+  user=(setpriv --reuid="$FAWKES_USER" --regid="$FAWKES_USER" --init-groups --reset-env
+    "${user[@]}" LANG=C.UTF-8)
+fi
+as_user() { "${user[@]}" "$@"; }
+
+# The sources and nothing that a build makes of them, as a list on stdout.
+sources() {
+  (cd "$TREE" && find . \( -name .git -o -name __pycache__ -o -name .pytest_cache -o -name results \
+      -o -name 'build-*' -o -name mutants \) -prune -o -type f \
+    ! -name '*.o' ! -name '*.d' ! -name '*.so' ! -name '*.bc' ! -name '*_test' ! -path ./fawkes-ha \
+    ! -name 'regression.*' -print | LC_ALL=C sort)
+}
+
+digest() {
+  { sources | (cd "$TREE" && tr '\n' '\0' | xargs -0 sha256sum); echo "$PG_CONFIG"; } | sha256sum | cut -d ' ' -f 1
+}
+
+copy_tree() {
+  rm -rf "$BUILD"
+  as_user mkdir -p "$BUILD"
+  sources | tar -C "$TREE" -cf - -T - | as_user tar -C "$BUILD" -xf - --no-same-permissions --touch
+}
+
+build() {
+  heading "building in $BUILD"
+  as_user make -C "$BUILD" --no-print-directory -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" WERROR="${WERROR:-}" all
+}
+
+build_directory() {
+  if is_root; then echo "$FAWKES_HOME/build-$PURPOSE"; else echo "$TREE"; fi
+}
+
+# prepare demo|check: afterwards $BUILD has this tree, and what it builds is installed.
+prepare() {
+  PURPOSE=$1
+  local wanted
+  if [ "$PURPOSE" = check ]; then
+    # shellcheck disable=SC2086
+    install_packages $CHECK_PACKAGES
+  else
+    # shellcheck disable=SC2086
+    install_packages $DEMO_PACKAGES
+  fi
+  wanted=$(digest)
+  BUILD=$(build_directory)
+  if ! is_root; then
+    [ "$(cat "$INSTALLED" 2>/dev/null)" = "$wanted" ] ||
+      die "what is installed was not built from these sources
+run this once:  sudo $TREE/test/install.sh $PURPOSE"
+    return 0
+  fi
+  make_user
+  # A check builds afresh, to see every warning.
+  if [ "$PURPOSE" = check ] || [ "$(cat "$INSTALLED" 2>/dev/null)" != "$wanted" ] ||
+    [ "$(cat "$BUILD/.digest" 2>/dev/null)" != "$wanted" ]; then
+    copy_tree || return 1
+    build || return 1
+    make -C "$BUILD" --no-print-directory -s PG_CONFIG="$PG_CONFIG" install || return 1
+    echo "$wanted" >"$INSTALLED"
+    echo "$wanted" >"$BUILD/.digest"
+  fi
+}
+
+# lab SCRIPT [ARGUMENT...]: one of test/*.py as the ordinary user, in place of this
+# shell.  The file behind --json is opened here: the user may not be able to.
+lab() {
+  local script=$BUILD/test/$1 arguments=()
+  shift
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --json=*) set -- --json "${1#--json=}" "${@:2}"; continue ;;
+      --json)
+        [ $# -gt 1 ] || die "--json wants a file"
+        exec 3>>"$2" || exit 1
+        arguments+=(--json /dev/fd/3)
+        shift 2 ;;
+      *) arguments+=("$1"); shift ;;
+    esac
+  done
+  cd / || exit 1
+  # /usr/bin: Debian's own, which has psycopg2, whatever else comes first in PATH.
+  exec "${user[@]}" /usr/bin/python3 "$script" ${arguments[@]+"${arguments[@]}"}
+}
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+  set -eu -o pipefail
+  case ${1:-} in
+    demo | check) prepare "$1" ;;
+    bench) prepare demo && lab "${@:2}" ;;
+    *) die "usage: $0 demo | check | bench SCRIPT [ARGUMENT...]" ;;
+  esac
+fi

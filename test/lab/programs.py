@@ -1,0 +1,54 @@
+"""Where PostgreSQL's programs and ours are installed."""
+
+import os
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def bindir() -> Path:
+    """From $PG_CONFIG; Debian keeps each major version in a directory of its own."""
+    major = os.environ.get("PG_MAJOR", "15")
+    pg_config = os.environ.get("PG_CONFIG", f"/usr/lib/postgresql/{major}/bin/pg_config")
+    answer = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=True)
+    return Path(answer.stdout.strip())
+
+
+def run(program: str, *arguments: object, timeout: float = 120, **more) -> subprocess.CompletedProcess:
+    """Run one of them to its end; the caller looks at returncode, stdout and stderr."""
+    words = [str(bindir() / program), *map(str, arguments)]
+    environment = {**os.environ, "LC_ALL": "C", **more.pop("env", {})}
+    return subprocess.run(
+        words, capture_output=True, text=True, timeout=timeout, env=environment, stdin=subprocess.DEVNULL, **more
+    )
+
+
+def must_run(program: str, *arguments: object, **more) -> str:
+    done = run(program, *arguments, **more)
+    if done.returncode != 0:
+        raise RuntimeError(f"{program} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def control_data(data: Path) -> dict[str, str]:
+    """What pg_controldata says, by its own names ("Database cluster state", ...)."""
+    text = must_run("pg_controldata", "-D", data)
+    return dict(re.findall(r"^([^:\n]+):\s*(.*)$", text, re.MULTILINE))
+
+
+def quote(value: str) -> str:
+    """As a string in PostgreSQL's configuration files."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def settings_text(settings: dict[str, str]) -> str:
+    return "".join(f"{name} = {quote(value)}\n" for name, value in settings.items())
+
+
+def tail(path: Path, lines: int = 40) -> str:
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError as error:
+        return str(error)

@@ -1,0 +1,759 @@
+"""The write fence, place by place.
+
+One server without a lock that could be reached: nobody but the test moves the fence.
+src/test/fence_probe stops a backend, or shuts the fence under it, at a named place.
+The client speaks the protocol itself, so that a test sees every message that leaves.
+"""
+
+import json
+import mmap
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg2
+import psycopg2.extras
+import pytest
+
+from lab import programs
+from lab.wait import until
+
+TREE = Path(__file__).parent.parent
+PROBE = TREE / "src" / "test" / "fence_probe"
+LONG_MS = 600_000
+
+# XactEvent
+COMMIT, PREPARE, PRE_COMMIT = 0, 4, 5
+# Control.action
+NONE, SHUT, STOP, ERROR, WARN = range(5)
+
+
+class Probe:
+    """The file that fence_probe.c maps; struct Control there."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        path = data / "fence_probe"
+        if not path.exists():
+            path.write_bytes(bytes(4096))
+        with open(path, "r+b") as file:
+            self._map = mmap.mmap(file.fileno(), 4096)
+
+    def _get(self, offset: int, form: str) -> int:
+        return struct.unpack_from(form, self._map, offset)[0]
+
+    def _set(self, offset: int, form: str, value: int) -> None:
+        struct.pack_into(form, self._map, offset, value)
+
+    def open(self, ms: int = LONG_MS) -> None:
+        self._set(0, "<q", ms)
+        wanted = self._get(8, "<I") + 1
+        self._set(8, "<I", wanted)
+        until("the fence has moved", lambda: self._get(12, "<I") == wanted, 10, every=0.001)
+
+    def shut(self) -> None:
+        self.open(0)
+
+    def at(self, place: int, pid: int, action: int = SHUT) -> None:
+        self._set(24, "<I", NONE)
+        self._set(28, "<I", 0)
+        self._set(16, "<I", pid)
+        self._set(20, "<I", place)
+        self._set(24, "<I", action)
+
+    def arrived(self) -> bool:
+        return bool(self._get(28, "<I"))
+
+    def wait_arrived(self) -> None:
+        until("the backend is at its place", self.arrived, 10, every=0.001)
+
+    def go_on(self) -> None:
+        self._set(24, "<I", NONE)
+
+    # In the agent's place.
+
+    def publish(self, snapshot: dict) -> None:
+        (self._data / "snapshot").write_text(json.dumps(snapshot))
+        wanted = self._get(40, "<I") + 1
+        self._set(40, "<I", wanted)
+        until("the snapshot is published", lambda: self._get(44, "<I") == wanted, 10, every=0.001)
+
+    def take_requests(self, takes: bool) -> None:
+        self._set(52, "<I", 0)
+        self._set(48, "<I", int(takes))
+
+    def request(self) -> dict:
+        """The request that a backend has handed over."""
+        size = until("a request comes", lambda: self._get(52, "<I"), 10, every=0.001)
+        return json.loads(self._map[56 : 56 + size])
+
+    @property
+    def acked_lsn(self) -> int:
+        time.sleep(0.02)  # the worker copies it every millisecond
+        return self._get(32, "<Q")
+
+
+class Server:
+    """A plain server with fawkes_ha and the probe, in a directory of its own."""
+
+    SETTINGS = {
+        "listen_addresses": "",
+        "port": "5432",
+        # The probe takes the only place for a worker, so that there is no agent.
+        "max_worker_processes": "1",
+        "max_logical_replication_workers": "0",
+        "max_parallel_workers": "0",
+        "shared_preload_libraries": "fence_probe, fawkes_ha",
+        "fawkes_ha.cluster_name": "test-fence",
+        "fawkes_ha.member_name": "n1",
+        "fawkes_ha.address": "127.0.0.1:5432",
+        "wal_level": "logical",
+        "max_prepared_transactions": "5",
+        "autovacuum": "off",
+        "log_min_messages": "info",
+        "fsync": "on",
+    }
+
+    def __init__(self, base: Path, environment: dict[str, str] | None = None, pass_fds: tuple[int, ...] = ()) -> None:
+        """Files only; start() starts it."""
+        self.base = base
+        self.data = base / "data"
+        self.log = base / "log"
+        self._environment = environment or {}
+        self._pass_fds = pass_fds
+        programs.must_run("initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "-N")
+        settings = {
+            **self.SETTINGS,
+            "unix_socket_directories": str(base),
+            "dynamic_library_path": f"{PROBE}:{TREE}:$libdir",
+            "fawkes_ha.lock": f"dir:{base}/unreachable/lock",
+        }
+        with open(self.data / "postgresql.conf", "a") as file:
+            file.write(programs.settings_text(settings))
+        self.probe = Probe(self.data)
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> "Server":
+        self.launch()
+        until("the server is up", self._is_up, 60)
+        return self
+
+    def launch(self) -> None:
+        with open(self.log, "ab") as log:
+            self._process = subprocess.Popen(
+                [programs.bindir() / "postgres", "-D", self.data],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self._environment},
+                pass_fds=self._pass_fds,
+            )
+
+    def _is_up(self) -> bool:
+        self.probe.open()
+        self.connect().close()
+        return True
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def wait_dead(self) -> None:
+        assert self._process is not None
+        self._process.wait(30)
+
+    def stop(self) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(30)
+
+    @property
+    def dsn(self) -> str:
+        return f"host={self.base} port=5432 user=postgres dbname=postgres"
+
+    def connect(self, **more) -> "psycopg2.extensions.connection":
+        connection = psycopg2.connect(self.dsn, **more)
+        if not more:
+            connection.autocommit = True
+        return connection
+
+    def sql(self, text: str) -> list[tuple]:
+        """With the fence open, in a session of its own."""
+        self.probe.open()
+        connection = self.connect()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(text)
+            return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def log_text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+class Refused(Exception):
+    """The server did not let us in; the SQLSTATE."""
+
+
+class Wire:
+    """A client that shows each message as it comes: (type, body)."""
+
+    def __init__(self, server: Server) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(20)
+        self._socket.connect(f"{server.base}/.s.PGSQL.5432")
+        words = b"user\0postgres\0database\0postgres\0application_name\0wire\0\0"
+        self._socket.sendall(struct.pack("!iI", len(words) + 8, 196608) + words)
+        self._buffer = b""
+        self.pid = 0
+        for kind, body in self.until_ready():
+            if kind == "K":
+                self.pid = struct.unpack_from("!I", body)[0]
+
+    def send(self, *messages: bytes) -> None:
+        self._socket.sendall(b"".join(messages))
+
+    def _read(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            more = self._socket.recv(65536)
+            if not more:
+                raise EOFError
+            self._buffer += more
+        result, self._buffer = self._buffer[:size], self._buffer[size:]
+        return result
+
+    def message(self) -> tuple[str, bytes]:
+        kind = self._read(1).decode()
+        size = struct.unpack("!I", self._read(4))[0]
+        return kind, self._read(size - 4)
+
+    def until_ready(self) -> list[tuple[str, bytes]]:
+        got: list[tuple[str, bytes]] = []
+        while not got or got[-1][0] != "Z":
+            try:
+                got.append(self.message())
+            except EOFError:
+                raise Refused(error_of(got)) from None
+        return got
+
+    def until_end(self) -> str:
+        """The kinds of all messages up to the end of the connection, or up to ReadyForQuery."""
+        kinds = ""
+        try:
+            while not kinds.endswith("Z"):
+                kinds += self.message()[0]
+        except (EOFError, ConnectionError):
+            kinds += "."
+        return kinds
+
+    def query(self, text: str) -> list[tuple[str, bytes]]:
+        self.send(simple(text))
+        return self.until_ready()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def simple(text: str) -> bytes:
+    return b"Q" + struct.pack("!I", len(text.encode()) + 5) + text.encode() + b"\0"
+
+
+def extended(text: str) -> bytes:
+    parse = b"\0" + text.encode() + b"\0" + struct.pack("!H", 0)
+    bind = b"\0\0" + struct.pack("!HHH", 0, 0, 0)
+    execute = b"\0" + struct.pack("!I", 0)
+    return b"".join(k + struct.pack("!I", len(b) + 4) + b for k, b in ((b"P", parse), (b"B", bind), (b"E", execute)))
+
+
+SYNC = b"S" + struct.pack("!I", 4)
+FLUSH = b"H" + struct.pack("!I", 4)
+
+
+def error_of(messages: list[tuple[str, bytes]]) -> str:
+    for kind, body in messages:
+        if kind == "E":
+            return next(field[1:].decode() for field in body.split(b"\0") if field[:1] == b"C")
+    return ""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def probe_is_built() -> None:
+    subprocess.run(["make", "-s", "-C", str(PROBE), "fence_probe.so"], check=True)
+
+
+@pytest.fixture(scope="module")
+def server():
+    base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
+    server = None
+    try:
+        server = Server(base).start()
+        server.sql("CREATE TABLE t (what text)")
+        server.sql(
+            "CREATE PROCEDURE commits(word text) LANGUAGE plpgsql AS "
+            "$$ BEGIN INSERT INTO t VALUES (word); COMMIT; RAISE NOTICE 'after the commit'; END $$"
+        )
+        yield server
+        # Whatever a test did, the server itself must have lived through it.
+        assert "PANIC" not in server.log_text()
+        assert "terminated by signal" not in server.log_text()
+    finally:
+        if server:
+            server.stop()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture
+def wire(server: Server):
+    server.probe.open()
+    wire = Wire(server)
+    yield wire
+    wire.close()
+    server.probe.at(0, 0, NONE)
+    server.probe.open()
+
+
+def is_there(server: Server, word: str) -> bool:
+    return bool(server.sql(f"SELECT 1 FROM t WHERE what = '{word}'"))
+
+
+# --- before the commit record: an error
+
+
+def test_commit_is_refused_when_shut(server: Server, wire: Wire) -> None:
+    """S1, S2: at PRE_COMMIT an error, and nothing is committed."""
+    wire.query("BEGIN")
+    wire.query("INSERT INTO t VALUES ('refused')")
+    server.probe.shut()
+    answer = wire.query("COMMIT")
+    assert error_of(answer) == "25006"
+    assert answer[-1] == ("Z", b"I")
+    assert not is_there(server, "refused")
+
+
+def test_the_deadline_shuts_by_itself(server: Server, wire: Wire) -> None:
+    """S1: nobody has to act for the fence to shut."""
+    wire.query("BEGIN")
+    wire.query("INSERT INTO t VALUES ('late')")
+    server.probe.open(50)
+    time.sleep(0.1)
+    assert error_of(wire.query("COMMIT")) == "25006"
+    assert not is_there(server, "late")
+
+
+def test_prepare_transaction_is_refused_when_shut(server: Server, wire: Wire) -> None:
+    """S2: 2PC is lasting work; tested at statement start and at PRE_PREPARE."""
+    wire.query("BEGIN")
+    wire.query("INSERT INTO t VALUES ('prepared')")
+    server.probe.shut()
+    assert error_of(wire.query("PREPARE TRANSACTION 'refused'")) == "25006"
+    assert server.sql("SELECT 1 FROM pg_prepared_xacts") == []
+
+
+def test_an_error_before_the_record_is_told(server: Server, wire: Wire) -> None:
+    """S2: between the test and the record an abort is certain, and may be told although the fence is shut."""
+    wire.query("BEGIN")
+    wire.query("INSERT INTO t VALUES ('deferred')")
+    server.probe.at(PRE_COMMIT, wire.pid, ERROR)
+    assert error_of(wire.query("COMMIT")) == "40001"
+    assert not is_there(server, "deferred")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE DATABASE x",
+        "DROP DATABASE template1",
+        "VACUUM t",
+        "CREATE INDEX CONCURRENTLY ON t (what)",
+        "ALTER SYSTEM SET work_mem = '5MB'",
+        "COMMIT PREPARED 'x'",
+        "ROLLBACK PREPARED 'x'",
+        "CREATE TABLESPACE x LOCATION '/nowhere'",
+        "COPY t FROM STDIN",
+        "INSERT INTO t VALUES ('x')",
+        "SELECT 1",
+        "SHOW work_mem",
+        "EXPLAIN SELECT 1",
+    ],
+)
+def test_statements_are_refused_at_their_start(server: Server, wire: Wire, statement: str) -> None:
+    """S2, S2b: lasting work before any commit, and reads."""
+    server.probe.shut()
+    assert error_of(wire.query(statement)) == "25006"
+
+
+def test_a_session_can_end_its_transaction(server: Server, wire: Wire) -> None:
+    """S2b: transaction control that leaves nothing behind passes, in either state."""
+    wire.query("BEGIN")
+    wire.query("INSERT INTO t VALUES ('rolled back')")
+    server.probe.shut()
+    assert error_of(wire.query("SELECT 1")) == "25006"
+    assert [kind for kind, _ in wire.query("ROLLBACK")] == ["C", "Z"]
+    assert wire.query("BEGIN")[-1] == ("Z", b"T")
+    assert wire.query("ROLLBACK")[-1] == ("Z", b"I")
+
+
+@pytest.mark.parametrize("name", ["primary_conninfo", "fawkes_ha.lock", "shared_preload_libraries"])
+def test_managed_settings_are_not_for_alter_system(server: Server, wire: Wire, name: str) -> None:
+    """Section 6: a line in postgresql.auto.conf would beat the cluster's own; RESET may take one away."""
+    assert error_of(wire.query(f"ALTER SYSTEM SET {name} = 'x'")) == "55P02"
+    assert error_of(wire.query(f"ALTER SYSTEM RESET {name}")) == ""
+
+
+# --- after the commit record: silence
+
+COMMITS = {
+    "implicit": ("", [simple("INSERT INTO t VALUES ('{}')")], ""),
+    "explicit": ("BEGIN; INSERT INTO t VALUES ('{}')", [simple("COMMIT")], ""),
+    "chained": ("BEGIN; INSERT INTO t VALUES ('{}')", [simple("COMMIT AND CHAIN")], ""),
+    "string": ("", [simple("BEGIN; INSERT INTO t VALUES ('{}'); COMMIT; SELECT 1 / 0")], ""),
+    "procedure": ("", [simple("CALL commits('{}')")], ""),
+    "at sync": ("", [extended("INSERT INTO t VALUES ('{}')"), SYNC], "12"),
+    "extended": ("BEGIN; INSERT INTO t VALUES ('{}')", [extended("COMMIT"), SYNC], "12"),
+    "pipeline": (
+        "BEGIN; INSERT INTO t VALUES ('{}')",
+        [extended("COMMIT"), extended("BEGIN"), extended("SELECT 1 / 0"), SYNC],
+        "12",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", COMMITS)
+def test_a_lapse_after_the_record_is_silence(server: Server, wire: Wire, case: str) -> None:
+    """S2: the row is committed, and the client is told neither "done" nor "refused"."""
+    before, messages, harmless = COMMITS[case]
+    word = f"silence {case}"
+    if before:
+        wire.query(before.format(word))
+    server.probe.at(COMMIT, wire.pid)
+    size = len(word) - len("{}")
+    wire.send(*[resize(message, size).replace(b"{}", word.encode()) for message in messages])
+    kinds = wire.until_end()
+    assert server.probe.arrived()
+    # ParseComplete, BindComplete and, before the commit at Sync, CommandComplete may have left before.
+    assert kinds.endswith(".") and not set(kinds) - set("12C.") and "Z" not in kinds and "E" not in kinds
+    if case not in ("at sync", "string"):
+        assert "C" not in kinds
+    assert is_there(server, word)
+    assert "closing a connection without a reply" in server.log_text()
+
+
+def resize(messages: bytes, more: int) -> bytes:
+    """Correct the length words of the messages in which {} becomes `more` bytes longer."""
+    result = b""
+    while messages:
+        size = struct.unpack_from("!I", messages, 1)[0]
+        body = messages[5 : size + 1]
+        longer = more * body.count(b"{}")
+        result += messages[:1] + struct.pack("!I", size + longer) + body
+        messages = messages[size + 1 :]
+    return result
+
+
+def test_an_open_fence_acknowledges(server: Server, wire: Wire) -> None:
+    """S2: the control: with an open fence each of them is answered, and the session goes on."""
+    for case, (before, messages, _) in COMMITS.items():
+        word = f"answer {case}"
+        if before:
+            wire.query(before.format(word))
+        wire.send(*[resize(message, len(word) - 2).replace(b"{}", word.encode()) for message in messages])
+        assert wire.until_ready()[-1][0] == "Z"
+        wire.query("ROLLBACK")
+        assert is_there(server, word)
+
+
+def test_a_warning_inside_the_commit(server: Server, wire: Wire) -> None:
+    """S2: a message between the record and the transaction's end is swallowed; dying there would panic."""
+    server.probe.at(COMMIT, wire.pid, WARN)
+    wire.send(simple("INSERT INTO t VALUES ('warned')"))
+    assert wire.until_end() == "."
+    assert is_there(server, "warned")
+    assert "PANIC" not in server.log_text()
+
+
+def test_a_later_error_does_not_free_an_earlier_acknowledgement(server: Server, wire: Wire) -> None:
+    """S2: in a pipeline the error of a later statement is not sent past a withheld commit."""
+    wire.query("BEGIN; INSERT INTO t VALUES ('first')")
+    wire.send(extended("COMMIT"), extended("SELECT FROM pg_sleep(0.3)"), extended("SELECT 1 / 0"), SYNC)
+    time.sleep(0.1)  # COMMIT is done; its acknowledgement waits in the buffer
+    server.probe.shut()
+    assert wire.until_end() == "."
+    assert is_there(server, "first")
+
+
+def test_a_later_abort_does_not_free_an_earlier_acknowledgement(server: Server, wire: Wire) -> None:
+    """S2: a transaction that is rolled back behind a commit says nothing about that commit."""
+    wire.query("BEGIN; INSERT INTO t VALUES ('second')")
+    later = [extended(text) for text in ("BEGIN", "ROLLBACK", "SELECT FROM pg_sleep(0.3)")]
+    wire.send(extended("COMMIT"), *later, SYNC)
+    time.sleep(0.1)
+    server.probe.shut()
+    assert wire.until_end() == "."
+    assert is_there(server, "second")
+
+
+def test_a_pipeline_with_flush_is_tested_to_its_end(server: Server, wire: Wire) -> None:
+    """S2: CommandComplete that left while the fence was open is no licence for what follows."""
+    wire.query("BEGIN; INSERT INTO t VALUES ('flushed')")
+    wire.send(extended("COMMIT"), FLUSH)
+    assert [wire.message()[0] for _ in range(3)] == ["1", "2", "C"]
+    server.probe.shut()
+    wire.send(extended("SELECT 1"), SYNC)
+    assert wire.until_end() == "."
+
+
+def test_prepared_transactions(server: Server, wire: Wire) -> None:
+    """S2: PREPARE TRANSACTION and COMMIT PREPARED, which bypasses PRE_COMMIT, are acknowledged likewise."""
+    wire.query("BEGIN; INSERT INTO t VALUES ('two phases')")
+    server.probe.at(PREPARE, wire.pid)
+    wire.send(simple("PREPARE TRANSACTION 'two'"))
+    assert wire.until_end() == "."
+    assert server.sql("SELECT gid FROM pg_prepared_xacts") == [("two",)]
+
+    end_silently(server, "COMMIT PREPARED 'two'")
+    assert is_there(server, "two phases")
+
+    server.sql("BEGIN; INSERT INTO t VALUES ('never'); PREPARE TRANSACTION 'three'")
+    end_silently(server, "ROLLBACK PREPARED 'three'")
+    assert not is_there(server, "never")
+
+
+def end_silently(server: Server, statement: str) -> None:
+    wire = Wire(server)
+    server.probe.at(COMMIT, wire.pid)
+    wire.send(simple(statement))
+    assert wire.until_end() == "."
+    assert server.sql("SELECT gid FROM pg_prepared_xacts") == []
+
+
+def test_a_failed_commit_prepared_is_an_error(server: Server, wire: Wire) -> None:
+    """S2: nothing was written, so that the client may know, and its session goes on."""
+    assert error_of(wire.query("COMMIT PREPARED 'unknown'")) == "42704"
+    server.probe.shut()
+    assert error_of(wire.query("SELECT 1")) == "25006"
+
+
+def test_drop_of_many_tables(server: Server, wire: Wire) -> None:
+    """S2: files are unlinked after XACT_EVENT_COMMIT; a lapse in between withholds, and nothing panics."""
+    wire.query("DO $$ BEGIN FOR i IN 1..500 LOOP EXECUTE format('CREATE TABLE many%s (i int)', i); END LOOP; END $$")
+    wire.query("BEGIN")
+    wire.query("DO $$ BEGIN FOR i IN 1..500 LOOP EXECUTE format('DROP TABLE many%s', i); END LOOP; END $$")
+    server.probe.at(COMMIT, wire.pid)
+    wire.send(simple("COMMIT"))
+    assert wire.until_end() == "."
+    assert server.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'many%'") == [(0,)]
+
+
+def test_a_client_that_does_not_read(server: Server, wire: Wire) -> None:
+    """S2: a send that sleeps on a full socket does not go on after the lapse; the backend ends."""
+    wire.send(simple("BEGIN; INSERT INTO t VALUES ('slow'); COMMIT; SELECT repeat('x', 1000) FROM generate_series(1, 20000)"))
+    until("the backend waits for its client", lambda: waits_for_client(server, wire.pid), 10)
+    server.probe.open(300)
+    until("the backend is gone", lambda: not Path(f"/proc/{wire.pid}").exists(), 10)
+    kinds = wire.until_end()
+    assert kinds.endswith(".") and "Z" not in kinds and kinds.count("D") < 20000
+    assert is_there(server, "slow")
+
+
+def waits_for_client(server: Server, pid: int) -> bool:
+    return server.sql(f"SELECT wait_event FROM pg_stat_activity WHERE pid = {pid}") == [("ClientWrite",)]
+
+
+def test_a_dead_postmaster_shuts_the_fence(directory: Path) -> None:
+    """S1: after kill -9 of the postmaster its backends acknowledge nothing more."""
+    server = Server(directory).start()
+    server.sql("CREATE TABLE t (what text)")
+    wire = Wire(server)
+    server.probe.at(COMMIT, wire.pid, STOP)
+    wire.send(simple("INSERT INTO t VALUES ('orphan')"))
+    server.probe.wait_arrived()
+    os.kill(server.pid, signal.SIGKILL)
+    server.wait_dead()
+    server.probe.go_on()
+    assert wire.until_end() == "."
+    until("the backend is gone", lambda: not Path(f"/proc/{wire.pid}").exists(), 10)
+
+
+# --- the position that clients were told of
+
+
+def test_the_mark(directory: Path) -> None:
+    """Section 4, crash of the primary: the page outlives the server and names the last acknowledged commit."""
+    mark = os.memfd_create("mark", 0)
+    life = os.open(directory / "life", os.O_RDWR | os.O_CREAT)
+    os.ftruncate(mark, 4096)
+    server = Server(
+        directory, {"FAWKES_HA_MARK_FD": str(mark), "FAWKES_HA_LIFE_FD": str(life)}, pass_fds=(mark, life)
+    ).start()
+
+    def marked() -> int:
+        return struct.unpack("<Q", os.pread(mark, 8, 0))[0]
+
+    try:
+        server.sql("CREATE TABLE t (what text)")
+        wire = Wire(server)
+        wire.query("INSERT INTO t VALUES ('told')")
+        end = position(server)
+        assert 0 < marked() <= end and marked() == server.probe.acked_lsn
+        before = marked()
+
+        server.probe.at(COMMIT, wire.pid)
+        wire.send(simple("INSERT INTO t VALUES ('withheld')"))
+        assert wire.until_end() == "."
+        assert marked() == before
+
+        # Neither the page nor the life lock reaches a program that SQL starts.
+        server.sql("CREATE TABLE fds (line text)")
+        server.sql("COPY fds FROM PROGRAM 'ls -l /proc/self/fd'")
+        lines = str(server.sql("SELECT line FROM fds"))
+        assert "memfd" not in lines and "/life" not in lines
+    finally:
+        server.stop()
+    assert marked() >= before
+    os.close(mark)
+    os.close(life)
+
+
+def position(server: Server) -> int:
+    high, low = server.sql("SELECT pg_current_wal_insert_lsn()")[0][0].split("/")
+    return int(high, 16) << 32 | int(low, 16)
+
+
+@pytest.mark.parametrize("value", ["no number", "7777", "1"])
+def test_a_wrong_descriptor_is_refused(directory: Path, value: str) -> None:
+    """The environment is outside input."""
+    server = Server(directory, {"FAWKES_HA_MARK_FD": value})
+    server.launch()
+    server.wait_dead()
+    assert "FAWKES_HA_MARK_FD" in server.log_text()
+
+
+# --- S2b: nor does it show
+
+
+def test_logins_are_refused(server: Server, wire: Wire) -> None:
+    """S2b: with 57P03, on which libpq tries its next host."""
+    server.probe.shut()
+    with pytest.raises(Refused) as refused:
+        Wire(server)
+    assert refused.value.args == ("57P03",)
+    with pytest.raises(psycopg2.OperationalError, match="may not act as the primary"):
+        server.connect(connection_factory=psycopg2.extras.LogicalReplicationConnection)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT pg_sleep(0.05), repeat('x', 100) FROM generate_series(1, 100)",
+        "COPY (SELECT pg_sleep(0.05), repeat('x', 100) FROM generate_series(1, 100)) TO STDOUT",
+        "SELECT FROM pg_sleep(1)",
+    ],
+)
+def test_running_reads_end(server: Server, wire: Wire, statement: str) -> None:
+    """S2b: rows, and the count of them, are refused in the middle; the session lives on."""
+    wire.send(simple(statement))
+    time.sleep(0.3)
+    server.probe.shut()
+    answer = wire.until_ready()
+    assert error_of(answer) == "25006"
+    assert "C" not in [kind for kind, _ in answer]
+    server.probe.open()
+    assert error_of(wire.query("SELECT 1")) == ""
+
+
+@pytest.fixture
+def fenced_reads(server: Server):
+    set_fenced_reads(server, "on")
+    yield
+    set_fenced_reads(server, "off")
+
+
+def set_fenced_reads(server: Server, value: str) -> None:
+    server.sql(f"ALTER SYSTEM SET fawkes_ha.fenced_reads = {value}")
+    server.sql("SELECT pg_reload_conf()")
+    until("the setting is known", lambda: server.sql("SHOW fawkes_ha.fenced_reads") == [(value,)], 10)
+
+
+def test_fenced_reads(server: Server, wire: Wire, fenced_reads: None) -> None:
+    """S2b: a setting relaxes it for reads, and for nothing else."""
+    until("the session knows it", lambda: wire.query("SHOW fawkes_ha.fenced_reads")[1][1].endswith(b"on"), 10)
+    server.probe.shut()
+    again = Wire(server)
+    for session in (wire, again):
+        assert error_of(session.query("SELECT * FROM t")) == ""
+        assert error_of(session.query("SET work_mem = '1MB'")) == ""
+        assert error_of(session.query("INSERT INTO t VALUES ('fenced')")) == "25006"
+        assert error_of(session.query("ALTER SYSTEM SET work_mem = '5MB'")) == "25006"  # no xid, no PRE_COMMIT test
+        assert error_of(session.query("SELECT FROM t FOR UPDATE")) == "25006"
+        assert error_of(session.query("SELECT pg_current_xact_id()")) == "25006"
+    with pytest.raises(psycopg2.OperationalError):
+        server.connect(connection_factory=psycopg2.extras.LogicalReplicationConnection)
+
+
+def test_fenced_reads_do_not_reach_subscribers(server: Server, wire: Wire, fenced_reads: None) -> None:
+    """S2: a subscriber keeps what it is sent, so that the setting is not for it."""
+    test_a_logical_walsender_ends(server, wire)
+
+
+def test_notifications_are_withheld(server: Server, wire: Wire) -> None:
+    """S2b: a notification tells of a commit."""
+    wire.query("LISTEN news")
+    other = Wire(server)
+    server.probe.at(COMMIT, other.pid)
+    other.send(simple("NOTIFY news"))
+    assert other.until_end() == "."
+    assert wire.until_end() == "."
+
+
+# --- replication
+
+
+def test_a_logical_walsender_ends(server: Server, wire: Wire) -> None:
+    """S2: what a subscriber receives counts as acknowledged; after the lapse it gets nothing."""
+    connection = server.connect(connection_factory=psycopg2.extras.LogicalReplicationConnection)
+    cursor = connection.cursor()
+    cursor.create_replication_slot("fence_slot", output_plugin="test_decoding")
+    cursor.start_replication("fence_slot", decode=True)
+    wire.query("INSERT INTO t VALUES ('decoded')")
+    got: list[str] = []
+    until("the row is streamed", lambda: receive(cursor, got) and any("decoded" in line for line in got), 10)
+
+    # Behind the fence's test and before the record: a record may leave while the fence is open.
+    server.probe.at(PRE_COMMIT, wire.pid)
+    wire.send(simple("INSERT INTO t VALUES ('hidden')"))
+    assert wire.until_end() == "."
+    with pytest.raises(psycopg2.Error):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            receive(cursor, got)
+            time.sleep(0.01)
+    assert not any("hidden" in line for line in got)
+    connection.close()
+    until("the slot is free", lambda: server.sql("SELECT active FROM pg_replication_slots") == [(False,)], 10)
+    server.sql("SELECT pg_drop_replication_slot('fence_slot')")
+
+
+def receive(cursor, got: list[str]) -> bool:
+    while message := cursor.read_message():
+        got.append(message.payload)
+    return True
+
+
+def test_a_physical_walsender_passes(server: Server, wire: Wire) -> None:
+    """S2b: standbys get the WAL of a fenced primary."""
+    server.probe.shut()
+    connection = server.connect(connection_factory=psycopg2.extras.PhysicalReplicationConnection)
+    cursor = connection.cursor()
+    cursor.execute("IDENTIFY_SYSTEM")
+    assert cursor.fetchone()[1] == 1
+    cursor.start_replication(start_lsn="0/1000000")
+    until("WAL comes", lambda: cursor.read_message() is not None, 10)
+    connection.close()

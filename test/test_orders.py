@@ -1,0 +1,217 @@
+"""The SQL surface on a member: what it shows of a snapshot, and how orders are given.
+
+The probe of test_fence.py stands in the agent's place, so that every answer can be told.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from lab.wait import until
+from test_fence import PROBE, TREE, Server
+
+MEMBER = {"incarnation": "aa", "state": "this standby follows", "term": 3, "timeline": 2, "updated_at": ""}
+CLUSTER = {
+    "cluster": "test-fence",
+    "holder": "n1",
+    "incarnation": "aa",
+    "released": False,
+    "term": 3,
+    "timeline": 2,
+    "position": {"timeline": 2, "lsn": "0/5000000"},
+    "members": ["n1", "n2"],
+    "paused": False,
+}
+SNAPSHOT = {
+    "member": "n1",
+    "incarnation": "aa",
+    "decision": "renew",
+    "because": "this member leads",
+    "cluster": CLUSTER,
+    "members": [
+        {**MEMBER, "member": "n2", "address": "h:2", "role": "standby", "lsn": "0/4FFFF00", "following": "n1"},
+        {**MEMBER, "member": "n1", "address": "h:1", "role": "primary", "lsn": "0/6000000", "following": ""},
+    ],
+    "history": [
+        {"at": "2026-11-22T17:00:00.000Z", "event": "bootstrap", "term": 1, "timeline": 1, "member": "n2", "from": "",
+         "reason": "founded"},
+        {"at": "2026-11-22T17:05:00.000Z", "event": "switchover", "term": 3, "timeline": 2, "member": "n1",
+         "from": "n2", "reason": "asked for", "request": "0123456789abcdef", "requested_by": "postgres"},
+    ],
+}
+
+
+def with_request(request: dict, **more) -> dict:
+    return {**SNAPSHOT, "cluster": {**CLUSTER, "request": {**request, **more}}}
+
+
+@pytest.fixture(scope="module")
+def server():
+    base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
+    server = None
+    try:
+        subprocess.run(["make", "-s", "-C", str(PROBE), "fence_probe.so"], check=True)
+        server = Server(base).start()
+        # Not CREATE EXTENSION, which wants it installed: the script itself, against the tree's library.
+        script = (TREE / "sql" / "fawkes_ha--1.0.sql").read_text().replace("MODULE_PATHNAME", "fawkes_ha")
+        script = "".join(line for line in script.splitlines(True) if not line.startswith("\\"))
+        server.sql(f"CREATE SCHEMA fawkes_ha; SET search_path = fawkes_ha; {script}")
+        yield server
+    finally:
+        if server:
+            server.stop()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def refused(server: Server, statement: str) -> psycopg2.Error:
+    with pytest.raises(psycopg2.Error) as caught:
+        server.sql(statement)
+    return caught.value
+
+
+class Order(threading.Thread):
+    """A session that waits for the answer to its order."""
+
+    def __init__(self, server: Server, statement: str) -> None:
+        super().__init__()
+        server.probe.open()
+        self._connection = server.connect()
+        self._statement = statement
+        self.answer = ""
+        self.error: psycopg2.Error | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(self._statement)
+                self.answer = cursor.fetchone()[0]
+        except psycopg2.Error as error:
+            self.error = error
+        finally:
+            self._connection.close()
+
+
+def test_without_an_agent(server: Server) -> None:
+    """A member whose agent does not run says so; the fence is told by itself."""
+    assert server.sql("SELECT cluster, member, role, lease_state, fence_open FROM fawkes_ha.status()") == [
+        ("test-fence", "n1", "primary", None, True)
+    ]
+    assert refused(server, "SELECT fawkes_ha.switchover()").pgcode == "55000"
+
+
+def test_what_it_shows(server: Server) -> None:
+    """Section 5: status, members with their lag, history."""
+    server.probe.publish(SNAPSHOT)
+    assert server.sql("SELECT role, because, term, timeline, holder, lease_state, paused FROM fawkes_ha.status()") == [
+        ("primary", "this member leads", 3, 2, "n1", "ours", False)
+    ]
+    assert server.sql("SELECT member, role, is_leader, lag_bytes::int, following FROM fawkes_ha.members") == [
+        ("n1", "primary", True, 0, None),
+        ("n2", "standby", False, 0x100, "n1"),
+    ]
+    assert server.sql('SELECT event, term, member, "from", requested_by FROM fawkes_ha.history') == [
+        ("bootstrap", 1, "n2", None, None),
+        ("switchover", 3, "n1", "n2", "postgres"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "cluster, state",
+    [
+        ({"released": True}, "released"),
+        ({"holder": "n2"}, "held by another"),
+        ({"incarnation": "bb"}, "held by our predecessor"),
+    ],
+)
+def test_lease_states(server: Server, cluster: dict, state: str) -> None:
+    """S1b: another incarnation of our own name is somebody else."""
+    server.probe.publish({**SNAPSHOT, "cluster": {**CLUSTER, **cluster}})
+    assert server.sql("SELECT lease_state FROM fawkes_ha.status()") == [(state,)]
+
+
+def test_wrong_targets(server: Server) -> None:
+    """A bad argument gets an SQLSTATE, a detail and a hint."""
+    server.probe.publish(SNAPSHOT)
+    unknown = refused(server, "SELECT fawkes_ha.switchover('n9')")
+    assert unknown.pgcode == "22023"
+    assert unknown.diag.message_detail == "The members are: n1, n2." and unknown.diag.message_hint
+    leader = refused(server, "SELECT fawkes_ha.failover('n1')")
+    assert leader.pgcode == "22023" and leader.diag.message_hint
+
+
+def test_an_order_is_carried_out(server: Server) -> None:
+    """Section 6, requests: the answer returns in the record."""
+    server.probe.publish(SNAPSHOT)
+    server.probe.take_requests(True)
+    order = Order(server, "SELECT fawkes_ha.switchover('n2', 20)")
+    request = server.probe.request()
+    assert (request["kind"], request["target"], request["requested_by"]) == ("switchover", "n2", "postgres")
+    assert len(request["id"]) == 16
+    server.probe.publish(with_request(request, state="running", message=""))
+    server.probe.publish(with_request(request, state="done", message="n2 leads"))
+    order.join(10)
+    assert order.answer == "n2 leads"
+
+
+def test_an_order_is_found_in_the_history(server: Server) -> None:
+    """Section 6: by then the record may hold a later request, or none."""
+    server.probe.publish(SNAPSHOT)
+    server.probe.take_requests(True)
+    order = Order(server, "SELECT fawkes_ha.failover(NULL, 20)")
+    request = server.probe.request()
+    assert (request["kind"], request["target"]) == ("failover", "")
+    entry = {"event": "failover", "member": "n2", "reason": "an operator asked", "request": request["id"]}
+    server.probe.publish({**SNAPSHOT, "history": [*SNAPSHOT["history"], entry]})
+    order.join(10)
+    assert order.answer == "an operator asked"
+
+
+def test_an_order_fails(server: Server) -> None:
+    """The leader's reason becomes the error."""
+    server.probe.publish(SNAPSHOT)
+    server.probe.take_requests(True)
+    order = Order(server, "SELECT fawkes_ha.switchover('n2', 20)")
+    request = server.probe.request()
+    server.probe.publish(with_request(request, state="failed", message="n2 does not stream"))
+    order.join(10)
+    assert order.error is not None and order.error.pgcode == "55000"
+    assert "n2 does not stream" in str(order.error)
+
+
+def test_an_order_that_nobody_takes(server: Server) -> None:
+    """S9: every wait has a deadline; what was not begun is withdrawn, so that the next order finds room."""
+    server.probe.publish(SNAPSHOT)
+    server.probe.take_requests(False)
+    for _ in range(2):
+        error = refused(server, "SELECT fawkes_ha.switchover('n2', 1)")
+        assert error.pgcode == "57014" and "withdrawn" in error.diag.message_detail
+    error = refused(server, "SET statement_timeout = '300ms'; SELECT fawkes_ha.switchover('n2', 20)")
+    assert "statement timeout" in str(error)
+    assert "withdrawn" in str(refused(server, "SELECT fawkes_ha.switchover('n2', 1)"))
+
+
+def test_an_order_under_way_outlives_its_session(server: Server) -> None:
+    """S9: it is said that it stands."""
+    server.probe.publish(SNAPSHOT)
+    server.probe.take_requests(True)
+    error = refused(server, "SELECT fawkes_ha.switchover('n2', 1)")
+    assert error.pgcode == "57014" and "still be carried out" in error.diag.message_detail
+
+
+def test_one_order_at_a_time(server: Server) -> None:
+    """The second finds the first on its way."""
+    server.probe.publish(SNAPSHOT)
+    server.probe.take_requests(False)
+    first = Order(server, "SELECT fawkes_ha.switchover('n2', 3)")
+    waits = "SELECT wait_event FROM pg_stat_activity WHERE query LIKE '%switchover(%' AND pid <> pg_backend_pid()"
+    until("the first waits", lambda: server.sql(waits) == [("Extension",)], 2)
+    error = refused(server, "SELECT fawkes_ha.failover('n2', 1)")
+    assert error.pgcode == "55006" and error.diag.message_hint
+    first.join(10)

@@ -1,0 +1,201 @@
+"""The supervisor `fawkes-ha run`: start, refusal, shutdown, return."""
+
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from lab import process, programs
+from lab.cluster import Cluster
+from lab.node import Node
+from lab.wait import until
+
+# Far above what a shutdown takes, far below "it hung until somebody came".
+SHUTDOWN_BOUND_S = 30
+
+
+def gone(nodes: list[Node]) -> bool:
+    return not any(node.pids() for node in nodes)
+
+
+# --- shutdown and return
+
+
+def test_a_stopped_member_leaves_no_process_and_a_clean_directory(cluster: Cluster) -> None:
+    """SIGTERM is a fast shutdown: status 0, a clean directory, nobody left; then it comes back."""
+    node = cluster.others(cluster.wait_all_stream())[0]
+    assert node.stop(SHUTDOWN_BOUND_S) == 0
+    until("nothing is left of the node", lambda: gone([node]), 10)
+    assert programs.control_data(node.data)["Database cluster state"] == "shut down in recovery"
+    node.start()
+    cluster.wait_streams(node)
+
+
+def test_a_stopped_primary_hands_over_at_once(cluster: Cluster) -> None:
+    """Fast shutdown of the primary releases the lease: somebody else leads, and it comes back as a standby."""
+    old = cluster.wait_all_stream()
+    assert old.stop(SHUTDOWN_BOUND_S) == 0
+    assert programs.control_data(old.data)["Database cluster state"] in ("shut down", "shut down in recovery")
+    cluster.wait_for_leader(besides=old)
+    old.start()
+    cluster.wait_streams(old)
+
+
+def shut_down_while_the_lock_hangs(cluster: Cluster, node: Node) -> None:
+    children = node.lock_children()
+    assert children, "the process that does the lock's input and output was not found"
+    process.send(children, signal.SIGSTOP)
+    try:
+        node.terminate()
+        # The lock's process may stay until it is continued; nothing else may wait for it.
+        node.wait_ended(SHUTDOWN_BOUND_S)
+        assert node.postmaster_pid is None
+    finally:
+        process.send(children, signal.SIGCONT)
+    until("nothing is left of the node", lambda: gone([node]), 10)
+
+
+def test_a_standby_shuts_down_while_its_lock_hangs(cluster: Cluster) -> None:
+    """S9: a lock that does not answer holds up nobody's shutdown, and it is a clean one."""
+    node = cluster.others(cluster.wait_all_stream())[0]
+    shut_down_while_the_lock_hangs(cluster, node)
+    assert programs.control_data(node.data)["Database cluster state"] == "shut down in recovery"
+    node.start()
+    cluster.wait_streams(node)
+
+
+def test_a_primary_shuts_down_while_its_lock_hangs(cluster: Cluster) -> None:
+    """S9: the same of the primary; its lease lapses, another leads, and it comes back as a standby."""
+    old = cluster.wait_all_stream()
+    shut_down_while_the_lock_hangs(cluster, old)
+    assert programs.control_data(old.data)["Database cluster state"] == "shut down"
+    cluster.wait_for_leader(besides=old)
+    old.start()
+    cluster.wait_streams(old)
+
+
+def test_a_member_shuts_down_while_the_others_are_stopped(cluster: Cluster) -> None:
+    """S9: nor do other members that do not answer hold it up."""
+    leader = cluster.wait_all_stream()
+    others = cluster.others(leader)
+    try:
+        for node in others:
+            node.freeze()
+        leader.stop(SHUTDOWN_BOUND_S)
+        until("nothing is left of the node", lambda: gone([leader]), 10)
+    finally:
+        for node in others:
+            node.thaw()
+    leader.start()
+    cluster.wait_all_stream()
+
+
+def test_an_emptied_node_clones_again(cluster: Cluster) -> None:
+    """A member whose data directory is gone comes back as a clone of whoever leads."""
+    node = cluster.others(cluster.wait_all_stream())[-1]
+    node.stop()
+    shutil.rmtree(node.data)
+    node.start()
+    cluster.wait_streams(node)
+
+
+def test_a_killed_standby_comes_back(cluster: Cluster) -> None:
+    """A standby whose processes all were killed streams again after its restart."""
+    node = cluster.others(cluster.wait_all_stream())[0]
+    node.kill()
+    node.start()
+    cluster.wait_streams(node)
+
+
+def postmasters(node: Node) -> list[int]:
+    """Only the postmaster keeps its command line; its children show a title."""
+
+    def words(pid: int) -> bytes:
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+        except OSError:
+            return b""
+
+    return [pid for pid in node.pids() if words(pid).endswith(b"/postgres")]
+
+
+def test_a_killed_supervisor_leaves_one_postmaster(cluster: Cluster) -> None:
+    """The life lock: a new supervisor starts no PostgreSQL while a process of the old one lives."""
+    node = cluster.wait_all_stream()
+    process.send([node.supervisor_pid], signal.SIGKILL)
+    until("the supervisor is gone", lambda: node.supervisor_pid is None)
+    node.start()
+    cluster.wait_all_stream()
+    assert len(postmasters(node)) == 1
+    # However the two came to terms: a whole node again for the tests that follow.
+    node.kill()
+    node.start()
+    cluster.wait_all_stream()
+
+
+def test_a_second_supervisor_is_refused(cluster: Cluster) -> None:
+    """One supervisor per data directory: the second ends with a sentence, the first does not notice."""
+    leader = cluster.wait_all_stream()
+    done = programs.run("fawkes-ha", "run", "-D", leader.data, timeout=SHUTDOWN_BOUND_S)
+    assert done.returncode != 0
+    assert "supervises this node already" in done.stderr
+    assert cluster.find_leader() is leader
+
+
+# --- bad settings
+
+
+@pytest.fixture
+def lone(directory) -> Node:
+    """A node with good settings that was never started."""
+    cluster = Cluster(directory / "c", names=("n1",), first_port=5801)
+    cluster.create()
+    yield cluster.nodes[0]
+    cluster.destroy()
+
+
+BAD = [
+    ({"fawkes_ha.cluster_name": ""}, "cluster_name"),
+    ({"fawkes_ha.cluster_name": "Not A Name"}, "cluster_name"),
+    ({"fawkes_ha.member_name": "under_score"}, "member_name"),
+    ({"fawkes_ha.member_name": "x" * 60}, "member_name"),
+    ({"fawkes_ha.lock": ""}, "lock"),
+    ({"fawkes_ha.lock": "ftp://nowhere"}, "lock"),
+    ({"fawkes_ha.lock": "dir:relative/path"}, "lock"),
+    ({"fawkes_ha.address": "no-port"}, "address"),
+    ({"fawkes_ha.bootstrap": "guess"}, "bootstrap"),
+    ({"fawkes_ha.lease_duration": "soon"}, "lease_duration"),
+    ({"fawkes_ha.lease_duration": "-1s"}, "lease_duration"),
+    ({"fawkes_ha.renew_deadline": "3s"}, "renew_deadline"),
+    ({"fawkes_ha.retry_period": "1900ms"}, "retry_period"),
+    ({"fawkes_ha.no_such_setting": "1"}, "no_such_setting"),
+]
+
+
+@pytest.mark.parametrize(("settings", "named"), BAD, ids=lambda value: str(value))
+def test_a_bad_setting_is_refused_by_name(lone: Node, settings: dict[str, str], named: str) -> None:
+    """A bad setting: the supervisor ends before it touches anything, and names the setting."""
+    lone.write_settings(**settings)
+    done = programs.run("fawkes-ha", "run", "-D", lone.data, timeout=SHUTDOWN_BOUND_S)
+    assert done.returncode != 0
+    assert named in done.stderr
+    assert not lone.data.exists()
+
+
+def test_a_missing_settings_file_is_refused_by_name(lone: Node) -> None:
+    """Without its file the supervisor says which file it looked for."""
+    (lone.state / "fawkes_ha.conf").unlink()
+    done = programs.run("fawkes-ha", "run", "-D", lone.data, timeout=SHUTDOWN_BOUND_S)
+    assert done.returncode != 0
+    assert str(lone.state / "fawkes_ha.conf") in done.stderr
+
+
+@pytest.mark.parametrize("setting", ["fsync", "full_page_writes", "hot_standby"])
+def test_a_setting_that_breaks_a_promise_is_refused(lone: Node, setting: str) -> None:
+    """S4b: PostgreSQL is not started with a setting under which acknowledged rows could vanish."""
+    lone.write_settings(**{setting: "off"})
+    lone.start()
+    lone.wait_for_log(setting)
+    assert lone.postmaster_pid is None
+    lone.kill()
