@@ -506,8 +506,9 @@ LOCK = [
         "the lock: who comes second overwrites",
         FILES,
         "linkat(files->fd, temporary, files->fd, file, 0) == 0)",
-        "renameat(files->fd, temporary, files->fd, file) == 0)",
-        lock("test_race"),
+        "linkat(files->fd, temporary, files->fd, file, 0) == 0 ||\n"
+        "\t\t(errno == EEXIST && renameat(files->fd, temporary, files->fd, file) == 0))",
+        lock("test_lost_update"),
     ),
     Mutant(
         "S1",
@@ -545,8 +546,8 @@ LOCK = [
         "S1",
         "the lock: a write may be applied after its deadline",
         DIR,
-        "\tchild_drop(dir, now);\n",
-        "",
+        "(void) kill(dir->pid, SIGKILL);",
+        "(void) kill(dir->pid, SIGCONT);",
         lock("test_deadline_kills"),
     ),
     Mutant(
@@ -589,12 +590,21 @@ FENCES = [
     ),
     Mutant(
         "S1",
-        "the fence: a dead postmaster is ignored",
+        "the fence: a dead postmaster's backends acknowledge",
+        FENCE,
+        "return !IsUnderPostmaster || getppid() == PostmasterPid;",
+        "return true;",
+        fence("test_a_dead_postmaster_shuts_the_fence[open]"),
+        short=True,
+    ),
+    Mutant(
+        "S1",
+        "the fence: a dead postmaster's backends commit",
         FENCE,
         " && PostmasterIsAlive()",
         "",
-        fence("test_a_dead_postmaster_shuts_the_fence"),
-        short=True,
+        fence("test_a_dead_postmaster_refuses_commits"),
+        short=False,
     ),
     Mutant(
         "S1",

@@ -567,19 +567,58 @@ def waits_for_client(server: Server, pid: int) -> bool:
     return server.sql(f"SELECT wait_event FROM pg_stat_activity WHERE pid = {pid}") == [("ClientWrite",)]
 
 
-def test_a_dead_postmaster_shuts_the_fence(directory: Path) -> None:
-    """S1: after kill -9 of the postmaster its backends acknowledge nothing more."""
+@pytest.mark.parametrize("pipe", ["closed", "open"])
+def test_a_dead_postmaster_shuts_the_fence(directory: Path, pipe: str) -> None:
+    """S1: after kill -9 of the postmaster its backends acknowledge nothing more.
+
+    Nor when a process that was forked just before still has the postmaster's pipe open.
+    """
     server = Server(directory).start()
     server.sql("CREATE TABLE t (what text)")
     wire = Wire(server)
     server.probe.at(COMMIT, wire.pid, STOP)
     wire.send(simple("INSERT INTO t VALUES ('orphan')"))
     server.probe.wait_arrived()
+    ends = pipe_ends(server.pid) if pipe == "open" else []
+    try:
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait_dead()
+        server.probe.go_on()
+        assert wire.until_end() == "."
+        until("the backend is gone", lambda: not Path(f"/proc/{wire.pid}").exists(), 10)
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+def pipe_ends(pid: int) -> list[int]:
+    """The writing ends of its pipes, as a child has them before it closes them."""
+    ends = []
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        flags = int(Path(f"/proc/{pid}/fdinfo/{fd.name}").read_text().split("flags:")[1].split()[0], 8)
+        if os.readlink(fd).startswith("pipe:") and flags & os.O_ACCMODE == os.O_WRONLY:
+            ends.append(os.open(fd, os.O_WRONLY | os.O_NONBLOCK))
+    assert ends
+    return ends
+
+
+def test_a_dead_postmaster_refuses_commits(directory: Path) -> None:
+    """S1, S2: what has not been committed when the postmaster dies is refused, not only withheld."""
+    server = Server(directory).start()
+    server.sql("CREATE TABLE t (what text)")
+    wire = Wire(server)
+    # Neither waits nor sends while the postmaster dies, which would end the backend.
+    wire.send(
+        simple(
+            "DO $$ BEGIN INSERT INTO t VALUES ('too late'); "
+            "WHILE clock_timestamp() < now() + interval '1 s' LOOP END LOOP; END $$"
+        )
+    )
+    time.sleep(0.3)
     os.kill(server.pid, signal.SIGKILL)
     server.wait_dead()
-    server.probe.go_on()
-    assert wire.until_end() == "."
-    until("the backend is gone", lambda: not Path(f"/proc/{wire.pid}").exists(), 10)
+    kind, body = wire.message()
+    assert error_of([(kind, body)]) == "25006"
 
 
 # --- the position that clients were told of
