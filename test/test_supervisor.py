@@ -1,5 +1,6 @@
 """The supervisor `fawkes-ha run`: start, refusal, shutdown, return."""
 
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -199,3 +200,29 @@ def test_a_setting_that_breaks_a_promise_is_refused(lone: Node, setting: str) ->
     lone.wait_for_log(setting)
     assert lone.postmaster_pid is None
     lone.kill()
+
+
+def test_the_supervisor_is_fit_to_be_process_1(lone: Node) -> None:
+    """As the first process of a PID namespace: it restarts PostgreSQL, reaps orphans, obeys SIGTERM."""
+    lone.start(
+        under=["unshare", "--user", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}"]
+        + ["--pid", "--fork", "--mount-proc", "--kill-child"]
+    )
+    lone.wait_for_log("this member leads")
+    since = lone.log.stat().st_size
+
+    # Seen from here: unshare, below it the supervisor, below that the postmaster.
+    everyone = process.look_at_all()
+    supervisor = next(p for p in everyone.values() if p.parent == lone.supervisor_pid)
+    postmaster = next(p for p in everyone.values() if p.parent == supervisor.pid and p.name == "postgres")
+    process.send([postmaster.pid], signal.SIGKILL)
+    lone.wait_for_log("this member leads", since=since)
+
+    def dead_children() -> list[int]:
+        found = (process.look(int(name)) for name in os.listdir("/proc") if name.isdigit())
+        return [p.pid for p in found if p and p.parent == supervisor.pid and not p.lives]
+
+    until("every orphan is reaped", lambda: not dead_children(), 10)
+    process.send([supervisor.pid], signal.SIGTERM)
+    assert lone.wait_ended(SHUTDOWN_BOUND_S) == 0
+    assert programs.control_data(lone.data)["Database cluster state"] == "shut down"

@@ -297,8 +297,6 @@ fill_view(Supervisor *self, FhaPgView *view)
 		view->position = self->end;
 		view->required = self->required;
 	}
-	else
-		view->job = view->job || !self->order.holds_lease;
 }
 
 static void
@@ -417,7 +415,7 @@ supervisor_turn(Supervisor *self)
 		supervisor_say(self, "%s", sentence);
 	wake_ms = self->order.wake_ms;
 	/* Now that the record was read, the end of the WAL can be searched from its mark. */
-	if (!self->ordered && self->order.term != 0)
+	if (!self->ordered && self->order.read)
 	{
 		self->ordered = true;
 		wake_ms = fha_now_ms();

@@ -794,6 +794,7 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 	order->write_until_ms = node->rule->fence == FHA_FENCE_OPEN ? world->tenure.write_until_ms : 0;
 	order->timeline = cluster->timeline;
 	order->term = cluster->term;
+	order->read = world->watch.seen;
 	order->holds_lease = (facts & FHA_MINE) != 0;
 	order->contested = (facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE);
 	order->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;

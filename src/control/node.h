@@ -34,6 +34,7 @@ typedef struct FhaOrder
 	char leader_address[FHA_ADDRESS_SIZE];
 	char cluster_uuid[FHA_UUID_TEXT_SIZE]; /* INITDB, CLONE, REWIND */
 	bool prepare_handover;                 /* make a checkpoint, then say so in view.prepared */
+	bool read;                             /* the record (or its absence) has been seen */
 	bool holds_lease;                      /* the record says it is ours */
 	bool released;                         /* the record says we gave it away */
 	bool contested;      /* a standby, and the lease is free: positions matter now */

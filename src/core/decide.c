@@ -73,6 +73,8 @@ static const FhaRule rules[] = {
 	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is not this member's any more: it stays fenced until it is rejoined" },
 
 	/* A standby. */
+	{ FHA_STANDBY | FHA_MINE | FHA_BEYOND, 0,
+	  TAKE, SHUT, FHA_NODE_HOLD, "this standby is past the timeline of its term: it begins a new term" },
 	{ FHA_STANDBY | FHA_MINE | FHA_SAFE, FHA_DIVERGED,
 	  RENEW, SHUT, FHA_NODE_PROMOTE, "this standby holds the lease" },
 	{ FHA_STANDBY | FHA_MINE, FHA_DIVERGED,
@@ -110,16 +112,18 @@ static const FhaRule rules[] = {
 	{ FHA_DOWN | FHA_DAMAGED, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "a rewind or clone did not end well: waits for a leader to copy" },
 
-	{ FHA_DOWN | FHA_MINE | FHA_HANDOVER | FHA_POSITION, 0,
-	  RELEASE, SHUT, FHA_NODE_HOLD, "handover: the lease is released with the end of this member's WAL" },
-	{ FHA_DOWN | FHA_MINE | FHA_HEIR | FHA_POSITION, FHA_PAUSED,
-	  RELEASE, SHUT, FHA_NODE_HOLD, "PostgreSQL ended and a standby is there: it leads sooner than this node recovers" },
+	{ FHA_DOWN | FHA_MINE, FHA_POSITION,
+	  RENEW, SHUT, FHA_NODE_HOLD, "PostgreSQL ended: the end of its WAL is being read, the lease is kept" },
+	{ FHA_DOWN, FHA_POSITION,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "PostgreSQL is down: the end of its WAL is being read" },
 	{ FHA_DOWN | FHA_MINE | FHA_HANDOVER, 0,
-	  RENEW, SHUT, FHA_NODE_HOLD, "handover: the end of the WAL is being read" },
-	{ FHA_DOWN | FHA_MINE | FHA_HEIR, FHA_PAUSED | FHA_POSITION,
-	  RENEW, SHUT, FHA_NODE_HOLD, "PostgreSQL ended and a standby is there: the end of the WAL is being read" },
+	  RELEASE, SHUT, FHA_NODE_HOLD, "handover: the lease is released with the end of this member's WAL" },
+	{ FHA_DOWN | FHA_MINE | FHA_HEIR, FHA_PAUSED,
+	  RELEASE, SHUT, FHA_NODE_HOLD, "PostgreSQL ended and a standby is there: it leads sooner than this node recovers" },
 	{ FHA_DOWN | FHA_MINE | FHA_LINEAGE, 0,
 	  RENEW, SHUT, FHA_NODE_START_PRIMARY, "this member holds the lease and starts again" },
+	{ FHA_DOWN | FHA_MINE | FHA_BEYOND, 0,
+	  TAKE, SHUT, FHA_NODE_HOLD, "this member's data is past the timeline of its term: it begins a new term" },
 	{ FHA_DOWN | FHA_MINE, FHA_DIVERGED,
 	  RENEW, SHUT, FHA_NODE_START_STANDBY, "this member holds the lease and starts, to be promoted" },
 	{ FHA_DOWN | FHA_FREE | FHA_RECLAIM | FHA_TURN, FHA_PAUSED,
@@ -146,7 +150,7 @@ static const char *const fact_names[FHA_FACT_COUNT] = {
 	"diverged", "unread",   "absent",    "mine",      "free",      "blank",   "safe",
 	"stale",    "reclaim",  "newborn",   "lineage",   "published", "led",     "rewindable",
 	"paused",   "handover", "heir",      "listed",    "fit",       "turn",    "stopping",
-	"job",      "plain",    "following", "bootstrap", "position",
+	"job",      "plain",    "following", "bootstrap", "position",  "beyond",
 };
 
 const FhaRule *

@@ -57,7 +57,10 @@ typedef uint64_t FhaFacts;
 
 #define FHA_POSITION FHA_FACT(32) /* the end of the WAL of a stopped server has been read */
 
-#define FHA_FACT_COUNT 33
+#define FHA_BEYOND \
+	FHA_FACT(33) /* mine, but our timeline is later than the one this term reserved */
+
+#define FHA_FACT_COUNT 34
 
 /* The fact's name in lower case ("primary"), as rules are printed. */
 const char *fha_fact_name(unsigned bit);

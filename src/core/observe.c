@@ -321,6 +321,8 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 		facts |= FHA_NEWBORN;
 	if (world->pg.position.timeline == cluster->timeline)
 		facts |= FHA_LINEAGE;
+	if (mine && world->pg.position.timeline > cluster->timeline)
+		facts |= FHA_BEYOND;
 	if (cluster->lineage_term == cluster->term)
 		facts |= FHA_PUBLISHED;
 	if (cluster->paused && !is_failover_to_me(world))

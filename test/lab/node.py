@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import process, programs
@@ -69,11 +70,11 @@ class Node:
 
     # --- its processes
 
-    def start(self) -> None:
-        """Start the supervisor; PostgreSQL comes up in its own time."""
+    def start(self, under: Sequence[str] = ()) -> None:
+        """Start the supervisor, by a command that runs another one if `under` names it."""
         with open(self.log, "ab") as log:
             self._supervisor = subprocess.Popen(
-                [programs.bindir() / "fawkes-ha", "run", "-D", self.data],
+                [*under, programs.bindir() / "fawkes-ha", "run", "-D", self.data],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

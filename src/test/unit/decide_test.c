@@ -29,7 +29,7 @@ static const FhaFacts leases[] = {
 static const FhaFacts with_record[] = {
 	FHA_STALE,  FHA_NEWBORN,  FHA_LINEAGE, FHA_PUBLISHED, FHA_LED | FHA_REWINDABLE,
 	FHA_PAUSED, FHA_HANDOVER, FHA_HEIR,    FHA_LISTED,    FHA_FIT,
-	FHA_TURN,
+	FHA_TURN,   FHA_BEYOND,
 };
 static const FhaFacts always[] = {FHA_STOPPING,  FHA_JOB,      FHA_PLAIN,
 								  FHA_BOOTSTRAP, FHA_POSITION, FHA_FOLLOWING};
@@ -104,7 +104,8 @@ check_safety(FhaFacts facts, const FhaRule *rule, void *argument)
 			 !HAS(facts, FHA_PLAIN | FHA_HANDOVER))
 		broken =
 			"S2: the fence is shut while the node gives the lease away, or is not what it seems";
-	else if (rule->lease == FHA_LEASE_TAKE && (facts & (FHA_FREE | FHA_ABSENT)) == 0)
+	else if (rule->lease == FHA_LEASE_TAKE && (facts & (FHA_FREE | FHA_ABSENT)) == 0 &&
+			 !HAS(facts, FHA_MINE | FHA_BEYOND))
 		broken = "S1: a lease is taken only when it is free or long absent";
 	else if (rule->lease == FHA_LEASE_RENEW && (facts & FHA_MINE) == 0)
 		broken = "S1: only the holder renews";
@@ -113,6 +114,9 @@ check_safety(FhaFacts facts, const FhaRule *rule, void *argument)
 			"the holder releases only when its last process is gone and its WAL's end is known";
 	else if (rule->node == FHA_NODE_PROMOTE && !HAS(facts, FHA_STANDBY | FHA_MINE | FHA_SAFE))
 		broken = "S1: only a standby that holds a confirmed lease is promoted";
+	else if ((rule->node == FHA_NODE_START_PRIMARY || rule->node == FHA_NODE_START_STANDBY) &&
+			 !HAS(facts, FHA_DOWN | FHA_POSITION))
+		broken = "S7: nothing is started before it is known what it has";
 	else if (rule->node == FHA_NODE_START_PRIMARY && !HAS(facts, FHA_DOWN | FHA_MINE | FHA_LINEAGE))
 		broken = "S7: only the holder starts as a primary, on the timeline of its term";
 	else if (rule->node == FHA_NODE_INITDB &&
@@ -129,7 +133,7 @@ check_safety(FhaFacts facts, const FhaRule *rule, void *argument)
 	else if (rule->node == FHA_NODE_CLONE && (facts & (FHA_EMPTY | FHA_DAMAGED)) == 0)
 		broken = "S11: usable data is never replaced by a clone";
 	else if (HAS(facts, FHA_DIVERGED) && rule->lease == FHA_LEASE_TAKE &&
-			 (facts & (FHA_RECLAIM | FHA_ABSENT)) == 0)
+			 (facts & (FHA_RECLAIM | FHA_ABSENT | FHA_MINE)) == 0)
 		broken = "S7: data that the lineage has not is not elected";
 	else if (HAS(facts, FHA_DIVERGED) && rule->node == FHA_NODE_START_STANDBY)
 		broken = "S7: diverged data does not start to stream";

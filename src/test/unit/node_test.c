@@ -505,6 +505,49 @@ another_cluster_s_data_is_left_alone(void **state)
 		}
 }
 
+/* S7: before it is known what a stopped server has, nothing is started. */
+static void
+a_lone_primary_starts_again_in_its_term(void **state)
+{
+	Player *only = &players[0];
+	FhaPosition position;
+	int64_t until_ms;
+
+	(void) state;
+	player_make(0, "initdb");
+	TURN_UNTIL(is_open(only));
+	position = only->view.position;
+	only->view.state = FHA_PG_DOWN;
+	only->view.position = (FhaPosition){0, 0};
+	only->order.write_until_ms = 0;
+	until_ms = fha_now_ms() + 2 * LEASE_MS;
+	TURN_UNTIL(fha_now_ms() > until_ms);
+	assert_int_equal(only->view.state, FHA_PG_DOWN);
+	only->view.position = only->view.required = position;
+	TURN_UNTIL(is_open(only));
+	assert_int_equal(only->promotions, 0);
+	assert_int_equal(only->node->world.cluster.term, 1);
+}
+
+/* S7: a timeline that no term reserved is never led from; the holder begins a term that reserves one. */
+static void
+a_holder_past_its_timeline_begins_a_new_term(void **state)
+{
+	Player *only = &players[0];
+
+	(void) state;
+	player_make(0, "initdb");
+	TURN_UNTIL(is_open(only));
+	only->view.state = FHA_PG_DOWN;
+	only->view.position.timeline = 7;
+	only->view.required = only->view.position;
+	only->order.write_until_ms = 0;
+	TURN_UNTIL(is_open(only));
+	assert_int_equal(only->promotions, 1);
+	assert_int_equal(only->node->world.cluster.term, 2);
+	assert_int_equal(only->view.position.timeline, 8);
+}
+
 /* S1b: the same name with another incarnation waits, unless the node's life lock proves its death. */
 static void
 another_incarnation_waits(void **state)
@@ -657,6 +700,8 @@ main(void)
 		TEST(a_switchover_to_nobody_is_refused),
 		TEST(an_older_term_is_refused),
 		TEST(another_cluster_s_data_is_left_alone),
+		TEST(a_lone_primary_starts_again_in_its_term),
+		TEST(a_holder_past_its_timeline_begins_a_new_term),
 		TEST(another_incarnation_waits),
 		TEST(s1_a_slow_answer_counts_from_the_sending),
 		TEST(s1_a_read_extends_by_nothing_but_our_own_lost_write),
