@@ -40,6 +40,7 @@ WRITE = "src/control/node_write.c"
 FOLLOW = "src/control/follow.c"
 FILES = "src/control/lock_dir_files.c"
 DIR = "src/control/lock_dir.c"
+IO = "src/control/lock_dir_io.c"
 FENCE = "src/pg/fence.c"
 SEND = "src/pg/fence_send.c"
 
@@ -560,11 +561,20 @@ LOCK = [
     ),
     Mutant(
         "S9",
-        "the lock: a process that hangs is not replaced",
-        DIR,
-        "\t\tdir->dead[dir->dead_count++] = dir->pid;\n",
-        "\t\tdir->dead_count = DEAD_MAX;\n",
-        lock("test_hang"),
+        "the lock: its process outlives its caller",
+        IO,
+        "if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)",
+        "if (getppid() != parent)",
+        lock("test_child_is_alone"),
+        short=False,  # the test waits a minute for it
+    ),
+    Mutant(
+        "S1b",
+        "the lock: its process keeps the node's own locks",
+        IO,
+        "\tclosefrom(SOCKET_FD + 1);\n",
+        "",
+        lock("test_child_is_alone"),
     ),
 ]
 
@@ -703,7 +713,7 @@ FENCES = [
         SEND,
         " || am_db_walsender;",
         ";",
-        fence("test_a_logical_walsender_ends"),
+        fence("test_fenced_reads_do_not_reach_subscribers"),
         short=False,
     ),
     Mutant(
@@ -740,7 +750,7 @@ FENCES = [
         SEND,
         "else if (shows_something(type, body) && fence_refuses())",
         "else if (false)",
-        fence("test_running_reads_end"),
+        fence("test_running_reads_end[SELECT FROM pg_sleep(1)]"),
         short=False,
     ),
     Mutant(

@@ -1,0 +1,426 @@
+"""Each safety rule has a negative control: a mutant that breaks it, and the test that must notice.
+
+    make mutants          all of them
+    make mutants-short    the unit tests' and a few of the fence's, for CI
+    test/mutants.py -k WORD...      those whose rule or name contains a word
+    test/mutants.py --write-table   renew docs/mutants.md
+
+Two copies of the tree in a temporary directory, one for each of two workers.  First
+every test that shall kill a mutant must pass on the unchanged sources.  Then one
+mutant at a time: its text is replaced (it must occur exactly once, or the mutant has
+rotted), what is needed is built, and only the tests that are named run.  A mutant is
+killed when one of these tests fails; not when something else goes wrong.
+
+PostgreSQL's directories are not touched: test_fence.py loads the libraries of its own
+tree.
+"""
+
+import argparse
+import contextlib
+import os
+import queue
+import re
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import xml.etree.ElementTree
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mutants_list import LAYERS, MUTANTS, Mutant
+
+TREE = Path(__file__).resolve().parent.parent
+TABLE = "docs/mutants.md"
+WORKERS = 2
+BUILD_LIMIT_S = 300
+TEST_LIMIT_S = 150
+
+IGNORED = shutil.ignore_patterns(
+    ".git", "__pycache__", ".pytest_cache", "results", "build-*", "*.o", "*.d", "*.so", "*.bc", "*_test", "regression.*"
+)
+
+# Lets one test of a cmocka program run, whatever its main() does.
+CHOOSE_TEST = r"""
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static void __attribute__((constructor))
+choose_test(void)
+{
+	const char *name = getenv("MUTANTS_TEST");
+
+	if (name != NULL)
+		cmocka_set_test_filter(name);
+}
+"""
+
+
+class DoesNotBuild(Exception):
+    """What the compiler said."""
+
+
+class CannotTell(Exception):
+    """The tests did not run as they should: neither passed nor failed."""
+
+
+running: set[subprocess.Popen] = set()
+
+
+@dataclass
+class Done:
+    status: int
+    output: str
+
+
+def run(words: list[str | Path], where: Path, limit_s: float, **environment: str) -> Done:
+    """To its end.  What exceeds its time is asked to stop (pytest then stops its servers), then killed."""
+    with tempfile.TemporaryFile() as output:  # a pipe would be waited for while any grandchild has it
+        process = subprocess.Popen(
+            [str(word) for word in words],
+            cwd=where,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        running.add(process)
+        try:
+            ended = has_ended(process, limit_s)
+            if not ended:
+                process.terminate()
+                has_ended(process, 30)
+        finally:
+            running.discard(process)
+            # Not reaped yet, so that the group is still ours: what a failed test left behind ends here.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    if not ended:
+        raise CannotTell(f"{Path(words[0]).name} did not end within {limit_s:.0f} s\n{last_lines(text)}")
+    return Done(process.returncode, text)
+
+
+def has_ended(process: subprocess.Popen, limit_s: float) -> bool:
+    """Without reaping it."""
+    fd = os.pidfd_open(process.pid)
+    try:
+        return bool(select.select([fd], [], [], limit_s)[0])
+    finally:
+        os.close(fd)
+
+
+def last_lines(text: str, count: int = 12) -> str:
+    return "\n".join(text.rstrip().splitlines()[-count:])
+
+
+class Tree:
+    """A copy of the sources in which things are built and run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._plans: dict[str, tuple[list[str], list[str], list[str]]] = {}
+
+    # --- one mutant
+
+    @contextlib.contextmanager
+    def mutated(self, mutant: Mutant) -> Iterator[None]:
+        path = self.root / mutant.file
+        text = path.read_text()
+        path.write_text(text.replace(mutant.text, mutant.replacement))
+        try:
+            yield
+        finally:
+            path.write_text(text)  # newer than what was built of the mutant: built again
+
+    # --- building
+
+    def make(self, *targets: str) -> Done:
+        # Without -Werror: a mutant may leave a variable unused.
+        return run(["make", "--no-print-directory", *targets, "WERROR="], self.root, BUILD_LIMIT_S)
+
+    def build(self, test: str) -> None:
+        if test.endswith("_test"):
+            self._build_unit(test)
+        elif test.startswith("test/"):
+            done = self.make("-s", "fawkes_ha.so")
+            if done.status != 0:
+                raise DoesNotBuild(last_lines(done.output))
+
+    def _build_unit(self, program: str) -> None:
+        """As the Makefile would, but object by object, so that a mutant costs one compilation."""
+        compiler, sources, libraries = self._plan(program)
+        # The flags differ from directory to directory, and so do the objects.
+        objects = self.root / "objects" / Path(program).parent.name
+        objects.mkdir(parents=True, exist_ok=True)
+        choose = objects / "choose_test.c"
+        if not choose.exists():
+            choose.write_text(CHOOSE_TEST)
+        built = []
+        for source in [*sources, str(choose.relative_to(self.root))]:
+            built.append(objects / (source.replace("/", "-") + ".o"))
+            if not is_newer(built[-1], self.root / source):
+                self._compile([*compiler, "-c", source, "-o", str(built[-1])])
+        self._compile([*compiler, "-o", program, *map(str, built), *libraries])
+
+    def _compile(self, words: list[str]) -> None:
+        done = run(words, self.root, BUILD_LIMIT_S)
+        if done.status != 0:
+            raise DoesNotBuild(last_lines(done.output))
+
+    def _plan(self, program: str) -> tuple[list[str], list[str], list[str]]:
+        """Compiler with flags, sources, libraries: what the Makefile has for this program."""
+        if program not in self._plans:
+            done = self.make("-n", "-B", program)
+            lines = [shlex.split(line) for line in done.output.splitlines() if f" -o {program} " in line]
+            if done.status != 0 or len(lines) != 1:
+                raise DoesNotBuild(f"no rule for {program} in the Makefile:\n{done.output}")
+            words = lines[0]
+            at = words.index("-o")
+            del words[at : at + 2]
+            sources = [word for word in words if word.endswith(".c")]
+            libraries = [word for word in words if word.startswith("-l")]
+            compiler = [word for word in words if word not in sources and word not in libraries]
+            self._plans[program] = compiler, sources, libraries
+        return self._plans[program]
+
+    # --- testing: the names of the tests that failed
+
+    def failures(self, tests: Iterable[str]) -> list[str]:
+        tests = list(tests)
+        if tests == [LAYERS]:
+            return self._layers_failure()
+        if all(test.startswith("test/") for test in tests):
+            return self._pytest_failures(tests)
+        return [failure for test in tests for failure in self._unit_failure(*test.split("::"))]
+
+    def _layers_failure(self) -> list[str]:
+        done = self.make(LAYERS)
+        if done.status == 0:
+            return []
+        if "src/core calls:" not in done.output:
+            raise CannotTell(last_lines(done.output))
+        return [LAYERS]
+
+    def _unit_failure(self, program: str, name: str) -> list[str]:
+        done = run(
+            [self.root / program], self.root, TEST_LIMIT_S, CMOCKA_MESSAGE_OUTPUT="TAP", MUTANTS_TEST=name
+        )
+        verdict = re.search(rf"^(not ok|ok) \d+ - {name}$", done.output, re.MULTILINE)
+        if not verdict or (verdict[1] == "ok") != (done.status == 0):
+            raise CannotTell(f"{program} ended with {done.status}\n{last_lines(done.output)}")
+        return [name] if verdict[1] == "not ok" else []
+
+    def _pytest_failures(self, tests: list[str]) -> list[str]:
+        report = self.root / "report.xml"
+        report.unlink(missing_ok=True)
+        words = ["-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider", f"--junitxml={report}", *tests]
+        done = run([sys.executable, *words], self.root, TEST_LIMIT_S)
+        if done.status not in (0, 1) or not report.exists():
+            raise CannotTell(last_lines(done.output))
+        failed = []
+        for case in xml.etree.ElementTree.parse(report).iter("testcase"):
+            for problem in case:
+                if problem.tag == "error" and "on setup" in problem.get("message", ""):
+                    raise CannotTell(last_lines(done.output))  # no server: no test was made
+                if problem.tag in ("failure", "error"):
+                    failed.append(case.get("name", ""))
+        if bool(failed) != (done.status == 1):
+            raise CannotTell(last_lines(done.output))
+        return failed
+
+
+def is_newer(built: Path, source: Path) -> bool:
+    return built.exists() and built.stat().st_mtime_ns > source.stat().st_mtime_ns
+
+
+def program_of(test: str) -> str:
+    return test.split("::")[0]
+
+
+# --- the run
+
+
+class Run:
+    def __init__(self, mutants: list[Mutant], base: Path) -> None:
+        self.mutants = mutants
+        self.trees = [Tree(base / f"tree{number}") for number in range(WORKERS)]
+        self.passed = 0
+        self.failed = 0
+        self._lock = threading.Lock()
+
+    def say(self, good: bool, verdict: str, what: str, detail: str, seconds: float, more: str = "") -> None:
+        with self._lock:
+            if good:
+                self.passed += 1
+            else:
+                self.failed += 1
+            print(f"{verdict:15} {what:66} {seconds:5.1f} s  {detail}", flush=True)
+            if more:
+                print("    " + more.replace("\n", "\n    "), flush=True)
+
+    def everywhere(self, work: list, do) -> None:
+        """Each item of the work by whichever tree is free."""
+        items: queue.SimpleQueue = queue.SimpleQueue()
+        for item in work:
+            items.put(item)
+        troubles: list[BaseException] = []
+
+        def worker(tree: Tree) -> None:
+            try:
+                while not troubles:
+                    do(tree, items.get_nowait())
+            except queue.Empty:
+                pass
+            except BaseException as trouble:  # noqa: BLE001 - told by the main thread
+                troubles.append(trouble)
+
+        threads = [threading.Thread(target=worker, args=(tree,)) for tree in self.trees]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except BaseException as trouble:  # Ctrl-C
+            troubles.append(trouble)
+            for process in list(running):
+                process.terminate()
+            for thread in threads:
+                thread.join()
+        if troubles:
+            raise troubles[0]
+
+    def prepare(self) -> None:
+        """Everything is built once, in the first tree; the others begin as copies of it."""
+        first = self.trees[0]
+        shutil.copytree(TREE, first.root, ignore=IGNORED, symlinks=True)
+        for test in sorted({program_of(test) for mutant in self.mutants for test in mutant.tests}):
+            first.build(test)
+        if any(mutant.tests[0].startswith("test/") for mutant in self.mutants):
+            done = run(["make", "-s", "-C", "src/test/fence_probe", "fence_probe.so"], first.root, BUILD_LIMIT_S)
+            if done.status != 0:
+                raise DoesNotBuild(last_lines(done.output))
+        for other in self.trees[1:]:
+            shutil.copytree(first.root, other.root, symlinks=True)
+
+    def baseline(self) -> bool:
+        """Without a mutant nothing fails: otherwise a kill proves nothing."""
+        tests = list(dict.fromkeys(test for mutant in self.mutants for test in mutant.tests))
+        fence = [test for test in tests if test.startswith("test/")]
+        groups = [[test] for test in tests if test not in fence]
+        if fence:
+            groups.insert(0, fence)
+        bad: list[str] = []
+
+        def pass_group(tree: Tree, group: list[str]) -> None:
+            try:
+                failed = tree.failures(group)
+            except CannotTell as trouble:
+                bad.append(f"{group[0]}: {trouble}")
+            else:
+                bad.extend(f"{name} fails without any mutant" for name in failed)
+
+        began = time.monotonic()
+        self.everywhere(groups, pass_group)
+        if (TREE / TABLE).exists() and (TREE / TABLE).read_text() != table():
+            bad.append(f"{TABLE} is old: test/mutants.py --write-table")
+        what = f"{len(tests)} tests without a mutant"
+        self.say(not bad, "FAILED" if bad else "passed", what, "", time.monotonic() - began, "\n".join(bad))
+        return not bad
+
+    def try_mutant(self, tree: Tree, mutant: Mutant) -> None:
+        began = time.monotonic()
+        what = f"{mutant.rule:4} {mutant.name}"
+        good, detail, more = False, "", ""
+        count = (tree.root / mutant.file).read_text().count(mutant.text)
+        if count != 1:
+            verdict, detail = "DOES NOT APPLY", f"its text occurs {count} times in {mutant.file}"
+        else:
+            with tree.mutated(mutant):
+                try:
+                    for program in dict.fromkeys(map(program_of, mutant.tests)):
+                        tree.build(program)
+                    failed = tree.failures(mutant.tests)
+                    good, verdict = bool(failed), "killed" if failed else "SURVIVED"
+                    detail = ", ".join(failed or mutant.tests)
+                except DoesNotBuild as trouble:
+                    verdict, more = "DOES NOT BUILD", str(trouble)
+                except CannotTell as trouble:
+                    verdict, more = "NOT TESTED", str(trouble)
+        self.say(good, verdict, what, detail, time.monotonic() - began, more)
+
+    def run(self) -> bool:
+        try:
+            self.prepare()
+        except (DoesNotBuild, CannotTell) as trouble:
+            self.say(False, "DOES NOT BUILD", "the tree without a mutant", "", 0, str(trouble))
+            return False
+        if not self.baseline():
+            return False
+        # The slow ones first: the workers then end together.
+        self.everywhere(sorted(self.mutants, key=lambda mutant: not mutant.tests[0].startswith("test/")), self.try_mutant)
+        return self.failed == 0
+
+
+# --- the table
+
+
+def table() -> str:
+    lines = [
+        "# The mutants",
+        "",
+        "Each breaks one safety rule of docs/design.md; `make mutants` shows that the test named beside it notices.",
+        "Written by `test/mutants.py --write-table` from `test/mutants_list.py`; those marked * run in `make mutants-short`.",
+        "",
+        "| rule | mutant | in | killed by |",
+        "|---|---|---|---|",
+    ]
+    for mutant in MUTANTS:
+        mark = " *" if mutant.short else ""
+        tests = ", ".join(f"`{test.removeprefix('src/test/')}`" for test in mutant.tests)
+        lines.append(f"| {mutant.rule}{mark} | {mutant.name} | `{mutant.file}` | {tests} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--short", action="store_true", help="only those for CI")
+    parser.add_argument("-k", metavar="WORD", nargs="+", default=[], help="only those with such a word in rule or name")
+    parser.add_argument("--write-table", action="store_true", help=f"write {TABLE} and end")
+    options = parser.parse_args()
+    if options.write_table:
+        (TREE / TABLE).write_text(table())
+        return 0
+    if os.geteuid() == 0:
+        print("PostgreSQL refuses root: run this as an ordinary user", file=sys.stderr)
+        return 2
+    names = [mutant.name for mutant in MUTANTS]
+    assert len(set(names)) == len(names), "two mutants have the same name"
+    chosen = [mutant for mutant in MUTANTS if mutant.short or not options.short]
+    if options.k:
+        chosen = [mutant for mutant in chosen if any(word == mutant.rule or word in mutant.name for word in options.k)]
+    began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory(prefix="fh-mutants-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")) as base:
+        result = Run(chosen, Path(base))
+        good = result.run()
+    print(f"{time.monotonic() - began:.0f} s")
+    print(f"{result.passed} passed, {result.failed} failed")
+    return 0 if good and chosen else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
