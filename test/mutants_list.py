@@ -36,6 +36,7 @@ LEASE = "src/core/lease.c"
 OBSERVE = "src/core/observe.c"
 DECIDE = "src/core/decide.c"
 NODE = "src/control/node.c"
+NODE_READ = "src/control/node_read.c"
 WRITE = "src/control/node_write.c"
 FOLLOW = "src/control/follow.c"
 FILES = "src/control/lock_dir_files.c"
@@ -371,7 +372,7 @@ CONTROL = [
     Mutant(
         "S1",
         "a read extends the fence",
-        NODE,
+        NODE_READ,
         "\tadopt(node, &cluster, record->version, now_ms);\n",
         "\tadopt(node, &cluster, record->version, now_ms);\n"
         "\tif (fha_lease_is_mine(&node->world))\n"
@@ -382,7 +383,7 @@ CONTROL = [
     Mutant(
         "S1",
         "any record of ours confirms a lost write",
-        NODE,
+        NODE_READ,
         "node->unknown && strcmp(cluster.nonce, node->lost.cluster.nonce) == 0 &&",
         "node->unknown &&",
         unit("node", "s1_a_read_extends_by_nothing_but_our_own_lost_write"),
@@ -390,7 +391,7 @@ CONTROL = [
     Mutant(
         "S1",
         "time is counted from the reply, not from the sending",
-        NODE,
+        NODE_READ,
         "fha_tenure_confirm(&node->world.tenure, write->sent_ms,",
         "fha_tenure_confirm(&node->world.tenure, fha_now_ms(),",
         unit("node", "s1_a_slow_answer_counts_from_the_sending"),
@@ -398,7 +399,7 @@ CONTROL = [
     Mutant(
         "S1",
         "a lost lease leaves the fence's time",
-        NODE,
+        NODE_READ,
         "if (was_mine && !fha_lease_is_mine(&node->world))",
         "if (false && was_mine)",
         unit("node", "s1_a_lost_lease_leaves_no_time"),

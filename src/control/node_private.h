@@ -1,6 +1,6 @@
 /*
- * node_private.h: the node loop's inside, shared by node.c (the loop) and
- * node_write.c (what is written into records).
+ * node_private.h: the node loop's inside, shared by node.c (the loop),
+ * node_read.c (what the lock tells) and node_write.c (what is written into records).
  */
 #ifndef FHA_NODE_PRIVATE_H
 #define FHA_NODE_PRIVATE_H
@@ -92,6 +92,12 @@ struct FhaNode
 };
 
 void node_news(FhaNode *node, const char *format, ...) FHA_PRINTF(2, 3);
+
+/* An answer to the errand in flight; a change that the watch tells. */
+void node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms);
+void node_watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms);
+
+void node_held_clear(Held *held);
 
 /* Each fills node->write for the errand; false when there is nothing to write after all. */
 FhaCode node_write_take(FhaNode *node, FhaFacts facts, FhaError *err);

@@ -1,0 +1,342 @@
+/*
+ * node_read.c: what the lock's answers and its watch make of the world.
+ *
+ * A read shows a record as it is; a write of ours that was confirmed counts from its
+ * sending (S1); what nobody knows is read back before anything is decided.
+ */
+#include "node_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+void
+node_held_clear(Held *held)
+{
+	free(held->text);
+	held->text = NULL;
+	held->version[0] = '\0';
+}
+
+static bool
+held_set(Held *held, const FhaRecord *record)
+{
+	char *text = NULL;
+
+	if (record->data != NULL)
+	{
+		text = strdup(record->data);
+		if (text == NULL)
+			return false;
+	}
+	free(held->text);
+	held->text = text;
+	memcpy(held->version, record->version, sizeof(held->version));
+	return true;
+}
+
+static void
+tell_leader(FhaNode *node, const FhaCluster *before)
+{
+	const FhaCluster *now = &node->world.cluster;
+
+	if (before->term == now->term && before->released == now->released &&
+		strcmp(before->holder, now->holder) == 0)
+		return;
+	if (now->released)
+		node_news(node, "%s released the lease of term %llu", now->holder,
+				  (unsigned long long) now->term);
+	else
+		node_news(node, "%s holds the lease: term %llu, timeline %u", now->holder,
+				  (unsigned long long) now->term, now->timeline);
+}
+
+/* The world now has this cluster record, read or written by us. */
+static void
+adopt(FhaNode *node, const FhaCluster *cluster, const char *version, int64_t now_ms)
+{
+	FhaCluster before = node->world.cluster;
+	bool was_mine = fha_lease_is_mine(&node->world);
+
+	node->world.cluster = *cluster;
+	fha_watch_saw(&node->world.watch, version, cluster->lease_duration_ms, now_ms);
+	node->read_ms = now_ms;
+	node->changes++;
+	if (was_mine && !fha_lease_is_mine(&node->world))
+		fha_tenure_end(&node->world.tenure, now_ms);
+	tell_leader(node, &before);
+}
+
+/* A renewal or a take of ours is now known to stand in the record. */
+static void
+confirm(FhaNode *node, const ClusterWrite *write)
+{
+	if (write->errand == ERRAND_RENEW || write->errand == ERRAND_TAKE)
+		fha_tenure_confirm(&node->world.tenure, write->sent_ms, write->deadline_ms,
+						   write->cluster.lease_duration_ms);
+	if (write->errand == ERRAND_TAKE)
+		node_history_queue(node, write);
+	if (write->errand == ERRAND_REQUEST)
+		node->request_waits = false;
+}
+
+/*
+ * A read shows the record as it is.  It never extends the fence by itself; if it shows our own
+ * write whose reply was lost, that write counts from its own sending (S1).
+ */
+static void
+cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
+{
+	FhaCluster cluster;
+	FhaError err = {.code = FHA_OK};
+
+	node->reread = false;
+	if (record->version[0] == '\0')
+	{
+		node->unknown = false;
+		fha_watch_saw(&node->world.watch, "", 0, now_ms);
+		fha_tenure_end(&node->world.tenure, now_ms);
+		node_held_clear(&node->cluster);
+		node->read_ms = now_ms;
+		node->changes++;
+		return;
+	}
+	if (fha_cluster_parse(record->data, record->size, &cluster, &err) != FHA_OK ||
+		strcmp(cluster.cluster, node->config.cluster_name) != 0)
+	{
+		/* Nothing is concluded from a record that cannot be read: the fence shuts by time. */
+		node_news(node, "the cluster record cannot be used: %s",
+				  err.code != FHA_OK ? err.text : "it is another cluster's");
+		node->read_ms = now_ms;
+		node->retry_ms = now_ms + node->config.retry_period_ms;
+		node->reread = true;
+		return;
+	}
+	if (node->unknown && strcmp(cluster.nonce, node->lost.cluster.nonce) == 0 &&
+		strcmp(cluster.incarnation, node->lost.cluster.incarnation) == 0 &&
+		strcmp(cluster.holder, node->lost.cluster.holder) == 0 &&
+		node->lost.errand != ERRAND_REQUEST)
+		confirm(node, &node->lost);
+	else if (node->unknown && node->lost.errand == ERRAND_REQUEST &&
+			 strcmp(cluster.request.id, node->lost.cluster.request.id) == 0)
+		confirm(node, &node->lost);
+	node->unknown = false;
+	if (!held_set(&node->cluster, record))
+	{
+		node->reread = true;
+		return;
+	}
+	adopt(node, &cluster, record->version, now_ms);
+}
+
+static FhaMember *
+member_slot(FhaNode *node, const char *name, Held **held)
+{
+	FhaWorld *world = &node->world;
+
+	for (size_t i = 0; i < world->member_count; i++)
+		if (strcmp(world->members[i].member, name) == 0)
+		{
+			*held = &node->others[i];
+			return &world->members[i];
+		}
+	if (world->member_count == FHA_MEMBERS_MAX)
+		return NULL;
+	*held = &node->others[world->member_count];
+	return &world->members[world->member_count++];
+}
+
+static void
+member_gone(FhaNode *node, const char *name)
+{
+	FhaWorld *world = &node->world;
+	char expected[TEXT_NAME_SIZE];
+
+	for (size_t i = 0; i < world->member_count; i++)
+	{
+		fha_record_name_member(node->config.cluster_name, world->members[i].member, expected,
+							   sizeof(expected));
+		if (strcmp(expected, name) != 0)
+			continue;
+		node_held_clear(&node->others[i]);
+		world->member_count--;
+		world->members[i] = world->members[world->member_count];
+		node->others[i] = node->others[world->member_count];
+		memset(&node->others[world->member_count], 0, sizeof(Held));
+		return;
+	}
+}
+
+/* Any record that is neither the cluster's nor the history's: a member's, if it says so. */
+static void
+member_read(FhaNode *node, const FhaRecord *record)
+{
+	char own[TEXT_NAME_SIZE];
+	FhaMember member;
+	FhaMember *slot;
+	Held *held;
+
+	fha_record_name_member(node->config.cluster_name, node->config.member_name, own, sizeof(own));
+	if (strcmp(record->name, own) == 0)
+	{
+		node->own_reread = false;
+		memcpy(node->own.version, record->version, sizeof(node->own.version));
+	}
+	node->changes++;
+	if (record->version[0] == '\0')
+	{
+		member_gone(node, record->name);
+		return;
+	}
+	if (fha_member_parse(record->data, record->size, &member, NULL) != FHA_OK ||
+		strcmp(member.cluster, node->config.cluster_name) != 0)
+		return; /* other clusters share the lock */
+	slot = member_slot(node, member.member, &held);
+	if (slot != NULL && held_set(held, record))
+		*slot = member;
+}
+
+static void
+history_read(FhaNode *node, const FhaRecord *record)
+{
+	node->history_reread = false;
+	if (record->version[0] == '\0')
+		node_held_clear(&node->history);
+	else if (!held_set(&node->history, record))
+		node->history_reread = true;
+	node->changes++;
+}
+
+void
+node_watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms)
+{
+	char cluster[TEXT_NAME_SIZE];
+	char history[TEXT_NAME_SIZE];
+
+	fha_record_name_cluster(node->config.cluster_name, cluster, sizeof(cluster));
+	fha_record_name_history(node->config.cluster_name, history, sizeof(history));
+	if (strcmp(record->name, history) == 0)
+		history_read(node, record);
+	else if (strcmp(record->name, cluster) != 0)
+		member_read(node, record);
+	else if (fha_lease_is_mine(&node->world) || node->errand != ERRAND_NONE)
+		/* The watch may be behind our own writes: it is a hint to look, never an answer. */
+		memcpy(node->hinted, record->version, sizeof(node->hinted));
+	else
+		cluster_read(node, record, now_ms);
+}
+
+static void
+cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
+{
+	ClusterWrite *write = &node->write;
+	FhaRecord record = {.size = 0};
+	char *text = NULL;
+
+	switch (event->code)
+	{
+		case FHA_OK:
+			confirm(node, write);
+			if (fha_cluster_print(&write->cluster, &text, NULL) == FHA_OK)
+			{
+				memcpy(record.version, event->records[0].version, sizeof(record.version));
+				record.data = text;
+				record.size = strlen(text);
+				if (!held_set(&node->cluster, &record))
+					node->reread = true;
+				free(text);
+			}
+			adopt(node, &write->cluster, event->records[0].version, now_ms);
+			break;
+		case FHA_CONFLICT:
+		case FHA_NOT_FOUND:
+			node->reread = true;
+			break;
+		case FHA_UNKNOWN:
+			node->unknown = true;
+			node->lost = *write;
+			node->reread = true;
+			node_news(node, "a write of the lease got no answer: %s", event->error.text);
+			break;
+		default:
+			node->retry_ms = now_ms + node->config.retry_period_ms;
+			node_news(node, "the lease could not be written: %s", event->error.text);
+			break;
+	}
+}
+
+void
+node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
+{
+	Errand errand = node->errand;
+	FhaRecord gone = {.version = ""};
+	bool read_ok = event->code == FHA_OK && event->count == 1;
+	bool absent = event->code == FHA_NOT_FOUND;
+
+	node->errand = ERRAND_NONE;
+	switch (errand)
+	{
+		case ERRAND_NONE:
+			break;
+		case ERRAND_READ_CLUSTER:
+			if (read_ok || absent)
+				cluster_read(node, read_ok ? &event->records[0] : &gone, now_ms);
+			else
+			{
+				node->retry_ms = now_ms + node->config.retry_period_ms;
+				node_news(node, "the lease could not be read: %s", event->error.text);
+			}
+			break;
+		case ERRAND_RENEW:
+		case ERRAND_TAKE:
+		case ERRAND_RELEASE:
+		case ERRAND_REQUEST:
+			cluster_written(node, event, now_ms);
+			break;
+		case ERRAND_READ_MEMBER:
+			if (read_ok)
+				member_read(node, &event->records[0]);
+			else if (absent)
+			{
+				node->own_reread = false;
+				node->own.version[0] = '\0';
+			}
+			else
+				node->member_retry_ms = now_ms + node->config.retry_period_ms;
+			break;
+		case ERRAND_MEMBER:
+			if (read_ok)
+			{
+				memcpy(node->own.version, event->records[0].version, sizeof(node->own.version));
+				break;
+			}
+			node->published_ms = 0;
+			node->own_reread = true;
+			if (event->code != FHA_CONFLICT && !absent)
+			{
+				node->member_retry_ms = now_ms + node->config.retry_period_ms;
+				node_news(node, "this member's record could not be written: %s", event->error.text);
+			}
+			break;
+		case ERRAND_READ_HISTORY:
+			gone.data = NULL;
+			if (read_ok || absent)
+				history_read(node, read_ok ? &event->records[0] : &gone);
+			else
+				node->history_retry_ms = now_ms + node->config.retry_period_ms;
+			break;
+		case ERRAND_HISTORY:
+			if (read_ok)
+			{
+				memmove(&node->entries[0], &node->entries[1],
+						sizeof(node->entries) - sizeof(node->entries[0]));
+				node->entry_count--;
+			}
+			else
+				node->history_retry_ms = now_ms + node->config.retry_period_ms;
+			node->history_reread = true;
+			break;
+	}
+}
