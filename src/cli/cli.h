@@ -26,6 +26,7 @@ typedef struct CliOptions
 	char bindir[FHA_PATH_MAX];
 	char target[FHA_NAME_MAX + 1];
 	bool json;
+	bool force; /* failover although somebody leads */
 	int wait_s;
 } CliOptions;
 

@@ -27,6 +27,19 @@ who_asks(char *out, size_t size)
 	(void) snprintf(out, size, "%s (fawkes-ha)", user == NULL ? "?" : user->pw_name);
 }
 
+static FhaCode
+swap_cluster(Cluster *cluster, const CliOptions *options, const char *text, FhaLockEvent *event)
+{
+	FhaLockRequest request = {.verb = FHA_LOCK_SWAP,
+							  .name = options->config.cluster_name,
+							  .version = cluster->version,
+							  .data = text,
+							  .size = strlen(text),
+							  .deadline_ms = fha_now_ms() + CALL_WAIT_MS};
+
+	return fha_lock_call(cluster->lock, &request, event);
+}
+
 static int
 put_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request)
 {
@@ -43,8 +56,7 @@ put_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *req
 
 		if (result != CLI_OK)
 			return result;
-		if (standing->kind != FHA_REQUEST_NONE && strcmp(standing->id, request->id) != 0 &&
-			(standing->state == FHA_REQUEST_PENDING || standing->state == FHA_REQUEST_RUNNING))
+		if (fha_request_is_in_the_way(standing, request))
 		{
 			cli_complain("a %s asked for by %s at %s is under way",
 						 fha_request_kind_name(standing->kind), standing->requested_by,
@@ -66,14 +78,7 @@ put_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *req
 			cli_complain("%s", err.text);
 			return CLI_FAILED;
 		}
-		code = fha_lock_call(cluster->lock,
-							 &(FhaLockRequest){.verb = FHA_LOCK_SWAP,
-											   .name = options->config.cluster_name,
-											   .version = cluster->version,
-											   .data = text,
-											   .size = strlen(text),
-											   .deadline_ms = fha_now_ms() + CALL_WAIT_MS},
-							 &event);
+		code = swap_cluster(cluster, options, text, &event);
 		free(text);
 		if (code == FHA_OK)
 			return CLI_OK;
@@ -85,6 +90,65 @@ put_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *req
 	}
 	cli_complain("the request could not be written in %d tries", TRIES);
 	return CLI_NO_LOCK;
+}
+
+/* Does somebody lead?  Only watching tells: the record of a lease that is held changes. */
+static int
+look_for_leader(Cluster *cluster, const CliOptions *options, bool *leads)
+{
+	int64_t until_ms;
+	char seen[FHA_VERSION_SIZE];
+	int result = cluster_read(cluster, options);
+
+	*leads = false;
+	memcpy(seen, cluster->version, sizeof(seen));
+	until_ms = fha_now_ms() + cluster->record.lease_duration_ms;
+	while (result == CLI_OK && !cluster->record.released && !*leads && fha_now_ms() < until_ms)
+	{
+		(void) poll(NULL, 0, POLL_MS);
+		result = cluster_read(cluster, options);
+		*leads = strcmp(seen, cluster->version) != 0;
+	}
+	if (*leads)
+	{
+		/* A holder whose server is down renews as well, but it does not lead. */
+		for (size_t i = 0; i < cluster->member_count; i++)
+			if (strcmp(cluster->members[i].member, cluster->record.holder) == 0)
+				*leads = cluster->members[i].role == FHA_ROLE_PRIMARY;
+	}
+	return result;
+}
+
+/* Nobody has begun it and we stop waiting: it must not be carried out when nobody expects it. */
+static void
+withdraw(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request)
+{
+	FhaLockEvent event;
+
+	for (int i = 0; i < TRIES; i++)
+	{
+		FhaCluster changed;
+		FhaCode code;
+		char *text;
+
+		if (cluster_read(cluster, options) != CLI_OK ||
+			strcmp(cluster->record.request.id, request->id) != 0 ||
+			cluster->record.request.state != FHA_REQUEST_PENDING)
+			return;
+		changed = cluster->record;
+		changed.request.state = FHA_REQUEST_FAILED;
+		(void) snprintf(changed.request.message, sizeof(changed.request.message),
+						"withdrawn: nobody took it up in %d s", options->wait_s);
+		if (fha_cluster_print(&changed, &text, NULL) != FHA_OK)
+			return;
+		code = swap_cluster(cluster, options, text, &event);
+		free(text);
+		if (code == FHA_OK)
+		{
+			cli_complain("nobody took the request up in %d s: it is withdrawn", options->wait_s);
+			return;
+		}
+	}
 }
 
 static int
@@ -114,7 +178,10 @@ watch_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *r
 			return CLI_REFUSED;
 		(void) poll(NULL, 0, POLL_MS);
 	} while (fha_now_ms() < until_ms);
-	cli_complain("not finished after %d s; it goes on: see fawkes-ha status", options->wait_s);
+	if (told == FHA_REQUEST_PENDING)
+		withdraw(cluster, options, request);
+	else
+		cli_complain("not finished after %d s; it goes on: see fawkes-ha status", options->wait_s);
 	return CLI_FAILED;
 }
 
@@ -124,6 +191,7 @@ ask(CliOptions *options, FhaRequestKind kind)
 	static Cluster cluster;
 	FhaOrderSlip request = {.kind = kind, .state = FHA_REQUEST_PENDING};
 	FhaError err;
+	bool leads;
 	int result;
 
 	if (fha_random_hex(request.id, sizeof(request.id), &err) != FHA_OK)
@@ -135,6 +203,21 @@ ask(CliOptions *options, FhaRequestKind kind)
 	who_asks(request.requested_by, sizeof(request.requested_by));
 	fha_wall_time(request.requested_at, sizeof(request.requested_at));
 	result = cluster_open(&cluster, options);
+	if (result == CLI_OK)
+		result = look_for_leader(&cluster, options, &leads);
+	if (result == CLI_OK && kind == FHA_REQUEST_SWITCHOVER && !leads)
+	{
+		cli_complain(
+			"nobody leads, so nobody can hand over; fawkes-ha failover makes a standby lead");
+		result = CLI_REFUSED;
+	}
+	if (result == CLI_OK && kind == FHA_REQUEST_FAILOVER && leads && !options->force)
+	{
+		cli_complain(
+			"%s leads; fawkes-ha switchover moves its role, failover --force takes it away",
+			cluster.record.holder);
+		result = CLI_REFUSED;
+	}
 	if (result == CLI_OK)
 		result = put_request(&cluster, options, &request);
 	if (result == CLI_OK)
@@ -168,7 +251,7 @@ const CliCommand command_switchover = {
 
 const CliCommand command_failover = {
 	"failover",
-	"-D DATA [--to MEMBER] [--wait SECONDS]",
+	"-D DATA [--to MEMBER] [--wait SECONDS] [--force]",
 	"make a standby lead although the primary is gone or unwell; the lag limit does not hold it "
 	"back",
 	run_failover,

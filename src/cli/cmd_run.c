@@ -34,7 +34,7 @@ find_foreign(const Supervisor *self)
 		return 0;
 	pid = strtol(text, NULL, 10);
 	free(text);
-	return pid > 1 && kill((pid_t) pid, 0) == 0 ? (pid_t) pid : 0;
+	return pid > 1 && process_works_in((pid_t) pid, self->config.data_directory) ? (pid_t) pid : 0;
 }
 
 static FhaCode
@@ -58,9 +58,9 @@ set_up(Supervisor *self, FhaError *err)
 	FhaLock *lock = NULL;
 	FhaCode code = fha_config_check(&self->config, err);
 
-	/* A lock that can never work (a network filesystem) is said now, one that may later is not. */
-	if (code == FHA_OK && fha_lock_open(&lock, self->config.lock, false, err) == FHA_INVALID)
-		code = FHA_INVALID;
+	/* A lock that does not work from the start is a mistake in the settings, or a missing mount. */
+	if (code == FHA_OK)
+		code = fha_lock_open(&lock, self->config.lock, false, err);
 	if (lock != NULL)
 		fha_lock_close(lock);
 	if (code == FHA_OK)

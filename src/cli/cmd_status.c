@@ -7,9 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cluster.h"
 #include "decide.h"
+
+/* Twice the heartbeat of node.c, and a little. */
+#define SILENT_LEASES 5
 
 static void
 print_lag(const FhaCluster *record, const FhaMember *member, char *out, size_t size)
@@ -46,39 +50,81 @@ newest_lsn(const FhaCluster *record, const FhaMember *member)
 	return lsn;
 }
 
+/* Seconds since a record's wall-clock time, for people; -1 when it cannot be read. */
+static long
+seconds_since(const char *wall_time)
+{
+	struct tm then = {.tm_isdst = 0};
+	const char *rest = strptime(wall_time, "%Y-%m-%dT%H:%M:%S", &then);
+
+	return rest == NULL ? -1 : (long) (time(NULL) - timegm(&then));
+}
+
+/* Members write at least every second lease: silence for longer is worth a word. */
+static bool
+is_silent(const FhaCluster *record, const FhaMember *member, long *seconds)
+{
+	*seconds = seconds_since(member->updated_at);
+	return *seconds > SILENT_LEASES * (record->lease_duration_ms / 1000 + 1);
+}
+
 static void
+print_member(const FhaCluster *record, const FhaMember *written)
+{
+	FhaMember member = *written;
+	bool holds = strcmp(record->holder, member.member) == 0 && !record->released;
+	const char *role = fha_role_name(member.role);
+	char state[FHA_SENTENCE_SIZE + 60];
+	char lsn[FHA_LSN_TEXT_SIZE];
+	char lag[32];
+	long seconds;
+
+	member.position.lsn = newest_lsn(record, &member);
+	fha_lsn_print(member.position.lsn, lsn, sizeof(lsn));
+	print_lag(record, &member, lag, sizeof(lag));
+	(void) snprintf(state, sizeof(state), "%s", member.state);
+	/* What a member last said of itself is not what it is: it may be gone, or know no better. */
+	if (is_silent(record, &member, &seconds) && strstr(member.state, "this node stops") == NULL)
+	{
+		role = "silent";
+		(void) snprintf(state, sizeof(state), "no sign of it for %ld s; last: %s", seconds,
+						member.state);
+	}
+	else if (member.role == FHA_ROLE_PRIMARY && !holds)
+	{
+		role = "fenced";
+		(void) snprintf(state, sizeof(state), "lost the lease; last: %s", member.state);
+	}
+	(void) printf("%-12s %-8s %-9s %8" PRIu32 "  %-14s %8s  %-21s %s\n", member.member, role,
+				  holds ? "holds it" : "", member.position.timeline, lsn, lag, member.address,
+				  state);
+}
+
+/* CLI_OK, or CLI_FAILED when the lease does not look held. */
+static int
 print_table(const Cluster *cluster)
 {
 	const FhaCluster *record = &cluster->record;
+	long age = seconds_since(record->renewed_at);
+	bool stale = age > 2 * (record->lease_duration_ms / 1000 + 1);
 
-	(void) printf("cluster %s   term %" PRIu64 "   timeline %" PRIu32
-				  "   lease: %s %s, renewed %s\n",
+	(void) printf("cluster %s   term %" PRIu64 "   timeline %" PRIu32 "   lease: %s %s, renewed %s",
 				  record->cluster, record->term, record->timeline,
 				  record->released ? "released by" : "held by", record->holder, record->renewed_at);
+	(void) printf(stale ? ", LAPSED: not renewed for %ld s\n" : "\n", age);
 	if (record->paused)
 		(void) printf("PAUSED: %s\n", record->pause_reason);
-	if (record->request.kind != FHA_REQUEST_NONE && (record->request.state == FHA_REQUEST_PENDING ||
-													 record->request.state == FHA_REQUEST_RUNNING))
-		(void) printf("%s to %s is %s: %s\n", fha_request_kind_name(record->request.kind),
-					  record->request.target[0] == '\0' ? "the best standby"
-														: record->request.target,
-					  fha_request_state_name(record->request.state), record->request.message);
+	if (record->request.kind != FHA_REQUEST_NONE && record->request.state <= FHA_REQUEST_RUNNING)
+		(void) printf(
+			"%s to %s, asked for by %s at %s, is %s\n", fha_request_kind_name(record->request.kind),
+			record->request.target[0] == '\0' ? "the best standby" : record->request.target,
+			record->request.requested_by, record->request.requested_at,
+			fha_request_state_name(record->request.state));
 	(void) printf("\n%-12s %-8s %-9s %8s  %-14s %8s  %-21s %s\n", "member", "role", "lease",
 				  "timeline", "LSN", "lag", "address", "state");
 	for (size_t i = 0; i < cluster->member_count; i++)
-	{
-		FhaMember member = cluster->members[i];
-		bool holds = strcmp(record->holder, member.member) == 0 && !record->released;
-		char lsn[FHA_LSN_TEXT_SIZE];
-		char lag[32];
-
-		member.position.lsn = newest_lsn(record, &member);
-		fha_lsn_print(member.position.lsn, lsn, sizeof(lsn));
-		print_lag(record, &member, lag, sizeof(lag));
-		(void) printf("%-12s %-8s %-9s %8" PRIu32 "  %-14s %8s  %-21s %s\n", member.member,
-					  fha_role_name(member.role), holds ? "holds it" : "", member.position.timeline,
-					  lsn, lag, member.address, member.state);
-	}
+		print_member(record, &cluster->members[i]);
+	return stale || record->released ? CLI_FAILED : CLI_OK;
 }
 
 static int
@@ -124,7 +170,7 @@ run_status(CliOptions *options, int argc, char **argv)
 	if (result == CLI_OK && options->json)
 		result = print_json(&cluster);
 	else if (result == CLI_OK)
-		print_table(&cluster);
+		result = print_table(&cluster);
 	cluster_close(&cluster);
 	return result;
 }
@@ -155,7 +201,7 @@ run_rules(CliOptions *options, int argc, char **argv)
 const CliCommand command_status = {
 	"status",
 	"-D DATA | --lock dir:/path --cluster NAME  [-o json]",
-	"show the cluster: members, roles, positions, the lease",
+	"show the cluster: members, roles, positions, the lease; status 1 when nobody holds it",
 	run_status,
 };
 

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
+#include "files.h"
 #include "state.h"
 
 /* postgresql.auto.conf has some lines; somebody who has a megabyte needs other help. */
@@ -25,10 +27,13 @@ static const char defaults[] = "wal_level = replica\n"
 							   "wal_log_hints = on\n"
 							   "wal_keep_size = '512MB'\n"
 							   "max_slot_wal_keep_size = '4GB'\n"
-							   "wal_retrieve_retry_interval = '200ms'\n"
+							   "wal_retrieve_retry_interval = '500ms'\n"
 							   "wal_receiver_timeout = '10s'\n"
 							   "wal_sender_timeout = '10s'\n"
 							   "password_encryption = 'scram-sha-256'\n";
+
+/* Where Debian's PostgreSQL puts its socket; not every user may. */
+#define USUAL_SOCKETS "/var/run/postgresql"
 
 /* Whom to follow is ours to say: what stands elsewhere is blanked before follow.conf. */
 static const char managed[] = "primary_conninfo = ''\n"
@@ -133,6 +138,16 @@ major_version(const FhaConfig *config)
 	return version;
 }
 
+/* An empty one is no news to PostgreSQL's log, a missing one is, at every reload. */
+static FhaCode
+make_follow_file(const FhaConfig *config, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	FhaCode code = fha_state_path(config, "follow.conf", path, sizeof(path), err);
+
+	return code != FHA_OK || files_exists(path) ? code : fha_file_replace(path, "", 0, err);
+}
+
 FhaCode
 postgres_configure(const FhaConfig *config, FhaError *err)
 {
@@ -151,16 +166,20 @@ postgres_configure(const FhaConfig *config, FhaError *err)
 		code = fha_state_path(config, "postgresql.conf", path, sizeof(path), err);
 	if (code == FHA_OK)
 		code = strip_auto_file(config, err);
+	if (code == FHA_OK)
+		code = make_follow_file(config, err);
 	if (code != FHA_OK)
 		return code;
 	length = snprintf(content, sizeof(content),
 					  "# Made by fawkes-ha at each start: changes here are lost.\n"
-					  "%s"
+					  "%s%s"
 					  "include_if_exists '%s/postgresql.conf'\n"
 					  "include_if_exists '%s/fawkes_ha.conf'\n"
 					  "%s%s"
 					  "include_if_exists '%s/follow.conf'\n",
-					  defaults, data, state, managed,
+					  defaults,
+					  access(USUAL_SOCKETS, W_OK) == 0 ? "" : "unix_socket_directories = '/tmp'\n",
+					  data, state, managed,
 					  /* Gone in 16, where naming it is an error. */
 					  major_version(config) == 15 ? "promote_trigger_file = ''\n" : "", state);
 	if ((size_t) length >= sizeof(content))

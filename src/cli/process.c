@@ -413,67 +413,85 @@ process_job(int (*work)(void *argument), void *argument, FhaError *err)
 	return child;
 }
 
-/* The parent and the state letter of a process; false: it is gone. */
+/* Is what `name` in directory `at` leads to the thing that `wanted` describes? */
 static bool
-look_at(const char *pid, char *state, int *parent)
+is_same(int at, const char *name, const struct stat *wanted)
 {
-	char path[64];
-	char content[512];
-	const char *end;
-	ssize_t got;
-	int fd;
+	struct stat found;
 
-	(void) snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	got = read(fd, content, sizeof(content) - 1);
-	(void) close(fd);
-	if (got <= 0)
-		return false;
-	content[got] = '\0';
-	end = strrchr(content, ')'); /* the program's name before it may contain anything */
-	return end != NULL && sscanf(end + 1, " %c %d", state, parent) == 2;
-}
-
-/* Does process `name` of /proc run our program?  Then it is a job or a helper of ours. */
-static bool
-is_ours(const char *name)
-{
-	char path[64];
-	struct stat own;
-	struct stat other;
-
-	(void) snprintf(path, sizeof(path), "/proc/%.20s/exe", name);
-	return stat("/proc/self/exe", &own) == 0 && stat(path, &other) == 0 &&
-		   own.st_dev == other.st_dev && own.st_ino == other.st_ino;
+	return fstatat(at, name, &found, 0) == 0 && found.st_dev == wanted->st_dev &&
+		   found.st_ino == wanted->st_ino;
 }
 
 /*
- * By a walk through /proc: the list in /proc/self/task/<id>/children is not compiled into every
- * kernel.  A child's id cannot be reused while we look, because only we can reap it.
+ * Only what also has the name is looked at more closely: stat may wait for the filesystem, which
+ * for another file may be one that hangs.
  */
-int
-process_kill_strangers(void)
+static bool
+has_open(pid_t pid, const char *name, const struct stat *wanted)
 {
 	const struct dirent *entry;
-	int count = 0;
-	DIR *proc = opendir("/proc");
+	char path[PATH_MAX];
+	bool found = false;
+	DIR *files;
 
-	if (proc == NULL)
+	(void) snprintf(path, sizeof(path), "/proc/%d/fd", (int) pid);
+	files = opendir(path);
+	while (files != NULL && !found && (entry = readdir(files)) != NULL)
+	{
+		ssize_t length = readlinkat(dirfd(files), entry->d_name, path, sizeof(path) - 1);
+		const char *last;
+
+		if (length <= 0)
+			continue;
+		path[length] = '\0';
+		last = strrchr(path, '/');
+		found = last != NULL && strcmp(last + 1, name) == 0 &&
+				is_same(dirfd(files), entry->d_name, wanted);
+	}
+	if (files != NULL)
+		(void) closedir(files);
+	return found;
+}
+
+int
+process_kill_holders(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash == NULL ? path : slash + 1;
+	const struct dirent *entry;
+	struct stat wanted;
+	int count = 0;
+	DIR *proc;
+
+	if (stat(path, &wanted) != 0)
 		return 0;
-	while ((entry = readdir(proc)) != NULL)
+	proc = opendir("/proc");
+	while (proc != NULL && (entry = readdir(proc)) != NULL)
 	{
 		long pid = strtol(entry->d_name, NULL, 10);
-		int parent;
-		char state;
+		int pidfd;
 
-		if (pid <= 1 || !look_at(entry->d_name, &state, &parent))
+		if (pid <= 0 || pid == getpid())
 			continue;
-		if (parent == getpid() && state != 'Z' && !is_ours(entry->d_name) &&
-			kill((pid_t) pid, SIGKILL) == 0)
+		/* Before the look, so that the signal cannot reach whoever gets the number next. */
+		pidfd = pidfd_open((pid_t) pid, 0);
+		if (pidfd >= 0 && has_open((pid_t) pid, name, &wanted) &&
+			pidfd_send_signal(pidfd, SIGKILL, NULL, 0) == 0)
 			count++;
+		close_one(&pidfd);
 	}
-	(void) closedir(proc);
+	if (proc != NULL)
+		(void) closedir(proc);
 	return count;
+}
+
+bool
+process_works_in(pid_t pid, const char *directory)
+{
+	char path[64];
+	struct stat wanted;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/cwd", (int) pid);
+	return pid > 0 && stat(directory, &wanted) == 0 && is_same(AT_FDCWD, path, &wanted);
 }

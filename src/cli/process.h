@@ -4,6 +4,7 @@
 #ifndef CLI_PROCESS_H
 #define CLI_PROCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -58,10 +59,18 @@ void process_reset_signals(void);
 pid_t process_job(int (*work)(void *argument), void *argument, FhaError *err);
 
 /*
- * SIGKILL every child of this process that runs another program than it: of a subreaper, so also
- * the orphans of a dead postmaster, but not its jobs and helpers.  Returns how many were
- * signalled.  Reaping is the caller's.
+ * SIGKILL every process other than this one that has the file open.  With the node's life file
+ * these are exactly PostgreSQL's processes and what they started.  Parents do not tell: the orphans
+ * of a dead postmaster come to the supervisor that started it, but go to init if that one is dead
+ * too.  Of other users' processes nothing is seen.  Returns how many were signalled; reaping is the
+ * caller's.
  */
-int process_kill_strangers(void);
+int process_kill_holders(const char *path);
+
+/*
+ * Is this directory the current one of the process?  A postmaster's is the data directory; of a
+ * zombie, or of whoever has the number by now, it is not.
+ */
+bool process_works_in(pid_t pid, const char *directory);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "rejoin.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <locale.h>
@@ -13,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "files.h"
@@ -110,6 +113,38 @@ add_quoted(char *out, size_t size, const char *name, const char *word, size_t le
 }
 
 FhaCode
+rejoin_check_passfile(const FhaConfig *config, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	struct stat status;
+	FhaCode code = fha_state_path(config, "pgpass", path, sizeof(path), err);
+
+	if (code != FHA_OK)
+		return code;
+	if (stat(path, &status) != 0)
+	{
+		if (errno != ENOENT)
+			return fha_error_errno(err, FHA_IO, "could not look at \"%.120s\"", path);
+		return fha_error(err, FHA_NOT_FOUND,
+						 "there is no \"%.110s\": copy the file pgpass from the state directory of "
+						 "the cluster's first member (mode 0600)",
+						 path);
+	}
+	if (!S_ISREG(status.st_mode))
+		return fha_error(err, FHA_INVALID, "\"%.120s\" is not a regular file", path);
+	if (access(path, R_OK) != 0)
+		return fha_error_errno(err, FHA_IO,
+							   "could not read \"%.110s\" (it is user %u's and this is user %u: "
+							   "chown it)",
+							   path, (unsigned) status.st_uid, (unsigned) geteuid());
+	if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		return fha_error(err, FHA_INVALID,
+						 "libpq ignores \"%.90s\", because others may use it: chmod 600 %.90s",
+						 path, path);
+	return FHA_OK;
+}
+
+FhaCode
 rejoin_conninfo(const RejoinPlan *plan, const char *database, char *out, size_t size, FhaError *err)
 {
 	const char *address = plan->leader_address;
@@ -118,13 +153,10 @@ rejoin_conninfo(const RejoinPlan *plan, const char *database, char *out, size_t 
 	size_t host;
 	FhaCode code = fha_state_path(plan->config, "pgpass", passfile, sizeof(passfile), err);
 
+	if (code == FHA_OK)
+		code = rejoin_check_passfile(plan->config, err);
 	if (code != FHA_OK)
 		return code;
-	if (!files_exists(passfile))
-		return fha_error(err, FHA_NOT_FOUND,
-						 "there is no \"%.110s\": copy the file pgpass from the state directory of "
-						 "the cluster's first member (mode 0600)",
-						 passfile);
 	if (colon == NULL || colon == address)
 		return fha_error(err, FHA_INVALID, "the leader's address \"%.80s\" is not host:port",
 						 address);
@@ -321,7 +353,8 @@ clone(const RejoinPlan *plan, FhaError *err)
 	char conninfo[4 * FHA_PATH_MAX];
 	RejoinWords words = {.quiet = false};
 	bool had_data = !files_is_empty(config->data_directory) || rejoin_is_damaged(config);
-	const char *argv[] = {program, "-D",     fresh, "-X", "stream", "--checkpoint=fast",
+	/* -w: nobody is there to type a password, and a question would wait for ever. */
+	const char *argv[] = {program, "-w",     "-D", fresh, "-X", "stream", "--checkpoint=fast",
 						  "-d",    conninfo, NULL};
 	FhaCode code = rejoin_conninfo(plan, "replication", conninfo, sizeof(conninfo), err);
 

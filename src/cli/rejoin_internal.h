@@ -28,7 +28,10 @@ int rejoin_fail(const char *what, const FhaError *err);
 /* Run to the end, its stderr passed on to our log unless words->quiet.  IO: its status was not 0. */
 FHA_MUST_CHECK FhaCode rejoin_run(const char *const argv[], RejoinWords *words, FhaError *err);
 
-/* How to reach the leader as fawkes_replication.  NOT_FOUND: no pgpass. */
+/* libpq ignores a pgpass that it cannot read or that others may: say so.  NOT_FOUND: no pgpass. */
+FHA_MUST_CHECK FhaCode rejoin_check_passfile(const FhaConfig *config, FhaError *err);
+
+/* How to reach the leader as fawkes_replication; checks the pgpass. */
 FHA_MUST_CHECK FhaCode rejoin_conninfo(const RejoinPlan *plan, const char *database, char *out,
 									   size_t size, FhaError *err);
 

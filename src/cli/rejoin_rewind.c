@@ -91,7 +91,11 @@ remove_signals(const FhaConfig *config, FhaError *err)
 	return files_remove(path, err);
 }
 
-/* Crash recovery, as pg_rewind would do it, but before it may change anything. */
+/*
+ * Crash recovery, as pg_rewind would do it, but before it may change anything; and also after a
+ * standby's clean stop, when pg_rewind would believe the minimum recovery point, while the WAL on
+ * disk goes on past the fork.
+ */
 static FhaCode
 recover(const RejoinPlan *plan, RejoinWords *words, FhaError *err)
 {
@@ -107,7 +111,7 @@ recover(const RejoinPlan *plan, RejoinWords *words, FhaError *err)
 
 	words->text[0] = '\0';
 	code = postgres_control(plan->bindir, config->data_directory, &control, err);
-	if (code != FHA_OK || control.clean)
+	if (code != FHA_OK || (control.clean && control.was_primary))
 		return code;
 	code = fha_state_path(config, "postgresql.conf", path, sizeof(path), err);
 	if (code != FHA_OK)
@@ -427,7 +431,8 @@ rewind_data(const RejoinPlan *plan, FhaError *err)
 		(void) fha_error(err, FHA_INVALID, "an earlier try did not end: a clone is needed");
 		return NEVER;
 	}
-	if (postgres_configure(config, err) != FHA_OK || remove_signals(config, err) != FHA_OK)
+	if (rejoin_check_passfile(config, err) != FHA_OK || postgres_configure(config, err) != FHA_OK ||
+		remove_signals(config, err) != FHA_OK)
 		return LATER;
 	code = recover(plan, &words, err);
 	if (code != FHA_OK)
@@ -439,8 +444,10 @@ rewind_data(const RejoinPlan *plan, FhaError *err)
 		return outcome;
 	if (!fork.found)
 	{
-		rejoin_say("this node is on the leader's history: there is nothing to rewind");
-		return DONE;
+		/* The same order would come again, and recovery may have written a checkpoint of its own. */
+		(void) fha_error(err, FHA_INVALID,
+						 "this node left the leader's history, but pg_rewind finds no fork");
+		return NEVER;
 	}
 	rejoin_say("left the leader's history at %" PRIX64 "/%" PRIX64 " on timeline %" PRIu32,
 			   fork.position >> 32, fork.position & 0xFFFFFFFF, fork.timeline);

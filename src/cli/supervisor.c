@@ -23,6 +23,8 @@
 
 /* A server that has run this long was a success: the back-off starts again. */
 #define GOOD_RUN_MS (30 * 1000)
+/* After so many failed starts or jobs in a row, others may lead, and status says so. */
+#define FAILURES_IN_A_ROW 2
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_MAX_MS (30 * 1000)
 /* Without an agent for this long after it could accept connections, the library is not loaded. */
@@ -120,10 +122,8 @@ supervisor_reap(Supervisor *self)
 			postmaster_ended(self, status);
 		else if (pid == self->job)
 			job_ended(self, status);
-		else if (pid == self->foreign)
-			self->foreign = 0;
 	}
-	if (self->foreign != 0 && kill(self->foreign, 0) != 0 && errno == ESRCH)
+	if (self->foreign != 0 && !process_works_in(self->foreign, self->config.data_directory))
 	{
 		supervisor_say(self, "PostgreSQL (process %d) ended", (int) self->foreign);
 		self->foreign = 0;
@@ -135,6 +135,7 @@ supervisor_reap(Supervisor *self)
 void
 supervisor_check_life(Supervisor *self)
 {
+	char path[FHA_PATH_MAX];
 	FhaError err;
 
 	if (self->life_fd >= 0 || self->postmaster != 0 || self->foreign != 0)
@@ -156,8 +157,9 @@ supervisor_check_life(Supervisor *self)
 	 * Its walsenders look when they have sent what there is, and a standby that got all of it can
 	 * lead at once: so nobody is killed before a grace is over.
 	 */
-	if (fha_now_ms() >= self->orphaned_ms + ORPHAN_GRACE_MS)
-		(void) process_kill_strangers();
+	if (fha_now_ms() >= self->orphaned_ms + ORPHAN_GRACE_MS &&
+		fha_state_path(&self->config, "life", path, sizeof(path), &err) == FHA_OK)
+		(void) process_kill_holders(path);
 }
 
 static void
@@ -258,6 +260,8 @@ find_end(Supervisor *self)
 		supervisor_say(self, "the end of the WAL could not be read: %s", err.text);
 		self->end.lsn = UINT64_MAX;
 	}
+	if (self->end.lsn < control->min_recovery)
+		self->end.lsn = control->min_recovery;
 	self->required = self->end;
 	if (!control->clean && self->mark_counts && acked < self->end.lsn)
 		self->required.lsn = acked;
@@ -270,7 +274,8 @@ fill_view(Supervisor *self, FhaPgView *view)
 	memset(view, 0, sizeof(*view));
 	view->supervised = true;
 	view->stopping = self->stopping;
-	view->job = self->job != 0 || fha_now_ms() < self->not_before_ms;
+	view->job = self->job != 0;
+	view->failing = self->failures >= FAILURES_IN_A_ROW && fha_now_ms() < self->not_before_ms;
 	if (self->life_fd < 0)
 	{
 		view->state = FHA_PG_BUSY;
@@ -323,11 +328,14 @@ start_job(Supervisor *self, int (*work)(void *))
 static void
 start_postgres(Supervisor *self, bool standby)
 {
+	char path[FHA_PATH_MAX];
 	FhaState state;
 	FhaError err;
 	bool changed;
 	FhaCode code = FHA_OK;
 
+	if (fha_state_path(&self->config, "promoting", path, sizeof(path), &err) == FHA_OK)
+		(void) unlink(path);
 	if (standby)
 		code = fha_timeline_unreserve(self->config.data_directory, self->control.timeline, &err);
 	if (code == FHA_OK && standby && self->order.leader[0] != '\0')
@@ -339,7 +347,8 @@ start_postgres(Supervisor *self, bool standby)
 	}
 	if (code == FHA_OK)
 		code = postgres_configure(&self->config, &err);
-	atomic_store(&self->mark->acked_lsn, 0);
+	/* A promotion leaves this timeline; a primary that starts again has acknowledged what it had. */
+	atomic_store(&self->mark->acked_lsn, standby ? 0 : self->required.lsn);
 	atomic_store(&self->mark->streaming, 0);
 	if (code == FHA_OK)
 		code = postgres_start(&self->config, self->bindir, standby, self->life_fd, self->mark_fd,
@@ -420,7 +429,8 @@ supervisor_turn(Supervisor *self)
 		self->ordered = true;
 		wake_ms = fha_now_ms();
 	}
-	if (view.state == FHA_PG_DOWN && !view.job && !self->stopping)
+	if (view.state == FHA_PG_DOWN && !view.job && !self->stopping &&
+		fha_now_ms() >= self->not_before_ms)
 		act(self);
 	if (self->not_before_ms > fha_now_ms())
 		wake_ms = earlier(wake_ms, self->not_before_ms);
@@ -433,7 +443,12 @@ supervisor_turn(Supervisor *self)
 static pid_t
 server(const Supervisor *self)
 {
-	return self->postmaster != 0 ? self->postmaster : self->foreign;
+	if (self->postmaster != 0)
+		return self->postmaster;
+	/* Not our child: its number may be somebody else's by now. */
+	return self->foreign != 0 && process_works_in(self->foreign, self->config.data_directory)
+			   ? self->foreign
+			   : 0;
 }
 
 /* The status line of postmaster.pid: the last word it has there. */

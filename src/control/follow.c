@@ -12,8 +12,6 @@
 
 /* Far beyond any position: a placeholder's timeline never comes before what a node has. */
 #define PLACEHOLDER "%u\tFFFFFFFF/FF000000\tfawkes_ha: reserved, never promoted\n"
-#define PLACEHOLDER_MARK "fawkes_ha: reserved, never promoted"
-#define HISTORY_FILE_MAX (64 * 1024)
 #define CONNINFO_MAX 2048
 /* More terms than any node misses; each costs a small file. */
 #define RESERVED_MAX 10000
@@ -188,20 +186,14 @@ fha_timeline_unreserve(const char *data_directory, uint32_t current, FhaError *e
 		return fha_error_errno(err, FHA_IO, "could not open %s", path);
 	while ((entry = readdir(directory)) != NULL)
 	{
-		char *text = NULL;
 		uint32_t timeline;
-		bool placeholder;
 
 		if (strlen(entry->d_name) != 16 || strcmp(entry->d_name + 8, ".history") != 0 ||
 			strspn(entry->d_name, "0123456789ABCDEF") != 8)
 			continue;
 		timeline = (uint32_t) strtoul(entry->d_name, NULL, 16);
 		history_path(data_directory, timeline, path, sizeof(path));
-		if (timeline <= current || fha_file_read(path, HISTORY_FILE_MAX, &text, NULL) != FHA_OK)
-			continue;
-		placeholder = strstr(text, PLACEHOLDER_MARK) != NULL;
-		free(text);
-		if (placeholder && unlink(path) != 0 && errno != ENOENT)
+		if (timeline > current && unlink(path) != 0 && errno != ENOENT)
 		{
 			FhaCode code = fha_error_errno(err, FHA_IO, "could not remove %s", path);
 

@@ -42,7 +42,11 @@ FHA_API FHA_MUST_CHECK FhaCode fha_follow_write(const FhaConfig *config, const F
 FHA_API FHA_MUST_CHECK FhaCode fha_timeline_reserve(const char *data_directory, uint32_t current,
 													uint32_t wanted, FhaError *err);
 
-/* Remove placeholders above `current`: a standby that starts with them would wait for that WAL. */
+/*
+ * Remove history files of timelines above `current`: placeholders, and what a promotion left that was
+ * interrupted.  A standby that starts with them waits for that WAL; what it does need, its
+ * leader sends.
+ */
 FHA_API FHA_MUST_CHECK FhaCode fha_timeline_unreserve(const char *data_directory, uint32_t current,
 													  FhaError *err);
 

@@ -85,8 +85,8 @@ typedef struct FhaLockEvent
 } FhaLockEvent;
 
 /*
- * Open the lock that `uri` names ("dir:/absolute/path": the directory must exist
- * or be creatable by its parent, on a local filesystem).  Does not wait for the
+ * Open the lock that `uri` names ("dir:/absolute/path": the directory must exist,
+ * on a local filesystem).  Does not wait for the
  * lock to answer.  With watch, change events come from the first step on: first
  * every record that exists, then SYNCED, then each change.  Several changes of
  * one record may be told as one, the last is always told.  A record that exists

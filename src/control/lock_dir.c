@@ -482,16 +482,19 @@ dir_close(FhaLock *lock)
 }
 
 static FhaCode
-directory_prepare(const char *path, FhaError *err)
+directory_look(const char *path, FhaError *err)
 {
 	FhaCode code;
 	int fd;
 
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return fha_error_errno(err, FHA_IO, "could not make the lock directory \"%.120s\"", path);
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return fha_error_errno(err, FHA_IO, "could not open the lock directory \"%.120s\"", path);
+		/* Never made here: a typing error would found a second cluster, a lost mount hide the first. */
+		return fha_error_errno(
+			err, FHA_IO,
+			"could not open the lock directory \"%.120s\" (it must exist, and be "
+			"the nodes' own)",
+			path);
 	code = fha_dir_check_local(fd, path, err);
 	(void) close(fd);
 	return code;
@@ -513,7 +516,7 @@ dir_open(FhaLock **out, const char *path, bool watch, FhaError *err)
 	DirLock *dir;
 
 	if (code == FHA_OK)
-		code = directory_prepare(path, err);
+		code = directory_look(path, err);
 	if (code != FHA_OK)
 		return code;
 	dir = calloc(1, sizeof(*dir));

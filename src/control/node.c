@@ -106,6 +106,8 @@ fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, b
 	node->world.self.life_held = life_held;
 	code = fha_boot_id(node->world.self.boot_id, sizeof(node->world.self.boot_id), err);
 	if (code == FHA_OK)
+		code = fha_life_identity(config, node->world.self.life, sizeof(node->world.self.life), err);
+	if (code == FHA_OK)
 		code = fha_node_reload(node, err);
 	if (code == FHA_OK)
 		code = fha_lock_open(&node->lock, config->lock, true, err);
@@ -437,6 +439,10 @@ decide(FhaNode *node, int64_t now_ms)
 		node->world.free_since_ms = 0;
 	else if (node->world.free_since_ms == 0)
 		node->world.free_since_ms = now_ms;
+	if (!fha_lease_is_mine(&node->world))
+		node->world.led_ms = 0;
+	else if (node->world.led_ms == 0 || (node->rule != NULL && node->rule->fence == FHA_FENCE_OPEN))
+		node->world.led_ms = now_ms;
 	facts = fha_observe(&node->world, now_ms);
 	node->rule = fha_decide(facts);
 	if (node->rule != before)

@@ -193,6 +193,10 @@ member_read(FhaNode *node, const FhaRecord *record)
 	if (fha_member_parse(record->data, record->size, &member, NULL) != FHA_OK ||
 		strcmp(member.cluster, node->config.cluster_name) != 0)
 		return; /* other clusters share the lock */
+	if (strcmp(record->name, own) == 0 && node->published_ms != 0 &&
+		strcmp(member.incarnation, node->world.self.incarnation) != 0)
+		node_news(node, "another node, at %s, calls itself %s too: give it another member_name",
+				  member.address, member.member);
 	slot = member_slot(node, member.member, &held);
 	if (slot != NULL && held_set(held, record))
 		*slot = member;

@@ -32,6 +32,7 @@ become_holder(const FhaNode *node, FhaCluster *cluster)
 	(void) snprintf(cluster->holder, sizeof(cluster->holder), "%s", self->member);
 	(void) snprintf(cluster->incarnation, sizeof(cluster->incarnation), "%s", self->incarnation);
 	(void) snprintf(cluster->boot_id, sizeof(cluster->boot_id), "%s", self->boot_id);
+	(void) snprintf(cluster->life, sizeof(cluster->life), "%s", self->life);
 	cluster->lease_duration_ms = self->lease_duration_ms;
 	cluster->released = false;
 	cluster->release = (FhaPosition){0, 0};
@@ -265,7 +266,7 @@ node_write_release(FhaNode *node, FhaError *err)
 	cluster->release = pg->required.timeline != 0 ? pg->required : pg->position;
 	cluster->position = pg->position;
 	cluster->release_to[0] = '\0';
-	if (cluster->request.kind != FHA_REQUEST_NONE && cluster->request.state == FHA_REQUEST_RUNNING)
+	if (cluster->request.kind != FHA_REQUEST_NONE && cluster->request.state <= FHA_REQUEST_RUNNING)
 		(void) snprintf(cluster->release_to, sizeof(cluster->release_to), "%s",
 						cluster->request.target);
 	fha_wall_time(cluster->renewed_at, sizeof(cluster->renewed_at));
@@ -280,8 +281,7 @@ node_write_request(FhaNode *node, FhaError *err)
 
 	if (code != FHA_OK)
 		return code;
-	if (standing->kind != FHA_REQUEST_NONE &&
-		(standing->state == FHA_REQUEST_PENDING || standing->state == FHA_REQUEST_RUNNING))
+	if (fha_request_is_in_the_way(standing, &node->request))
 		return fha_error(err, FHA_CONFLICT, "a %s asked for by %s is under way",
 						 fha_request_kind_name(standing->kind), standing->requested_by);
 	/* The holder's nonce stays: it shows which of the holder's own writes arrived. */
@@ -329,6 +329,25 @@ node_member_differs(const FhaMember *a, const FhaMember *b)
 		   strcmp(a->candidate_for, b->candidate_for) != 0;
 }
 
+/* What a leader that vanished had beyond us when it last said so: async mode's stated limit. */
+static void
+tell_loss(FhaNode *node, const ClusterWrite *take, FhaHistoryEntry *entry)
+{
+	const FhaPosition *had = &node->world.cluster.position;
+	uint64_t mine = node->world.pg.position.lsn;
+	size_t used = strlen(entry->reason);
+
+	if (take->founding || take->reclaim || node->world.cluster.released || had->lsn <= mine)
+		return;
+	(void) snprintf(entry->reason + used, sizeof(entry->reason) - used,
+					"; this member is %llu bytes of WAL behind its last renewal",
+					(unsigned long long) (had->lsn - mine));
+	node_news(
+		node,
+		"%s had %llu bytes of WAL more at its last renewal: what it acknowledged there is lost",
+		take->previous_holder, (unsigned long long) (had->lsn - mine));
+}
+
 void
 node_history_queue(FhaNode *node, const ClusterWrite *take)
 {
@@ -360,4 +379,5 @@ node_history_queue(FhaNode *node, const ClusterWrite *take)
 	}
 	entry->term = take->cluster.term;
 	entry->timeline = take->cluster.timeline;
+	tell_loss(node, take, entry);
 }

@@ -67,6 +67,15 @@ fha_request_state_name(FhaRequestState state)
 	return request_states[state];
 }
 
+bool
+fha_request_is_in_the_way(const FhaOrderSlip *standing, const FhaOrderSlip *wanted)
+{
+	if (standing->kind == FHA_REQUEST_NONE || strcmp(standing->id, wanted->id) == 0)
+		return false;
+	return standing->state == FHA_REQUEST_RUNNING ||
+		   (standing->state == FHA_REQUEST_PENDING && wanted->kind != FHA_REQUEST_FAILOVER);
+}
+
 void
 fha_record_name_cluster(const char *cluster, char *out, size_t size)
 {
@@ -256,6 +265,7 @@ fha_cluster_parse(const char *data, size_t size, FhaCluster *out, FhaError *err)
 		fha_json_text(object, "holder", out->holder, sizeof(out->holder), &local);
 		fha_json_text(object, "incarnation", out->incarnation, sizeof(out->incarnation), &local);
 		fha_json_text(object, "boot_id", out->boot_id, sizeof(out->boot_id), &local);
+		fha_json_text(object, "life", out->life, sizeof(out->life), &local);
 		fha_json_text(object, "nonce", out->nonce, sizeof(out->nonce), &local);
 		/* Nobody may make observers wait for ever, or not at all. */
 		fha_json_int(object, "lease_duration_ms", 100, 3600 * 1000, &out->lease_duration_ms,
@@ -409,6 +419,7 @@ fha_cluster_print(const FhaCluster *cluster, char **out, FhaError *err)
 	fha_json_put_text(object, "holder", cluster->holder, &failed);
 	fha_json_put_text(object, "incarnation", cluster->incarnation, &failed);
 	fha_json_put_text(object, "boot_id", cluster->boot_id, &failed);
+	fha_json_put_text(object, "life", cluster->life, &failed);
 	fha_json_put_text(object, "nonce", cluster->nonce, &failed);
 	fha_json_put_int(object, "lease_duration_ms", cluster->lease_duration_ms, &failed);
 	fha_json_put_bool(object, "released", cluster->released, &failed);

@@ -54,6 +54,9 @@ FHA_API bool fha_lsn_parse(const char *text, uint64_t *out);
 FHA_API const char *fha_role_name(FhaRole role);
 FHA_API const char *fha_request_kind_name(FhaRequestKind kind);
 FHA_API const char *fha_request_state_name(FhaRequestState state);
+/* May `wanted` not replace `standing`?  A failover replaces what nobody has begun to carry out. */
+FHA_API bool fha_request_is_in_the_way(const FhaOrderSlip *standing, const FhaOrderSlip *wanted);
+
 /* A request as one JSON object (id, kind, target, requested_by); its state becomes pending. */
 FHA_API FHA_MUST_CHECK FhaCode fha_request_parse(const char *data, size_t size, FhaOrderSlip *out,
 												 FhaError *err);

@@ -622,3 +622,24 @@ fha_life_take(const FhaConfig *config, int *fd, FhaError *err)
 	*fd = -1;
 	return code;
 }
+
+FhaCode
+fha_life_identity(const FhaConfig *config, char *out, size_t size, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	struct stat info;
+	int fd;
+	FhaCode code = fha_state_path(config, "life", path, sizeof(path), err);
+
+	if (code != FHA_OK)
+		return code;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || fstat(fd, &info) != 0)
+		code = fha_error_errno(err, FHA_IO, "could not open \"%.120s\"", path);
+	else
+		(void) snprintf(out, size, "%llx:%llx", (unsigned long long) info.st_dev,
+						(unsigned long long) info.st_ino);
+	if (fd >= 0)
+		(void) close(fd);
+	return code;
+}

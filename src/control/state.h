@@ -8,6 +8,7 @@
  *   node.json        who this node is and what it has seen (struct FhaState)
  *   pgpass           password of fawkes_replication; 0600
  *   seat, life       the two locks
+ *   promoting        exists while a promotion is under way (pg/shmem.c)
  *   damaged          exists while a rewind or clone is under way
  */
 #ifndef FHA_STATE_H
@@ -87,5 +88,9 @@ FHA_API void fha_seat_close(FhaSeat *seat);
  * The descriptor is not close-on-exec; _PG_init makes it so in PostgreSQL.
  */
 FHA_API FHA_MUST_CHECK FhaCode fha_life_take(const FhaConfig *config, int *fd, FhaError *err);
+
+/* Which file the life lock is: "device:inode", made if need be.  A copy of the directory has another. */
+FHA_API FHA_MUST_CHECK FhaCode fha_life_identity(const FhaConfig *config, char *out, size_t size,
+												 FhaError *err);
 
 #endif

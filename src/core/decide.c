@@ -34,6 +34,10 @@ static const FhaRule rules[] = {
 	{ FHA_STOPPING, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "this node stops, and its PostgreSQL with it" },
 
+	/* A holder that does not come to lead lets the lease lapse. */
+	{ FHA_MINE | FHA_STUCK, FHA_DOWN | FHA_PRIMARY | FHA_JOB,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "this member holds the lease but does not come to lead: it lets the lease lapse" },
+
 	/* Busy: wait, but do not lose the lease meanwhile. */
 	{ FHA_JOB | FHA_MINE, 0,
 	  RENEW, SHUT, FHA_NODE_HOLD, "a job on the data directory is under way" },
@@ -41,6 +45,8 @@ static const FhaRule rules[] = {
 	  LEAVE, SHUT, FHA_NODE_HOLD, "a job on the data directory is under way, without the lease" },
 	{ FHA_BUSY | FHA_MINE, 0,
 	  RENEW, SHUT, FHA_NODE_HOLD, "PostgreSQL starts, recovers or stops: the lease is kept, the fence is shut" },
+	{ FHA_BUSY | FHA_RECOVERING | FHA_LED, FHA_FOLLOWING,
+	  LEAVE, SHUT, FHA_NODE_FOLLOW, "recovery goes on with the WAL of another leader" },
 	{ FHA_BUSY, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "PostgreSQL starts, recovers or stops" },
 	{ FHA_UNREAD, 0,
@@ -97,6 +103,10 @@ static const FhaRule rules[] = {
 	  LEAVE, SHUT, FHA_NODE_HOLD, "this standby follows" },
 
 	/* No process is left: the supervisor sits. */
+	{ FHA_DOWN | FHA_FAILING | FHA_MINE | FHA_POSITION, FHA_PAUSED,
+	  RELEASE, SHUT, FHA_NODE_HOLD, "PostgreSQL fails to start here: the lease is released to whoever can lead" },
+	{ FHA_DOWN | FHA_FAILING, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "PostgreSQL or its preparation fails here, see this node's log: tried again after a pause" },
 	{ FHA_DOWN | FHA_EMPTY | FHA_ABSENT | FHA_BOOTSTRAP, 0,
 	  TAKE, SHUT, FHA_NODE_HOLD, "there is no cluster yet, and this member was told to found it" },
 	{ FHA_DOWN | FHA_EMPTY | FHA_MINE | FHA_NEWBORN, 0,
@@ -146,11 +156,12 @@ static const FhaRule rules[] = {
 /* clang-format on */
 
 static const char *const fact_names[FHA_FACT_COUNT] = {
-	"down",     "busy",     "standby",   "primary",   "empty",     "damaged", "foreign",
-	"diverged", "unread",   "absent",    "mine",      "free",      "blank",   "safe",
-	"stale",    "reclaim",  "newborn",   "lineage",   "published", "led",     "rewindable",
-	"paused",   "handover", "heir",      "listed",    "fit",       "turn",    "stopping",
-	"job",      "plain",    "following", "bootstrap", "position",  "beyond",
+	"down",       "busy",     "standby",   "primary",   "empty",     "damaged", "foreign",
+	"diverged",   "unread",   "absent",    "mine",      "free",      "blank",   "safe",
+	"stale",      "reclaim",  "newborn",   "lineage",   "published", "led",     "rewindable",
+	"paused",     "handover", "heir",      "listed",    "fit",       "turn",    "stopping",
+	"job",        "plain",    "following", "bootstrap", "position",  "beyond",  "failing",
+	"recovering", "stuck",
 };
 
 const FhaRule *

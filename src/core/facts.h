@@ -59,8 +59,12 @@ typedef uint64_t FhaFacts;
 
 #define FHA_BEYOND \
 	FHA_FACT(33) /* mine, but our timeline is later than the one this term reserved */
+#define FHA_FAILING FHA_FACT(34) /* PostgreSQL or a job has failed again and again: a pause is on */
+#define FHA_RECOVERING FHA_FACT(35) /* busy with archive recovery, not yet consistent */
+#define FHA_STUCK \
+	FHA_FACT(36) /* mine, but this member does not lead, and should not keep others from it */
 
-#define FHA_FACT_COUNT 34
+#define FHA_FACT_COUNT 37
 
 /* The fact's name in lower case ("primary"), as rules are printed. */
 const char *fha_fact_name(unsigned bit);

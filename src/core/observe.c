@@ -7,6 +7,8 @@
 
 /* For so many release_waits only whom a release or a request names may lead; then who else is fit. */
 #define TARGET_WAITS 3
+/* A holder may be busy for so many leases before it counts as stuck. */
+#define STUCK_LEASES 10
 
 static bool
 same(const char *a, const char *b)
@@ -34,14 +36,16 @@ fha_lease_is_mine(const FhaWorld *world)
 }
 
 /*
- * S1b: another incarnation of our name waits like any candidate, unless this process took the
- * node's life lock and the record was written in this boot: then nobody of that node can live.
+ * S1b: another incarnation of our name waits like any candidate, unless this process took the very
+ * life lock that the record names (a copied directory has another) and the record was written in
+ * this boot: then nobody of that node can live.
  */
 static bool
 is_my_dead_self(const FhaWorld *world)
 {
 	return holder_has_my_name(world) && world->self.life_held &&
-		   same(world->cluster.boot_id, world->self.boot_id);
+		   same(world->cluster.boot_id, world->self.boot_id) &&
+		   same(world->cluster.life, world->self.life);
 }
 
 bool
@@ -134,6 +138,31 @@ is_failover_to_me(const FhaWorld *world)
 	return is_failover_asked(world) && (target[0] == '\0' || same(target, world->self.member));
 }
 
+/* A switchover that we agreed to, or a failover that finds our PostgreSQL down. */
+static bool
+is_handover_asked(const FhaWorld *world)
+{
+	const FhaOrderSlip *request = &world->cluster.request;
+
+	if (request->kind == FHA_REQUEST_NONE || same(request->target, world->self.member))
+		return false;
+	return request->state == FHA_REQUEST_RUNNING ||
+		   (is_failover_asked(world) && world->pg.state == FHA_PG_DOWN);
+}
+
+/*
+ * S9: a holder whose PostgreSQL does not come to lead keeps everybody else from it.  A failover that
+ * was asked for ends its patience at once.
+ */
+static bool
+is_stuck(const FhaWorld *world, int64_t now_ms)
+{
+	if (is_failover_asked(world) && !is_failover_to_me(world))
+		return true;
+	return world->led_ms != 0 && world->cluster.member_count > 1 &&
+		   now_ms >= world->led_ms + STUCK_LEASES * world->self.lease_duration_ms;
+}
+
 static int64_t
 free_for(const FhaWorld *world, int64_t now_ms)
 {
@@ -201,8 +230,7 @@ is_my_turn(const FhaWorld *world, int64_t now_ms)
 		return same(target, world->self.member);
 	if (holder_has_my_name(world))
 		/* We gave it away: others first, but not for ever. */
-		return !cluster->released || cluster->standby_count == 0 ||
-			   waited >= world->self.release_wait_ms;
+		return !cluster->released || waited >= world->self.release_wait_ms;
 	if (waited >= 2 * world->self.election_wait_ms)
 		return true;
 	for (size_t i = 0; i < cluster->member_count; i++)
@@ -282,6 +310,10 @@ observe_postgres(const FhaWorld *world)
 		facts |= FHA_STOPPING;
 	if (pg->job)
 		facts |= FHA_JOB;
+	if (pg->recovering)
+		facts |= FHA_RECOVERING;
+	if (pg->failing)
+		facts |= FHA_FAILING;
 	if (!pg->supervised)
 		facts |= FHA_PLAIN;
 	if (pg->position.timeline != 0 && pg->state == FHA_PG_DOWN)
@@ -302,6 +334,14 @@ observe_lease(const FhaWorld *world, int64_t now_ms)
 	return fha_lease_is_free(world, now_ms) ? FHA_FREE : 0;
 }
 
+/* We began to found this cluster ourselves, and did not get to its data. */
+static bool
+is_own_newborn(const FhaWorld *world)
+{
+	return has_record(world) && world->cluster.system_identifier == 0 &&
+		   same(world->self.cluster_uuid, world->cluster.cluster_uuid);
+}
+
 FhaFacts
 fha_observe(const FhaWorld *world, int64_t now_ms)
 {
@@ -309,8 +349,8 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 	FhaFacts facts = observe_postgres(world) | observe_lease(world, now_ms);
 	bool mine = (facts & FHA_MINE) != 0;
 
-	if (world->self.bootstrap && world->self.cluster_uuid[0] == '\0' &&
-		!some_member_has_data(world))
+	if (world->self.bootstrap && !some_member_has_data(world) &&
+		(world->self.cluster_uuid[0] == '\0' || is_own_newborn(world)))
 		facts |= FHA_BOOTSTRAP;
 	if (!has_record(world))
 		return facts;
@@ -329,9 +369,9 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 		facts |= FHA_PAUSED;
 	if (holder_has_my_name(world) && !mine && (facts & FHA_LINEAGE) != 0)
 		facts |= FHA_RECLAIM;
-	if (mine && cluster->request.kind != FHA_REQUEST_NONE &&
-		cluster->request.state == FHA_REQUEST_RUNNING &&
-		!same(cluster->request.target, world->self.member))
+	if (mine && is_stuck(world, now_ms))
+		facts |= FHA_STUCK;
+	if (mine && is_handover_asked(world))
 		facts |= FHA_HANDOVER;
 	if (mine && cluster->standby_count > 0)
 		facts |= FHA_HEIR;
@@ -373,6 +413,9 @@ fha_observe_again_ms(const FhaWorld *world, int64_t now_ms)
 	again = earliest_after(again, fha_watch_lapses_ms(&world->watch, world->self.lease_duration_ms),
 						   now_ms);
 	again = earliest_after(again, world->tenure.write_until_ms, now_ms);
+	if (world->led_ms != 0)
+		again = earliest_after(again, world->led_ms + STUCK_LEASES * world->self.lease_duration_ms,
+							   now_ms);
 	if (world->free_since_ms != 0)
 	{
 		again = earliest_after(again, world->free_since_ms + world->self.election_wait_ms, now_ms);

@@ -21,6 +21,7 @@ typedef struct FhaWorld
 	FhaCluster cluster; /* meaningless while watch.absent or not watch.seen */
 	size_t member_count;
 	FhaMember members[FHA_MEMBERS_MAX]; /* records of all members, our own included or not */
+	int64_t led_ms;                     /* when we last led, or became the holder; 0: we are not */
 	int64_t free_since_ms;              /* when the lease was first seen to be free; 0: it is not */
 } FhaWorld;
 

@@ -75,6 +75,7 @@ typedef struct FhaCluster
 	char holder[FHA_NAME_SIZE];
 	char incarnation[FHA_ID_SIZE]; /* S1b */
 	char boot_id[FHA_UUID_TEXT_SIZE];
+	char life[FHA_UUID_TEXT_SIZE]; /* which life lock file, as device:inode */
 	char nonce[FHA_ID_SIZE]; /* new with every write of the holder: shows which of them arrived */
 	int64_t lease_duration_ms;
 
@@ -143,7 +144,9 @@ typedef struct FhaPgView
 	bool supervised; /* somebody can start PostgreSQL again after a stop */
 	bool empty;      /* no data directory yet */
 	bool damaged;    /* a rewind or clone was interrupted */
-	bool job;        /* initdb, clone or rewind is under way, or a restart waits its back-off */
+	bool recovering; /* BUSY, but in archive recovery: it may need another leader's WAL to go on */
+	bool failing;    /* starts or jobs have failed in a row, and a pause is on */
+	bool job;        /* initdb, clone or rewind is under way */
 	bool stopping;   /* a person or the system is stopping this node */
 	uint64_t system_identifier; /* 0: unknown */
 	FhaPosition position;       /* end of the WAL flushed here; timeline 0: not known yet */
@@ -166,6 +169,7 @@ typedef struct FhaSelf
 	char member[FHA_NAME_SIZE];
 	char incarnation[FHA_ID_SIZE];
 	char boot_id[FHA_UUID_TEXT_SIZE];
+	char life[FHA_UUID_TEXT_SIZE];
 	bool life_held; /* this process took the life lock: no other PostgreSQL of this node lives */
 	bool bootstrap; /* told to found the cluster if there is none */
 	char

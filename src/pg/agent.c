@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -58,6 +59,7 @@ typedef struct Progress
 {
 	uint64 promoted_term;
 	int64 promoted_ms;
+	bool promotion_marked;
 	bool stop_sent;
 	uint32 checkpointed_timeline;
 	char following[FHA_NAME_SIZE];
@@ -147,6 +149,34 @@ take_request(FhaNode *node)
 		fha_report(LOG, &err);
 }
 
+/*
+ * S7: if a process dies during a promotion, the postmaster would start over as a primary on the
+ * timeline that was being left.  While this file is there it ends instead (shmem.c).
+ */
+static bool
+mark_promotion(const FhaConfig *config, bool begins)
+{
+	char path[FHA_PATH_MAX];
+	FhaError err;
+	int fd;
+
+	if (fha_state_path(config, "promoting", path, sizeof(path), &err) != FHA_OK)
+	{
+		fha_report(LOG, &err);
+		return false;
+	}
+	if (!begins)
+		return unlink(path) == 0 || errno == ENOENT;
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+	{
+		ereport(LOG, errcode_for_file_access(), errmsg("could not write \"%s\": %m", path));
+		return false;
+	}
+	close(fd);
+	return true;
+}
+
 static void
 promote(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progress *progress)
 {
@@ -163,6 +193,9 @@ promote(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, P
 		fha_report(LOG, &err);
 		return;
 	}
+	if (!mark_promotion(config, true))
+		return;
+	progress->promotion_marked = true;
 	snprintf(path, sizeof(path), "%s/promote", DataDir);
 	file = fopen(path, "w");
 	if (file == NULL || fclose(file) != 0)
@@ -193,8 +226,8 @@ follow(const FhaConfig *config, const FhaOrder *order, Progress *progress)
 	}
 	strlcpy(progress->following, order->leader, sizeof(progress->following));
 	progress->following_term = order->term;
-	if (changed)
-		kill(PostmasterPid, SIGHUP);
+	/* Also when the file was right already: an agent may have died between the two. */
+	kill(PostmasterPid, SIGHUP);
 	ereport(LOG, errmsg("following %s at %s", order->leader, order->leader_address));
 }
 
@@ -235,6 +268,8 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 		fence_open(order->write_until_ms);
 	else
 		fence_shut();
+	if (order->write_until_ms > 0 && progress->promotion_marked)
+		progress->promotion_marked = !mark_promotion(config, false);
 
 	switch (order->node)
 	{

@@ -3,11 +3,14 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 
 #include "compat.h"
+#include "guc.h"
 #include "shmem.h"
 
 FawkesShared *fawkes_shared = NULL;
@@ -24,6 +27,31 @@ request(void)
 	RequestNamedLWLockTranche("fawkes_ha", 1);
 }
 
+/*
+ * The postmaster makes its memory anew after a process died.  In the middle of a promotion that
+ * would bring up a primary on the timeline that was being left (S7): end, and be started as a standby.
+ */
+static void
+refuse_half_promotion(void)
+{
+	static bool made_before = false;
+	char path[MAXPGPATH];
+	size_t used;
+
+	if (made_before)
+	{
+		guc_state_path(path, sizeof(path));
+		used = strlen(path);
+		snprintf(path + used, sizeof(path) - used, "/promoting");
+		if (access(path, F_OK) == 0)
+			ereport(FATAL, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("a process died during a promotion"),
+							errhint("The supervisor starts this server as a standby; by hand, make "
+									"standby.signal first.")));
+	}
+	made_before = true;
+}
+
 static void
 startup(void)
 {
@@ -31,6 +59,8 @@ startup(void)
 
 	if (previous_startup)
 		previous_startup();
+	if (!IsUnderPostmaster)
+		refuse_half_promotion();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	fawkes_shared = ShmemInitStruct("fawkes_ha", sizeof(FawkesShared), &found);
 	if (!found)

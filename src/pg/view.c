@@ -148,6 +148,7 @@ fill_standby(FhaPgView *view)
 		view->position.lsn = received;
 	}
 	view->state = HotStandbyActive() ? FHA_PG_STANDBY : FHA_PG_BUSY;
+	view->recovering = view->state == FHA_PG_BUSY;
 }
 
 void

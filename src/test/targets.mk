@@ -1,7 +1,7 @@
 # What a person or CI checks and measures; included by the Makefile.
 
 check-unit: $(UNIT)
-	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(UNIT)
+	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(UNIT)
 
 # core may call nothing but itself and mem*/str*.
 check-layers: $(LIB_OBJS)
@@ -10,9 +10,10 @@ check-layers: $(LIB_OBJS)
 
 FORMATTED = $(wildcard *.c src/*/*.c src/*/*.h src/test/*/*.c src/test/*/*.h)
 format:
-	clang-format-14 -i $(FORMATTED)
+	@clang-format-14 -i $(FORMATTED)
 format-check:
-	clang-format-14 --dry-run --Werror $(FORMATTED)
+	@echo '  clang-format-14 over $(words $(FORMATTED)) files'
+	@clang-format-14 --dry-run --Werror $(FORMATTED)
 
 # These want the installed extension, an ordinary user and Debian's own python3;
 # ./check sees to all of it.

@@ -350,16 +350,9 @@ test_uri(void **state)
 		assert_null(lock);
 		assert_true(err.text[0] != '\0');
 	}
-	/* The last component is made, for the owner alone. */
-	dir_unmake();
-	lock = open_lock(false);
-	{
-		struct stat info;
-
-		assert_int_equal(stat(path, &info), 0);
-		assert_int_equal(info.st_mode & 0777, 0700);
-	}
-	fha_lock_close(lock);
+	/* A typing error must not make a second lock. */
+	assert_int_equal(fha_lock_open(&lock, "dir:/tmp/fawkes-lock-that-nobody-made", true, &err), FHA_IO);
+	assert_int_equal(access("/tmp/fawkes-lock-that-nobody-made", F_OK), -1);
 }
 
 static void

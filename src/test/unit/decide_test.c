@@ -12,27 +12,27 @@
 
 #include "decide.h"
 
-/* Groups of which exactly one, or at most one, holds in any world; the rest combine freely. */
-static const FhaFacts servers[] = {FHA_DOWN, FHA_BUSY, FHA_STANDBY, FHA_PRIMARY};
+/* clang-format off */
+/* Of each of these groups one row holds in any world; the rest combine freely. */
+static const FhaFacts servers[] = {
+	FHA_DOWN, FHA_DOWN | FHA_POSITION, FHA_DOWN | FHA_FAILING, FHA_DOWN | FHA_POSITION | FHA_FAILING,
+	FHA_BUSY, FHA_BUSY | FHA_RECOVERING, FHA_BUSY | FHA_RECOVERING | FHA_FOLLOWING,
+	FHA_STANDBY, FHA_STANDBY | FHA_FOLLOWING, FHA_PRIMARY,
+};
 static const FhaFacts data[] = {0, FHA_EMPTY, FHA_DAMAGED, FHA_FOREIGN, FHA_DIVERGED};
 static const FhaFacts leases[] = {
-	FHA_UNREAD,
-	FHA_ABSENT,
-	FHA_BLANK,
-	FHA_MINE,
-	FHA_MINE | FHA_SAFE,
-	FHA_FREE,
-	FHA_FREE | FHA_RECLAIM,
-	0,
+	FHA_UNREAD, FHA_ABSENT, FHA_BLANK,
+	FHA_MINE, FHA_MINE | FHA_BEYOND, FHA_MINE | FHA_STUCK,
+	FHA_MINE | FHA_SAFE, FHA_MINE | FHA_SAFE | FHA_BEYOND, FHA_MINE | FHA_SAFE | FHA_STUCK,
+	FHA_FREE, FHA_FREE | FHA_RECLAIM, 0,
 };
 /* Facts that need a record, and facts of the node. */
 static const FhaFacts with_record[] = {
-	FHA_STALE,  FHA_NEWBORN,  FHA_LINEAGE, FHA_PUBLISHED, FHA_LED | FHA_REWINDABLE,
-	FHA_PAUSED, FHA_HANDOVER, FHA_HEIR,    FHA_LISTED,    FHA_FIT,
-	FHA_TURN,   FHA_BEYOND,
+	FHA_STALE, FHA_NEWBORN, FHA_LINEAGE, FHA_PUBLISHED, FHA_LED | FHA_REWINDABLE, FHA_PAUSED,
+	FHA_HANDOVER, FHA_HEIR, FHA_LISTED, FHA_FIT, FHA_TURN,
 };
-static const FhaFacts always[] = {FHA_STOPPING,  FHA_JOB,      FHA_PLAIN,
-								  FHA_BOOTSTRAP, FHA_POSITION, FHA_FOLLOWING};
+static const FhaFacts always[] = {FHA_STOPPING, FHA_JOB, FHA_PLAIN, FHA_BOOTSTRAP};
+/* clang-format on */
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -142,6 +142,12 @@ check_safety(FhaFacts facts, const FhaRule *rule, void *argument)
 		broken = "S7: nothing is done on the word of an old copy, or to another cluster's data";
 	else if (HAS(facts, FHA_PRIMARY) && rule->node == FHA_NODE_STOP && HAS(facts, FHA_PLAIN))
 		broken = "what nobody would start again is not stopped";
+	else if (HAS(facts, FHA_MINE | FHA_STUCK) && (facts & (FHA_BUSY | FHA_STANDBY)) != 0 &&
+			 (facts & FHA_JOB) == 0 && (facts & FHA_STOPPING) == 0 &&
+			 rule->lease != FHA_LEASE_LEAVE)
+		broken = "S9: a holder that does not come to lead does not keep the lease";
+	else if (HAS(facts, FHA_DOWN | FHA_FAILING) && rule->node != FHA_NODE_HOLD)
+		broken = "what failed is not tried again before its pause is over";
 	else if ((facts & FHA_JOB) != 0 && rule->node != FHA_NODE_HOLD)
 		broken = "one job at a time on a data directory";
 	else if ((facts & FHA_PRIMARY) != 0 &&

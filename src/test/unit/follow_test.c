@@ -421,7 +421,7 @@ nothing_between_nothing_made(void **state)
 }
 
 static void
-real_history_is_never_touched(void **state)
+reserving_never_touches_real_history(void **state)
 {
 	FhaError err;
 
@@ -434,15 +434,16 @@ real_history_is_never_touched(void **state)
 	assert_real(2);
 	assert_real(4);
 	assert_real(6);
+	/* A standby gets what is above its own timeline from its leader, or must never have it. */
 	assert_int_equal(fha_timeline_unreserve(config.data_directory, 3, &err), FHA_OK);
-	assert_false(has_history(5));
 	assert_real(2);
-	assert_real(4);
-	assert_real(6);
+	assert_false(has_history(4));
+	assert_false(has_history(5));
+	assert_false(has_history(6));
 }
 
 static void
-only_placeholders_above_current_are_removed(void **state)
+only_history_above_current_is_removed(void **state)
 {
 	char path[FHA_PATH_MAX + 64];
 	FhaError err;
@@ -506,8 +507,8 @@ main(void)
 		TEST(follow_write_that_cannot_write_says_so),
 		TEST(placeholders_are_made_between),
 		TEST(nothing_between_nothing_made),
-		TEST(real_history_is_never_touched),
-		TEST(only_placeholders_above_current_are_removed),
+		TEST(reserving_never_touches_real_history),
+		TEST(only_history_above_current_is_removed),
 		TEST(reserving_again_changes_nothing),
 		TEST(a_missing_directory_is_an_error),
 	};

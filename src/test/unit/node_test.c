@@ -322,9 +322,14 @@ all_settled(void)
 static int
 set_up(void **state)
 {
+	char lock[80];
+
 	(void) state;
 	(void) snprintf(root, sizeof(root), "/tmp/fha_node_test_XXXXXX");
-	return mkdtemp(root) == NULL ? -1 : 0;
+	if (mkdtemp(root) == NULL)
+		return -1;
+	(void) snprintf(lock, sizeof(lock), "%s/lock", root);
+	return mkdir(lock, 0700);
 }
 
 static int

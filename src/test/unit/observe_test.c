@@ -681,9 +681,9 @@ the_releaser_waits(void **state)
 	world.cluster.released = true;
 	publish(TIMELINE, LSN - 1);
 	TURN_FROM(RELEASE_MS);
-	/* Nobody streamed: nobody can be better. */
+	/* That nobody streamed at the last renewal does not say that nobody can lead. */
 	world.cluster.standby_count = 0;
-	TURN_FROM(0);
+	TURN_FROM(RELEASE_MS);
 	/* Not given away, but lapsed, or a dead self's: take it back at once. */
 	world.cluster.standby_count = 1;
 	world.cluster.released = false;
