@@ -51,10 +51,12 @@ $(CLI): $(CLI_OBJS) $(LIB)
 
 # Unit tests compile the sources themselves: unexported functions, sanitised.
 src/test/unit/%_test: src/test/unit/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/unit/*.h)
-	$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Isrc/test/unit -o $@ $< $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
+	@echo '  CC  $@'
+	@$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Isrc/test/unit -o $@ $< $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
 # The lock's suite gets between a scan, a link and their neighbours, and lets memory run out.
 src/test/lock/%_test: src/test/lock/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/lock/conformance.*)
-	$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Wl,--wrap=linkat,--wrap=getdents64,--wrap=malloc,--wrap=realloc -o $@ $< $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
+	@echo '  CC  $@'
+	@$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Wl,--wrap=linkat,--wrap=getdents64,--wrap=malloc,--wrap=realloc -o $@ $< $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
 
 install: install-control
 install-control: $(LIB) $(CLI)

@@ -28,8 +28,12 @@ def arguments() -> argparse.Namespace:
     chosen = parser.parse_args()
     for case in chosen.events:
         if case not in events.EVENTS:
-            parser.error(f"no such event: {case}")
+            parser.error(f"no such event: {case}; there are {', '.join(events.EVENTS)}")
     return chosen
+
+
+def end_command(base: Path) -> str:
+    return "./demo --stop" if base == default_directory() else f"./demo --dir {base} --stop"
 
 
 def stop(base: Path) -> None:
@@ -67,10 +71,14 @@ The cluster is up, in {cluster.base}.  Connect as the application:
 
   psql "{cluster.dsn()}"
 
-End it with ./demo --stop"""
+End it with {end_command(cluster.base)}"""
 
 
 def demo(chosen: argparse.Namespace) -> int:
+    if Cluster.is_kept(chosen.dir):
+        end = end_command(chosen.dir)
+        print(f"a cluster that --keep has left is up in {chosen.dir}; end it first: {end}", file=sys.stderr)
+        return 1
     Cluster.sweep(chosen.dir)  # first of all: what a killed run left still sits on its ports
     cluster = Cluster(chosen.dir)
     say = report.Timeline()
@@ -86,6 +94,7 @@ def demo(chosen: argparse.Namespace) -> int:
         report.append_json(chosen.json, report.json_lines(outcomes))
         keep = chosen.keep
         if keep:
+            cluster.keep()
             print(how_to_connect(cluster))
         done = not broken
         return 0 if done else 1

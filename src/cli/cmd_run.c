@@ -123,8 +123,10 @@ reload(Supervisor *self)
 		if (self->node != NULL)
 			fha_node_configure(self->node, &self->config);
 	}
-	if (self->postmaster != 0 || self->foreign != 0)
-		(void) kill(self->postmaster != 0 ? self->postmaster : self->foreign, SIGHUP);
+	if (self->postmaster != 0)
+		(void) kill(self->postmaster, SIGHUP);
+	else if (self->foreign != 0 && process_works_in(self->foreign, self->config.data_directory))
+		(void) kill(self->foreign, SIGHUP);
 }
 
 static void

@@ -134,9 +134,10 @@ rejoin_check_passfile(const FhaConfig *config, FhaError *err)
 		return fha_error(err, FHA_INVALID, "\"%.120s\" is not a regular file", path);
 	if (access(path, R_OK) != 0)
 		return fha_error_errno(err, FHA_IO,
-							   "could not read \"%.110s\" (it is user %u's and this is user %u: "
-							   "chown it)",
-							   path, (unsigned) status.st_uid, (unsigned) geteuid());
+							   "could not read \"%.100s\" (mode %04o, owner %u; this is user "
+							   "%u: chown or chmod 600 it)",
+							   path, (unsigned) status.st_mode & 07777, (unsigned) status.st_uid,
+							   (unsigned) geteuid());
 	if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		return fha_error(err, FHA_INVALID,
 						 "libpq ignores \"%.90s\", because others may use it: chmod 600 %.90s",

@@ -17,6 +17,7 @@ RENEW_DEADLINE_S = 2.0
 
 CLUSTER_NAME = "db-demo-dev"
 APPLICATION = "app"  # role and database of the writers
+KEPT = "kept"  # file in a cluster's directory: it was left up on purpose
 
 TABLES = """
 CREATE TABLE ledger (id bigint PRIMARY KEY, round int NOT NULL, payload text NOT NULL);
@@ -62,6 +63,16 @@ class Cluster:
     @property
     def _file(self) -> Path:
         return self.base / "cluster.json"
+
+    def keep(self) -> None:
+        """Somebody wants to go on with it: no later run may sweep it away while it is up."""
+        (self.base / KEPT).touch()
+
+    @classmethod
+    def is_kept(cls, base: Path) -> bool:
+        """Is there a cluster in `base` that was kept, and is a process of it alive?"""
+        cluster = cls.load(base) if (base / KEPT).exists() else None
+        return cluster is not None and any(node.pids() for node in cluster.nodes)
 
     def create(self) -> None:
         """Empty directories and the settings of every node, in place of whatever an earlier lab left."""

@@ -351,7 +351,8 @@ test_uri(void **state)
 		assert_true(err.text[0] != '\0');
 	}
 	/* A typing error must not make a second lock. */
-	assert_int_equal(fha_lock_open(&lock, "dir:/tmp/fawkes-lock-that-nobody-made", true, &err), FHA_IO);
+	assert_int_equal(fha_lock_open(&lock, "dir:/tmp/fawkes-lock-that-nobody-made", true, &err),
+					 FHA_IO);
 	assert_int_equal(access("/tmp/fawkes-lock-that-nobody-made", F_OK), -1);
 }
 
