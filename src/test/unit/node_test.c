@@ -553,6 +553,44 @@ a_holder_past_its_timeline_begins_a_new_term(void **state)
 	assert_int_equal(only->view.position.timeline, 8);
 }
 
+/* S9: PostgreSQL that fails to start does not keep the others from leading. */
+static void
+a_failing_holder_makes_room(void **state)
+{
+	Player *old;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	old->view.state = FHA_PG_DOWN;
+	old->view.required = old->view.position;
+	old->view.failing = true;
+	old->order.write_until_ms = 0;
+	/* As after a reclaim: the record shows no standby. */
+	old->node->world.cluster.standby_count = 0;
+	TURN_UNTIL(leader() != NULL && leader() != old);
+	old->view.failing = false;
+	TURN_UNTIL(all_settled());
+}
+
+/* A failover replaces what nobody has begun, and nothing replaces what somebody has. */
+static void
+a_failover_replaces_a_pending_switchover(void **state)
+{
+	FhaOrderSlip standing = {
+		.kind = FHA_REQUEST_SWITCHOVER, .state = FHA_REQUEST_PENDING, .id = "1"};
+	FhaOrderSlip failover = {.kind = FHA_REQUEST_FAILOVER, .id = "2"};
+	FhaOrderSlip switchover = {.kind = FHA_REQUEST_SWITCHOVER, .id = "3"};
+
+	(void) state;
+	assert_false(fha_request_is_in_the_way(&standing, &failover));
+	assert_true(fha_request_is_in_the_way(&standing, &switchover));
+	standing.state = FHA_REQUEST_RUNNING;
+	assert_true(fha_request_is_in_the_way(&standing, &failover));
+	standing.state = FHA_REQUEST_DONE;
+	assert_false(fha_request_is_in_the_way(&standing, &switchover));
+}
+
 /* S1b: the same name with another incarnation waits, unless the node's life lock proves its death. */
 static void
 another_incarnation_waits(void **state)
@@ -707,6 +745,8 @@ main(void)
 		TEST(another_cluster_s_data_is_left_alone),
 		TEST(a_lone_primary_starts_again_in_its_term),
 		TEST(a_holder_past_its_timeline_begins_a_new_term),
+		TEST(a_failing_holder_makes_room),
+		TEST(a_failover_replaces_a_pending_switchover),
 		TEST(another_incarnation_waits),
 		TEST(s1_a_slow_answer_counts_from_the_sending),
 		TEST(s1_a_read_extends_by_nothing_but_our_own_lost_write),

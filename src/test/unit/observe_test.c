@@ -60,6 +60,7 @@ settle(void)
 	SET_TEXT(self->member, "n2");
 	SET_TEXT(self->incarnation, "2222222222222222");
 	SET_TEXT(self->boot_id, "b002");
+	SET_TEXT(self->life, "fe01:2a");
 	SET_TEXT(self->cluster_uuid, "c0ffee");
 	self->highest_term = 7;
 	self->lease_duration_ms = DURATION_MS;
@@ -84,6 +85,7 @@ settle(void)
 	SET_TEXT(cluster->holder, "n1");
 	SET_TEXT(cluster->incarnation, "1111111111111111");
 	SET_TEXT(cluster->boot_id, "b001");
+	SET_TEXT(cluster->life, "fe01:11");
 	cluster->lease_duration_ms = DURATION_MS;
 	cluster->term = 7;
 	cluster->timeline = TIMELINE;
@@ -342,7 +344,7 @@ static void
 s1b_incarnations(void **state)
 {
 	(void) state;
-	for (unsigned bits = 0; bits < 64; bits++)
+	for (unsigned bits = 0; bits < 128; bits++)
 	{
 		bool name = (bits & 1) != 0;
 		bool incarnation = (bits & 2) != 0;
@@ -350,19 +352,21 @@ s1b_incarnations(void **state)
 		bool life = (bits & 8) != 0;
 		bool lapsed = (bits & 16) != 0;
 		bool released = (bits & 32) != 0;
+		bool file = (bits & 64) != 0; /* a copied directory has another life lock */
 		bool mine = name && incarnation && !released;
-		bool free_wanted = !mine && (released || lapsed || (name && boot && life));
+		bool free_wanted = !mine && (released || lapsed || (name && boot && life && file));
 
 		settle();
 		SET_TEXT(world.cluster.holder, name ? "n2" : "n1");
 		SET_TEXT(world.cluster.incarnation, incarnation ? "2222222222222222" : "9999999999999999");
 		SET_TEXT(world.cluster.boot_id, boot ? "b002" : "b009");
+		SET_TEXT(world.cluster.life, file ? "fe01:2a" : "fe01:99");
 		world.self.life_held = life;
 		world.cluster.released = released;
 		world.watch.since_ms = lapsed ? NOW - DURATION_MS : NOW - DURATION_MS + 1;
 		if (fha_lease_is_mine(&world) != mine || fha_lease_is_free(&world, NOW) != free_wanted)
-			fail_msg("name %d, incarnation %d, boot %d, life %d, lapsed %d, released %d", name,
-					 incarnation, boot, life, lapsed, released);
+			fail_msg("name %d, incarnation %d, boot %d, life %d, file %d, lapsed %d, released %d",
+					 name, incarnation, boot, life, file, lapsed, released);
 		assert_int_equal(fact(FHA_MINE, NOW) != 0, mine);
 		assert_int_equal(fact(FHA_FREE, NOW) != 0, free_wanted);
 	}
@@ -694,6 +698,33 @@ the_releaser_waits(void **state)
 	TURN_FROM(RELEASE_MS);
 }
 
+/* S9: who holds the lease and does not come to lead lets others have it. */
+static void
+a_holder_that_does_not_lead_is_stuck(void **state)
+{
+	(void) state;
+	elect();
+	SET_TEXT(world.cluster.holder, "n2");
+	SET_TEXT(world.cluster.incarnation, "2222222222222222");
+	world.led_ms = NOW;
+	assert_int_equal(fact(FHA_MINE | FHA_STUCK, NOW + 10 * DURATION_MS - 1), FHA_MINE);
+	assert_int_equal(fact(FHA_STUCK, NOW + 10 * DURATION_MS), FHA_STUCK);
+	/* Alone it has nobody to make room for. */
+	world.cluster.member_count = 1;
+	assert_int_equal(fact(FHA_STUCK, NOW + 10 * DURATION_MS), 0);
+	/* A failover ends its patience at once, one to itself does not. */
+	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+	world.cluster.request.state = FHA_REQUEST_PENDING;
+	SET_TEXT(world.cluster.request.target, "n3");
+	assert_int_equal(fact(FHA_STUCK, NOW), FHA_STUCK);
+	SET_TEXT(world.cluster.request.target, "n2");
+	assert_int_equal(fact(FHA_STUCK, NOW), 0);
+	/* Whoever is not the holder is not stuck. */
+	SET_TEXT(world.cluster.holder, "n1");
+	world.cluster.member_count = 3;
+	assert_int_equal(fact(FHA_STUCK, NOW + 10 * DURATION_MS), 0);
+}
+
 static void
 an_explicit_failover_s_target_goes_first(void **state)
 {
@@ -797,6 +828,9 @@ make_random_world(void)
 		SET_TEXT(cluster->incarnation, "2222222222222222");
 	if (coin())
 		SET_TEXT(cluster->boot_id, "b002");
+	if (coin())
+		SET_TEXT(cluster->life, "fe01:2a");
+	world.led_ms = coin() ? NOW - below(600) : 0;
 	cluster->released = coin();
 	cluster->release = random_position();
 	random_name(cluster->release_to);
@@ -917,6 +951,7 @@ main(void)
 		cmocka_unit_test(a_better_one_has_twice_the_time),
 		cmocka_unit_test(the_release_s_target_goes_first),
 		cmocka_unit_test(the_releaser_waits),
+		cmocka_unit_test(a_holder_that_does_not_lead_is_stuck),
 		cmocka_unit_test(an_explicit_failover_s_target_goes_first),
 		cmocka_unit_test(the_heir_is_the_listed_standby_that_has_most),
 		cmocka_unit_test(no_fact_changes_before_the_promised_moment),
