@@ -482,8 +482,9 @@ def test_a_warning_inside_the_commit(server: Server, wire: Wire) -> None:
 def test_a_later_error_does_not_free_an_earlier_acknowledgement(server: Server, wire: Wire) -> None:
     """S2: in a pipeline the error of a later statement is not sent past a withheld commit."""
     wire.query("BEGIN; INSERT INTO t VALUES ('first')")
-    wire.send(extended("COMMIT"), extended("SELECT FROM pg_sleep(0.3)"), extended("SELECT 1 / 0"), SYNC)
-    time.sleep(0.1)  # COMMIT is done; its acknowledgement waits in the buffer
+    wire.send(extended("COMMIT"), extended("SELECT FROM pg_sleep(2)"), extended("SELECT 1 / 0"), SYNC)
+    # COMMIT is done; its acknowledgement waits in the buffer.
+    until("the commit is there", lambda: is_there(server, "first"), 10)
     server.probe.shut()
     assert wire.until_end() == "."
     assert is_there(server, "first")
@@ -492,9 +493,9 @@ def test_a_later_error_does_not_free_an_earlier_acknowledgement(server: Server, 
 def test_a_later_abort_does_not_free_an_earlier_acknowledgement(server: Server, wire: Wire) -> None:
     """S2: a transaction that is rolled back behind a commit says nothing about that commit."""
     wire.query("BEGIN; INSERT INTO t VALUES ('second')")
-    later = [extended(text) for text in ("BEGIN", "ROLLBACK", "SELECT FROM pg_sleep(0.3)")]
+    later = [extended(text) for text in ("BEGIN", "ROLLBACK", "SELECT FROM pg_sleep(2)")]
     wire.send(extended("COMMIT"), *later, SYNC)
-    time.sleep(0.1)
+    until("the commit is there", lambda: is_there(server, "second"), 10)
     server.probe.shut()
     assert wire.until_end() == "."
     assert is_there(server, "second")
