@@ -26,7 +26,7 @@ check-pgtap:
 	@test -n "$(PGTAP)" || { echo "no test in src/test/pgtap"; exit 1; }
 	$(LAB) -m lab.plain pg_prove $(PGTAP)
 check-behaviour:
-	$(LAB) -m pytest -p no:cacheprovider -q --durations=10 test $(PYTEST)
+	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=10 test $(PYTEST)
 
 # What needs no server: seconds, before every commit.
 check-short: check-layers format-check check-unit

@@ -903,6 +903,17 @@ enter_namespaces(void)
 		   write_file("/proc/self/setgroups", "deny") && write_file("/proc/self/gid_map", group);
 }
 
+static bool
+may_mount(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(enter_namespaces() ? 0 : NOT_PERMITTED);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
 static int
 fill_disk(int number)
 {
@@ -943,8 +954,6 @@ test_disk_full(void **state)
 	start_processes(&pid, 1, fill_disk);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == NOT_PERMITTED)
-		skip(); /* no user namespaces here; test_file_too_large meets the same code */
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
@@ -1093,50 +1102,46 @@ test_latency(void **state)
 int
 main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {CONFORMANCE(test_basics, &directory),
-									   CONFORMANCE(test_large_records, &directory),
-									   CONFORMANCE(test_lost_update, &directory),
-									   CONFORMANCE(test_stale_version, &directory),
-									   CONFORMANCE(test_no_revert, &directory),
-									   CONFORMANCE(test_watch_order, &directory),
-									   CONFORMANCE(test_watch_misses_nothing, &directory),
-									   CONFORMANCE(test_watch_slow_reader, &directory),
-									   CONFORMANCE(test_watch_every_write, &directory),
-									   CONFORMANCE(test_writer_killed, &directory),
-									   CONFORMANCE(test_writer_stopped_in_swap, &directory),
-									   CONFORMANCE(test_writer_stopped_in_create, &directory),
-									   CONFORMANCE(test_race, &directory),
-									   CONFORMANCE(test_reply_lost, &directory),
-									   CONFORMANCE(test_hostile_requests, &directory),
-									   CONFORMANCE(test_hang, &directory),
-									   CONFORMANCE(test_uri, &directory),
-									   CONFORMANCE(test_network_filesystems, &directory),
-									   CONFORMANCE(test_file_names, &directory),
-									   CONFORMANCE(test_foreign_files, &directory),
-									   CONFORMANCE(test_damaged_files, &directory),
-									   CONFORMANCE(test_pruning, &directory),
-									   CONFORMANCE(test_pruning_ascends, &directory),
-									   CONFORMANCE(test_predecessor_gone, &directory),
-									   CONFORMANCE(test_replaced_at_once, &directory),
-									   CONFORMANCE(test_child_dies, &directory),
-									   CONFORMANCE(test_deadline_kills, &directory),
-									   CONFORMANCE(test_watch_after_scan, &directory),
-									   CONFORMANCE(test_child_is_alone, &directory),
-									   CONFORMANCE(test_sigchld, &directory),
-									   CONFORMANCE(test_directory_replaced, &directory),
-									   CONFORMANCE(test_long_name, &directory),
-									   CONFORMANCE(test_too_many_records, &directory),
-									   CONFORMANCE(test_file_too_large, &directory),
-									   CONFORMANCE(test_disk_full, &directory),
-									   CONFORMANCE(test_denied, &directory),
-									   CONFORMANCE(test_link_fails, &directory),
-									   CONFORMANCE(test_out_of_memory, &directory),
-									   CONFORMANCE(test_latency, &directory)};
+	const struct CMUnitTest tests[] = {
+		CONFORMANCE(test_basics, &directory), CONFORMANCE(test_large_records, &directory),
+		CONFORMANCE(test_lost_update, &directory), CONFORMANCE(test_stale_version, &directory),
+		CONFORMANCE(test_no_revert, &directory), CONFORMANCE(test_watch_order, &directory),
+		CONFORMANCE(test_watch_misses_nothing, &directory),
+		CONFORMANCE(test_watch_slow_reader, &directory),
+		CONFORMANCE(test_watch_every_write, &directory),
+		CONFORMANCE(test_writer_killed, &directory),
+		CONFORMANCE(test_writer_stopped_in_swap, &directory),
+		CONFORMANCE(test_writer_stopped_in_create, &directory), CONFORMANCE(test_race, &directory),
+		CONFORMANCE(test_reply_lost, &directory), CONFORMANCE(test_hostile_requests, &directory),
+		CONFORMANCE(test_hang, &directory), CONFORMANCE(test_uri, &directory),
+		CONFORMANCE(test_network_filesystems, &directory), CONFORMANCE(test_file_names, &directory),
+		CONFORMANCE(test_foreign_files, &directory), CONFORMANCE(test_damaged_files, &directory),
+		CONFORMANCE(test_pruning, &directory), CONFORMANCE(test_pruning_ascends, &directory),
+		CONFORMANCE(test_predecessor_gone, &directory),
+		CONFORMANCE(test_replaced_at_once, &directory), CONFORMANCE(test_child_dies, &directory),
+		CONFORMANCE(test_deadline_kills, &directory),
+		CONFORMANCE(test_watch_after_scan, &directory),
+		CONFORMANCE(test_child_is_alone, &directory), CONFORMANCE(test_sigchld, &directory),
+		CONFORMANCE(test_directory_replaced, &directory), CONFORMANCE(test_long_name, &directory),
+		CONFORMANCE(test_too_many_records, &directory),
+		CONFORMANCE(test_file_too_large, &directory), CONFORMANCE(test_denied, &directory),
+		CONFORMANCE(test_link_fails, &directory), CONFORMANCE(test_out_of_memory, &directory),
+		CONFORMANCE(test_latency, &directory),
+		/* the last one: see below */
+		CONFORMANCE(test_disk_full, &directory)};
+	size_t count = sizeof(tests) / sizeof(tests[0]);
 
 	tricks = mmap(NULL, sizeof(*tricks), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (tricks == MAP_FAILED)
 		return 1;
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (!may_mount())
+	{
+		/* In a chroot the kernel has no namespaces for anybody but root. */
+		(void) fprintf(stderr, "# no namespaces here: test_disk_full is left out; "
+							   "test_file_too_large meets the same code\n");
+		count--;
+	}
+	return _cmocka_run_group_tests("lock", tests, count, NULL, NULL);
 }
