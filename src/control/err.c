@@ -49,34 +49,3 @@ fha_error_errno(FhaError *err, FhaCode code, const char *format, ...)
 	}
 	return code;
 }
-
-const char *
-fha_code_name(FhaCode code)
-{
-	switch (code)
-	{
-		case FHA_OK:
-			return "ok";
-		case FHA_AGAIN:
-			return "again";
-		case FHA_CONFLICT:
-			return "conflict";
-		case FHA_NOT_FOUND:
-			return "not found";
-		case FHA_UNKNOWN:
-			return "unknown";
-		case FHA_DENIED:
-			return "denied";
-		case FHA_INVALID:
-			return "invalid";
-		case FHA_TIMEOUT:
-			return "timeout";
-		case FHA_IO:
-			return "input/output error";
-		case FHA_PROTOCOL:
-			return "protocol error";
-		case FHA_NO_MEMORY:
-			return "out of memory";
-	}
-	return "unnamed";
-}

@@ -37,7 +37,4 @@ FHA_API FhaCode fha_error(FhaError *err, FhaCode code, const char *format, ...) 
 FHA_API FhaCode fha_error_errno(FhaError *err, FhaCode code, const char *format, ...)
 	FHA_PRINTF(3, 4);
 
-/* The code's name as it stands in logs: "conflict", "timeout", ... */
-FHA_API const char *fha_code_name(FhaCode code);
-
 #endif

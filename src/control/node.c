@@ -154,12 +154,6 @@ fha_node_changes(const FhaNode *node)
 	return node->changes;
 }
 
-bool
-fha_node_busy(const FhaNode *node)
-{
-	return node->errand != ERRAND_NONE;
-}
-
 /* S7: a term that was seen is never forgotten; it is on disk before it is acted upon. */
 static FhaCode
 remember_term(FhaNode *node, FhaError *err)

@@ -83,7 +83,4 @@ FHA_API uint64_t fha_node_changes(const FhaNode *node);
 /* The snapshot of record.h as JSON; *out: free it. */
 FHA_API FHA_MUST_CHECK FhaCode fha_node_snapshot(const FhaNode *node, char **out, FhaError *err);
 
-/* Is a write of the lock in flight?  (A host that is about to end waits for it, within reason.) */
-FHA_API bool fha_node_busy(const FhaNode *node);
-
 #endif

@@ -187,12 +187,6 @@ fha_rule(size_t index)
 }
 
 const char *
-fha_fact_name(unsigned bit)
-{
-	return bit < FHA_FACT_COUNT ? fact_names[bit] : "";
-}
-
-const char *
 fha_lease_order_name(FhaLeaseOrder order)
 {
 	static const char *const names[] = {"leave", "renew", "take", "release"};

@@ -66,7 +66,4 @@ typedef uint64_t FhaFacts;
 
 #define FHA_FACT_COUNT 37
 
-/* The fact's name in lower case ("primary"), as rules are printed. */
-const char *fha_fact_name(unsigned bit);
-
 #endif
