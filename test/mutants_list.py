@@ -652,7 +652,7 @@ FENCES = [
         "S1",
         "the fence: a dead postmaster's backends commit",
         FENCE,
-        " && PostmasterIsAlive()",
+        "\tif (!PostmasterIsAlive())\n\t\treturn false;\n",
         "",
         fence("test_a_dead_postmaster_refuses_commits"),
         short=False,

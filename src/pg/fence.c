@@ -83,8 +83,8 @@ fence_shut(void)
 }
 
 /*
- * S1: only while now < write_until.  The deadline is read before the clock, so
- * that a process stopped between the two finds the fence shut.  A dead postmaster
+ * S1: only while now < write_until.  The deadline is read before the clock, and the
+ * clock last, so that a process stopped before it finds the fence shut.  A dead postmaster
  * shuts it as well: the supervisor hands over within milliseconds of its death,
  * while its backends live until they next look.
  */
@@ -95,8 +95,10 @@ fence_is_open(void)
 
 	if (shared == NULL)
 		return false;
+	if (!PostmasterIsAlive())
+		return false;
 	write_until_ms = pg_atomic_read_u64(&shared->write_until_ms);
-	return (uint64) now_ms() < write_until_ms && PostmasterIsAlive();
+	return (uint64) now_ms() < write_until_ms;
 }
 
 /*

@@ -117,7 +117,7 @@ may_leave(void)
 	return false;
 }
 
-/* The last test before a send: nothing is acknowledged that a walsender might not send any more. */
+/* A test before a send: nothing is acknowledged that a walsender might not send any more. */
 static bool
 has_postmaster(void)
 {
@@ -140,24 +140,30 @@ note_empty(void)
 	ready_for_query = false;
 }
 
+/*
+ * A process stopped between the tests and the send acknowledges when it wakes, however
+ * late: hence nothing stands between them, and the clock is read last.  A system call
+ * there is where the kernel switches processes, and a stop finds the most of them.
+ */
 static int
 flush_once(void)
 {
-	int result;
+	volatile int result = 0; /* lives through PG_TRY */
 
 	if (unacked)
 		fence_raise_acked(unacked_lsn);
 	PG_TRY();
 	{
 		inside = true;
-		result = original->flush_if_writable();
+		if (has_postmaster() && may_leave())
+			result = original->flush_if_writable();
 	}
 	PG_FINALLY();
 	{
 		inside = false;
 	}
 	PG_END_TRY();
-	if (result == 0 && !original->is_send_pending())
+	if (!lapsed && result == 0 && !original->is_send_pending())
 		note_empty();
 	return result;
 }
@@ -167,8 +173,6 @@ fence_flush_if_writable(void)
 {
 	if (inside || !(lapsed || must_withhold()))
 		return original->flush_if_writable();
-	if (!may_leave() || !has_postmaster())
-		return 0;
 	return flush_once();
 }
 
@@ -204,12 +208,9 @@ fence_flush(void)
 		return original->flush();
 	for (;;)
 	{
-		int result;
+		int result = flush_once();
 
-		if (!may_leave() || !has_postmaster())
-			return 0;
-		result = flush_once();
-		if (result != 0 || !original->is_send_pending())
+		if (lapsed || result != 0 || !original->is_send_pending())
 			return result;
 		wait_for_client();
 	}

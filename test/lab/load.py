@@ -46,6 +46,7 @@ class Ack:
     timeline: int  # on which it was then
     transaction: int
     position: int  # WAL position at or before its commit record
+    backend: int  # process that acknowledged
 
 
 @dataclass(slots=True)
@@ -183,7 +184,7 @@ class Load:
         if attempt.session.command_tag not in ("COMMIT", "INSERT 0 1"):
             raise Error(f"the commit was answered with {attempt.session.command_tag}")
         returned = attempt.returned or rows[0]
-        self.acks.append(Ack(now(), attempt.id, attempt.round, *returned))
+        self.acks.append(Ack(now(), attempt.id, attempt.round, *returned, attempt.session.backend_pid))
 
     def _watch_silent(self) -> None:
         while not self._ended.is_set():

@@ -49,6 +49,10 @@ class Session:
         return self.query(sql, args, timeout)[0][0]
 
     @property
+    def backend_pid(self) -> int:
+        return self._connection.info.backend_pid
+
+    @property
     def command_tag(self) -> str:
         return self._cursor.statusmessage or ""
 
