@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "fence.h"
 #include "guc.h"
+#include "standby_limits.h"
 #include "mark.h"
 #include "shmem.h"
 
@@ -108,6 +109,7 @@ _PG_init(void)
 		return;
 	}
 	guc_check_together();
+	limits_raise();
 	(void) inherited_descriptor(FHA_ENV_LIFE_FD);
 	fence_mark = map_mark();
 	shmem_install_hooks();

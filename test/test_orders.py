@@ -16,13 +16,16 @@ import pytest
 from lab.wait import until
 from test_fence import PROBE, TREE, Server
 
-MEMBER = {"incarnation": "aa", "state": "this standby follows", "term": 3, "timeline": 2, "updated_at": ""}
+MEMBER = {"kind": "member", "cluster": "test-fence", "supervised": True, "incarnation": "aa",
+          "state": "this standby follows", "term": "3", "timeline": 2, "updated_at": ""}
 CLUSTER = {
+    "kind": "cluster",
+    "lease_duration_ms": 3000,
     "cluster": "test-fence",
     "holder": "n1",
     "incarnation": "aa",
     "released": False,
-    "term": 3,
+    "term": "3",
     "timeline": 2,
     "position": {"timeline": 2, "lsn": "0/5000000"},
     "members": ["n1", "n2"],
@@ -38,11 +41,13 @@ SNAPSHOT = {
         {**MEMBER, "member": "n2", "address": "h:2", "role": "standby", "lsn": "0/4FFFF00", "following": "n1"},
         {**MEMBER, "member": "n1", "address": "h:1", "role": "primary", "lsn": "0/6000000", "following": ""},
     ],
+    "lease_is_free": False,
     "history": [
         {"at": "2026-11-22T17:00:00.000Z", "event": "bootstrap", "term": 1, "timeline": 1, "member": "n2", "from": "",
          "reason": "founded"},
         {"at": "2026-11-22T17:05:00.000Z", "event": "switchover", "term": 3, "timeline": 2, "member": "n1",
-         "from": "n2", "reason": "asked for", "request": "0123456789abcdef", "requested_by": "postgres"},
+         "from": "n2", "reason": "asked for", "request": "0123456789abcdef", "requested_by": "postgres",
+         "result": "done: n1 took the lease"},
     ],
 }
 
@@ -120,6 +125,7 @@ def test_what_it_shows(server: Server) -> None:
         ("bootstrap", 1, "n2", None, None),
         ("switchover", 3, "n1", "n2", "postgres"),
     ]
+    assert server.sql("SELECT result FROM fawkes_ha.history") == [(None,), ("done: n1 took the lease",)]
 
 
 @pytest.mark.parametrize(
@@ -141,8 +147,8 @@ def test_wrong_targets(server: Server) -> None:
     server.probe.publish(SNAPSHOT)
     unknown = refused(server, "SELECT fawkes_ha.switchover('n9')")
     assert unknown.pgcode == "22023"
-    assert unknown.diag.message_detail == "The members are: n1, n2." and unknown.diag.message_hint
-    leader = refused(server, "SELECT fawkes_ha.failover('n1')")
+    assert "the members are n1, n2" in str(unknown) and unknown.diag.message_hint
+    leader = refused(server, "SELECT fawkes_ha.failover('n1', force => true)")
     assert leader.pgcode == "22023" and leader.diag.message_hint
 
 
@@ -164,13 +170,13 @@ def test_an_order_is_found_in_the_history(server: Server) -> None:
     """Section 6: by then the record may hold a later request, or none."""
     server.probe.publish(SNAPSHOT)
     server.probe.take_requests(True)
-    order = Order(server, "SELECT fawkes_ha.failover(NULL, 20)")
+    order = Order(server, "SELECT fawkes_ha.failover(NULL, 20, force => true)")
     request = server.probe.request()
     assert (request["kind"], request["target"]) == ("failover", "")
-    entry = {"event": "failover", "member": "n2", "reason": "an operator asked", "request": request["id"]}
+    entry = {"event": "failover", "member": "n2", "result": "done: n2 took the lease", "request": request["id"]}
     server.probe.publish({**SNAPSHOT, "history": [*SNAPSHOT["history"], entry]})
     order.join(10)
-    assert order.answer == "an operator asked"
+    assert order.answer == "n2 took the lease"
 
 
 def test_an_order_fails(server: Server) -> None:
@@ -212,6 +218,6 @@ def test_one_order_at_a_time(server: Server) -> None:
     first = Order(server, "SELECT fawkes_ha.switchover('n2', 3)")
     waits = "SELECT wait_event FROM pg_stat_activity WHERE query LIKE '%switchover(%' AND pid <> pg_backend_pid()"
     until("the first waits", lambda: server.sql(waits) == [("Extension",)], 2)
-    error = refused(server, "SELECT fawkes_ha.failover('n2', 1)")
+    error = refused(server, "SELECT fawkes_ha.failover('n2', 1, force => true)")
     assert error.pgcode == "55006" and error.diag.message_hint
     first.join(10)

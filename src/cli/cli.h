@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "err.h"
+#include "world.h"
 
 /* Exit codes; docs/reference.md lists them. */
 enum
@@ -25,8 +26,11 @@ typedef struct CliOptions
 	FhaConfig config;
 	char bindir[FHA_PATH_MAX];
 	char target[FHA_NAME_MAX + 1];
+	char operand[FHA_SETTING_NAME_SIZE + FHA_SETTING_VALUE_SIZE]; /* what stood without an option */
+	char reason[FHA_SENTENCE_SIZE];
 	bool json;
-	bool force; /* failover although somebody leads */
+	bool force;   /* failover although somebody leads */
+	bool dry_run; /* say what would be done */
 	int wait_s;
 } CliOptions;
 
@@ -36,6 +40,7 @@ typedef struct CliCommand
 	const char *usage; /* arguments, one line */
 	const char *what;  /* one sentence */
 	int (*run)(CliOptions *options, int argc, char **argv);
+	bool takes_operand;
 } CliCommand;
 
 extern const CliCommand command_run;
@@ -43,10 +48,19 @@ extern const CliCommand command_status;
 extern const CliCommand command_switchover;
 extern const CliCommand command_failover;
 extern const CliCommand command_rules;
+extern const CliCommand command_pause;
+extern const CliCommand command_resume;
+extern const CliCommand command_restart;
+extern const CliCommand command_reinit;
+extern const CliCommand command_rejoin;
+extern const CliCommand command_remove;
+extern const CliCommand command_set;
+extern const CliCommand command_reset;
+extern const CliCommand command_history;
 
 /*
  * Parse the options that all commands share into *options (-D, --state, --lock, --cluster, --bin,
- * --to, --wait, -o json) and read the node's settings if -D or --state say where.  Returns CLI_OK,
+ * --to, --wait, --reason, --dry-run, -o json) and read the node's settings if -D or --state say where.  Returns CLI_OK,
  * or CLI_USAGE after having said why.
  */
 int cli_options(CliOptions *options, int argc, char **argv, const CliCommand *command);

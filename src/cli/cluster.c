@@ -40,6 +40,7 @@ forget(Cluster *cluster)
 	cluster->cluster_json = cluster->history_json = NULL;
 	cluster->member_count = 0;
 	cluster->version[0] = '\0';
+	cluster->history_version[0] = '\0';
 }
 
 void
@@ -77,13 +78,16 @@ take_record(Cluster *cluster, const CliOptions *options, const FhaRecord *record
 		cluster->cluster_json = strdup(record->data);
 	}
 	else if (strcmp(record->name, history_name) == 0)
+	{
 		cluster->history_json = strdup(record->data);
+		memcpy(cluster->history_version, record->version, sizeof(cluster->history_version));
+	}
 	else if (cluster->member_count < FHA_MEMBERS_MAX)
 	{
 		FhaMember *member = &cluster->members[cluster->member_count];
 
 		if (fha_member_parse(record->data, record->size, member, NULL) == FHA_OK &&
-			strcmp(member->cluster, wanted) == 0)
+			strcmp(member->cluster, wanted) == 0 && !member->removed)
 			cluster->json[cluster->member_count++] = strdup(record->data);
 	}
 	return CLI_OK;
@@ -115,4 +119,61 @@ cluster_read(Cluster *cluster, const CliOptions *options)
 		result = CLI_FAILED;
 	}
 	return result;
+}
+
+static FhaCode
+write_record(Cluster *cluster, const char *name, const char *version, const char *text,
+			 FhaLockEvent *event)
+{
+	FhaLockRequest request = {.verb = version[0] == '\0' ? FHA_LOCK_CREATE : FHA_LOCK_SWAP,
+							  .name = name,
+							  .version = version,
+							  .data = text,
+							  .size = strlen(text),
+							  .deadline_ms = fha_now_ms() + CALL_WAIT_MS};
+
+	return fha_lock_call(cluster->lock, &request, event);
+}
+
+FhaCode
+cluster_swap(Cluster *cluster, const FhaCluster *changed, FhaLockEvent *event)
+{
+	char *text;
+	FhaCode code = fha_cluster_print(changed, &text, &event->error);
+
+	if (code != FHA_OK)
+		return code;
+	code = write_record(cluster, changed->cluster, cluster->version, text, event);
+	free(text);
+	return code;
+}
+
+int
+cluster_remember(Cluster *cluster, const CliOptions *options, const FhaHistoryEntry *entry)
+{
+	char name[128];
+	FhaLockEvent event;
+	FhaCode code = FHA_CONFLICT;
+
+	fha_record_name_history(cluster->record.cluster, name, sizeof(name));
+	for (int i = 0; i < CLUSTER_TRIES && code == FHA_CONFLICT; i++)
+	{
+		const char *old;
+		char *text;
+		int result = cluster_read(cluster, options);
+
+		if (result != CLI_OK)
+			return result;
+		old = cluster->history_json;
+		code = fha_history_append(cluster->record.cluster, old, old == NULL ? 0 : strlen(old),
+								  entry, &text, &event.error);
+		if (code != FHA_OK)
+			break;
+		code = write_record(cluster, name, cluster->history_version, text, &event);
+		free(text);
+	}
+	if (code == FHA_OK)
+		return CLI_OK;
+	cli_complain("it is done, but could not be added to the history: %s", event.error.text);
+	return CLI_NO_LOCK;
 }

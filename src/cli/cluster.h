@@ -5,9 +5,13 @@
 #define CLI_CLUSTER_H
 
 #include "cli.h"
+#include "history.h"
 #include "lock.h"
 #include "record.h"
 #include "world.h"
+
+/* The holder renews all the time: a conditional write may come second a few times. */
+#define CLUSTER_TRIES 20
 
 typedef struct Cluster
 {
@@ -19,6 +23,7 @@ typedef struct Cluster
 	char *json[FHA_MEMBERS_MAX]; /* their records as they stand there */
 	char *cluster_json;
 	char *history_json;
+	char history_version[FHA_VERSION_SIZE];
 } Cluster;
 
 /* Open the lock that the options name.  CLI_OK, or an exit code after having said why. */
@@ -26,6 +31,12 @@ int cluster_open(Cluster *cluster, const CliOptions *options);
 
 /* Read every record of the cluster.  CLI_OK, or an exit code after having said why. */
 int cluster_read(Cluster *cluster, const CliOptions *options);
+
+/* Conditionally replace the cluster record that was read.  The lock's answer is in *event. */
+FhaCode cluster_swap(Cluster *cluster, const FhaCluster *changed, FhaLockEvent *event);
+
+/* Add to the history record.  CLI_OK, or an exit code after having said why. */
+int cluster_remember(Cluster *cluster, const CliOptions *options, const FhaHistoryEntry *entry);
 
 void cluster_close(Cluster *cluster);
 

@@ -1,7 +1,8 @@
 /*
- * cmd_request.c: `fawkes-ha switchover` and `fawkes-ha failover`.
+ * cmd_request.c: the commands that ask something of the cluster.
  *
- * Puts a request into the cluster record and watches the record for its result.
+ * Each puts a request into the cluster record and watches the record for its
+ * result; what needs nobody else is done by writing it.
  */
 #include <poll.h>
 #include <pwd.h>
@@ -12,110 +13,99 @@
 
 #include "clock.h"
 #include "cluster.h"
-#include "observe.h"
+#include "postgres.h"
+#include "rejoin.h"
+#include "request.h"
+#include "state.h"
 
-#define CALL_WAIT_MS 5000
 #define POLL_MS 50
-#define TRIES \
-	20 /* the holder renews all the time: a conditional write may come second a few times */
 
 static void
 who_asks(char *out, size_t size)
 {
 	const struct passwd *user = getpwuid(geteuid());
 
-	(void) snprintf(out, size, "%s (fawkes-ha)", user == NULL ? "?" : user->pw_name);
-}
-
-static FhaCode
-swap_cluster(Cluster *cluster, const CliOptions *options, const char *text, FhaLockEvent *event)
-{
-	FhaLockRequest request = {.verb = FHA_LOCK_SWAP,
-							  .name = options->config.cluster_name,
-							  .version = cluster->version,
-							  .data = text,
-							  .size = strlen(text),
-							  .deadline_ms = fha_now_ms() + CALL_WAIT_MS};
-
-	return fha_lock_call(cluster->lock, &request, event);
+	(void) snprintf(out, size, "%.40s (fawkes-ha)", user == NULL ? "?" : user->pw_name);
 }
 
 static int
-put_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request)
+check(Cluster *cluster, const FhaOrderSlip *request, char *plan)
 {
-	FhaLockEvent event;
 	FhaError err;
 
-	for (int i = 0; i < TRIES; i++)
+	if (fha_request_check(&cluster->record, cluster->members, cluster->member_count, request, plan,
+						  &err) == FHA_OK)
+		return CLI_OK;
+	cli_complain("%s", err.text);
+	return CLI_REFUSED;
+}
+
+/* *request changes when it is done by having been written. */
+static int
+put_request(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
+{
+	FhaLockEvent event;
+
+	for (int i = 0; i < CLUSTER_TRIES; i++)
 	{
-		const FhaOrderSlip *standing = &cluster->record.request;
 		FhaCluster changed;
-		char *text;
+		FhaOrderSlip entered = *request;
+		char plan[FHA_PLAN_SIZE];
 		FhaCode code;
 		int result = cluster_read(cluster, options);
 
 		if (result != CLI_OK)
 			return result;
-		if (fha_request_is_in_the_way(standing, request))
-		{
-			cli_complain("a %s asked for by %s at %s is under way",
-						 fha_request_kind_name(standing->kind), standing->requested_by,
-						 standing->requested_at);
-			return CLI_REFUSED;
-		}
-		if (strcmp(standing->id, request->id) == 0)
+		if (strcmp(cluster->record.request.id, request->id) == 0)
 			return CLI_OK; /* an earlier write of ours did arrive */
-		if (request->target[0] != '\0' && !fha_member_is_listed(&cluster->record, request->target))
+		result = check(cluster, request, plan);
+		if (result != CLI_OK)
+			return result;
+		changed = cluster->record;
+		if (fha_request_enter(&changed, &entered, &event.error) != FHA_OK)
 		{
-			cli_complain("\"%s\" is not a member of %s; see fawkes-ha status", request->target,
-						 cluster->record.cluster);
+			cli_complain("%s", event.error.text);
 			return CLI_REFUSED;
 		}
-		changed = cluster->record;
-		changed.request = *request;
-		if (fha_cluster_print(&changed, &text, &err) != FHA_OK)
-		{
-			cli_complain("%s", err.text);
-			return CLI_FAILED;
-		}
-		code = swap_cluster(cluster, options, text, &event);
-		free(text);
+		code = cluster_swap(cluster, &changed, &event);
 		if (code == FHA_OK)
+		{
+			*request = entered;
 			return CLI_OK;
+		}
 		if (code != FHA_CONFLICT && code != FHA_UNKNOWN)
 		{
 			cli_complain("the lock refused the request: %s", event.error.text);
 			return CLI_NO_LOCK;
 		}
 	}
-	cli_complain("the request could not be written in %d tries", TRIES);
+	cli_complain("the request could not be written in %d tries", CLUSTER_TRIES);
 	return CLI_NO_LOCK;
 }
 
-/* Does somebody lead?  Only watching tells: the record of a lease that is held changes. */
+/*
+ * Is the lease held, and does its holder lead?  Only watching tells: the record of a lease that is
+ * held changes, and a holder whose server is down renews as well.
+ */
 static int
-look_for_leader(Cluster *cluster, const CliOptions *options, bool *leads)
+look_for_leader(Cluster *cluster, const CliOptions *options, bool *held, bool *leads)
 {
 	int64_t until_ms;
 	char seen[FHA_VERSION_SIZE];
 	int result = cluster_read(cluster, options);
 
-	*leads = false;
+	*held = *leads = false;
 	memcpy(seen, cluster->version, sizeof(seen));
 	until_ms = fha_now_ms() + cluster->record.lease_duration_ms;
-	while (result == CLI_OK && !cluster->record.released && !*leads && fha_now_ms() < until_ms)
+	while (result == CLI_OK && !cluster->record.released && !*held && fha_now_ms() < until_ms)
 	{
 		(void) poll(NULL, 0, POLL_MS);
 		result = cluster_read(cluster, options);
-		*leads = strcmp(seen, cluster->version) != 0;
+		*held = strcmp(seen, cluster->version) != 0;
 	}
-	if (*leads)
-	{
-		/* A holder whose server is down renews as well, but it does not lead. */
-		for (size_t i = 0; i < cluster->member_count; i++)
-			if (strcmp(cluster->members[i].member, cluster->record.holder) == 0)
-				*leads = cluster->members[i].role == FHA_ROLE_PRIMARY;
-	}
+	for (size_t i = 0; *held && i < cluster->member_count; i++)
+		if (strcmp(cluster->members[i].member, cluster->record.holder) == 0)
+			*leads = cluster->members[i].role == FHA_ROLE_PRIMARY;
 	return result;
 }
 
@@ -125,11 +115,9 @@ withdraw(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *reques
 {
 	FhaLockEvent event;
 
-	for (int i = 0; i < TRIES; i++)
+	for (int i = 0; i < CLUSTER_TRIES; i++)
 	{
 		FhaCluster changed;
-		FhaCode code;
-		char *text;
 
 		if (cluster_read(cluster, options) != CLI_OK ||
 			strcmp(cluster->record.request.id, request->id) != 0 ||
@@ -139,13 +127,13 @@ withdraw(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *reques
 		changed.request.state = FHA_REQUEST_FAILED;
 		(void) snprintf(changed.request.message, sizeof(changed.request.message),
 						"withdrawn: nobody took it up in %d s", options->wait_s);
-		if (fha_cluster_print(&changed, &text, NULL) != FHA_OK)
-			return;
-		code = swap_cluster(cluster, options, text, &event);
-		free(text);
-		if (code == FHA_OK)
+		if (cluster_swap(cluster, &changed, &event) == FHA_OK)
 		{
+			FhaHistoryEntry entry;
+
 			cli_complain("nobody took the request up in %d s: it is withdrawn", options->wait_s);
+			fha_history_of_request(&changed, &changed.request, &entry);
+			(void) cluster_remember(cluster, options, &entry);
 			return;
 		}
 	}
@@ -154,8 +142,11 @@ withdraw(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *reques
 static int
 watch_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request)
 {
-	int64_t until_ms = fha_now_ms() + (int64_t) options->wait_s * 1000;
-	FhaRequestState told = FHA_REQUEST_PENDING;
+	/* The holder gives up at the limit, and says how far it came: that is worth a moment more. */
+	int64_t until_ms = fha_now_ms() + (int64_t) options->wait_s * 1000 + 2 * POLL_MS +
+					   cluster->record.lease_duration_ms;
+	char told[FHA_SENTENCE_SIZE] = "";
+	FhaRequestState state = FHA_REQUEST_PENDING;
 
 	do
 	{
@@ -169,61 +160,112 @@ watch_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *r
 			cli_complain("the request was replaced by another one");
 			return CLI_FAILED;
 		}
-		if (now->state != told && now->message[0] != '\0')
+		if (strcmp(now->message, told) != 0)
+		{
 			(void) printf("%s\n", now->message);
-		told = now->state;
-		if (now->state == FHA_REQUEST_DONE)
+			(void) fflush(stdout);
+			memcpy(told, now->message, sizeof(told));
+		}
+		state = now->state;
+		if (state == FHA_REQUEST_DONE)
 			return CLI_OK;
-		if (now->state == FHA_REQUEST_FAILED)
+		if (state == FHA_REQUEST_FAILED)
 			return CLI_REFUSED;
 		(void) poll(NULL, 0, POLL_MS);
 	} while (fha_now_ms() < until_ms);
-	if (told == FHA_REQUEST_PENDING)
+	if (state == FHA_REQUEST_PENDING)
 		withdraw(cluster, options, request);
 	else
 		cli_complain("not finished after %d s; it goes on: see fawkes-ha status", options->wait_s);
 	return CLI_FAILED;
 }
 
+/* What the records cannot tell by one look: does anybody lead? */
 static int
-ask(CliOptions *options, FhaRequestKind kind)
+check_leader(Cluster *cluster, const CliOptions *options, FhaRequestKind kind)
+{
+	bool held;
+	bool leads;
+	int result = look_for_leader(cluster, options, &held, &leads);
+
+	if (result != CLI_OK)
+		return result;
+	if (kind == FHA_REQUEST_SWITCHOVER && !leads)
+		cli_complain(
+			"nobody leads, so nobody can hand over; fawkes-ha failover makes a standby lead");
+	else if (kind == FHA_REQUEST_FAILOVER && leads && !options->force)
+		cli_complain(
+			"%s leads; fawkes-ha switchover moves its role, failover --force takes it away",
+			cluster->record.holder);
+	else if (kind != FHA_REQUEST_SWITCHOVER && kind != FHA_REQUEST_FAILOVER && !held)
+		cli_complain("nobody holds the lease, so nobody can see to it; see fawkes-ha status");
+	else
+		return CLI_OK;
+	return CLI_REFUSED;
+}
+
+static int
+carry_out(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
+{
+	char plan[FHA_PLAN_SIZE];
+	FhaHistoryEntry entry;
+	int result = cluster_read(cluster, options);
+
+	if (result == CLI_OK)
+		result = check(cluster, request, plan);
+	if (result == CLI_OK && !fha_request_is_done_at_once(request->kind))
+		result = check_leader(cluster, options, request->kind);
+	if (result == CLI_OK && options->dry_run)
+	{
+		(void) printf("would do: %s\n", plan);
+		return CLI_OK;
+	}
+	if (result == CLI_OK)
+		result = put_request(cluster, options, request);
+	if (result != CLI_OK)
+		return result;
+	if (!fha_request_is_done_at_once(request->kind))
+		return watch_request(cluster, options, request);
+	(void) printf("%s\n", request->message);
+	fha_history_of_request(&cluster->record, request, &entry);
+	return cluster_remember(cluster, options, &entry);
+}
+
+static int
+ask(CliOptions *options, FhaOrderSlip *request)
 {
 	static Cluster cluster;
-	FhaOrderSlip request = {.kind = kind, .state = FHA_REQUEST_PENDING};
 	FhaError err;
-	bool leads;
 	int result;
 
-	if (fha_random_hex(request.id, sizeof(request.id), &err) != FHA_OK)
+	if (fha_random_hex(request->id, sizeof(request->id), &err) != FHA_OK)
 	{
 		cli_complain("%s", err.text);
 		return CLI_FAILED;
 	}
-	(void) snprintf(request.target, sizeof(request.target), "%s", options->target);
-	who_asks(request.requested_by, sizeof(request.requested_by));
-	fha_wall_time(request.requested_at, sizeof(request.requested_at));
+	request->time_limit_ms = (int64_t) options->wait_s * 1000;
+	(void) snprintf(request->reason, sizeof(request->reason), "%s", options->reason);
+	who_asks(request->requested_by, sizeof(request->requested_by));
+	fha_wall_time(request->requested_at, sizeof(request->requested_at));
 	result = cluster_open(&cluster, options);
 	if (result == CLI_OK)
-		result = look_for_leader(&cluster, options, &leads);
-	if (result == CLI_OK && kind == FHA_REQUEST_SWITCHOVER && !leads)
-	{
-		cli_complain(
-			"nobody leads, so nobody can hand over; fawkes-ha failover makes a standby lead");
-		result = CLI_REFUSED;
-	}
-	if (result == CLI_OK && kind == FHA_REQUEST_FAILOVER && leads && !options->force)
-	{
-		cli_complain(
-			"%s leads; fawkes-ha switchover moves its role, failover --force takes it away",
-			cluster.record.holder);
-		result = CLI_REFUSED;
-	}
-	if (result == CLI_OK)
-		result = put_request(&cluster, options, &request);
-	if (result == CLI_OK)
-		result = watch_request(&cluster, options, &request);
+		result = carry_out(&cluster, options, request);
 	cluster_close(&cluster);
 	return result;
+}
+
+static int
+ask_kind(CliOptions *options, FhaRequestKind kind, const char *target)
+{
+	FhaOrderSlip request = {.kind = kind, .state = FHA_REQUEST_PENDING};
+
+	if (target[0] != '\0' && !fha_name_is_valid(target))
+	{
+		cli_complain("\"%s\" is not a member's name", target);
+		return CLI_USAGE;
+	}
+	(void) snprintf(request.target, sizeof(request.target), "%.40s", target);
+	return ask(options, &request);
 }
 
 static int
@@ -231,7 +273,7 @@ run_switchover(CliOptions *options, int argc, char **argv)
 {
 	(void) argc;
 	(void) argv;
-	return ask(options, FHA_REQUEST_SWITCHOVER);
+	return ask_kind(options, FHA_REQUEST_SWITCHOVER, options->target);
 }
 
 static int
@@ -239,20 +281,179 @@ run_failover(CliOptions *options, int argc, char **argv)
 {
 	(void) argc;
 	(void) argv;
-	return ask(options, FHA_REQUEST_FAILOVER);
+	return ask_kind(options, FHA_REQUEST_FAILOVER, options->target);
 }
+
+static int
+run_pause(CliOptions *options, int argc, char **argv)
+{
+	(void) argc;
+	(void) argv;
+	return ask_kind(options, FHA_REQUEST_PAUSE, "");
+}
+
+static int
+run_resume(CliOptions *options, int argc, char **argv)
+{
+	(void) argc;
+	(void) argv;
+	return ask_kind(options, FHA_REQUEST_RESUME, "");
+}
+
+static int
+run_restart(CliOptions *options, int argc, char **argv)
+{
+	(void) argc;
+	(void) argv;
+	return ask_kind(options, FHA_REQUEST_RESTART, options->operand);
+}
+
+static int
+run_reinit(CliOptions *options, int argc, char **argv)
+{
+	(void) argc;
+	(void) argv;
+	return ask_kind(options, FHA_REQUEST_REINIT, options->operand);
+}
+
+static int
+run_remove(CliOptions *options, int argc, char **argv)
+{
+	(void) argc;
+	(void) argv;
+	return ask_kind(options, FHA_REQUEST_REMOVE, options->operand);
+}
+
+static int
+run_rejoin(CliOptions *options, int argc, char **argv)
+{
+	(void) argc;
+	(void) argv;
+	if (options->operand[0] == '\0' && options->config.data_directory[0] != '\0' &&
+		!rejoin_is_supervised(&options->config))
+		return rejoin_by_hand(options);
+	return ask_kind(options, FHA_REQUEST_REJOIN,
+					options->operand[0] == '\0' ? options->config.member_name : options->operand);
+}
+
+static int
+ask_setting(CliOptions *options, FhaRequestKind kind)
+{
+	FhaOrderSlip request = {.kind = kind, .state = FHA_REQUEST_PENDING};
+	bool reset = kind == FHA_REQUEST_RESET;
+	char bindir[FHA_PATH_MAX];
+	FhaError err;
+	FhaCode code = fha_request_setting(options->operand, reset, &request.setting, &err);
+
+	if (code == FHA_OK && !reset && strncmp(request.setting.name, "fawkes_ha.", 10) != 0)
+	{
+		/* PostgreSQL itself knows best what it takes. */
+		code = options->config.data_directory[0] == '\0'
+				   ? fha_error(&err, FHA_INVALID,
+							   "give -D of a member, so that its PostgreSQL can check %s",
+							   request.setting.name)
+				   : postgres_find(options->bindir, bindir, sizeof(bindir), &err);
+		if (code == FHA_OK)
+			code = postgres_accepts(&options->config, bindir, &request.setting, &err);
+	}
+	if (code == FHA_OK)
+		return ask(options, &request);
+	cli_complain("%s", err.text);
+	return CLI_USAGE;
+}
+
+static int
+run_set(CliOptions *options, int argc, char **argv)
+{
+	(void) argc;
+	(void) argv;
+	return ask_setting(options, FHA_REQUEST_SET);
+}
+
+static int
+run_reset(CliOptions *options, int argc, char **argv)
+{
+	(void) argc;
+	(void) argv;
+	return ask_setting(options, FHA_REQUEST_RESET);
+}
+
+#define COMMON "[--wait SECONDS] [--reason TEXT] [--dry-run]"
 
 const CliCommand command_switchover = {
 	"switchover",
-	"-D DATA [--to MEMBER] [--wait SECONDS]",
+	"-D DATA [--to MEMBER] " COMMON,
 	"hand the primary's role to a standby, losing nothing",
 	run_switchover,
+	false,
 };
 
 const CliCommand command_failover = {
 	"failover",
-	"-D DATA [--to MEMBER] [--wait SECONDS] [--force]",
+	"-D DATA [--to MEMBER] [--force] " COMMON,
 	"make a standby lead although the primary is gone or unwell; the lag limit does not hold it "
 	"back",
 	run_failover,
+	false,
+};
+
+const CliCommand command_pause = {
+	"pause",
+	"-D DATA [--reason TEXT] [--dry-run]",
+	"elect nobody and start no stopped server until resume; the fence and renewals go on",
+	run_pause,
+	false,
+};
+
+const CliCommand command_resume = {
+	"resume", "-D DATA [--reason TEXT] [--dry-run]", "end a pause", run_resume, false,
+};
+
+const CliCommand command_restart = {
+	"restart",
+	"-D DATA [MEMBER] " COMMON,
+	"restart PostgreSQL of one member, or of all, one after the other and in the right order",
+	run_restart,
+	true,
+};
+
+const CliCommand command_reinit = {
+	"reinit",
+	"-D DATA MEMBER " COMMON,
+	"replace a standby's data by a fresh copy of the primary's; what it has is kept until then",
+	run_reinit,
+	true,
+};
+
+const CliCommand command_rejoin = {
+	"rejoin",
+	"-D DATA [MEMBER] " COMMON,
+	"have a member try again at once to follow; on a stopped server without a supervisor: rewind "
+	"it",
+	run_rejoin,
+	true,
+};
+
+const CliCommand command_remove = {
+	"remove",
+	"-D DATA MEMBER " COMMON,
+	"take a stopped member off the list: it cannot lead, and no WAL is kept for it",
+	run_remove,
+	true,
+};
+
+const CliCommand command_set = {
+	"set",
+	"-D DATA NAME=VALUE [--reason TEXT] [--dry-run]",
+	"set PostgreSQL's or fawkes_ha's setting on all members; see status for who needs a restart",
+	run_set,
+	true,
+};
+
+const CliCommand command_reset = {
+	"reset",
+	"-D DATA NAME [--reason TEXT] [--dry-run]",
+	"leave a setting to each member's own file again",
+	run_reset,
+	true,
 };

@@ -19,24 +19,6 @@
 #include "process.h"
 #include "supervisor.h"
 
-#define POSTMASTER_PID_MAX 4096
-
-/* A postmaster that outlived an earlier supervisor: its pid, or 0. */
-static pid_t
-find_foreign(const Supervisor *self)
-{
-	char path[FHA_PATH_MAX + 32];
-	char *text = NULL;
-	long pid;
-
-	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", self->config.data_directory);
-	if (fha_file_read(path, POSTMASTER_PID_MAX, &text, NULL) != FHA_OK)
-		return 0;
-	pid = strtol(text, NULL, 10);
-	free(text);
-	return pid > 1 && process_works_in((pid_t) pid, self->config.data_directory) ? (pid_t) pid : 0;
-}
-
 static FhaCode
 open_mark(Supervisor *self, FhaError *err)
 {
@@ -82,7 +64,7 @@ set_up(Supervisor *self, FhaError *err)
 	{
 		/* An earlier supervisor is gone, its PostgreSQL is not: let it be, and take over its care. */
 		self->life_fd = -1;
-		self->foreign = find_foreign(self);
+		self->foreign = postgres_running(&self->config);
 		if (self->foreign != 0)
 			supervisor_say(self, "PostgreSQL runs already (process %d): watching over it",
 						   (int) self->foreign);
@@ -111,18 +93,10 @@ open_signals(void)
 static void
 reload(Supervisor *self)
 {
-	FhaConfig config = self->config;
 	FhaError err;
 
-	if (fha_config_read(&config, self->config_file, &err) != FHA_OK ||
-		fha_config_check(&config, &err) != FHA_OK)
+	if (supervisor_reload(self, &err) != FHA_OK)
 		supervisor_say(self, "settings are kept as they were: %s", err.text);
-	else
-	{
-		self->config = config;
-		if (self->node != NULL)
-			fha_node_configure(self->node, &self->config);
-	}
 	if (self->postmaster != 0)
 		(void) kill(self->postmaster, SIGHUP);
 	else if (self->foreign != 0 && process_works_in(self->foreign, self->config.data_directory))
@@ -180,9 +154,7 @@ run(CliOptions *options, int argc, char **argv)
 	self.config = options->config;
 	self.config.supervised = true;
 	self.life_fd = self.mark_fd = self.agent_pidfd = -1;
-	if (postgres_find(options->bindir, self.bindir, sizeof(self.bindir), &err) != FHA_OK ||
-		fha_state_path(&self.config, "fawkes_ha.conf", self.config_file, sizeof(self.config_file),
-					   &err) != FHA_OK)
+	if (postgres_find(options->bindir, self.bindir, sizeof(self.bindir), &err) != FHA_OK)
 	{
 		cli_complain("%s", err.text);
 		return CLI_USAGE;
@@ -224,4 +196,5 @@ const CliCommand command_run = {
 	"-D DATA [--state DIR] [--bin DIR]",
 	"supervise this node: start, restart, rewind, clone and stop PostgreSQL as the cluster needs",
 	run,
+	false,
 };

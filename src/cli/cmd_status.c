@@ -11,6 +11,7 @@
 
 #include "cluster.h"
 #include "decide.h"
+#include "request.h"
 
 /* Twice the heartbeat of node.c, and a little. */
 #define SILENT_LEASES 5
@@ -203,11 +204,9 @@ const CliCommand command_status = {
 	"-D DATA | --lock dir:/path --cluster NAME  [-o json]",
 	"show the cluster: members, roles, positions, the lease; status 1 when nobody holds it",
 	run_status,
+	false,
 };
 
 const CliCommand command_rules = {
-	"rules",
-	"",
-	"print the rules that every node decides by",
-	run_rules,
+	"rules", "", "print the rules that every node decides by", run_rules, false,
 };

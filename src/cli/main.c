@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include "cli.h"
-#include "state.h"
+#include "settings.h"
 
 static const CliCommand *const commands[] = {
-	&command_run, &command_status, &command_switchover, &command_failover, &command_rules,
+	&command_run,    &command_status, &command_history, &command_switchover, &command_failover,
+	&command_pause,  &command_resume, &command_restart, &command_reinit,     &command_rejoin,
+	&command_remove, &command_set,    &command_reset,   &command_rules,
 };
 
 void
@@ -68,19 +70,14 @@ static int
 read_settings(CliOptions *options, const char *data, const char *state)
 {
 	FhaConfig *config = &options->config;
-	char path[FHA_PATH_MAX];
 	FhaError err;
-	FhaCode code;
 
 	if (!copy(config->data_directory, sizeof(config->data_directory), data, "-D") ||
 		!copy(config->state_directory, sizeof(config->state_directory), state, "--state"))
 		return CLI_USAGE;
 	if (data[0] == '\0' && state[0] == '\0')
 		return CLI_OK;
-	code = fha_state_path(config, "fawkes_ha.conf", path, sizeof(path), &err);
-	if (code == FHA_OK)
-		code = fha_config_read(config, path, &err);
-	if (code == FHA_OK)
+	if (fha_settings_read(config, &err) == FHA_OK)
 		return CLI_OK;
 	cli_complain("%s", err.text);
 	return CLI_USAGE;
@@ -99,6 +96,8 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 		{"wait", required_argument, NULL, 'w'},
 		{"output", required_argument, NULL, 'o'},
 		{"force", no_argument, NULL, 'f'},
+		{"reason", required_argument, NULL, 'r'},
+		{"dry-run", no_argument, NULL, 'n'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -157,6 +156,13 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 			case 'f':
 				options->force = true;
 				break;
+			case 'n':
+				options->dry_run = true;
+				break;
+			case 'r':
+				if (!copy(options->reason, sizeof(options->reason), optarg, "--reason"))
+					return CLI_USAGE;
+				break;
 			case 'h':
 				(void) printf("fawkes-ha %s %s\n    %s\n", command->name, command->usage,
 							  command->what);
@@ -165,6 +171,11 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 				(void) fprintf(stderr, "usage: fawkes-ha %s %s\n", command->name, command->usage);
 				return CLI_USAGE;
 		}
+	if (optind < argc && command->takes_operand)
+	{
+		if (!copy(options->operand, sizeof(options->operand), argv[optind++], command->name))
+			return CLI_USAGE;
+	}
 	if (optind < argc)
 	{
 		cli_complain("%s does not take \"%s\"", command->name, argv[optind]);

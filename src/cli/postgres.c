@@ -22,6 +22,7 @@
 #include "state.h"
 
 /* Programs that only read a file or two. */
+#define POSTMASTER_PID_MAX 4096
 #define QUICK_MS 10000
 
 #define LIBRARY "fawkes_ha"
@@ -239,15 +240,18 @@ postgres_control(const char *bindir, const char *data, PgControl *out, FhaError 
 	return FHA_OK;
 }
 
-FhaCode
-postgres_setting(const FhaConfig *config, const char *bindir, const char *name, char *out,
-				 size_t size, FhaError *err)
+/* postgres -C NAME, over its files with the assignment `more`, if that is not NULL. */
+static FhaCode
+ask_setting(const FhaConfig *config, const char *bindir, const char *name, const char *more,
+			char *out, size_t size, FhaError *err)
 {
 	char program[FHA_PATH_MAX + 32];
 	char file[FHA_PATH_MAX + 16];
 	char path[FHA_PATH_MAX];
 	char errors[1024];
-	const char *argv[] = {program, "-C", name, "-D", config->data_directory, "-c", file, NULL};
+	const char *argv[] = {
+		program, "-C", name, "-D", config->data_directory, "-c", file, more == NULL ? NULL : "-c",
+		more,    NULL};
 	const char *words;
 	FhaCode code = fha_state_path(config, "postgresql.conf", path, sizeof(path), err);
 	int status;
@@ -271,6 +275,39 @@ postgres_setting(const FhaConfig *config, const char *bindir, const char *name, 
 	}
 	out[strcspn(out, "\n")] = '\0';
 	return FHA_OK;
+}
+
+FhaCode
+postgres_setting(const FhaConfig *config, const char *bindir, const char *name, char *out,
+				 size_t size, FhaError *err)
+{
+	return ask_setting(config, bindir, name, NULL, out, size, err);
+}
+
+FhaCode
+postgres_accepts(const FhaConfig *config, const char *bindir, const FhaSetting *setting,
+				 FhaError *err)
+{
+	char more[FHA_SETTING_NAME_SIZE + FHA_SETTING_VALUE_SIZE + 2];
+	char value[FHA_SETTING_VALUE_SIZE];
+
+	(void) snprintf(more, sizeof(more), "%s=%s", setting->name, setting->value);
+	return ask_setting(config, bindir, setting->name, more, value, sizeof(value), err);
+}
+
+pid_t
+postgres_running(const FhaConfig *config)
+{
+	char path[FHA_PATH_MAX + 32];
+	char *text = NULL;
+	long pid;
+
+	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", config->data_directory);
+	if (fha_file_read(path, POSTMASTER_PID_MAX, &text, NULL) != FHA_OK)
+		return 0;
+	pid = strtol(text, NULL, 10);
+	free(text);
+	return pid > 1 && process_works_in((pid_t) pid, config->data_directory) ? (pid_t) pid : 0;
 }
 
 /* Settings that break a promise; see S4b (fsync), S7 and pg_rewind (full_page_writes), S5. */

@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "err.h"
+#include "world.h"
 
 typedef struct PgControl
 {
@@ -47,7 +48,7 @@ FHA_MUST_CHECK FhaCode postgres_end_of_wal(const char *bindir, const char *data,
 /*
  * Write <state>/postgresql.conf: sensible defaults first (so that the user's own
  * settings win), then the user's postgresql.conf of the data directory, then
- * fawkes_ha.conf and follow.conf.  Strip managed names (primary_conninfo,
+ * fawkes_ha.conf, cluster.conf and follow.conf.  Strip managed names (primary_conninfo,
  * primary_slot_name, recovery_target*, promote_trigger_file) from postgresql.auto.conf.
  */
 FHA_MUST_CHECK FhaCode postgres_configure(const FhaConfig *config, FhaError *err);
@@ -58,6 +59,13 @@ FHA_MUST_CHECK FhaCode postgres_configure(const FhaConfig *config, FhaError *err
  */
 FHA_MUST_CHECK FhaCode postgres_setting(const FhaConfig *config, const char *bindir,
 										const char *name, char *out, size_t size, FhaError *err);
+
+/* Would PostgreSQL take NAME = VALUE over its files?  INVALID with its own words if not. */
+FHA_MUST_CHECK FhaCode postgres_accepts(const FhaConfig *config, const char *bindir,
+										const FhaSetting *setting, FhaError *err);
+
+/* The postmaster that works in the data directory: its pid, or 0. */
+pid_t postgres_running(const FhaConfig *config);
 
 /*
  * Make sure that lock files of a dead server do not keep the next one, a child of this process,

@@ -154,7 +154,7 @@ postgres_configure(const FhaConfig *config, FhaError *err)
 	char path[FHA_PATH_MAX];
 	char data[2 * FHA_PATH_MAX];
 	char state[2 * FHA_PATH_MAX];
-	char content[6 * FHA_PATH_MAX];
+	char content[8 * FHA_PATH_MAX];
 	int length;
 	FhaCode code = fha_state_directory(config, path, sizeof(path), err);
 
@@ -175,11 +175,12 @@ postgres_configure(const FhaConfig *config, FhaError *err)
 					  "%s%s"
 					  "include_if_exists '%s/postgresql.conf'\n"
 					  "include_if_exists '%s/fawkes_ha.conf'\n"
+					  "include_if_exists '%s/cluster.conf'\n"
 					  "%s%s"
 					  "include_if_exists '%s/follow.conf'\n",
 					  defaults,
 					  access(USUAL_SOCKETS, W_OK) == 0 ? "" : "unix_socket_directories = '/tmp'\n",
-					  data, state, managed,
+					  data, state, state, managed,
 					  /* Gone in 16, where naming it is an error. */
 					  major_version(config) == 15 ? "promote_trigger_file = ''\n" : "", state);
 	if ((size_t) length >= sizeof(content))

@@ -248,6 +248,7 @@ rejoin_new_incarnation(const RejoinPlan *plan, FhaError *err)
 		return code;
 	if (plan->cluster_uuid[0] != '\0')
 		memcpy(state.cluster_uuid, plan->cluster_uuid, sizeof(state.cluster_uuid));
+	memcpy(state.cloned_for, plan->cloned_for, sizeof(state.cloned_for));
 	code = fha_random_hex(state.data_incarnation, sizeof(state.data_incarnation), err);
 	return code == FHA_OK ? fha_state_save(plan->config, &state, err) : code;
 }

@@ -10,9 +10,12 @@
 #ifndef CLI_REJOIN_H
 #define CLI_REJOIN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "cli.h"
 #include "config.h"
+#include "world.h"
 
 typedef struct RejoinPlan
 {
@@ -20,6 +23,7 @@ typedef struct RejoinPlan
 	const char *bindir;
 	char leader_address[FHA_ADDRESS_MAX + 1]; /* host:port */
 	char cluster_uuid[33];
+	char cloned_for[FHA_ID_SIZE]; /* the reinit that asks for it; "" for none */
 } RejoinPlan;
 
 /* initdb (checksums, scram, peer for the superuser) and our pg_hba/pg_ident.  Exit status. */
@@ -30,6 +34,12 @@ int rejoin_clone(void *plan);
 
 /* pg_rewind in place; the WAL past the fork and the node's own files are kept (S11). */
 int rejoin_rewind(void *plan);
+
+/* Does a supervisor look after this node? */
+bool rejoin_is_supervised(const FhaConfig *config);
+
+/* `fawkes-ha rejoin` without one: mend the data and make it a standby, which is not started. */
+int rejoin_by_hand(const CliOptions *options);
 
 /* Remove <data>.old once the new data streams. */
 void rejoin_forget_old(const FhaConfig *config);

@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "follow.h"
 #include "process.h"
+#include "settings.h"
 
 /* A server that has run this long was a success: the back-off starts again. */
 #define GOOD_RUN_MS (30 * 1000)
@@ -282,11 +283,12 @@ fill_view(Supervisor *self, FhaPgView *view)
 		return;
 	}
 	view->state = FHA_PG_DOWN;
-	if (!self->looked && self->job == 0)
+	/* What is to be replaced need not be readable. */
+	if (!self->looked && self->job == 0 && !self->order.reinit)
 		look(self);
 	if (!self->looked)
 	{
-		view->state = FHA_PG_BUSY;
+		view->state = self->order.reinit ? FHA_PG_DOWN : FHA_PG_BUSY;
 		return;
 	}
 	view->empty = self->empty;
@@ -315,6 +317,9 @@ start_job(Supervisor *self, int (*work)(void *))
 					self->order.leader_address);
 	(void) snprintf(self->plan.cluster_uuid, sizeof(self->plan.cluster_uuid), "%s",
 					self->order.cluster_uuid);
+	(void) snprintf(self->plan.cloned_for, sizeof(self->plan.cloned_for), "%s",
+					self->order.node == FHA_NODE_CLONE && self->order.asked ? self->order.request_id
+																			: "");
 	self->job_kind = self->order.node;
 	self->job = process_job(work, &self->plan, &err);
 	if (self->job < 0)
@@ -350,6 +355,7 @@ start_postgres(Supervisor *self, bool standby)
 	/* A promotion leaves this timeline; a primary that starts again has acknowledged what it had. */
 	atomic_store(&self->mark->acked_lsn, standby ? 0 : self->required.lsn);
 	atomic_store(&self->mark->streaming, 0);
+	memcpy(self->mark->started_for, self->order.request_id, sizeof(self->mark->started_for));
 	if (code == FHA_OK)
 		code = postgres_start(&self->config, self->bindir, standby, self->life_fd, self->mark_fd,
 							  self->incarnation, &self->postmaster, &err);
@@ -401,6 +407,42 @@ act(Supervisor *self)
 	}
 }
 
+/* What an operator asks for is not kept waiting by a pause; settings of all members are ours too. */
+static void
+mind_requests(Supervisor *self)
+{
+	FhaError err;
+
+	if (self->order.asked && strcmp(self->asked_for, self->order.request_id) != 0)
+	{
+		memcpy(self->asked_for, self->order.request_id, sizeof(self->asked_for));
+		self->failures = 0;
+		self->not_before_ms = 0;
+	}
+	if (self->order.settings_changes != self->settings_changes)
+	{
+		self->settings_changes = self->order.settings_changes;
+		if (supervisor_reload(self, &err) != FHA_OK)
+			supervisor_say(self, "settings are kept as they were: %s", err.text);
+	}
+}
+
+FhaCode
+supervisor_reload(Supervisor *self, FhaError *err)
+{
+	FhaConfig config = self->config;
+	FhaCode code = fha_settings_read(&config, err);
+
+	if (code == FHA_OK)
+		code = fha_config_check(&config, err);
+	if (code != FHA_OK)
+		return code;
+	self->config = config;
+	if (self->node != NULL)
+		fha_node_configure(self->node, &self->config);
+	return FHA_OK;
+}
+
 int64_t
 supervisor_turn(Supervisor *self)
 {
@@ -422,6 +464,7 @@ supervisor_turn(Supervisor *self)
 		supervisor_say(self, "%s", err.text);
 	while (fha_node_news(self->node, sentence, sizeof(sentence)))
 		supervisor_say(self, "%s", sentence);
+	mind_requests(self);
 	wake_ms = self->order.wake_ms;
 	/* Now that the record was read, the end of the WAL can be searched from its mark. */
 	if (!self->ordered && self->order.read)

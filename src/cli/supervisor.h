@@ -20,7 +20,6 @@
 typedef struct Supervisor
 {
 	FhaConfig config;
-	char config_file[FHA_PATH_MAX];
 	char bindir[FHA_PATH_MAX];
 	char incarnation[FHA_INCARNATION_SIZE];
 
@@ -57,7 +56,9 @@ typedef struct Supervisor
 	FhaPosition end;
 	FhaPosition required;
 
-	int failures; /* ends and failed jobs in a row, for the back-off */
+	char asked_for[FHA_ID_SIZE]; /* the request for which the back-off was lifted */
+	uint64_t settings_changes;   /* of the orders, as last seen */
+	int failures;                /* ends and failed jobs in a row, for the back-off */
 	int64_t not_before_ms;
 
 	bool stopping;
@@ -68,6 +69,9 @@ typedef struct Supervisor
 
 /* A line of the supervisor's log, on stderr. */
 void supervisor_say(const Supervisor *self, const char *format, ...) FHA_PRINTF(2, 3);
+
+/* Read the settings again; those that cannot be used change nothing. */
+FhaCode supervisor_reload(Supervisor *self, FhaError *err);
 
 /* Reap whatever ended, and note what that means. */
 void supervisor_reap(Supervisor *self);

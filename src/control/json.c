@@ -163,6 +163,39 @@ fha_json_array(struct json_object *from, const char *key, size_t max, FhaError *
 }
 
 void
+fha_json_kind(struct json_object *from, const char *wanted, FhaError *err)
+{
+	char kind[16] = "";
+
+	fha_json_text(from, "kind", kind, sizeof(kind), err);
+	if (err->code == FHA_OK && strcmp(kind, wanted) != 0)
+		(void) fha_error(err, FHA_PROTOCOL, "not a record of kind \"%s\"", wanted);
+}
+
+struct json_object *
+fha_json_element(struct json_object *array, size_t index, const char *key, FhaError *err)
+{
+	struct json_object *object = json_object_array_get_idx(array, index);
+
+	if (!json_object_is_type(object, json_type_object))
+	{
+		(void) fha_error(err, FHA_PROTOCOL, "key \"%s\" has an element that is no object", key);
+		return NULL;
+	}
+	return object;
+}
+
+void
+fha_json_append(struct json_object *array, struct json_object *value, bool *failed)
+{
+	if (array == NULL || value == NULL || json_object_array_add(array, value) != 0)
+	{
+		json_object_put(value);
+		*failed = true;
+	}
+}
+
+void
 fha_json_put(struct json_object *to, const char *key, struct json_object *value, bool *failed)
 {
 	if (value == NULL || to == NULL || json_object_object_add(to, key, value) != 0)

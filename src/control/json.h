@@ -39,8 +39,15 @@ struct json_object *fha_json_object(struct json_object *from, const char *key, F
 struct json_object *fha_json_array(struct json_object *from, const char *key, size_t max,
 								   FhaError *err);
 
+/* The key "kind" must say what is wanted. */
+void fha_json_kind(struct json_object *from, const char *wanted, FhaError *err);
+/* One element of an array of objects (`key` is for the complaint); NULL and *err if it is none. */
+struct json_object *fha_json_element(struct json_object *array, size_t index, const char *key,
+									 FhaError *err);
+
 /* Writes: any failure sets *failed. */
 void fha_json_put(struct json_object *to, const char *key, struct json_object *value, bool *failed);
+void fha_json_append(struct json_object *array, struct json_object *value, bool *failed);
 void fha_json_put_text(struct json_object *to, const char *key, const char *value, bool *failed);
 void fha_json_put_int(struct json_object *to, const char *key, int64_t value, bool *failed);
 void fha_json_put_bool(struct json_object *to, const char *key, bool value, bool *failed);

@@ -85,6 +85,7 @@ fha_node_reload(FhaNode *node, FhaError *err)
 	memcpy(node->world.self.cluster_uuid, state.cluster_uuid,
 		   sizeof(node->world.self.cluster_uuid));
 	node->world.self.highest_term = state.highest_term;
+	memcpy(node->world.self.cloned_for, state.cloned_for, sizeof(node->world.self.cloned_for));
 	return FHA_OK;
 }
 
@@ -293,6 +294,22 @@ send_member(FhaNode *node, const FhaMember *member, int64_t now_ms)
 	free(text);
 }
 
+static bool
+send_tombstone(FhaNode *node, int64_t now_ms)
+{
+	char name[TEXT_NAME_SIZE];
+	const Held *held;
+	char *text;
+
+	if (!node_request_tombstone(node, &held, &text))
+		return false;
+	fha_record_name_member(node->config.cluster_name, node->world.cluster.request.target, name,
+						   sizeof(name));
+	send_text(node, ERRAND_TOMBSTONE, name, held->version, text, now_ms);
+	free(text);
+	return true;
+}
+
 static void
 send_history(FhaNode *node, int64_t now_ms)
 {
@@ -324,7 +341,7 @@ run_lease_errand(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 		case FHA_LEASE_LEAVE:
 			return false;
 		case FHA_LEASE_RENEW:
-			if (!due && !node_renewal_is_urgent(node))
+			if (!due && !node_renewal_is_urgent(node, now_ms))
 				return false;
 			node->renewed_ms = now_ms;
 			send_cluster(node, node_write_renew(node, now_ms, err), now_ms, err);
@@ -366,7 +383,7 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 		{
 			FhaCode code = node_write_request(node, err);
 
-			if (code == FHA_CONFLICT)
+			if (code == FHA_CONFLICT || code == FHA_INVALID)
 			{
 				node->request_waits = false;
 				node_news(node, "a request was refused: %s", err->text);
@@ -397,6 +414,8 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 			return;
 		}
 	}
+	if (now_ms >= node->member_retry_ms && send_tombstone(node, now_ms))
+		return;
 	if (node->entry_count > 0 && now_ms >= node->history_retry_ms)
 	{
 		if (node->history_reread)
@@ -437,6 +456,7 @@ decide(FhaNode *node, int64_t now_ms)
 		node->world.led_ms = 0;
 	else if (node->world.led_ms == 0 || (node->rule != NULL && node->rule->fence == FHA_FENCE_OPEN))
 		node->world.led_ms = now_ms;
+	node_request_notice(node, now_ms);
 	facts = fha_observe(&node->world, now_ms);
 	node->rule = fha_decide(facts);
 	if (node->rule != before)
@@ -471,9 +491,16 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 	order->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;
 	order->mark = cluster->position;
 	memcpy(order->cluster_uuid, cluster->cluster_uuid, sizeof(order->cluster_uuid));
-	order->prepare_handover = (facts & (FHA_MINE | FHA_PRIMARY)) == (FHA_MINE | FHA_PRIMARY) &&
-							  cluster->request.kind == FHA_REQUEST_SWITCHOVER &&
-							  cluster->request.state == FHA_REQUEST_PENDING;
+	order->prepare_stop =
+		(facts & (FHA_MINE | FHA_PRIMARY)) == (FHA_MINE | FHA_PRIMARY) && fha_stop_is_near(world);
+	order->settings_changes = node->settings_changes;
+	if (cluster->request.state == FHA_REQUEST_RUNNING &&
+		!node_request_moves_lease(&cluster->request))
+	{
+		memcpy(order->request_id, cluster->request.id, sizeof(order->request_id));
+		order->asked = (facts & FHA_ASKED) != 0;
+		order->reinit = (facts & FHA_REINIT) != 0;
+	}
 	order->member_count = cluster->member_count;
 	memcpy(order->members, cluster->members, sizeof(order->members));
 	if ((facts & FHA_LED) != 0)
@@ -518,6 +545,8 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 		code = remember_term(node, err);
 	facts = decide(node, now_ms);
 	if (code == FHA_OK)
+		code = node_settings_remember(node, err);
+	if (code == FHA_OK)
 		run_errands(node, facts, now_ms, &local);
 	/* The write just begun may have shut the tenure: the order says so at once. */
 	fill_order(node, facts, now_ms, order);
@@ -551,6 +580,7 @@ fha_node_snapshot(const FhaNode *node, char **out, FhaError *err)
 		.because = node->rule == NULL ? "starting" : node->rule->because,
 		.fence_open = node->rule != NULL && node->rule->fence == FHA_FENCE_OPEN,
 		.fence_left_ms = 0,
+		.lease_is_free = fha_lease_is_free(&node->world, fha_now_ms()),
 		.cluster = node->cluster.text,
 		.history = node->history.text,
 		.members = members,

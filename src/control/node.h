@@ -33,12 +33,16 @@ typedef struct FhaOrder
 	char leader[FHA_NAME_SIZE]; /* FOLLOW, CLONE, REWIND, START_STANDBY: "" if unknown */
 	char leader_address[FHA_ADDRESS_SIZE];
 	char cluster_uuid[FHA_UUID_TEXT_SIZE]; /* INITDB, CLONE, REWIND */
-	bool prepare_handover;                 /* make a checkpoint, then say so in view.prepared */
-	bool read;                             /* the record (or its absence) has been seen */
-	bool holds_lease;                      /* the record says it is ours */
-	bool released;                         /* the record says we gave it away */
-	bool contested;      /* a standby, and the lease is free: positions matter now */
-	size_t member_count; /* the record's list, for slots */
+	bool prepare_stop;                     /* make a checkpoint, then say so in view.prepared */
+	char request_id[FHA_ID_SIZE]; /* a restart, reinit or rejoin that is under way; "" for none */
+	bool reinit;                  /* this member's data is to be replaced */
+	bool asked;                   /* and it concerns this member: a back-off ends */
+	uint64_t settings_changes;    /* goes up when cluster.conf was written: reload */
+	bool read;                    /* the record (or its absence) has been seen */
+	bool holds_lease;             /* the record says it is ours */
+	bool released;                /* the record says we gave it away */
+	bool contested;               /* a standby, and the lease is free: positions matter now */
+	size_t member_count;          /* the record's list, for slots */
 	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];
 	FhaPosition mark; /* the record's position: the end of the WAL is searched from there */
 	int64_t wake_ms;  /* step again at the latest then */
@@ -73,6 +77,9 @@ FHA_API FHA_MUST_CHECK FhaCode fha_node_reload(FhaNode *node, FhaError *err);
 /* Put a request into the cluster record (as soon as that can be done).  CONFLICT: one is waiting. */
 FHA_API FHA_MUST_CHECK FhaCode fha_node_request(FhaNode *node, const FhaOrderSlip *request,
 												FhaError *err);
+
+/* What the record sets for all members; NULL: nothing.  Valid until the next step. */
+FHA_API const char *fha_node_setting(const FhaNode *node, const char *name);
 
 /* The next sentence for the log; false when there is none. */
 FHA_API bool fha_node_news(FhaNode *node, char *out, size_t size);

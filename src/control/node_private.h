@@ -5,6 +5,7 @@
 #ifndef FHA_NODE_PRIVATE_H
 #define FHA_NODE_PRIVATE_H
 
+#include "history.h"
 #include "lock.h"
 #include "node.h"
 #include "observe.h"
@@ -32,6 +33,7 @@ typedef enum Errand
 	ERRAND_RELEASE,
 	ERRAND_REQUEST,
 	ERRAND_MEMBER,
+	ERRAND_TOMBSTONE,
 	ERRAND_READ_MEMBER,
 	ERRAND_HISTORY,
 	ERRAND_READ_HISTORY
@@ -83,8 +85,15 @@ struct FhaNode
 	bool history_reread;
 	int64_t history_retry_ms;
 
-	bool request_waits;
+	bool request_waits; /* one of ours, to be written into the record */
 	FhaOrderSlip request;
+	char request_seen[FHA_ID_SIZE]; /* the one in the record, and since when we know it */
+	int64_t request_since_ms;
+
+	bool settings_written; /* cluster.conf says what these say */
+	size_t setting_count;
+	FhaSetting settings[FHA_SETTINGS_MAX];
+	uint64_t settings_changes; /* how often it was written anew */
 
 	uint64_t changes;
 	size_t news_count;
@@ -99,14 +108,16 @@ void node_watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms);
 
 void node_held_clear(Held *held);
 
+/* Begin a write that is built on the record as last read. */
+FhaCode node_write_begin(FhaNode *node, Errand errand, FhaError *err);
+
 /* Each fills node->write for the errand; false when there is nothing to write after all. */
 FhaCode node_write_take(FhaNode *node, FhaFacts facts, FhaError *err);
 FhaCode node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err);
 FhaCode node_write_release(FhaNode *node, FhaError *err);
-FhaCode node_write_request(FhaNode *node, FhaError *err);
 
 /* Does the record lack something that this holder should add before the next renewal is due? */
-bool node_renewal_is_urgent(const FhaNode *node);
+bool node_renewal_is_urgent(const FhaNode *node, int64_t now_ms);
 
 /* Our member record as it should be now. */
 void node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out);
@@ -114,5 +125,34 @@ bool node_member_differs(const FhaMember *a, const FhaMember *b);
 
 /* A take was confirmed: queue the history entry that tells it. */
 void node_history_queue(FhaNode *node, const ClusterWrite *take);
+
+/* A cleared entry that will be written, or NULL: the queue is full. */
+FhaHistoryEntry *node_history_room(FhaNode *node);
+
+/* --- requests (node_request.c) */
+
+/* A switchover or a failover? */
+bool node_request_moves_lease(const FhaOrderSlip *request);
+
+/* The request that stands was seen; its time limit counts from the first time. */
+void node_request_notice(FhaNode *node, int64_t now_ms);
+
+/* What this holder says to the request that stands, into the record that it is about to write. */
+void node_request_answer(const FhaNode *node, FhaCluster *cluster, int64_t now_ms);
+
+/* The lease changed hands: is that what was asked for?  It is done once this member leads. */
+void node_request_settle(const FhaNode *node, FhaOrderSlip *request, bool reclaim);
+
+/* Fill node->write with the request that waits; CONFLICT, INVALID: it cannot be entered. */
+FhaCode node_write_request(FhaNode *node, FhaError *err);
+
+/* Must the record of a removed member be replaced?  *text: what by, free it. */
+bool node_request_tombstone(const FhaNode *node, const Held **held, char **text);
+
+/* What is set for all members is on disk before this node acts on that record. */
+FhaCode node_settings_remember(FhaNode *node, FhaError *err);
+
+/* A write was confirmed: queue the history entry of the request that ended with it. */
+void node_request_remember(FhaNode *node, const ClusterWrite *write);
 
 #endif

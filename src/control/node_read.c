@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "request.h"
 
 void
 node_held_clear(Held *held)
@@ -78,8 +79,7 @@ confirm(FhaNode *node, const ClusterWrite *write)
 						   write->cluster.lease_duration_ms);
 	if (write->errand == ERRAND_TAKE)
 		node_history_queue(node, write);
-	if (write->errand == ERRAND_REQUEST)
-		node->request_waits = false;
+	node_request_remember(node, write);
 }
 
 /*
@@ -120,6 +120,7 @@ cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 		node->lost.errand != ERRAND_REQUEST)
 		confirm(node, &node->lost);
 	else if (node->unknown && node->lost.errand == ERRAND_REQUEST &&
+			 !fha_request_is_done_at_once(node->request.kind) &&
 			 strcmp(cluster.request.id, node->lost.cluster.request.id) == 0)
 		confirm(node, &node->lost);
 	node->unknown = false;
@@ -197,6 +198,11 @@ member_read(FhaNode *node, const FhaRecord *record)
 		strcmp(member.incarnation, node->world.self.incarnation) != 0)
 		node_news(node, "another node, at %s, calls itself %s too: give it another member_name",
 				  member.address, member.member);
+	if (member.removed)
+	{
+		member_gone(node, record->name);
+		return;
+	}
 	slot = member_slot(node, member.member, &held);
 	if (slot != NULL && held_set(held, record))
 		*slot = member;
@@ -323,6 +329,10 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 				node->member_retry_ms = now_ms + node->config.retry_period_ms;
 				node_news(node, "this member's record could not be written: %s", event->error.text);
 			}
+			break;
+		case ERRAND_TOMBSTONE:
+			if (!read_ok && event->code != FHA_CONFLICT && !absent)
+				node->member_retry_ms = now_ms + node->config.retry_period_ms;
 			break;
 		case ERRAND_READ_HISTORY:
 			gone.data = NULL;

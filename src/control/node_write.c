@@ -10,9 +10,10 @@
 #include <string.h>
 
 #include "clock.h"
+#include "request.h"
 
-static FhaCode
-begin(FhaNode *node, Errand errand, FhaError *err)
+FhaCode
+node_write_begin(FhaNode *node, Errand errand, FhaError *err)
 {
 	ClusterWrite *write = &node->write;
 
@@ -50,39 +51,13 @@ list_member(FhaCluster *cluster, const char *name)
 	(void) snprintf(cluster->members[cluster->member_count++], FHA_NAME_SIZE, "%s", name);
 }
 
-/* The lease changed hands: is that what was asked for?  It is done once this member leads. */
-static void
-settle_request(const FhaNode *node, FhaOrderSlip *request, bool reclaim)
-{
-	const char *self = node->world.self.member;
-	bool meant = request->target[0] == '\0' || strcmp(request->target, self) == 0;
-
-	if (request->kind == FHA_REQUEST_NONE || request->state == FHA_REQUEST_DONE ||
-		request->state == FHA_REQUEST_FAILED)
-		return;
-	if (reclaim && request->state == FHA_REQUEST_PENDING)
-		return;
-	if (meant && !reclaim)
-	{
-		request->state = FHA_REQUEST_RUNNING;
-		(void) snprintf(request->target, sizeof(request->target), "%s", self);
-		(void) snprintf(request->message, sizeof(request->message), "%s holds the lease", self);
-	}
-	else
-	{
-		request->state = FHA_REQUEST_FAILED;
-		(void) snprintf(request->message, sizeof(request->message),
-						"%s leads: the target did not take the lease in time", self);
-	}
-}
-
 FhaCode
 node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 {
 	const FhaPgView *pg = &node->world.pg;
 	ClusterWrite *write = &node->write;
 	FhaCluster *cluster = &write->cluster;
-	FhaCode code = begin(node, ERRAND_TAKE, err);
+	FhaCode code = node_write_begin(node, ERRAND_TAKE, err);
 
 	if (code != FHA_OK)
 		return code;
@@ -121,51 +96,8 @@ node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 	}
 	become_holder(node, cluster);
 	list_member(cluster, node->world.self.member);
-	settle_request(node, &cluster->request, write->reclaim);
+	node_request_settle(node, &cluster->request, write->reclaim);
 	return FHA_OK;
-}
-
-/* What the holder answers to a switchover that was asked for. */
-static void
-answer_request(const FhaNode *node, FhaCluster *cluster)
-{
-	const FhaWorld *world = &node->world;
-	FhaOrderSlip *request = &cluster->request;
-	int heir;
-
-	if (request->kind == FHA_REQUEST_NONE || request->state != FHA_REQUEST_PENDING ||
-		world->pg.state != FHA_PG_PRIMARY)
-		return;
-	heir = fha_heir_find(world, request->target);
-	if (strcmp(request->target, world->self.member) == 0)
-	{
-		request->state = FHA_REQUEST_DONE;
-		(void) snprintf(request->message, sizeof(request->message), "%s leads already",
-						world->self.member);
-	}
-	else if (!world->pg.supervised)
-	{
-		request->state = FHA_REQUEST_FAILED;
-		(void) snprintf(request->message, sizeof(request->message),
-						"%s has no supervisor: stop it with pg_ctl, and a standby takes over",
-						world->self.member);
-	}
-	else if (heir < 0)
-	{
-		request->state = FHA_REQUEST_FAILED;
-		(void) snprintf(request->message, sizeof(request->message),
-						"no %s%sstreams from %s at this moment",
-						request->target[0] == '\0' ? "standby " : request->target,
-						request->target[0] == '\0' ? "" : " ", world->self.member);
-	}
-	else if (world->pg.prepared || request->kind == FHA_REQUEST_FAILOVER)
-	{
-		request->state = FHA_REQUEST_RUNNING;
-		(void) snprintf(request->target, sizeof(request->target), "%s",
-						world->members[heir].member);
-		(void) snprintf(request->message, sizeof(request->message), "%s hands over to %s",
-						world->self.member, request->target);
-	}
 }
 
 static bool
@@ -188,7 +120,7 @@ unlisted_member(const FhaNode *node, size_t i)
 }
 
 bool
-node_renewal_is_urgent(const FhaNode *node)
+node_renewal_is_urgent(const FhaNode *node, int64_t now_ms)
 {
 	const FhaWorld *world = &node->world;
 	FhaCluster answered = world->cluster;
@@ -201,8 +133,9 @@ node_renewal_is_urgent(const FhaNode *node)
 	for (size_t i = 0; i < world->member_count; i++)
 		if (unlisted_member(node, i))
 			return true;
-	answer_request(node, &answered);
-	return answered.request.state != world->cluster.request.state;
+	node_request_answer(node, &answered, now_ms);
+	return answered.request.state != world->cluster.request.state ||
+		   strcmp(answered.request.message, world->cluster.request.message) != 0;
 }
 
 FhaCode
@@ -210,7 +143,7 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 {
 	const FhaPgView *pg = &node->world.pg;
 	FhaCluster *cluster = &node->write.cluster;
-	FhaCode code = begin(node, ERRAND_RENEW, err);
+	FhaCode code = node_write_begin(node, ERRAND_RENEW, err);
 
 	if (code != FHA_OK)
 		return code;
@@ -222,7 +155,7 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 		cluster->lineage_term = cluster->term;
 		cluster->lineage_count = pg->lineage_count;
 		memcpy(cluster->lineage, pg->lineage, sizeof(cluster->lineage));
-		if (cluster->request.kind != FHA_REQUEST_NONE &&
+		if (node_request_moves_lease(&cluster->request) &&
 			cluster->request.state == FHA_REQUEST_RUNNING &&
 			strcmp(cluster->request.target, node->world.self.member) == 0)
 		{
@@ -242,10 +175,10 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 	for (size_t i = 0; i < node->world.member_count; i++)
 		if (unlisted_member(node, i))
 			list_member(cluster, node->world.members[i].member);
-	answer_request(node, cluster);
+	node_request_answer(node, cluster, now_ms);
 	if (cluster->request.state == FHA_REQUEST_RUNNING &&
 		node->world.cluster.request.state == FHA_REQUEST_PENDING &&
-		cluster->request.kind != FHA_REQUEST_NONE)
+		node_request_moves_lease(&cluster->request))
 		/* From the decision on nothing more is acknowledged, and only a later renewal could
 		 * change that. */
 		fha_tenure_shut(&node->world.tenure, now_ms);
@@ -258,7 +191,7 @@ node_write_release(FhaNode *node, FhaError *err)
 {
 	const FhaPgView *pg = &node->world.pg;
 	FhaCluster *cluster = &node->write.cluster;
-	FhaCode code = begin(node, ERRAND_RELEASE, err);
+	FhaCode code = node_write_begin(node, ERRAND_RELEASE, err);
 
 	if (code != FHA_OK)
 		return code;
@@ -266,27 +199,11 @@ node_write_release(FhaNode *node, FhaError *err)
 	cluster->release = pg->required.timeline != 0 ? pg->required : pg->position;
 	cluster->position = pg->position;
 	cluster->release_to[0] = '\0';
-	if (cluster->request.kind != FHA_REQUEST_NONE && cluster->request.state <= FHA_REQUEST_RUNNING)
+	if (node_request_moves_lease(&cluster->request) &&
+		cluster->request.state <= FHA_REQUEST_RUNNING)
 		(void) snprintf(cluster->release_to, sizeof(cluster->release_to), "%s",
 						cluster->request.target);
 	fha_wall_time(cluster->renewed_at, sizeof(cluster->renewed_at));
-	return FHA_OK;
-}
-
-FhaCode
-node_write_request(FhaNode *node, FhaError *err)
-{
-	const FhaOrderSlip *standing = &node->world.cluster.request;
-	FhaCode code = begin(node, ERRAND_REQUEST, err);
-
-	if (code != FHA_OK)
-		return code;
-	if (fha_request_is_in_the_way(standing, &node->request))
-		return fha_error(err, FHA_CONFLICT, "a %s asked for by %s is under way",
-						 fha_request_kind_name(standing->kind), standing->requested_by);
-	/* The holder's nonce stays: it shows which of the holder's own writes arrived. */
-	memcpy(node->write.cluster.nonce, node->world.cluster.nonce, sizeof(node->write.cluster.nonce));
-	node->write.cluster.request = node->request;
 	return FHA_OK;
 }
 
@@ -315,6 +232,12 @@ node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out)
 	if ((facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE))
 		(void) snprintf(out->candidate_for, sizeof(out->candidate_for), "%s", world->watch.version);
 	out->rewindable = world->pg.rewindable;
+	out->supervised = world->pg.supervised;
+	out->pending_restart = world->pg.pending_restart;
+	memcpy(out->carried_out,
+		   world->cluster.request.kind == FHA_REQUEST_REINIT ? world->self.cloned_for
+															 : world->pg.started_for,
+		   sizeof(out->carried_out));
 }
 
 /* Positions move all the time: they go with the heartbeat, or with anything else. */
@@ -326,7 +249,9 @@ node_member_differs(const FhaMember *a, const FhaMember *b)
 		   strcmp(a->incarnation, b->incarnation) != 0 ||
 		   strcmp(a->data_incarnation, b->data_incarnation) != 0 ||
 		   strcmp(a->address, b->address) != 0 || strcmp(a->following, b->following) != 0 ||
-		   strcmp(a->candidate_for, b->candidate_for) != 0;
+		   strcmp(a->candidate_for, b->candidate_for) != 0 ||
+		   strcmp(a->carried_out, b->carried_out) != 0 || a->supervised != b->supervised ||
+		   a->pending_restart != b->pending_restart;
 }
 
 /* What a leader that vanished had beyond us when it last said so: async mode's stated limit. */
@@ -348,18 +273,29 @@ tell_loss(FhaNode *node, const ClusterWrite *take, FhaHistoryEntry *entry)
 		take->previous_holder, (unsigned long long) (had->lsn - mine));
 }
 
+FhaHistoryEntry *
+node_history_room(FhaNode *node)
+{
+	FhaHistoryEntry *entry;
+
+	if (node->entry_count == HISTORY_QUEUE)
+		return NULL;
+	entry = &node->entries[node->entry_count++];
+	memset(entry, 0, sizeof(*entry));
+	return entry;
+}
+
 void
 node_history_queue(FhaNode *node, const ClusterWrite *take)
 {
 	FhaHistoryEntry *entry;
 	const FhaOrderSlip *request = &take->cluster.request;
-	bool asked = request->kind != FHA_REQUEST_NONE && request->state == FHA_REQUEST_RUNNING;
+	bool asked = node_request_moves_lease(request) && request->state == FHA_REQUEST_RUNNING;
 	bool released = node->world.cluster.released;
 
-	if (node->entry_count == HISTORY_QUEUE)
+	entry = node_history_room(node);
+	if (entry == NULL)
 		return;
-	entry = &node->entries[node->entry_count++];
-	memset(entry, 0, sizeof(*entry));
 	fha_wall_time(entry->at, sizeof(entry->at));
 	(void) snprintf(entry->event, sizeof(entry->event), "%s",
 					take->founding  ? "bootstrap"
@@ -368,7 +304,8 @@ node_history_queue(FhaNode *node, const ClusterWrite *take)
 									: "failover");
 	(void) snprintf(entry->member, sizeof(entry->member), "%s", node->world.self.member);
 	(void) snprintf(entry->from, sizeof(entry->from), "%s", take->previous_holder);
-	(void) snprintf(entry->reason, sizeof(entry->reason), "%s",
+	(void) snprintf(entry->reason, sizeof(entry->reason), "%.120s%s%s",
+					asked ? request->reason : "", asked && request->reason[0] != '\0' ? "; " : "",
 					take->founding ? "no cluster was there"
 					: released     ? "the lease was released"
 								   : "the lease had lapsed");
@@ -376,6 +313,8 @@ node_history_queue(FhaNode *node, const ClusterWrite *take)
 	{
 		memcpy(entry->request, request->id, sizeof(entry->request));
 		memcpy(entry->requested_by, request->requested_by, sizeof(entry->requested_by));
+		(void) snprintf(entry->result, sizeof(entry->result), "done: %s took the lease",
+						node->world.self.member);
 	}
 	entry->term = take->cluster.term;
 	entry->timeline = take->cluster.timeline;

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
 #include "json.h"
+#include "request.h"
 
 void
 fha_lsn_print(uint64_t lsn, char *out, size_t size)
@@ -39,43 +39,6 @@ fha_role_name(FhaRole role)
 	return role == FHA_ROLE_PRIMARY ? "primary" : role == FHA_ROLE_STANDBY ? "standby" : "down";
 }
 
-const char *
-fha_request_kind_name(FhaRequestKind kind)
-{
-	return kind == FHA_REQUEST_SWITCHOVER ? "switchover"
-		   : kind == FHA_REQUEST_FAILOVER ? "failover"
-										  : "none";
-}
-
-bool
-fha_request_kind_parse(const char *text, FhaRequestKind *out)
-{
-	for (int kind = FHA_REQUEST_SWITCHOVER; kind <= FHA_REQUEST_FAILOVER; kind++)
-		if (strcmp(text, fha_request_kind_name((FhaRequestKind) kind)) == 0)
-		{
-			*out = (FhaRequestKind) kind;
-			return true;
-		}
-	return false;
-}
-
-static const char *const request_states[] = {"pending", "running", "done", "failed"};
-
-const char *
-fha_request_state_name(FhaRequestState state)
-{
-	return request_states[state];
-}
-
-bool
-fha_request_is_in_the_way(const FhaOrderSlip *standing, const FhaOrderSlip *wanted)
-{
-	if (standing->kind == FHA_REQUEST_NONE || strcmp(standing->id, wanted->id) == 0)
-		return false;
-	return standing->state == FHA_REQUEST_RUNNING ||
-		   (standing->state == FHA_REQUEST_PENDING && wanted->kind != FHA_REQUEST_FAILOVER);
-}
-
 void
 fha_record_name_cluster(const char *cluster, char *out, size_t size)
 {
@@ -92,16 +55,6 @@ void
 fha_record_name_history(const char *cluster, char *out, size_t size)
 {
 	(void) snprintf(out, size, "%s.history", cluster);
-}
-
-static void
-read_kind(struct json_object *from, const char *wanted, FhaError *err)
-{
-	char kind[16] = "";
-
-	fha_json_text(from, "kind", kind, sizeof(kind), err);
-	if (err->code == FHA_OK && strcmp(kind, wanted) != 0)
-		(void) fha_error(err, FHA_PROTOCOL, "not a record of kind \"%s\"", wanted);
 }
 
 static void
@@ -124,20 +77,6 @@ read_position(struct json_object *from, const char *key, FhaPosition *out, FhaEr
 	fha_json_lsn(object, "lsn", &out->lsn, err);
 }
 
-/* Elements of our arrays are objects, except the list of names. */
-static struct json_object *
-element(struct json_object *array, size_t index, const char *key, FhaError *err)
-{
-	struct json_object *object = json_object_array_get_idx(array, index);
-
-	if (!json_object_is_type(object, json_type_object))
-	{
-		(void) fha_error(err, FHA_PROTOCOL, "key \"%s\" has an element that is no object", key);
-		return NULL;
-	}
-	return object;
-}
-
 static void
 read_lineage(struct json_object *from, FhaCluster *out, FhaError *err)
 {
@@ -146,7 +85,7 @@ read_lineage(struct json_object *from, FhaCluster *out, FhaError *err)
 
 	for (size_t i = 0; i < count && err->code == FHA_OK; i++)
 	{
-		struct json_object *step = element(array, i, "lineage", err);
+		struct json_object *step = fha_json_element(array, i, "lineage", err);
 
 		if (step == NULL)
 			return;
@@ -186,7 +125,7 @@ read_standbys(struct json_object *from, FhaCluster *out, FhaError *err)
 
 	for (size_t i = 0; i < count && err->code == FHA_OK; i++)
 	{
-		struct json_object *standby = element(array, i, "standbys", err);
+		struct json_object *standby = fha_json_element(array, i, "standbys", err);
 
 		if (standby == NULL)
 			return;
@@ -197,56 +136,23 @@ read_standbys(struct json_object *from, FhaCluster *out, FhaError *err)
 }
 
 static void
-read_request(struct json_object *from, FhaOrderSlip *out, FhaError *err)
+read_settings(struct json_object *from, FhaCluster *out, FhaError *err)
 {
-	struct json_object *object = fha_json_object(from, "request", err);
-	char kind[16] = "";
-	char state[16] = "";
-	bool known = false;
+	struct json_object *array = fha_json_array(from, "settings", FHA_SETTINGS_MAX, err);
+	size_t count = array == NULL ? 0 : json_object_array_length(array);
 
-	if (object == NULL)
-		return;
-	fha_json_text(object, "kind", kind, sizeof(kind), err);
-	fha_json_text(object, "state", state, sizeof(state), err);
-	fha_json_text(object, "id", out->id, sizeof(out->id), err);
-	fha_json_text(object, "target", out->target, sizeof(out->target), err);
-	fha_json_text(object, "requested_by", out->requested_by, sizeof(out->requested_by), err);
-	fha_json_text(object, "requested_at", out->requested_at, sizeof(out->requested_at), err);
-	fha_json_text(object, "message", out->message, sizeof(out->message), err);
-	for (int i = FHA_REQUEST_PENDING; i <= FHA_REQUEST_FAILED; i++)
-		if (strcmp(state, request_states[i]) == 0)
-		{
-			out->state = (FhaRequestState) i;
-			known = true;
-		}
-	if (err->code == FHA_OK && (!known || !fha_request_kind_parse(kind, &out->kind)))
-		(void) fha_error(err, FHA_PROTOCOL, "unknown kind or state of a request");
-}
-
-FhaCode
-fha_request_parse(const char *data, size_t size, FhaOrderSlip *out, FhaError *err)
-{
-	FhaError local = {.code = FHA_OK};
-	struct json_object *object = fha_json_parse(data, size, &local);
-	char kind[16] = "";
-
-	memset(out, 0, sizeof(*out));
-	out->state = FHA_REQUEST_PENDING;
-	if (object != NULL)
+	for (size_t i = 0; i < count && err->code == FHA_OK; i++)
 	{
-		fha_json_text(object, "kind", kind, sizeof(kind), &local);
-		fha_json_text(object, "id", out->id, sizeof(out->id), &local);
-		fha_json_text(object, "target", out->target, sizeof(out->target), &local);
-		fha_json_text(object, "requested_by", out->requested_by, sizeof(out->requested_by), &local);
-		json_object_put(object);
-		if (local.code == FHA_OK &&
-			(out->id[0] == '\0' || !fha_request_kind_parse(kind, &out->kind)))
-			(void) fha_error(&local, FHA_PROTOCOL, "a request needs an id and a kind");
-		fha_wall_time(out->requested_at, sizeof(out->requested_at));
+		struct json_object *setting = fha_json_element(array, i, "settings", err);
+
+		if (setting == NULL)
+			return;
+		fha_json_text(setting, "name", out->settings[i].name, FHA_SETTING_NAME_SIZE, err);
+		fha_json_text(setting, "value", out->settings[i].value, FHA_SETTING_VALUE_SIZE, err);
+		if (err->code == FHA_OK && !fha_setting_is_valid(&out->settings[i]))
+			(void) fha_error(err, FHA_PROTOCOL, "key \"settings\" has one that cannot be used");
+		out->setting_count = i + 1;
 	}
-	if (local.code != FHA_OK && err != NULL)
-		*err = local;
-	return local.code;
 }
 
 FhaCode
@@ -258,7 +164,7 @@ fha_cluster_parse(const char *data, size_t size, FhaCluster *out, FhaError *err)
 	memset(out, 0, sizeof(*out));
 	if (object != NULL)
 	{
-		read_kind(object, "cluster", &local);
+		fha_json_kind(object, "cluster", &local);
 		fha_json_text(object, "cluster", out->cluster, sizeof(out->cluster), &local);
 		fha_json_text(object, "cluster_uuid", out->cluster_uuid, sizeof(out->cluster_uuid), &local);
 		fha_json_u64(object, "system_identifier", &out->system_identifier, &local);
@@ -282,7 +188,8 @@ fha_cluster_parse(const char *data, size_t size, FhaCluster *out, FhaError *err)
 		read_standbys(object, out, &local);
 		fha_json_bool(object, "paused", &out->paused, &local);
 		fha_json_text(object, "pause_reason", out->pause_reason, sizeof(out->pause_reason), &local);
-		read_request(object, &out->request, &local);
+		fha_request_read(object, &out->request, &local);
+		read_settings(object, out, &local);
 		fha_json_text(object, "acquired_at", out->acquired_at, sizeof(out->acquired_at), &local);
 		fha_json_text(object, "renewed_at", out->renewed_at, sizeof(out->renewed_at), &local);
 		json_object_put(object);
@@ -308,7 +215,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 	memset(out, 0, sizeof(*out));
 	if (object != NULL)
 	{
-		read_kind(object, "member", &local);
+		fha_json_kind(object, "member", &local);
 		fha_json_text(object, "cluster", out->cluster, sizeof(out->cluster), &local);
 		fha_json_text(object, "member", out->member, sizeof(out->member), &local);
 		fha_json_text(object, "incarnation", out->incarnation, sizeof(out->incarnation), &local);
@@ -325,6 +232,10 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_text(object, "candidate_for", out->candidate_for, sizeof(out->candidate_for),
 					  &local);
 		fha_json_bool(object, "rewindable", &out->rewindable, &local);
+		fha_json_bool(object, "supervised", &out->supervised, &local);
+		fha_json_bool(object, "pending_restart", &out->pending_restart, &local);
+		fha_json_bool(object, "removed", &out->removed, &local);
+		fha_json_text(object, "carried_out", out->carried_out, sizeof(out->carried_out), &local);
 		fha_json_text(object, "updated_at", out->updated_at, sizeof(out->updated_at), &local);
 		json_object_put(object);
 		for (int i = FHA_ROLE_DOWN; i <= FHA_ROLE_PRIMARY; i++)
@@ -349,16 +260,6 @@ put_position(struct json_object *to, const char *key, FhaPosition position, bool
 }
 
 static void
-append(struct json_object *array, struct json_object *value, bool *failed)
-{
-	if (array == NULL || value == NULL || json_object_array_add(array, value) != 0)
-	{
-		json_object_put(value);
-		*failed = true;
-	}
-}
-
-static void
 put_arrays(struct json_object *to, const FhaCluster *cluster, bool *failed)
 {
 	struct json_object *lineage = json_object_new_array();
@@ -371,17 +272,17 @@ put_arrays(struct json_object *to, const FhaCluster *cluster, bool *failed)
 
 		fha_json_put_int(step, "timeline", cluster->lineage[i].timeline, failed);
 		fha_json_put_lsn(step, "end", cluster->lineage[i].end, failed);
-		append(lineage, step, failed);
+		fha_json_append(lineage, step, failed);
 	}
 	for (size_t i = 0; i < cluster->member_count; i++)
-		append(members, json_object_new_string(cluster->members[i]), failed);
+		fha_json_append(members, json_object_new_string(cluster->members[i]), failed);
 	for (size_t i = 0; i < cluster->standby_count; i++)
 	{
 		struct json_object *standby = json_object_new_object();
 
 		fha_json_put_text(standby, "member", cluster->standbys[i].member, failed);
 		fha_json_put_lsn(standby, "lsn", cluster->standbys[i].lsn, failed);
-		append(standbys, standby, failed);
+		fha_json_append(standbys, standby, failed);
 	}
 	fha_json_put(to, "lineage", lineage, failed);
 	fha_json_put(to, "members", members, failed);
@@ -389,21 +290,22 @@ put_arrays(struct json_object *to, const FhaCluster *cluster, bool *failed)
 }
 
 static void
-put_request(struct json_object *to, const FhaOrderSlip *request, bool *failed)
+put_settings(struct json_object *to, const FhaCluster *cluster, bool *failed)
 {
-	struct json_object *object;
+	struct json_object *settings;
 
-	if (request->kind == FHA_REQUEST_NONE)
+	if (cluster->setting_count == 0)
 		return;
-	object = json_object_new_object();
-	fha_json_put_text(object, "id", request->id, failed);
-	fha_json_put_text(object, "kind", fha_request_kind_name(request->kind), failed);
-	fha_json_put_text(object, "target", request->target, failed);
-	fha_json_put_text(object, "requested_by", request->requested_by, failed);
-	fha_json_put_text(object, "requested_at", request->requested_at, failed);
-	fha_json_put_text(object, "state", fha_request_state_name(request->state), failed);
-	fha_json_put_text(object, "message", request->message, failed);
-	fha_json_put(to, "request", object, failed);
+	settings = json_object_new_array();
+	for (size_t i = 0; i < cluster->setting_count; i++)
+	{
+		struct json_object *setting = json_object_new_object();
+
+		fha_json_put_text(setting, "name", cluster->settings[i].name, failed);
+		fha_json_put_text(setting, "value", cluster->settings[i].value, failed);
+		fha_json_append(settings, setting, failed);
+	}
+	fha_json_put(to, "settings", settings, failed);
 }
 
 FhaCode
@@ -436,7 +338,8 @@ fha_cluster_print(const FhaCluster *cluster, char **out, FhaError *err)
 	fha_json_put_bool(object, "paused", cluster->paused, &failed);
 	if (cluster->paused)
 		fha_json_put_text(object, "pause_reason", cluster->pause_reason, &failed);
-	put_request(object, &cluster->request, &failed);
+	fha_request_put(object, &cluster->request, &failed);
+	put_settings(object, cluster, &failed);
 	fha_json_put_text(object, "acquired_at", cluster->acquired_at, &failed);
 	fha_json_put_text(object, "renewed_at", cluster->renewed_at, &failed);
 	*out = fha_json_finish(object, failed, err);
@@ -464,77 +367,15 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_text(object, "following", member->following, &failed);
 	fha_json_put_text(object, "candidate_for", member->candidate_for, &failed);
 	fha_json_put_bool(object, "rewindable", member->rewindable, &failed);
+	fha_json_put_bool(object, "supervised", member->supervised, &failed);
+	fha_json_put_bool(object, "pending_restart", member->pending_restart, &failed);
+	if (member->removed)
+		fha_json_put_bool(object, "removed", true, &failed);
+	if (member->carried_out[0] != '\0')
+		fha_json_put_text(object, "carried_out", member->carried_out, &failed);
 	fha_json_put_text(object, "updated_at", member->updated_at, &failed);
 	*out = fha_json_finish(object, failed, err);
 	return *out == NULL ? FHA_NO_MEMORY : FHA_OK;
-}
-
-static struct json_object *
-entry_object(const FhaHistoryEntry *entry, bool *failed)
-{
-	struct json_object *object = json_object_new_object();
-
-	fha_json_put_text(object, "at", entry->at, failed);
-	fha_json_put_text(object, "event", entry->event, failed);
-	fha_json_put_u64(object, "term", entry->term, failed);
-	fha_json_put_int(object, "timeline", entry->timeline, failed);
-	fha_json_put_text(object, "member", entry->member, failed);
-	fha_json_put_text(object, "from", entry->from, failed);
-	fha_json_put_text(object, "reason", entry->reason, failed);
-	if (entry->request[0] != '\0')
-	{
-		fha_json_put_text(object, "request", entry->request, failed);
-		fha_json_put_text(object, "requested_by", entry->requested_by, failed);
-	}
-	return object;
-}
-
-FhaCode
-fha_history_append(const char *cluster, const char *old, size_t old_size,
-				   const FhaHistoryEntry *entry, char **out, FhaError *err)
-{
-	FhaError local = {.code = FHA_OK};
-	struct json_object *before = NULL;
-	struct json_object *entries = NULL;
-	struct json_object *object = json_object_new_object();
-	struct json_object *list = json_object_new_array();
-	bool failed = false;
-	size_t count = 0;
-
-	*out = NULL;
-	if (old != NULL)
-	{
-		before = fha_json_parse(old, old_size, &local);
-		if (before != NULL)
-		{
-			read_kind(before, "history", &local);
-			entries = fha_json_array(before, "entries", FHA_HISTORY_MAX, &local);
-		}
-		if (local.code != FHA_OK)
-			goto out;
-		count = entries == NULL ? 0 : json_object_array_length(entries);
-	}
-	for (size_t i = count >= FHA_HISTORY_MAX ? count - FHA_HISTORY_MAX + 1 : 0; i < count; i++)
-	{
-		struct json_object *kept = element(entries, i, "entries", &local);
-
-		if (kept == NULL)
-			goto out;
-		append(list, json_object_get(kept), &failed);
-	}
-	append(list, entry_object(entry, &failed), &failed);
-	fha_json_put_text(object, "kind", "history", &failed);
-	fha_json_put_text(object, "cluster", cluster, &failed);
-	fha_json_put(object, "entries", list, &failed);
-	*out = fha_json_finish(object, failed, &local);
-	object = list = NULL;
-out:
-	json_object_put(object);
-	json_object_put(list);
-	json_object_put(before);
-	if (local.code != FHA_OK && err != NULL)
-		*err = local;
-	return local.code;
 }
 
 static struct json_object *
@@ -559,6 +400,7 @@ fha_snapshot_print(const FhaSnapshot *snapshot, char **out, FhaError *err)
 	fha_json_put_text(object, "because", snapshot->because, &failed);
 	fha_json_put_bool(object, "fence_open", snapshot->fence_open, &failed);
 	fha_json_put_int(object, "fence_left_ms", snapshot->fence_left_ms, &failed);
+	fha_json_put_bool(object, "lease_is_free", snapshot->lease_is_free, &failed);
 	if (cluster != NULL)
 		fha_json_put(object, "cluster", cluster, &failed);
 	for (size_t i = 0; i < snapshot->member_count; i++)
@@ -566,7 +408,7 @@ fha_snapshot_print(const FhaSnapshot *snapshot, char **out, FhaError *err)
 		struct json_object *member = reparse(snapshot->members[i]);
 
 		if (member != NULL)
-			append(members, member, &failed);
+			fha_json_append(members, member, &failed);
 	}
 	fha_json_put(object, "members", members, &failed);
 	if (history != NULL && json_object_object_get_ex(history, "entries", &entries))
@@ -574,4 +416,41 @@ fha_snapshot_print(const FhaSnapshot *snapshot, char **out, FhaError *err)
 	json_object_put(history);
 	*out = fha_json_finish(object, failed, err);
 	return *out == NULL ? FHA_NO_MEMORY : FHA_OK;
+}
+
+FhaCode
+fha_snapshot_parse(const char *data, size_t size, FhaSnapshotView *out, FhaError *err)
+{
+	FhaError local = {.code = FHA_OK};
+	struct json_object *snapshot = fha_json_parse(data, size, &local);
+	struct json_object *cluster = NULL;
+	struct json_object *members = NULL;
+	const char *text;
+
+	memset(out, 0, sizeof(*out));
+	if (snapshot != NULL)
+	{
+		fha_json_bool(snapshot, "lease_is_free", &out->lease_is_free, &local);
+		cluster = fha_json_object(snapshot, "cluster", &local);
+		members = fha_json_array(snapshot, "members", FHA_MEMBERS_MAX, &local);
+		if (cluster == NULL && local.code == FHA_OK)
+			(void) fha_error(&local, FHA_PROTOCOL, "the snapshot has no cluster record");
+	}
+	if (local.code == FHA_OK)
+	{
+		text = json_object_to_json_string(cluster);
+		if (fha_cluster_parse(text, strlen(text), &out->cluster, &local) != FHA_OK)
+			out->member_count = 0;
+	}
+	for (size_t i = 0;
+		 local.code == FHA_OK && members != NULL && i < json_object_array_length(members); i++)
+	{
+		text = json_object_to_json_string(json_object_array_get_idx(members, i));
+		if (fha_member_parse(text, strlen(text), &out->members[out->member_count], NULL) == FHA_OK)
+			out->member_count++;
+	}
+	json_object_put(snapshot);
+	if (local.code != FHA_OK && err != NULL)
+		*err = local;
+	return local.code;
 }

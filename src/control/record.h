@@ -9,8 +9,6 @@
 #include "err.h"
 #include "world.h"
 
-#define FHA_HISTORY_MAX 100 /* entries kept; annotations are capped at 256 KiB */
-
 /* PROTOCOL: not our JSON, a missing or ill-typed key (named in the text), or a value over its limit. */
 FHA_API FHA_MUST_CHECK FhaCode fha_cluster_parse(const char *data, size_t size, FhaCluster *out,
 												 FhaError *err);
@@ -21,24 +19,6 @@ FHA_API FHA_MUST_CHECK FhaCode fha_member_parse(const char *data, size_t size, F
 FHA_API FHA_MUST_CHECK FhaCode fha_cluster_print(const FhaCluster *cluster, char **out,
 												 FhaError *err);
 FHA_API FHA_MUST_CHECK FhaCode fha_member_print(const FhaMember *member, char **out, FhaError *err);
-
-typedef struct FhaHistoryEntry
-{
-	char at[FHA_TIME_SIZE];
-	char event[16]; /* bootstrap, failover, switchover, reclaim */
-	char member[FHA_NAME_SIZE];
-	char from[FHA_NAME_SIZE];
-	char request[FHA_ID_SIZE];
-	char requested_by[64];
-	char reason[FHA_SENTENCE_SIZE];
-	uint64_t term;
-	uint32_t timeline;
-} FhaHistoryEntry;
-
-/* The history record with one entry more; old may be NULL (no record yet).  *out: free it. */
-FHA_API FHA_MUST_CHECK FhaCode fha_history_append(const char *cluster, const char *old,
-												  size_t old_size, const FhaHistoryEntry *entry,
-												  char **out, FhaError *err);
 
 /* Names of records: the cluster's, a member's, the history's.  size >= 128 is always enough. */
 FHA_API void fha_record_name_cluster(const char *cluster, char *out, size_t size);
@@ -52,16 +32,6 @@ FHA_API void fha_lsn_print(uint64_t lsn, char *out, size_t size);
 FHA_API bool fha_lsn_parse(const char *text, uint64_t *out);
 
 FHA_API const char *fha_role_name(FhaRole role);
-FHA_API const char *fha_request_kind_name(FhaRequestKind kind);
-FHA_API const char *fha_request_state_name(FhaRequestState state);
-/* May `wanted` not replace `standing`?  A failover replaces what nobody has begun to carry out. */
-FHA_API bool fha_request_is_in_the_way(const FhaOrderSlip *standing, const FhaOrderSlip *wanted);
-
-/* A request as one JSON object (id, kind, target, requested_by); its state becomes pending. */
-FHA_API FHA_MUST_CHECK FhaCode fha_request_parse(const char *data, size_t size, FhaOrderSlip *out,
-												 FhaError *err);
-FHA_API bool fha_request_kind_parse(const char *text, FhaRequestKind *out);
-
 /*
  * What a node publishes to its backends and to `fawkes-ha status -o json`: one JSON object; raw
  * records are copied in as they are (NULL: none).  *out: free it.
@@ -74,11 +44,25 @@ typedef struct FhaSnapshot
 	const char *because;
 	bool fence_open;
 	int64_t fence_left_ms;
+	bool lease_is_free;
 	const char *cluster;        /* JSON text or NULL */
 	const char *history;        /* the history record's JSON text or NULL */
 	const char *const *members; /* JSON texts */
 	size_t member_count;
 } FhaSnapshot;
+
+/* A snapshot's records, read back. */
+typedef struct FhaSnapshotView
+{
+	bool lease_is_free;
+	FhaCluster cluster;
+	size_t member_count;
+	FhaMember members[FHA_MEMBERS_MAX];
+} FhaSnapshotView;
+
+/* PROTOCOL: not a snapshot, or without a cluster record.  NO_MEMORY. */
+FHA_API FHA_MUST_CHECK FhaCode fha_snapshot_parse(const char *data, size_t size,
+												  FhaSnapshotView *out, FhaError *err);
 
 FHA_API FHA_MUST_CHECK FhaCode fha_snapshot_print(const FhaSnapshot *snapshot, char **out,
 												  FhaError *err);

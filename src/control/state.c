@@ -373,6 +373,8 @@ state_from_json(const FhaConfig *config, const char *path, json_object *node, Fh
 		return damaged(path, "no valid data_incarnation", err);
 	if (!get_term(node, "highest_term", &state->highest_term))
 		return damaged(path, "no valid highest_term", err);
+	if (!get_hex(node, "cloned_for", state->cloned_for, sizeof(state->cloned_for)))
+		return damaged(path, "no valid cloned_for", err);
 	if (strcmp(state->member, config->member_name) != 0)
 		return fha_error(err, FHA_INVALID,
 						 "\"%.70s\" belongs to member \"%s\", but fawkes_ha.member_name is \"%s\": "
@@ -457,6 +459,7 @@ fha_state_save(const FhaConfig *config, const FhaState *state, FhaError *err)
 		!put(node, "cluster_uuid", json_object_new_string(state->cluster_uuid)) ||
 		!put(node, "data_incarnation", json_object_new_string(state->data_incarnation)) ||
 		!put(node, "highest_term", json_object_new_int64((int64_t) state->highest_term)) ||
+		!put(node, "cloned_for", json_object_new_string(state->cloned_for)) ||
 		(text = json_object_to_json_string_length(node, JSON_C_TO_STRING_PRETTY, &length)) == NULL)
 		code = fha_error(err, FHA_NO_MEMORY, "out of memory");
 	else

@@ -4,6 +4,7 @@
  *
  *   fawkes_ha.conf   settings; the user's
  *   postgresql.conf  made at each start: defaults, the user's file, ours
+ *   cluster.conf     settings of all members, as the cluster record has them
  *   follow.conf      primary_conninfo and slot; rewritten when the leader changes
  *   node.json        who this node is and what it has seen (struct FhaState)
  *   pgpass           password of fawkes_replication; 0600
@@ -30,6 +31,7 @@ typedef struct FhaState
 	char cluster_uuid[FHA_UUID_SIZE];            /* "" until it has joined one (S7) */
 	char data_incarnation[FHA_INCARNATION_SIZE]; /* new after each initdb, clone, rewind (S4b) */
 	uint64_t highest_term;                       /* a lower one in the lock is refused (S7) */
+	char cloned_for[FHA_INCARNATION_SIZE];       /* the reinit that this data came of; "": none */
 } FhaState;
 
 /* The state directory: as set, else <data directory>.fawkes_ha.  INVALID: neither, or too long. */

@@ -64,6 +64,11 @@ typedef uint64_t FhaFacts;
 #define FHA_STUCK \
 	FHA_FACT(36) /* mine, but this member does not lead, and should not keep others from it */
 
-#define FHA_FACT_COUNT 37
+#define FHA_RESTART FHA_FACT(37) /* an operator asked for a restart, and it is this member's turn */
+#define FHA_REINIT FHA_FACT(38)  /* an operator asked for a fresh copy of the leader's data */
+
+#define FHA_ASKED FHA_FACT(39) /* a restart, reinit or rejoin of this member is under way */
+
+#define FHA_FACT_COUNT 40
 
 #endif

@@ -144,7 +144,8 @@ is_handover_asked(const FhaWorld *world)
 {
 	const FhaOrderSlip *request = &world->cluster.request;
 
-	if (request->kind == FHA_REQUEST_NONE || same(request->target, world->self.member))
+	if ((request->kind != FHA_REQUEST_SWITCHOVER && request->kind != FHA_REQUEST_FAILOVER) ||
+		same(request->target, world->self.member))
 		return false;
 	return request->state == FHA_REQUEST_RUNNING ||
 		   (is_failover_asked(world) && world->pg.state == FHA_PG_DOWN);
@@ -276,6 +277,106 @@ fha_heir_find(const FhaWorld *world, const char *target)
 	return best;
 }
 
+static bool
+streams_by_record(const FhaWorld *world, const char *name)
+{
+	for (size_t i = 0; i < world->cluster.standby_count; i++)
+		if (same(world->cluster.standbys[i].member, name))
+			return true;
+	return false;
+}
+
+bool
+fha_has_carried_out(const FhaWorld *world, const char *name)
+{
+	const FhaMember *member = find_member(world, name);
+
+	return member != NULL && same(member->carried_out, world->cluster.request.id) &&
+		   (member->role == FHA_ROLE_PRIMARY || streams_by_record(world, name));
+}
+
+bool
+fha_must_restart(const FhaWorld *world, const char *name)
+{
+	const FhaMember *member = find_member(world, name);
+
+	return fha_member_is_listed(&world->cluster, name) && member != NULL && member->supervised &&
+		   (world->cluster.request.target[0] == '\0' || same(world->cluster.request.target, name));
+}
+
+/*
+ * One member at a time: each waits until all before it stream again.  The primary comes last, but
+ * first when it lowers what a standby may not have less of: then the standbys also wait until
+ * they have replayed that it did.
+ */
+static bool
+is_restart_next(const FhaWorld *world)
+{
+	const FhaCluster *cluster = &world->cluster;
+	const FhaOrderSlip *request = &cluster->request;
+	const char *self = world->self.member;
+	bool first = request->primary_first;
+
+	if (request->kind != FHA_REQUEST_RESTART || request->state != FHA_REQUEST_RUNNING ||
+		same(world->pg.started_for, request->id) ||
+		(request->target[0] != '\0' && !same(request->target, self)))
+		return false;
+	for (size_t i = 0; i < cluster->member_count; i++)
+	{
+		const char *name = cluster->members[i];
+		bool leads = same(name, cluster->holder);
+		bool is_before = leads                         ? first
+						 : same(self, cluster->holder) ? !first
+													   : strcmp(name, self) < 0;
+
+		if (same(name, self) || !is_before || !fha_must_restart(world, name))
+			continue;
+		if (!fha_has_carried_out(world, name))
+			return false;
+		if (leads && world->pg.replayed < find_member(world, name)->position.lsn)
+			return false;
+	}
+	return true;
+}
+
+bool
+fha_stop_is_near(const FhaWorld *world)
+{
+	const FhaOrderSlip *request = &world->cluster.request;
+
+	return (request->kind == FHA_REQUEST_SWITCHOVER && request->state == FHA_REQUEST_PENDING) ||
+		   is_restart_next(world);
+}
+
+/* A primary stops once its checkpoint is made. */
+static bool
+is_restart_due(const FhaWorld *world)
+{
+	return is_restart_next(world) && (world->pg.state != FHA_PG_PRIMARY || world->pg.prepared);
+}
+
+static bool
+is_asked(const FhaWorld *world)
+{
+	const FhaOrderSlip *request = &world->cluster.request;
+
+	if (request->state != FHA_REQUEST_RUNNING)
+		return false;
+	return request->kind == FHA_REQUEST_RESTART
+			   ? fha_must_restart(world, world->self.member)
+			   : (request->kind == FHA_REQUEST_REINIT || request->kind == FHA_REQUEST_REJOIN) &&
+					 same(request->target, world->self.member);
+}
+
+static bool
+is_reinit_due(const FhaWorld *world)
+{
+	const FhaOrderSlip *request = &world->cluster.request;
+
+	return request->kind == FHA_REQUEST_REINIT && request->state == FHA_REQUEST_RUNNING &&
+		   same(request->target, world->self.member) && !same(world->self.cloned_for, request->id);
+}
+
 static FhaFacts
 observe_postgres(const FhaWorld *world)
 {
@@ -373,6 +474,12 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 		facts |= FHA_STUCK;
 	if (mine && is_handover_asked(world))
 		facts |= FHA_HANDOVER;
+	if (is_asked(world))
+		facts |= FHA_ASKED;
+	if (is_restart_due(world))
+		facts |= FHA_RESTART;
+	if (is_reinit_due(world) && !mine)
+		facts |= FHA_REINIT;
 	if (mine && cluster->standby_count > 0)
 		facts |= FHA_HEIR;
 	if (!holder_has_my_name(world) && !cluster->released && (facts & FHA_PUBLISHED) != 0)

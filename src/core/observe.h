@@ -37,10 +37,17 @@ bool fha_lease_is_mine(const FhaWorld *world);
 int fha_position_compare(FhaPosition a, FhaPosition b);
 
 /* S7: is this position part of the history that ends in the record's timeline? */
-bool fha_lineage_holds(const FhaCluster *cluster, FhaPosition position);
+FHA_API bool fha_lineage_holds(const FhaCluster *cluster, FhaPosition position);
 
 /* The best standby to hand over to, by the records: its index in members, or -1. */
 int fha_heir_find(const FhaWorld *world, const char *target);
+
+/* Primary: has an operator asked for what will stop this server, a handover or a restart? */
+bool fha_stop_is_near(const FhaWorld *world);
+
+/* Does the restart that stands in the record concern this member, and has it that behind it? */
+bool fha_must_restart(const FhaWorld *world, const char *name);
+bool fha_has_carried_out(const FhaWorld *world, const char *name);
 
 FHA_API bool fha_member_is_listed(const FhaCluster *cluster, const char *name);
 

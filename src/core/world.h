@@ -16,7 +16,10 @@
 #define FHA_ADDRESS_SIZE 256  /* host:port */
 #define FHA_SENTENCE_SIZE 200 /* reasons and messages */
 #define FHA_MEMBERS_MAX 64    /* as many as one cluster may have */
-#define FHA_LINEAGE_MAX 64    /* newest timelines kept in the record */
+#define FHA_SETTING_NAME_SIZE 64
+#define FHA_SETTING_VALUE_SIZE 256
+#define FHA_SETTINGS_MAX 32 /* settings for all members that the record has room for */
+#define FHA_LINEAGE_MAX 64  /* newest timelines kept in the record */
 
 /* A place in the WAL: positions are compared by timeline first (S5), for a raw
  * LSN of an old timeline is not "higher". */
@@ -33,11 +36,28 @@ typedef struct FhaLineageStep
 	uint64_t end;
 } FhaLineageStep;
 
+/* A setting for all members alike. */
+typedef struct FhaSetting
+{
+	char name[FHA_SETTING_NAME_SIZE];
+	char value[FHA_SETTING_VALUE_SIZE];
+} FhaSetting;
+
 typedef enum FhaRequestKind
 {
 	FHA_REQUEST_NONE,
 	FHA_REQUEST_SWITCHOVER,
-	FHA_REQUEST_FAILOVER
+	FHA_REQUEST_FAILOVER,
+	FHA_REQUEST_RESTART,
+	FHA_REQUEST_REINIT,
+	FHA_REQUEST_REJOIN,
+	FHA_REQUEST_REMOVE,
+	/* What follows is done by whoever writes it into the record. */
+	FHA_REQUEST_PAUSE,
+	FHA_REQUEST_RESUME,
+	FHA_REQUEST_SET,
+	FHA_REQUEST_RESET,
+	FHA_REQUEST_KIND_COUNT
 } FhaRequestKind;
 
 typedef enum FhaRequestState
@@ -53,9 +73,13 @@ typedef struct FhaOrderSlip
 	FhaRequestKind kind;
 	FhaRequestState state;
 	char id[FHA_ID_SIZE];
-	char target[FHA_NAME_SIZE]; /* "": the best standby */
+	char target[FHA_NAME_SIZE]; /* a member; "": the best standby, or all members */
 	char requested_by[64];
 	char requested_at[FHA_TIME_SIZE];
+	char reason[FHA_SENTENCE_SIZE]; /* why, in the words of who asked; "" if they gave none */
+	int64_t time_limit_ms;          /* the holder gives up after that; 0: never */
+	bool primary_first;             /* RESTART: the standbys need the primary's new settings */
+	FhaSetting setting;             /* SET, RESET */
 	char message[FHA_SENTENCE_SIZE];
 } FhaOrderSlip;
 
@@ -98,6 +122,8 @@ typedef struct FhaCluster
 	bool paused;
 	char pause_reason[FHA_SENTENCE_SIZE];
 	FhaOrderSlip request;
+	size_t setting_count;
+	FhaSetting settings[FHA_SETTINGS_MAX]; /* of all members, over their own files */
 
 	char acquired_at[FHA_TIME_SIZE];
 	char renewed_at[FHA_TIME_SIZE];
@@ -126,6 +152,10 @@ typedef struct FhaMember
 	char following[FHA_NAME_SIZE];
 	char candidate_for[64]; /* the version of the cluster record for which it published position */
 	bool rewindable; /* leader: role, slots and a checkpoint on its timeline are there for others */
+	bool supervised; /* somebody starts its PostgreSQL again after a stop */
+	bool pending_restart;          /* a setting was changed that counts after a restart */
+	bool removed;                  /* what is left of a member that was taken off the list */
+	char carried_out[FHA_ID_SIZE]; /* the newest restart or reinit that it has behind it */
 	char updated_at[FHA_TIME_SIZE];
 } FhaMember;
 
@@ -153,7 +183,10 @@ typedef struct FhaPgView
 	FhaPosition required;       /* what a successor must have: position, or the acknowledged mark */
 	uint64_t replayed;
 	bool rewindable;
-	bool prepared; /* primary: a checkpoint was made for the handover that was asked for */
+	bool prepared; /* primary: a checkpoint was made for the stop that was asked for */
+	char started_for[FHA_ID_SIZE]; /* the request that stood when this server was started */
+	bool pending_restart;          /* as in FhaMember */
+	bool limits_lowered; /* primary: the record lowers what a standby may not have less of */
 	char following[FHA_NAME_SIZE]; /* leader that primary_conninfo names, "" for none */
 	uint64_t following_term;
 	size_t standby_count; /* primary: who streams */
@@ -175,6 +208,7 @@ typedef struct FhaSelf
 	char
 		cluster_uuid[FHA_UUID_TEXT_SIZE]; /* of the cluster this directory belongs to; "" if none */
 	uint64_t highest_term;                /* S7: persisted */
+	char cloned_for[FHA_ID_SIZE];         /* the reinit that this data came of; "" for none */
 	int64_t lease_duration_ms;
 	int64_t renew_deadline_ms;
 	int64_t retry_period_ms;

@@ -29,9 +29,11 @@
 #include "fence.h"
 #include "follow.h"
 #include "guc.h"
+#include "standby_limits.h"
 #include "mark.h"
 #include "node.h"
 #include "record.h"
+#include "request.h"
 #include "report.h"
 #include "shmem.h"
 #include "state.h"
@@ -64,10 +66,12 @@ typedef struct Progress
 	uint32 checkpointed_timeline;
 	char following[FHA_NAME_SIZE];
 	uint64 following_term;
-	int handover_checkpoints; /* begun for the handover asked for now */
-	uint64 handover_redo;
+	int stop_checkpoints; /* begun for the handover asked for now */
+	uint64 stop_redo;
 	bool prepared;
 	uint64 published;
+	uint64 settings_changes; /* of the orders, as last seen */
+	bool needs_restart;      /* as of the last reload */
 	StewardState steward;
 } Progress;
 
@@ -236,28 +240,28 @@ follow(const FhaConfig *config, const FhaOrder *order, Progress *progress)
  * more what came during a long first one.
  */
 static void
-prepare_handover(const FhaOrder *order, const FhaPgView *view, Progress *progress)
+prepare_stop(const FhaOrder *order, const FhaPgView *view, Progress *progress)
 {
-	if (!order->prepare_handover)
+	if (!order->prepare_stop)
 	{
-		progress->handover_checkpoints = 0;
+		progress->stop_checkpoints = 0;
 		progress->prepared = false;
 		return;
 	}
 	if (progress->prepared)
 		return;
-	if (progress->handover_checkpoints > 0 &&
-		!view_has_checkpoint(view->position.timeline, progress->handover_redo))
+	if (progress->stop_checkpoints > 0 &&
+		!view_has_checkpoint(view->position.timeline, progress->stop_redo))
 		return;
-	if (progress->handover_checkpoints == HANDOVER_CHECKPOINTS ||
-		(progress->handover_checkpoints > 0 &&
-		 view->position.lsn - progress->handover_redo < HANDOVER_WAL_BYTES))
+	if (progress->stop_checkpoints == HANDOVER_CHECKPOINTS ||
+		(progress->stop_checkpoints > 0 &&
+		 view->position.lsn - progress->stop_redo < HANDOVER_WAL_BYTES))
 	{
 		progress->prepared = true;
 		return;
 	}
-	progress->handover_checkpoints++;
-	progress->handover_redo = view->position.lsn;
+	progress->stop_checkpoints++;
+	progress->stop_redo = view->position.lsn;
 	RequestCheckpoint(CHECKPOINT_FORCE | CHECKPOINT_IMMEDIATE);
 }
 
@@ -292,7 +296,10 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 		case FHA_NODE_START_STANDBY:
 			break;
 	}
-	prepare_handover(order, view, progress);
+	if (order->settings_changes != progress->settings_changes)
+		kill(PostmasterPid, SIGHUP);
+	progress->settings_changes = order->settings_changes;
+	prepare_stop(order, view, progress);
 	if (fence_mark != NULL && view->state == FHA_PG_STANDBY && WalRcvStreaming())
 		atomic_store(&fence_mark->streaming, 1);
 	if (view->state == FHA_PG_PRIMARY && order->write_until_ms > 0 && !view->rewindable &&
@@ -320,7 +327,7 @@ patience_ms(const FhaOrder *order, const FhaPgView *view)
 {
 	int64 left = order->wake_ms - fha_now_ms();
 
-	if (order->node == FHA_NODE_PROMOTE || order->prepare_handover)
+	if (order->node == FHA_NODE_PROMOTE || order->prepare_stop)
 		left = Min(left, PROMOTION_POLL_MS);
 	else if (order->contested)
 		left = Min(left, CONTEST_POLL_MS);
@@ -400,6 +407,7 @@ fawkes_ha_agent_main(Datum argument)
 	turn = AllocSetContextCreate(TopMemoryContext, "fawkes_ha turn", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(turn);
 
+	progress.needs_restart = limits_need_restart();
 	for (;;)
 	{
 		if (ConfigReloadPending)
@@ -409,12 +417,17 @@ fawkes_ha_agent_main(Datum argument)
 			guc_config(&config);
 			config.supervised = supervised;
 			fha_node_configure(node, &config);
+			progress.needs_restart = limits_need_restart();
 		}
 		take_request(node);
 		view_fill(&view, ordered ? &order : NULL);
 		view.supervised = supervised;
 		view.prepared = progress.prepared;
 		strlcpy(view.following, progress.following, sizeof(view.following));
+		if (fence_mark != NULL)
+			memcpy(view.started_for, fence_mark->started_for, sizeof(view.started_for));
+		view.pending_restart = progress.needs_restart;
+		view.limits_lowered = progress.needs_restart && limits_are_lowered(node);
 		view.following_term = progress.following_term;
 		if (fha_node_step(node, &view, &order, &err) != FHA_OK)
 			fha_report(LOG, &err);

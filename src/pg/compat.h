@@ -10,4 +10,11 @@
 #error "fawkes_ha supports PostgreSQL 15 to 18"
 #endif
 
+/* 16 made it count the variables; utils/guc_tables.h must have been included. */
+#if PG_VERSION_NUM >= 160000
+#define compat_guc_variables(count) get_guc_variables(count)
+#else
+#define compat_guc_variables(count) (*(count) = GetNumConfigOptions(), get_guc_variables())
+#endif
+
 #endif

@@ -9,7 +9,8 @@ SELECT no_plan();
 
 SELECT has_schema('fawkes_ha');
 SELECT functions_are('fawkes_ha',
-    ARRAY['snapshot', 'fence', 'rules', 'status', 'switchover', 'failover']);
+    ARRAY['snapshot', 'fence', 'rules', 'status', 'switchover', 'failover', 'restart', 'reinit', 'rejoin',
+    'remove_member', 'pause', 'resume', 'set_setting', 'reset_setting']);
 SELECT views_are('fawkes_ha', ARRAY['members', 'rules', 'history']);
 SELECT tables_are('fawkes_ha', ARRAY[]::name[], 'no table: history must be readable without a primary');
 
@@ -18,14 +19,16 @@ SELECT function_returns('fawkes_ha', 'snapshot', ARRAY[]::text[], 'jsonb');
 SELECT function_returns('fawkes_ha', 'fence', ARRAY[]::text[], 'record');
 SELECT function_returns('fawkes_ha', 'rules', ARRAY[]::text[], 'setof record');
 SELECT function_returns('fawkes_ha', 'status', ARRAY[]::text[], 'record');
-SELECT function_returns('fawkes_ha', 'switchover', ARRAY['text', 'integer'], 'text');
-SELECT function_returns('fawkes_ha', 'failover', ARRAY['text', 'integer'], 'text');
+SELECT function_returns('fawkes_ha', 'switchover', ARRAY['text', 'integer', 'text'], 'text');
+SELECT function_returns('fawkes_ha', 'failover', ARRAY['text', 'integer', 'text', 'boolean', 'boolean'], 'text');
+SELECT function_returns('fawkes_ha', 'reinit', ARRAY['text', 'integer', 'text', 'boolean'], 'text');
+SELECT function_returns('fawkes_ha', 'set_setting', ARRAY['text', 'text', 'integer', 'text'], 'text');
 SELECT columns_are('fawkes_ha', 'members', ARRAY['member', 'address', 'role', 'state', 'is_leader',
-    'term', 'timeline', 'lsn', 'replayed', 'lag_bytes', 'following', 'updated_at']);
+    'term', 'timeline', 'lsn', 'replayed', 'lag_bytes', 'following', 'pending_restart', 'updated_at']);
 SELECT columns_are('fawkes_ha', 'rules',
     ARRAY['position', 'when_all', 'unless_any', 'lease', 'fence', 'node', 'because']);
 SELECT columns_are('fawkes_ha', 'history',
-    ARRAY['at', 'event', 'term', 'timeline', 'member', 'from', 'reason', 'requested_by']);
+    ARRAY['at', 'event', 'term', 'timeline', 'member', 'from', 'reason', 'requested_by', 'result']);
 SELECT col_type_is('fawkes_ha', 'members', 'lsn', 'pg_lsn', 'positions are pg_lsn');
 SELECT col_type_is('fawkes_ha', 'members', 'is_leader', 'boolean', 'is_leader is a boolean');
 SELECT col_type_is('fawkes_ha', 'history', 'at', 'timestamp with time zone', 'times are timestamptz');
@@ -76,7 +79,7 @@ SELECT is_empty(
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p
        WHERE p.pronamespace = 'fawkes_ha'::regnamespace
-         AND p.proname IN ('switchover', 'failover') AND (p.provolatile <> 'v' OR p.proparallel <> 'u') $$,
+         AND p.proname NOT IN ('snapshot', 'fence', 'rules', 'status') AND (p.provolatile <> 'v' OR p.proparallel <> 'u') $$,
     'orders are VOLATILE and PARALLEL UNSAFE');
 
 SELECT is_empty(

@@ -31,6 +31,8 @@ static const FhaFacts with_record[] = {
 	FHA_STALE, FHA_NEWBORN, FHA_LINEAGE, FHA_PUBLISHED, FHA_LED | FHA_REWINDABLE, FHA_PAUSED,
 	FHA_HANDOVER, FHA_HEIR, FHA_LISTED, FHA_FIT, FHA_TURN,
 };
+/* What an operator may have asked of this member; of a holder never a reinit. */
+static const FhaFacts asked[] = {0, FHA_ASKED, FHA_ASKED | FHA_RESTART, FHA_ASKED | FHA_REINIT};
 static const FhaFacts always[] = {FHA_STOPPING, FHA_JOB, FHA_PLAIN, FHA_BOOTSTRAP};
 /* clang-format on */
 
@@ -39,28 +41,37 @@ static const FhaFacts always[] = {FHA_STOPPING, FHA_JOB, FHA_PLAIN, FHA_BOOTSTRA
 typedef void (*Visit)(FhaFacts facts, const FhaRule *rule, void *argument);
 
 static void
+every_combination(FhaFacts base, bool record, Visit visit, void *argument)
+{
+	unsigned free_bits = (unsigned) (COUNT(always) + (record ? COUNT(with_record) : 0));
+
+	for (uint32_t bits = 0; bits < (1u << free_bits); bits++)
+	{
+		FhaFacts facts = base;
+
+		for (unsigned i = 0; i < free_bits; i++)
+			if ((bits & (1u << i)) != 0)
+				facts |= i < COUNT(always) ? always[i] : with_record[i - COUNT(always)];
+		visit(facts, fha_decide(facts), argument);
+	}
+}
+
+static void
 every_world(Visit visit, void *argument)
 {
 	for (size_t s = 0; s < COUNT(servers); s++)
 		for (size_t d = 0; d < COUNT(data); d++)
 			for (size_t l = 0; l < COUNT(leases); l++)
 			{
-				FhaFacts base = servers[s] | data[d] | leases[l];
 				bool record = (leases[l] & (FHA_UNREAD | FHA_ABSENT | FHA_BLANK)) == 0;
-				unsigned free_bits = (unsigned) (COUNT(always) + (record ? COUNT(with_record) : 0));
 
 				/* A server cannot run on a directory that is not there. */
 				if ((servers[s] & (FHA_STANDBY | FHA_PRIMARY)) != 0 && data[d] == FHA_EMPTY)
 					continue;
-				for (uint32_t bits = 0; bits < (1u << free_bits); bits++)
-				{
-					FhaFacts facts = base;
-
-					for (unsigned i = 0; i < free_bits; i++)
-						if ((bits & (1u << i)) != 0)
-							facts |= i < COUNT(always) ? always[i] : with_record[i - COUNT(always)];
-					visit(facts, fha_decide(facts), argument);
-				}
+				for (size_t a = 0; a < (record ? COUNT(asked) : 1); a++)
+					if ((asked[a] & FHA_REINIT) == 0 || (leases[l] & FHA_MINE) == 0)
+						every_combination(servers[s] | data[d] | leases[l] | asked[a], record,
+										  visit, argument);
 			}
 }
 
@@ -130,8 +141,18 @@ check_safety(FhaFacts facts, const FhaRule *rule, void *argument)
 	else if ((rule->node == FHA_NODE_CLONE || rule->node == FHA_NODE_REWIND) &&
 			 (!HAS(facts, FHA_DOWN | FHA_LED) || (facts & FHA_MINE) != 0))
 		broken = "S11: data is replaced only when nothing runs and another member leads";
-	else if (rule->node == FHA_NODE_CLONE && (facts & (FHA_EMPTY | FHA_DAMAGED)) == 0)
-		broken = "S11: usable data is never replaced by a clone";
+	else if (rule->node == FHA_NODE_CLONE && (facts & (FHA_EMPTY | FHA_DAMAGED | FHA_REINIT)) == 0)
+		broken = "S11: usable data is replaced by a clone only when an operator asks";
+	else if ((facts & FHA_PAUSED) != 0 && rule->lease == FHA_LEASE_TAKE &&
+			 (facts & (FHA_ABSENT | FHA_NEWBORN | FHA_MINE | FHA_PRIMARY)) == 0)
+		broken = "pause: nobody is elected";
+	else if ((facts & FHA_PAUSED) != 0 && (facts & (FHA_ASKED | FHA_NEWBORN)) == 0 &&
+			 (rule->node == FHA_NODE_START_PRIMARY || rule->node == FHA_NODE_START_STANDBY ||
+			  rule->node == FHA_NODE_CLONE || rule->node == FHA_NODE_REWIND) &&
+			 !HAS(facts, FHA_MINE | FHA_HANDOVER))
+		broken = "pause: nothing is started that nobody asked for";
+	else if ((facts & FHA_RESTART) != 0 && rule->fence == FHA_FENCE_OPEN && !HAS(facts, FHA_PLAIN))
+		broken = "S2: the fence is shut before the server stops for a restart";
 	else if (HAS(facts, FHA_DIVERGED) && rule->lease == FHA_LEASE_TAKE &&
 			 (facts & (FHA_RECLAIM | FHA_ABSENT | FHA_MINE)) == 0)
 		broken = "S7: data that the lineage has not is not elected";

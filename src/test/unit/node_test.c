@@ -26,7 +26,9 @@
 #include "lock.h"
 #include "node.h"
 #include "node_private.h"
+#include "history.h"
 #include "record.h"
+#include "request.h"
 #include "state.h"
 
 #define NODES 3
@@ -208,7 +210,7 @@ obey(Player *player)
 	if (view->state == FHA_PG_PRIMARY && view->lineage_count < 2)
 		view->lineage[view->lineage_count++] = (FhaLineageStep){view->position.timeline, 0};
 	view->rewindable = view->state == FHA_PG_PRIMARY;
-	view->prepared = order->prepare_handover;
+	view->prepared = order->prepare_stop;
 	if (is_open(player) && player->opened_ms == 0)
 		player->opened_ms = fha_now_ms();
 	if (order->node != FHA_NODE_HOLD)

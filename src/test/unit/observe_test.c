@@ -919,6 +919,119 @@ no_fact_changes_before_the_promised_moment(void **state)
 			fail_msg("fact %zu changed only %zu times", i, seen[i]);
 }
 
+#define ID "00000000000f00d1"
+
+/* n1 leads, we are n2; a restart of all is under way. */
+static void
+ask(FhaRequestKind kind, const char *target)
+{
+	settle();
+	world.cluster.request.kind = kind;
+	world.cluster.request.state = FHA_REQUEST_RUNNING;
+	SET_TEXT(world.cluster.request.id, ID);
+	SET_TEXT(world.cluster.request.target, target);
+	world.member_count = 3;
+	set_member(&world.members[2], "n2", FHA_ROLE_STANDBY, "h2:5432");
+	world.cluster.standby_count = 2;
+	SET_TEXT(world.cluster.standbys[1].member, "n3");
+	for (size_t i = 0; i < 3; i++)
+		world.members[i].supervised = true;
+}
+
+static void
+become(const char *name)
+{
+	SET_TEXT(world.self.member, name);
+	if (strcmp(name, "n1") == 0)
+	{
+		SET_TEXT(world.self.incarnation, "1111111111111111");
+		world.pg.state = FHA_PG_PRIMARY;
+	}
+}
+
+static void
+a_restart_goes_from_one_to_the_next(void **state)
+{
+	(void) state;
+	ask(FHA_REQUEST_RESTART, "");
+	assert_int_equal(fact(FHA_RESTART | FHA_ASKED, NOW), FHA_RESTART | FHA_ASKED);
+	world.cluster.request.state = FHA_REQUEST_PENDING;
+	assert_int_equal(fact(FHA_RESTART | FHA_ASKED, NOW), 0);
+	ask(FHA_REQUEST_RESTART, "");
+	SET_TEXT(world.pg.started_for, ID);
+	assert_int_equal(fact(FHA_RESTART, NOW), 0);
+
+	/* n3 waits for n2, which must have restarted and stream again. */
+	ask(FHA_REQUEST_RESTART, "");
+	become("n3");
+	assert_int_equal(fact(FHA_RESTART | FHA_ASKED, NOW), FHA_ASKED);
+	SET_TEXT(world.members[2].carried_out, ID);
+	assert_int_equal(fact(FHA_RESTART, NOW), FHA_RESTART);
+	world.cluster.standby_count = 0;
+	assert_int_equal(fact(FHA_RESTART, NOW), 0);
+
+	/* The primary waits for both, and for its checkpoint. */
+	ask(FHA_REQUEST_RESTART, "");
+	become("n1");
+	assert_false(fha_stop_is_near(&world));
+	SET_TEXT(world.members[1].carried_out, ID);
+	SET_TEXT(world.members[2].carried_out, ID);
+	assert_true(fha_stop_is_near(&world));
+	assert_int_equal(fact(FHA_RESTART, NOW), 0);
+	world.pg.prepared = true;
+	assert_int_equal(fact(FHA_RESTART, NOW), FHA_RESTART);
+	/* Nobody waits for a member whose restart nobody could order. */
+	world.members[1].carried_out[0] = '\0';
+	assert_int_equal(fact(FHA_RESTART, NOW), 0);
+	world.members[1].supervised = false;
+	assert_int_equal(fact(FHA_RESTART, NOW), FHA_RESTART);
+}
+
+static void
+lowered_limits_begin_with_the_primary(void **state)
+{
+	(void) state;
+	ask(FHA_REQUEST_RESTART, "");
+	world.cluster.request.primary_first = true;
+	assert_int_equal(fact(FHA_RESTART, NOW), 0);
+	SET_TEXT(world.members[0].carried_out, ID);
+	world.pg.replayed = LSN - 1; /* not yet what the primary had after its restart */
+	assert_int_equal(fact(FHA_RESTART, NOW), 0);
+	world.pg.replayed = LSN;
+	assert_int_equal(fact(FHA_RESTART, NOW), FHA_RESTART);
+	ask(FHA_REQUEST_RESTART, "");
+	world.cluster.request.primary_first = true;
+	become("n1");
+	world.pg.prepared = true;
+	assert_int_equal(fact(FHA_RESTART, NOW), FHA_RESTART);
+}
+
+static void
+what_names_a_member_concerns_nobody_else(void **state)
+{
+	(void) state;
+	ask(FHA_REQUEST_RESTART, "n3");
+	assert_int_equal(fact(FHA_RESTART | FHA_ASKED, NOW), 0);
+	ask(FHA_REQUEST_RESTART, "n2");
+	assert_int_equal(fact(FHA_RESTART | FHA_ASKED, NOW), FHA_RESTART | FHA_ASKED);
+	ask(FHA_REQUEST_REINIT, "n3");
+	assert_int_equal(fact(FHA_REINIT | FHA_ASKED, NOW), 0);
+	ask(FHA_REQUEST_REINIT, "n2");
+	assert_int_equal(fact(FHA_REINIT | FHA_ASKED, NOW), FHA_REINIT | FHA_ASKED);
+	SET_TEXT(world.self.cloned_for, ID);
+	assert_int_equal(fact(FHA_REINIT | FHA_ASKED, NOW), FHA_ASKED);
+	ask(FHA_REQUEST_REJOIN, "n2");
+	assert_int_equal(fact(FHA_RESTART | FHA_REINIT | FHA_ASKED, NOW), FHA_ASKED);
+	/* A holder is never made a copy of another. */
+	ask(FHA_REQUEST_REINIT, "n1");
+	become("n1");
+	assert_int_equal(fact(FHA_REINIT, NOW), 0);
+	/* None of them moves the lease. */
+	ask(FHA_REQUEST_RESTART, "");
+	become("n1");
+	assert_int_equal(fact(FHA_HANDOVER, NOW), 0);
+}
+
 int
 main(void)
 {
@@ -955,6 +1068,9 @@ main(void)
 		cmocka_unit_test(an_explicit_failover_s_target_goes_first),
 		cmocka_unit_test(the_heir_is_the_listed_standby_that_has_most),
 		cmocka_unit_test(no_fact_changes_before_the_promised_moment),
+		cmocka_unit_test(a_restart_goes_from_one_to_the_next),
+		cmocka_unit_test(lowered_limits_begin_with_the_primary),
+		cmocka_unit_test(what_names_a_member_concerns_nobody_else),
 	};
 
 	return cmocka_run_group_tests_name("observe", tests, NULL, NULL);

@@ -17,7 +17,9 @@
 #include <cmocka.h>
 
 #include "json.h"
+#include "history.h"
 #include "record.h"
+#include "request.h"
 
 #define TEXT_MAX (64 * 1024)
 
@@ -725,7 +727,7 @@ a_snapshot_of_nothing(void **state)
 	assert_int_equal(fha_snapshot_print(&snapshot, &text, &err), FHA_OK);
 	assert_string_equal(text, "{\"member\":\"n1\",\"incarnation\":\"\",\"decision\":\"hold\","
 							  "\"because\":\"starting\",\"fence_open\":false,\"fence_left_ms\":0,"
-							  "\"members\":[]}");
+							  "\"lease_is_free\":false,\"members\":[]}");
 	free(text);
 	snapshot.cluster = "{";
 	snapshot.history = "{\"kind\":\"history\"}";

@@ -1,0 +1,167 @@
+/*
+ * rejoin_hand.c: `fawkes-ha rejoin` on a stopped server that no supervisor looks after: what the
+ * supervisor would do before it starts it as a standby.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "cluster.h"
+#include "follow.h"
+#include "observe.h"
+#include "postgres.h"
+#include "process.h"
+#include "rejoin.h"
+#include "rejoin_internal.h"
+#include "state.h"
+
+#define WAL_MS (60 * 1000)
+
+bool
+rejoin_is_supervised(const FhaConfig *config)
+{
+	FhaSeat seat;
+	FhaError err;
+	bool guarded;
+
+	if (fha_seat_open(config, &seat, &err) != FHA_OK)
+		return false;
+	guarded = !fha_seat_guard(&seat);
+	fha_seat_close(&seat);
+	return guarded;
+}
+
+static const FhaMember *
+find_leader(const Cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->member_count; i++)
+		if (strcmp(cluster->members[i].member, cluster->record.holder) == 0 &&
+			cluster->members[i].role == FHA_ROLE_PRIMARY && cluster->members[i].rewindable)
+			return &cluster->members[i];
+	return NULL;
+}
+
+/* Nothing of this server may run: two would write the same files. */
+static FhaCode
+take_life(const FhaConfig *config, int *life_fd, FhaError *err)
+{
+	FhaCode code = fha_life_take(config, life_fd, err);
+	pid_t pid = code == FHA_OK ? postgres_running(config) : 0;
+
+	if (code == FHA_CONFLICT || pid != 0)
+		return fha_error(err, FHA_CONFLICT, "PostgreSQL still runs on \"%.120s\": stop it first",
+						 config->data_directory);
+	return code;
+}
+
+static FhaCode
+find_position(const CliOptions *options, const char *bindir, FhaPosition *out, FhaError *err)
+{
+	PgControl control;
+	FhaCode code = postgres_control(bindir, options->config.data_directory, &control, err);
+	uint64_t start;
+
+	if (code != FHA_OK)
+		return code;
+	start = control.clean ? control.checkpoint : control.redo;
+	out->timeline = control.timeline;
+	return postgres_end_of_wal(bindir, options->config.data_directory, control.timeline,
+							   control.min_recovery > start ? control.min_recovery : start,
+							   fha_now_ms() + WAL_MS, &out->lsn, err);
+}
+
+static FhaCode
+make_standby(const CliOptions *options, const char *leader_address, FhaError *err)
+{
+	char path[FHA_PATH_MAX + 32];
+	FhaState state;
+	bool changed;
+	FhaCode code = fha_state_load(&options->config, &state, err);
+
+	(void) snprintf(path, sizeof(path), "%s/standby.signal", options->config.data_directory);
+	if (code == FHA_OK)
+		code = fha_follow_write(&options->config, &state, leader_address, &changed, err);
+	return code == FHA_OK ? fha_file_replace(path, "", 0, err) : code;
+}
+
+static int
+mend(const CliOptions *options, RejoinPlan *plan, const Cluster *cluster, FhaError *err)
+{
+	FhaPosition position = {0, 0};
+	bool damaged = rejoin_is_damaged(&options->config) != 0;
+	bool diverged;
+
+	if (!damaged && find_position(options, plan->bindir, &position, err) != FHA_OK)
+		return CLI_FAILED;
+	diverged = !damaged && !fha_lineage_holds(&cluster->record, position);
+	if (options->dry_run)
+	{
+		(void) printf("would do: %s, then make this a standby of %s\n",
+					  damaged    ? "copy the leader's data (a rewind did not end well)"
+					  : diverged ? "rewind this data, which has WAL that the leader has not; that "
+								   "WAL is kept in the state directory"
+								 : "nothing to the data, which the leader's history contains",
+					  cluster->record.holder);
+		return CLI_OK;
+	}
+	if (diverged && rejoin_rewind(plan) != 0)
+		damaged = rejoin_is_damaged(&options->config) != 0;
+	else
+		diverged = false;
+	if (damaged && rejoin_clone(plan) == 0)
+		diverged = damaged = false;
+	if (diverged || damaged)
+	{
+		(void) fha_error(err, FHA_IO, "neither a rewind nor a copy of %s's data succeeded",
+						 cluster->record.holder);
+		return CLI_FAILED;
+	}
+	if (make_standby(options, plan->leader_address, err) != FHA_OK)
+		return CLI_FAILED;
+	(void) printf("%s is a standby of %s: start it\n", options->config.member_name,
+				  cluster->record.holder);
+	return CLI_OK;
+}
+
+int
+rejoin_by_hand(const CliOptions *options)
+{
+	static Cluster cluster;
+	RejoinPlan plan = {.config = &options->config};
+	char bindir[FHA_PATH_MAX];
+	const FhaMember *leader;
+	FhaError err = {.code = FHA_OK};
+	int life_fd = -1;
+	int result = cluster_open(&cluster, options);
+
+	if (result == CLI_OK)
+		result = cluster_read(&cluster, options);
+	if (result == CLI_OK)
+	{
+		leader = find_leader(&cluster);
+		plan.bindir = bindir;
+		if (leader == NULL)
+			(void) fha_error(&err, FHA_CONFLICT,
+							 "no member leads that could be followed; see fawkes-ha status");
+		else if (fha_config_check(&options->config, &err) == FHA_OK &&
+				 postgres_find(options->bindir, bindir, sizeof(bindir), &err) == FHA_OK &&
+				 take_life(&options->config, &life_fd, &err) == FHA_OK)
+		{
+			(void) snprintf(plan.leader_address, sizeof(plan.leader_address), "%s",
+							leader->address);
+			memcpy(plan.cluster_uuid, cluster.record.cluster_uuid, sizeof(plan.cluster_uuid));
+			result = mend(options, &plan, &cluster, &err);
+		}
+		if (err.code != FHA_OK)
+		{
+			cli_complain("%s", err.text);
+			result = err.code == FHA_CONFLICT ? CLI_REFUSED : CLI_FAILED;
+		}
+	}
+	if (life_fd >= 0)
+		(void) close(life_fd);
+	cluster_close(&cluster);
+	return result;
+}

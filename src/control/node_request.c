@@ -1,0 +1,334 @@
+/*
+ * node_request.c: what operators ask, as the node loop sees it: written into the record by the
+ * member that was asked, answered and followed by the holder, done by whom it concerns.
+ */
+#include "node_private.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "clock.h"
+#include "request.h"
+#include "settings.h"
+
+bool
+node_request_moves_lease(const FhaOrderSlip *request)
+{
+	return request->kind == FHA_REQUEST_SWITCHOVER || request->kind == FHA_REQUEST_FAILOVER;
+}
+
+static bool
+has_ended(const FhaOrderSlip *request)
+{
+	return request->state == FHA_REQUEST_DONE || request->state == FHA_REQUEST_FAILED;
+}
+
+static void FHA_PRINTF(3, 4)
+	answer(FhaOrderSlip *request, FhaRequestState state, const char *format, ...)
+{
+	va_list args;
+
+	request->state = state;
+	va_start(args, format);
+	(void) vsnprintf(request->message, sizeof(request->message), format, args);
+	va_end(args);
+}
+
+void
+node_request_settle(const FhaNode *node, FhaOrderSlip *request, bool reclaim)
+{
+	const char *self = node->world.self.member;
+	bool meant = request->target[0] == '\0' || strcmp(request->target, self) == 0;
+
+	if (!node_request_moves_lease(request) || has_ended(request) ||
+		(reclaim && request->state == FHA_REQUEST_PENDING))
+		return;
+	if (meant && !reclaim)
+	{
+		answer(request, FHA_REQUEST_RUNNING, "%s holds the lease", self);
+		(void) snprintf(request->target, sizeof(request->target), "%s", self);
+	}
+	else
+		answer(request, FHA_REQUEST_FAILED, "%s leads: the target did not take the lease in time",
+			   self);
+}
+
+static void
+answer_handover(const FhaNode *node, FhaOrderSlip *request)
+{
+	const FhaWorld *world = &node->world;
+	const char *self = world->self.member;
+	int heir = fha_heir_find(world, request->target);
+
+	if (request->state != FHA_REQUEST_PENDING || world->pg.state != FHA_PG_PRIMARY)
+		return;
+	if (strcmp(request->target, self) == 0)
+		answer(request, FHA_REQUEST_DONE, "%s leads already", self);
+	else if (!world->pg.supervised)
+		answer(request, FHA_REQUEST_FAILED,
+			   "%s has no supervisor: stop it with pg_ctl, and a standby takes over", self);
+	else if (heir < 0)
+		answer(request, FHA_REQUEST_FAILED, "no %s%sstreams from %s at this moment",
+			   request->target[0] == '\0' ? "standby " : request->target,
+			   request->target[0] == '\0' ? "" : " ", self);
+	else if (world->pg.prepared || request->kind == FHA_REQUEST_FAILOVER)
+	{
+		(void) snprintf(request->target, sizeof(request->target), "%s",
+						world->members[heir].member);
+		answer(request, FHA_REQUEST_RUNNING, "%s hands over to %s", self, request->target);
+	}
+}
+
+/* The holder knows of itself without its record. */
+static bool
+has_restarted(const FhaWorld *world, const char *name)
+{
+	if (strcmp(name, world->self.member) == 0)
+		return strcmp(world->pg.started_for, world->cluster.request.id) == 0 &&
+			   world->pg.state == FHA_PG_PRIMARY;
+	return fha_has_carried_out(world, name);
+}
+
+static void
+answer_restart(const FhaNode *node, FhaOrderSlip *request)
+{
+	const FhaWorld *world = &node->world;
+	const FhaCluster *cluster = &world->cluster;
+	size_t wanted = 0;
+	size_t done = 0;
+	const char *next = "";
+
+	if (request->state == FHA_REQUEST_PENDING)
+	{
+		request->primary_first = world->pg.limits_lowered;
+		answer(request, FHA_REQUEST_RUNNING, "begun%s",
+			   request->primary_first
+				   ? ", with the primary: standbys need its lowered settings first"
+				   : "");
+		return;
+	}
+	for (size_t i = 0; i < cluster->member_count; i++)
+	{
+		const char *name = cluster->members[i];
+
+		if (strcmp(name, world->self.member) == 0
+				? request->target[0] != '\0' && strcmp(request->target, name) != 0
+				: !fha_must_restart(world, name))
+			continue;
+		wanted++;
+		if (has_restarted(world, name))
+			done++;
+		else if (next[0] == '\0')
+			next = name;
+	}
+	if (done == wanted)
+		answer(request, FHA_REQUEST_DONE, "%zu of %zu restarted", done, wanted);
+	else
+		answer(request, FHA_REQUEST_RUNNING, "%zu of %zu restarted, waiting for %s", done, wanted,
+			   next);
+}
+
+static bool
+streams(const FhaWorld *world, const char *name)
+{
+	for (size_t i = 0; i < world->pg.standby_count; i++)
+		if (strcmp(world->pg.standbys[i].member, name) == 0)
+			return true;
+	return false;
+}
+
+static void
+answer_reinit(const FhaNode *node, FhaOrderSlip *request)
+{
+	const FhaWorld *world = &node->world;
+
+	if (request->kind == FHA_REQUEST_REINIT && request->state == FHA_REQUEST_PENDING)
+		answer(request, FHA_REQUEST_RUNNING, "%s copies the data of %s", request->target,
+			   world->self.member);
+	else if (request->kind == FHA_REQUEST_REINIT ? fha_has_carried_out(world, request->target)
+												 : streams(world, request->target))
+		answer(request, FHA_REQUEST_DONE, "%s streams from %s", request->target,
+			   world->self.member);
+	else if (request->state == FHA_REQUEST_PENDING)
+		answer(request, FHA_REQUEST_RUNNING, "%s tries again", request->target);
+}
+
+static bool
+has_record(const FhaWorld *world, const char *name)
+{
+	for (size_t i = 0; i < world->member_count; i++)
+		if (strcmp(world->members[i].member, name) == 0)
+			return true;
+	return false;
+}
+
+/* Its record goes first (node_request_tombstone): else it would be listed again at once. */
+static void
+answer_remove(const FhaNode *node, FhaCluster *cluster, FhaOrderSlip *request)
+{
+	size_t kept = 0;
+
+	if (has_record(&node->world, request->target))
+		return;
+	for (size_t i = 0; i < cluster->member_count; i++)
+		if (strcmp(cluster->members[i], request->target) != 0)
+			memmove(cluster->members[kept++], cluster->members[i], FHA_NAME_SIZE);
+	cluster->member_count = kept;
+	answer(request, FHA_REQUEST_DONE, "%s is not a member any more", request->target);
+}
+
+static bool
+is_late(const FhaNode *node, const FhaOrderSlip *request, int64_t now_ms)
+{
+	/* A handover that has begun stops this server: there is no way back from it by a clock. */
+	if (node_request_moves_lease(request) && request->state == FHA_REQUEST_RUNNING)
+		return false;
+	return request->time_limit_ms > 0 && strcmp(request->id, node->request_seen) == 0 &&
+		   now_ms - node->request_since_ms > request->time_limit_ms;
+}
+
+void
+node_request_answer(const FhaNode *node, FhaCluster *cluster, int64_t now_ms)
+{
+	FhaOrderSlip *request = &cluster->request;
+	const FhaWorld *world = &node->world;
+	FhaError err;
+	char plan[FHA_PLAN_SIZE];
+
+	if (request->kind == FHA_REQUEST_NONE || has_ended(request))
+		return;
+	if (is_late(node, request, now_ms))
+	{
+		char last[FHA_SENTENCE_SIZE];
+
+		memcpy(last, request->message, sizeof(last));
+		answer(request, FHA_REQUEST_FAILED, "not finished in %" PRId64 " s%s%.150s",
+			   request->time_limit_ms / 1000, last[0] == '\0' ? "" : "; last: ", last);
+		return;
+	}
+	if (node_request_moves_lease(request))
+	{
+		answer_handover(node, request);
+		return;
+	}
+	/* Whoever wrote it may have seen less than we do. */
+	if (request->state == FHA_REQUEST_PENDING &&
+		fha_request_check(&world->cluster, world->members, world->member_count, request, plan,
+						  &err) != FHA_OK)
+	{
+		answer(request, FHA_REQUEST_FAILED, "%.190s", err.text);
+		return;
+	}
+	if (request->kind == FHA_REQUEST_RESTART)
+		answer_restart(node, request);
+	else if (request->kind == FHA_REQUEST_REMOVE)
+		answer_remove(node, cluster, request);
+	else
+		answer_reinit(node, request);
+}
+
+FhaCode
+node_write_request(FhaNode *node, FhaError *err)
+{
+	FhaCode code = node_write_begin(node, ERRAND_REQUEST, err);
+
+	if (code != FHA_OK)
+		return code;
+	/* The holder's nonce stays: it shows which of the holder's own writes arrived. */
+	memcpy(node->write.cluster.nonce, node->world.cluster.nonce, sizeof(node->write.cluster.nonce));
+	return fha_request_enter(&node->write.cluster, &node->request, err);
+}
+
+bool
+node_request_tombstone(const FhaNode *node, const Held **held, char **text)
+{
+	const FhaOrderSlip *request = &node->world.cluster.request;
+	FhaMember member;
+
+	if (request->kind != FHA_REQUEST_REMOVE || request->state != FHA_REQUEST_PENDING ||
+		!fha_lease_is_mine(&node->world))
+		return false;
+	for (size_t i = 0; i < node->world.member_count; i++)
+		if (strcmp(node->world.members[i].member, request->target) == 0)
+		{
+			member = node->world.members[i];
+			member.removed = true;
+			member.role = FHA_ROLE_DOWN;
+			member.data_incarnation[0] = '\0';
+			(void) snprintf(member.state, sizeof(member.state), "removed by %.60s",
+							request->requested_by);
+			*held = &node->others[i];
+			return fha_member_print(&member, text, NULL) == FHA_OK;
+		}
+	return false;
+}
+
+void
+node_request_notice(FhaNode *node, int64_t now_ms)
+{
+	const FhaOrderSlip *request = &node->world.cluster.request;
+
+	if (strcmp(node->request_seen, request->id) == 0)
+		return;
+	memcpy(node->request_seen, request->id, sizeof(node->request_seen));
+	node->request_since_ms = now_ms;
+}
+
+void
+node_request_remember(FhaNode *node, const ClusterWrite *write)
+{
+	const FhaOrderSlip *request = &write->cluster.request;
+	const FhaOrderSlip *before = &node->world.cluster.request;
+	FhaHistoryEntry *entry;
+
+	if (write->errand == ERRAND_REQUEST)
+	{
+		node->request_waits = false;
+		if (!fha_request_is_done_at_once(node->request.kind))
+			return;
+		request = &node->request;
+	}
+	else if (request->kind == FHA_REQUEST_NONE || !has_ended(request) ||
+			 (strcmp(before->id, request->id) == 0 && has_ended(before)) ||
+			 (node_request_moves_lease(request) && request->state == FHA_REQUEST_DONE))
+		return; /* a lease that moved has its entry from who took it */
+	entry = node_history_room(node);
+	if (entry != NULL)
+		fha_history_of_request(&write->cluster, request, entry);
+}
+
+FhaCode
+node_settings_remember(FhaNode *node, FhaError *err)
+{
+	const FhaCluster *cluster = &node->world.cluster;
+	bool changed;
+	FhaCode code;
+
+	if (!node->world.watch.seen || node->world.watch.absent ||
+		(node->settings_written && cluster->setting_count == node->setting_count &&
+		 memcmp(cluster->settings, node->settings, sizeof(node->settings)) == 0))
+		return FHA_OK;
+	code =
+		fha_settings_write(&node->config, cluster->settings, cluster->setting_count, &changed, err);
+	if (code != FHA_OK)
+		return code;
+	node->settings_written = true;
+	node->setting_count = cluster->setting_count;
+	memcpy(node->settings, cluster->settings, sizeof(node->settings));
+	if (changed)
+		node->settings_changes++;
+	return FHA_OK;
+}
+
+const char *
+fha_node_setting(const FhaNode *node, const char *name)
+{
+	for (size_t i = 0; i < node->setting_count; i++)
+		if (strcasecmp(node->settings[i].name, name) == 0)
+			return node->settings[i].value;
+	return NULL;
+}

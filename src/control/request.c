@@ -1,0 +1,562 @@
+/*
+ * request.c: what operators ask of a cluster.  See request.h.
+ */
+#include "request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "clock.h"
+#include "config.h"
+#include "json.h"
+#include "observe.h"
+
+#define TIME_LIMIT_MAX_MS (7 * INT64_C(86400) * 1000)
+
+typedef enum TargetUse
+{
+	TARGET_NEVER,
+	TARGET_MAY,
+	TARGET_MUST
+} TargetUse;
+
+static const struct
+{
+	const char *name;
+	TargetUse target;
+} kinds[FHA_REQUEST_KIND_COUNT] = {
+	[FHA_REQUEST_NONE] = {"none", TARGET_NEVER},
+	[FHA_REQUEST_SWITCHOVER] = {"switchover", TARGET_MAY},
+	[FHA_REQUEST_FAILOVER] = {"failover", TARGET_MAY},
+	[FHA_REQUEST_RESTART] = {"restart", TARGET_MAY},
+	[FHA_REQUEST_REINIT] = {"reinit", TARGET_MUST},
+	[FHA_REQUEST_REJOIN] = {"rejoin", TARGET_MUST},
+	[FHA_REQUEST_REMOVE] = {"remove", TARGET_MUST},
+	[FHA_REQUEST_PAUSE] = {"pause", TARGET_NEVER},
+	[FHA_REQUEST_RESUME] = {"resume", TARGET_NEVER},
+	[FHA_REQUEST_SET] = {"set", TARGET_NEVER},
+	[FHA_REQUEST_RESET] = {"reset", TARGET_NEVER},
+};
+
+static const char *const states[] = {"pending", "running", "done", "failed"};
+
+const char *
+fha_request_kind_name(FhaRequestKind kind)
+{
+	return kinds[kind].name;
+}
+
+bool
+fha_request_kind_parse(const char *text, FhaRequestKind *out)
+{
+	for (int kind = FHA_REQUEST_NONE + 1; kind < FHA_REQUEST_KIND_COUNT; kind++)
+		if (strcmp(text, kinds[kind].name) == 0)
+		{
+			*out = (FhaRequestKind) kind;
+			return true;
+		}
+	return false;
+}
+
+const char *
+fha_request_state_name(FhaRequestState state)
+{
+	return states[state];
+}
+
+bool
+fha_request_is_done_at_once(FhaRequestKind kind)
+{
+	return kind >= FHA_REQUEST_PAUSE;
+}
+
+bool
+fha_request_is_in_the_way(const FhaOrderSlip *standing, const FhaOrderSlip *wanted)
+{
+	if (standing->kind == FHA_REQUEST_NONE || strcmp(standing->id, wanted->id) == 0 ||
+		fha_request_is_done_at_once(wanted->kind))
+		return false;
+	return standing->state == FHA_REQUEST_RUNNING ||
+		   (standing->state == FHA_REQUEST_PENDING && wanted->kind != FHA_REQUEST_FAILOVER);
+}
+
+/* --- settings for all members */
+
+static const char name_set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+
+static FhaSetting *
+find_setting(FhaCluster *cluster, const char *name)
+{
+	for (size_t i = 0; i < cluster->setting_count; i++)
+		if (strcasecmp(cluster->settings[i].name, name) == 0)
+			return &cluster->settings[i];
+	return NULL;
+}
+
+/* What each member must have for itself, what the supervisor sets, and what would break a promise. */
+static bool
+may_be_shared(const char *name)
+{
+	static const char *const own[] = {
+		"fawkes_ha.cluster_name",
+		"fawkes_ha.member_name",
+		"fawkes_ha.lock",
+		"fawkes_ha.address",
+		"fawkes_ha.listen",
+		"fawkes_ha.state_directory",
+		"fawkes_ha.bootstrap",
+		"port",
+		"listen_addresses",
+		"unix_socket_directories",
+		"data_directory",
+		"config_file",
+		"hba_file",
+		"ident_file",
+		"external_pid_file",
+		"shared_preload_libraries",
+		"primary_conninfo",
+		"primary_slot_name",
+		"promote_trigger_file",
+		"restore_command",
+		"fsync",
+		"full_page_writes",
+		"hot_standby",
+		"wal_level",
+	};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (strcasecmp(name, own[i]) == 0)
+			return false;
+	return strncasecmp(name, "recovery_target", strlen("recovery_target")) != 0;
+}
+
+bool
+fha_setting_is_valid(const FhaSetting *setting)
+{
+	return setting->name[0] != '\0' && setting->name[strspn(setting->name, name_set)] == '\0' &&
+		   strpbrk(setting->value, "\r\n") == NULL && may_be_shared(setting->name);
+}
+
+FhaCode
+fha_request_setting(const char *text, bool reset, FhaSetting *out, FhaError *err)
+{
+	size_t length = strspn(text, name_set);
+	const char *value = text + length;
+	FhaConfig scratch;
+
+	memset(out, 0, sizeof(*out));
+	if (length == 0 || length >= sizeof(out->name) || *value != (reset ? '\0' : '='))
+		return fha_error(err, FHA_INVALID, "\"%.80s\" is not %s", text,
+						 reset ? "the name of a setting" : "NAME=VALUE");
+	memcpy(out->name, text, length);
+	if (!fha_setting_is_valid(out))
+		return fha_error(err, FHA_INVALID,
+						 "%s is each member's own, or managed by fawkes_ha: it cannot be set for "
+						 "all members",
+						 out->name);
+	if (reset)
+		return FHA_OK;
+	value++;
+	if (strlen(value) >= sizeof(out->value) || strpbrk(value, "\r\n") != NULL)
+		return fha_error(err, FHA_INVALID,
+						 "the value of %s is longer than %zu bytes or has a line break", out->name,
+						 sizeof(out->value) - 1);
+	memcpy(out->value, value, strlen(value));
+	fha_config_defaults(&scratch);
+	return fha_config_set(&scratch, out->name, out->value, err);
+}
+
+/* The settings as they would be after this request, into `cluster`. */
+static FhaCode
+change_setting(FhaCluster *cluster, const FhaOrderSlip *request, FhaError *err)
+{
+	FhaSetting *found = find_setting(cluster, request->setting.name);
+
+	if (request->kind == FHA_REQUEST_RESET)
+	{
+		if (found == NULL)
+			return fha_error(err, FHA_INVALID, "%s is not set for all members",
+							 request->setting.name);
+		memmove(found, found + 1,
+				(size_t) (&cluster->settings[--cluster->setting_count] - found) * sizeof(*found));
+		return FHA_OK;
+	}
+	if (found == NULL)
+	{
+		if (cluster->setting_count == FHA_SETTINGS_MAX)
+			return fha_error(err, FHA_INVALID,
+							 "no more than %d settings can be set for all members",
+							 FHA_SETTINGS_MAX);
+		found = &cluster->settings[cluster->setting_count++];
+	}
+	*found = request->setting;
+	return FHA_OK;
+}
+
+/* The lease's times must fit each other, whichever of them are set here. */
+static FhaCode
+check_settings(const FhaCluster *cluster, const FhaOrderSlip *request, FhaError *err)
+{
+	FhaCluster changed = *cluster;
+	FhaConfig config;
+	FhaCode code = change_setting(&changed, request, err);
+
+	fha_config_defaults(&config);
+	for (size_t i = 0; i < changed.setting_count && code == FHA_OK; i++)
+		code = fha_config_set(&config, changed.settings[i].name, changed.settings[i].value, err);
+	return code != FHA_OK ? code
+						  : fha_timing_check(config.lease_duration_ms, config.renew_deadline_ms,
+											 config.retry_period_ms, err);
+}
+
+/* --- refusals and plans */
+
+static const FhaMember *
+find_member(const FhaMember *members, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(members[i].member, name) == 0)
+			return &members[i];
+	return NULL;
+}
+
+static bool
+leads(const FhaCluster *cluster, const char *name)
+{
+	return strcmp(cluster->holder, name) == 0 && !cluster->released;
+}
+
+static bool
+streams(const FhaCluster *cluster, const char *name)
+{
+	for (size_t i = 0; i < cluster->standby_count; i++)
+		if (strcmp(cluster->standbys[i].member, name) == 0)
+			return true;
+	return false;
+}
+
+static FhaCode
+unknown_target(const FhaCluster *cluster, const char *target, FhaError *err)
+{
+	char names[160] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < cluster->member_count && used < sizeof(names) - FHA_NAME_SIZE - 3; i++)
+		used += (size_t) snprintf(names + used, sizeof(names) - used, "%s%s", i == 0 ? "" : ", ",
+								  cluster->members[i]);
+	return fha_error(err, FHA_INVALID, "there is no member \"%s\" in %s: the members are %s",
+					 target, cluster->cluster, names);
+}
+
+static FhaCode
+check_target(const FhaCluster *cluster, const FhaMember *target, const FhaOrderSlip *request,
+			 FhaError *err)
+{
+	const char *name = request->target;
+	const char *kind = kinds[request->kind].name;
+	TargetUse use = kinds[request->kind].target;
+	bool is_leader = leads(cluster, name);
+	bool needs_supervisor = request->kind == FHA_REQUEST_RESTART ||
+							request->kind == FHA_REQUEST_REINIT ||
+							request->kind == FHA_REQUEST_REJOIN;
+
+	if (name[0] == '\0')
+		return use != TARGET_MUST ? FHA_OK
+								  : fha_error(err, FHA_INVALID, "%s whom?  Name a member", kind);
+	if (use == TARGET_NEVER)
+		return fha_error(err, FHA_INVALID, "%s takes no member", kind);
+	if (!fha_member_is_listed(cluster, name))
+		return unknown_target(cluster, name, err);
+	if (is_leader &&
+		(request->kind == FHA_REQUEST_SWITCHOVER || request->kind == FHA_REQUEST_FAILOVER))
+		return fha_error(err, FHA_INVALID, "%s is the primary already: name another member", name);
+	if (is_leader && request->kind != FHA_REQUEST_RESTART)
+		return fha_error(err, FHA_INVALID, "%s is the primary: make another member lead first",
+						 name);
+	if (needs_supervisor && target != NULL && !target->supervised)
+		return fha_error(err, FHA_INVALID,
+						 "%s has no supervisor: do it there, with pg_ctl or fawkes-ha rejoin",
+						 name);
+	if (request->kind == FHA_REQUEST_REMOVE && streams(cluster, name))
+		return fha_error(err, FHA_INVALID, "%s streams from %s: stop it first", name,
+						 cluster->holder);
+	return FHA_OK;
+}
+
+static void
+plan_failover(const FhaCluster *cluster, const FhaMember *target, const FhaOrderSlip *request,
+			  char *plan)
+{
+	uint64_t behind = 0;
+
+	if (target != NULL && target->position.lsn < cluster->position.lsn)
+		behind = cluster->position.lsn - target->position.lsn;
+	if (target == NULL)
+		(void) snprintf(plan, FHA_PLAN_SIZE,
+						"the best standby takes the lease of %s as soon as it is free; what %s "
+						"acknowledged and no standby has is lost",
+						cluster->holder, cluster->holder);
+	else
+		(void) snprintf(plan, FHA_PLAN_SIZE,
+						"%s takes the lease of %s as soon as it is free; by its record it is "
+						"%" PRIu64 " bytes of WAL behind, and what was acknowledged there is lost",
+						request->target, cluster->holder, behind);
+}
+
+static void
+plan_restart(const FhaCluster *cluster, const FhaOrderSlip *request, char *plan)
+{
+	size_t used;
+
+	if (request->target[0] != '\0')
+	{
+		(void) snprintf(plan, FHA_PLAN_SIZE, "%s is restarted%s", request->target,
+						leads(cluster, request->target)
+							? ": nobody can write meanwhile, and it goes on leading"
+							: "");
+		return;
+	}
+	used = (size_t) snprintf(plan, FHA_PLAN_SIZE, "one after the other are restarted:");
+	for (size_t i = 0; i < cluster->member_count && used < FHA_PLAN_SIZE - 100; i++)
+		if (!leads(cluster, cluster->members[i]))
+			used +=
+				(size_t) snprintf(plan + used, FHA_PLAN_SIZE - used, " %s,", cluster->members[i]);
+	(void) snprintf(plan + used, FHA_PLAN_SIZE - used,
+					" and last the primary %s, or first if a setting is lowered that standbys need",
+					cluster->holder);
+}
+
+static void
+make_plan(const FhaCluster *cluster, const FhaMember *target, const FhaOrderSlip *request,
+		  char *plan)
+{
+	const char *name = request->target;
+	char lsn[20];
+
+	switch (request->kind)
+	{
+		case FHA_REQUEST_SWITCHOVER:
+			(void) snprintf(plan, FHA_PLAN_SIZE,
+							"%s stops after a checkpoint and %s leads; no acknowledged row is lost",
+							cluster->holder, name[0] == '\0' ? "the best standby" : name);
+			break;
+		case FHA_REQUEST_FAILOVER:
+			plan_failover(cluster, target, request, plan);
+			break;
+		case FHA_REQUEST_RESTART:
+			plan_restart(cluster, request, plan);
+			break;
+		case FHA_REQUEST_REINIT:
+			(void) snprintf(lsn, sizeof(lsn), "%" PRIX32 "/%" PRIX32,
+							(uint32_t) ((target == NULL ? 0 : target->position.lsn) >> 32),
+							(uint32_t) (target == NULL ? 0 : target->position.lsn));
+			(void) snprintf(plan, FHA_PLAN_SIZE,
+							"the data of %s, at %s on timeline %" PRIu32
+							", is replaced by a copy of %s's; it is kept until the copy streams",
+							name, lsn, target == NULL ? 0 : target->position.timeline,
+							cluster->holder);
+			break;
+		case FHA_REQUEST_REJOIN:
+			(void) snprintf(plan, FHA_PLAN_SIZE,
+							"%s tries again at once to follow %s, by a rewind or a copy if need be",
+							name, cluster->holder);
+			break;
+		case FHA_REQUEST_REMOVE:
+			(void) snprintf(plan, FHA_PLAN_SIZE,
+							"%s is taken off the list of members: it cannot lead, and the WAL that "
+							"is kept for it is let go; its own data stays, and if it is started "
+							"again it joins again",
+							name);
+			break;
+		case FHA_REQUEST_PAUSE:
+			(void) snprintf(plan, FHA_PLAN_SIZE,
+							"nobody is elected and no stopped server is started until resume; "
+							"%s goes on leading for as long as it lives",
+							cluster->holder);
+			break;
+		case FHA_REQUEST_RESUME:
+			(void) snprintf(plan, FHA_PLAN_SIZE, "elections and restarts go on");
+			break;
+		case FHA_REQUEST_SET:
+			(void) snprintf(plan, FHA_PLAN_SIZE, "%s = '%s' on all members, over their own files",
+							request->setting.name, request->setting.value);
+			break;
+		case FHA_REQUEST_RESET:
+			(void) snprintf(plan, FHA_PLAN_SIZE, "%s is each member's own again",
+							request->setting.name);
+			break;
+		case FHA_REQUEST_NONE:
+		case FHA_REQUEST_KIND_COUNT:
+			plan[0] = '\0';
+			break;
+	}
+}
+
+FhaCode
+fha_request_check(const FhaCluster *cluster, const FhaMember *members, size_t count,
+				  const FhaOrderSlip *request, char *plan, FhaError *err)
+{
+	const FhaMember *target = find_member(members, count, request->target);
+	FhaCode code = check_target(cluster, target, request, err);
+
+	if (code == FHA_OK && request->kind == FHA_REQUEST_PAUSE && cluster->paused)
+		code = fha_error(err, FHA_INVALID, "elections are paused already%s%.100s",
+						 cluster->pause_reason[0] == '\0' ? "" : ": ", cluster->pause_reason);
+	if (code == FHA_OK && request->kind == FHA_REQUEST_SWITCHOVER && cluster->paused)
+		code = fha_error(err, FHA_INVALID,
+						 "elections are paused: resume first, or use failover, which overrides it");
+	if (code == FHA_OK && request->kind == FHA_REQUEST_RESUME && !cluster->paused)
+		code = fha_error(err, FHA_INVALID, "elections are not paused");
+	if (code == FHA_OK && (request->kind == FHA_REQUEST_SET || request->kind == FHA_REQUEST_RESET))
+		code = check_settings(cluster, request, err);
+	if (code == FHA_OK)
+		make_plan(cluster, target, request, plan);
+	return code;
+}
+
+FhaCode
+fha_request_enter(FhaCluster *cluster, FhaOrderSlip *request, FhaError *err)
+{
+	FhaCode code = FHA_OK;
+
+	if (fha_request_is_in_the_way(&cluster->request, request))
+		return fha_error(err, FHA_CONFLICT, "a %s asked for by %s at %s is under way",
+						 kinds[cluster->request.kind].name, cluster->request.requested_by,
+						 cluster->request.requested_at);
+	switch (request->kind)
+	{
+		case FHA_REQUEST_PAUSE:
+			cluster->paused = true;
+			(void) snprintf(cluster->pause_reason, sizeof(cluster->pause_reason), "%s",
+							request->reason);
+			(void) snprintf(request->message, sizeof(request->message), "elections are paused");
+			break;
+		case FHA_REQUEST_RESUME:
+			cluster->paused = false;
+			cluster->pause_reason[0] = '\0';
+			(void) snprintf(request->message, sizeof(request->message), "elections go on");
+			break;
+		case FHA_REQUEST_SET:
+		case FHA_REQUEST_RESET:
+			code = change_setting(cluster, request, err);
+			(void) snprintf(request->message, sizeof(request->message),
+							request->kind == FHA_REQUEST_SET ? "%s is set for all members"
+															 : "%s is each member's own again",
+							request->setting.name);
+			break;
+		default:
+			cluster->request = *request;
+			return FHA_OK;
+	}
+	request->state = FHA_REQUEST_DONE;
+	return code;
+}
+
+/* --- JSON */
+
+static void
+read_fields(struct json_object *object, FhaOrderSlip *out, FhaError *err)
+{
+	char kind[16] = "";
+
+	fha_json_text(object, "kind", kind, sizeof(kind), err);
+	fha_json_text(object, "id", out->id, sizeof(out->id), err);
+	fha_json_text(object, "target", out->target, sizeof(out->target), err);
+	fha_json_text(object, "requested_by", out->requested_by, sizeof(out->requested_by), err);
+	fha_json_text(object, "requested_at", out->requested_at, sizeof(out->requested_at), err);
+	fha_json_text(object, "reason", out->reason, sizeof(out->reason), err);
+	fha_json_int(object, "time_limit_ms", 0, TIME_LIMIT_MAX_MS, &out->time_limit_ms, err);
+	fha_json_bool(object, "primary_first", &out->primary_first, err);
+	fha_json_text(object, "setting", out->setting.name, sizeof(out->setting.name), err);
+	fha_json_text(object, "value", out->setting.value, sizeof(out->setting.value), err);
+	fha_json_text(object, "message", out->message, sizeof(out->message), err);
+	if (err->code == FHA_OK && !fha_request_kind_parse(kind, &out->kind))
+		(void) fha_error(err, FHA_PROTOCOL, "unknown kind of a request");
+}
+
+void
+fha_request_read(struct json_object *from, FhaOrderSlip *out, FhaError *err)
+{
+	struct json_object *object = fha_json_object(from, "request", err);
+	char state[16] = "";
+	bool known = false;
+
+	if (object == NULL)
+		return;
+	read_fields(object, out, err);
+	fha_json_text(object, "state", state, sizeof(state), err);
+	for (int i = FHA_REQUEST_PENDING; i <= FHA_REQUEST_FAILED; i++)
+		if (strcmp(state, states[i]) == 0)
+		{
+			out->state = (FhaRequestState) i;
+			known = true;
+		}
+	if (err->code == FHA_OK && !known)
+		(void) fha_error(err, FHA_PROTOCOL, "unknown state of a request");
+}
+
+FhaCode
+fha_request_parse(const char *data, size_t size, FhaOrderSlip *out, FhaError *err)
+{
+	FhaError local = {.code = FHA_OK};
+	struct json_object *object = fha_json_parse(data, size, &local);
+
+	memset(out, 0, sizeof(*out));
+	if (object != NULL)
+	{
+		read_fields(object, out, &local);
+		json_object_put(object);
+		if (local.code == FHA_OK && out->id[0] == '\0')
+			(void) fha_error(&local, FHA_PROTOCOL, "a request needs an id");
+	}
+	out->state = FHA_REQUEST_PENDING;
+	out->message[0] = '\0';
+	fha_wall_time(out->requested_at, sizeof(out->requested_at));
+	if (local.code != FHA_OK && err != NULL)
+		*err = local;
+	return local.code;
+}
+
+static struct json_object *
+request_object(const FhaOrderSlip *request, bool *failed)
+{
+	struct json_object *object = json_object_new_object();
+
+	fha_json_put_text(object, "id", request->id, failed);
+	fha_json_put_text(object, "kind", kinds[request->kind].name, failed);
+	fha_json_put_text(object, "target", request->target, failed);
+	fha_json_put_text(object, "requested_by", request->requested_by, failed);
+	fha_json_put_text(object, "requested_at", request->requested_at, failed);
+	if (request->reason[0] != '\0')
+		fha_json_put_text(object, "reason", request->reason, failed);
+	if (request->time_limit_ms > 0)
+		fha_json_put_int(object, "time_limit_ms", request->time_limit_ms, failed);
+	if (request->primary_first)
+		fha_json_put_bool(object, "primary_first", true, failed);
+	if (request->setting.name[0] != '\0')
+	{
+		fha_json_put_text(object, "setting", request->setting.name, failed);
+		fha_json_put_text(object, "value", request->setting.value, failed);
+	}
+	fha_json_put_text(object, "state", states[request->state], failed);
+	fha_json_put_text(object, "message", request->message, failed);
+	return object;
+}
+
+void
+fha_request_put(struct json_object *to, const FhaOrderSlip *request, bool *failed)
+{
+	if (request->kind != FHA_REQUEST_NONE)
+		fha_json_put(to, "request", request_object(request, failed), failed);
+}
+
+FhaCode
+fha_request_print(const FhaOrderSlip *request, char **out, FhaError *err)
+{
+	bool failed = false;
+
+	*out = fha_json_finish(request_object(request, &failed), failed, err);
+	return *out == NULL ? FHA_NO_MEMORY : FHA_OK;
+}

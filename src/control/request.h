@@ -1,0 +1,63 @@
+/*
+ * request.h: what operators ask of a cluster: kinds, texts, refusals, and how one enters the record.
+ *
+ * The command and the SQL functions refuse, and foretell, in the same words.
+ */
+#ifndef FHA_REQUEST_H
+#define FHA_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "err.h"
+#include "world.h"
+
+#define FHA_PLAN_SIZE 600
+
+FHA_API const char *fha_request_kind_name(FhaRequestKind kind);
+FHA_API bool fha_request_kind_parse(const char *text, FhaRequestKind *out);
+FHA_API const char *fha_request_state_name(FhaRequestState state);
+
+/* Done by writing it into the record, without the holder? */
+FHA_API bool fha_request_is_done_at_once(FhaRequestKind kind);
+
+/* May `wanted` not replace `standing`?  A failover replaces what nobody has begun to carry out. */
+FHA_API bool fha_request_is_in_the_way(const FhaOrderSlip *standing, const FhaOrderSlip *wanted);
+
+/*
+ * Can it be refused by what the records show?  members: those of the lock, `count` of them.  OK,
+ * and one or more sentences in plan (FHA_PLAN_SIZE) that say what it would do; or INVALID, and
+ * *err says what is wrong and what to do.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_request_check(const FhaCluster *cluster,
+												 const FhaMember *members, size_t count,
+												 const FhaOrderSlip *request, char *plan,
+												 FhaError *err);
+
+/*
+ * Put it into the cluster record.  What is done at once is done then: *request becomes DONE, with
+ * its message, and is not kept.  CONFLICT: another one is on its way.  INVALID: no room.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_request_enter(FhaCluster *cluster, FhaOrderSlip *request,
+												 FhaError *err);
+
+/* NAME=VALUE (RESET: NAME) for all members; INVALID: not a setting that all can share. */
+FHA_API FHA_MUST_CHECK FhaCode fha_request_setting(const char *text, bool reset, FhaSetting *out,
+												   FhaError *err);
+
+/* As the record may hold it: the text ends up in a file that PostgreSQL reads. */
+bool fha_setting_is_valid(const FhaSetting *setting);
+
+/* A request as one JSON object, as fha_request_put makes it; its state becomes pending. */
+FHA_API FHA_MUST_CHECK FhaCode fha_request_parse(const char *data, size_t size, FhaOrderSlip *out,
+												 FhaError *err);
+/* *out: free it. */
+FHA_API FHA_MUST_CHECK FhaCode fha_request_print(const FhaOrderSlip *request, char **out,
+												 FhaError *err);
+
+/* The key "request" of the cluster record. */
+struct json_object;
+void fha_request_read(struct json_object *from, FhaOrderSlip *out, FhaError *err);
+void fha_request_put(struct json_object *to, const FhaOrderSlip *request, bool *failed);
+
+#endif

@@ -1,0 +1,454 @@
+/*
+ * sql_orders.c: what SQL orders: handed to the agent, which puts it into the cluster's record for
+ * whoever leads; then we wait for the answer to return the same way.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "clock.h"
+#include "compat.h"
+#include "guc.h"
+#include "record.h"
+#include "report.h"
+#include "request.h"
+#include "shmem.h"
+#include "sql.h"
+
+PG_FUNCTION_INFO_V1(fawkes_ha_switchover);
+PG_FUNCTION_INFO_V1(fawkes_ha_failover);
+PG_FUNCTION_INFO_V1(fawkes_ha_restart);
+PG_FUNCTION_INFO_V1(fawkes_ha_reinit);
+PG_FUNCTION_INFO_V1(fawkes_ha_rejoin);
+PG_FUNCTION_INFO_V1(fawkes_ha_remove_member);
+PG_FUNCTION_INFO_V1(fawkes_ha_pause);
+PG_FUNCTION_INFO_V1(fawkes_ha_resume);
+PG_FUNCTION_INFO_V1(fawkes_ha_set_setting);
+PG_FUNCTION_INFO_V1(fawkes_ha_reset_setting);
+
+/* More would overflow the milliseconds of a wait, and nobody waits for days. */
+#define WAIT_SECONDS_MAX 86400
+
+/* A record may change without a new snapshot being told to us; this bounds the delay. */
+#define LOOK_AGAIN_MS 1000
+
+/* What an answer to a request may be. */
+typedef struct Answer
+{
+	bool done;
+	bool failed;
+	char *message;
+} Answer;
+
+/* A key's text in an object; NULL when there is no such text. */
+static char *
+text_of(JsonbContainer *object, const char *key)
+{
+	JsonbValue value;
+
+	if (object == NULL || !JsonContainerIsObject(object) ||
+		getKeyJsonValueFromContainer(object, key, strlen(key), &value) == NULL ||
+		value.type != jbvString)
+		return NULL;
+	return pnstrdup(value.val.string.val, value.val.string.len);
+}
+
+/* A key's object or array; NULL when there is none. */
+static JsonbContainer *
+container_of(JsonbContainer *object, const char *key)
+{
+	JsonbValue value;
+
+	if (object == NULL || !JsonContainerIsObject(object) ||
+		getKeyJsonValueFromContainer(object, key, strlen(key), &value) == NULL ||
+		value.type != jbvBinary)
+		return NULL;
+	return value.val.binary.data;
+}
+
+static void
+raise_no_agent(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("this server is not a running member of a cluster"),
+			 guc_cluster_name[0] == '\0'
+				 ? errhint("Set fawkes_ha.cluster_name and add fawkes_ha to "
+						   "shared_preload_libraries.")
+				 : errhint("Its agent does not run, or has not seen the lock yet; look into the "
+						   "server's log.")));
+}
+
+/* Hand a request to the agent; it takes one at a time. */
+static void
+put_request(const FhaOrderSlip *request)
+{
+	char *text;
+	FhaError error;
+	bool busy;
+	bool is_gone;
+	bool fits;
+
+	if (fha_request_print(request, &text, &error) != FHA_OK)
+		fha_report(ERROR, &error);
+	fits = strlen(text) < REQUEST_SIZE;
+	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+	is_gone = fawkes_shared->agent_latch == NULL;
+	busy = fawkes_shared->request[0] != '\0';
+	if (!busy && !is_gone && fits)
+	{
+		strlcpy(fawkes_shared->request, text, REQUEST_SIZE);
+		SetLatch(fawkes_shared->agent_latch);
+	}
+	LWLockRelease(fawkes_shared->lock);
+	free(text);
+	if (!fits)
+		elog(ERROR, "the request is too long");
+	if (is_gone)
+		raise_no_agent();
+	if (busy)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("another request is on its way to the agent"),
+						errhint("Try again in a moment.")));
+}
+
+/* A request that the agent has not taken yet is taken back.  False: it is under way. */
+static bool
+take_back_request(const char *id)
+{
+	bool found;
+
+	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+	found = strstr(fawkes_shared->request, id) != NULL;
+	if (found)
+		fawkes_shared->request[0] = '\0';
+	LWLockRelease(fawkes_shared->lock);
+	return found;
+}
+
+static void
+take_back_at_error(int code, Datum id)
+{
+	(void) take_back_request(DatumGetCString(id));
+}
+
+/* In the cluster's record while it is the latest request, in its history afterwards. */
+static void
+find_answer(const char *text, const char *id, Answer *answer)
+{
+	Jsonb *snapshot = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	JsonbContainer *request = container_of(container_of(&snapshot->root, "cluster"), "request");
+	JsonbContainer *history = container_of(&snapshot->root, "history");
+	char *seen = text_of(request, "id");
+
+	if (seen != NULL && strcmp(seen, id) == 0)
+	{
+		char *state = text_of(request, "state");
+
+		answer->failed = state != NULL && strcmp(state, "failed") == 0;
+		answer->done = answer->failed || (state != NULL && strcmp(state, "done") == 0);
+		answer->message = text_of(request, "message");
+		return;
+	}
+	for (uint32 i = history != NULL && JsonContainerIsArray(history) ? JsonContainerSize(history)
+																	 : 0;
+		 i > 0; i--)
+	{
+		JsonbValue *entry = getIthJsonbValueFromContainer(history, i - 1);
+		char *entry_id;
+
+		if (entry == NULL || entry->type != jbvBinary)
+			continue;
+		entry_id = text_of(entry->val.binary.data, "request");
+		if (entry_id != NULL && strcmp(entry_id, id) == 0)
+		{
+			char *result = text_of(entry->val.binary.data, "result");
+
+			answer->done = true;
+			answer->failed = result != NULL && strncmp(result, "failed: ", 8) == 0;
+			if (result != NULL && strchr(result, ' ') != NULL)
+				answer->message = strchr(result, ' ') + 1;
+			return;
+		}
+	}
+}
+
+static void
+wait_for_answer(const char *id, int wait_seconds, Answer *answer)
+{
+	TimestampTz end =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) wait_seconds * 1000);
+	MemoryContext turn =
+		AllocSetContextCreate(CurrentMemoryContext, "fawkes_ha answer", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(turn);
+	uint64 seen = 0;
+
+	ConditionVariablePrepareToSleep(&fawkes_shared->snapshot_changed);
+	for (;;)
+	{
+		long left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+		uint64 count;
+		char *snapshot = sql_snapshot(&count);
+
+		if (snapshot != NULL && count != seen)
+			find_answer(snapshot, id, answer);
+		seen = count;
+		if (answer->done || left_ms <= 0)
+			break;
+		MemoryContextReset(turn);
+		(void) ConditionVariableTimedSleep(&fawkes_shared->snapshot_changed,
+										   Min(left_ms, LOOK_AGAIN_MS), PG_WAIT_EXTENSION);
+		CHECK_FOR_INTERRUPTS();
+	}
+	ConditionVariableCancelSleep();
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+raise_timeout(const char *kind, int wait_seconds, bool taken_back)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("%s was not answered within %d s", kind, wait_seconds),
+			 taken_back ? errdetail("The agent had not taken the request, which is withdrawn.")
+						: errdetail("The request stands and may still be carried out."),
+			 taken_back ? errhint("Look into the server's log for what the agent waits for.")
+						: errhint("SELECT fawkes_ha.snapshot() -> 'cluster' -> 'request' shows its "
+								  "state.")));
+}
+
+/* What the records show of the cluster, as the library knows it; palloc'ed. */
+static FhaSnapshotView *
+read_cluster(void)
+{
+	uint64 count;
+	char *text = sql_snapshot(&count);
+	FhaSnapshotView *view = palloc(sizeof(*view));
+	FhaError error;
+
+	if (text == NULL || fha_snapshot_parse(text, strlen(text), view, &error) != FHA_OK)
+		raise_no_agent();
+	return view;
+}
+
+static void
+refuse(const char *kind, int sqlstate, const char *reason, const char *hint)
+{
+	ereport(ERROR, (errcode(sqlstate), errmsg("%s was refused: %s", kind, reason),
+					hint == NULL ? 0 : errhint("%s", hint)));
+}
+
+/* Errors for what the records already show to be wrong; what takes a decision is the leader's. */
+static void
+check(const FhaSnapshotView *view, const FhaOrderSlip *request, bool force, char *plan)
+{
+	const char *kind = fha_request_kind_name(request->kind);
+	FhaError error;
+
+	if (fha_request_check(&view->cluster, view->members, view->member_count, request, plan,
+						  &error) != FHA_OK)
+		refuse(kind, ERRCODE_INVALID_PARAMETER_VALUE, error.text,
+			   "fawkes_ha.members shows the members and what they are.");
+	if (fha_request_is_done_at_once(request->kind))
+		return;
+	if (request->kind == FHA_REQUEST_FAILOVER)
+	{
+		if (!view->lease_is_free && !force)
+			refuse(kind, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				   psprintf("%s holds the lease", view->cluster.holder),
+				   "fawkes_ha.switchover() moves its role; force => true takes it away.");
+	}
+	else if (view->lease_is_free)
+		refuse(kind, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+			   "nobody holds the lease, so nobody can see to it",
+			   "fawkes_ha.failover() makes a standby lead.");
+}
+
+static char *
+carry_out(FhaOrderSlip *request, int wait_seconds, bool dry_run, bool force)
+{
+	const char *kind = fha_request_kind_name(request->kind);
+	Answer answer = {false, false, NULL};
+	char plan[FHA_PLAN_SIZE];
+	FhaError error;
+
+	if (wait_seconds < 1 || wait_seconds > WAIT_SECONDS_MAX)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("wait_seconds = %d is out of range", wait_seconds),
+						errdetail("1 to %d is allowed.", WAIT_SECONDS_MAX)));
+	check(read_cluster(), request, force, plan);
+	if (dry_run)
+		return psprintf("would do: %s", plan);
+	if (fha_random_hex(request->id, sizeof(request->id), &error) != FHA_OK)
+		fha_report(ERROR, &error);
+	request->state = FHA_REQUEST_PENDING;
+	request->time_limit_ms = (int64) wait_seconds * 1000;
+	strlcpy(request->requested_by, GetUserNameFromId(GetSessionUserId(), false),
+			sizeof(request->requested_by));
+	fha_wall_time(request->requested_at, sizeof(request->requested_at));
+
+	put_request(request);
+	/* A cancelled wait must not leave a request behind that nobody has begun. */
+	PG_ENSURE_ERROR_CLEANUP(take_back_at_error, CStringGetDatum(request->id));
+	{
+		wait_for_answer(request->id, wait_seconds, &answer);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(take_back_at_error, CStringGetDatum(request->id));
+
+	if (!answer.done)
+		raise_timeout(kind, wait_seconds, take_back_request(request->id));
+	if (answer.failed)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("%s was not carried out: %s", kind,
+							   answer.message != NULL ? answer.message : "no reason was given")));
+	return answer.message != NULL ? answer.message : pstrdup("done");
+}
+
+/* An argument of type text into a field of fixed size; NULL counts as "". */
+static void
+take_text(FunctionCallInfo fcinfo, int number, const char *name, char *out, size_t size)
+{
+	char *given;
+
+	out[0] = '\0';
+	if (number < 0 || PG_ARGISNULL(number))
+		return;
+	given = text_to_cstring(PG_GETARG_TEXT_PP(number));
+	if (strlen(given) >= size)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is too long", name),
+						errdetail("At most %zu bytes are allowed.", size - 1)));
+	strlcpy(out, given, size);
+}
+
+static bool
+is_true(FunctionCallInfo fcinfo, int number)
+{
+	return PG_NARGS() > number && !PG_ARGISNULL(number) && PG_GETARG_BOOL(number);
+}
+
+/* (member, wait_seconds, reason [, dry_run [, force]]) */
+static Datum
+ask_about_member(FunctionCallInfo fcinfo, FhaRequestKind kind)
+{
+	FhaOrderSlip request = {.kind = kind};
+
+	take_text(fcinfo, 0, "the member's name", request.target, sizeof(request.target));
+	take_text(fcinfo, 2, "the reason", request.reason, sizeof(request.reason));
+	PG_RETURN_TEXT_P(cstring_to_text(carry_out(&request, PG_ARGISNULL(1) ? 60 : PG_GETARG_INT32(1),
+											   is_true(fcinfo, 3), is_true(fcinfo, 4))));
+}
+
+/* (reason, wait_seconds) */
+static Datum
+ask_about_cluster(FunctionCallInfo fcinfo, FhaRequestKind kind)
+{
+	FhaOrderSlip request = {.kind = kind};
+
+	take_text(fcinfo, 0, "the reason", request.reason, sizeof(request.reason));
+	PG_RETURN_TEXT_P(cstring_to_text(
+		carry_out(&request, PG_ARGISNULL(1) ? 60 : PG_GETARG_INT32(1), false, false)));
+}
+
+/* PostgreSQL's own settings are PostgreSQL's to judge; it raises the error. */
+static void
+check_value(const FhaSetting *setting)
+{
+	if (GetConfigOption(setting->name, true, false) == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("unrecognized configuration parameter \"%s\"", setting->name)));
+	(void) set_config_option(setting->name, setting->value, PGC_POSTMASTER, PGC_S_TEST,
+							 GUC_ACTION_SET, false, ERROR, false);
+}
+
+/* (name, value, wait_seconds, reason); reset: (name, wait_seconds, reason) */
+static Datum
+ask_about_setting(FunctionCallInfo fcinfo, FhaRequestKind kind)
+{
+	FhaOrderSlip request = {.kind = kind};
+	bool reset = kind == FHA_REQUEST_RESET;
+	int next = reset ? 1 : 2;
+	char name[FHA_SETTING_NAME_SIZE];
+	char value[FHA_SETTING_VALUE_SIZE] = "";
+	FhaError error;
+
+	take_text(fcinfo, 0, "the setting's name", name, sizeof(name));
+	if (!reset)
+		take_text(fcinfo, 1, "the value", value, sizeof(value));
+	take_text(fcinfo, next + 1, "the reason", request.reason, sizeof(request.reason));
+	if (fha_request_setting(reset ? name : psprintf("%s=%s", name, value), reset, &request.setting,
+							&error) != FHA_OK)
+		refuse(fha_request_kind_name(kind), ERRCODE_INVALID_PARAMETER_VALUE, error.text, NULL);
+	if (!reset)
+		check_value(&request.setting);
+	PG_RETURN_TEXT_P(cstring_to_text(
+		carry_out(&request, PG_ARGISNULL(next) ? 60 : PG_GETARG_INT32(next), false, false)));
+}
+
+Datum
+fawkes_ha_switchover(PG_FUNCTION_ARGS)
+{
+	return ask_about_member(fcinfo, FHA_REQUEST_SWITCHOVER);
+}
+
+Datum
+fawkes_ha_failover(PG_FUNCTION_ARGS)
+{
+	return ask_about_member(fcinfo, FHA_REQUEST_FAILOVER);
+}
+
+Datum
+fawkes_ha_restart(PG_FUNCTION_ARGS)
+{
+	return ask_about_member(fcinfo, FHA_REQUEST_RESTART);
+}
+
+Datum
+fawkes_ha_reinit(PG_FUNCTION_ARGS)
+{
+	return ask_about_member(fcinfo, FHA_REQUEST_REINIT);
+}
+
+Datum
+fawkes_ha_rejoin(PG_FUNCTION_ARGS)
+{
+	return ask_about_member(fcinfo, FHA_REQUEST_REJOIN);
+}
+
+Datum
+fawkes_ha_remove_member(PG_FUNCTION_ARGS)
+{
+	return ask_about_member(fcinfo, FHA_REQUEST_REMOVE);
+}
+
+Datum
+fawkes_ha_pause(PG_FUNCTION_ARGS)
+{
+	return ask_about_cluster(fcinfo, FHA_REQUEST_PAUSE);
+}
+
+Datum
+fawkes_ha_resume(PG_FUNCTION_ARGS)
+{
+	return ask_about_cluster(fcinfo, FHA_REQUEST_RESUME);
+}
+
+Datum
+fawkes_ha_set_setting(PG_FUNCTION_ARGS)
+{
+	return ask_about_setting(fcinfo, FHA_REQUEST_SET);
+}
+
+Datum
+fawkes_ha_reset_setting(PG_FUNCTION_ARGS)
+{
+	return ask_about_setting(fcinfo, FHA_REQUEST_RESET);
+}

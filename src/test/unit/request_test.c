@@ -1,0 +1,275 @@
+/*
+ * request_test.c: what operators may ask, and what becomes of it in the record.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "history.h"
+#include "request.h"
+
+static FhaCluster cluster;
+static FhaMember members[3];
+static FhaError err;
+
+/* n1 leads, n2 streams, n3 is down and has no supervisor. */
+static int
+settle(void **state)
+{
+	(void) state;
+	memset(&cluster, 0, sizeof(cluster));
+	memset(members, 0, sizeof(members));
+	(void) snprintf(cluster.cluster, sizeof(cluster.cluster), "db");
+	(void) snprintf(cluster.holder, sizeof(cluster.holder), "n1");
+	cluster.term = 7;
+	cluster.timeline = 5;
+	cluster.position = (FhaPosition){5, 0x6000000};
+	cluster.member_count = 3;
+	for (int i = 0; i < 3; i++)
+	{
+		(void) snprintf(cluster.members[i], FHA_NAME_SIZE, "n%d", i + 1);
+		(void) snprintf(members[i].member, FHA_NAME_SIZE, "n%d", i + 1);
+		members[i].supervised = i != 2;
+		members[i].position = (FhaPosition){5, 0x5000000};
+	}
+	cluster.standby_count = 1;
+	(void) snprintf(cluster.standbys[0].member, FHA_NAME_SIZE, "n2");
+	return 0;
+}
+
+static FhaOrderSlip
+make(FhaRequestKind kind, const char *target)
+{
+	FhaOrderSlip request = {.kind = kind, .state = FHA_REQUEST_PENDING};
+
+	(void) snprintf(request.id, sizeof(request.id), "f00d");
+	(void) snprintf(request.target, sizeof(request.target), "%s", target);
+	return request;
+}
+
+static void
+assert_check(FhaRequestKind kind, const char *target, FhaCode wanted, const char *words)
+{
+	FhaOrderSlip request = make(kind, target);
+	char plan[FHA_PLAN_SIZE] = "";
+	FhaCode code = fha_request_check(&cluster, members, 3, &request, plan, &err);
+
+	if (code != wanted || strstr(code == FHA_OK ? plan : err.text, words) == NULL)
+		fail_msg("%s %s: code %d, \"%s\"", fha_request_kind_name(kind), target, (int) code,
+				 code == FHA_OK ? plan : err.text);
+}
+
+static void
+what_cannot_be_is_refused_with_a_sentence(void **state)
+{
+	(void) state;
+	for (FhaRequestKind kind = FHA_REQUEST_SWITCHOVER; kind <= FHA_REQUEST_REMOVE; kind++)
+		assert_check(kind, "n9", FHA_INVALID,
+					 "there is no member \"n9\" in db: the members are n1");
+	for (FhaRequestKind kind = FHA_REQUEST_REINIT; kind <= FHA_REQUEST_REMOVE; kind++)
+	{
+		assert_check(kind, "", FHA_INVALID, "whom?");
+		assert_check(kind, "n1", FHA_INVALID, "n1 is the primary: make another member lead");
+	}
+	assert_check(FHA_REQUEST_SWITCHOVER, "n1", FHA_INVALID, "primary already");
+	assert_check(FHA_REQUEST_FAILOVER, "n1", FHA_INVALID, "primary already");
+	assert_check(FHA_REQUEST_RESTART, "n3", FHA_INVALID, "n3 has no supervisor");
+	assert_check(FHA_REQUEST_REINIT, "n3", FHA_INVALID, "n3 has no supervisor");
+	assert_check(FHA_REQUEST_REMOVE, "n2", FHA_INVALID, "n2 streams from n1: stop it first");
+	assert_check(FHA_REQUEST_PAUSE, "n2", FHA_INVALID, "takes no member");
+	assert_check(FHA_REQUEST_RESUME, "", FHA_INVALID, "not paused");
+	cluster.paused = true;
+	assert_check(FHA_REQUEST_PAUSE, "", FHA_INVALID, "paused already");
+	assert_check(FHA_REQUEST_SWITCHOVER, "n2", FHA_INVALID, "resume first");
+	/* Whoever released the lease does not lead. */
+	cluster.released = true;
+	assert_check(FHA_REQUEST_FAILOVER, "n1", FHA_OK, "n1 takes the lease");
+}
+
+static void
+a_dry_run_says_what_would_be(void **state)
+{
+	(void) state;
+	assert_check(FHA_REQUEST_SWITCHOVER, "", FHA_OK, "n1 stops after a checkpoint and the best");
+	assert_check(FHA_REQUEST_FAILOVER, "n2", FHA_OK, "16777216 bytes of WAL behind");
+	assert_check(FHA_REQUEST_FAILOVER, "", FHA_OK, "the best standby takes the lease of n1");
+	assert_check(FHA_REQUEST_RESTART, "", FHA_OK, "n2, n3, and last the primary n1");
+	assert_check(FHA_REQUEST_RESTART, "n1", FHA_OK, "nobody can write meanwhile");
+	assert_check(FHA_REQUEST_REINIT, "n2", FHA_OK, "at 0/5000000 on timeline 5, is replaced");
+	assert_check(FHA_REQUEST_REJOIN, "n2", FHA_OK, "tries again at once");
+	assert_check(FHA_REQUEST_REMOVE, "n3", FHA_OK, "it cannot lead");
+	assert_check(FHA_REQUEST_PAUSE, "", FHA_OK, "n1 goes on leading");
+}
+
+static void
+one_at_a_time_but_for_what_is_done_at_once(void **state)
+{
+	FhaOrderSlip request = make(FHA_REQUEST_RESTART, "");
+
+	(void) state;
+	assert_int_equal(fha_request_enter(&cluster, &request, &err), FHA_OK);
+	assert_int_equal(cluster.request.kind, FHA_REQUEST_RESTART);
+	request = make(FHA_REQUEST_REINIT, "n2");
+	(void) snprintf(request.id, sizeof(request.id), "beef");
+	assert_int_equal(fha_request_enter(&cluster, &request, &err), FHA_CONFLICT);
+	request = make(FHA_REQUEST_PAUSE, "");
+	(void) snprintf(request.id, sizeof(request.id), "beef");
+	(void) snprintf(request.reason, sizeof(request.reason), "why");
+	assert_int_equal(fha_request_enter(&cluster, &request, &err), FHA_OK);
+	assert_int_equal(request.state, FHA_REQUEST_DONE);
+	assert_true(cluster.paused);
+	assert_string_equal(cluster.pause_reason, "why");
+	assert_int_equal(cluster.request.kind, FHA_REQUEST_RESTART);
+	/* A failover replaces what nobody has begun, and nothing else. */
+	request = make(FHA_REQUEST_FAILOVER, "n2");
+	(void) snprintf(request.id, sizeof(request.id), "beef");
+	cluster.request.state = FHA_REQUEST_RUNNING;
+	assert_int_equal(fha_request_enter(&cluster, &request, &err), FHA_CONFLICT);
+	cluster.request.state = FHA_REQUEST_PENDING;
+	assert_int_equal(fha_request_enter(&cluster, &request, &err), FHA_OK);
+	assert_int_equal(cluster.request.kind, FHA_REQUEST_FAILOVER);
+}
+
+static FhaCode
+set(const char *text, bool reset)
+{
+	FhaOrderSlip request = make(reset ? FHA_REQUEST_RESET : FHA_REQUEST_SET, "");
+	char plan[FHA_PLAN_SIZE];
+	FhaCode code = fha_request_setting(text, reset, &request.setting, &err);
+
+	if (code == FHA_OK)
+		code = fha_request_check(&cluster, members, 3, &request, plan, &err);
+	return code == FHA_OK ? fha_request_enter(&cluster, &request, &err) : code;
+}
+
+static void
+settings_of_all_members(void **state)
+{
+	static const char *const refused[] = {
+		"",
+		"=1",
+		"work_mem",
+		"work mem=1",
+		"port=1",
+		"PORT=1",
+		"fsync=off",
+		"primary_conninfo=x",
+		"Recovery_Target_Time=x",
+		"fawkes_ha.lock=dir:/x",
+		"fawkes_ha.nonsense=1",
+		"work_mem=1\nport = 1",
+		"fawkes_ha.lease_duration=1h",
+		"fawkes_ha.renew_deadline=3s",
+	};
+	char text[FHA_SETTING_VALUE_SIZE + 32];
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		if (set(refused[i], false) != FHA_INVALID)
+			fail_msg("taken: %s", refused[i]);
+	assert_int_equal(cluster.setting_count, 0);
+	assert_int_equal(set("fawkes_ha.lease_duration=6s", false), FHA_OK);
+	assert_int_equal(set("fawkes_ha.renew_deadline=4s", false), FHA_OK);
+	/* Each alone would be sound. */
+	assert_int_equal(set("fawkes_ha.lease_duration", true), FHA_INVALID);
+	assert_int_equal(set("fawkes_ha.renew_deadline", true), FHA_OK);
+	assert_int_equal(set("Work_Mem=1MB", false), FHA_OK);
+	assert_int_equal(set("work_mem=2MB", false), FHA_OK);
+	assert_int_equal(cluster.setting_count, 2);
+	assert_string_equal(cluster.settings[1].value, "2MB");
+	assert_int_equal(set("work_mem", true), FHA_OK);
+	assert_int_equal(set("work_mem", true), FHA_INVALID);
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	memcpy(text, "work_mem=", 9);
+	assert_int_equal(set(text, false), FHA_INVALID);
+	for (int i = 1; i < FHA_SETTINGS_MAX; i++)
+	{
+		(void) snprintf(text, sizeof(text), "my.setting%d=1", i);
+		assert_int_equal(set(text, false), FHA_OK);
+	}
+	assert_int_equal(set("my.last=1", false), FHA_INVALID);
+	assert_non_null(strstr(err.text, "no more than 32"));
+}
+
+static void
+its_text_comes_back(void **state)
+{
+	FhaOrderSlip request = make(FHA_REQUEST_SET, "");
+	FhaOrderSlip back;
+	char *text;
+
+	(void) state;
+	(void) snprintf(request.reason, sizeof(request.reason), "a \"reason\"");
+	(void) snprintf(request.setting.name, sizeof(request.setting.name), "work_mem");
+	(void) snprintf(request.setting.value, sizeof(request.setting.value), "'");
+	request.time_limit_ms = 5000;
+	assert_int_equal(fha_request_print(&request, &text, &err), FHA_OK);
+	assert_int_equal(fha_request_parse(text, strlen(text), &back, &err), FHA_OK);
+	free(text);
+	assert_int_equal(strlen(back.requested_at), FHA_TIME_SIZE - 1);
+	memcpy(request.requested_at, back.requested_at, sizeof(back.requested_at));
+	assert_memory_equal(&back, &request, sizeof(back));
+}
+
+static void
+history_keeps_who_why_and_how_it_ended(void **state)
+{
+	static FhaHistoryEntry entries[FHA_HISTORY_MAX];
+	FhaOrderSlip request = make(FHA_REQUEST_REMOVE, "n3");
+	FhaHistoryEntry entry;
+	char *text = NULL;
+	size_t count;
+
+	(void) state;
+	request.state = FHA_REQUEST_FAILED;
+	(void) snprintf(request.requested_by, sizeof(request.requested_by), "eve");
+	(void) snprintf(request.reason, sizeof(request.reason), "old disk");
+	(void) snprintf(request.message, sizeof(request.message), "not so");
+	fha_history_of_request(&cluster, &request, &entry);
+	for (int i = 0; i < FHA_HISTORY_MAX + 5; i++)
+	{
+		char *more;
+
+		entry.timeline = (uint32_t) i;
+		assert_int_equal(
+			fha_history_append("db", text, text == NULL ? 0 : strlen(text), &entry, &more, &err),
+			FHA_OK);
+		free(text);
+		text = more;
+	}
+	assert_int_equal(fha_history_parse(text, strlen(text), entries, &count, &err), FHA_OK);
+	free(text);
+	assert_int_equal(count, FHA_HISTORY_MAX);
+	assert_int_equal(entries[0].timeline, 5);
+	assert_string_equal(entries[99].event, "remove");
+	assert_string_equal(entries[99].member, "n3");
+	assert_string_equal(entries[99].requested_by, "eve");
+	assert_string_equal(entries[99].reason, "old disk");
+	assert_string_equal(entries[99].result, "failed: not so");
+	assert_int_equal(
+		fha_history_parse("{\"kind\":\"history\",\"entries\":[1]}", 30, entries, &count, &err),
+		FHA_PROTOCOL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(what_cannot_be_is_refused_with_a_sentence, settle),
+		cmocka_unit_test_setup(a_dry_run_says_what_would_be, settle),
+		cmocka_unit_test_setup(one_at_a_time_but_for_what_is_done_at_once, settle),
+		cmocka_unit_test_setup(settings_of_all_members, settle),
+		cmocka_unit_test_setup(its_text_comes_back, settle),
+		cmocka_unit_test_setup(history_keeps_who_why_and_how_it_ended, settle),
+	};
+
+	return cmocka_run_group_tests_name("request", tests, NULL, NULL);
+}
