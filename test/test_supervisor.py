@@ -203,6 +203,19 @@ def test_a_setting_that_breaks_a_promise_is_refused(lone: Node, setting: str) ->
     lone.kill()
 
 
+def test_the_programs_beside_the_command_are_used(lone: Node, directory: Path, monkeypatch) -> None:
+    """Of several installed versions the one that the command was installed for, whatever PATH finds first."""
+    other = directory / "other"
+    other.mkdir()
+    for name, words in (("pg_config", f"echo {other}"), ("postgres", "exit 1")):
+        (other / name).write_text(f"#!/bin/sh\n{words}\n")
+        (other / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{other}:{os.environ['PATH']}")
+    lone.start()
+    lone.wait_for_log("this member leads")
+    assert f"PostgreSQL {lone.value('SHOW server_version')}" == programs.must_run("pg_config", "--version").strip()
+
+
 def test_the_supervisor_is_fit_to_be_process_1(lone: Node) -> None:
     """As the first process of a PID namespace: it restarts PostgreSQL, reaps orphans, obeys SIGTERM."""
     first = ["unshare", "--user", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}"]

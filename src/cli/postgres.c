@@ -78,6 +78,23 @@ ask_pg_config(char *bindir, size_t size)
 	return is_program(bindir, "postgres");
 }
 
+/* make install puts this command beside its server's programs: of several versions, ours. */
+static bool
+own_directory(char *bindir, size_t size)
+{
+	ssize_t length = readlink("/proc/self/exe", bindir, size - 1);
+	char *slash;
+
+	if (length <= 0)
+		return false;
+	bindir[length] = '\0';
+	slash = strrchr(bindir, '/');
+	if (slash == NULL)
+		return false;
+	*slash = '\0';
+	return is_program(bindir, "postgres");
+}
+
 FhaCode
 postgres_find(const char *wanted, char *bindir, size_t size, FhaError *err)
 {
@@ -95,7 +112,7 @@ postgres_find(const char *wanted, char *bindir, size_t size, FhaError *err)
 			return fha_error(err, FHA_INVALID, "the path of PostgreSQL's programs is too long");
 		return FHA_OK;
 	}
-	if (ask_pg_config(bindir, size))
+	if (own_directory(bindir, size) || ask_pg_config(bindir, size))
 		return FHA_OK;
 	if (search_path("postgres", bindir, size))
 	{
@@ -109,8 +126,8 @@ postgres_find(const char *wanted, char *bindir, size_t size, FhaError *err)
 		return FHA_OK;
 	}
 	return fha_error(err, FHA_NOT_FOUND,
-					 "found no PostgreSQL: neither pg_config nor postgres is in PATH; name the "
-					 "directory of its programs with --bin");
+					 "found no PostgreSQL: not beside this command, nor pg_config or postgres in "
+					 "PATH; name the directory of its programs with --bin");
 }
 
 static bool

@@ -27,7 +27,7 @@ typedef struct PgControl
 	uint32_t wal_block_size;
 } PgControl;
 
-/* Directory of postgres, initdb, pg_rewind, ...; from --bin, or from pg_config's bindir.  */
+/* Directory of postgres, initdb, ...: --bin, this command's own, what pg_config says, PATH's. */
 FHA_MUST_CHECK FhaCode postgres_find(const char *wanted, char *bindir, size_t size, FhaError *err);
 
 /* pg_controldata.  NOT_FOUND: no data directory there (absent or empty); INVALID; TIMEOUT. */
