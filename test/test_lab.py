@@ -5,7 +5,7 @@ from lab.load import Ack
 
 
 def ack(at: float, timeline: int = 1, port: int = 1, row: int = 1, transaction: int = 1) -> Ack:
-    return Ack(at, row, 1, port, timeline, transaction, 100)
+    return Ack(at, row, 1, port, timeline, transaction, 100, 1)
 
 
 def test_one_primary_after_the_other_is_no_overlap() -> None:
