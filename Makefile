@@ -20,9 +20,7 @@ CLI_OBJS     = $(patsubst %.c,%.o,$(wildcard src/cli/*.c))
 UNIT         = $(patsubst %.c,%,$(wildcard src/test/unit/*_test.c src/test/lock/*_test.c))
 EXTRA_CLEAN  = $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT)
 
-PG_CONFIG   ?= pg_config
-PGXS        := $(shell $(PG_CONFIG) --pgxs)
-include $(PGXS)
+include src/pgxs.mk
 
 WARN   = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
          -Wformat=2 -Wcast-qual -Wwrite-strings

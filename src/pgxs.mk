@@ -1,0 +1,14 @@
+# PGXS of the server that PG_CONFIG names; included by each Makefile that builds a
+# module for it.
+
+PG_CONFIG  ?= pg_config
+PGXS       := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# A server built with a newer gcc asks for warnings that this compiler may not know.
+NEWER_WARNINGS = -Wmissing-variable-declarations
+ifneq ($(filter $(NEWER_WARNINGS),$(CFLAGS)),)
+ifneq ($(shell $(CC) $(NEWER_WARNINGS) -x c -fsyntax-only /dev/null 2>&1),)
+override CFLAGS := $(filter-out $(NEWER_WARNINGS),$(CFLAGS))
+endif
+endif
