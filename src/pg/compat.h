@@ -17,4 +17,16 @@
 #define compat_guc_variables(count) (*(count) = GetNumConfigOptions(), get_guc_variables())
 #endif
 
+/*
+ * Has the slot lost WAL that it was to keep?  16 remembers why, and 18 lets nobody stream through
+ * such a slot ever again.
+ */
+#if PG_VERSION_NUM >= 160000
+#define compat_slot_is_lost(slot) ((slot)->data.invalidated != RS_INVAL_NONE)
+#else
+#define compat_slot_is_lost(slot)                         \
+	(!XLogRecPtrIsInvalid((slot)->data.invalidated_at) && \
+	 XLogRecPtrIsInvalid((slot)->data.restart_lsn))
+#endif
+
 #endif

@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "replication/slot.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "utils/builtins.h"
@@ -35,8 +36,29 @@
 #define VISIT_EVERY_MS (60 * 1000)
 #define RETRY_MS 2000
 #define PGPASS_MAX 4096
+#define SLOT_PREFIX "fawkes_ha_"
 
 PGDLLEXPORT void fawkes_ha_steward_main(Datum argument);
+
+/* A member's slot that is of no use to it any more: the steward makes it anew. */
+static bool
+has_lost_slot(void)
+{
+	bool found = false;
+
+	LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
+	for (int i = 0; i < max_replication_slots && !found; i++)
+	{
+		ReplicationSlot *slot = &ReplicationSlotCtl->replication_slots[i];
+
+		SpinLockAcquire(&slot->mutex);
+		found = slot->in_use && slot->active_pid == 0 && compat_slot_is_lost(slot) &&
+				strncmp(NameStr(slot->data.name), SLOT_PREFIX, strlen(SLOT_PREFIX)) == 0;
+		SpinLockRelease(&slot->mutex);
+	}
+	LWLockRelease(ReplicationSlotControlLock);
+	return found;
+}
 
 void
 steward_keep(StewardState *state, const FhaOrder *order, const FhaPgView *view, bool supervised)
@@ -45,7 +67,7 @@ steward_keep(StewardState *state, const FhaOrder *order, const FhaPgView *view, 
 	bool may = (view->state == FHA_PG_PRIMARY && order->write_until_ms > 0) ||
 			   view->state == FHA_PG_STANDBY;
 	bool news = state->role != view->state || state->member_count != order->member_count ||
-				(view->state == FHA_PG_PRIMARY && state->term != order->term);
+				(view->state == FHA_PG_PRIMARY && (state->term != order->term || has_lost_slot()));
 	BackgroundWorker worker = {
 		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
 		.bgw_start_time = BgWorkerStart_ConsistentState,
@@ -178,14 +200,22 @@ keep_slots(bool primary)
 	values[0] = CStringGetTextDatum(snapshot);
 	values[1] = CStringGetTextDatum(primary ? guc_member_name : "");
 #define WANTED                                                                       \
-	"SELECT 'fawkes_ha_' || pg_catalog.replace(m, '-', '_') AS name "                \
+	"SELECT '" SLOT_PREFIX "' || pg_catalog.replace(m, '-', '_') AS name "           \
 	"FROM pg_catalog.jsonb_array_elements_text($1::jsonb #> '{cluster,members}') m " \
 	"WHERE $2 <> '' AND m <> $2"
+#define OURS                                                                             \
+	"slot_type = 'physical' AND NOT active AND pg_catalog.starts_with(slot_name::text, " \
+	"'" SLOT_PREFIX "')"
 	run("SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM "
-		"pg_catalog.pg_replication_slots "
-		"WHERE slot_type = 'physical' AND NOT active AND slot_name LIKE 'fawkes\\_ha\\_%' "
-		"AND slot_name NOT IN (" WANTED ")",
+		"pg_catalog.pg_replication_slots WHERE " OURS " AND slot_name NOT IN (" WANTED ")",
 		2, types, values);
+	/* What a member missed is gone: its new slot keeps WAL from when it streams again. */
+	if (primary)
+		run("SELECT pg_catalog.pg_create_physical_replication_slot(slot_name) FROM "
+			"(SELECT slot_name FROM pg_catalog.pg_replication_slots "
+			"WHERE " OURS " AND wal_status = 'lost' OFFSET 0) lost "
+			"WHERE pg_catalog.pg_drop_replication_slot(slot_name) IS NOT NULL",
+			0, NULL, NULL);
 	if (primary)
 		run("SELECT pg_catalog.pg_create_physical_replication_slot(name, true) FROM (" WANTED ") w "
 			"WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = name)",

@@ -16,6 +16,12 @@ def bindir() -> Path:
     return Path(answer.stdout.strip())
 
 
+@cache
+def major() -> int:
+    """The major version of that PostgreSQL."""
+    return int(re.search(r"\d+", must_run("pg_config", "--version")).group())
+
+
 def run(program: str, *arguments: object, timeout: float = 120, **more) -> subprocess.CompletedProcess:
     """Run one of them to its end; the caller looks at returncode, stdout and stderr."""
     words = [str(bindir() / program), *map(str, arguments)]
