@@ -22,7 +22,8 @@ WHERE name LIKE 'fawkes\_ha.%' ORDER BY name COLLATE "C";
 -- The prefix is ours.
 SET fawkes_ha.no_such_setting = 1;
 
--- Each of these is refused.
+-- Each of these is refused; by a code alone, for 18 words it differently.
+\set VERBOSITY sqlstate
 ALTER SYSTEM SET fawkes_ha.lease_duration = '999ms';
 ALTER SYSTEM SET fawkes_ha.lease_duration = '11min';
 ALTER SYSTEM SET fawkes_ha.renew_deadline = '499ms';
@@ -32,6 +33,8 @@ ALTER SYSTEM SET fawkes_ha.release_wait = '61s';
 ALTER SYSTEM SET fawkes_ha.max_lag_on_failover = '1025GB';
 ALTER SYSTEM SET fawkes_ha.shutdown_timeout = '0';
 ALTER SYSTEM SET fawkes_ha.fenced_reads = 'perhaps';
+-- And these with our own words.
+\set VERBOSITY default
 ALTER SYSTEM SET fawkes_ha.cluster_name = 'Upper';
 ALTER SYSTEM SET fawkes_ha.member_name = '-n1';
 ALTER SYSTEM SET fawkes_ha.member_name = 'a23456789-b23456789-c23456789-d23456789-e';
