@@ -18,7 +18,9 @@ INSTALLED=$FAWKES_HOME/installed # which sources the installed files were built 
 DEMO_PACKAGES="make gcc libc6-dev postgresql-$PG_MAJOR postgresql-server-dev-$PG_MAJOR
   libjson-c-dev libkrb5-dev python3 python3-psycopg2"
 CHECK_PACKAGES="$DEMO_PACKAGES libcmocka-dev clang-format-14 perl postgresql-$PG_MAJOR-pgtap
-  libtap-parser-sourcehandler-pgtap-perl python3-pytest"
+  libtap-parser-sourcehandler-pgtap-perl python3-pytest python3-pip"
+
+. "$TREE/test/versions.sh"
 
 heading() { printf '\n=== %s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
@@ -63,11 +65,14 @@ make_user() {
 
 # What makes a command run as the ordinary user.  setpriv, not su: no new session, so
 # that Ctrl-C reaches the command, and it keeps open files.
-user=(env PYTHONDONTWRITEBYTECODE=1 PG_MAJOR="$PG_MAJOR" PG_CONFIG="$PG_CONFIG")
-if is_root; then
-  user=(setpriv --reuid="$FAWKES_USER" --regid="$FAWKES_USER" --init-groups --reset-env
-    "${user[@]}" LANG=C.UTF-8)
-fi
+set_user() {
+  user=(env PYTHONDONTWRITEBYTECODE=1 PG_MAJOR="$PG_MAJOR" PG_CONFIG="$PG_CONFIG")
+  if is_root; then
+    user=(setpriv --reuid="$FAWKES_USER" --regid="$FAWKES_USER" --init-groups --reset-env
+      "${user[@]}" LANG=C.UTF-8)
+  fi
+}
+set_user
 as_user() { "${user[@]}" "$@"; }
 
 # The sources and nothing that a build makes of them, as a list on stdout.
@@ -152,7 +157,11 @@ lab() {
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   set -eu -o pipefail
   case ${1:-} in
-    demo | check) prepare "$1" ;;
+    demo) prepare demo ;;
+    check)
+      prepare check
+      prepare_versions || die "PostgreSQL $VERSIONS: $WHY_NO_VERSIONS"
+      for version in $VERSIONS; do (use_version "$version") || exit 1; done ;;
     bench) prepare demo && lab "${@:2}" ;;
     *) die "usage: $0 demo | check | bench SCRIPT [ARGUMENT...]" ;;
   esac

@@ -27,6 +27,13 @@ check-pgtap:
 	$(LAB) -m lab.plain pg_prove $(PGTAP)
 check-behaviour:
 	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=10 test $(PYTEST)
+# What one server shows of the fence, and a failover of each kind: for versions besides the main one.
+SHORT = test_fence.py test_orders.py $(addprefix test_failover.py::test_,killed_postmaster_loses_no_row \
+        killed_node_is_replaced_and_rejoins stopped_primary_acknowledges_nothing_when_it_wakes \
+        switchover_loses_no_row all_nodes_agree_when_nobody_writes)
+SHORT += $(if $(filter 18,$(MAJORVERSION)),test_since_18.py)
+check-behaviour-short:
+	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=5 $(addprefix test/,$(SHORT))
 
 # What needs no server: seconds, before every commit.
 check-short: check-layers format-check check-unit
@@ -44,6 +51,9 @@ check:
 	./check
 endif
 
+# Every test of a server, with each of the other versions.
+check-versions:
+	./check versions
 demo:
 	./demo
 RUNS = 5
@@ -55,6 +65,7 @@ help:
 	@echo 'make install         install them where pg_config points'
 	@echo 'make demo            three nodes, four ways to lose a primary (./demo)'
 	@echo 'make check           every test; installs what it needs (./check)'
+	@echo 'make check-versions  every test of a server with PostgreSQL 16 and 18; ./check has a short form'
 	@echo 'make check-short     layers, format and unit tests: seconds, no server'
 	@echo 'make check-unit, check-layers, format-check, check-regress, check-pgtap, check-behaviour'
 	@echo '                     one stage of the check; PYTEST="-k NAME" for one test of behaviour'
@@ -64,4 +75,5 @@ help:
 	@echo 'make bench-failover  each event RUNS times [5]; JSON=FILE appends the figures'
 
 .PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour \
+        check-behaviour-short check-versions \
         check-short mutants mutants-short check demo bench-failover help
