@@ -17,8 +17,9 @@ INSTALLED=$FAWKES_HOME/installed # which sources the installed files were built 
 
 DEMO_PACKAGES="make gcc libc6-dev postgresql-$PG_MAJOR postgresql-server-dev-$PG_MAJOR
   libjson-c-dev libkrb5-dev python3 python3-psycopg2"
-CHECK_PACKAGES="$DEMO_PACKAGES libcmocka-dev clang-format-14 perl postgresql-$PG_MAJOR-pgtap
-  libtap-parser-sourcehandler-pgtap-perl python3-pytest python3-pip"
+SERVER_PACKAGES="$DEMO_PACKAGES perl postgresql-$PG_MAJOR-pgtap libtap-parser-sourcehandler-pgtap-perl
+  python3-pytest"
+CHECK_PACKAGES="$SERVER_PACKAGES libcmocka-dev clang-format-14 python3-pip"
 
 . "$TREE/test/versions.sh"
 
@@ -102,17 +103,16 @@ build_directory() {
   if is_root; then echo "$FAWKES_HOME/build-$PURPOSE"; else echo "$TREE"; fi
 }
 
-# prepare demo|check: afterwards $BUILD has this tree, and what it builds is installed.
+# prepare demo|check|server: afterwards $BUILD has this tree, and what it builds is installed.
 prepare() {
   PURPOSE=$1
   local wanted
-  if [ "$PURPOSE" = check ]; then
-    # shellcheck disable=SC2086
-    install_packages $CHECK_PACKAGES
-  else
-    # shellcheck disable=SC2086
-    install_packages $DEMO_PACKAGES
-  fi
+  # shellcheck disable=SC2086
+  case $PURPOSE in
+    check) install_packages $CHECK_PACKAGES ;;
+    server) install_packages $SERVER_PACKAGES ;;
+    *) install_packages $DEMO_PACKAGES ;;
+  esac
   wanted=$(digest)
   BUILD=$(build_directory)
   if ! is_root; then
@@ -123,7 +123,7 @@ run this once:  sudo $TREE/test/install.sh $PURPOSE"
   fi
   make_user
   # A check builds afresh, to see every warning.
-  if [ "$PURPOSE" = check ] || [ "$(cat "$INSTALLED" 2>/dev/null)" != "$wanted" ] ||
+  if [ "$PURPOSE" != demo ] || [ "$(cat "$INSTALLED" 2>/dev/null)" != "$wanted" ] ||
     [ "$(cat "$BUILD/.digest" 2>/dev/null)" != "$wanted" ]; then
     copy_tree || return 1
     build || return 1

@@ -54,6 +54,9 @@ endif
 # Every test of a server, with each of the other versions.
 check-versions:
 	./check versions
+# Debian 13's 17, in a folder of some 1.5 GB.  Minutes, and it wants a Debian mirror: not in ./check.
+check-pg17:
+	test/pg17.sh
 demo:
 	./demo
 RUNS = 5
@@ -66,6 +69,7 @@ help:
 	@echo 'make demo            three nodes, four ways to lose a primary (./demo)'
 	@echo 'make check           every test; installs what it needs (./check)'
 	@echo 'make check-versions  every test of a server with PostgreSQL 16 and 18; ./check has a short form'
+	@echo 'make check-pg17      the same with PostgreSQL 17, as root, in a folder with Debian 13'
 	@echo 'make check-short     layers, format and unit tests: seconds, no server'
 	@echo 'make check-unit, check-layers, format-check, check-regress, check-pgtap, check-behaviour'
 	@echo '                     one stage of the check; PYTEST="-k NAME" for one test of behaviour'
@@ -75,5 +79,5 @@ help:
 	@echo 'make bench-failover  each event RUNS times [5]; JSON=FILE appends the figures'
 
 .PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour \
-        check-behaviour-short check-versions \
+        check-behaviour-short check-versions check-pg17 \
         check-short mutants mutants-short check demo bench-failover help
