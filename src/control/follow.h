@@ -14,6 +14,7 @@
 
 #define FHA_REPLICATION_USER "fawkes_replication"
 #define FHA_SLOT_NAME_SIZE 64
+#define FHA_PGPASS_MAX 4096
 
 /* Slot of a member on its leader: "fawkes_ha_" and the name with '_' for '-'. */
 FHA_API void fha_slot_name(const char *member, char *out, size_t size);
@@ -25,6 +26,13 @@ FHA_API void fha_slot_name(const char *member, char *out, size_t size);
 FHA_API FHA_MUST_CHECK FhaCode fha_conninfo(const FhaConfig *config, const char *address,
 											const char *application_name, char *out, size_t size,
 											FhaError *err);
+
+/*
+ * The password of our role: the fifth field of the first line of pgpass, without its escapes.
+ * NOT_FOUND: no pgpass; INVALID: no password in it, or it does not fit; IO.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_password_read(const FhaConfig *config, char *out, size_t size,
+												 FhaError *err);
 
 /*
  * Make follow.conf name this leader; *changed says whether it did not already (only then is a

@@ -35,7 +35,6 @@
 /* A user may have dropped a slot or the role: look again this often. */
 #define VISIT_EVERY_MS (60 * 1000)
 #define RETRY_MS 2000
-#define PGPASS_MAX 4096
 #define SLOT_PREFIX "fawkes_ha_"
 
 PGDLLEXPORT void fawkes_ha_steward_main(Datum argument);
@@ -103,43 +102,20 @@ run(const char *sql, int count, Oid *types, Datum *values)
 		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
 }
 
-/* Password of our role: the fifth field of the first line of pgpass, with its escapes. */
+/* NULL, and it was logged, when pgpass has none. */
 static char *
 read_password(void)
 {
 	FhaConfig config;
 	FhaError err;
-	char path[FHA_PATH_MAX];
-	char *text = NULL;
-	char *password;
-	size_t used = 0;
-	int field = 0;
+	char *password = palloc0(FHA_PGPASS_MAX);
 
 	guc_config(&config);
-	if (fha_state_path(&config, "pgpass", path, sizeof(path), &err) != FHA_OK)
-		fha_report(ERROR, &err);
-	if (fha_file_read(path, PGPASS_MAX, &text, &err) != FHA_OK)
-	{
-		ereport(LOG, errmsg("the password of role \"%s\" cannot be set: %s", FHA_REPLICATION_USER,
-							err.text));
-		return NULL;
-	}
-	password = palloc0(strlen(text) + 1);
-	for (const char *c = text; *c != '\0' && *c != '\n'; c++)
-	{
-		if (*c == '\\' && c[1] != '\0')
-			c++;
-		else if (*c == ':' && field < 4)
-		{
-			field++;
-			continue;
-		}
-		if (field == 4)
-			password[used++] = *c;
-	}
-	memset(text, 0, strlen(text));
-	free(text);
-	return used > 0 ? password : NULL;
+	if (fha_password_read(&config, password, FHA_PGPASS_MAX, &err) == FHA_OK)
+		return password;
+	ereport(LOG, errmsg("the password of role \"%s\" cannot be set: %s", FHA_REPLICATION_USER,
+						err.text));
+	return NULL;
 }
 
 static void
