@@ -26,7 +26,7 @@ WARN   = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-proto
          -Wformat=2 -Wcast-qual -Wwrite-strings
 PLAIN  = -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden $(WARN) $(WERROR) $(MUTANT)
 SAN    = -fsanitize=address,undefined -fno-sanitize-recover=all
-LIBS_CONTROL = -ljson-c
+LIBS_CONTROL = -ljson-c -lmicrohttpd -lcurl -lcrypto
 VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 
 all: $(LIB) $(CLI)

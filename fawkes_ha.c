@@ -17,6 +17,7 @@
 #include "guc.h"
 #include "standby_limits.h"
 #include "mark.h"
+#include "serve.h"
 #include "shmem.h"
 
 PG_MODULE_MAGIC;
@@ -111,6 +112,7 @@ _PG_init(void)
 	guc_check_together();
 	limits_raise();
 	(void) inherited_descriptor(FHA_ENV_LIFE_FD);
+	serve_inherit(inherited_descriptor(FHA_ENV_LISTEN_FD));
 	fence_mark = map_mark();
 	shmem_install_hooks();
 	fence_install_hooks();

@@ -40,5 +40,6 @@ ALTER SYSTEM SET fawkes_ha.member_name = '-n1';
 ALTER SYSTEM SET fawkes_ha.member_name = 'a23456789-b23456789-c23456789-d23456789-e';
 ALTER SYSTEM SET fawkes_ha.address = 'localhost';
 ALTER SYSTEM SET fawkes_ha.address = 'a b:5432';
+ALTER SYSTEM SET fawkes_ha.listen = 'localhost:8008';
 ALTER SYSTEM SET fawkes_ha.state_directory = 'relative/path';
 ALTER SYSTEM SET fawkes_ha.bootstrap = 'perhaps';

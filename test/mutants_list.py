@@ -42,6 +42,8 @@ FOLLOW = "src/control/follow.c"
 FILES = "src/control/lock_dir_files.c"
 DIR = "src/control/lock_dir.c"
 IO = "src/control/lock_dir_io.c"
+HEALTH = "src/control/health.c"
+MEMBER = "src/control/member.c"
 FENCE = "src/pg/fence.c"
 SEND = "src/pg/fence_send.c"
 
@@ -907,4 +909,136 @@ FENCES = [
     ),
 ]
 
-MUTANTS = [*CORE, *CONTROL, *LOCK, *FENCES]
+LISTENER = [
+    # --- what the listener says, and whom it believes
+    Mutant(
+        "S1",
+        "/primary: the role is enough",
+        HEALTH,
+        "if (health->fence_left_ms <= 0)",
+        "if (false)",
+        unit("health", "s1_a_primary_is_one_while_its_fence_is_open"),
+    ),
+    Mutant(
+        "S1",
+        "/primary: an open fence is enough",
+        HEALTH,
+        "if (health->postgres != FHA_PG_PRIMARY)",
+        "if (false)",
+        unit("health", "s1_an_open_fence_without_a_primary_is_none"),
+    ),
+    Mutant(
+        "S1",
+        "/primary: the record is enough",
+        HEALTH,
+        "if (health->fence_left_ms <= 0)",
+        "if (strcmp(health->holder, health->member) != 0)",
+        unit("health", "s1_a_primary_is_one_while_its_fence_is_open"),
+    ),
+    Mutant(
+        "health",
+        "/replica: one that does not stream",
+        HEALTH,
+        "if (!health->streaming)",
+        "if (false)",
+        unit("health", "a_standby_is_a_replica_while_it_streams"),
+    ),
+    Mutant(
+        "health",
+        "/replica: an unknown lag is none",
+        HEALTH,
+        "health->leader.timeline != health->position.timeline)\n\t\treturn FHA_HEALTH_LAG_UNKNOWN;",
+        "health->leader.timeline != health->position.timeline)\n\t\treturn 0;",
+        unit("health", "lag_that_is_not_known_is_beyond_every_limit"),
+    ),
+    Mutant(
+        "health",
+        "/replica: received is replayed",
+        HEALTH,
+        "if (health->replayed >= health->leader.lsn)",
+        "if (health->position.lsn >= health->leader.lsn)",
+        unit("health", "lag_is_from_the_leaders_renewal_to_what_is_replayed"),
+    ),
+    Mutant(
+        "trust",
+        "a question's HMAC is not checked",
+        MEMBER,
+        "if (!is_authentic(desk->key.question, body, size, mac))",
+        "if (false)",
+        unit("member", "what_is_not_authentic_is_not_looked_at"),
+    ),
+    Mutant(
+        "trust",
+        "an HMAC is compared to half its length",
+        MEMBER,
+        "CRYPTO_memcmp(mac, right, FHA_MAC_TEXT_SIZE - 1) == 0",
+        "CRYPTO_memcmp(mac, right, FHA_MAC_TEXT_SIZE / 2) == 0",
+        unit("member", "what_is_not_authentic_is_not_looked_at"),
+    ),
+    Mutant(
+        "trust",
+        "an answer's HMAC is not checked",
+        MEMBER,
+        "if (!is_authentic(key->answer, data, size, mac))",
+        "if (false)",
+        unit("member", "an_answer_belongs_to_its_question"),
+    ),
+    Mutant(
+        "trust",
+        "one key for questions and answers",
+        MEMBER,
+        "memcpy(out->answer, both + FHA_MAC_BYTES, FHA_MAC_BYTES);",
+        "memcpy(out->answer, both, FHA_MAC_BYTES);",
+        unit("member", "the_key_comes_of_cluster_and_password"),
+    ),
+    Mutant(
+        "trust",
+        "an answer's nonce is not compared",
+        MEMBER,
+        " &&\n\t\t   strcmp(echo.nonce, asked->nonce) == 0;",
+        ";",
+        unit("member", "an_answer_belongs_to_its_question"),
+    ),
+    Mutant(
+        "trust",
+        "nonces are not remembered",
+        MEMBER,
+        "if (was_asked(desk, question->nonce))",
+        "if (false)",
+        unit("member", "a_question_is_answered_once"),
+    ),
+    Mutant(
+        "trust",
+        "the challenge is not compared",
+        MEMBER,
+        "if (strcmp(question->challenge, desk->challenge) != 0)",
+        "if (false)",
+        unit("member", "a_question_is_answered_once"),
+    ),
+    Mutant(
+        "trust",
+        "the asked cluster is not compared",
+        MEMBER,
+        "if (strcmp(question->cluster, health->cluster) != 0)",
+        "if (false)",
+        unit("member", "each_refusal_has_its_status"),
+    ),
+    Mutant(
+        "trust",
+        "system identifiers are not compared",
+        MEMBER,
+        "question->system_identifier != health->system_identifier)",
+        "false)",
+        unit("member", "each_refusal_has_its_status"),
+    ),
+    Mutant(
+        "trust",
+        "the asked member is not compared",
+        MEMBER,
+        "if (strcmp(question->to, health->member) != 0)",
+        "if (false)",
+        unit("member", "each_refusal_has_its_status"),
+    ),
+]
+
+MUTANTS = [*CORE, *CONTROL, *LOCK, *FENCES, *LISTENER]

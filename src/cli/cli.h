@@ -29,6 +29,7 @@ typedef struct CliOptions
 	char operand[FHA_SETTING_NAME_SIZE + FHA_SETTING_VALUE_SIZE]; /* what stood without an option */
 	char reason[FHA_SENTENCE_SIZE];
 	bool json;
+	bool ask;     /* status: ask the members too */
 	bool force;   /* failover although somebody leads */
 	bool dry_run; /* say what would be done */
 	int wait_s;

@@ -126,20 +126,41 @@ take_signals(Supervisor *self, int fd)
 		}
 }
 
-static void
-wait_until(const Supervisor *self, int signal_fd, int64_t wake_ms)
+static int
+milliseconds_until(int64_t wake_ms)
 {
 	int64_t left_ms = wake_ms - fha_now_ms();
-	struct pollfd fds[3] = {
-		{.fd = signal_fd, .events = POLLIN},
-		{.fd = self->node == NULL ? -1 : fha_node_fd(self->node), .events = POLLIN},
-		{.fd = self->agent_pidfd, .events = POLLIN}};
 
 	if (left_ms < 0)
 		left_ms = 0;
-	if (left_ms > 1000)
-		left_ms = 1000;
-	(void) poll(fds, 3, (int) left_ms);
+	return left_ms > 1000 ? 1000 : (int) left_ms;
+}
+
+/* Who asks over HTTP is answered meanwhile, and does not make the rest of the loop turn. */
+static void
+wait_until(const Supervisor *self, int signal_fd, int64_t wake_ms)
+{
+	FhaListener *listener = self->listener;
+	struct pollfd fds[] = {
+		{.fd = signal_fd, .events = POLLIN},
+		{.fd = self->node == NULL ? -1 : fha_node_fd(self->node), .events = POLLIN},
+		{.fd = self->agent_pidfd, .events = POLLIN},
+		{.fd = listener == NULL ? -1 : fha_listener_fd(listener), .events = POLLIN}};
+	int most_ms = milliseconds_until(wake_ms);
+	int64_t until_ms = fha_now_ms() + most_ms;
+
+	do
+	{
+		int64_t next_ms = until_ms;
+
+		if (listener != NULL && fha_listener_wake_ms(listener) < next_ms)
+			next_ms = fha_listener_wake_ms(listener);
+		if (poll(fds, 4, milliseconds_until(next_ms)) < 0)
+			return;
+		if (listener != NULL)
+			fha_listener_step(listener);
+	} while (fds[0].revents == 0 && fds[1].revents == 0 && fds[2].revents == 0 &&
+			 fha_now_ms() < until_ms);
 }
 
 static int
@@ -153,7 +174,7 @@ run(CliOptions *options, int argc, char **argv)
 	(void) argv;
 	self.config = options->config;
 	self.config.supervised = true;
-	self.life_fd = self.mark_fd = self.agent_pidfd = -1;
+	self.life_fd = self.mark_fd = self.agent_pidfd = self.listen_fd = -1;
 	if (postgres_find(options->bindir, self.bindir, sizeof(self.bindir), &err) != FHA_OK)
 	{
 		cli_complain("%s", err.text);
@@ -181,12 +202,14 @@ run(CliOptions *options, int argc, char **argv)
 		supervisor_reap(&self);
 		supervisor_check_life(&self);
 		supervisor_mind_seat(&self);
+		supervisor_mind_listener(&self);
 		supervisor_mind_stop(&self);
 		wake_ms = supervisor_turn(&self);
 		if (!supervisor_is_done(&self))
 			wait_until(&self, signal_fd, wake_ms);
 	}
 	supervisor_say(&self, "stopped%s", self.order.released ? "; the lease is released" : "");
+	fha_listener_close(self.listener);
 	fha_node_close(self.node);
 	return CLI_OK;
 }

@@ -12,6 +12,7 @@
 #include "cluster.h"
 #include "decide.h"
 #include "request.h"
+#include "status_ask.h"
 
 /* Twice the heartbeat of node.c, and a little. */
 #define SILENT_LEASES 5
@@ -165,6 +166,11 @@ run_status(CliOptions *options, int argc, char **argv)
 
 	(void) argc;
 	(void) argv;
+	if (options->ask && options->json)
+	{
+		cli_complain("--ask shows a table; for JSON ask the members' listeners for /status");
+		return CLI_USAGE;
+	}
 	result = cluster_open(&cluster, options);
 	if (result == CLI_OK)
 		result = cluster_read(&cluster, options);
@@ -172,6 +178,13 @@ run_status(CliOptions *options, int argc, char **argv)
 		result = print_json(&cluster);
 	else if (result == CLI_OK)
 		result = print_table(&cluster);
+	if (options->ask && !options->json && (result == CLI_OK || result == CLI_FAILED) &&
+		cluster.version[0] != '\0')
+	{
+		int asked = status_ask(&cluster, options);
+
+		result = asked == CLI_OK ? result : asked;
+	}
 	cluster_close(&cluster);
 	return result;
 }
@@ -201,7 +214,7 @@ run_rules(CliOptions *options, int argc, char **argv)
 
 const CliCommand command_status = {
 	"status",
-	"-D DATA | --lock dir:/path --cluster NAME  [-o json]",
+	"-D DATA | --lock dir:/path --cluster NAME  [--ask] [-o json]",
 	"show the cluster: members, roles, positions, the lease; status 1 when nobody holds it",
 	run_status,
 	false,

@@ -87,19 +87,13 @@ int
 cli_options(CliOptions *options, int argc, char **argv, const CliCommand *command)
 {
 	static const struct option known[] = {
-		{"pgdata", required_argument, NULL, 'D'},
-		{"state", required_argument, NULL, 's'},
-		{"lock", required_argument, NULL, 'l'},
-		{"cluster", required_argument, NULL, 'c'},
-		{"bin", required_argument, NULL, 'b'},
-		{"to", required_argument, NULL, 't'},
-		{"wait", required_argument, NULL, 'w'},
-		{"output", required_argument, NULL, 'o'},
-		{"force", no_argument, NULL, 'f'},
-		{"reason", required_argument, NULL, 'r'},
-		{"dry-run", no_argument, NULL, 'n'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"pgdata", required_argument, NULL, 'D'}, {"state", required_argument, NULL, 's'},
+		{"lock", required_argument, NULL, 'l'},   {"cluster", required_argument, NULL, 'c'},
+		{"bin", required_argument, NULL, 'b'},    {"to", required_argument, NULL, 't'},
+		{"wait", required_argument, NULL, 'w'},   {"output", required_argument, NULL, 'o'},
+		{"ask", no_argument, NULL, 'a'},          {"force", no_argument, NULL, 'f'},
+		{"reason", required_argument, NULL, 'r'}, {"dry-run", no_argument, NULL, 'n'},
+		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 	};
 	const char *data = "";
 	const char *state = "";
@@ -152,6 +146,9 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 					return CLI_USAGE;
 				}
 				options->json = strcmp(optarg, "json") == 0;
+				break;
+			case 'a':
+				options->ask = true;
 				break;
 			case 'f':
 				options->force = true;

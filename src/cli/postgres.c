@@ -426,8 +426,7 @@ set_signal_file(const FhaConfig *config, bool standby, FhaError *err)
 
 /* In the child.  Reports errno through `failure` if exec is not possible. */
 static void
-exec_postmaster(char *const argv[], char *const environment[], int life_fd, int mark_fd,
-				int failure)
+exec_postmaster(char *const argv[], char *const environment[], const PostgresFds *fds, int failure)
 {
 	int null = open("/dev/null", O_RDONLY);
 	int reason;
@@ -441,8 +440,9 @@ exec_postmaster(char *const argv[], char *const environment[], int life_fd, int 
 		if (null > STDERR_FILENO)
 			(void) close(null);
 	}
-	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 && fcntl(life_fd, F_SETFD, 0) == 0 &&
-		fcntl(mark_fd, F_SETFD, 0) == 0)
+	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 && fcntl(fds->life, F_SETFD, 0) == 0 &&
+		fcntl(fds->mark, F_SETFD, 0) == 0 &&
+		(fds->listen < 0 || fcntl(fds->listen, F_SETFD, 0) == 0))
 		(void) execve(argv[0], argv, environment);
 	reason = errno;
 	if (write(failure, &reason, sizeof(reason)) < 0)
@@ -451,7 +451,7 @@ exec_postmaster(char *const argv[], char *const environment[], int life_fd, int 
 }
 
 static FhaCode
-spawn_postmaster(char *const argv[], const char *const extra[], int life_fd, int mark_fd,
+spawn_postmaster(char *const argv[], const char *const extra[], const PostgresFds *fds,
 				 pid_t *postmaster, FhaError *err)
 {
 	char **environment = process_environment(extra);
@@ -471,7 +471,7 @@ spawn_postmaster(char *const argv[], const char *const extra[], int life_fd, int
 	(void) fflush(NULL);
 	child = fork();
 	if (child == 0)
-		exec_postmaster(argv, environment, life_fd, mark_fd, failure[1]);
+		exec_postmaster(argv, environment, fds, failure[1]);
 	if (child < 0)
 		code = fha_error_errno(err, FHA_IO, "could not start a process");
 	(void) close(failure[1]);
@@ -493,7 +493,7 @@ spawn_postmaster(char *const argv[], const char *const extra[], int life_fd, int
 }
 
 FhaCode
-postgres_start(const FhaConfig *config, const char *bindir, bool standby, int life_fd, int mark_fd,
+postgres_start(const FhaConfig *config, const char *bindir, bool standby, const PostgresFds *fds,
 			   const char *incarnation, pid_t *postmaster, FhaError *err)
 {
 	char program[FHA_PATH_MAX + 32];
@@ -510,13 +510,14 @@ postgres_start(const FhaConfig *config, const char *bindir, bool standby, int li
 	char libraries[LIBRARY_LIST_MAX + 64];
 	char life[48];
 	char mark[48];
+	char listen[48];
 	char name[80];
 	/* On the command line, so that neither ALTER SYSTEM nor a reload can change it. */
 	char *const argv[] = {program,   option_d,       data,     option_c,        config_file,
 						  option_c,  data_directory, option_c, state_directory, option_c,
 						  libraries, option_c,       fsync_on, option_c,        pages_on,
 						  option_c,  hot_standby,    NULL};
-	const char *const extra[] = {life, mark, name, NULL};
+	const char *const extra[] = {life, mark, name, listen, NULL};
 	FhaCode code = fha_state_path(config, "postgresql.conf", path, sizeof(path), err);
 
 	*postmaster = -1;
@@ -530,8 +531,12 @@ postgres_start(const FhaConfig *config, const char *bindir, bool standby, int li
 	(void) snprintf(program, sizeof(program), "%s/postgres", bindir);
 	(void) snprintf(data, sizeof(data), "%s", config->data_directory);
 	(void) snprintf(data_directory, sizeof(data_directory), "data_directory=%s", data);
-	(void) snprintf(life, sizeof(life), FHA_ENV_LIFE_FD "=%d", life_fd);
-	(void) snprintf(mark, sizeof(mark), FHA_ENV_MARK_FD "=%d", mark_fd);
+	(void) snprintf(life, sizeof(life), FHA_ENV_LIFE_FD "=%d", fds->life);
+	(void) snprintf(mark, sizeof(mark), FHA_ENV_MARK_FD "=%d", fds->mark);
+	/* Empty rather than absent: a number from our own environment must not be believed. */
+	(void) snprintf(listen, sizeof(listen), FHA_ENV_LISTEN_FD "=");
+	if (fds->listen >= 0)
+		(void) snprintf(listen, sizeof(listen), FHA_ENV_LISTEN_FD "=%d", fds->listen);
 	(void) snprintf(name, sizeof(name), FHA_ENV_INCARNATION "=%s", incarnation);
 
 	code = refuse_broken_promises(config, bindir, err);
@@ -542,6 +547,6 @@ postgres_start(const FhaConfig *config, const char *bindir, bool standby, int li
 	if (code == FHA_OK)
 		code = postgres_forgive_dead(config, err);
 	if (code == FHA_OK)
-		code = spawn_postmaster(argv, extra, life_fd, mark_fd, postmaster, err);
+		code = spawn_postmaster(argv, extra, fds, postmaster, err);
 	return code;
 }

@@ -23,6 +23,8 @@
 
 /* After SIGKILL: long enough for the kernel, short enough for a process in D state. */
 #define KILL_WAIT_MS 1000
+/* Deadlines of those who are served meanwhile are looked at this often. */
+#define MEANWHILE_MS 100
 
 extern char **environ;
 
@@ -186,14 +188,30 @@ drain(int *fd, const ProcessOutput *output)
 	}
 }
 
+static struct
+{
+	int fd;
+	void (*serve)(void *argument);
+	void *argument;
+} meanwhile = {.fd = -1};
+
+void
+process_serve_meanwhile(int fd, void (*serve)(void *argument), void *argument)
+{
+	meanwhile.fd = fd;
+	meanwhile.serve = serve;
+	meanwhile.argument = argument;
+}
+
 static int
 wait_time(int64_t deadline_ms)
 {
 	int64_t left = deadline_ms - fha_now_ms();
+	int64_t most = meanwhile.fd >= 0 ? MEANWHILE_MS : INT_MAX;
 
 	if (left <= 0)
 		return 0;
-	return left > INT_MAX ? INT_MAX : (int) left;
+	return left > most ? (int) most : (int) left;
 }
 
 /* Until the process behind pidfd has ended; false: the deadline came first. */
@@ -205,11 +223,14 @@ attend(Pipes *pipes, int pidfd, int64_t deadline_ms, const ProcessOutput *out,
 	{
 		struct pollfd fds[] = {{.fd = pidfd, .events = POLLIN},
 							   {.fd = pipes->out[0], .events = POLLIN},
-							   {.fd = pipes->errors[0], .events = POLLIN}};
-		int ready = poll(fds, 3, wait_time(deadline_ms));
+							   {.fd = pipes->errors[0], .events = POLLIN},
+							   {.fd = meanwhile.fd, .events = POLLIN}};
+		int ready = poll(fds, 4, wait_time(deadline_ms));
 
 		if (ready < 0 && errno != EINTR)
 			return false;
+		if (meanwhile.fd >= 0)
+			meanwhile.serve(meanwhile.argument);
 		drain(&pipes->out[0], out);
 		drain(&pipes->errors[0], errors);
 		if (ready > 0 && fds[0].revents != 0)
@@ -386,7 +407,7 @@ process_run(const char *const argv[], int64_t deadline_ms, char *out, size_t out
 }
 
 pid_t
-process_job(int (*work)(void *argument), void *argument, FhaError *err)
+process_job(int (*work)(void *argument), void *argument, int keep_fd, FhaError *err)
 {
 	pid_t parent = getpid();
 	pid_t child;
@@ -405,6 +426,15 @@ process_job(int (*work)(void *argument), void *argument, FhaError *err)
 		(void) setpgid(0, 0);
 		die_with(parent);
 		process_reset_signals();
+		meanwhile.fd = -1;
+		if (keep_fd < 0)
+			(void) close_range(3, ~0U, 0);
+		else
+		{
+			if (keep_fd > 3)
+				(void) close_range(3, (unsigned) keep_fd - 1, 0);
+			(void) close_range((unsigned) keep_fd + 1, ~0U, 0);
+		}
 		status = work(argument);
 		(void) fflush(NULL);
 		_exit(status);

@@ -48,15 +48,22 @@ void process_describe(int status, char *out, size_t size);
 char **process_environment(const char *const extra[]);
 
 /*
+ * While process_run and process_stream wait: call serve(argument) when fd is readable, and now and
+ * then.  fd -1: nothing.  A job does not inherit it.
+ */
+void process_serve_meanwhile(int fd, void (*serve)(void *argument), void *argument);
+
+/*
  * Between fork and exec, or in a job: default signals and an empty mask, as a program expects.
  */
 void process_reset_signals(void);
 
 /*
  * Fork a child that runs work(argument) in a process group of its own and exits with what it
- * returns; it dies with its parent.  Returns its pid, or -1 with *err filled.
+ * returns; it dies with its parent.  It keeps stdin, stdout, stderr and keep_fd (-1: none) and no
+ * other descriptor.  Returns its pid, or -1 with *err filled.
  */
-pid_t process_job(int (*work)(void *argument), void *argument, FhaError *err);
+pid_t process_job(int (*work)(void *argument), void *argument, int keep_fd, FhaError *err);
 
 /*
  * SIGKILL every process other than this one that has the file open.  With the node's life file

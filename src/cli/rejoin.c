@@ -415,6 +415,6 @@ rejoin_forget_old(const FhaConfig *config)
 	if (rejoin_sibling(config, ".old", old, sizeof(old), &err) != FHA_OK || !files_exists(old))
 		return;
 	rejoin_say("removing the old data directory \"%s\"", old);
-	if (process_job(remove_old, old, &err) < 0)
+	if (process_job(remove_old, old, -1, &err) < 0)
 		rejoin_say("%s", err.text);
 }

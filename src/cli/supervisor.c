@@ -321,7 +321,7 @@ start_job(Supervisor *self, int (*work)(void *))
 					self->order.node == FHA_NODE_CLONE && self->order.asked ? self->order.request_id
 																			: "");
 	self->job_kind = self->order.node;
-	self->job = process_job(work, &self->plan, &err);
+	self->job = process_job(work, &self->plan, self->life_fd, &err);
 	if (self->job < 0)
 	{
 		self->job = 0;
@@ -357,8 +357,10 @@ start_postgres(Supervisor *self, bool standby)
 	atomic_store(&self->mark->streaming, 0);
 	memcpy(self->mark->started_for, self->order.request_id, sizeof(self->mark->started_for));
 	if (code == FHA_OK)
-		code = postgres_start(&self->config, self->bindir, standby, self->life_fd, self->mark_fd,
-							  self->incarnation, &self->postmaster, &err);
+		code = postgres_start(
+			&self->config, self->bindir, standby,
+			&(PostgresFds){.life = self->life_fd, .mark = self->mark_fd, .listen = self->listen_fd},
+			self->incarnation, &self->postmaster, &err);
 	if (code != FHA_OK)
 	{
 		self->postmaster = 0;
@@ -373,6 +375,7 @@ start_postgres(Supervisor *self, bool standby)
 	self->life_fd = -1;
 	fha_node_life_held(self->node, false);
 	self->mark_counts = true;
+	self->listen_passed = self->listen_fd >= 0;
 	self->old_forgotten = false;
 	self->started_ms = fha_now_ms();
 	self->library_seen = false;

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "cli.h"
+#include "listener.h"
 #include "mark.h"
 #include "node.h"
 #include "postgres.h"
@@ -30,6 +31,12 @@ typedef struct Supervisor
 	bool ordered; /* the node has given an order since we sat down */
 	int agent_pidfd;
 	pid_t agent_pid;
+
+	int listen_fd;           /* the member's listening socket; -1: none */
+	bool listen_passed;      /* the running PostgreSQL has inherited it */
+	bool listen_failed;      /* it could not be opened, and that was told */
+	int64_t listen_after_ms; /* after a failure: not before then */
+	FhaListener *listener;   /* while we answer on it: no agent does */
 
 	int life_fd; /* >= 0: the life lock was taken afresh, no process of PostgreSQL is left */
 	int mark_fd;
@@ -84,6 +91,9 @@ void supervisor_mind_seat(Supervisor *self);
 
 /* One turn of the node loop, if we sit, and what it orders.  Returns when to be called again. */
 int64_t supervisor_turn(Supervisor *self);
+
+/* Open the listening socket, and answer on it, while no agent does. */
+void supervisor_mind_listener(Supervisor *self);
 
 /* Stop, step by step: fast, immediate, SIGKILL, each with its deadline. */
 void supervisor_mind_stop(Supervisor *self);

@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <stdio.h>
 
+#include "listen.h"
 #include "lock.h"
 #include "state.h"
 
@@ -36,6 +37,7 @@ typedef enum Kind
 	KIND_LOCK,
 	KIND_PATH,
 	KIND_ADDRESS,
+	KIND_LISTEN,
 	KIND_BOOTSTRAP,
 	KIND_TIME,
 	KIND_BYTES,
@@ -64,6 +66,7 @@ static const Setting settings[] = {
 	{ PREFIX "member_name",         KIND_NAME,       TEXT(member_name) },
 	{ PREFIX "lock",                KIND_LOCK,       TEXT(lock) },
 	{ PREFIX "address",             KIND_ADDRESS,    TEXT(address) },
+	{ PREFIX "listen",              KIND_LISTEN,     TEXT(listen) },
 	{ PREFIX "state_directory",     KIND_PATH,       TEXT(state_directory) },
 	{ PREFIX "bootstrap",           KIND_BOOTSTRAP,  TEXT(bootstrap) },
 	{ PREFIX "lease_duration",      KIND_TIME,       NUMBER(lease_duration_ms, SECOND, 10 * MINUTE, "1s to 10min") },
@@ -121,8 +124,8 @@ fha_name_is_valid(const char *name)
  * host:port, host as a name, an IPv4 address or an IPv6 address in brackets.
  * Nothing else, because the text ends up in a conninfo.
  */
-static bool
-address_is_valid(const char *address)
+bool
+fha_address_is_valid(const char *address)
 {
 	static const char host_set[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
@@ -355,7 +358,7 @@ fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError 
 								 setting->name, value);
 			break;
 		case KIND_ADDRESS:
-			if (value[0] != '\0' && !address_is_valid(value))
+			if (value[0] != '\0' && !fha_address_is_valid(value))
 				return fha_error(err, FHA_INVALID,
 								 "%s = \"%.80s\" is not host:port: write for example "
 								 "\"10.0.0.1:5432\" or \"[fd00::1]:5432\"",
@@ -378,6 +381,10 @@ fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError 
 			return set_number(config, setting, value, err);
 		case KIND_FIRST_PATH:
 			return set_first_path(config, setting, value, err);
+		case KIND_LISTEN:
+			if (fha_listen_check(value, &reason) != FHA_OK)
+				return fha_error(err, FHA_INVALID, "%s: %.200s", setting->name, reason.text);
+			break;
 		case KIND_LOCK:
 			if (value[0] != '\0' && fha_lock_check(value, &reason) != FHA_OK)
 				return fha_error(err, FHA_INVALID, "%s: %.200s", setting->name, reason.text);
@@ -635,7 +642,7 @@ fha_config_check(const FhaConfig *config, FhaError *err)
 		return fha_error(err, FHA_INVALID,
 						 "fawkes_ha.address is not set: give the host:port under which the other "
 						 "members reach this one");
-	if (!address_is_valid(config->address))
+	if (!fha_address_is_valid(config->address))
 		return fha_error(err, FHA_INVALID, "fawkes_ha.address = \"%s\" is not host:port",
 						 config->address);
 	if (config->data_directory[0] != '/')

@@ -27,6 +27,7 @@ typedef struct FhaConfig
 	char member_name[FHA_NAME_MAX + 1];
 	char lock[FHA_PATH_MAX];
 	char address[FHA_ADDRESS_MAX + 1]; /* host:port under which other members reach this one */
+	char listen[FHA_ADDRESS_MAX + 1];  /* where it answers HTTP; "": nowhere */
 	char data_directory[FHA_PATH_MAX];
 	char state_directory[FHA_PATH_MAX];
 	char socket_directory[FHA_PATH_MAX]; /* first of unix_socket_directories; "" if not set */
@@ -61,6 +62,9 @@ FHA_API FHA_MUST_CHECK FhaCode fha_config_check(const FhaConfig *config, FhaErro
 
 /* A name as Kubernetes would allow it: [a-z0-9]([a-z0-9-]*[a-z0-9])?, at most FHA_NAME_MAX. */
 FHA_API bool fha_name_is_valid(const char *name);
+
+/* host:port, [IPv6]:port. */
+FHA_API bool fha_address_is_valid(const char *address);
 
 /* "Are these timings sane together?", one sentence with a hint into err when not; see the design. */
 FHA_API FHA_MUST_CHECK FhaCode fha_timing_check(int64_t lease_duration_ms,

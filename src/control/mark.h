@@ -24,6 +24,7 @@ typedef struct FhaMark
 /* Environment of the postmaster: descriptor numbers that it inherits. */
 #define FHA_ENV_MARK_FD "FAWKES_HA_MARK_FD"
 #define FHA_ENV_LIFE_FD "FAWKES_HA_LIFE_FD"
+#define FHA_ENV_LISTEN_FD "FAWKES_HA_LISTEN_FD"
 /* Environment of the postmaster: this node's incarnation (S1b). */
 #define FHA_ENV_INCARNATION "FAWKES_HA_INCARNATION"
 

@@ -15,6 +15,7 @@
 #include "config.h"
 #include "decide.h"
 #include "err.h"
+#include "health.h"
 #include "world.h"
 
 typedef struct FhaNode FhaNode;
@@ -86,6 +87,12 @@ FHA_API bool fha_node_news(FhaNode *node, char *out, size_t size);
 
 /* Goes up whenever a new snapshot would differ. */
 FHA_API uint64_t fha_node_changes(const FhaNode *node);
+
+/*
+ * What this node knows at this moment, over what stands in *out; the host adds what it alone knows
+ * (who answers, whether a standby streams, the fence as PostgreSQL has it).
+ */
+FHA_API void fha_node_health(const FhaNode *node, FhaHealth *out);
 
 /* The snapshot of record.h as JSON; *out: free it. */
 FHA_API FHA_MUST_CHECK FhaCode fha_node_snapshot(const FhaNode *node, char **out, FhaError *err);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "listen.h"
 #include "request.h"
 
 FhaCode
@@ -220,6 +221,8 @@ node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out)
 		(void) snprintf(out->data_incarnation, sizeof(out->data_incarnation), "%s",
 						node->state.data_incarnation);
 	(void) snprintf(out->address, sizeof(out->address), "%s", node->config.address);
+	fha_listen_public(node->config.listen, node->config.address, out->listener,
+					  sizeof(out->listener));
 	out->role = world->pg.state == FHA_PG_PRIMARY   ? FHA_ROLE_PRIMARY
 				: world->pg.state == FHA_PG_STANDBY ? FHA_ROLE_STANDBY
 													: FHA_ROLE_DOWN;
@@ -248,7 +251,8 @@ node_member_differs(const FhaMember *a, const FhaMember *b)
 		   a->position.timeline != b->position.timeline || strcmp(a->state, b->state) != 0 ||
 		   strcmp(a->incarnation, b->incarnation) != 0 ||
 		   strcmp(a->data_incarnation, b->data_incarnation) != 0 ||
-		   strcmp(a->address, b->address) != 0 || strcmp(a->following, b->following) != 0 ||
+		   strcmp(a->address, b->address) != 0 || strcmp(a->listener, b->listener) != 0 ||
+		   strcmp(a->following, b->following) != 0 ||
 		   strcmp(a->candidate_for, b->candidate_for) != 0 ||
 		   strcmp(a->carried_out, b->carried_out) != 0 || a->supervised != b->supervised ||
 		   a->pending_restart != b->pending_restart;

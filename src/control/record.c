@@ -222,6 +222,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_text(object, "data_incarnation", out->data_incarnation,
 					  sizeof(out->data_incarnation), &local);
 		fha_json_text(object, "address", out->address, sizeof(out->address), &local);
+		fha_json_text(object, "listener", out->listener, sizeof(out->listener), &local);
 		fha_json_text(object, "role", role, sizeof(role), &local);
 		fha_json_text(object, "state", out->state, sizeof(out->state), &local);
 		fha_json_u64(object, "term", &out->term, &local);
@@ -358,6 +359,7 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_text(object, "incarnation", member->incarnation, &failed);
 	fha_json_put_text(object, "data_incarnation", member->data_incarnation, &failed);
 	fha_json_put_text(object, "address", member->address, &failed);
+	fha_json_put_text(object, "listener", member->listener, &failed);
 	fha_json_put_text(object, "role", fha_role_name(member->role), &failed);
 	fha_json_put_text(object, "state", member->state, &failed);
 	fha_json_put_u64(object, "term", member->term, &failed);

@@ -144,6 +144,7 @@ typedef struct FhaMember
 	char incarnation[FHA_ID_SIZE];
 	char data_incarnation[FHA_ID_SIZE]; /* "": it has no data */
 	char address[FHA_ADDRESS_SIZE];
+	char listener[FHA_ADDRESS_SIZE]; /* where it answers HTTP; "": nowhere */
 	FhaRole role;
 	char state[FHA_SENTENCE_SIZE]; /* the sentence of the rule that it follows */
 	uint64_t term;

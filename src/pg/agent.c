@@ -35,6 +35,7 @@
 #include "record.h"
 #include "request.h"
 #include "report.h"
+#include "serve.h"
 #include "shmem.h"
 #include "state.h"
 #include "steward.h"
@@ -337,18 +338,36 @@ patience_ms(const FhaOrder *order, const FhaPgView *view)
 	return (long) Max(left, 0);
 }
 
-static void
+/* True: somebody has woken us. */
+static bool
 wait_for(pgsocket fd, long timeout_ms)
 {
 	int wanted = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
+	int happened;
 
 	if (fd != PGINVALID_SOCKET)
 		wanted |= WL_SOCKET_READABLE;
-	(void) WaitLatchOrSocket(MyLatch, wanted, fd, timeout_ms, PG_WAIT_EXTENSION);
+	happened = WaitLatchOrSocket(MyLatch, wanted, fd, timeout_ms, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	if (ShutdownRequestPending)
 		proc_exit(1); /* with 0 the postmaster would never start us again */
+	return (happened & WL_LATCH_SET) != 0;
+}
+
+/* Until the node's next turn.  Who asks over HTTP is answered meanwhile, and makes it turn no sooner. */
+static void
+wait_for_turn(long timeout_ms)
+{
+	int64 until_ms = fha_now_ms() + timeout_ms;
+	int64 left_ms = timeout_ms;
+	bool woken;
+
+	do
+	{
+		left_ms = Min(until_ms, serve_wake_ms()) - fha_now_ms();
+		woken = wait_for(serve_fd(), (long) Max(left_ms, 0));
+	} while (serve_step() && !woken && fha_now_ms() < until_ms);
 }
 
 static void
@@ -370,10 +389,10 @@ sit(const FhaConfig *config, FhaSeat *seat)
 	if (fha_state_prepare(config, &err) != FHA_OK || fha_seat_open(config, seat, &err) != FHA_OK)
 		fha_report(ERROR, &err);
 	while (!fha_seat_call(seat))
-		wait_for(PGINVALID_SOCKET, SEAT_POLL_MS);
+		(void) wait_for(PGINVALID_SOCKET, SEAT_POLL_MS);
 	fha_seat_write_pid(seat);
 	while (!fha_seat_take(seat))
-		wait_for(PGINVALID_SOCKET, SEAT_POLL_MS);
+		(void) wait_for(PGINVALID_SOCKET, SEAT_POLL_MS);
 }
 
 void
@@ -399,6 +418,7 @@ fawkes_ha_agent_main(Datum argument)
 	sit(&config, &seat);
 	if (fha_node_open(&node, &config, incarnation, false, &err) != FHA_OK)
 		fha_report(ERROR, &err);
+	serve_begin(&config, node);
 
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
 	fawkes_shared->agent_pid = MyProcPid;
@@ -418,6 +438,7 @@ fawkes_ha_agent_main(Datum argument)
 			config.supervised = supervised;
 			fha_node_configure(node, &config);
 			progress.needs_restart = limits_need_restart();
+			serve_reload(&config);
 		}
 		take_request(node);
 		view_fill(&view, ordered ? &order : NULL);
@@ -435,7 +456,7 @@ fawkes_ha_agent_main(Datum argument)
 		act(&config, &order, &view, &progress);
 		say_news(node);
 		publish(node, &progress);
-		wait_for(fha_node_fd(node), patience_ms(&order, &view));
+		wait_for_turn(patience_ms(&order, &view));
 		MemoryContextReset(turn);
 	}
 }

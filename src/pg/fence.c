@@ -25,6 +25,7 @@
 #include "drain.h"
 #include "fence.h"
 #include "guc.h"
+#include "serve.h"
 
 FhaMark *fence_mark = NULL;
 
@@ -251,11 +252,12 @@ utility_kind(const Node *statement)
 static void
 refuse_managed_setting(const AlterSystemStmt *statement)
 {
-	static const char *const managed[] = {
-		"primary_conninfo",      "primary_slot_name",        "recovery_target_timeline",
-		"restore_command",       "shared_preload_libraries", "fawkes_ha.cluster_name",
-		"fawkes_ha.member_name", "fawkes_ha.lock",           "fawkes_ha.address",
-		"fawkes_ha.bootstrap",   "fawkes_ha.state_directory"};
+	static const char *const managed[] = {"primary_conninfo",          "primary_slot_name",
+										  "recovery_target_timeline",  "restore_command",
+										  "shared_preload_libraries",  "fawkes_ha.cluster_name",
+										  "fawkes_ha.member_name",     "fawkes_ha.lock",
+										  "fawkes_ha.address",         "fawkes_ha.bootstrap",
+										  "fawkes_ha.state_directory", "fawkes_ha.listen"};
 	const VariableSetStmt *set = statement->setstmt;
 
 	if (set->name == NULL || set->kind == VAR_RESET || set->kind == VAR_SET_DEFAULT)
@@ -398,6 +400,7 @@ client_authentication(Port *port, int status)
 				 errhint("Name several hosts in the connection string; the cluster's primary is "
 						 "elsewhere or not yet admitted.")));
 	fence_send_wrap();
+	serve_forget();
 }
 
 void

@@ -22,6 +22,7 @@ char *guc_cluster_name = NULL;
 char *guc_member_name = NULL;
 char *guc_lock = NULL;
 char *guc_address = NULL;
+char *guc_listen = NULL;
 char *guc_state_directory = NULL;
 char *guc_bootstrap = NULL;
 int guc_lease_duration_ms = 3000;
@@ -58,6 +59,7 @@ CHECK_HOOK(cluster_name)
 CHECK_HOOK(member_name)
 CHECK_HOOK(lock)
 CHECK_HOOK(address)
+CHECK_HOOK(listen)
 CHECK_HOOK(state_directory)
 CHECK_HOOK(bootstrap)
 
@@ -73,6 +75,7 @@ static const struct
 	{ PREFIX "member_name",     "Name of this member in the cluster.",                        &guc_member_name,     "",     check_member_name },
 	{ PREFIX "lock",            "Where the cluster's lock is, for example dir:/some/path.",   &guc_lock,            "",     check_lock },
 	{ PREFIX "address",         "host:port under which other members reach this one.",        &guc_address,         "",     check_address },
+	{ PREFIX "listen",          "IP address and port where this member answers HTTP; empty: nowhere.", &guc_listen, "",     check_listen },
 	{ PREFIX "state_directory", "Directory of the member's own state; empty: beside the data directory.", &guc_state_directory, "", check_state_directory },
 	{ PREFIX "bootstrap",       "What the first member of a new cluster does: initdb or none.", &guc_bootstrap,     "none", check_bootstrap },
 };

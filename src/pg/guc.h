@@ -12,6 +12,7 @@ extern char *guc_cluster_name;     /* fawkes_ha.cluster_name; "" is inert */
 extern char *guc_member_name;      /* fawkes_ha.member_name */
 extern char *guc_lock;             /* fawkes_ha.lock */
 extern char *guc_address;          /* fawkes_ha.address: host:port for the other members */
+extern char *guc_listen;           /* fawkes_ha.listen: where the agent answers HTTP */
 extern char *guc_state_directory;  /* fawkes_ha.state_directory; "" is <data>.fawkes_ha */
 extern char *guc_bootstrap;        /* fawkes_ha.bootstrap: read by the supervisor */
 extern int guc_lease_duration_ms;  /* fawkes_ha.lease_duration; use guc_timing */

@@ -36,6 +36,7 @@ class Cluster:
         settings: dict[str, str] | None = None,
         ports: list[int] | None = None,
         passwords: dict[str, str] | None = None,
+        listen: bool = False,
     ) -> None:
         self.base = base.absolute()
         self.lock = self.base / "lock"
@@ -48,6 +49,9 @@ class Cluster:
             Node(name, self.base / name, self.sockets, port, {**shared, "fawkes_ha.bootstrap": first})
             for name, port, first in zip(names, ports or free_ports(len(names), first_port), self._bootstraps())
         ]
+        if listen:
+            for node, port in zip(self.nodes, free_ports(len(names), max(node.port for node in self.nodes) + 1)):
+                node.listen_on(port)
         # The kernel allows 107 bytes for "<directory>/.s.PGSQL.<port>".
         if len(str(self.sockets)) > 85:
             raise ValueError(f"path too long for a socket: {self.sockets}")

@@ -52,9 +52,14 @@ class Node:
             "unix_socket_directories": str(sockets),
             **settings,
         }
+        self.listen_port: int | None = None  # of its HTTP listener
         self._supervisor: subprocess.Popen | None = None
 
     # --- its files
+
+    def listen_on(self, port: int) -> None:
+        self.listen_port = port
+        self.settings["fawkes_ha.listen"] = f"127.0.0.1:{port}"
 
     def prepare(self, replication_password: str) -> None:
         """Write what the supervisor needs before a data directory exists."""

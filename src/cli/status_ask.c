@@ -1,0 +1,134 @@
+/*
+ * status_ask.c: what each member says of itself, beside what the lock says.
+ */
+#include "status_ask.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ask.h"
+#include "clock.h"
+
+#define ANSWER_WAIT_MS 3000
+
+static FhaCode
+introduce(const Cluster *cluster, const CliOptions *options, FhaAsker *asker, FhaError *err)
+{
+	const FhaConfig *config = &options->config;
+
+	memset(asker, 0, sizeof(*asker));
+	if (config->member_name[0] == '\0')
+		return fha_error(
+			err, FHA_INVALID,
+			"--ask needs a node: give its -D DATA, whose pgpass has the cluster's key");
+	(void) snprintf(asker->cluster, sizeof(asker->cluster), "%s", config->cluster_name);
+	(void) snprintf(asker->member, sizeof(asker->member), "%s", config->member_name);
+	asker->system_identifier = cluster->record.system_identifier;
+	if (fha_random_hex(asker->incarnation, sizeof(asker->incarnation), err) != FHA_OK)
+		return err->code;
+	return fha_key_read(config, &asker->key, err);
+}
+
+static void
+print_line(const char *member, const char *role, const char *fence, const char *position,
+		   const char *term, const char *text)
+{
+	(void) printf("%-12s %-8s %-15s %-20s %5s  %s\n", member, role, fence, position, term, text);
+}
+
+static void
+print_event(const FhaAskEvent *event)
+{
+	const FhaReply *reply = &event->reply;
+	char lsn[FHA_LSN_TEXT_SIZE];
+	char fence[32] = "shut";
+	char position[48] = "-";
+	char term[24];
+
+	if (event->code != FHA_OK)
+	{
+		print_line(event->member, "?", "?", "-", "-", event->error.text);
+		return;
+	}
+	if (reply->fence_open)
+		(void) snprintf(fence, sizeof(fence), "open, %" PRId64 " ms", reply->fence_left_ms);
+	if (reply->position.timeline != 0)
+	{
+		fha_lsn_print(reply->position.lsn, lsn, sizeof(lsn));
+		(void) snprintf(position, sizeof(position), "%" PRIu32 " %s", reply->position.timeline,
+						lsn);
+	}
+	(void) snprintf(term, sizeof(term), "%" PRIu64, reply->term);
+	print_line(event->member, reply->role, fence, position, term, reply->because);
+}
+
+/* Every question ends by its deadline. */
+static void
+collect(FhaAsk *ask, FhaAskEvent *events, size_t count)
+{
+	for (size_t done = 0; done < count;)
+	{
+		struct pollfd wait = {.fd = fha_ask_fd(ask), .events = POLLIN};
+		int64_t left_ms;
+
+		if (fha_ask_step(ask, &events[done]) == FHA_OK)
+		{
+			done++;
+			continue;
+		}
+		left_ms = fha_ask_wake_ms(ask) - fha_now_ms();
+		(void) poll(&wait, 1, left_ms < 0 ? 0 : left_ms > 1000 ? 1000 : (int) left_ms);
+	}
+}
+
+static int
+by_member(const void *a, const void *b)
+{
+	return strcmp(((const FhaAskEvent *) a)->member, ((const FhaAskEvent *) b)->member);
+}
+
+int
+status_ask(const Cluster *cluster, const CliOptions *options)
+{
+	static FhaAskEvent events[FHA_MEMBERS_MAX];
+	int64_t deadline_ms = fha_now_ms() + ANSWER_WAIT_MS;
+	FhaAsk *ask = NULL;
+	FhaAsker asker;
+	FhaError err;
+	size_t asked = 0;
+
+	if (introduce(cluster, options, &asker, &err) != FHA_OK)
+	{
+		cli_complain("%s", err.text);
+		return CLI_USAGE;
+	}
+	if (fha_ask_open(&ask, &asker, &err) != FHA_OK)
+	{
+		cli_complain("%s", err.text);
+		return CLI_FAILED;
+	}
+	(void) printf("\n%-12s %-8s %-15s %-20s %5s  %s\n", "asked", "role", "fence", "position",
+				  "term", "says");
+	for (size_t i = 0; i < cluster->member_count; i++)
+	{
+		const FhaMember *member = &cluster->members[i];
+
+		if (member->listener[0] == '\0')
+			print_line(member->member, "?", "?", "-", "-",
+					   "has no listener: fawkes_ha.listen is not set");
+		else if (fha_ask_start(ask, member->listener, member->member, "status", deadline_ms,
+							   &err) == FHA_OK)
+			asked++;
+		else
+			print_line(member->member, "?", "?", "-", "-", err.text);
+	}
+	collect(ask, events, asked);
+	qsort(events, asked, sizeof(events[0]), by_member);
+	for (size_t i = 0; i < asked; i++)
+		print_event(&events[i]);
+	fha_ask_close(ask);
+	return CLI_OK;
+}

@@ -1,0 +1,382 @@
+/*
+ * listener.c: the member's HTTP listener, on libmicrohttpd.  See listener.h.
+ */
+#include "listener.h"
+
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "clock.h"
+#include "member.h"
+
+/* From the accept to the last byte of the answer. */
+#define CONNECTION_MS 2000
+/* At more than these the oldest connection (of that address) is broken off. */
+#define CONNECTIONS_MAX 64
+#define CONNECTIONS_PER_ADDRESS 32
+/* What libmicrohttpd accepts before it comes to the next step; then others wait in the kernel. */
+#define CONNECTIONS_LIMIT (CONNECTIONS_MAX + 32)
+/* Request line, headers and answer's headers of one connection. */
+#define HEADERS_MAX 8192
+#define QUERY_MAX 256
+
+typedef struct Client
+{
+	bool used;
+	bool broken; /* shut down; libmicrohttpd closes it when it next looks */
+	int fd;
+	int64_t since_ms;
+	uint64_t number;         /* counts connections: many come in one millisecond */
+	struct in6_addr address; /* an IPv4 address in its first bytes */
+	bool begun;              /* its request's headers have been seen */
+	char query[QUERY_MAX];
+	size_t query_size; /* QUERY_MAX: too long */
+	char *body;
+	size_t body_size;
+} Client;
+
+struct FhaListener
+{
+	struct MHD_Daemon *daemon;
+	int epoll;
+	FhaTell tell;
+	void *argument;
+	FhaConfig config;
+	FhaDesk desk;
+	uint64_t connections; /* so far */
+	Client clients[CONNECTIONS_LIMIT];
+};
+
+static void
+break_off(Client *client)
+{
+	client->broken = true;
+	(void) shutdown(client->fd, SHUT_RDWR);
+}
+
+static void
+break_oldest(FhaListener *listener, const struct in6_addr *address, size_t allowed)
+{
+	Client *oldest = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < CONNECTIONS_LIMIT; i++)
+	{
+		Client *client = &listener->clients[i];
+
+		if (!client->used || client->broken ||
+			(address != NULL && memcmp(&client->address, address, sizeof(*address)) != 0))
+			continue;
+		count++;
+		if (oldest == NULL || client->number < oldest->number)
+			oldest = client;
+	}
+	if (count > allowed)
+		break_off(oldest);
+}
+
+static void
+connected(FhaListener *listener, struct MHD_Connection *connection, void **context)
+{
+	const union MHD_ConnectionInfo *fd =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *from =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	Client *client = listener->clients;
+
+	while (client < listener->clients + CONNECTIONS_LIMIT && client->used)
+		client++;
+	*context = NULL;
+	if (fd == NULL || from == NULL || client == listener->clients + CONNECTIONS_LIMIT)
+		return;
+	memset(client, 0, sizeof(*client));
+	client->used = true;
+	client->fd = fd->connect_fd;
+	client->since_ms = fha_now_ms();
+	client->number = ++listener->connections;
+	if (from->client_addr->sa_family == AF_INET6)
+	{
+		struct sockaddr_in6 address;
+
+		memcpy(&address, from->client_addr, sizeof(address));
+		client->address = address.sin6_addr;
+	}
+	else if (from->client_addr->sa_family == AF_INET)
+	{
+		struct sockaddr_in address;
+
+		memcpy(&address, from->client_addr, sizeof(address));
+		memcpy(&client->address, &address.sin_addr, sizeof(address.sin_addr));
+	}
+	*context = client;
+	break_oldest(listener, &client->address, CONNECTIONS_PER_ADDRESS);
+	break_oldest(listener, NULL, CONNECTIONS_MAX);
+}
+
+static void
+connection_changed(void *argument, struct MHD_Connection *connection, void **context,
+				   enum MHD_ConnectionNotificationCode code)
+{
+	Client *client = *context;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		connected(argument, connection, context);
+	else if (client != NULL)
+	{
+		free(client->body);
+		client->body = NULL;
+		client->used = false;
+	}
+}
+
+static Client *
+client_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info == NULL ? NULL : info->socket_context;
+}
+
+/* The only place where libmicrohttpd shows the query as it came. */
+static void *
+note_query(void *argument, const char *uri, struct MHD_Connection *connection)
+{
+	Client *client = client_of(connection);
+	const char *mark = strchr(uri, '?');
+	size_t length = mark == NULL ? 0 : strlen(mark + 1);
+
+	(void) argument;
+	if (client == NULL)
+		return NULL;
+	client->query_size = length < QUERY_MAX ? length : QUERY_MAX;
+	if (client->query_size < QUERY_MAX && length > 0)
+		memcpy(client->query, mark + 1, length);
+	client->query[length < QUERY_MAX ? length : 0] = '\0';
+	return NULL;
+}
+
+/* `text` (free'd here; NULL: out of memory, nothing is sent) with headers that are always the same. */
+static enum MHD_Result
+respond(struct MHD_Connection *connection, int status, char *text, const char *type,
+		const char *name, const char *value)
+{
+	struct MHD_Response *response;
+	enum MHD_Result result = MHD_NO;
+
+	if (text == NULL)
+		return MHD_NO;
+	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+	if (response == NULL)
+	{
+		free(text);
+		return MHD_NO;
+	}
+	if (MHD_add_response_header(response, "Content-Type", type) == MHD_YES &&
+		MHD_add_response_header(response, "Connection", "close") == MHD_YES &&
+		MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES &&
+		(name == NULL || MHD_add_response_header(response, name, value) == MHD_YES))
+		result = MHD_queue_response(connection, (unsigned) status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result
+refuse(struct MHD_Connection *connection, int status, const char *text, const char *name,
+	   const char *value)
+{
+	return respond(connection, status, strdup(text), "text/plain", name, value);
+}
+
+static enum MHD_Result
+answer_health(FhaListener *listener, struct MHD_Connection *connection, const Client *client,
+			  const char *path, const char *verb)
+{
+	bool known =
+		strcmp(verb, "GET") == 0 || strcmp(verb, "HEAD") == 0 || strcmp(verb, "OPTIONS") == 0;
+	FhaHealthAnswer answer;
+	FhaHealth health = {.decision = "hold", .because = "starting"};
+
+	if (client->query_size == QUERY_MAX)
+		return refuse(connection, 414, "the query is too long\n", NULL, NULL);
+	listener->tell(listener->argument, &health);
+	fha_health_answer(&health, path, client->query, known, &answer);
+	return respond(connection, answer.status, answer.text,
+				   answer.json ? "application/json" : "text/plain",
+				   answer.wrong_verb ? "Allow" : NULL, "GET, HEAD, OPTIONS");
+}
+
+/* The headers of a question: may its body come? */
+static enum MHD_Result
+begin_question(struct MHD_Connection *connection, const char *verb, Client *client)
+{
+	const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+	unsigned long size;
+
+	if (strcmp(verb, "POST") != 0)
+		return refuse(connection, 405, "members' questions come by POST\n", "Allow", "POST");
+	if (length == NULL)
+		return refuse(connection, 411, "Content-Length is missing\n", NULL, NULL);
+	size = strtoul(length, NULL, 10);
+	if (size > FHA_MEMBER_BODY_MAX)
+		return refuse(connection, 413, "the question is too long\n", NULL, NULL);
+	client->body = malloc(FHA_MEMBER_BODY_MAX);
+	return client->body == NULL ? MHD_NO : MHD_YES;
+}
+
+static void
+open_desk(FhaListener *listener)
+{
+	FhaError ignored;
+
+	if (fha_desk_open(&listener->desk, &listener->config, &ignored) != FHA_OK)
+		listener->desk.open = false;
+}
+
+static enum MHD_Result
+answer_question(FhaListener *listener, struct MHD_Connection *connection, const Client *client)
+{
+	FhaHealth health = {.decision = "hold", .because = "starting"};
+	FhaDeskReply reply;
+	const char *mac = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, FHA_MEMBER_HEADER);
+	bool signed_too;
+
+	/* The pgpass of a new member may be copied while it waits for it. */
+	if (!listener->desk.open)
+		open_desk(listener);
+	listener->tell(listener->argument, &health);
+	fha_desk_answer(&listener->desk, &health, client->body, client->body_size, mac, &reply);
+	signed_too = reply.mac[0] != '\0';
+	if (reply.status == 401)
+		return respond(connection, 401, reply.text, "text/plain", "WWW-Authenticate", "Fawkes-MAC");
+	return respond(connection, reply.status, reply.text,
+				   signed_too ? "application/json" : "text/plain",
+				   signed_too ? FHA_MEMBER_HEADER : NULL, reply.mac);
+}
+
+static enum MHD_Result
+handle(void *argument, struct MHD_Connection *connection, const char *path, const char *verb,
+	   const char *version, const char *data, size_t *size, void **context)
+{
+	FhaListener *listener = argument;
+	Client *client = client_of(connection);
+
+	(void) version;
+	(void) context;
+	if (client == NULL)
+		return MHD_NO;
+	if (strcmp(path, FHA_MEMBER_PATH) != 0)
+		return answer_health(listener, connection, client, path, verb);
+	if (!client->begun)
+	{
+		client->begun = true;
+		return begin_question(connection, verb, client);
+	}
+	if (*size == 0)
+		return answer_question(listener, connection, client);
+	if (*size > FHA_MEMBER_BODY_MAX - client->body_size)
+		return MHD_NO;
+	memcpy(client->body + client->body_size, data, *size);
+	client->body_size += *size;
+	*size = 0;
+	return MHD_YES;
+}
+
+FhaCode
+fha_listener_open(FhaListener **out, int fd, const FhaConfig *config, FhaTell tell, void *argument,
+				  FhaError *err)
+{
+	FhaListener *listener = calloc(1, sizeof(*listener));
+	const union MHD_DaemonInfo *info;
+
+	*out = NULL;
+	if (listener == NULL)
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+	listener->tell = tell;
+	listener->argument = argument;
+	listener->daemon =
+		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, listener, MHD_OPTION_LISTEN_SOCKET,
+						 fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_LIMIT,
+						 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) HEADERS_MAX,
+						 MHD_OPTION_NOTIFY_CONNECTION, connection_changed, listener,
+						 MHD_OPTION_URI_LOG_CALLBACK, note_query, listener, MHD_OPTION_END);
+	info = listener->daemon == NULL
+			   ? NULL
+			   : MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (info == NULL)
+	{
+		fha_listener_close(listener);
+		return fha_error(err, FHA_IO, "the HTTP server could not be started");
+	}
+	listener->epoll = info->epoll_fd;
+	fha_listener_reload(listener, config);
+	*out = listener;
+	return FHA_OK;
+}
+
+void
+fha_listener_reload(FhaListener *listener, const FhaConfig *config)
+{
+	listener->config = *config;
+	open_desk(listener);
+}
+
+void
+fha_listener_close(FhaListener *listener)
+{
+	if (listener == NULL)
+		return;
+	if (listener->daemon != NULL)
+	{
+		/* Else the socket would be closed with the daemon. */
+		(void) MHD_quiesce_daemon(listener->daemon);
+		MHD_stop_daemon(listener->daemon);
+	}
+	free(listener);
+}
+
+int
+fha_listener_fd(const FhaListener *listener)
+{
+	return listener->epoll;
+}
+
+void
+fha_listener_step(FhaListener *listener)
+{
+	int64_t now_ms = fha_now_ms();
+
+	for (size_t i = 0; i < CONNECTIONS_LIMIT; i++)
+	{
+		Client *client = &listener->clients[i];
+
+		if (client->used && !client->broken && now_ms >= client->since_ms + CONNECTION_MS)
+			break_off(client);
+	}
+	(void) MHD_run(listener->daemon);
+}
+
+int64_t
+fha_listener_wake_ms(const FhaListener *listener)
+{
+	int64_t wake_ms = INT64_MAX;
+	MHD_UNSIGNED_LONG_LONG timeout;
+
+	for (size_t i = 0; i < CONNECTIONS_LIMIT; i++)
+	{
+		const Client *client = &listener->clients[i];
+
+		if (client->used && !client->broken && client->since_ms + CONNECTION_MS < wake_ms)
+			wake_ms = client->since_ms + CONNECTION_MS;
+	}
+	/* It may hold bytes that it has read already: then no descriptor becomes readable. */
+	if (MHD_get_timeout(listener->daemon, &timeout) == MHD_YES &&
+		fha_now_ms() + (int64_t) timeout < wake_ms)
+		wake_ms = fha_now_ms() + (int64_t) timeout;
+	return wake_ms;
+}

@@ -1,0 +1,372 @@
+/*
+ * member.c: questions between members.  See member.h.
+ */
+#include "member.h"
+
+#include <limits.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "follow.h"
+#include "json.h"
+
+/* As many as scram-sha-256: who listens learns no more of the password than at a login. */
+#define ITERATIONS 4096
+
+static const char hex[] = "0123456789abcdef";
+
+FhaCode
+fha_key_read(const FhaConfig *config, FhaKey *out, FhaError *err)
+{
+	char password[FHA_PGPASS_MAX];
+	char salt[FHA_NAME_MAX + 32];
+	unsigned char both[2 * FHA_MAC_BYTES];
+	FhaCode code = fha_password_read(config, password, sizeof(password), err);
+
+	if (code != FHA_OK)
+		return code;
+	(void) snprintf(salt, sizeof(salt), "fawkes_ha members of %s", config->cluster_name);
+	if (PKCS5_PBKDF2_HMAC(password, (int) strlen(password), (const unsigned char *) salt,
+						  (int) strlen(salt), ITERATIONS, EVP_sha256(), (int) sizeof(both),
+						  both) != 1)
+		code = fha_error(err, FHA_NO_MEMORY, "the cluster key could not be computed");
+	else
+	{
+		memcpy(out->question, both, FHA_MAC_BYTES);
+		memcpy(out->answer, both + FHA_MAC_BYTES, FHA_MAC_BYTES);
+	}
+	OPENSSL_cleanse(password, sizeof(password));
+	OPENSSL_cleanse(both, sizeof(both));
+	return code;
+}
+
+static bool
+authenticate(const unsigned char key[FHA_MAC_BYTES], const char *data, size_t size,
+			 char out[FHA_MAC_TEXT_SIZE])
+{
+	unsigned char mac[EVP_MAX_MD_SIZE];
+	unsigned length = 0;
+
+	out[0] = '\0';
+	if (HMAC(EVP_sha256(), key, FHA_MAC_BYTES, (const unsigned char *) data, size, mac, &length) ==
+			NULL ||
+		length != FHA_MAC_BYTES)
+		return false;
+	for (size_t i = 0; i < FHA_MAC_BYTES; i++)
+	{
+		out[2 * i] = hex[mac[i] >> 4];
+		out[2 * i + 1] = hex[mac[i] & 15];
+	}
+	out[FHA_MAC_TEXT_SIZE - 1] = '\0';
+	return true;
+}
+
+/* In constant time: how much of a guess is right must not show. */
+static bool
+is_authentic(const unsigned char key[FHA_MAC_BYTES], const char *data, size_t size, const char *mac)
+{
+	char right[FHA_MAC_TEXT_SIZE];
+
+	return mac != NULL && strlen(mac) == FHA_MAC_TEXT_SIZE - 1 &&
+		   authenticate(key, data, size, right) &&
+		   CRYPTO_memcmp(mac, right, FHA_MAC_TEXT_SIZE - 1) == 0;
+}
+
+FhaCode
+fha_question_print(const FhaQuestion *question, const FhaKey *key, char **text,
+				   char mac[FHA_MAC_TEXT_SIZE], FhaError *err)
+{
+	struct json_object *object = json_object_new_object();
+	bool failed = false;
+
+	fha_json_put_text(object, "kind", question->kind, &failed);
+	fha_json_put_text(object, "cluster", question->cluster, &failed);
+	fha_json_put_u64(object, "system_identifier", question->system_identifier, &failed);
+	fha_json_put_text(object, "from", question->from, &failed);
+	fha_json_put_text(object, "from_incarnation", question->from_incarnation, &failed);
+	fha_json_put_text(object, "to", question->to, &failed);
+	fha_json_put_text(object, "challenge", question->challenge, &failed);
+	fha_json_put_text(object, "nonce", question->nonce, &failed);
+	*text = fha_json_finish(object, failed, err);
+	if (*text == NULL)
+		return FHA_NO_MEMORY;
+	if (authenticate(key->question, *text, strlen(*text), mac))
+		return FHA_OK;
+	free(*text);
+	*text = NULL;
+	return fha_error(err, FHA_NO_MEMORY, "a question could not be authenticated");
+}
+
+/* `length` hexadecimal digits, or none at all where that is allowed. */
+static bool
+is_hex(const char *text, size_t length, bool or_empty)
+{
+	return (or_empty && text[0] == '\0') || (strlen(text) == length && strspn(text, hex) == length);
+}
+
+FhaCode
+fha_question_parse(const char *data, size_t size, FhaQuestion *out, FhaError *err)
+{
+	FhaError local = {.code = FHA_OK};
+	struct json_object *object;
+
+	memset(out, 0, sizeof(*out));
+	object = fha_json_parse(data, size, &local);
+	if (object != NULL)
+	{
+		fha_json_text(object, "kind", out->kind, sizeof(out->kind), &local);
+		fha_json_text(object, "cluster", out->cluster, sizeof(out->cluster), &local);
+		fha_json_u64(object, "system_identifier", &out->system_identifier, &local);
+		fha_json_text(object, "from", out->from, sizeof(out->from), &local);
+		fha_json_text(object, "from_incarnation", out->from_incarnation,
+					  sizeof(out->from_incarnation), &local);
+		fha_json_text(object, "to", out->to, sizeof(out->to), &local);
+		fha_json_text(object, "challenge", out->challenge, sizeof(out->challenge), &local);
+		fha_json_text(object, "nonce", out->nonce, sizeof(out->nonce), &local);
+		json_object_put(object);
+	}
+	if (local.code == FHA_OK &&
+		(!fha_name_is_valid(out->cluster) || !fha_name_is_valid(out->from) ||
+		 !fha_name_is_valid(out->to) || out->kind[0] == '\0' ||
+		 !is_hex(out->from_incarnation, FHA_ID_SIZE - 1, false) ||
+		 !is_hex(out->challenge, FHA_ID_SIZE - 1, true) ||
+		 !is_hex(out->nonce, FHA_NONCE_SIZE - 1, false)))
+		(void) fha_error(&local, FHA_PROTOCOL,
+						 "kind, cluster, from, from_incarnation, to or nonce is missing or wrong");
+	if (local.code != FHA_OK && err != NULL)
+		*err = local;
+	return local.code;
+}
+
+/* --- who answers */
+
+static FhaCode
+begin_challenge(FhaDesk *desk, FhaError *err)
+{
+	desk->nonce_count = 0;
+	return fha_random_hex(desk->challenge, sizeof(desk->challenge), err);
+}
+
+FhaCode
+fha_desk_open(FhaDesk *desk, const FhaConfig *config, FhaError *err)
+{
+	FhaCode code = fha_key_read(config, &desk->key, err);
+
+	if (code == FHA_OK)
+		code = begin_challenge(desk, err);
+	desk->open = code == FHA_OK;
+	return code;
+}
+
+static void
+tell_status(const FhaHealth *health, struct json_object *to, bool *failed)
+{
+	fha_json_put(to, "status", fha_health_object(health, failed), failed);
+}
+
+static const struct
+{
+	const char *name;
+	void (*answer)(const FhaHealth *health, struct json_object *to, bool *failed);
+} kinds[] = {
+	{"status", tell_status},
+};
+
+static bool
+was_asked(const FhaDesk *desk, const char *nonce)
+{
+	for (size_t i = 0; i < desk->nonce_count; i++)
+		if (strcmp(desk->nonces[i], nonce) == 0)
+			return true;
+	return false;
+}
+
+/* The challenge ends with its last nonce: whoever asks next is told the new one. */
+static bool
+remember(FhaDesk *desk, const char *nonce)
+{
+	memcpy(desk->nonces[desk->nonce_count++], nonce, FHA_NONCE_SIZE);
+	return desk->nonce_count < FHA_DESK_NONCES || begin_challenge(desk, NULL) == FHA_OK;
+}
+
+static void
+refuse_plainly(FhaDeskReply *out, int status, const char *text)
+{
+	out->status = status;
+	out->text = malloc(strlen(text) + 2);
+	if (out->text != NULL)
+		(void) snprintf(out->text, strlen(text) + 2, "%s\n", text);
+}
+
+/* The status for an authentic question, and why; the kind to answer if it is 200. */
+static int
+judge(FhaDesk *desk, const FhaHealth *health, const FhaQuestion *question, size_t *kind,
+	  const char **why)
+{
+	*kind = 0;
+	while (*kind < sizeof(kinds) / sizeof(kinds[0]) &&
+		   strcmp(kinds[*kind].name, question->kind) != 0)
+		(*kind)++;
+	if (strcmp(question->cluster, health->cluster) != 0)
+	{
+		*why = "another cluster is asked";
+		return 403;
+	}
+	if (question->system_identifier != 0 && health->system_identifier != 0 &&
+		question->system_identifier != health->system_identifier)
+	{
+		*why = "this member's data is another cluster's: the system identifiers differ";
+		return 403;
+	}
+	if (strcmp(question->to, health->member) != 0)
+	{
+		*why = "another member is asked";
+		return 421;
+	}
+	if (strcmp(question->challenge, desk->challenge) != 0)
+	{
+		*why = "ask again with this challenge";
+		return 409;
+	}
+	if (was_asked(desk, question->nonce))
+	{
+		*why = "this question was answered already";
+		return 409;
+	}
+	if (*kind == sizeof(kinds) / sizeof(kinds[0]))
+	{
+		*why = "this kind of question is not known here";
+		return 501;
+	}
+	return 200;
+}
+
+void
+fha_desk_answer(FhaDesk *desk, const FhaHealth *health, const char *body, size_t size,
+				const char *mac, FhaDeskReply *out)
+{
+	struct json_object *object;
+	FhaQuestion question;
+	FhaError err;
+	const char *why = NULL;
+	size_t kind;
+	bool failed = false;
+
+	memset(out, 0, sizeof(*out));
+	if (!desk->open)
+	{
+		refuse_plainly(out, 503, "this member has no cluster key: pgpass is missing");
+		return;
+	}
+	/* Nothing of it is looked at before. */
+	if (!is_authentic(desk->key.question, body, size, mac))
+	{
+		refuse_plainly(out, 401, "not authenticated with this cluster's key");
+		return;
+	}
+	if (fha_question_parse(body, size, &question, &err) != FHA_OK)
+	{
+		refuse_plainly(out, 400, err.text);
+		return;
+	}
+	out->status = judge(desk, health, &question, &kind, &why);
+	object = json_object_new_object();
+	fha_json_put_text(object, "kind", question.kind, &failed);
+	fha_json_put_text(object, "cluster", health->cluster, &failed);
+	fha_json_put_text(object, "from", health->member, &failed);
+	fha_json_put_text(object, "to", question.from, &failed);
+	fha_json_put_text(object, "nonce", question.nonce, &failed);
+	if (out->status == 200)
+	{
+		failed = !remember(desk, question.nonce) || failed;
+		kinds[kind].answer(health, object, &failed);
+	}
+	else
+		fha_json_put_text(object, "error", why, &failed);
+	fha_json_put_text(object, "challenge", desk->challenge, &failed);
+	out->text = fha_json_finish(object, failed, NULL);
+	if (out->text != NULL &&
+		!authenticate(desk->key.answer, out->text, strlen(out->text), out->mac))
+	{
+		free(out->text);
+		out->text = NULL;
+	}
+}
+
+/* --- who asks */
+
+static void
+read_status(struct json_object *status, FhaReply *out, FhaError *err)
+{
+	struct json_object *fence = fha_json_object(status, "fence", err);
+	struct json_object *lease = fha_json_object(status, "lease", err);
+	struct json_object *position = fha_json_object(status, "position", err);
+	int64_t timeline = 0;
+
+	fha_json_text(status, "role", out->role, sizeof(out->role), err);
+	fha_json_text(status, "incarnation", out->incarnation, sizeof(out->incarnation), err);
+	fha_json_text(status, "answered_by", out->answered_by, sizeof(out->answered_by), err);
+	fha_json_text(status, "because", out->because, sizeof(out->because), err);
+	if (fence != NULL)
+	{
+		fha_json_bool(fence, "open", &out->fence_open, err);
+		fha_json_int(fence, "left_ms", 0, INT64_MAX, &out->fence_left_ms, err);
+	}
+	if (lease != NULL)
+		fha_json_u64(lease, "term", &out->term, err);
+	if (position != NULL)
+	{
+		fha_json_int(position, "timeline", 0, UINT32_MAX, &timeline, err);
+		out->position.timeline = (uint32_t) timeline;
+		fha_json_lsn(position, "lsn", &out->position.lsn, err);
+	}
+}
+
+/* Is it ours, and the answer to what was asked? */
+static bool
+belongs(const FhaQuestion *asked, struct json_object *object, FhaError *err)
+{
+	FhaQuestion echo = {.kind = ""};
+
+	fha_json_text(object, "kind", echo.kind, sizeof(echo.kind), err);
+	fha_json_text(object, "cluster", echo.cluster, sizeof(echo.cluster), err);
+	fha_json_text(object, "from", echo.from, sizeof(echo.from), err);
+	fha_json_text(object, "to", echo.to, sizeof(echo.to), err);
+	fha_json_text(object, "nonce", echo.nonce, sizeof(echo.nonce), err);
+	return strcmp(echo.kind, asked->kind) == 0 && strcmp(echo.cluster, asked->cluster) == 0 &&
+		   strcmp(echo.from, asked->to) == 0 && strcmp(echo.to, asked->from) == 0 &&
+		   strcmp(echo.nonce, asked->nonce) == 0;
+}
+
+FhaCode
+fha_reply_parse(const FhaQuestion *asked, const FhaKey *key, const char *data, size_t size,
+				const char *mac, FhaReply *out, FhaError *err)
+{
+	FhaError local = {.code = FHA_OK};
+	struct json_object *object;
+	struct json_object *status;
+
+	memset(out, 0, sizeof(*out));
+	if (!is_authentic(key->answer, data, size, mac))
+		return fha_error(err, FHA_DENIED, "the answer is not authenticated with the cluster key");
+	object = fha_json_parse(data, size, &local);
+	if (object != NULL)
+	{
+		if (!belongs(asked, object, &local))
+			(void) fha_error(&local, FHA_DENIED, "this is the answer to another question");
+		fha_json_text(object, "challenge", out->challenge, sizeof(out->challenge), &local);
+		fha_json_text(object, "error", out->error, sizeof(out->error), &local);
+		status = fha_json_object(object, "status", &local);
+		if (status != NULL)
+			read_status(status, out, &local);
+		json_object_put(object);
+	}
+	if (local.code != FHA_OK && err != NULL)
+		*err = local;
+	return local.code;
+}
