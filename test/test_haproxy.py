@@ -1,0 +1,184 @@
+"""A real HAProxy in front of three members: what it is told by /primary and /replica is enough."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import evidence
+from lab.cluster import APPLICATION, Cluster
+from lab.load import PATIENCE_S, Ack
+from lab.node import Node, free_ports
+from lab.session import Error, Session
+from lab.wait import now, until
+
+README = Path(__file__).parent.parent / "README.md"
+SETTLE_S = 60
+WRITERS = 4
+
+INSERT = """
+INSERT INTO ledger (id, round, payload) VALUES (%s, 0, 'through the proxy')
+RETURNING inet_server_port(),
+          ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int,
+          pg_current_xact_id()::text::bigint, (pg_current_wal_insert_lsn() - '0/0')::bigint
+"""
+
+
+def readme_backend(listen: str, port: int, nodes: list[Node]) -> str:
+    """The README's section for `listen`, with this cluster's ports in place of its own."""
+    text = README.read_text()
+    section = text.split(f"listen {listen}\n", 1)[1].split("\n\n", 1)[0].split("```", 1)[0]
+    kept = [line for line in section.splitlines() if not line.strip().startswith(("bind", "server "))]
+    servers = [f"    server {n.name} 127.0.0.1:{n.port} check port {n.listen_port}" for n in nodes]
+    return "\n".join([f"listen {listen}", f"    bind 127.0.0.1:{port}", *kept, *servers]) + "\n"
+
+
+class Proxy:
+    def __init__(self, directory: Path, nodes: list[Node]) -> None:
+        self.writes, self.reads = free_ports(2, max(node.listen_port for node in nodes) + 1)
+        self._config = directory / "haproxy.cfg"
+        self.log = directory / "haproxy.log"
+        self._config.write_text(
+            "defaults\n    mode tcp\n    timeout connect 1s\n    timeout client 1h\n    timeout server 1h\n"
+            + readme_backend("primary", self.writes, nodes)
+            + readme_backend("replicas", self.reads, nodes)
+        )
+
+    def __enter__(self) -> "Proxy":
+        program = shutil.which("haproxy", path="/usr/sbin:/usr/bin")
+        assert program, "haproxy is missing: test/install.sh check installs it"
+        with open(self.log, "wb") as log:
+            self._process = subprocess.Popen(
+                [program, "-db", "-f", self._config], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(30)
+
+
+class Writers:
+    """Each knows one address, the proxy's, and notes every acknowledged row."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._write, args=(n,), daemon=True) for n in range(WRITERS)]
+        self.acks: list[Ack] = []
+        self.last_error = ""
+
+    def __enter__(self) -> "Writers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _write(self, number: int) -> None:
+        row = 10**15 + number * 10**12
+        session: Session | None = None
+        while not self._ended.is_set():
+            try:
+                session = session or Session(self._dsn, 2)
+                row += 1
+                rows = session.query(INSERT, (row,), timeout=PATIENCE_S)
+                self.acks.append(Ack(now(), row, 0, *rows[0], session.backend_pid))
+            except Error as error:
+                self.last_error = str(error).strip()
+                if session:
+                    session.close()
+                session = None
+                self._ended.wait(random.uniform(0.05, 0.15))
+        if session:
+            session.close()
+
+    def wait_for(self, node: Node, count: int = 50) -> None:
+        """Until `node` has acknowledged that many rows from now on."""
+        since = now()
+
+        def enough() -> bool:
+            return sum(ack.port == node.port and ack.at > since for ack in list(self.acks)) >= count
+
+        try:
+            until(f"{node.name} acknowledges through the proxy", enough, SETTLE_S)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error} (the writers' last error: {self.last_error})") from None
+
+
+@pytest.fixture(scope="module")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
+    cluster = Cluster(base / "c", first_port=6001, listen=True)
+    failed_before = request.session.testsfailed
+    try:
+        cluster.create()
+        cluster.start()
+        yield cluster
+    finally:
+        if request.session.testsfailed > failed_before or sys.exc_info()[0]:
+            print(cluster.log_tails(60), file=sys.stderr)
+        cluster.destroy()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def dsn(cluster: Cluster, port: int) -> str:
+    password = cluster.passwords["application"]
+    return (
+        f"host=127.0.0.1 port={port} user={APPLICATION} dbname={APPLICATION} password={password} "
+        "connect_timeout=2 sslmode=disable"
+    )
+
+
+def reader_port(cluster: Cluster, proxy: Proxy) -> int:
+    with Session(dsn(cluster, proxy.reads), 2) as session:
+        return session.value("SELECT inet_server_port() WHERE pg_is_in_recovery()", timeout=2)
+
+
+def test_haproxy_follows_failover_and_switchover(cluster: Cluster) -> None:
+    """S1: a killed node, a switchover, a stopped node that wakes: nobody tells the proxy, no two acknowledge."""
+    first = cluster.wait_all_stream()
+    with Proxy(cluster.base, cluster.nodes) as proxy, Writers(dsn(cluster, proxy.writes)) as writers:
+        writers.wait_for(first)
+        ports = {node.port for node in cluster.others(first)}
+        assert until("a replica answers", lambda: reader_port(cluster, proxy), SETTLE_S) in ports
+
+        first.kill()
+        second = cluster.wait_for_leader(besides=first)
+        writers.wait_for(second)
+        first.start()
+        assert cluster.wait_all_stream() is second
+
+        done = second.command("switchover")
+        assert done.returncode == 0, done.stderr
+        third = cluster.wait_for_leader(besides=second)
+        writers.wait_for(third)
+        cluster.wait_all_stream()
+
+        third.freeze()
+        try:
+            fourth = cluster.wait_for_leader(besides=third)
+            writers.wait_for(fourth)
+        finally:
+            third.thaw()
+        cluster.wait_streams(third)
+        writers.wait_for(cluster.wait_all_stream())
+        until("a replica answers", lambda: reader_port(cluster, proxy) != cluster.find_leader().port, SETTLE_S)
+    acks = sorted(writers.acks, key=lambda ack: ack.at)
+    assert {ack.port for ack in acks} >= {first.port, second.port, third.port, fourth.port}
+    assert evidence.overlap(acks) == 0
+    servers: dict[int, set[int]] = {}
+    for ack in acks:
+        servers.setdefault(ack.timeline, set()).add(ack.port)
+    assert all(len(ports) == 1 for ports in servers.values()), servers
