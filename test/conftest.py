@@ -25,6 +25,8 @@ collect_ignore = [] if programs.major() >= 18 else ["test_since_18.py"]
 def pytest_configure(config: pytest.Config) -> None:
     if os.geteuid() == 0:
         raise pytest.UsageError("PostgreSQL refuses root: run ./check, which uses an ordinary user")
+    config.addinivalue_line("markers", "long: takes minutes; make check-long runs it, ./check does not")
+    config.option.markexpr = config.option.markexpr or "not long"
     # As Ctrl-C: fixtures end their clusters on the way out.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
 

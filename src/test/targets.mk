@@ -35,6 +35,10 @@ SHORT += $(if $(filter 18,$(MAJORVERSION)),test_since_18.py)
 check-behaviour-short:
 	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=5 $(addprefix test/,$(SHORT))
 
+# What takes minutes.
+check-long:
+	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=10 -m long test $(PYTEST)
+
 # What needs no server: seconds, before every commit.
 check-short: check-layers format-check check-unit
 
@@ -62,6 +66,9 @@ demo:
 RUNS = 5
 bench-failover:
 	test/install.sh bench bench_failover.py --runs $(RUNS) $(if $(JSON),--json $(JSON))
+# The one window in which a stopped process may acknowledge late, in nanoseconds.
+bench-window:
+	test/install.sh bench bench_window.py $(if $(JSON),--json $(JSON))
 
 help:
 	@echo 'make                 build the library, the extension and the command'
@@ -73,11 +80,13 @@ help:
 	@echo 'make check-short     layers, format and unit tests: seconds, no server'
 	@echo 'make check-unit, check-layers, format-check, check-regress, check-pgtap, check-behaviour'
 	@echo '                     one stage of the check; PYTEST="-k NAME" for one test of behaviour'
+	@echo 'make check-long      attacks that take minutes; as an ordinary user, on what is installed'
 	@echo 'make mutants         each safety rule is broken, and the test that guards it must notice'
 	@echo 'make mutants-short   the quick ones of them, for CI'
 	@echo 'make format          clang-format-14 over everything'
 	@echo 'make bench-failover  each event RUNS times [5]; JSON=FILE appends the figures'
+	@echo 'make bench-window    nanoseconds from the last test of the lease to the send; JSON=FILE too'
 
 .PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour \
         check-behaviour-short check-versions check-pg17 \
-        check-short mutants mutants-short check demo bench-failover help
+        check-short check-long mutants mutants-short check demo bench-failover bench-window help

@@ -50,9 +50,11 @@ class Node:
             "port": str(port),
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": str(sockets),
+            **({"dynamic_library_path": f"{programs.TREE}:$libdir"} if programs.TREE else {}),
             **settings,
         }
         self.listen_port: int | None = None  # of its HTTP listener
+        self.environment: dict[str, str] = {}  # more than the lab's own, for its processes
         self._supervisor: subprocess.Popen | None = None
 
     # --- its files
@@ -79,13 +81,13 @@ class Node:
         """Start the supervisor, by a command that runs another one if `under` names it."""
         with open(self.log, "ab") as log:
             self._supervisor = subprocess.Popen(
-                [*under, programs.bindir() / "fawkes-ha", "run", "-D", self.data],
+                [*under, programs.path("fawkes-ha"), "run", "-D", self.data],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 # Its own session: a Ctrl-C in the terminal is for the lab, not for the node.
                 start_new_session=True,
-                env={**os.environ, process.NODE_MARK: str(self.directory)},
+                env={**os.environ, **self.environment, process.NODE_MARK: str(self.directory)},
             )
         (self.directory / "supervisor.pid").write_text(str(self._supervisor.pid))
 
@@ -126,6 +128,10 @@ class Node:
     def lock_children(self) -> list[int]:
         everyone = process.look_at_all()
         return [pid for pid in self.pids() if pid in everyone and everyone[pid].name == LOCK_CHILD]
+
+    def titled(self, text: str) -> list[int]:
+        """Processes that show `text` in their title, as PostgreSQL's do ("postgres: checkpointer")."""
+        return [pid for pid in self.pids() if text in process.title(pid)]
 
     def reap(self) -> int | None:
         """The supervisor's exit status, if we started it and it has ended."""
@@ -226,6 +232,7 @@ def free_ports(count: int, start: int) -> list[int]:
     sit on a node's port while the node is down.
     """
     found: list[int] = []
+    start += int(os.environ.get("FAWKES_PORT_SHIFT", "0"))  # of one who runs beside others
     for port in range(start, 32000):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -36,6 +36,14 @@ def look(pid: int) -> Process | None:
     return Process(pid, int(rest[1]), rest[0], int(rest[19]), name)
 
 
+def title(pid: int) -> str:
+    """Its command line, which PostgreSQL's processes overwrite; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def look_at_all() -> dict[int, Process]:
     found = (look(int(entry)) for entry in os.listdir("/proc") if entry.isdigit())
     return {process.pid: process for process in found if process and process.lives}

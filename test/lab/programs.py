@@ -7,6 +7,10 @@ from functools import cache
 from pathlib import Path
 
 
+# Instead of what is installed: the tree in which fawkes-ha and its libraries were built.
+TREE = os.environ.get("FAWKES_TREE")
+
+
 @cache
 def bindir() -> Path:
     """From $PG_CONFIG; Debian keeps each major version in a directory of its own."""
@@ -22,9 +26,13 @@ def major() -> int:
     return int(re.search(r"\d+", must_run("pg_config", "--version")).group())
 
 
+def path(program: str) -> Path:
+    return Path(TREE) / program if TREE and program == "fawkes-ha" else bindir() / program
+
+
 def run(program: str, *arguments: object, timeout: float = 120, **more) -> subprocess.CompletedProcess:
     """Run one of them to its end; the caller looks at returncode, stdout and stderr."""
-    words = [str(bindir() / program), *map(str, arguments)]
+    words = [str(path(program)), *map(str, arguments)]
     environment = {**os.environ, "LC_ALL": "C", **more.pop("env", {})}
     return subprocess.run(
         words, capture_output=True, text=True, timeout=timeout, env=environment, stdin=subprocess.DEVNULL, **more
