@@ -2,6 +2,8 @@
 
 from mutants_list import FENCE, SEND, Mutant
 
+SUPERVISOR = "src/cli/supervisor.c"
+
 
 def attack(module: str, *names: str) -> tuple[str, ...]:
     return tuple(f"test/test_attacks_{module}.py::{name}" for name in names)
@@ -77,6 +79,52 @@ ATTACKS = [
         "\tclock_gettime(CLOCK_REALTIME, &wall);\n\tif (began == 0)\n\t\tbegan = wall.tv_sec - now.tv_sec;\n"
         "\tnow.tv_sec = wall.tv_sec - began;\n\treturn (int64) now.tv_sec * 1000",
         attack("fence", "test_a_step_of_the_wall_clock_moves_no_fence"),
+        short=False,
+    ),
+    # --- processes
+    Mutant(
+        "S1",
+        "a fence that nobody shuts stays open",
+        FENCE,
+        "(uint64) now_ms() < write_until_ms",
+        "write_until_ms > 0",
+        attack("processes", "test_a_stopped_agent_loses_the_lease"),
+        short=False,
+    ),
+    Mutant(
+        "S2",
+        "a successor needs no more than the last renewal told",
+        SUPERVISOR,
+        "self->required.lsn = acked;",
+        "self->required.lsn = mark->lsn;",
+        attack("processes", "test_commits_between_two_renewals"),
+        short=False,
+    ),
+    Mutant(
+        "S9",
+        "orphans that do not look up live on",
+        SUPERVISOR,
+        "(void) process_kill_holders(path);",
+        "(void) process_kill_holders(\"/nowhere\");",
+        attack("processes", "test_orphans_of_another_supervisor"),
+        short=False,
+    ),
+    Mutant(
+        "S9",
+        "a new supervisor takes a server that shuts down for orphans",
+        "src/cli/cmd_run.c",
+        "self->foreign = postgres_running(&self->config);",
+        "self->foreign = postgres_running(&self->config) * 0;",
+        attack("processes", "test_a_supervisor_killed_during_the_shutdown_checkpoint"),
+        short=False,
+    ),
+    Mutant(
+        "S9",
+        "an immediate shutdown has no deadline",
+        SUPERVISOR,
+        "else if (self->stop_stage == 2 && now_ms",
+        "else if (self->stop_stage == 4 && now_ms",
+        attack("processes", "test_a_shutdown_gets_harder"),
         short=False,
     ),
 ]
