@@ -192,6 +192,24 @@ remember_term(FhaNode *node, FhaError *err)
 	return FHA_OK;
 }
 
+/* For the day on which the lock has lost it, or was restored from an old copy: people put it back. */
+static void
+keep_record(FhaNode *node)
+{
+	const FhaCluster *cluster = &node->world.cluster;
+	char path[FHA_PATH_MAX];
+	FhaError err;
+
+	if (node->cluster.text == NULL || cluster->term != node->world.self.highest_term ||
+		(cluster->term == node->kept_term && cluster->lineage_term == node->kept_lineage_term))
+		return;
+	node->kept_term = cluster->term;
+	node->kept_lineage_term = cluster->lineage_term;
+	if (fha_state_path(&node->config, "record.json", path, sizeof(path), &err) != FHA_OK ||
+		fha_file_replace(path, node->cluster.text, strlen(node->cluster.text), &err) != FHA_OK)
+		node_news(node, "no copy of the cluster record: %s", err.text);
+}
+
 static void
 drain(FhaNode *node)
 {
@@ -395,7 +413,7 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 			}
 		}
 	}
-	if (!node->synced)
+	if (!node->synced || (facts & FHA_TWIN) != 0)
 		return;
 	node_member_fill(node, facts, &member);
 	if (now_ms >= node->member_retry_ms && node->world.watch.seen)
@@ -480,7 +498,8 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 	int64_t wake_ms;
 
 	memset(order, 0, sizeof(*order));
-	order->node = node->rule->node;
+	/* Not before the watch has told who else there is. */
+	order->node = node->synced ? node->rule->node : FHA_NODE_HOLD;
 	order->because = node->rule->because;
 	order->write_until_ms = node->rule->fence == FHA_FENCE_OPEN ? world->tenure.write_until_ms : 0;
 	order->timeline = cluster->timeline;
@@ -542,7 +561,10 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 	drain(node);
 	now_ms = fha_now_ms();
 	if (node->world.watch.seen && !node->world.watch.absent)
+	{
 		code = remember_term(node, err);
+		keep_record(node);
+	}
 	facts = decide(node, now_ms);
 	if (code == FHA_OK)
 		code = node_settings_remember(node, err);

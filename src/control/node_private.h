@@ -70,10 +70,12 @@ struct FhaNode
 	bool unknown;       /* `lost` may or may not have been applied */
 	ClusterWrite lost;
 	char hinted[FHA_VERSION_SIZE]; /* a version of the cluster record that the watch named */
-	bool reread;                   /* read the cluster record before the next write */
-	int64_t read_ms;               /* when it was last read or written */
-	int64_t renewed_ms;            /* when the last renewal was sent */
-	int64_t retry_ms;              /* after a failure: not before */
+	uint64_t kept_term;            /* of the copy of the cluster record in our directory */
+	uint64_t kept_lineage_term;
+	bool reread;        /* read the cluster record before the next write */
+	int64_t read_ms;    /* when it was last read or written */
+	int64_t renewed_ms; /* when the last renewal was sent */
+	int64_t retry_ms;   /* after a failure: not before */
 
 	FhaMember published;  /* what our member record says */
 	int64_t published_ms; /* when; 0: never */

@@ -107,8 +107,9 @@ cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 		strcmp(cluster.cluster, node->config.cluster_name) != 0)
 	{
 		/* Nothing is concluded from a record that cannot be read: the fence shuts by time. */
-		node_news(node, "the cluster record cannot be used: %s",
-				  err.code != FHA_OK ? err.text : "it is another cluster's");
+		node_news(node,
+				  "the cluster record cannot be used: %s; repair it, or delete version %s of it",
+				  err.code != FHA_OK ? err.text : "it is another cluster's", record->version);
 		node->read_ms = now_ms;
 		node->retry_ms = now_ms + node->config.retry_period_ms;
 		node->reread = true;
@@ -172,7 +173,7 @@ member_gone(FhaNode *node, const char *name)
 
 /* Any record that is neither the cluster's nor the history's: a member's, if it says so. */
 static void
-member_read(FhaNode *node, const FhaRecord *record)
+member_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 {
 	char own[TEXT_NAME_SIZE];
 	FhaMember member;
@@ -184,6 +185,7 @@ member_read(FhaNode *node, const FhaRecord *record)
 	{
 		node->own_reread = false;
 		memcpy(node->own.version, record->version, sizeof(node->own.version));
+		fha_watch_saw(&node->world.own, record->version, 0, now_ms);
 	}
 	node->changes++;
 	if (record->version[0] == '\0')
@@ -230,7 +232,7 @@ node_watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	if (strcmp(record->name, history) == 0)
 		history_read(node, record);
 	else if (strcmp(record->name, cluster) != 0)
-		member_read(node, record);
+		member_read(node, record, now_ms);
 	else if (fha_lease_is_mine(&node->world) || node->errand != ERRAND_NONE)
 		/* The watch may be behind our own writes: it is a hint to look, never an answer. */
 		memcpy(node->hinted, record->version, sizeof(node->hinted));
@@ -307,7 +309,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 			break;
 		case ERRAND_READ_MEMBER:
 			if (read_ok)
-				member_read(node, &event->records[0]);
+				member_read(node, &event->records[0], now_ms);
 			else if (absent)
 			{
 				node->own_reread = false;
@@ -320,6 +322,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 			if (read_ok)
 			{
 				memcpy(node->own.version, event->records[0].version, sizeof(node->own.version));
+				node->world.self.spoken = true;
 				break;
 			}
 			node->published_ms = 0;

@@ -62,7 +62,7 @@ node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 
 	if (code != FHA_OK)
 		return code;
-	if (node->world.watch.absent)
+	if (node->world.watch.absent && (facts & FHA_RECLAIM) == 0)
 	{
 		char nonce[FHA_ID_SIZE];
 
@@ -217,6 +217,7 @@ node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out)
 	(void) snprintf(out->cluster, sizeof(out->cluster), "%s", world->self.cluster);
 	(void) snprintf(out->member, sizeof(out->member), "%s", world->self.member);
 	(void) snprintf(out->incarnation, sizeof(out->incarnation), "%s", world->self.incarnation);
+	(void) snprintf(out->life, sizeof(out->life), "%s", world->self.life);
 	if (!world->pg.empty)
 		(void) snprintf(out->data_incarnation, sizeof(out->data_incarnation), "%s",
 						node->state.data_incarnation);

@@ -219,6 +219,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_text(object, "cluster", out->cluster, sizeof(out->cluster), &local);
 		fha_json_text(object, "member", out->member, sizeof(out->member), &local);
 		fha_json_text(object, "incarnation", out->incarnation, sizeof(out->incarnation), &local);
+		fha_json_text(object, "life", out->life, sizeof(out->life), &local);
 		fha_json_text(object, "data_incarnation", out->data_incarnation,
 					  sizeof(out->data_incarnation), &local);
 		fha_json_text(object, "address", out->address, sizeof(out->address), &local);
@@ -357,6 +358,7 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_text(object, "cluster", member->cluster, &failed);
 	fha_json_put_text(object, "member", member->member, &failed);
 	fha_json_put_text(object, "incarnation", member->incarnation, &failed);
+	fha_json_put_text(object, "life", member->life, &failed);
 	fha_json_put_text(object, "data_incarnation", member->data_incarnation, &failed);
 	fha_json_put_text(object, "address", member->address, &failed);
 	fha_json_put_text(object, "listener", member->listener, &failed);

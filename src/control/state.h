@@ -7,6 +7,7 @@
  *   cluster.conf     settings of all members, as the cluster record has them
  *   follow.conf      primary_conninfo and slot; rewritten when the leader changes
  *   node.json        who this node is and what it has seen (struct FhaState)
+ *   record.json      the cluster's record in the highest term seen; for people to put back
  *   pgpass           password of fawkes_replication; 0600
  *   seat, life       the two locks
  *   promoting        exists while a promotion is under way (pg/shmem.c)

@@ -20,9 +20,12 @@
 static const FhaRule rules[] = {
 	/* Nothing may be concluded. */
 	{ FHA_STALE, 0,
-	  LEAVE, SHUT, FHA_NODE_HOLD, "the lock shows an older term than this node has seen: it was restored from a copy" },
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the lock shows an older term than this node has seen: put back the record.json of the member that saw the highest" },
 	{ FHA_FOREIGN, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "this data directory belongs to another cluster" },
+
+	{ FHA_TWIN, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "another node that lives has this member's name: end it, or give this one another member_name" },
 
 	/* A node that is being stopped keeps its lease until its last process is gone. */
 	{ FHA_STOPPING | FHA_DOWN | FHA_MINE | FHA_POSITION, 0,
@@ -71,10 +74,12 @@ static const FhaRule rules[] = {
 	  RENEW, SHUT, FHA_NODE_HOLD, "no renewal of the lease is confirmed: the fence is shut until one is" },
 	{ FHA_PRIMARY | FHA_FREE | FHA_RECLAIM, 0,
 	  TAKE, SHUT, FHA_NODE_HOLD, "nobody took the lease since this primary held it" },
+	{ FHA_PRIMARY | FHA_ABSENT | FHA_RECLAIM, 0,
+	  TAKE, SHUT, FHA_NODE_HOLD, "the cluster's record is gone, and this primary held the lease last: it writes the record anew" },
 	{ FHA_PRIMARY | FHA_ABSENT | FHA_BOOTSTRAP, 0,
 	  TAKE, SHUT, FHA_NODE_HOLD, "this primary founds the cluster" },
 	{ FHA_PRIMARY | FHA_ABSENT, 0,
-	  LEAVE, SHUT, FHA_NODE_HOLD, "the cluster has no record, and this member was not told to found it" },
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the cluster has no record: put back the record.json of the member that saw the highest term" },
 	{ FHA_PRIMARY | FHA_BLANK, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "the cluster has no record: watched for as long as a stale one" },
 	{ FHA_PRIMARY, FHA_PLAIN,
@@ -163,7 +168,7 @@ static const FhaRule rules[] = {
 	{ FHA_DOWN | FHA_ABSENT | FHA_BOOTSTRAP, 0,
 	  TAKE, SHUT, FHA_NODE_HOLD, "there is no cluster yet: this member's data founds it" },
 	{ FHA_DOWN | FHA_ABSENT, 0,
-	  LEAVE, SHUT, FHA_NODE_HOLD, "the cluster has no record, and this member was not told to found it: nothing is started" },
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the cluster has no record: nothing is started until a member's record.json is put back, or one is told to found it" },
 	{ FHA_DOWN | FHA_BLANK, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "the cluster has no record: nothing is started until it has been watched for as long as a stale one" },
 	{ 0, 0,
@@ -177,7 +182,7 @@ static const char *const fact_names[FHA_FACT_COUNT] = {
 	"stale",      "reclaim",  "newborn",   "lineage",   "published", "led",     "rewindable",
 	"paused",     "handover", "heir",      "listed",    "fit",       "turn",    "stopping",
 	"job",        "plain",    "following", "bootstrap", "position",  "beyond",  "failing",
-	"recovering", "stuck",    "restart",   "reinit",    "asked",
+	"recovering", "stuck",    "restart",   "reinit",    "asked",     "twin",
 };
 
 const FhaRule *

@@ -69,6 +69,8 @@ typedef uint64_t FhaFacts;
 
 #define FHA_ASKED FHA_FACT(39) /* a restart, reinit or rejoin of this member is under way */
 
-#define FHA_FACT_COUNT 40
+#define FHA_TWIN FHA_FACT(40) /* another node that lives has this member's name */
+
+#define FHA_FACT_COUNT 41
 
 #endif

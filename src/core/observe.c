@@ -7,6 +7,8 @@
 
 /* For so many release_waits only whom a release or a request names may lead; then who else is fit. */
 #define TARGET_WAITS 3
+/* A member writes its record every two leases: one that did not for so many is gone. */
+#define TWIN_LEASES 3
 /* A holder may be busy for so many leases before it counts as stuck. */
 #define STUCK_LEASES 10
 
@@ -95,6 +97,30 @@ find_member(const FhaWorld *world, const char *name)
 		if (same(world->members[i].member, name))
 			return &world->members[i];
 	return NULL;
+}
+
+static int64_t
+twin_gone_ms(const FhaWorld *world)
+{
+	int64_t lease_ms = world->self.lease_duration_ms;
+
+	if (has_record(world) && world->cluster.lease_duration_ms > lease_ms)
+		lease_ms = world->cluster.lease_duration_ms;
+	return world->own.since_ms + TWIN_LEASES * lease_ms;
+}
+
+/*
+ * S1b: does another directory's node have our name, and live?  Whoever has written the name's
+ * record first keeps it; a node that came back in its own directory has the same life lock.
+ */
+static bool
+has_twin(const FhaWorld *world, int64_t now_ms)
+{
+	const FhaMember *named = find_member(world, world->self.member);
+
+	return named != NULL && !world->self.spoken && world->own.seen && named->life[0] != '\0' &&
+		   !same(named->incarnation, world->self.incarnation) &&
+		   !same(named->life, world->self.life) && now_ms < twin_gone_ms(world);
 }
 
 static bool
@@ -378,7 +404,7 @@ is_reinit_due(const FhaWorld *world)
 }
 
 static FhaFacts
-observe_postgres(const FhaWorld *world)
+observe_postgres(const FhaWorld *world, int64_t now_ms)
 {
 	const FhaPgView *pg = &world->pg;
 	FhaFacts facts = 0;
@@ -398,7 +424,9 @@ observe_postgres(const FhaWorld *world)
 			facts |= FHA_PRIMARY;
 			break;
 	}
-	if (pg->empty)
+	if (has_twin(world, now_ms))
+		facts |= FHA_TWIN;
+	else if (pg->empty)
 		facts |= FHA_EMPTY;
 	else if (pg->damaged)
 		facts |= FHA_DAMAGED;
@@ -443,18 +471,44 @@ is_own_newborn(const FhaWorld *world)
 		   same(world->self.cluster_uuid, world->cluster.cluster_uuid);
 }
 
+/*
+ * S7: the record vanished while this process held the lease, and nobody who was listed has seen a
+ * later term: then nobody was given this term but us.
+ */
+static bool
+held_what_vanished(const FhaWorld *world)
+{
+	const FhaCluster *last = &world->cluster;
+
+	if (!world->watch.absent || last->term == 0 || last->term != world->self.highest_term ||
+		last->released || last->lineage_term != last->term ||
+		!same(last->holder, world->self.member) ||
+		!same(last->incarnation, world->self.incarnation) ||
+		last->timeline != world->pg.position.timeline)
+		return false;
+	for (size_t i = 0; i < last->member_count; i++)
+	{
+		const FhaMember *member = find_member(world, last->members[i]);
+
+		if (member == NULL ? !same(last->members[i], world->self.member)
+						   : member->term > last->term)
+			return false;
+	}
+	return true;
+}
+
 FhaFacts
 fha_observe(const FhaWorld *world, int64_t now_ms)
 {
 	const FhaCluster *cluster = &world->cluster;
-	FhaFacts facts = observe_postgres(world) | observe_lease(world, now_ms);
+	FhaFacts facts = observe_postgres(world, now_ms) | observe_lease(world, now_ms);
 	bool mine = (facts & FHA_MINE) != 0;
 
 	if (world->self.bootstrap && !some_member_has_data(world) &&
 		(world->self.cluster_uuid[0] == '\0' || is_own_newborn(world)))
 		facts |= FHA_BOOTSTRAP;
 	if (!has_record(world))
-		return facts;
+		return held_what_vanished(world) ? facts | FHA_RECLAIM : facts;
 
 	if (cluster->term < world->self.highest_term)
 		facts |= FHA_STALE;
@@ -520,6 +574,8 @@ fha_observe_again_ms(const FhaWorld *world, int64_t now_ms)
 	again = earliest_after(again, fha_watch_lapses_ms(&world->watch, world->self.lease_duration_ms),
 						   now_ms);
 	again = earliest_after(again, world->tenure.write_until_ms, now_ms);
+	if (has_twin(world, now_ms))
+		again = earliest_after(again, twin_gone_ms(world), now_ms);
 	if (world->led_ms != 0)
 		again = earliest_after(again, world->led_ms + STUCK_LEASES * world->self.lease_duration_ms,
 							   now_ms);

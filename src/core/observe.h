@@ -18,9 +18,10 @@ typedef struct FhaWorld
 	FhaPgView pg;
 	FhaWatch watch;
 	FhaTenure tenure;
-	FhaCluster cluster; /* meaningless while watch.absent or not watch.seen */
+	FhaCluster cluster; /* as last seen; meaningless while not watch.seen */
 	size_t member_count;
 	FhaMember members[FHA_MEMBERS_MAX]; /* records of all members, our own included or not */
+	FhaWatch own;                       /* of the record that has our name */
 	int64_t led_ms;                     /* when we last led, or became the holder; 0: we are not */
 	int64_t free_since_ms;              /* when the lease was first seen to be free; 0: it is not */
 } FhaWorld;

@@ -142,6 +142,7 @@ typedef struct FhaMember
 	char cluster[FHA_NAME_SIZE];
 	char member[FHA_NAME_SIZE];
 	char incarnation[FHA_ID_SIZE];
+	char life[FHA_UUID_TEXT_SIZE];      /* which life lock file, as device:inode */
 	char data_incarnation[FHA_ID_SIZE]; /* "": it has no data */
 	char address[FHA_ADDRESS_SIZE];
 	char listener[FHA_ADDRESS_SIZE]; /* where it answers HTTP; "": nowhere */
@@ -205,6 +206,7 @@ typedef struct FhaSelf
 	char boot_id[FHA_UUID_TEXT_SIZE];
 	char life[FHA_UUID_TEXT_SIZE];
 	bool life_held; /* this process took the life lock: no other PostgreSQL of this node lives */
+	bool spoken;    /* our own record has been written: a node of our name comes after us */
 	bool bootstrap; /* told to found the cluster if there is none */
 	char
 		cluster_uuid[FHA_UUID_TEXT_SIZE]; /* of the cluster this directory belongs to; "" if none */

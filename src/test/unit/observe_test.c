@@ -395,6 +395,72 @@ reclaim_needs_our_name_and_that_term_s_timeline(void **state)
 		  world.pg.position = (FhaPosition){3, 60000}, world.cluster.position.lsn = 0);
 }
 
+/* The record of our name is another directory's, and was written a moment ago. */
+static void
+meet_twin(void)
+{
+	settle();
+	set_member(&world.members[1], "n2", FHA_ROLE_STANDBY, "h9:5432");
+	SET_TEXT(world.members[1].incarnation, "9999999999999999");
+	SET_TEXT(world.members[1].life, "fe01:99");
+	fha_watch_saw(&world.own, "v9", 0, NOW - 100);
+}
+
+static void
+s1b_a_living_node_of_our_name_is_a_twin(void **state)
+{
+	(void) state;
+#define TWIN(adds, ...) CHANGE(SETTLED, adds, 0, meet_twin(), __VA_ARGS__)
+	TWIN(FHA_TWIN, (void) 0);
+	assert_true(fha_observe_again_ms(&world, NOW) <= NOW - 100 + 3 * DURATION_MS);
+	TWIN(FHA_TWIN, world.own.since_ms = NOW - 3 * DURATION_MS + 1);
+	/* It has not written for so long that it is gone. */
+	TWIN(0, world.own.since_ms = NOW - 3 * DURATION_MS);
+	/* We were there first, or it is this directory's, or this very node's. */
+	TWIN(0, world.self.spoken = true);
+	TWIN(0, SET_TEXT(world.members[1].life, "fe01:2a"));
+	TWIN(0, SET_TEXT(world.members[1].incarnation, "2222222222222222"));
+	TWIN(0, world.members[1].life[0] = '\0');
+}
+
+/* Our own lease, and then no record any more. */
+static void
+vanish(void)
+{
+	settle();
+	world.pg.state = FHA_PG_PRIMARY;
+	SET_TEXT(world.cluster.holder, "n2");
+	SET_TEXT(world.cluster.incarnation, "2222222222222222");
+	world.self.highest_term = world.cluster.term;
+	fha_watch_saw(&world.watch, "", 0, NOW - DURATION_MS);
+}
+
+static void
+s7_a_vanished_record_is_its_last_holder_s(void **state)
+{
+	(void) state;
+	vanish();
+	assert_facts(FHA_PRIMARY | FHA_ABSENT | FHA_RECLAIM, "we held it", __LINE__);
+	/* Not before it was watched for as long as a stale one. */
+	assert_int_equal(fact(FHA_ABSENT, NOW - 1), 0);
+#define NOT_OURS(...)                                                   \
+	do                                                                  \
+	{                                                                   \
+		vanish();                                                       \
+		__VA_ARGS__;                                                    \
+		assert_facts(FHA_PRIMARY | FHA_ABSENT, #__VA_ARGS__, __LINE__); \
+	} while (0)
+	NOT_OURS(SET_TEXT(world.cluster.holder, "n1"));
+	NOT_OURS(SET_TEXT(world.cluster.incarnation, "3333333333333333"));
+	NOT_OURS(world.cluster.released = true);
+	NOT_OURS(world.self.highest_term++);
+	NOT_OURS(world.cluster.lineage_term--);
+	NOT_OURS(world.pg.position.timeline--);
+	/* Whoever was listed must have been heard, and must not have seen a later term. */
+	NOT_OURS(world.members[0].term = world.cluster.term + 1);
+	NOT_OURS(world.member_count = 1);
+}
+
 static void
 a_leader_is_led_by_when_it_says_where(void **state)
 {
@@ -1051,6 +1117,8 @@ main(void)
 		cmocka_unit_test(s1_safe_before_write_until),
 		cmocka_unit_test(s1b_incarnations),
 		cmocka_unit_test(reclaim_needs_our_name_and_that_term_s_timeline),
+		cmocka_unit_test(s1b_a_living_node_of_our_name_is_a_twin),
+		cmocka_unit_test(s7_a_vanished_record_is_its_last_holder_s),
 		cmocka_unit_test(a_leader_is_led_by_when_it_says_where),
 		cmocka_unit_test(lists_pauses_and_founding),
 		cmocka_unit_test(handover_and_heir_are_the_holder_s),
