@@ -337,11 +337,16 @@ start_postgres(Supervisor *self, bool standby)
 	FhaState state;
 	FhaError err;
 	bool changed;
-	FhaCode code = FHA_OK;
+	bool promoting = false;
+	FhaCode code = fha_state_path(&self->config, "promoting", path, sizeof(path), &err);
 
-	if (fha_state_path(&self->config, "promoting", path, sizeof(path), &err) == FHA_OK)
-		(void) unlink(path);
-	if (standby)
+	if (code == FHA_OK)
+		promoting = access(path, F_OK) == 0;
+	/*
+	 * S7: what our own promotion left.  Otherwise a later timeline than the last checkpoint's is one
+	 * that was followed or led since then: without its history its WAL would be forgotten.
+	 */
+	if (code == FHA_OK && standby && promoting)
 		code = fha_timeline_unreserve(self->config.data_directory, self->control.timeline, &err);
 	if (code == FHA_OK && standby && self->order.leader[0] != '\0')
 	{
@@ -350,6 +355,8 @@ start_postgres(Supervisor *self, bool standby)
 			code =
 				fha_follow_write(&self->config, &state, self->order.leader_address, &changed, &err);
 	}
+	if (promoting)
+		(void) unlink(path);
 	if (code == FHA_OK)
 		code = postgres_configure(&self->config, &err);
 	/* A promotion leaves this timeline; a primary that starts again has acknowledged what it had. */

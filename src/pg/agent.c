@@ -192,15 +192,16 @@ promote(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, P
 
 	if (progress->promoted_term == order->term && now_ms < progress->promoted_ms + 1000)
 		return;
+	/* Before the placeholders: by the mark the supervisor knows that they are ours to remove. */
+	if (!mark_promotion(config, true))
+		return;
+	progress->promotion_marked = true;
 	if (fha_timeline_reserve(config->data_directory, view->position.timeline, order->timeline,
 							 &err) != FHA_OK)
 	{
 		fha_report(LOG, &err);
 		return;
 	}
-	if (!mark_promotion(config, true))
-		return;
-	progress->promotion_marked = true;
 	snprintf(path, sizeof(path), "%s/promote", DataDir);
 	file = fopen(path, "w");
 	if (file == NULL || fclose(file) != 0)
