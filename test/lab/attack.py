@@ -6,7 +6,6 @@ allow to be missing, and no two primaries acknowledged at the same time.
 
 import os
 import shutil
-import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,9 +76,6 @@ def shimmed_cluster(first_port: int, **settings: str) -> Iterator[tuple[Cluster,
             node.environment = shim.environment
         cluster.start()
         yield cluster, shims
-    except BaseException:
-        print(cluster.log_tails(60), file=sys.stderr)
-        raise
     finally:
         cluster.destroy()
         shutil.rmtree(base, ignore_errors=True)
