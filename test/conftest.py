@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab import programs  # noqa: E402
+from lab import faults, programs  # noqa: E402
 from lab.cluster import Cluster  # noqa: E402
 
 collect_ignore = [] if programs.major() >= 18 else ["test_since_18.py"]
@@ -41,12 +41,18 @@ def directory():
 
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest):
-    """Three nodes that stream, shared by the tests of one module."""
+    """Three nodes that stream, shared by the tests of one module.
+
+    A module with FAULTS = True can order faults of their processes: cluster.faults[node].
+    """
     base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
     cluster = Cluster(base / "c", first_port=5701)
     failed_before = request.session.testsfailed
     try:
         cluster.create()
+        if getattr(request.module, "FAULTS", False):
+            library = faults.build()
+            cluster.faults = {node: faults.Faults(node, library) for node in cluster.nodes}
         cluster.start()
         yield cluster
     finally:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from . import process, programs
+from .faults import Faults
 from .node import Node, free_ports, wait_gone
 from .session import Session
 from .wait import until
@@ -52,6 +53,7 @@ class Cluster:
         if listen:
             for node, port in zip(self.nodes, free_ports(len(names), max(node.port for node in self.nodes) + 1)):
                 node.listen_on(port)
+        self.faults: dict[Node, Faults] = {}  # of the nodes whose processes can be given some
         # The kernel allows 107 bytes for "<directory>/.s.PGSQL.<port>".
         if len(str(self.sockets)) > 85:
             raise ValueError(f"path too long for a socket: {self.sockets}")

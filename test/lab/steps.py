@@ -1,0 +1,85 @@
+"""What the tests that attack a cluster have in common: single rows, single processes, the way back."""
+
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+from . import process
+from .cluster import Cluster
+from .node import Node
+from .session import Session
+from .wait import until
+
+
+def processes(node: Node, title: str) -> list[int]:
+    """The node's processes that show `title` on their command line."""
+
+    def shows(pid: int) -> bool:
+        try:
+            return title.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+        except OSError:
+            return False
+
+    return [pid for pid in node.pids() if shows(pid)]
+
+
+def insert(cluster: Cluster, node: Node, row: int) -> None:
+    """One acknowledged row."""
+    with Session(cluster.dsn([node]), 5) as session:
+        session.query("INSERT INTO ledger VALUES (%s, -1, '')", (row,), timeout=20)
+
+
+def has(cluster: Cluster, node: Node, row: int) -> bool:
+    with Session(cluster.dsn([node], writable=False), 5) as session:
+        return session.value("SELECT count(*) FROM ledger WHERE id = %s", (row,), timeout=20) == 1
+
+
+def insert_here_alone(cluster: Cluster, leader: Node, row: int) -> None:
+    """A row that `leader` acknowledges and nobody gets: its node has to be killed next."""
+    process.send(processes(leader, "postgres: walsender"), signal.SIGSTOP)
+    insert(cluster, leader, row)
+
+
+def revive(cluster: Cluster, seconds: float = 120) -> Node:
+    """Whatever a test left: faults away, everybody running; who leads when the others stream."""
+    for faults in cluster.faults.values():
+        faults.clear()
+    for node in cluster.nodes:
+        node.thaw()
+        if node.supervisor_pid is None:
+            node.start()
+    return cluster.wait_all_stream(seconds)
+
+
+def wait_all_the_same(cluster: Cluster) -> Node:
+    """Until all stream on one timeline and show the same rows; the leader."""
+    leader = cluster.wait_all_stream()
+    cluster.wait_all_equal()
+    with leader.session() as session:
+        timeline = cluster.timeline(leader)
+        session.query("CHECKPOINT", timeout=60)
+    question = "SELECT received_tli FROM pg_stat_wal_receiver"
+    for node in cluster.others(leader):
+        until(f"{node.name} is on timeline {timeline}", lambda: node.value(question) == timeline, 30)
+    return leader
+
+
+def make_leader(cluster: Cluster, node: Node) -> None:
+    """By a switchover, unless it leads already."""
+    leader = cluster.wait_all_stream()
+    if leader is not node:
+        done = node.command("switchover", "--to", node.name)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert cluster.wait_all_stream() is node
+
+
+@contextmanager
+def frozen(*nodes: Node) -> Iterator[None]:
+    for node in nodes:
+        node.freeze()
+    try:
+        yield
+    finally:
+        for node in nodes:
+            node.thaw()

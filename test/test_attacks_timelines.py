@@ -1,0 +1,171 @@
+"""Attacks on timelines: promotions that nobody saw, and promotions that died half-way.
+
+One cluster serves all tests here; each begins with one that streams, whoever leads it.
+"""
+
+import itertools
+import random
+import signal
+import subprocess
+
+import pytest
+
+from lab import evidence, process, programs
+from lab.steps import (
+    frozen,
+    has,
+    insert,
+    insert_here_alone,
+    make_leader,
+    processes,
+    revive,
+    wait_all_the_same,
+)
+from lab.cluster import Cluster
+from lab.load import Load
+from lab.wait import now, until
+
+FAULTS = True
+rows = itertools.count(1)
+
+
+def test_two_promotions_that_did_not_see_each_other(cluster: Cluster) -> None:
+    """S7: B and C each promote from A's timeline unseen by the other; both would choose the same number.
+
+    C is frozen while B takes over and acknowledges a row; B dies before C wakes.  Then all meet.
+    """
+    a = revive(cluster)
+    b, c = cluster.others(a)
+    lost, kept = next(rows), next(rows)
+    common = cluster.timeline(a)
+    with frozen(c):
+        a.kill()
+        until("B leads", lambda: cluster.find_leader() is b)
+        insert(cluster, b, lost)
+        first = cluster.timeline(b)
+        b.kill()
+    until("C leads", lambda: cluster.find_leader() is c)
+    insert(cluster, c, kept)
+    second = cluster.timeline(c)
+    assert common < first < second
+    # C's timeline comes from A's: it never was on B's.
+    evidence.fork_position(c, common, second)
+    with pytest.raises(ValueError):
+        evidence.fork_position(c, first, second)
+    a.start()
+    b.start()
+    assert wait_all_the_same(cluster) is c
+    for node in cluster.nodes:
+        assert (has(cluster, node, lost), has(cluster, node, kept)) == (False, True), node.name
+    assert list(b.state.glob(f"wal-past-fork-{common}-*")), "B's row is in WAL that was kept (S11)"
+
+
+# Where in a promotion somebody dies.
+HALVES = {
+    "history-checkpointer": ("rename", ".history", "checkpointer"),
+    "signal-checkpointer": ("unlink", "standby.signal", "checkpointer"),
+    "signal-postmaster": ("unlink", "standby.signal", "parent"),
+    "ordered-postmaster": ("create", "/data/promote", "parent"),
+}
+MORE_HALVES = {
+    "history-postmaster": ("rename", ".history", "parent"),
+    "history-startup": ("rename", ".history", "self"),
+    "signal-startup": ("unlink", "standby.signal", "self"),
+    "reserved-agent": ("create", ".history.new", "self"),
+    "ordered-agent": ("create", "/data/promote", "self"),
+    "marked-agent": ("create", "/promoting", "self"),
+}
+
+
+def half_promotion(cluster: Cluster, fault: tuple[str, str, str]) -> None:
+    old = revive(cluster)
+    alone, after = next(rows), next(rows)
+    insert_here_alone(cluster, old, alone)
+    others = cluster.others(old)
+    for node in others:
+        cluster.faults[node].at(*fault)
+    old.kill()
+    until("the promotion met its fault", lambda: [n for n in others if cluster.faults[n].met()], every=0.005)
+    for node in others:
+        cluster.faults[node].clear()
+    leader = cluster.wait_for_leader(besides=old)
+    insert(cluster, leader, after)
+    old.start()
+    wait_all_the_same(cluster)
+    for node in cluster.nodes:
+        assert (has(cluster, node, alone), has(cluster, node, after)) == (False, True), node.name
+
+
+@pytest.mark.parametrize("fault", HALVES.values(), ids=HALVES)
+def test_a_half_promotion(cluster: Cluster, fault: tuple[str, str, str]) -> None:
+    """S7: killed between order and end of recovery, a new primary never writes on the timeline it was leaving.
+
+    The old primary has one commit beyond the fork: were both to go on on the same timeline, it
+    would stream as if nothing had happened, and the nodes would differ.
+    """
+    half_promotion(cluster, fault)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", MORE_HALVES.values(), ids=MORE_HALVES)
+def test_another_half_promotion(cluster: Cluster, fault: tuple[str, str, str]) -> None:
+    """S7: as above; the other places."""
+    half_promotion(cluster, fault)
+
+
+@pytest.mark.long
+def test_promotions_killed_at_random(cluster: Cluster) -> None:
+    """S7: the target's checkpointer is killed at a random moment of each of many promotions."""
+    revive(cluster)
+    end = now() + 120
+    with Load(cluster, writers=3) as load:
+        while now() < end:
+            number = load.begin_round()
+            load.wait_for_acks(100)
+            leader = cluster.wait_all_stream()
+            target = random.choice(cluster.others(leader))
+            checkpointer = processes(target, "postgres: checkpointer")
+            at = target.log.stat().st_size
+            order = subprocess.Popen(
+                [programs.path("fawkes-ha"), "switchover", "-D", leader.data, "--to", target.name, "--wait", "5"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            target.wait_for_log("selected new timeline", since=at)
+            chosen = now() + random.uniform(0, 0.03)
+            until("its moment has come", lambda: now() >= chosen, every=0.0005)
+            process.send(checkpointer, signal.SIGKILL)
+            order.wait()
+            leader = cluster.wait_all_stream()
+            acks = [ack for ack in load.acks if ack.round == number]
+            assert evidence.missing_rows(cluster, leader, acks, number) == []
+        with load.paused():
+            wait_all_the_same(cluster)
+    assert evidence.overlap(load.acks) == 0
+
+
+def test_what_an_earlier_life_acknowledged(cluster: Cluster) -> None:
+    """S7: a successor must have what the primary acknowledged before its own restart, too.
+
+    20 rows that no standby has, then the postmaster's death and the same primary again; at its next
+    death, a standby that never got these rows may not lead while the old primary can come back.
+    """
+    n1 = revive(cluster)
+    make_leader(cluster, n1)
+    n2, n3 = cluster.others(n1)
+    mine = [next(rows) for _ in range(20)]
+    behind = processes(n3, "postgres: walreceiver")
+    process.send(behind, signal.SIGSTOP)
+    process.send(processes(n1, "postgres: walsender"), signal.SIGSTOP)
+    for row in mine:
+        insert(cluster, n1, row)
+    process.send([n1.postmaster_pid], signal.SIGKILL)
+    until("n1 leads again", lambda: cluster.find_leader() is n1)
+    until("n2 streams", lambda: cluster.streams(n2, n1))
+    process.send([n1.postmaster_pid], signal.SIGKILL)
+    n2.kill()
+    process.send(behind, signal.SIGCONT)
+    leader = cluster.wait_for_leader()
+    assert all(has(cluster, leader, row) for row in mine)
+    n2.start()
+    wait_all_the_same(cluster)
