@@ -7,11 +7,15 @@
  */
 #include "postgres.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "state.h"
 
 #define LOCK_FILE_MAX 8192
@@ -39,6 +43,26 @@ is_live_server(int pid)
 }
 
 /*
+ * A server that died between making the file and writing it: PostgreSQL refuses to start for ever.
+ * One that somebody starts at this moment has a second to get on.
+ */
+static FhaCode
+remove_empty(const char *path, FhaError *err)
+{
+	struct stat status;
+	time_t age_s;
+
+	if (stat(path, &status) != 0)
+		return errno == ENOENT ? FHA_OK
+							   : fha_error_errno(err, FHA_IO, "could not look at \"%.120s\"", path);
+	age_s = time(NULL) - status.st_mtim.tv_sec;
+	if (age_s >= 0 && age_s <= 1)
+		return fha_error(err, FHA_CONFLICT, "\"%.120s\" is empty: is a server just starting?",
+						 path);
+	return files_remove(path, err);
+}
+
+/*
  * Put our own number into the file: PostgreSQL ignores its parent's, but still looks
  * whether orphans of the dead server use its shared memory, which it finds in there.
  */
@@ -56,7 +80,9 @@ take_over(const char *path, FhaError *err)
 		return code == FHA_NOT_FOUND ? FHA_OK : code;
 	pid = (int) strtol(content, NULL, 10);
 	rest = strchr(content, '\n');
-	if (pid > 0 && rest != NULL && !is_live_server(pid))
+	if (content[0] == '\0')
+		code = remove_empty(path, err);
+	else if (pid > 0 && rest != NULL && !is_live_server(pid))
 	{
 		length = snprintf(fresh, sizeof(fresh), "%d%s", (int) getpid(), rest);
 		code = fha_file_replace(path, fresh, (size_t) length, err);

@@ -389,9 +389,29 @@ start_postgres(Supervisor *self, bool standby)
 	self->busy_since_ms = self->started_ms;
 }
 
+/* Started by hand, it holds no life lock: nothing may touch its files before it is gone. */
+static bool
+meets_foreign(Supervisor *self)
+{
+	self->foreign = postgres_running(&self->config);
+	if (self->foreign == 0)
+		return false;
+	supervisor_say(self,
+				   "PostgreSQL was started here by somebody else (process %d): watching over it",
+				   (int) self->foreign);
+	(void) close(self->life_fd);
+	self->life_fd = -1;
+	fha_node_life_held(self->node, false);
+	self->library_seen = false;
+	self->busy_since_ms = fha_now_ms();
+	return true;
+}
+
 static void
 act(Supervisor *self)
 {
+	if (self->order.node == FHA_NODE_HOLD || meets_foreign(self))
+		return;
 	switch (self->order.node)
 	{
 		case FHA_NODE_INITDB:

@@ -45,7 +45,7 @@ typedef struct Supervisor
 	bool old_forgotten; /* since the last start */
 
 	pid_t postmaster;    /* our child; 0: none */
-	pid_t foreign;       /* a postmaster that an earlier supervisor started; 0: none */
+	pid_t foreign;       /* a postmaster that somebody else started; 0: none */
 	int64_t started_ms;  /* when the postmaster was started */
 	int64_t orphaned_ms; /* a dead postmaster left processes, seen first then; 0: none are known */
 	bool library_seen;   /* its agent has called for the seat */

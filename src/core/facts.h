@@ -33,7 +33,7 @@ typedef uint64_t FhaFacts;
 #define FHA_SAFE FHA_FACT(13)  /* mine, and now < write_until (S1) */
 #define FHA_STALE FHA_FACT(14) /* its term is lower than one this node has seen (S7) */
 #define FHA_RECLAIM \
-	FHA_FACT(15) /* this member held it last, and its data is that term's timeline */
+	FHA_FACT(15) /* this member held it last, and its data is what that term's holder had */
 #define FHA_NEWBORN FHA_FACT(16)    /* the cluster's data has not been made yet */
 #define FHA_LINEAGE FHA_FACT(17)    /* our timeline is the one this term reserved (S7) */
 #define FHA_PUBLISHED FHA_FACT(18)  /* the record shows this term's lineage */

@@ -38,6 +38,16 @@ fha_lease_is_mine(const FhaWorld *world)
 }
 
 /*
+ * S7: the data of the record's holder has everything up to the position that it wrote there.  An
+ * older copy that was restored in its place has not, and is a candidate like any other.
+ */
+static bool
+has_what_the_record_shows(const FhaWorld *world)
+{
+	return fha_position_compare(world->pg.position, world->cluster.position) >= 0;
+}
+
+/*
  * S1b: another incarnation of our name waits like any candidate, unless this process took the very
  * life lock that the record names (a copied directory has another) and the record was written in
  * this boot: then nobody of that node can live.
@@ -47,7 +57,7 @@ is_my_dead_self(const FhaWorld *world)
 {
 	return holder_has_my_name(world) && world->self.life_held &&
 		   same(world->cluster.boot_id, world->self.boot_id) &&
-		   same(world->cluster.life, world->self.life);
+		   same(world->cluster.life, world->self.life) && has_what_the_record_shows(world);
 }
 
 bool
@@ -204,7 +214,7 @@ is_fit(const FhaWorld *world, int64_t now_ms)
 	FhaPosition mine = world->pg.position;
 	FhaPosition wanted = cluster->position;
 
-	if (world->pg.empty || mine.timeline == 0)
+	if (world->pg.empty || mine.timeline == 0 || world->pg.too_small)
 		return false;
 	if (is_failover_to_me(world))
 		return true;
@@ -255,7 +265,7 @@ is_my_turn(const FhaWorld *world, int64_t now_ms)
 	if (is_failover_asked(world) && target[0] != '\0' &&
 		waited < TARGET_WAITS * world->self.release_wait_ms)
 		return same(target, world->self.member);
-	if (holder_has_my_name(world))
+	if (holder_has_my_name(world) && has_what_the_record_shows(world))
 		/* We gave it away: others first, but not for ever. */
 		return !cluster->released || waited >= world->self.release_wait_ms;
 	if (waited >= 2 * world->self.election_wait_ms)
@@ -522,7 +532,8 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 		facts |= FHA_PUBLISHED;
 	if (cluster->paused && !is_failover_to_me(world))
 		facts |= FHA_PAUSED;
-	if (holder_has_my_name(world) && !mine && (facts & FHA_LINEAGE) != 0)
+	if (holder_has_my_name(world) && !mine && (facts & FHA_LINEAGE) != 0 &&
+		has_what_the_record_shows(world))
 		facts |= FHA_RECLAIM;
 	if (mine && is_stuck(world, now_ms))
 		facts |= FHA_STUCK;

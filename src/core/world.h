@@ -184,6 +184,8 @@ typedef struct FhaPgView
 	FhaPosition position;       /* end of the WAL flushed here; timeline 0: not known yet */
 	FhaPosition required;       /* what a successor must have: position, or the acknowledged mark */
 	uint64_t replayed;
+	bool
+		too_small; /* standby: replay stands still because its settings are smaller than its primary's */
 	bool rewindable;
 	bool prepared; /* primary: a checkpoint was made for the stop that was asked for */
 	char started_for[FHA_ID_SIZE]; /* the request that stood when this server was started */

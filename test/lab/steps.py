@@ -1,5 +1,6 @@
 """What the tests that attack a cluster have in common: single rows, single processes, the way back."""
 
+import json
 import signal
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Iterator
 
 from . import process
 from .cluster import Cluster
+from .evidence import lsn_number
 from .node import Node
 from .session import Session
 from .wait import until
@@ -24,6 +26,17 @@ def processes(node: Node, title: str) -> list[int]:
     return [pid for pid in node.pids() if shows(pid)]
 
 
+def gone(pid: int) -> bool:
+    found = process.look(pid)
+    return found is None or not found.lives
+
+
+def stop_sender(leader: Node, standby: Node) -> None:
+    """From now on `standby` gets nothing from `leader`, whose node has to be killed next."""
+    question = "SELECT pid FROM pg_stat_replication WHERE application_name LIKE %s"
+    process.send([leader.value(question, (f"{standby.name}\\_%",))], signal.SIGSTOP)
+
+
 def insert(cluster: Cluster, node: Node, row: int) -> None:
     """One acknowledged row."""
     with Session(cluster.dsn([node]), 5) as session:
@@ -39,6 +52,11 @@ def insert_here_alone(cluster: Cluster, leader: Node, row: int) -> None:
     """A row that `leader` acknowledges and nobody gets: its node has to be killed next."""
     process.send(processes(leader, "postgres: walsender"), signal.SIGSTOP)
     insert(cluster, leader, row)
+
+
+def recorded_position(leader: Node) -> int:
+    """In the leader's last renewal."""
+    return lsn_number(json.loads(leader.command("status", "-o", "json").stdout)["cluster"]["position"]["lsn"])
 
 
 def revive(cluster: Cluster, seconds: float = 120) -> Node:

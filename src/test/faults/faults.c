@@ -4,7 +4,8 @@
  *
  * The directory $FAWKES_FAULTS holds orders, each a file that test/lab/faults.py wrote:
  *
- *   OPERATION.ACTION   its content is a part of the path that the operation must meet.
+ *   OPERATION.ACTION   its content is a part of the path that the operation must meet, with $
+ *                      behind it the end of the path.
  *                      OPERATION: create, rename, link, unlink (after it succeeded), or
  *                      before-rename.
  *                      ACTION: self, parent (SIGKILL), checkpointer (SIGKILL, among our
@@ -103,6 +104,18 @@ carry_out(const char *action)
 		(void) raise(SIGKILL);
 }
 
+static bool
+matches(const char *path, const char *part)
+{
+	size_t length = strlen(part);
+	size_t path_length = strlen(path);
+
+	if (length == 0 || part[length - 1] != '$')
+		return strstr(path, part) != NULL;
+	length--;
+	return path_length >= length && strncmp(path + path_length - length, part, length) == 0;
+}
+
 static void
 meet(const char *operation, const char *path)
 {
@@ -132,7 +145,7 @@ meet(const char *operation, const char *path)
 		(void) snprintf(met, sizeof(met), "%s/met.%d", orders(), (int) getpid());
 		if (real_rename == NULL)
 			*(void **) &real_rename = dlsym(RTLD_NEXT, "rename");
-		if (!read_word(order, part) || strstr(whole, part) == NULL || real_rename(order, met) != 0)
+		if (!read_word(order, part) || !matches(whole, part) || real_rename(order, met) != 0)
 			continue;
 		carry_out(action);
 	}

@@ -198,6 +198,42 @@ s7_an_empty_directory_is_never_fit(void **state)
 	assert_int_equal(fact(FHA_FIT, NOW), 0);
 }
 
+/* What raised max_connections and its like bring: nobody asks it to lead, a failover by name neither. */
+static void
+what_cannot_be_promoted_is_never_fit(void **state)
+{
+	(void) state;
+	settle();
+	assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
+	world.pg.too_small = true;
+	assert_int_equal(fact(FHA_FIT, NOW), 0);
+	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+	assert_int_equal(fact(FHA_FIT, NOW), 0);
+}
+
+/* The dead holder's node with an older copy of its data: it waits and competes like anybody. */
+static void
+s7_an_older_copy_is_not_the_holder_s_data(void **state)
+{
+	(void) state;
+	settle();
+	world.pg.state = FHA_PG_DOWN;
+	SET_TEXT(world.cluster.holder, "n2");
+	SET_TEXT(world.cluster.boot_id, "b002");
+	SET_TEXT(world.cluster.life, "fe01:2a");
+	world.self.life_held = true;
+	assert_true(fha_lease_is_free(&world, NOW));
+	assert_int_equal(fact(FHA_RECLAIM, NOW), FHA_RECLAIM);
+	world.cluster.position.lsn = LSN + 1;
+	assert_false(fha_lease_is_free(&world, NOW));
+	assert_int_equal(fact(FHA_RECLAIM, NOW), 0);
+	/* Once the lease has lapsed, the others publish their positions, and it is not first. */
+	world.free_since_ms = NOW;
+	assert_int_equal(fact(FHA_TURN, NOW), 0);
+	world.cluster.position.lsn = LSN;
+	assert_int_equal(fact(FHA_TURN, NOW), FHA_TURN);
+}
+
 static void
 s7_another_cluster_s_data_is_foreign(void **state)
 {
@@ -1105,6 +1141,8 @@ main(void)
 		cmocka_unit_test(postgres_is_in_one_state),
 		cmocka_unit_test(data_is_at_most_one_of_four),
 		cmocka_unit_test(s7_an_empty_directory_is_never_fit),
+		cmocka_unit_test(what_cannot_be_promoted_is_never_fit),
+		cmocka_unit_test(s7_an_older_copy_is_not_the_holder_s_data),
 		cmocka_unit_test(s7_another_cluster_s_data_is_foreign),
 		cmocka_unit_test(s7_a_lower_term_is_stale),
 		cmocka_unit_test(s7_lineage_holds_up_to_each_end),
