@@ -454,6 +454,14 @@ tell_shortfall(FhaNode *node)
 	char has_lsn[FHA_LSN_TEXT_SIZE];
 	char wanted_lsn[FHA_LSN_TEXT_SIZE];
 
+	if (node->world.pg.too_small)
+	{
+		node_news(node,
+				  "this standby cannot be promoted: max_connections, max_worker_processes, "
+				  "max_wal_senders, max_prepared_transactions or max_locks_per_transaction is "
+				  "smaller than its primary's, and replay stands still: raise it and restart");
+		return;
+	}
 	fha_lsn_print(node->world.pg.position.lsn, has_lsn, sizeof(has_lsn));
 	fha_lsn_print(wanted.lsn, wanted_lsn, sizeof(wanted_lsn));
 	node_news(node, "this standby has %s on timeline %u; a successor needs %s on timeline %u",

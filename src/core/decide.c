@@ -111,7 +111,7 @@ static const FhaRule rules[] = {
 	{ FHA_STANDBY | FHA_FREE | FHA_FIT | FHA_LISTED, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is free: a better member has its turn first" },
 	{ FHA_STANDBY | FHA_FREE, 0,
-	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is free, but this standby would lose more than allowed or is not on the list" },
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is free, but this standby would lose more than allowed, cannot be promoted or is not on the list" },
 	{ FHA_STANDBY, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "this standby follows" },
 

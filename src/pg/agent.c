@@ -20,6 +20,8 @@
 #include "replication/walreceiver.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/procarray.h"
+#include "storage/procsignal.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
@@ -43,6 +45,8 @@
 
 /* Promotion ends without a signal to us: look this often while it lasts. */
 #define PROMOTION_POLL_MS 5
+/* Replay that stands still for this long during a promotion waits for readers. */
+#define READERS_WAIT_MS 500
 /* While the lease is free, the last WAL of a dying leader may still be coming in. */
 #define CONTEST_POLL_MS 10
 /* The supervisor leaves the seat within one turn of its loop. */
@@ -63,6 +67,8 @@ typedef struct Progress
 	uint64 promoted_term;
 	int64 promoted_ms;
 	bool promotion_marked;
+	uint64 replayed;
+	int64 replayed_ms; /* when replay was last seen to move */
 	bool stop_sent;
 	uint32 checkpointed_timeline;
 	char following[FHA_NAME_SIZE];
@@ -182,6 +188,29 @@ mark_promotion(const FhaConfig *config, bool begins)
 	return true;
 }
 
+/*
+ * S9: with max_standby_streaming_delay = -1 a reader in the way of replay would keep the whole
+ * cluster without a leader.  PostgreSQL's own way to resolve such a conflict; a reader that is in
+ * no transaction ignores it.
+ */
+static void
+end_readers(const FhaPgView *view, Progress *progress)
+{
+	int64 now_ms = fha_now_ms();
+
+	if (progress->replayed_ms == 0 || view->replayed != progress->replayed)
+	{
+		progress->replayed = view->replayed;
+		progress->replayed_ms = now_ms;
+	}
+	if (now_ms < progress->replayed_ms + READERS_WAIT_MS)
+		return;
+	progress->replayed_ms = now_ms;
+	ereport(LOG,
+			errmsg("replay stands still during the promotion: the readers here are cancelled"));
+	CancelDBBackends(InvalidOid, PROCSIG_RECOVERY_CONFLICT_SNAPSHOT, true);
+}
+
 static void
 promote(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progress *progress)
 {
@@ -190,6 +219,10 @@ promote(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, P
 	int64 now_ms = fha_now_ms();
 	FILE *file;
 
+	if (progress->promoted_term == order->term)
+		end_readers(view, progress);
+	else
+		progress->replayed_ms = 0;
 	if (progress->promoted_term == order->term && now_ms < progress->promoted_ms + 1000)
 		return;
 	/* Before the placeholders: by the mark the supervisor knows that they are ours to remove. */

@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "access/timeline.h"
+#include "access/twophase.h"
 #include "access/xlog.h"
 #include "access/xlogrecovery.h"
 #include "common/controldata_utils.h"
@@ -11,6 +12,7 @@
 #include "replication/slot.h"
 #include "replication/walreceiver.h"
 #include "replication/walsender_private.h"
+#include "storage/lock.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
@@ -127,6 +129,25 @@ fill_primary(FhaPgView *view, const FhaOrder *order)
 }
 
 /*
+ * A standby whose primary raised one of these stops replaying until it is restarted with as much;
+ * promoted, it would stay where it is.
+ */
+static bool
+has_smaller_settings(void)
+{
+	bool valid;
+	ControlFileData *control = get_controlfile(DataDir, &valid);
+	bool smaller = valid && (MaxConnections < control->MaxConnections ||
+							 max_worker_processes < control->max_worker_processes ||
+							 max_wal_senders < control->max_wal_senders ||
+							 max_prepared_xacts < control->max_prepared_xacts ||
+							 max_locks_per_xact < control->max_locks_per_xact);
+
+	pfree(control);
+	return smaller;
+}
+
+/*
  * S5's trap: what the receiver says is not the position after a restart, when it reads the start
  * of a segment; what was replayed is not it while replay lags.  The higher of both is.
  */
@@ -149,6 +170,7 @@ fill_standby(FhaPgView *view)
 	}
 	view->state = HotStandbyActive() ? FHA_PG_STANDBY : FHA_PG_BUSY;
 	view->recovering = view->state == FHA_PG_BUSY;
+	view->too_small = GetRecoveryPauseState() == RECOVERY_PAUSED && has_smaller_settings();
 }
 
 void
