@@ -289,7 +289,9 @@ initdb(const RejoinPlan *plan, FhaError *err)
 						 "the data directory \"%.110s\" is not empty: nothing is ever overwritten",
 						 config->data_directory);
 	(void) snprintf(program, sizeof(program), "%s/initdb", plan->bindir);
-	code = rejoin_sibling(config, ".clone", fresh, sizeof(fresh), err);
+	code = rejoin_check_place(config, err);
+	if (code == FHA_OK)
+		code = rejoin_sibling(config, ".clone", fresh, sizeof(fresh), err);
 	if (code == FHA_OK)
 		code = files_remove_tree(fresh, err);
 	if (code == FHA_OK)
@@ -362,6 +364,8 @@ clone(const RejoinPlan *plan, FhaError *err)
 
 	(void) snprintf(program, sizeof(program), "%s/pg_basebackup", plan->bindir);
 	if (code == FHA_OK)
+		code = rejoin_check_place(config, err);
+	if (code == FHA_OK)
 		code = rejoin_sibling(config, ".clone", fresh, sizeof(fresh), err);
 	if (code == FHA_OK)
 		code = files_remove_tree(fresh, err);
@@ -370,7 +374,7 @@ clone(const RejoinPlan *plan, FhaError *err)
 	if (code == FHA_OK)
 		code = rejoin_run(argv, &words, err);
 	if (code == FHA_OK && had_data)
-		code = rejoin_restore_own(config, fresh, false, err);
+		code = rejoin_restore_own(config, fresh, err);
 	if (code == FHA_OK)
 		code = rejoin_map_user(fresh, err);
 	if (code == FHA_OK)

@@ -39,14 +39,16 @@ FHA_MUST_CHECK FhaCode rejoin_conninfo(const RejoinPlan *plan, const char *datab
 FHA_MUST_CHECK FhaCode rejoin_sibling(const FhaConfig *config, const char *suffix, char *out,
 									  size_t size, FhaError *err);
 
+/* INVALID: the data directory cannot be swapped (a mount point, links in it). */
+FHA_MUST_CHECK FhaCode rejoin_check_place(const FhaConfig *config, FhaError *err);
+
 FHA_MUST_CHECK FhaCode rejoin_mark_damaged(const FhaConfig *config, FhaError *err);
 FHA_MUST_CHECK FhaCode rejoin_mark_usable(const FhaConfig *config, FhaError *err);
 FHA_MUST_CHECK FhaCode rejoin_new_incarnation(const RejoinPlan *plan, FhaError *err);
 
 /* The node's own configuration files, aside in <state>/kept while something is under way. */
 FHA_MUST_CHECK FhaCode rejoin_keep_own(const FhaConfig *config, FhaError *err);
-FHA_MUST_CHECK FhaCode rejoin_restore_own(const FhaConfig *config, const char *data, bool auto_file,
-										  FhaError *err);
+FHA_MUST_CHECK FhaCode rejoin_restore_own(const FhaConfig *config, const char *data, FhaError *err);
 void rejoin_forget_own(const FhaConfig *config);
 
 /* Append our line to pg_ident.conf, unless the user of the system is mapped already. */

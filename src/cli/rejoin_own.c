@@ -51,14 +51,14 @@ rejoin_keep_own(const FhaConfig *config, FhaError *err)
 }
 
 FhaCode
-rejoin_restore_own(const FhaConfig *config, const char *data, bool auto_file, FhaError *err)
+rejoin_restore_own(const FhaConfig *config, const char *data, FhaError *err)
 {
 	char kept[FHA_PATH_MAX];
 	char from[2 * FHA_PATH_MAX];
 	char to[2 * FHA_PATH_MAX];
 	FhaCode code = fha_state_path(config, "kept", kept, sizeof(kept), err);
 
-	for (size_t i = 0; code == FHA_OK && i < OWN_COUNT - (auto_file ? 0 : 1); i++)
+	for (size_t i = 0; code == FHA_OK && i < OWN_COUNT; i++)
 	{
 		char *content;
 

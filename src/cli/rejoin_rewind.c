@@ -409,7 +409,7 @@ mend(const RejoinPlan *plan, FhaError *err)
 		return LATER;
 	/* From here on `damaged` stays, whatever happens, until all is well: then a clone follows. */
 	if (run_rewind(plan, false, &words, err) != FHA_OK ||
-		rejoin_restore_own(config, config->data_directory, true, err) != FHA_OK ||
+		rejoin_restore_own(config, config->data_directory, err) != FHA_OK ||
 		files_sync_directory(config->data_directory, err) != FHA_OK ||
 		rejoin_new_incarnation(plan, err) != FHA_OK || rejoin_mark_usable(config, err) != FHA_OK)
 		return NEVER;

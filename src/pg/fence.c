@@ -274,6 +274,24 @@ refuse_managed_setting(const AlterSystemStmt *statement)
 }
 
 /*
+ * A tablespace has the same path on every member.  With a lock that is a directory all of them are
+ * on one machine, and would write the same files.
+ */
+static void
+refuse_shared_tablespace(const CreateTableSpaceStmt *statement)
+{
+	if (statement->location[0] == '\0' || strncmp(guc_lock, "dir:", 4) != 0)
+		return;
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		 errmsg("fawkes_ha does not support tablespaces outside the data directory"),
+		 errdetail("The members of this cluster are on one machine; each of them would write the "
+				   "same files in \"%s\".",
+				   statement->location)));
+}
+
+/*
  * COMMIT PREPARED writes its record while the transaction around it is still in
  * progress, before PRE_COMMIT (S2), and an error may follow the record.
  * XactLastRecEnd tells whether anything was written.
@@ -309,6 +327,8 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 	test_statement(utility_kind(node), node);
 	if (IsA(node, AlterSystemStmt))
 		refuse_managed_setting((AlterSystemStmt *) node);
+	if (IsA(node, CreateTableSpaceStmt))
+		refuse_shared_tablespace((CreateTableSpaceStmt *) node);
 
 	if (!finishes_prepared(node))
 	{
