@@ -35,10 +35,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mutants_attacks import ATTACKS
+from mutants_data import DATA
 from mutants_list import LAYERS, Mutant
 from mutants_list import MUTANTS as LISTED
 
-MUTANTS = [*LISTED, *ATTACKS]
+MUTANTS = [*LISTED, *ATTACKS, *DATA]
 
 TREE = Path(__file__).resolve().parent.parent
 TABLE = "docs/mutants.md"
