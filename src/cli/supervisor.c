@@ -76,6 +76,8 @@ back_off(Supervisor *self)
 static void
 postmaster_ended(Supervisor *self, int status)
 {
+	/* Not killed, not told to stop: its recovery failed, or its settings do not fit. */
+	bool gave_up = WIFEXITED(status) && WEXITSTATUS(status) != 0;
 	char how[80];
 
 	process_describe(status, how, sizeof(how));
@@ -83,8 +85,13 @@ postmaster_ended(Supervisor *self, int status)
 	/* The first restart is at once; a server that cannot stay up is started ever less often. */
 	if (fha_now_ms() - self->started_ms >= GOOD_RUN_MS)
 		self->failures = 0;
-	else if (!self->stopping && !self->library_seen)
-		back_off(self);
+	else if (!self->stopping && (!self->library_seen || gave_up))
+	{
+		if (self->library_seen && self->failures == 0)
+			self->failures++;
+		else
+			back_off(self);
+	}
 	self->postmaster = 0;
 	self->looked = false;
 	self->end_known = false;
