@@ -225,7 +225,10 @@ class Writer(threading.Thread):
                 self._ended.wait(0.02)
 
 
-@pytest.mark.parametrize("stopped", [False, True], ids=["beside it", "while its agent is stopped"])
+@pytest.mark.parametrize(
+    "stopped",
+    [pytest.param(False, marks=pytest.mark.long, id="beside it"), pytest.param(True, id="while its agent is stopped")],
+)
 def test_a_copied_node_with_the_same_name(cluster: Cluster, stopped: bool) -> None:
     """S1b: a copy of the primary's directories starts beside it: the two never both acknowledge."""
     original = revive(cluster)

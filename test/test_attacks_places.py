@@ -14,6 +14,7 @@ from lab.cluster import Cluster
 from lab.node import Node
 from lab.session import Error
 from lab.steps import revive, wait_all_the_same
+from lab.wait import until
 
 
 def standby_in_need_of_a_clone(cluster: Cluster) -> tuple[Node, int]:
@@ -77,6 +78,7 @@ def wait_all_the_same_after_clone(cluster: Cluster, node: Node) -> None:
     node.start()
     wait_all_the_same(cluster)
     assert not (node.state / "damaged").exists()
+    until("what the clone replaced is gone", lambda: not node.data.with_name("data.old").exists())
 
 
 def test_a_tablespace_outside_the_data_directory(cluster: Cluster) -> None:
