@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 
 from lab import process, programs
+from lab.cluster import Cluster
+from lab.node import Node
 from lab.steps import (
+    answers_nobody,
     frozen,
     gone,
     has,
     insert,
     insert_here_alone,
-    processes,
     revive,
     stop_sender,
     wait_all_the_same,
 )
-from lab.cluster import Cluster
-from lab.node import Node
 from lab.wait import until
 
 FAULTS = True
@@ -117,8 +117,8 @@ def check_identity(cluster: Cluster, node: Node, before: dict) -> None:
     assert after["highest_term"] >= before["highest_term"]
     assert after["data_incarnation"] != before["data_incarnation"], "votes belong to data (S4b)"
     leader = cluster.wait_all_stream()
-    seen = leader.value("SELECT application_name FROM pg_stat_replication WHERE application_name LIKE %s", (f"{node.name}%",))
-    assert seen == f"{node.name}_{after['data_incarnation']}"
+    question = "SELECT application_name FROM pg_stat_replication WHERE application_name LIKE %s"
+    assert leader.value(question, (f"{node.name}%",)) == f"{node.name}_{after['data_incarnation']}"
     assert not (node.state / "kept").exists() and not (node.state / "damaged").exists()
 
 
@@ -151,7 +151,7 @@ def test_wal_gone_is_a_clone_that_keeps_who_the_node_is(cluster: Cluster) -> Non
     job = cluster.faults[node].wait_met()
     # The clone is in its place, and nobody has seen it work.
     assert (aside(node, ".old") / "PG_VERSION").exists()
-    with frozen(*cluster.others(node)):
+    with answers_nobody(cluster.wait_for_leader()):
         process.send([job], signal.SIGCONT)
         until("the clone runs", lambda: node.standing()[0] == "standby")
         assert (aside(node, ".old") / "PG_VERSION").exists(), "nobody streams yet"
@@ -243,6 +243,27 @@ def test_a_clone_killed_in_the_middle(cluster: Cluster) -> None:
     assert not aside(node, ".clone").exists()
 
 
+def test_a_supervisor_killed_before_its_clone_streams(cluster: Cluster) -> None:
+    """S11: the next supervisor takes over the running clone's mark: what was replaced goes once it streams."""
+    node = revive(cluster)
+    lose_wal(node, cluster)
+    cluster.faults[node].at("unlink", "/data.fawkes_ha/damaged", "stop")
+    node.start()
+    job = cluster.faults[node].wait_met()
+    with answers_nobody(cluster.wait_for_leader()):
+        process.send([job], signal.SIGCONT)
+        until("the clone runs", lambda: node.standing()[0] == "standby")
+        process.send([node.supervisor_pid], signal.SIGKILL)
+        until("the supervisor is gone", lambda: node.supervisor_pid is None)
+        at = node.log.stat().st_size
+        node.start()
+        node.wait_for_log("watching over it", since=at)
+        assert (aside(node, ".old") / "PG_VERSION").exists(), "nobody streams yet"
+    cluster.wait_streams(node)
+    until("what the clone replaced is gone", lambda: not aside(node, ".old").exists())
+    wait_all_the_same(cluster)
+
+
 # --- two supervisors
 
 
@@ -252,7 +273,7 @@ def test_two_supervisors_around_a_shutdown_checkpoint(cluster: Cluster) -> None:
     What it starts afterwards is one server, and a standby of whoever leads then.
     """
     old = revive(cluster)
-    checkpointer = processes(old, "postgres: checkpointer")
+    checkpointer = old.titled("postgres: checkpointer")
     process.send(checkpointer, signal.SIGSTOP)
     postmaster = old.postmaster_pid
     old.terminate()
@@ -266,9 +287,8 @@ def test_two_supervisors_around_a_shutdown_checkpoint(cluster: Cluster) -> None:
     assert old.postmaster_pid == postmaster, "the server that is shutting down is let be"
     process.send(checkpointer, signal.SIGCONT)
     until("the old server is gone", lambda: gone(postmaster))
-    assert wait_all_the_same(cluster) is not None
-    servers = [pid for pid in processes(old, "/postgres -D")]
-    assert len(servers) == 1
+    wait_all_the_same(cluster)
+    assert len(old.titled("/postgres -D")) == 1
 
 
 # --- ahead of the leader
@@ -324,7 +344,7 @@ def test_no_rewind_again_and_again(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("lags", [False, True], ids=["a successor has it all", "a successor lacks some"])
 def test_the_leader_dies_when_the_rewind_ends(cluster: Cluster, lags: bool) -> None:
-    """S7: a node that is rewound needs WAL of that very leader to be consistent; it finds to the next one all the same."""
+    """S7: rewound data needs WAL of that very leader to be consistent; it finds to the next one all the same."""
     node, _ = diverge(cluster)
     leader = cluster.wait_for_leader()
     (other,) = cluster.others(node, leader)
@@ -333,11 +353,11 @@ def test_the_leader_dies_when_the_rewind_ends(cluster: Cluster, lags: bool) -> N
     node.start()
     job = cluster.faults[node].wait_met()
     if lags:
-        process.send(processes(other, "postgres: walreceiver"), signal.SIGSTOP)
+        process.send(other.titled("postgres: walreceiver"), signal.SIGSTOP)
         insert(cluster, leader, next(rows))
     leader.kill()
     process.send([job], signal.SIGCONT)
-    process.send(processes(other, "postgres: walreceiver"), signal.SIGCONT)
+    process.send(other.titled("postgres: walreceiver"), signal.SIGCONT)
     until("the other one leads", lambda: cluster.find_leader() is other)
     cluster.wait_streams(node)
     leader.start()

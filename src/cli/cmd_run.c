@@ -3,7 +3,10 @@
  *
  * One loop over signals, the lock, the agent's end and the clock.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,12 +22,47 @@
 #include "process.h"
 #include "supervisor.h"
 
+#define MARK_NAME "fawkes_ha acknowledged"
+
+/*
+ * The mark of a server that an earlier supervisor started: what it acknowledged, and whether it has
+ * streamed.  -1: it has none that we may open.
+ */
+static int
+find_mark(pid_t server)
+{
+	static const char name[] = "/memfd:" MARK_NAME;
+	char path[PATH_MAX];
+	char target[sizeof(name)];
+	const struct dirent *entry;
+	int found = -1;
+	DIR *directory;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/fd", (int) server);
+	directory = opendir(path);
+	while (directory != NULL && found < 0 && (entry = readdir(directory)) != NULL)
+	{
+		ssize_t length;
+
+		(void) snprintf(path, sizeof(path), "/proc/%d/fd/%.16s", (int) server, entry->d_name);
+		length = readlink(path, target, sizeof(target));
+		if (length >= (ssize_t) sizeof(name) - 1 && strncmp(target, name, sizeof(name) - 1) == 0)
+			found = open(path, O_RDWR | O_CLOEXEC);
+	}
+	if (directory != NULL)
+		(void) closedir(directory);
+	return found;
+}
+
 static FhaCode
 open_mark(Supervisor *self, FhaError *err)
 {
 	void *page;
 
-	self->mark_fd = memfd_create("fawkes_ha acknowledged", MFD_CLOEXEC);
+	self->mark_fd = self->foreign == 0 ? -1 : find_mark(self->foreign);
+	self->mark_counts = self->mark_fd >= 0;
+	if (self->mark_fd < 0)
+		self->mark_fd = memfd_create(MARK_NAME, MFD_CLOEXEC);
 	if (self->mark_fd < 0 || ftruncate(self->mark_fd, sizeof(FhaMark)) != 0)
 		return fha_error_errno(err, FHA_IO, "memfd_create");
 	page = mmap(NULL, sizeof(FhaMark), PROT_READ | PROT_WRITE, MAP_SHARED, self->mark_fd, 0);
@@ -50,8 +88,6 @@ set_up(Supervisor *self, FhaError *err)
 	if (code == FHA_OK)
 		code = fha_random_hex(self->incarnation, sizeof(self->incarnation), err);
 	if (code == FHA_OK)
-		code = open_mark(self, err);
-	if (code == FHA_OK)
 		code = fha_seat_open(&self->config, &self->seat, err);
 	if (code == FHA_OK && !fha_seat_guard(&self->seat))
 		code = fha_error(
@@ -73,7 +109,7 @@ set_up(Supervisor *self, FhaError *err)
 								 "still lives: waiting for its end");
 		code = FHA_OK;
 	}
-	return code;
+	return code == FHA_OK ? open_mark(self, err) : code;
 }
 
 static int

@@ -17,7 +17,6 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/bgwriter.h"
 #include "postmaster/interrupt.h"
-#include "replication/walreceiver.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/procarray.h"
@@ -335,7 +334,7 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 		kill(PostmasterPid, SIGHUP);
 	progress->settings_changes = order->settings_changes;
 	prepare_stop(order, view, progress);
-	if (fence_mark != NULL && view->state == FHA_PG_STANDBY && WalRcvStreaming())
+	if (fence_mark != NULL && view->state == FHA_PG_STANDBY && view_has_streamed())
 		atomic_store(&fence_mark->streaming, 1);
 	if (view->state == FHA_PG_PRIMARY && order->write_until_ms > 0 && !view->rewindable &&
 		progress->checkpointed_timeline != view->position.timeline)

@@ -128,6 +128,18 @@ fill_primary(FhaPgView *view, const FhaOrder *order)
 		fill_standbys(view, order);
 }
 
+/* A receiver calls itself streaming before it is connected; the sender's first message tells. */
+bool
+view_has_streamed(void)
+{
+	XLogRecPtr told;
+
+	SpinLockAcquire(&WalRcv->mutex);
+	told = WalRcv->latestWalEnd;
+	SpinLockRelease(&WalRcv->mutex);
+	return told != InvalidXLogRecPtr && WalRcvStreaming();
+}
+
 /*
  * A standby whose primary raised one of these stops replaying until it is restarted with as much;
  * promoted, it would stay where it is.

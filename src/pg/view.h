@@ -15,4 +15,7 @@ extern void view_fill(FhaPgView *view, const FhaOrder *order);
 /* Has the control file a checkpoint on `timeline`, with its redo at `redo` or later? */
 extern bool view_has_checkpoint(uint32 timeline, uint64 redo);
 
+/* Is a leader's WAL coming in, and has some sender said so since this server started? */
+extern bool view_has_streamed(void);
+
 #endif

@@ -3,7 +3,6 @@
 import json
 import signal
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Iterator
 
 from . import process
@@ -12,18 +11,6 @@ from .evidence import lsn_number
 from .node import Node
 from .session import Session
 from .wait import until
-
-
-def processes(node: Node, title: str) -> list[int]:
-    """The node's processes that show `title` on their command line."""
-
-    def shows(pid: int) -> bool:
-        try:
-            return title.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-        except OSError:
-            return False
-
-    return [pid for pid in node.pids() if shows(pid)]
 
 
 def gone(pid: int) -> bool:
@@ -50,13 +37,19 @@ def has(cluster: Cluster, node: Node, row: int) -> bool:
 
 def insert_here_alone(cluster: Cluster, leader: Node, row: int) -> None:
     """A row that `leader` acknowledges and nobody gets: its node has to be killed next."""
-    process.send(processes(leader, "postgres: walsender"), signal.SIGSTOP)
+    process.send(leader.titled("postgres: walsender"), signal.SIGSTOP)
     insert(cluster, leader, row)
 
 
 def recorded_position(leader: Node) -> int:
     """In the leader's last renewal."""
     return lsn_number(json.loads(leader.command("status", "-o", "json").stdout)["cluster"]["position"]["lsn"])
+
+
+def recorded_standbys(leader: Node) -> list[str]:
+    """Who streamed at the leader's last renewal."""
+    cluster = json.loads(leader.command("status", "-o", "json").stdout)["cluster"]
+    return [standby["member"] for standby in cluster["standbys"]]
 
 
 def revive(cluster: Cluster, seconds: float = 120) -> Node:
@@ -90,6 +83,17 @@ def make_leader(cluster: Cluster, node: Node) -> None:
         done = node.command("switchover", "--to", node.name)
         assert done.returncode == 0, done.stdout + done.stderr
         assert cluster.wait_all_stream() is node
+
+
+@contextmanager
+def answers_nobody(node: Node) -> Iterator[None]:
+    """It keeps its lease and its sessions, but nobody new gets an answer, a receiver neither."""
+    postmaster = node.postmaster_pid
+    process.send([postmaster], signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send([postmaster], signal.SIGCONT)
 
 
 @contextmanager
