@@ -8,11 +8,11 @@ import json
 import signal
 
 from lab import evidence, process
-from lab.steps import has, insert, insert_here_alone, revive, wait_all_the_same
 from lab.cluster import Cluster
 from lab.load import Load
 from lab.node import Node
 from lab.session import Error, Session
+from lab.steps import has, insert, insert_here_alone, revive, wait_all_the_same
 from lab.wait import until
 
 FAULTS = True

@@ -6,11 +6,11 @@ One cluster serves all tests here.
 import itertools
 
 from lab import evidence, process
-from lab.steps import has, insert, recorded_position, revive, stop_sender, wait_all_the_same
 from lab.cluster import Cluster
 from lab.evidence import lsn_number
 from lab.load import Load
 from lab.session import Session
+from lab.steps import has, insert, recorded_position, revive, stop_sender, wait_all_the_same
 from lab.wait import until
 
 rows = itertools.count(-1, -1)  # the writers take what is above 0
@@ -54,7 +54,7 @@ def test_all_are_killed_at_once(cluster: Cluster) -> None:
 
 
 def test_two_of_three_are_gone(cluster: Cluster) -> None:
-    """S7: the third is further behind than allowed: it does not lead by itself, says why, and does when it is told to."""
+    """S7: the third is further behind than allowed: it leads when it is told to, not by itself, and says why."""
     old = revive(cluster)
     other, third = cluster.others(old)
     lost, kept = next(rows), next(rows)

@@ -14,12 +14,22 @@ from pathlib import Path
 import pytest
 
 from lab import process, programs
-from lab.steps import frozen, gone, has, insert, insert_here_alone, make_leader, processes, recorded_position, revive, wait_all_the_same
 from lab.cluster import Cluster
 from lab.evidence import lsn_number
 from lab.faults import Faults, build
 from lab.node import Node
 from lab.session import Error, Session
+from lab.steps import (
+    frozen,
+    gone,
+    has,
+    insert,
+    insert_here_alone,
+    make_leader,
+    recorded_position,
+    revive,
+    wait_all_the_same,
+)
 from lab.wait import now, until
 
 FAULTS = True
@@ -248,7 +258,7 @@ def test_a_copied_node_with_the_same_name(cluster: Cluster, stopped: bool) -> No
         writers = [Writer(cluster, node, ended) for node in (original, twin)]
         until("the original acknowledges", lambda: writers[0].acks)
         if stopped:
-            agent = processes(original, "fawkes_ha agent")
+            agent = original.titled("fawkes_ha agent")
             process.send(agent, signal.SIGSTOP)
         twin.start()
         twin.wait_for_log("supervisor of")

@@ -9,9 +9,9 @@ import signal
 import pytest
 
 from lab import process
-from lab.steps import frozen, has, insert, revive, wait_all_the_same
 from lab.cluster import Cluster
 from lab.session import Error, Session
+from lab.steps import frozen, has, insert, revive, wait_all_the_same
 from lab.wait import until
 
 rows = itertools.count(-1, -1)  # the writers take what is above 0
@@ -71,7 +71,7 @@ def test_standbys_that_became_too_small_are_not_elected(cluster: Cluster) -> Non
 
 @pytest.mark.parametrize("idle", [True, False], ids=["idle in a transaction", "a running query"])
 def test_a_reader_in_the_way_of_replay(cluster: Cluster, idle: bool) -> None:
-    """S9: with max_standby_streaming_delay = -1 a reader blocks replay: an election ends the reader, not the cluster."""
+    """S9: with max_standby_streaming_delay = -1 a reader blocks replay: the election ends it."""
     old = revive(cluster)
     elected, other = cluster.others(old)
     restart(elected, max_standby_streaming_delay="-1", max_connections="150")

@@ -11,18 +11,19 @@ import subprocess
 import pytest
 
 from lab import evidence, process, programs
+from lab.cluster import Cluster
+from lab.load import Load
+from lab.node import Node
+from lab.session import Session
 from lab.steps import (
     frozen,
     has,
     insert,
-    insert_here_alone,
     make_leader,
-    processes,
+    recorded_standbys,
     revive,
     wait_all_the_same,
 )
-from lab.cluster import Cluster
-from lab.load import Load
 from lab.wait import now, until
 
 FAULTS = True
@@ -77,10 +78,25 @@ MORE_HALVES = {
 }
 
 
+def insert_small(cluster: Cluster, node: Node, row: int) -> None:
+    """No index, and a page that was written before: about a hundred bytes of WAL."""
+    with Session(cluster.dsn([node]), 5) as session:
+        session.query("INSERT INTO filler VALUES (%s, '')", (row,), timeout=20)
+
+
+def has_small(cluster: Cluster, node: Node, row: int) -> bool:
+    with Session(cluster.dsn([node], writable=False), 5) as session:
+        return session.value("SELECT count(*) FROM filler WHERE id = %s", (row,), timeout=20) == 1
+
+
 def half_promotion(cluster: Cluster, fault: tuple[str, str, str]) -> None:
+    """The old primary's commit beyond the fork is smaller than the checkpoint that a second primary would write."""
     old = revive(cluster)
-    alone, after = next(rows), next(rows)
-    insert_here_alone(cluster, old, alone)
+    before, alone, after = next(rows), next(rows), next(rows)
+    insert_small(cluster, old, before)
+    until("the page is everywhere", lambda: all(has_small(cluster, node, before) for node in cluster.nodes))
+    process.send(old.titled("postgres: walsender"), signal.SIGSTOP)
+    insert_small(cluster, old, alone)
     others = cluster.others(old)
     for node in others:
         cluster.faults[node].at(*fault)
@@ -89,11 +105,11 @@ def half_promotion(cluster: Cluster, fault: tuple[str, str, str]) -> None:
     for node in others:
         cluster.faults[node].clear()
     leader = cluster.wait_for_leader(besides=old)
-    insert(cluster, leader, after)
+    insert_small(cluster, leader, after)
     old.start()
     wait_all_the_same(cluster)
     for node in cluster.nodes:
-        assert (has(cluster, node, alone), has(cluster, node, after)) == (False, True), node.name
+        assert (has_small(cluster, node, alone), has_small(cluster, node, after)) == (False, True), node.name
 
 
 @pytest.mark.parametrize("fault", HALVES.values(), ids=HALVES)
@@ -124,7 +140,7 @@ def test_promotions_killed_at_random(cluster: Cluster) -> None:
             load.wait_for_acks(100)
             leader = cluster.wait_all_stream()
             target = random.choice(cluster.others(leader))
-            checkpointer = processes(target, "postgres: checkpointer")
+            checkpointer = target.titled("postgres: checkpointer")
             at = target.log.stat().st_size
             order = subprocess.Popen(
                 [programs.path("fawkes-ha"), "switchover", "-D", leader.data, "--to", target.name, "--wait", "5"],
@@ -154,14 +170,18 @@ def test_what_an_earlier_life_acknowledged(cluster: Cluster) -> None:
     make_leader(cluster, n1)
     n2, n3 = cluster.others(n1)
     mine = [next(rows) for _ in range(20)]
-    behind = processes(n3, "postgres: walreceiver")
+    behind = n3.titled("postgres: walreceiver")
     process.send(behind, signal.SIGSTOP)
-    process.send(processes(n1, "postgres: walsender"), signal.SIGSTOP)
+    process.send(n1.titled("postgres: walsender"), signal.SIGSTOP)
     for row in mine:
         insert(cluster, n1, row)
+    at = n1.log.stat().st_size
     process.send([n1.postmaster_pid], signal.SIGKILL)
-    until("n1 leads again", lambda: cluster.find_leader() is n1)
+    # Nothing is written, which would be acknowledged in this life.
+    n1.wait_for_log("this member leads", since=at)
+    until("n1 leads again", lambda: n1.value("SELECT NOT pg_is_in_recovery()"))
     until("n2 streams", lambda: cluster.streams(n2, n1))
+    until("and is known for it", lambda: n2.name in recorded_standbys(n1))
     process.send([n1.postmaster_pid], signal.SIGKILL)
     n2.kill()
     process.send(behind, signal.SIGCONT)
