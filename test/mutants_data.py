@@ -42,7 +42,7 @@ DATA = [
         "S7",
         "a server that was started by hand is let be",
         SUPERVISOR,
-        "\tself->foreign = supervisor_find_foreign(self);\n\tif (self->foreign == 0)",
+        "\tself->foreign = postgres_running(&self->config);\n\tif (self->foreign == 0)",
         "\tself->foreign = 0;\n\tif (self->foreign == 0)",
         attack("identity", "test_a_server_without_the_library_is_not_left_running"),
         short=False,

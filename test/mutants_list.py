@@ -176,8 +176,8 @@ CORE = [
         "S1b",
         "a copied directory's life lock is the original's",
         OBSERVE,
-        " &&\n\t\t   same(world->cluster.life, world->self.life);",
-        ";",
+        "same(world->cluster.life, world->self.life) && has_what_the_record_shows(world);",
+        "has_what_the_record_shows(world);",
         unit("observe", "s1b_incarnations"),
     ),
     Mutant(
@@ -291,8 +291,8 @@ CORE = [
         "S7",
         "an empty directory is fit to lead",
         OBSERVE,
-        "if (world->pg.empty || mine.timeline == 0)",
-        "if (!world->pg.empty && mine.timeline == 0)",
+        "if (world->pg.empty || mine.timeline == 0 || world->pg.too_small)",
+        "if ((!world->pg.empty && mine.timeline == 0) || world->pg.too_small)",
         unit("observe", "s7_an_empty_directory_is_never_fit"),
     ),
     Mutant(

@@ -23,21 +23,6 @@ def restart(node, **settings: str) -> None:
     node.start()
 
 
-def test_a_standby_that_is_started_too_small(cluster: Cluster) -> None:
-    """S9: PostgreSQL's own refusal stands in the node's log, its status says that it fails, nobody waits for it."""
-    leader = revive(cluster)
-    small, other = cluster.others(leader)
-    at = small.log.stat().st_size
-    restart(small, max_connections="20")
-    small.wait_for_log("max_connections = 20 is a lower setting than on the primary server", since=at)
-    until("status tells", lambda: "fails here, see this node's log" in leader.command("status").stdout)
-    leader.kill()
-    until("the other one leads", lambda: cluster.find_leader() is other)
-    leader.start()
-    restart(small)
-    wait_all_the_same(cluster)
-
-
 def test_standbys_that_became_too_small_are_not_elected(cluster: Cluster) -> None:
     """S9: a running standby whose primary raised max_connections cannot be promoted: it says so, and is not elected.
 
