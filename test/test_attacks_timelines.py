@@ -72,7 +72,6 @@ MORE_HALVES = {
     "history-postmaster": ("rename", ".history", "parent"),
     "history-startup": ("rename", ".history", "self"),
     "signal-startup": ("unlink", "standby.signal", "self"),
-    "reserved-agent": ("create", ".history.new", "self"),
     "ordered-agent": ("create", "/data/promote", "self"),
     "marked-agent": ("create", "/promoting", "self"),
 }
