@@ -819,6 +819,14 @@ FENCES = [
         unit("observe", "what_names_a_member_concerns_nobody_else"),
     ),
     Mutant(
+        "S11",
+        "a running standby counts as stranded",
+        OBSERVE,
+        "return (world->pg.state == FHA_PG_DOWN || world->pg.stalled) &&",
+        "return true &&",
+        unit("observe", "stranded_when_the_leader_has_not_the_wal"),
+    ),
+    Mutant(
         "restart",
         "nobody waits for the member before it",
         OBSERVE,

@@ -262,6 +262,32 @@ def test_remove_and_return(cluster: Cluster) -> None:
     until("its slot is back", lambda: leader.value(slots, (standby.name,)) == 1)
 
 
+def test_a_standby_whose_wal_is_gone_is_copied_anew(cluster: Cluster) -> None:
+    """S11: nobody has the WAL any more that it would go on with; it does not wait for a human."""
+    leader = cluster.wait_all_stream()
+    standby = cluster.others(leader)[0]
+    standby.stop()
+    done(leader, "remove", standby.name)  # so that no slot keeps WAL for it
+    done(leader, "set", "wal_keep_size=0")
+    until("the leader keeps nothing", lambda: leader.value("SHOW wal_keep_size") == "0")
+    before = leader.value("SELECT min(name) FROM pg_ls_waldir() WHERE length(name) = 24")
+
+    def is_gone() -> bool:
+        with leader.session() as session:
+            for _ in range(3):
+                session.query("SELECT pg_switch_wal()")
+                session.query("CREATE TABLE junk(); DROP TABLE junk")
+            session.query("CHECKPOINT", timeout=60)
+            return session.value("SELECT min(name) FROM pg_ls_waldir() WHERE length(name) = 24") > before
+
+    until("its WAL is gone", is_gone)
+    since = standby.log.stat().st_size
+    standby.start()
+    standby.wait_for_log("no longer has the WAL", 120, since=since)
+    cluster.wait_all_stream()
+    done(leader, "reset", "wal_keep_size")
+
+
 # --- refusals, limits
 
 

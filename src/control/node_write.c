@@ -232,6 +232,7 @@ node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out)
 	out->term = world->cluster.term;
 	out->position = world->pg.position;
 	out->replayed = world->pg.replayed;
+	out->oldest_wal = world->pg.oldest_wal;
 	(void) snprintf(out->following, sizeof(out->following), "%s", world->pg.following);
 	if ((facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE))
 		(void) snprintf(out->candidate_for, sizeof(out->candidate_for), "%s", world->watch.version);

@@ -230,6 +230,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		read_timeline(object, &out->position.timeline, &local);
 		fha_json_lsn(object, "lsn", &out->position.lsn, &local);
 		fha_json_lsn(object, "replayed", &out->replayed, &local);
+		fha_json_lsn(object, "oldest_wal", &out->oldest_wal, &local);
 		fha_json_text(object, "following", out->following, sizeof(out->following), &local);
 		fha_json_text(object, "candidate_for", out->candidate_for, sizeof(out->candidate_for),
 					  &local);
@@ -368,6 +369,8 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_int(object, "timeline", member->position.timeline, &failed);
 	fha_json_put_lsn(object, "lsn", member->position.lsn, &failed);
 	fha_json_put_lsn(object, "replayed", member->replayed, &failed);
+	if (member->oldest_wal != 0)
+		fha_json_put_lsn(object, "oldest_wal", member->oldest_wal, &failed);
 	fha_json_put_text(object, "following", member->following, &failed);
 	fha_json_put_text(object, "candidate_for", member->candidate_for, &failed);
 	fha_json_put_bool(object, "rewindable", member->rewindable, &failed);

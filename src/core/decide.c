@@ -50,6 +50,8 @@ static const FhaRule rules[] = {
 	  RENEW, SHUT, FHA_NODE_HOLD, "PostgreSQL starts, recovers or stops: the lease is kept, the fence is shut" },
 	{ FHA_BUSY | FHA_RECOVERING | FHA_LED | FHA_REINIT, FHA_PLAIN,
 	  LEAVE, SHUT, FHA_NODE_STOP, "an operator asked for a fresh copy of the leader's data: recovery is stopped" },
+	{ FHA_BUSY | FHA_RECOVERING | FHA_LED | FHA_STRANDED | FHA_REWINDABLE, FHA_PLAIN | FHA_PAUSED,
+	  LEAVE, SHUT, FHA_NODE_STOP, "recovery does not go on, and the leader no longer has the WAL that it needs: it is stopped" },
 	{ FHA_BUSY | FHA_RECOVERING | FHA_LED, FHA_FOLLOWING,
 	  LEAVE, SHUT, FHA_NODE_FOLLOW, "recovery goes on with the WAL of another leader" },
 	{ FHA_BUSY, 0,
@@ -104,6 +106,8 @@ static const FhaRule rules[] = {
 	  LEAVE, SHUT, FHA_NODE_STOP, "an operator asked for a restart: this standby stops" },
 	{ FHA_STANDBY | FHA_LED | FHA_REINIT, FHA_PLAIN,
 	  LEAVE, SHUT, FHA_NODE_STOP, "an operator asked for a fresh copy of the leader's data: this standby stops" },
+	{ FHA_STANDBY | FHA_LED | FHA_STRANDED | FHA_REWINDABLE, FHA_PLAIN | FHA_PAUSED,
+	  LEAVE, SHUT, FHA_NODE_STOP, "this standby does not get on, and the leader no longer has the WAL that it needs: it stops" },
 	{ FHA_STANDBY | FHA_LED, FHA_FOLLOWING,
 	  LEAVE, SHUT, FHA_NODE_FOLLOW, "another member leads now" },
 	{ FHA_STANDBY | FHA_FREE | FHA_PAUSED, 0,
@@ -163,6 +167,8 @@ static const FhaRule rules[] = {
 	  LEAVE, SHUT, FHA_NODE_HOLD, "a standby may take the released lease first" },
 	{ FHA_DOWN | FHA_DIVERGED | FHA_LED | FHA_REWINDABLE, FHA_MINE,
 	  LEAVE, SHUT, FHA_NODE_REWIND, "this data has WAL that the leader has not: it is rewound" },
+	{ FHA_DOWN | FHA_STRANDED | FHA_LED | FHA_REWINDABLE, FHA_MINE,
+	  LEAVE, SHUT, FHA_NODE_CLONE, "the leader no longer has the WAL that this data goes on with: the leader's data is copied" },
 	{ FHA_DOWN | FHA_DIVERGED, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "this data has WAL that the leader has not: waits until the leader can be rewound to" },
 	{ FHA_DOWN | FHA_ABSENT | FHA_BOOTSTRAP, 0,
@@ -182,7 +188,7 @@ static const char *const fact_names[FHA_FACT_COUNT] = {
 	"stale",      "reclaim",  "newborn",   "lineage",   "published", "led",     "rewindable",
 	"paused",     "handover", "heir",      "listed",    "fit",       "turn",    "stopping",
 	"job",        "plain",    "following", "bootstrap", "position",  "beyond",  "failing",
-	"recovering", "stuck",    "restart",   "reinit",    "asked",     "twin",
+	"recovering", "stuck",    "restart",   "reinit",    "asked",     "twin",    "stranded",
 };
 
 const FhaRule *

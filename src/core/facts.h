@@ -71,6 +71,9 @@ typedef uint64_t FhaFacts;
 
 #define FHA_TWIN FHA_FACT(40) /* another node that lives has this member's name */
 
-#define FHA_FACT_COUNT 41
+#define FHA_STRANDED \
+	FHA_FACT(41) /* the leader has not the WAL any more that this data goes on with */
+
+#define FHA_FACT_COUNT 42
 
 #endif

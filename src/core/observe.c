@@ -507,6 +507,17 @@ held_what_vanished(const FhaWorld *world)
 	return true;
 }
 
+/*
+ * Only of a stopped server is the end of its WAL known for certain.  One that has stood still for
+ * long is worth a look: it is stopped, and started again if it has what it needs after all.
+ */
+static bool
+is_stranded(const FhaWorld *world, const FhaMember *leader)
+{
+	return (world->pg.state == FHA_PG_DOWN || world->pg.stalled) &&
+		   world->pg.position.timeline != 0 && world->pg.position.lsn < leader->oldest_wal;
+}
+
 FhaFacts
 fha_observe(const FhaWorld *world, int64_t now_ms)
 {
@@ -555,6 +566,8 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 			leader->position.timeline == cluster->timeline)
 		{
 			facts |= FHA_LED;
+			if (is_stranded(world, leader))
+				facts |= FHA_STRANDED;
 			if (leader->rewindable)
 				facts |= FHA_REWINDABLE;
 			if (same(world->pg.following, cluster->holder) &&

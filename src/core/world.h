@@ -151,6 +151,7 @@ typedef struct FhaMember
 	uint64_t term;
 	FhaPosition position; /* flushed */
 	uint64_t replayed;
+	uint64_t oldest_wal; /* leader: from here on it has all WAL; 0: not known */
 	char following[FHA_NAME_SIZE];
 	char candidate_for[64]; /* the version of the cluster record for which it published position */
 	bool rewindable; /* leader: role, slots and a checkpoint on its timeline are there for others */
@@ -189,6 +190,8 @@ typedef struct FhaPgView
 	bool rewindable;
 	bool prepared; /* primary: a checkpoint was made for the stop that was asked for */
 	char started_for[FHA_ID_SIZE]; /* the request that stood when this server was started */
+	uint64_t oldest_wal;           /* as in FhaMember */
+	bool stalled;                  /* in recovery: has not streamed or moved for long */
 	bool pending_restart;          /* as in FhaMember */
 	bool limits_lowered; /* primary: the record lowers what a standby may not have less of */
 	char following[FHA_NAME_SIZE]; /* leader that primary_conninfo names, "" for none */

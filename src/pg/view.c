@@ -6,19 +6,26 @@
 #include "access/timeline.h"
 #include "access/twophase.h"
 #include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "access/xlogrecovery.h"
 #include "common/controldata_utils.h"
 #include "miscadmin.h"
 #include "replication/slot.h"
 #include "replication/walreceiver.h"
 #include "replication/walsender_private.h"
+#include "storage/fd.h"
 #include "storage/lock.h"
 #include "utils/memutils.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "follow.h"
 #include "shmem.h"
 #include "view.h"
+
+#define OLDEST_WAL_MS 5000
+/* A standby tries to stream twice a second; conflicts with readers end in 30 s by default. */
+#define STALLED_MS (35 * 1000)
 
 bool
 view_has_checkpoint(uint32 timeline, uint64 redo)
@@ -109,6 +116,36 @@ fill_lineage(FhaPgView *view, TimeLineID timeline)
 	memcpy(view->lineage, steps, sizeof(steps));
 }
 
+/* The oldest segment on disk, looked for now and then: nothing of it is older than that. */
+static XLogRecPtr
+oldest_wal(void)
+{
+	static XLogRecPtr oldest = InvalidXLogRecPtr;
+	static int64 looked_ms = 0;
+	XLogSegNo least = PG_UINT64_MAX;
+	DIR *directory;
+	struct dirent *entry;
+
+	if (oldest != InvalidXLogRecPtr && fha_now_ms() < looked_ms + OLDEST_WAL_MS)
+		return oldest;
+	looked_ms = fha_now_ms();
+	directory = AllocateDir(XLOGDIR);
+	while ((entry = ReadDirExtended(directory, XLOGDIR, LOG)) != NULL)
+	{
+		TimeLineID timeline;
+		XLogSegNo segment;
+
+		if (!IsXLogFileName(entry->d_name))
+			continue;
+		XLogFromFileName(entry->d_name, &timeline, &segment, wal_segment_size);
+		least = Min(least, segment);
+	}
+	FreeDir(directory);
+	if (least != PG_UINT64_MAX)
+		XLogSegNoOffsetToRecPtr(least, 0, wal_segment_size, oldest);
+	return oldest;
+}
+
 static void
 fill_primary(FhaPgView *view, const FhaOrder *order)
 {
@@ -119,6 +156,7 @@ fill_primary(FhaPgView *view, const FhaOrder *order)
 	view->position.lsn = GetFlushRecPtr(&timeline);
 	view->position.timeline = timeline;
 	view->replayed = view->position.lsn;
+	view->oldest_wal = oldest_wal();
 	if (rewindable != timeline && fawkes_shared->ready_timeline == timeline &&
 		view_has_checkpoint(timeline, 0))
 		rewindable = timeline;
@@ -159,6 +197,21 @@ has_smaller_settings(void)
 	return smaller;
 }
 
+static bool
+is_stalled(XLogRecPtr position)
+{
+	static XLogRecPtr seen = InvalidXLogRecPtr;
+	static int64 moved_ms = 0;
+	int64 now_ms = fha_now_ms();
+
+	if (moved_ms == 0 || position != seen)
+	{
+		seen = position;
+		moved_ms = now_ms;
+	}
+	return now_ms >= moved_ms + STALLED_MS;
+}
+
 /*
  * S5's trap: what the receiver says is not the position after a restart, when it reads the start
  * of a segment; what was replayed is not it while replay lags.  The higher of both is.
@@ -180,6 +233,7 @@ fill_standby(FhaPgView *view)
 		view->position.timeline = receive_timeline;
 		view->position.lsn = received;
 	}
+	view->stalled = is_stalled(view->position.lsn);
 	view->state = HotStandbyActive() ? FHA_PG_STANDBY : FHA_PG_BUSY;
 	view->recovering = view->state == FHA_PG_BUSY;
 	view->too_small = GetRecoveryPauseState() == RECOVERY_PAUSED && has_smaller_settings();

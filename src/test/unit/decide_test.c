@@ -32,7 +32,8 @@ static const FhaFacts with_record[] = {
 	FHA_HANDOVER, FHA_HEIR, FHA_LISTED, FHA_FIT, FHA_TURN,
 };
 /* What an operator may have asked of this member; of a holder never a reinit. */
-static const FhaFacts asked[] = {0, FHA_ASKED, FHA_ASKED | FHA_RESTART, FHA_ASKED | FHA_REINIT};
+static const FhaFacts asked[] = {0, FHA_ASKED, FHA_ASKED | FHA_RESTART, FHA_ASKED | FHA_REINIT,
+								  FHA_STRANDED};
 static const FhaFacts always[] = {FHA_STOPPING, FHA_JOB, FHA_PLAIN, FHA_BOOTSTRAP};
 /* clang-format on */
 
@@ -69,7 +70,8 @@ every_world(Visit visit, void *argument)
 				if ((servers[s] & (FHA_STANDBY | FHA_PRIMARY)) != 0 && data[d] == FHA_EMPTY)
 					continue;
 				for (size_t a = 0; a < (record ? COUNT(asked) : 1); a++)
-					if ((asked[a] & FHA_REINIT) == 0 || (leases[l] & FHA_MINE) == 0)
+					if ((asked[a] & (FHA_REINIT | FHA_STRANDED)) == 0 ||
+						(leases[l] & FHA_MINE) == 0)
 						every_combination(servers[s] | data[d] | leases[l] | asked[a], record,
 										  visit, argument);
 			}
@@ -141,8 +143,9 @@ check_safety(FhaFacts facts, const FhaRule *rule, void *argument)
 	else if ((rule->node == FHA_NODE_CLONE || rule->node == FHA_NODE_REWIND) &&
 			 (!HAS(facts, FHA_DOWN | FHA_LED) || (facts & FHA_MINE) != 0))
 		broken = "S11: data is replaced only when nothing runs and another member leads";
-	else if (rule->node == FHA_NODE_CLONE && (facts & (FHA_EMPTY | FHA_DAMAGED | FHA_REINIT)) == 0)
-		broken = "S11: usable data is replaced by a clone only when an operator asks";
+	else if (rule->node == FHA_NODE_CLONE &&
+			 (facts & (FHA_EMPTY | FHA_DAMAGED | FHA_REINIT | FHA_STRANDED)) == 0)
+		broken = "S11: data that can go on is replaced by a clone only when an operator asks";
 	else if ((facts & FHA_PAUSED) != 0 && rule->lease == FHA_LEASE_TAKE &&
 			 (facts & (FHA_ABSENT | FHA_NEWBORN | FHA_MINE | FHA_PRIMARY)) == 0)
 		broken = "pause: nobody is elected";

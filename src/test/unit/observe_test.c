@@ -1134,6 +1134,27 @@ what_names_a_member_concerns_nobody_else(void **state)
 	assert_int_equal(fact(FHA_HANDOVER, NOW), 0);
 }
 
+static void
+stranded_when_the_leader_has_not_the_wal(void **state)
+{
+	(void) state;
+	settle();
+	world.members[0].oldest_wal = LSN + 1;
+	assert_int_equal(fact(FHA_STRANDED, NOW), 0); /* what a running standby has is not all known */
+	world.pg.stalled = true;
+	assert_int_equal(fact(FHA_STRANDED, NOW), FHA_STRANDED);
+	world.pg.stalled = false;
+	world.pg.state = FHA_PG_DOWN;
+	assert_int_equal(fact(FHA_STRANDED, NOW), FHA_STRANDED);
+	world.members[0].oldest_wal = LSN;
+	assert_int_equal(fact(FHA_STRANDED, NOW), 0);
+	world.members[0].oldest_wal = 0;
+	assert_int_equal(fact(FHA_STRANDED, NOW), 0);
+	world.members[0].oldest_wal = LSN + 1;
+	world.pg.position.timeline = 0;
+	assert_int_equal(fact(FHA_STRANDED, NOW), 0);
+}
+
 int
 main(void)
 {
@@ -1177,6 +1198,7 @@ main(void)
 		cmocka_unit_test(a_restart_goes_from_one_to_the_next),
 		cmocka_unit_test(lowered_limits_begin_with_the_primary),
 		cmocka_unit_test(what_names_a_member_concerns_nobody_else),
+		cmocka_unit_test(stranded_when_the_leader_has_not_the_wal),
 	};
 
 	return cmocka_run_group_tests_name("observe", tests, NULL, NULL);
