@@ -208,9 +208,9 @@ ATTACKS = [
     Mutant(
         "S9",
         "what nobody took up is carried out later",
-        "src/cli/cmd_request.c",
-        "\t\twithdraw(cluster, options, request);",
-        "\t\t(void) withdraw;",
+        "src/control/node_request.c",
+        "if (is_late(node, request, now_ms))",
+        "if (is_late(node, request, 0))",
         attack("lock", "test_a_switchover_that_nobody_expects_any_more"),
         short=False,
     ),
