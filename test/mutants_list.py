@@ -770,6 +770,15 @@ FENCES = [
     ),
     Mutant(
         "S2",
+        "the fence: the mark is raised by what is then withheld",
+        SEND,
+        "\t\tif (!may_leave())\n\t\t\treturn 0;\n",
+        "",
+        fence("test_the_mark"),
+        short=False,
+    ),
+    Mutant(
+        "S2",
         "the fence: the mark is raised by what is not acknowledged",
         FENCE,
         "\tfence_send_commit_begins(false);",

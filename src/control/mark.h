@@ -16,8 +16,8 @@
 
 typedef struct FhaMark
 {
-	char started_for[FHA_ID_SIZE]; /* the request that stood when the server was started; "" */
 	_Atomic uint64_t acked_lsn;    /* end of the newest commit record acknowledged; 0: none yet */
+	char started_for[FHA_ID_SIZE]; /* the request that stood when the server was started; "" */
 	_Atomic uint32_t streaming; /* 1: this data has streamed from a leader since the last start */
 } FhaMark;
 

@@ -57,9 +57,7 @@ void
 fence_create(FenceShared *new_shared)
 {
 	pg_atomic_init_u64(&new_shared->write_until_ms, 0);
-	/* After a crash of a backend the page still knows what clients were told before it. */
-	pg_atomic_init_u64(&new_shared->acked_lsn,
-					   fence_mark ? atomic_load(&fence_mark->acked_lsn) : 0);
+	pg_atomic_init_u64(&new_shared->acked_lsn, 0);
 	fence_attach(new_shared);
 }
 
@@ -133,23 +131,28 @@ fence_left_ms(void)
 uint64
 fence_acked_lsn(void)
 {
-	return shared != NULL ? pg_atomic_read_u64(&shared->acked_lsn) : 0;
+	if (shared == NULL)
+		return 0;
+	return fence_mark ? atomic_load(&fence_mark->acked_lsn)
+					  : pg_atomic_read_u64(&shared->acked_lsn);
 }
 
-/* Before the acknowledgement leaves, never after: the marks may only be too high. */
+/* Before the acknowledgement leaves, never after: the mark may only be too high. */
 void
 fence_raise_acked(uint64 lsn)
 {
-	uint64 seen = pg_atomic_read_u64(&shared->acked_lsn);
+	uint64 seen;
 
-	while (seen < lsn && !pg_atomic_compare_exchange_u64(&shared->acked_lsn, &seen, lsn))
-		;
 	if (fence_mark != NULL)
 	{
 		seen = atomic_load(&fence_mark->acked_lsn);
 		while (seen < lsn && !atomic_compare_exchange_weak(&fence_mark->acked_lsn, &seen, lsn))
 			;
+		return;
 	}
+	seen = pg_atomic_read_u64(&shared->acked_lsn);
+	while (seen < lsn && !pg_atomic_compare_exchange_u64(&shared->acked_lsn, &seen, lsn))
+		;
 }
 
 void

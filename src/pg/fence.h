@@ -22,7 +22,10 @@
 typedef struct FenceShared
 {
 	pg_atomic_uint64 write_until_ms pg_attribute_aligned(PG_CACHE_LINE_SIZE);
-	/* Highest end of a commit record whose acknowledgement may have been sent. */
+	/*
+	 * Highest end of a commit record whose acknowledgement may have been sent; unused while there
+	 * is a fence_mark, which says the same: one word is one cache line for all who commit.
+	 */
 	pg_atomic_uint64 acked_lsn pg_attribute_aligned(PG_CACHE_LINE_SIZE);
 } FenceShared;
 
@@ -56,7 +59,7 @@ extern bool fence_refuses(void);
 /* Milliseconds until the fence shuts by itself; 0 when it is shut. */
 extern int64 fence_left_ms(void);
 
-/* As FenceShared.acked_lsn; 0 when inert. */
+/* Of the mark, else of FenceShared; 0 when inert. */
 extern uint64 fence_acked_lsn(void);
 
 /*
