@@ -1,6 +1,8 @@
-"""The judge is judged: what the lab calls an overlap, an outage and a forbidden loss."""
+"""The judge is judged: what the lab calls an overlap, an outage and a forbidden loss, and how sure a mean is."""
 
-from lab import evidence
+import bench_fence
+import pytest
+from lab import evidence, interval
 from lab.load import Ack
 
 
@@ -46,3 +48,36 @@ def test_commit_records_are_read_from_what_pg_waldump_prints() -> None:
     assert evidence.COMMIT_RECORD.findall(text) == [("735", "1", "01500028")]
     assert evidence.lsn_number("1/01500028") == 0x1_01500028
     assert evidence.lsn_text(0x1_01500028) == "1/1500028"
+
+
+def test_students_t_has_its_known_quantiles() -> None:
+    known = {(0.975, 1): 12.7062, (0.975, 2): 4.3027, (0.975, 9): 2.2622, (0.95, 4): 2.1318, (0.975, 1000): 1.9623}
+    for (probability, freedom), value in known.items():
+        assert interval.t_quantile(probability, freedom) == pytest.approx(value, abs=5e-5)
+    assert interval.t_cdf(0, 5) == pytest.approx(0.5)
+
+
+def test_the_interval_of_a_mean() -> None:
+    found = interval.of_mean([1, 2, 3, 4, 5])  # 3 +- 2.7764 * sqrt(2.5 / 5)
+    assert (found.mean, found.low, found.high) == pytest.approx((3, 1.0368, 4.9632), abs=5e-5)
+    with pytest.raises(ValueError, match="two values"):
+        interval.of_mean([1])
+
+
+def test_the_interval_of_a_ratio_is_of_pairs() -> None:
+    """What disturbs both halves of a pair cancels out; swapped, the ratio is the inverse."""
+    steady = interval.of_ratio([(90, 100), (9, 10), (0.9, 1)])
+    assert (steady.mean, steady.low, steady.high) == pytest.approx((0.9, 0.9, 0.9))
+    pairs = [(1, 1), (2, 1), (4, 1)]  # logarithms to base 2: 0, 1, 2; 1 +- 4.3027 / sqrt(3)
+    found = interval.of_ratio(pairs)
+    assert (found.mean, found.low, found.high) == pytest.approx((2, 2**-1.48414, 2**3.48414), rel=1e-4)
+    swapped = interval.of_ratio([(second, first) for first, second in pairs])
+    assert (swapped.low, swapped.high) == pytest.approx((1 / found.high, 1 / found.low))
+
+
+def test_one_in_a_hundred_is_left_out_of_the_fences_time() -> None:
+    histogram = [0] * 1000
+    histogram[100], histogram[200], histogram[999] = 50, 49, 1
+    assert bench_fence.mean_of_most(histogram) == pytest.approx((50 * 100 + 49 * 200) / 99)
+    with pytest.raises(ValueError, match="longer"):
+        bench_fence.mean_of_most([0, 90, 10])

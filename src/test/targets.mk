@@ -69,6 +69,13 @@ bench-failover:
 # The one window in which a stopped process may acknowledge late, in nanoseconds.
 bench-window:
 	test/install.sh bench bench_window.py $(if $(JSON),--json $(JSON))
+PAIRS = 20
+bench-fence: SECONDS = 3
+bench-fence:
+	test/install.sh bench bench_fence.py --pairs $(PAIRS) --seconds $(SECONDS) $(if $(DIR),--dir $(DIR)) $(if $(JSON),--json $(JSON))
+bench-idle: SECONDS = 60
+bench-idle:
+	test/install.sh bench bench_idle.py --seconds $(SECONDS) $(if $(JSON),--json $(JSON))
 
 help:
 	@echo 'make                 build the library, the extension and the command'
@@ -86,7 +93,10 @@ help:
 	@echo 'make format          clang-format-14 over everything'
 	@echo 'make bench-failover  each event RUNS times [5]; JSON=FILE appends the figures'
 	@echo 'make bench-window    nanoseconds from the last test of the lease to the send; JSON=FILE too'
+	@echo 'make bench-fence     TPS with the fence and without, in PAIRS [20] of runs of SECONDS [3];'
+	@echo '                     its nanoseconds per commit; on a tmpfs, DIR [/dev/shm/fawkes-bench]'
+	@echo 'make bench-idle      CPU, wake-ups and memory of our processes in an idle cluster, SECONDS [60]'
 
 .PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour \
-        check-behaviour-short check-versions check-pg17 \
-        check-short check-long mutants mutants-short check demo bench-failover bench-window help
+        check-behaviour-short check-versions check-pg17 check-short check-long mutants \
+        mutants-short check demo bench-failover bench-window bench-fence bench-idle help
