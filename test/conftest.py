@@ -6,6 +6,7 @@ Python has the tools and PostgreSQL's TAP modules do not.
 """
 
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -18,6 +19,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from lab import faults, programs  # noqa: E402
 from lab.cluster import Cluster  # noqa: E402
+from lab.node import Node, free_ports  # noqa: E402
+from lab.session import Error  # noqa: E402
+from lab.wait import until  # noqa: E402
 
 collect_ignore = [] if programs.major() >= 18 else ["test_since_18.py"]
 
@@ -60,3 +64,37 @@ def cluster(request: pytest.FixtureRequest):
             print(cluster.log_tails(60), file=sys.stderr)
         cluster.destroy()
         shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def node():
+    """A cluster of one member, founded by `fawkes-ha run`, with the extension in it."""
+    base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
+    (base / "lock").mkdir(mode=0o700)
+    port, listen = free_ports(2, 5901)
+    settings = {
+        "fawkes_ha.cluster_name": "documented",
+        "fawkes_ha.listen": f"127.0.0.1:{listen}",
+        "fawkes_ha.lock": f"dir:{base}/lock",
+        "fawkes_ha.bootstrap": "initdb",
+    }
+    found = Node("n1", base, base, port, settings)
+    try:
+        found.prepare(secrets.token_hex(16))
+        found.start()
+        until("the founder leads", lambda: is_leading(found), 120)
+        found.value("CREATE EXTENSION fawkes_ha; SELECT 1", timeout=60)
+        yield found
+    finally:
+        found.stop()
+        found.kill()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def is_leading(node: Node) -> bool:
+    try:
+        with node.session() as session:
+            session.query("CREATE TEMP TABLE t ()")
+    except (Error, OSError):
+        return False
+    return True

@@ -427,7 +427,7 @@ const CliCommand command_reinit = {
 
 const CliCommand command_rejoin = {
 	"rejoin",
-	"-D DATA [MEMBER] " COMMON,
+	"-D DATA [MEMBER] [--bin DIR] " COMMON,
 	"have a member try again at once to follow; on a stopped server without a supervisor: rewind "
 	"it",
 	run_rejoin,
@@ -444,7 +444,7 @@ const CliCommand command_remove = {
 
 const CliCommand command_set = {
 	"set",
-	"-D DATA NAME=VALUE [--reason TEXT] [--dry-run]",
+	"-D DATA NAME=VALUE [--bin DIR] [--reason TEXT] [--dry-run]",
 	"set PostgreSQL's or fawkes_ha's setting on all members; see status for who needs a restart",
 	run_set,
 	true,

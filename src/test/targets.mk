@@ -88,6 +88,7 @@ help:
 	@echo 'make check-unit, check-layers, format-check, check-regress, check-pgtap, check-behaviour'
 	@echo '                     one stage of the check; PYTEST="-k NAME" for one test of behaviour'
 	@echo 'make check-long      attacks that take minutes; as an ordinary user, on what is installed'
+	@echo 'make check-behaviour-short  what one server shows of the fence, and one failover of each kind'
 	@echo 'make mutants         each safety rule is broken, and the test that guards it must notice'
 	@echo 'make mutants-short   the quick ones of them, for CI'
 	@echo 'make format          clang-format-14 over everything'
