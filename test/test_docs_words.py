@@ -1,0 +1,203 @@
+"""The words of the documents: sentences that the product says, commands and names that exist, one promise."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lab import documents, programs
+from lab.documents import OPERATIONS, REFERENCE, changed, fawkes_ha, read, rows, section, shown_options, spans, table
+from lab.documents import usages
+from lab.node import Node
+
+# What a person types that is no program.
+SHELL_WORDS = {"cd"}
+
+
+# --- sentences and commands in the documents
+
+
+@pytest.fixture(scope="module")
+def said() -> tuple[list[str], str]:
+    """What our sources can say, and what PostgreSQL's programs can."""
+    bindir = programs.bindir()
+    theirs = [bindir / name for name in ("postgres", "pg_rewind", "pg_basebackup", "pg_waldump")]
+    return documents.own_sentences(), documents.programs_sentences([*theirs, libpq()])
+
+
+def libpq() -> Path:
+    return Path(programs.must_run("pg_config", "--libdir").strip()) / "libpq.so.5"
+
+
+def is_said(sentence: str, said: tuple[list[str], str]) -> bool:
+    return any(sentence in literal for literal in said[0]) or sentence in said[1]
+
+
+def is_known(word: str, known_words: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", known_words) is not None
+
+
+def operations_differences(text: str, said: tuple[list[str], str], known_words: str) -> list[str]:
+    """Every `span` with a blank is a command, a setting with its value, or a sentence that can be met."""
+    found = []
+    for quote in documents.quotes(text):
+        if " " not in quote.text:
+            ok = is_known(quote.text.removesuffix("()"), known_words)
+        elif quote.text.split()[0] in ("fawkes-ha", "SELECT"):
+            continue  # other tests look at them
+        elif setting := re.match(r"(\S+) = ", quote.text):
+            ok = is_known(setting[1], known_words)
+        else:
+            ok = is_said(quote.text, said)
+        if not ok:
+            found.append(f"{OPERATIONS}:{quote.line}: nothing says or is called {quote.text!r}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def known_words(node: Node) -> str:
+    """Everything that is a name of something, as one text."""
+    names = rows(
+        node,
+        "SELECT name FROM pg_settings UNION SELECT relname FROM pg_class UNION SELECT proname FROM pg_proc"
+        " UNION SELECT attname FROM pg_attribute",
+    )
+    ours = [path.read_text() for path in documents.c_files()] + [read(REFERENCE), *documents.own_sentences()]
+    programs_there = [path.name for path in programs.bindir().iterdir()]
+    parameters = re.findall(r"\b[a-z]+_[a-z_]+\b", documents.programs_sentences([libpq()]))
+    return "\n".join([*(str(name) for (name,) in names), *ours, *programs_there, *parameters])
+
+
+def test_sentences_of_operations(said: tuple[list[str], str], known_words: str) -> None:
+    assert "\n".join(operations_differences(read(OPERATIONS), said, known_words)) == ""
+
+
+@pytest.mark.parametrize(("before", "after"), (
+    ("would lose more than allowed", "would lose more than is allowed"),
+    ("closing a connection without a reply", "closing a connection without an answer"),
+    ("LAPSED: not renewed for ... s", "LAPSED: not renewed since ... s"),
+    ("`pending_restart`", "`pending_restarts`"),
+))
+def test_sentences_control(said: tuple[list[str], str], known_words: str, before: str, after: str) -> None:
+    assert operations_differences(changed(OPERATIONS, before, after), said, known_words) != []
+
+
+def test_sqlstates_of_operations() -> None:
+    known = documents.sqlstates(read(REFERENCE))
+    spoken = {quote.text for quote in documents.quotes(read(OPERATIONS)) if re.fullmatch(r"[0-9A-Z]{5}", quote.text)}
+    assert {code for code in spoken if re.search(r"\d", code)} <= known
+
+
+def command_lines(name: str) -> list[documents.Quote]:
+    text = read(name)
+    inline = [quote for quote in documents.quotes(text) if quote.text.startswith("fawkes-ha ")]
+    return inline + [line for kind in ("", "sh") for line in documents.commands(text, kind) if "fawkes-ha" in line.text]
+
+
+def command_complaint(command: str) -> str | None:
+    """Ask the command itself: it parses everything that stands before --help."""
+    words = documents.words(command)
+    if words[0] != "fawkes-ha" or len(words) < 2 or words[1] in ("help", "version", "--help", "--version", "COMMAND"):
+        return None
+    done = fawkes_ha(*words[1:], "--help")
+    if done.returncode != 0:
+        return done.stderr
+    usage = usages()[words[1]]
+    missing = shown_options(" ".join(words[2:])) - shown_options(usage) - {"-D", "--state", "--lock", "--cluster"}
+    return f"{words[1]} does not take {sorted(missing)}" if missing else None
+
+
+@pytest.mark.parametrize("name", documents.EVERY)
+def test_commands_in_documents(name: str) -> None:
+    complaints = {f"{name}:{line.line}: {line.text}": command_complaint(line.text) for line in command_lines(name)}
+    assert {command: said for command, said in complaints.items() if said} == {}
+
+
+def test_commands_in_documents_control() -> None:
+    assert command_complaint("fawkes-ha status -D DATA -o json") is None
+    assert command_complaint("fawkes-ha states -D DATA") is not None
+    assert command_complaint("fawkes-ha status -D DATA --verbose") is not None
+    assert command_complaint("fawkes-ha status -D DATA --force") is not None
+    assert command_complaint("fawkes-ha restart -D DATA --wait soon") is not None
+
+
+def test_shell_and_sql_of_operations(node: Node) -> None:
+    """The shell's commands exist; the statements are planned by a server, so every name in them is real."""
+    text = read(OPERATIONS)
+    paths = f"{programs.bindir()}:/usr/sbin:{os.environ['PATH']}"
+    for line in documents.commands(text, "sh"):
+        for part in re.split(r"\s[|;]\s|&&", line.text):
+            word = documents.words(part)[0]
+            assert word in SHELL_WORDS or shutil.which(word, path=paths), f"{OPERATIONS}:{line.line}: no {word}"
+    statements = documents.commands(text, "sql")
+    inline = [quote for quote in documents.quotes(text) if quote.text.startswith("SELECT ")]
+    assert statements and not [line for line in statements if not line.text.endswith(";")], "one statement a line"
+    for statement in statements + inline:
+        with node.session() as session:
+            session.query("BEGIN")
+            session.query(f"EXPLAIN {statement.text}" if statement.text.startswith("SELECT") else statement.text)
+
+
+@pytest.mark.parametrize("name", documents.EVERY)
+def test_names_and_links(name: str, node: Node) -> None:
+    """Settings with our prefix exist, and so does what a link leads to."""
+    text = read(name)
+    names = {
+        row[0]
+        for row in rows(
+            node,
+            """
+            SELECT 'fawkes_ha.' || proname FROM pg_proc WHERE pronamespace = 'fawkes_ha'::regnamespace
+            UNION SELECT 'fawkes_ha.' || relname FROM pg_class WHERE relnamespace = 'fawkes_ha'::regnamespace
+            UNION SELECT name FROM pg_settings""",
+        )
+    }
+    files = {"fawkes_ha.conf", "fawkes_ha.so", "fawkes_ha.c"}
+    spoken = set(re.findall(r"(?<![\w./-])fawkes_ha\.[a-z_]+", text)) - files
+    assert spoken - names == set()
+    for target in re.findall(r"\]\(([^)#:]*)(?:#[^)]*)?\)", documents.outside_fences(text)):
+        assert not target or (documents.TREE / name).parent.joinpath(target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]*)\)", documents.outside_fences(text)):
+        page = (documents.TREE / name).parent / target if target else documents.TREE / name
+        titles = re.findall(r"^#+ (.*)$", documents.outside_fences(page.read_text()), re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+        assert anchor in anchors, f"{target}#{anchor}"
+
+
+# --- the promise
+
+
+def promise_differences(name: str, text: str, defaults: dict[str, str]) -> list[str]:
+    """Each `setting` (VALUE) of the section has the default of the setting."""
+    found = []
+    numbers = re.findall(r"`(?:fawkes_ha\.)?([a-z_]+)`[^`()]*\(([0-9.]+ ?[a-zA-Z]+)[^)]*\)", text)
+    for setting, value in numbers:
+        if setting in defaults and value.replace(" ", "") != defaults[setting]:
+            found.append(f"{name}: {setting} is {defaults[setting]} by default, not {value}")
+    for setting in ("lease_duration", "renew_deadline", "max_lag_on_failover"):
+        if setting not in dict(numbers):
+            found.append(f"{name}: the promise does not give {setting}")
+    return found
+
+
+PROMISES = (("README.md", "What can be lost"), (REFERENCE, "The promise"))
+
+
+def documented_defaults() -> dict[str, str]:
+    return {
+        spans(row[0])[0]: spans(row[1])[0]
+        for row in table(read(REFERENCE), "setting (`fawkes_ha.`)")
+        if spans(row[1])
+    }
+
+
+@pytest.mark.parametrize(("name", "title"), PROMISES)
+def test_the_promise_has_the_defaults(name: str, title: str) -> None:
+    text = section(read(name), title)
+    assert promise_differences(name, text, documented_defaults()) == []
+    for value in ("16 MB", "3 s", "2 s"):
+        assert promise_differences(name, text.replace(f"({value}", "(9 s"), documented_defaults()) != [], value
+
+
