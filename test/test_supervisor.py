@@ -136,6 +136,20 @@ def test_a_killed_supervisor_leaves_one_postmaster(cluster: Cluster) -> None:
     cluster.wait_all_stream()
 
 
+def test_a_new_supervisor_can_hand_over_what_it_found_running(cluster: Cluster) -> None:
+    """S1b: it goes on under the running server's incarnation, so the lease is released to the target."""
+    old = cluster.wait_all_stream()
+    process.send([old.supervisor_pid], signal.SIGKILL)
+    until("the supervisor is gone", lambda: old.supervisor_pid is None)
+    since = old.log.stat().st_size
+    old.start()
+    old.wait_for_log("watching over it", since=since)
+    target = cluster.others(old)[0]
+    done = target.command("switchover", "--to", target.name)
+    assert done.returncode == 0, done.stderr
+    assert cluster.wait_all_stream() is target
+
+
 def test_a_second_supervisor_is_refused(cluster: Cluster) -> None:
     """One supervisor per data directory: the second ends with a sentence, the first does not notice."""
     leader = cluster.wait_all_stream()

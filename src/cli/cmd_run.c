@@ -72,6 +72,21 @@ open_mark(Supervisor *self, FhaError *err)
 	return FHA_OK;
 }
 
+/*
+ * The lease that a running server holds is that of the supervisor which started it.  Under another
+ * incarnation we could not hand it over, nor keep it while that server stops.  One that was started
+ * without a supervisor told its incarnation to nobody: it keeps it, and we ours.
+ */
+static void
+inherit_incarnation(Supervisor *self)
+{
+	char given[FHA_INCARNATION_SIZE];
+
+	if (process_read_environment(self->foreign, FHA_ENV_INCARNATION, given, sizeof(given)) &&
+		strlen(given) == FHA_INCARNATION_SIZE - 1)
+		memcpy(self->incarnation, given, sizeof(given));
+}
+
 static FhaCode
 set_up(Supervisor *self, FhaError *err)
 {
@@ -102,8 +117,11 @@ set_up(Supervisor *self, FhaError *err)
 		self->life_fd = -1;
 		self->foreign = postgres_running(&self->config);
 		if (self->foreign != 0)
+		{
+			inherit_incarnation(self);
 			supervisor_say(self, "PostgreSQL runs already (process %d): watching over it",
 						   (int) self->foreign);
+		}
 		else
 			supervisor_say(self, "a process of this node's PostgreSQL, or another supervisor, "
 								 "still lives: waiting for its end");

@@ -525,3 +525,30 @@ process_works_in(pid_t pid, const char *directory)
 	(void) snprintf(path, sizeof(path), "/proc/%d/cwd", (int) pid);
 	return pid > 0 && stat(directory, &wanted) == 0 && is_same(AT_FDCWD, path, &wanted);
 }
+
+bool
+process_read_environment(pid_t pid, const char *name, char *out, size_t size)
+{
+	char path[64];
+	char *line = NULL;
+	size_t room = 0;
+	size_t length = strlen(name);
+	ssize_t used;
+	bool found = false;
+	FILE *file;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/environ", (int) pid);
+	file = fopen(path, "re");
+	/* The kernel caps the whole of it. */
+	while (file != NULL && !found && (used = getdelim(&line, &room, '\0', file)) > 0)
+		if (strncmp(line, name, length) == 0 && line[length] == '=' &&
+			strlen(line + length + 1) < size)
+		{
+			(void) snprintf(out, size, "%s", line + length + 1);
+			found = true;
+		}
+	free(line);
+	if (file != NULL)
+		(void) fclose(file);
+	return found;
+}

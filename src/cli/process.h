@@ -80,4 +80,10 @@ int process_kill_holders(const char *path);
  */
 bool process_works_in(pid_t pid, const char *directory);
 
+/*
+ * What the variable `name` was when the process was started, into out.  False, and out as it was:
+ * it had none, the value does not fit, or the process is gone or another user's.
+ */
+bool process_read_environment(pid_t pid, const char *name, char *out, size_t size);
+
 #endif
