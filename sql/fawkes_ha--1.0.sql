@@ -93,7 +93,8 @@ CREATE VIEW members AS
            (m.doc ->> 'timeline')::bigint AS timeline,
            (m.doc ->> 'lsn')::pg_lsn AS lsn,
            (m.doc ->> 'replayed')::pg_lsn AS replayed,
-           greatest((c.doc -> 'position' ->> 'lsn')::pg_lsn - (m.doc ->> 'lsn')::pg_lsn, 0) AS lag_bytes,
+           CASE WHEN m.doc ->> 'role' = 'standby' THEN
+               greatest((c.doc -> 'position' ->> 'lsn')::pg_lsn - (m.doc ->> 'lsn')::pg_lsn, 0) END AS lag_bytes,
            nullif(m.doc ->> 'following', '') AS following,
            (m.doc ->> 'pending_restart')::boolean AS pending_restart,
            nullif(m.doc ->> 'updated_at', '')::timestamptz AS updated_at
@@ -102,7 +103,7 @@ CREATE VIEW members AS
          LATERAL jsonb_array_elements(s.doc -> 'members') AS m(doc)
     ORDER BY m.doc ->> 'member';
 COMMENT ON VIEW members IS
-'the members of the cluster as their records in the lock show them; lag_bytes counts from the leader''s last renewal';
+'the members of the cluster as their records in the lock show them; lag_bytes, of standbys, counts from the leader''s last renewal';
 
 CREATE VIEW rules AS
     SELECT * FROM fawkes_ha.rules() ORDER BY "position";

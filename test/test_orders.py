@@ -118,7 +118,7 @@ def test_what_it_shows(server: Server) -> None:
         ("primary", "this member leads", 3, 2, "n1", "ours", False)
     ]
     assert server.sql("SELECT member, role, is_leader, lag_bytes::int, following FROM fawkes_ha.members") == [
-        ("n1", "primary", True, 0, None),
+        ("n1", "primary", True, None, None),
         ("n2", "standby", False, 0x100, "n1"),
     ]
     assert server.sql('SELECT event, term, member, "from", requested_by FROM fawkes_ha.history') == [
