@@ -307,6 +307,8 @@ def sqlstate_differences(text: str) -> list[str]:
     codes = documents.error_codes((include / "utils" / "errcodes.h").read_text())
     sources = " ".join(documents.without_comments(path.read_text()) for path in documents.c_files())
     raised = {codes[name] for name in re.findall(r"\bERRCODE_\w+", sources)} - {"00000"}
+    if "PROCSIG_RECOVERY_CONFLICT" in sources:
+        raised.add("40001")  # PostgreSQL's word to the reader that the agent cancels
     return both_ways("SQLSTATE", sqlstates(text), raised)
 
 
