@@ -64,3 +64,4 @@ install-control: $(LIB) $(CLI)
 	$(INSTALL_PROGRAM) $(CLI) '$(DESTDIR)$(bindir)/$(CLI)'
 
 include src/test/targets.mk
+include src/test/robustness.mk

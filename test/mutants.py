@@ -162,6 +162,10 @@ class Tree:
     def build(self, test: str) -> None:
         if test.endswith("_test"):
             self._build_unit(test)
+        elif test.endswith("_fuzz"):
+            done = self.make(f"build-fuzz/{Path(test).name}")
+            if done.status != 0:
+                raise DoesNotBuild(last_lines(done.output))
         elif test.startswith("test/"):
             done = self.make("-s", "all")
             if done.status != 0:
@@ -212,6 +216,8 @@ class Tree:
             return self._layers_failure()
         if all(test.startswith("test/") for test in tests):
             return self._pytest_failures(tests)
+        if all(test.endswith("_fuzz") for test in tests):
+            return [failure for test in tests for failure in self._fuzz_failure(test)]
         return [failure for test in tests for failure in self._unit_failure(*test.split("::"))]
 
     def _layers_failure(self) -> list[str]:
@@ -230,6 +236,13 @@ class Tree:
         if not verdict or (verdict[1] == "ok") != (done.status == 0):
             raise CannotTell(f"{program} ended with {done.status}\n{last_lines(done.output)}")
         return [name] if verdict[1] == "not ok" else []
+
+    def _fuzz_failure(self, target: str) -> list[str]:
+        name = Path(target).name.removesuffix("_fuzz")
+        done = run(["src/test/fuzz/run.sh", "2", name], self.root, TEST_LIMIT_S)
+        if (done.status != 0) != (f"FAILED {name}:" in done.output):
+            raise CannotTell(last_lines(done.output))
+        return [f"{name}_fuzz"] if done.status != 0 else []
 
     def _pytest_failures(self, tests: list[str]) -> list[str]:
         report = self.root / "report.xml"
@@ -388,9 +401,9 @@ def table() -> str:
     lines = [
         "# The mutants",
         "",
-        "Each breaks one safety rule of docs/design.md; `make mutants` shows that the test named beside it notices.",
-        "Written by `test/mutants.py --write-table` from `test/mutants_list.py` and `test/mutants_attacks.py`; those",
-        "marked * run in `make mutants-short`.",
+        "Each breaks one safety rule of docs/design.md (fuzz: a check of input); `make mutants` shows that the test named",
+        "beside it notices. Written by `test/mutants.py --write-table` from `test/mutants_list.py`, `test/mutants_attacks.py`",
+        "and `test/mutants_data.py`; those marked * run in `make mutants-short`.",
         "",
         "| rule | mutant | in | killed by |",
         "|---|---|---|---|",

@@ -28,6 +28,10 @@ def lock(*names: str) -> tuple[str, ...]:
     return tuple(f"src/test/lock/lock_test::{name}" for name in names)
 
 
+def fuzz(name: str) -> tuple[str, ...]:
+    return (f"src/test/fuzz/{name}_fuzz",)
+
+
 def fence(*names: str) -> tuple[str, ...]:
     return tuple(f"test/test_fence.py::{name}" for name in names)
 
@@ -1059,3 +1063,88 @@ LISTENER = [
 ]
 
 MUTANTS = [*CORE, *CONTROL, *LOCK, *FENCES, *LISTENER]
+# Each fuzz target notices what breaks the parser that it is for: with the inputs that are kept.
+FUZZED = [
+    Mutant(
+        "fuzz",
+        "records: a text of any length is copied",
+        "src/control/json.c",
+        "if (length >= size || strlen(json_object_get_string(value)) != length)",
+        "if (strlen(json_object_get_string(value)) != length)",
+        fuzz("record"),
+    ),
+    Mutant(
+        "fuzz",
+        "settings: a value of any length is copied",
+        "src/control/config.c",
+        "if (used + 1 >= size)",
+        "if (used + 1 == 0)",
+        fuzz("config"),
+        short=False,
+    ),
+    Mutant(
+        "fuzz",
+        "node.json: any term is taken",
+        "src/control/state.c",
+        "if (number < 0 || number == INT64_MAX)",
+        "if (number < 0)",
+        fuzz("state"),
+        short=False,
+    ),
+    Mutant(
+        "fuzz",
+        "follow.conf: an address may have a line break",
+        FOLLOW,
+        "if ((unsigned char) start[i] < ' ' || start[i] == '[')",
+        "if (start[i] == '[')",
+        fuzz("follow"),
+        short=False,
+    ),
+    Mutant(
+        "fuzz",
+        "pg_waldump: a line of any length is kept",
+        "src/cli/postgres_wal.c",
+        "if (dump->unfinished_size < sizeof(dump->unfinished) - 1)",
+        "if (dump->unfinished_size < SIZE_MAX)",
+        fuzz("postgres"),
+        short=False,
+    ),
+    Mutant(
+        "fuzz",
+        "the command line: any number is taken",
+        "src/cli/main.c",
+        "*end != '\\0' || number < 0 || number > max)",
+        "*end != '\\0' || number < 0)",
+        fuzz("options"),
+        short=False,
+    ),
+    Mutant(
+        "fuzz",
+        "postgresql.auto.conf: recovery targets stay",
+        "src/cli/postgres_conf.c",
+        'return strncasecmp(line, "recovery_target_", strlen("recovery_target_")) == 0;',
+        "return false;",
+        fuzz("pgfiles"),
+        short=False,
+    ),
+    Mutant(
+        "fuzz",
+        "the world: a lease of ours may be free",
+        OBSERVE,
+        "if (!has_record(world) || fha_lease_is_mine(world))",
+        "if (!has_record(world))",
+        fuzz("world"),
+        short=False,
+    ),
+    Mutant(
+        "fuzz",
+        "the lock: a file name of any length is copied",
+        FILES,
+        "if (length <= FHA_DIR_SUFFIX || length - FHA_DIR_SUFFIX > FHA_RECORD_NAME_MAX)",
+        "if (length <= FHA_DIR_SUFFIX)",
+        fuzz("lock"),
+        short=False,
+    ),
+]
+
+MUTANTS = [*CORE, *CONTROL, *LOCK, *FENCES, *FUZZED]

@@ -169,6 +169,7 @@ parse_amount(const char *text, const Unit *units, int64_t plain, int64_t *out)
 
 	if (!isdigit((unsigned char) *at))
 		return false;
+	/* analyzer: parse_value() has filled the text when it returns NULL */
 	for (; isdigit((unsigned char) *at); at++)
 	{
 		if (whole > INT64_MAX / 100)

@@ -43,6 +43,13 @@ append_quoted(char *out, size_t size, size_t *used, const char *text, const char
 }
 
 static FhaCode
+not_an_address(const char *address, FhaError *err)
+{
+	(void) fha_error(err, FHA_INVALID, "\"%s\" is not host:port", address);
+	return FHA_INVALID;
+}
+
+static FhaCode
 split_address(const char *address, char *host, size_t host_size, char *port, size_t port_size,
 			  FhaError *err)
 {
@@ -51,7 +58,7 @@ split_address(const char *address, char *host, size_t host_size, char *port, siz
 	size_t length;
 
 	if (colon == NULL || colon == address || colon[1] == '\0')
-		return fha_error(err, FHA_INVALID, "\"%s\" is not host:port", address);
+		return not_an_address(address, err);
 	length = (size_t) (colon - address);
 	if (start[0] == '[' && start[length - 1] == ']')
 	{
@@ -60,11 +67,11 @@ split_address(const char *address, char *host, size_t host_size, char *port, siz
 	}
 	if (length == 0 || length >= host_size || strlen(colon + 1) >= port_size ||
 		strspn(colon + 1, "0123456789") != strlen(colon + 1))
-		return fha_error(err, FHA_INVALID, "\"%s\" is not host:port", address);
+		return not_an_address(address, err);
 	/* A line break would end the line in follow.conf, and with it the server's configuration. */
 	for (size_t i = 0; i < length; i++)
 		if ((unsigned char) start[i] < ' ' || start[i] == '[')
-			return fha_error(err, FHA_INVALID, "\"%s\" is not host:port", address);
+			return not_an_address(address, err);
 	memcpy(host, start, length);
 	host[length] = '\0';
 	(void) snprintf(port, port_size, "%s", colon + 1);

@@ -170,6 +170,7 @@ fha_dir_files_open(FhaDirFiles *files, bool *anew, FhaError *err)
 		code = fha_error_errno(err, code_of_errno(), "could not open \"%.120s\"", files->path);
 	else
 		code = fha_dir_check_local(fd, files->path, err);
+	/* analyzer: code is not OK where fstat() was not asked or failed */
 	if (code == FHA_OK && files->fd >= 0 && identity.st_ino == files->identity.st_ino &&
 		identity.st_dev == files->identity.st_dev)
 	{

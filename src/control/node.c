@@ -493,6 +493,7 @@ decide(FhaNode *node, int64_t now_ms)
 			tell_shortfall(node);
 	}
 	/* Whatever gives the lease up shuts the fence for good: only a later renewal opens it. */
+	/* analyzer: fha_decide() never returns NULL */
 	if (node->rule->node == FHA_NODE_STOP || node->rule->lease == FHA_LEASE_RELEASE)
 		fha_tenure_shut(&node->world.tenure, now_ms);
 	return facts;

@@ -192,7 +192,8 @@ fha_file_read(const char *path, size_t max, char **out, FhaError *err)
 	if (fd < 0)
 	{
 		code = errno == ENOENT ? FHA_NOT_FOUND : FHA_IO;
-		return fha_error_errno(err, code, "could not open \"%.120s\"", path);
+		(void) fha_error_errno(err, code, "could not open \"%.120s\"", path);
+		return code;
 	}
 	for (;;)
 	{
@@ -209,7 +210,8 @@ fha_file_read(const char *path, size_t max, char **out, FhaError *err)
 			bigger = realloc(content, room + 1);
 			if (bigger == NULL)
 			{
-				code = fha_error(err, FHA_NO_MEMORY, "out of memory reading \"%.120s\"", path);
+				code = FHA_NO_MEMORY;
+				(void) fha_error(err, code, "out of memory reading \"%.120s\"", path);
 				break;
 			}
 			content = bigger;

@@ -91,6 +91,8 @@ help:
 	@echo 'make check-behaviour-short  what one server shows of the fence, and one failover of each kind'
 	@echo 'make mutants         each safety rule is broken, and the test that guards it must notice'
 	@echo 'make mutants-short   the quick ones of them, for CI'
+	@echo 'make fuzz            new inputs for each parser, SECONDS each [60]; fuzz-short: 5'
+	@echo 'make analyze         gcc -fanalyzer, clang --analyze, cppcheck, shellcheck, pyflakes'
 	@echo 'make format          clang-format-14 over everything'
 	@echo 'make bench-failover  each event RUNS times [5]; JSON=FILE appends the figures'
 	@echo 'make bench-window    nanoseconds from the last test of the lease to the send; JSON=FILE too'
