@@ -25,6 +25,12 @@
 #define POSTMASTER_PID_MAX 4096
 #define QUICK_MS 10000
 
+/* What PostgreSQL can be built with, or initdb asked for. */
+#define WAL_BLOCK_LEAST 1024
+#define WAL_BLOCK_MOST (64 * 1024)
+#define WAL_SEGMENT_LEAST (1024 * 1024)
+#define WAL_SEGMENT_MOST (1024 * 1024 * 1024)
+
 #define LIBRARY "fawkes_ha"
 #define LIBRARY_LIST_MAX 2048
 
@@ -210,6 +216,12 @@ is_state(const char *text, const char *state)
 		   strncmp(value, state, strlen(state)) == 0;
 }
 
+static bool
+is_power_of_two(uint32_t number, uint32_t least, uint32_t most)
+{
+	return number >= least && number <= most && (number & (number - 1)) == 0;
+}
+
 FhaCode
 postgres_control(const char *bindir, const char *data, PgControl *out, FhaError *err)
 {
@@ -244,8 +256,9 @@ postgres_control(const char *bindir, const char *data, PgControl *out, FhaError 
 		!get_position(text, "Minimum recovery ending location", &out->min_recovery) ||
 		!get_small(text, "Min recovery ending loc's timeline", &recovery_timeline) ||
 		!get_small(text, "Bytes per WAL segment", &out->wal_segment_size) ||
-		!get_small(text, "WAL block size", &out->wal_block_size) || out->wal_block_size == 0 ||
-		out->wal_segment_size < out->wal_block_size)
+		!get_small(text, "WAL block size", &out->wal_block_size) ||
+		!is_power_of_two(out->wal_block_size, WAL_BLOCK_LEAST, WAL_BLOCK_MOST) ||
+		!is_power_of_two(out->wal_segment_size, WAL_SEGMENT_LEAST, WAL_SEGMENT_MOST))
 		return fha_error(err, FHA_PROTOCOL, "pg_controldata in \"%.100s\" says too little", bindir);
 	out->timeline =
 		recovery_timeline > out->checkpoint_timeline ? recovery_timeline : out->checkpoint_timeline;

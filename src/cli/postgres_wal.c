@@ -22,6 +22,9 @@
 #define PAGE_HEADER 24
 #define SEGMENT_HEADER 40
 
+/* PostgreSQL's XLogRecordMaxSize is a little less. */
+#define RECORD_MOST (1024ul * 1024 * 1024)
+
 /* Of a line that pg_waldump prints, all that matters stands at its beginning. */
 #define LINE_MAX_KEPT 512
 
@@ -261,7 +264,7 @@ end_of_line(const WalReader *reader, const char *line, uint64_t *begin, uint64_t
 
 	if (length_text == NULL || lsn_text == NULL ||
 		sscanf(length_text, "len (rec/tot): %lu/ %lu", &record, &total) != 2 ||
-		!parse_position(lsn_text + strlen(", lsn: "), begin))
+		total > RECORD_MOST || !parse_position(lsn_text + strlen(", lsn: "), begin))
 		return false;
 	*end = record_end(reader, *begin, total);
 	/* A switch record claims the rest of its segment. */
