@@ -51,7 +51,14 @@ $(CLI): $(CLI_OBJS) $(LIB)
 # Unit tests compile the sources themselves: unexported functions, sanitised.
 src/test/unit/%_test: src/test/unit/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/unit/*.h)
 	@echo '  CC  $@'
-	@$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Isrc/test/unit -o $@ $< $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
+	@$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Isrc/test/unit $(UNIT_WRAPS) -o $@ $< $(UNIT_MORE) $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
+# No memory and a failing disk, everywhere in turn.
+TORTURED = src/test/unit/torture_test src/test/unit/torture_node_test
+$(TORTURED): src/test/unit/torture.c
+$(TORTURED): UNIT_MORE = src/test/unit/torture.c
+$(TORTURED): UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAPS))
+TORTURE_WRAPS = strdup open openat close read write pwrite fsync rename mkdir fstat linkat getdents64 getrandom
+comma = ,
 # The lock's suite gets between a scan, a link and their neighbours, and lets memory run out.
 src/test/lock/%_test: src/test/lock/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/lock/conformance.*)
 	@echo '  CC  $@'

@@ -401,9 +401,9 @@ def table() -> str:
     lines = [
         "# The mutants",
         "",
-        "Each breaks one safety rule of docs/design.md (fuzz: a check of input); `make mutants` shows that the test named",
-        "beside it notices. Written by `test/mutants.py --write-table` from `test/mutants_list.py`, `test/mutants_attacks.py`",
-        "and `test/mutants_data.py`; those marked * run in `make mutants-short`.",
+        "Each breaks one safety rule of docs/design.md (fuzz: a check of input; fail: of memory and disk); `make mutants`",
+        "shows that the test named beside it notices. Written by `test/mutants.py --write-table` from `test/mutants_list.py`,",
+        "`test/mutants_attacks.py` and `test/mutants_data.py`; those marked * run in `make mutants-short`.",
         "",
         "| rule | mutant | in | killed by |",
         "|---|---|---|---|",

@@ -1147,4 +1147,43 @@ FUZZED = [
     ),
 ]
 
-MUTANTS = [*CORE, *CONTROL, *LOCK, *FENCES, *FUZZED]
+# Neither a full disk nor a lack of memory makes half a file or record pass for the whole.
+TORTURED = [
+    Mutant(
+        "fail",
+        "what is printed is not read back",
+        "src/control/json.c",
+        "if (problem != json_tokener_success || end != strlen(text) || !json_object_equal(object, again))",
+        "if (false)",
+        unit("torture", "records_without_memory", "state_files_survive"),
+    ),
+    Mutant(
+        "fail",
+        "keys that found no memory are not missed",
+        "src/control/json.c",
+        "else if (count_members(object) == count_colons(data, size))",
+        "else",
+        unit("torture", "records_without_memory"),
+        short=False,
+    ),
+    Mutant(
+        "fail",
+        "a state file is renamed although it was not written",
+        "src/control/state.c",
+        "written = write_all(fd, data, size) && fsync(fd) == 0;",
+        "written = write_all(fd, data, size) || fd >= 0;",
+        unit("torture", "state_files_survive"),
+        short=False,
+    ),
+    Mutant(
+        "fail",
+        "a version is linked although it was not written",
+        FILES,
+        "if (!good || fsync(fd) != 0)",
+        "if (false)",
+        unit("torture", "the_lock_survives"),
+        short=False,
+    ),
+]
+
+MUTANTS = [*CORE, *CONTROL, *LOCK, *FENCES, *FUZZED, *TORTURED]

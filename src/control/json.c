@@ -5,50 +5,132 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
+#include <json-c/printbuf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "record.h"
 
+/*
+ * As fha_json_parse, with *problem and *end from the tokener.  Json-c (0.16) does not look whether
+ * its buffer can grow, and would hand out strings that were cut: it gets all that it can need first.
+ */
+static struct json_object *
+parse(const char *data, size_t size, int depth, enum json_tokener_error *problem, size_t *end)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(depth);
+	struct json_object *object;
+
+	*problem = json_tokener_error_size;
+	if (tokener == NULL)
+		return NULL;
+	if (printbuf_memset(tokener->pb, 0, 0, (int) size + 1) != 0)
+	{
+		json_tokener_free(tokener);
+		return NULL;
+	}
+	printbuf_reset(tokener->pb);
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
+										JSON_TOKENER_ALLOW_TRAILING_CHARS);
+	object = json_tokener_parse_ex(tokener, data, (int) size);
+	*problem = json_tokener_get_error(tokener);
+	*end = json_tokener_get_parse_end(tokener);
+	json_tokener_free(tokener);
+	return object;
+}
+
+/* Members of all objects in the text: each has one colon that is in no string. */
+static size_t
+count_colons(const char *data, size_t size)
+{
+	size_t count = 0;
+	bool quoted = false;
+
+	for (size_t i = 0; i < size; i++)
+	{
+		if (data[i] == '"')
+			quoted = !quoted;
+		else if (quoted && data[i] == '\\')
+			i++;
+		else if (!quoted && data[i] == ':')
+			count++;
+	}
+	return count;
+}
+
+static size_t
+count_members(struct json_object *object)
+{
+	size_t count = 0;
+
+	if (json_object_is_type(object, json_type_object))
+	{
+		json_object_object_foreach(object, key, value)
+		{
+			(void) key;
+			count += 1 + count_members(value);
+		}
+	}
+	else if (json_object_is_type(object, json_type_array))
+		for (size_t i = 0; i < json_object_array_length(object); i++)
+			count += count_members(json_object_array_get_idx(object, i));
+	return count;
+}
+
+/* Is there memory for all that a text of this size becomes? */
+static bool
+has_room(size_t size)
+{
+	void *probe = malloc(64 * size);
+
+	free(probe);
+	return probe != NULL;
+}
+
 struct json_object *
 fha_json_parse(const char *data, size_t size, FhaError *err)
 {
-	struct json_tokener *tokener;
-	struct json_object *object;
-	enum json_tokener_error problem;
-	size_t end;
-
-	if (size > INT_MAX)
+	if (size >= FHA_JSON_SIZE_MAX)
 	{
 		(void) fha_error(err, FHA_PROTOCOL, "JSON text of %zu bytes is too long", size);
 		return NULL;
 	}
-	tokener = json_tokener_new_ex(FHA_JSON_DEPTH);
-	if (tokener == NULL)
+	for (int tries = 0;; tries++)
 	{
-		(void) fha_error(err, FHA_NO_MEMORY, "out of memory");
-		return NULL;
-	}
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
-										JSON_TOKENER_ALLOW_TRAILING_CHARS);
-	object = json_tokener_parse_ex(tokener, data, (int) size);
-	problem = json_tokener_get_error(tokener);
-	end = json_tokener_get_parse_end(tokener);
-	json_tokener_free(tokener);
-	while (end < size && strchr(" \t\r\n", data[end]) != NULL && data[end] != '\0')
-		end++;
-	if (problem != json_tokener_success || !json_object_is_type(object, json_type_object) ||
-		end != size)
-	{
-		(void) fha_error(err, FHA_PROTOCOL, "not a JSON object: %s",
-						 problem != json_tokener_success ? json_tokener_error_desc(problem)
-														 : "something else, or text after it");
+		enum json_tokener_error problem;
+		struct json_object *object;
+		const char *why = "a key stands there twice";
+		size_t end = 0;
+
+		errno = 0;
+		object = parse(data, size, FHA_JSON_DEPTH, &problem, &end);
+		/* Json-c (0.16) has no code for it. */
+		if (errno == ENOMEM)
+		{
+			json_object_put(object);
+			break;
+		}
+		while (end < size && strchr(" \t\r\n", data[end]) != NULL && data[end] != '\0')
+			end++;
+		if (problem != json_tokener_success)
+			why = json_tokener_error_desc(problem);
+		else if (end != size || !json_object_is_type(object, json_type_object))
+			why = "something else, or text after it";
+		else if (count_members(object) == count_colons(data, size))
+			return object;
 		json_object_put(object);
-		return NULL;
+		/* It also drops what finds no memory, without a word: again, if there is some. */
+		if (!has_room(size))
+			break;
+		if (tries > 0)
+		{
+			(void) fha_error(err, FHA_PROTOCOL, "not a JSON object: %s", why);
+			return NULL;
+		}
 	}
-	return object;
+	(void) fha_error(err, FHA_NO_MEMORY, "out of memory");
+	return NULL;
 }
 
 static void
@@ -280,18 +362,34 @@ fha_json_put_u64(struct json_object *to, const char *key, uint64_t value, bool *
 }
 
 char *
+fha_json_print(struct json_object *object, int flags)
+{
+	const char *built = json_object_to_json_string_ext(object, flags);
+	char *text = built == NULL ? NULL : strdup(built);
+	struct json_object *again;
+	enum json_tokener_error problem;
+	size_t end = 0;
+
+	if (text == NULL)
+		return NULL;
+	/* Json-c (0.16) leaves out what finds no memory: only what reads as the same is complete. */
+	again = parse(text, strlen(text), JSON_TOKENER_DEFAULT_DEPTH, &problem, &end);
+	if (problem != json_tokener_success || end != strlen(text) || !json_object_equal(object, again))
+	{
+		free(text);
+		text = NULL;
+	}
+	json_object_put(again);
+	return text;
+}
+
+char *
 fha_json_finish(struct json_object *object, bool failed, FhaError *err)
 {
 	char *text = NULL;
 
 	if (object != NULL && !failed)
-	{
-		const char *built = json_object_to_json_string_ext(
-			object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-
-		if (built != NULL)
-			text = strdup(built);
-	}
+		text = fha_json_print(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 	json_object_put(object);
 	if (text == NULL)
 		(void) fha_error(err, FHA_NO_MEMORY, "out of memory");

@@ -14,6 +14,8 @@
 
 /* Nesting of our own records is four; anything deeper is not ours. */
 #define FHA_JSON_DEPTH 8
+/* Far above any record (FHA_RECORD_DATA_MAX) and file of ours. */
+#define FHA_JSON_SIZE_MAX (16 * 1024 * 1024)
 
 /*
  * Parse one object that fills data exactly (white space around it allowed).
@@ -53,6 +55,9 @@ void fha_json_put_int(struct json_object *to, const char *key, int64_t value, bo
 void fha_json_put_bool(struct json_object *to, const char *key, bool value, bool *failed);
 void fha_json_put_lsn(struct json_object *to, const char *key, uint64_t value, bool *failed);
 void fha_json_put_u64(struct json_object *to, const char *key, uint64_t value, bool *failed);
+
+/* The whole text (free it), which was seen to read as the same object; NULL: out of memory. */
+char *fha_json_print(struct json_object *object, int flags);
 
 /* The text of a finished object (free it), which is put in any case; NULL and *err on failure. */
 char *fha_json_finish(struct json_object *object, bool failed, FhaError *err);

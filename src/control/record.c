@@ -385,10 +385,16 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	return *out == NULL ? FHA_NO_MEMORY : FHA_OK;
 }
 
+/* What is no JSON is left out; what finds no memory is a failure. */
 static struct json_object *
-reparse(const char *text)
+reparse(const char *text, bool *failed)
 {
-	return text == NULL ? NULL : fha_json_parse(text, strlen(text), NULL);
+	FhaError err = {.code = FHA_OK};
+	struct json_object *object = text == NULL ? NULL : fha_json_parse(text, strlen(text), &err);
+
+	if (err.code == FHA_NO_MEMORY)
+		*failed = true;
+	return object;
 }
 
 FhaCode
@@ -396,10 +402,10 @@ fha_snapshot_print(const FhaSnapshot *snapshot, char **out, FhaError *err)
 {
 	struct json_object *object = json_object_new_object();
 	struct json_object *members = json_object_new_array();
-	struct json_object *cluster = reparse(snapshot->cluster);
-	struct json_object *history = reparse(snapshot->history);
-	struct json_object *entries = NULL;
 	bool failed = false;
+	struct json_object *cluster = reparse(snapshot->cluster, &failed);
+	struct json_object *history = reparse(snapshot->history, &failed);
+	struct json_object *entries = NULL;
 
 	fha_json_put_text(object, "member", snapshot->member, &failed);
 	fha_json_put_text(object, "incarnation", snapshot->incarnation, &failed);
@@ -412,7 +418,7 @@ fha_snapshot_print(const FhaSnapshot *snapshot, char **out, FhaError *err)
 		fha_json_put(object, "cluster", cluster, &failed);
 	for (size_t i = 0; i < snapshot->member_count; i++)
 	{
-		struct json_object *member = reparse(snapshot->members[i]);
+		struct json_object *member = reparse(snapshot->members[i], &failed);
 
 		if (member != NULL)
 			fha_json_append(members, member, &failed);

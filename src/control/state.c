@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +13,10 @@
 #include <unistd.h>
 
 #include "fs.h"
+#include "json.h"
 
 /* node.json has five short fields; more than this is not ours. */
 #define NODE_FILE_MAX (64 * 1024)
-#define NODE_DEPTH_MAX 8
 
 #define SEAT_BYTE 0
 #define CALL_BYTE 1
@@ -360,8 +359,6 @@ static FhaCode
 state_from_json(const FhaConfig *config, const char *path, json_object *node, FhaState *state,
 				FhaError *err)
 {
-	if (!json_object_is_type(node, json_type_object))
-		return damaged(path, "not a JSON object", err);
 	if (!get_text(node, "member", state->member, sizeof(state->member)) ||
 		!fha_name_is_valid(state->member))
 		return damaged(path, "no valid member", err);
@@ -394,7 +391,7 @@ FhaCode
 fha_state_load(const FhaConfig *config, FhaState *state, FhaError *err)
 {
 	char path[FHA_PATH_MAX];
-	json_tokener *tokener;
+	FhaError inner = {.code = FHA_OK};
 	json_object *node;
 	char *content;
 	FhaCode code;
@@ -408,34 +405,16 @@ fha_state_load(const FhaConfig *config, FhaState *state, FhaError *err)
 		return damaged(path, "too large, or not text", err);
 	if (code != FHA_OK)
 		return code;
-	tokener = json_tokener_new_ex(NODE_DEPTH_MAX);
-	if (tokener == NULL)
-	{
-		free(content);
-		return fha_error(err, FHA_NO_MEMORY, "out of memory");
-	}
-	/* With its NUL, so that a file that ends in the middle of a number is seen as whole. */
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	node = json_tokener_parse_ex(tokener, content, (int) strlen(content) + 1);
-	if (json_tokener_get_error(tokener) != json_tokener_success)
-		code = damaged(path, json_tokener_error_desc(json_tokener_get_error(tokener)), err);
-	else
+	node = fha_json_parse(content, strlen(content), &inner);
+	if (node != NULL)
 		code = state_from_json(config, path, node, state, err);
+	else if (inner.code == FHA_NO_MEMORY)
+		code = fha_error(err, FHA_NO_MEMORY, "out of memory reading \"%.120s\"", path);
+	else
+		code = damaged(path, inner.text, err);
 	json_object_put(node);
-	json_tokener_free(tokener);
 	free(content);
 	return code;
-}
-
-static bool
-put(json_object *node, const char *key, json_object *value)
-{
-	if (value == NULL)
-		return false;
-	if (json_object_object_add(node, key, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
 }
 
 FhaCode
@@ -443,8 +422,8 @@ fha_state_save(const FhaConfig *config, const FhaState *state, FhaError *err)
 {
 	char path[FHA_PATH_MAX];
 	json_object *node;
-	const char *text;
-	size_t length;
+	bool failed = false;
+	char *text;
 	FhaCode code;
 
 	code = fha_state_path(config, "node.json", path, sizeof(path), err);
@@ -454,18 +433,18 @@ fha_state_save(const FhaConfig *config, const FhaState *state, FhaError *err)
 		return fha_error(err, FHA_INVALID, "the term %llu is too large",
 						 (unsigned long long) state->highest_term);
 	node = json_object_new_object();
-	if (node == NULL)
-		return fha_error(err, FHA_NO_MEMORY, "out of memory");
-	if (!put(node, "member", json_object_new_string(state->member)) ||
-		!put(node, "cluster", json_object_new_string(state->cluster)) ||
-		!put(node, "cluster_uuid", json_object_new_string(state->cluster_uuid)) ||
-		!put(node, "data_incarnation", json_object_new_string(state->data_incarnation)) ||
-		!put(node, "highest_term", json_object_new_int64((int64_t) state->highest_term)) ||
-		!put(node, "cloned_for", json_object_new_string(state->cloned_for)) ||
-		(text = json_object_to_json_string_length(node, JSON_C_TO_STRING_PRETTY, &length)) == NULL)
-		code = fha_error(err, FHA_NO_MEMORY, "out of memory");
+	fha_json_put_text(node, "member", state->member, &failed);
+	fha_json_put_text(node, "cluster", state->cluster, &failed);
+	fha_json_put_text(node, "cluster_uuid", state->cluster_uuid, &failed);
+	fha_json_put_text(node, "data_incarnation", state->data_incarnation, &failed);
+	fha_json_put_int(node, "highest_term", (int64_t) state->highest_term, &failed);
+	fha_json_put_text(node, "cloned_for", state->cloned_for, &failed);
+	text = failed ? NULL : fha_json_print(node, JSON_C_TO_STRING_PRETTY);
+	if (text == NULL)
+		code = fha_error(err, FHA_NO_MEMORY, "out of memory writing \"%.120s\"", path);
 	else
-		code = fha_file_replace(path, text, length, err);
+		code = fha_file_replace(path, text, strlen(text), err);
+	free(text);
 	json_object_put(node);
 	return code;
 }

@@ -288,7 +288,7 @@ static const Hostile hostile_clusters[] = {
 	{"\"members\":[\"n1\"", "\"members\":[null", "members"},
 	{"\"members\":[\"n1\",\"n2\"]", "\"members\":\"n1\"", "members"},
 	{"\"standbys\":[{", "\"standbys\":[\"n2\",{", "standbys"},
-	{"\"paused\":true", "\"paused\":null,\"paused\":0", "paused"},
+	{"\"paused\":true", "\"paused\":0", "paused"},
 	{"\"request\":{", "\"request\":\"now\",\"x\":{", "request"},
 	/* missing */
 	{"\"kind\":\"cluster\"", "\"kind\":\"member\"", "cluster"},
@@ -437,8 +437,8 @@ what_is_tolerated(void **state)
 				   "\"kind\":\"cluster\",\"future\":[{\"x\":[1.5,null]}]", text);
 	assert_int_equal(parse_cluster(text, size, &cluster, &err), FHA_OK);
 	size = replace(cluster_text, "\"term\":\"7\"", "\"term\":\"7\",\"term\":\"8\"", text);
-	assert_int_equal(parse_cluster(text, size, &cluster, &err), FHA_OK);
-	assert_int_equal(cluster.term, 8);
+	/* Which of the two would count? */
+	assert_int_equal(parse_cluster(text, size, &cluster, &err), FHA_PROTOCOL);
 	size = replace(cluster_text, "\"term\":\"7\"", "\"term\":\"8\",\"term\":7", text);
 	assert_int_equal(parse_cluster(text, size, &cluster, &err), FHA_PROTOCOL);
 	size = replace(cluster_text, "{\"kind\":\"cluster\"", " \t\r\n{ \"kind\" : \"cluster\"", text);
