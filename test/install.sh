@@ -20,7 +20,7 @@ DEMO_PACKAGES="make gcc libc6-dev postgresql-$PG_MAJOR postgresql-server-dev-$PG
 SERVER_PACKAGES="$DEMO_PACKAGES perl postgresql-$PG_MAJOR-pgtap libtap-parser-sourcehandler-pgtap-perl
   python3-pytest python3-jsonschema haproxy"
 CHECK_PACKAGES="$SERVER_PACKAGES libcmocka-dev clang-format-14 python3-pip
-  clang-14 libclang-rt-14-dev libpq-dev cppcheck shellcheck pyflakes3"
+  clang-14 libclang-rt-14-dev libpq-dev cppcheck shellcheck pyflakes3 gcovr"
 
 . "$TREE/test/versions.sh"
 

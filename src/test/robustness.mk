@@ -30,4 +30,40 @@ fuzz-short:
 analyze:
 	@src/test/analyze.sh $(PG_CONFIG)
 
-.PHONY: fuzz fuzz-short analyze
+# --- the supervisor with ASan and UBSan, the library's sources in it: the agent's plain library, in a
+# plain postgres, is another matter.  PostgreSQL's programs are the installed ones.
+SANITIZED_OBJS = $(patsubst %.c,build-sanitized/%.o,$(LIB_SOURCES) $(wildcard src/cli/*.c) src/test/sanitized/planted.c)
+build-sanitized/src/%.o: src/%.c
+	@mkdir -p $(@D)
+	@$(CC) $(PLAIN) $(SAN) -fno-omit-frame-pointer -MMD -DFAWKES_HA_VERSION='"$(VERSION)"' -Isrc/core -Isrc/control -Isrc/cli -c -o $@ $<
+build-sanitized/fawkes-ha: $(SANITIZED_OBJS)
+	@$(CC) $(SAN) -Wl,--wrap=fha_node_close -o $@ $^ $(LIBS_CONTROL)
+-include $(wildcard build-sanitized/src/*/*.d)
+
+check-sanitized:
+	$(LAB) -m pytest -p no:cacheprovider -q -rs test/test_sanitized.py
+
+# --- coverage of core and control by the unit tests.  A line that none can reach is excused in itself,
+# with the reason: LCOV_EXCL_LINE: WHY (LCOV_EXCL_START: WHY ... LCOV_EXCL_STOP for several).
+COVERED_OBJS  = $(patsubst %.c,build-coverage/%.o,$(LIB_SOURCES) src/test/coverage.c)
+COVERED_TESTS = $(patsubst src/test/%,build-coverage/%,$(UNIT))
+COVERAGE      = --coverage -O0 -g -std=c11 -D_GNU_SOURCE -fvisibility=hidden
+CORE_LINES    = 100
+CONTROL_LINES = 92
+GCOVR         = gcovr --root . --object-directory build-coverage --exclude-throw-branches -e src/test
+
+build-coverage/src/%.o: src/%.c
+	@mkdir -p $(@D)
+	@$(CC) $(COVERAGE) -Isrc/core -Isrc/control -c -o $@ $<
+$(COVERED_TESTS): build-coverage/%: src/test/%.c $(COVERED_OBJS)
+	@mkdir -p $(@D)
+	@$(CC) $(COVERAGE) -fno-profile-arcs -fno-test-coverage -Isrc/core -Isrc/control -Isrc/test/unit -Wl,--wrap=_exit,--wrap=kill $(if $(findstring torture,$@),$(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAPS)) src/test/unit/torture.c) $(if $(findstring lock_test,$@),-Wl$(comma)--wrap=linkat$(comma)--wrap=getdents64$(comma)--wrap=malloc$(comma)--wrap=realloc) -o $@ $< $(COVERED_OBJS) --coverage -lcmocka $(LIBS_CONTROL)
+coverage: $(COVERED_TESTS)
+	@find build-coverage -name '*.gcda' -delete
+	@! grep -nE 'LCOV_EXCL_(LINE|START)' src/core/*.[ch] src/control/*.[ch] | grep -vE 'LCOV_EXCL_(LINE|START): [a-zA-Z]' || { echo 'an exception without its reason'; exit 1; }
+	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(COVERED_TESTS) >build-coverage/tests.log 2>&1 || { cat build-coverage/tests.log; exit 1; }
+	@$(GCOVR) -f src/core --fail-under-line $(CORE_LINES)
+	@$(GCOVR) -f src/control --fail-under-line $(CONTROL_LINES)
+	@echo Branches: && $(GCOVR) --branches -f src/core -f src/control | grep -E '^(TOTAL|File|src)' | cut -c1-70
+
+.PHONY: fuzz fuzz-short analyze check-sanitized coverage

@@ -92,6 +92,8 @@ help:
 	@echo 'make mutants         each safety rule is broken, and the test that guards it must notice'
 	@echo 'make mutants-short   the quick ones of them, for CI'
 	@echo 'make fuzz            new inputs for each parser, SECONDS each [60]; fuzz-short: 5'
+	@echo 'make coverage        lines and branches of core and control that the unit tests reach'
+	@echo 'make check-sanitized the supervisor with ASan and UBSan through failover, rewind and clone'
 	@echo 'make analyze         gcc -fanalyzer, clang --analyze, cppcheck, shellcheck, pyflakes'
 	@echo 'make format          clang-format-14 over everything'
 	@echo 'make bench-failover  each event RUNS times [5]; JSON=FILE appends the figures'

@@ -54,6 +54,9 @@ class Node:
             **settings,
         }
         self.listen_port: int | None = None  # of its HTTP listener
+        # Another build of the command, its options and its environment, for whoever wants one.
+        self.program = programs.path("fawkes-ha")
+        self.options: tuple[str | Path, ...] = ()
         self.environment: dict[str, str] = {}  # more than the lab's own, for its processes
         self._supervisor: subprocess.Popen | None = None
 
@@ -81,7 +84,7 @@ class Node:
         """Start the supervisor, by a command that runs another one if `under` names it."""
         with open(self.log, "ab") as log:
             self._supervisor = subprocess.Popen(
-                [*under, programs.path("fawkes-ha"), "run", "-D", self.data],
+                [*under, self.program, "run", "-D", self.data, *self.options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

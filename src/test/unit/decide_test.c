@@ -222,16 +222,31 @@ facts_have_names(void **state)
 	assert_string_equal(text, "position");
 	fha_facts_print(FHA_PRIMARY | FHA_MINE, text, 10);
 	assert_string_equal(text, "primary");
+	text[0] = 'x';
+	fha_facts_print(FHA_PRIMARY, text, 0);
+	assert_int_equal(text[0], 'x');
+}
+
+static void
+orders_have_names(void **state)
+{
+	(void) state;
+	assert_string_equal(fha_lease_order_name(FHA_LEASE_LEAVE), "leave");
+	assert_string_equal(fha_lease_order_name(FHA_LEASE_RELEASE), "release");
+	assert_string_equal(fha_fence_order_name(FHA_FENCE_SHUT), "shut");
+	assert_string_equal(fha_fence_order_name(FHA_FENCE_OPEN), "open");
+	assert_string_equal(fha_node_order_name(FHA_NODE_HOLD), "hold");
+	assert_string_equal(fha_node_order_name(FHA_NODE_START_STANDBY), "start standby");
+	assert_string_equal(fha_node_order_name(FHA_NODE_STOP), "stop");
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_rule_is_reached),
-		cmocka_unit_test(no_world_breaks_a_safety_rule),
-		cmocka_unit_test(sentences_are_their_own),
-		cmocka_unit_test(facts_have_names),
+		cmocka_unit_test(every_rule_is_reached),   cmocka_unit_test(no_world_breaks_a_safety_rule),
+		cmocka_unit_test(sentences_are_their_own), cmocka_unit_test(facts_have_names),
+		cmocka_unit_test(orders_have_names),
 	};
 
 	return cmocka_run_group_tests_name("decide", tests, NULL, NULL);

@@ -163,6 +163,8 @@ postgres_is_in_one_state(void **state)
 		  world.pg.position.timeline = 0);
 	FACTS(FHA_STOPPING, 0, world.pg.stopping = true);
 	FACTS(FHA_JOB, 0, world.pg.job = true);
+	FACTS(FHA_FAILING, 0, world.pg.failing = true);
+	FACTS(FHA_RECOVERING, 0, world.pg.recovering = true);
 	FACTS(FHA_PLAIN, 0, world.pg.supervised = false);
 }
 

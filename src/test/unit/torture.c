@@ -142,17 +142,27 @@ realloc(void *old, size_t size)
 	return no_memory() ? NULL : REAL(realloc)(old, size);
 }
 
+static char *
+copy_into(char *copy, const char *text)
+{
+	return copy == NULL ? NULL : memcpy(copy, text, strlen(text) + 1);
+}
+
+/* Of others: json-c (0.16) copies keys without looking whether it could, and crashes. */
+char *
+strdup(const char *text)
+{
+	return copy_into(REAL(malloc)(strlen(text) + 1), text);
+}
+
 #pragma GCC visibility pop
 
-/* Ours alone: json-c (0.16) copies keys without looking whether it could, and crashes. */
+/* Ours. */
 char *__wrap_strdup(const char *text);
 char *
 __wrap_strdup(const char *text)
 {
-	size_t size = strlen(text) + 1;
-	char *copy = malloc(size);
-
-	return copy == NULL ? NULL : memcpy(copy, text, size);
+	return copy_into(malloc(strlen(text) + 1), text);
 }
 
 /* --- calls to the kernel */
