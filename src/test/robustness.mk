@@ -1,7 +1,8 @@
 # Fuzzing, static analysis, coverage, and the supervisor under sanitizers: docs/testing.md.
 # What these builds make lies in build-*/, apart from what is installed.
 
-# --- fuzzing: one file is one target, src/test/fuzz/NAME_fuzz.c with its inputs in corpus/NAME
+# --- fuzzing: one file is one target, src/test/fuzz/NAME_fuzz.c with its inputs in corpus/NAME.
+# What a target defines itself stands for what the sources have under that name (muldefs).
 FUZZ_CC      = clang-14
 FUZZ_SAN     = -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_FLAGS   = -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra $(FUZZ_SAN) $(MUTANT)
@@ -15,7 +16,7 @@ build-fuzz/lib.a: $(FUZZ_OBJS)
 	@rm -f $@ && ar rcs $@ $^
 build-fuzz/%_fuzz: src/test/fuzz/%_fuzz.c src/test/fuzz/fuzz.h src/cli/main.c build-fuzz/lib.a
 	@echo '  FUZZ  $*'
-	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -Isrc/core -Isrc/control -Isrc/cli -I$(shell $(PG_CONFIG) --includedir) -o $@ $< build-fuzz/lib.a $(LIBS_CONTROL) -lpq
+	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -Wl,-z,muldefs -Isrc/core -Isrc/control -Isrc/cli -I$(shell $(PG_CONFIG) --includedir) -o $@ $< build-fuzz/lib.a $(LIBS_CONTROL) -lpq
 -include $(wildcard build-fuzz/src/*/*.d)
 
 # Every input that is kept, then SECONDS of new ones for each target.  Whatever breaks a target is

@@ -37,6 +37,8 @@ look(CliOptions *options, int argc, char **argv)
 	(void) argv;
 	FUZZ_MUST(options->wait_s >= 0 && options->wait_s <= 24 * 3600);
 	FUZZ_MUST(options->target[0] == '\0' || fha_name_is_valid(options->target));
+	FUZZ_MUST(memchr(options->operand, '\0', sizeof(options->operand)) != NULL);
+	FUZZ_MUST(memchr(options->reason, '\0', sizeof(options->reason)) != NULL);
 	FUZZ_MUST(memchr(options->bindir, '\0', sizeof(options->bindir)) != NULL);
 	FUZZ_MUST(memchr(config->lock, '\0', sizeof(config->lock)) != NULL);
 	FUZZ_MUST(memchr(config->cluster_name, '\0', sizeof(config->cluster_name)) != NULL);
@@ -45,11 +47,21 @@ look(CliOptions *options, int argc, char **argv)
 	return CLI_OK;
 }
 
-const CliCommand command_run = {"run", "", "", look};
-const CliCommand command_status = {"status", "", "", look};
-const CliCommand command_switchover = {"switchover", "", "", look};
-const CliCommand command_failover = {"failover", "", "", look};
-const CliCommand command_rules = {"rules", "", "", look};
+#define COMMAND(id, operand) const CliCommand command_##id = {#id, "", "", look, operand}
+COMMAND(run, false);
+COMMAND(status, false);
+COMMAND(history, false);
+COMMAND(switchover, false);
+COMMAND(failover, false);
+COMMAND(pause, false);
+COMMAND(resume, false);
+COMMAND(restart, true);
+COMMAND(reinit, true);
+COMMAND(rejoin, true);
+COMMAND(remove, true);
+COMMAND(set, true);
+COMMAND(reset, true);
+COMMAND(rules, false);
 
 #define WORDS_MAX 32
 

@@ -6,9 +6,11 @@
  */
 #include "fuzz.h"
 
+#include "history.h"
 #include "json.h"
 #include "lock.h"
 #include "record.h"
+#include "request.h"
 
 static void
 cluster(const char *text, size_t size)
@@ -83,6 +85,8 @@ history(const char *text, size_t size)
 								   .reason = "the lease had lapsed",
 								   .term = 7,
 								   .timeline = 7};
+	static FhaHistoryEntry entries[FHA_HISTORY_MAX];
+	size_t count = 0;
 	FhaError err;
 	char *once;
 	char *twice;
@@ -92,6 +96,8 @@ history(const char *text, size_t size)
 		FUZZ_MUST(err.code == FHA_PROTOCOL && err.text[0] != '\0' && once == NULL);
 		return;
 	}
+	FUZZ_MUST(fha_history_parse(once, strlen(once), entries, &count, &err) != FHA_OK ||
+			  count <= FHA_HISTORY_MAX);
 	FUZZ_MUST(entry_count(once) >= 1 && entry_count(once) <= FHA_HISTORY_MAX);
 	FUZZ_MUST(fha_history_append("db-demo-dev", once, strlen(once), &entry, &twice, &err) ==
 			  FHA_OK);

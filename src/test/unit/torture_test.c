@@ -21,9 +21,11 @@
 
 #include "clock.h"
 #include "follow.h"
+#include "history.h"
 #include "lock_dir_files.h"
 #include "node.h"
 #include "record.h"
+#include "request.h"
 #include "state.h"
 #include "torture.h"
 
