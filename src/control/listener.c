@@ -76,7 +76,7 @@ break_oldest(FhaListener *listener, const struct in6_addr *address, size_t allow
 		if (oldest == NULL || client->number < oldest->number)
 			oldest = client;
 	}
-	if (count > allowed)
+	if (oldest != NULL && count > allowed)
 		break_off(oldest);
 }
 
