@@ -335,12 +335,15 @@ send_history(FhaNode *node, int64_t now_ms)
 	char *text = NULL;
 	FhaError err;
 	const char *old = node->history.text;
+	FhaCode code = fha_history_append(node->config.cluster_name, old, old == NULL ? 0 : strlen(old),
+									  &node->entries[0], &text, &err);
 
-	if (fha_history_append(node->config.cluster_name, old, old == NULL ? 0 : strlen(old),
-						   &node->entries[0], &text, &err) != FHA_OK)
+	if (code != FHA_OK)
 	{
 		node_news(node, "the history record cannot be used: %s", err.text);
-		node->entry_count = 0;
+		node->history_retry_ms = now_ms + node->config.retry_period_ms;
+		if (code != FHA_NO_MEMORY)
+			node->entry_count = 0;
 		return;
 	}
 	fha_record_name_history(node->config.cluster_name, name, sizeof(name));
