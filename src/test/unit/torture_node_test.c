@@ -6,6 +6,7 @@
  * nothing had been.
  */
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,10 +18,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <poll.h>
 
 #include "clock.h"
-#include "history.h"
 #include "node.h"
 #include "node_private.h"
 #include "state.h"
@@ -167,67 +166,6 @@ the_node_survives_a_failing_disk(void **state)
 	storm(false);
 }
 
-static size_t
-entries_in_the_lock(void)
-{
-	static FhaHistoryEntry entries[FHA_HISTORY_MAX];
-	const Held *held = &node->history;
-	size_t count = 0;
-	FhaError err;
-
-	if (held->text != NULL)
-		assert_int_equal(fha_history_parse(held->text, strlen(held->text), entries, &count, &err),
-						 FHA_OK);
-	return count;
-}
-
-static void
-until_all_is_told(size_t entries)
-{
-	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
-
-	while (node->entry_count > 0 || entries_in_the_lock() < entries)
-	{
-		assert_true(fha_now_ms() < give_up_ms);
-		(void) turn();
-	}
-}
-
-/* What happened is told, if later, whichever allocation of the history's next version fails. */
-static void
-no_history_entry_is_lost(void **state)
-{
-	FhaOrderSlip request = {.kind = FHA_REQUEST_PAUSE, .requested_by = "test"};
-	FhaError err;
-	size_t entries;
-	bool struck = true;
-
-	(void) state;
-	until_it_leads();
-	until_all_is_told(0);
-	torture_leaks(true);
-	entries = entries_in_the_lock();
-	for (long n = 1; struck && entries < FHA_HISTORY_MAX - 1; n++)
-	{
-		int64_t give_up_ms = fha_now_ms() + BOUND_MS;
-
-		request.kind = n % 2 == 1 ? FHA_REQUEST_PAUSE : FHA_REQUEST_RESUME;
-		(void) snprintf(request.id, sizeof(request.id), "%016lx", n);
-		assert_int_equal(fha_node_request(node, &request, &err), FHA_OK);
-		/* The turn before the one that writes the entry: it is queued, and the record known. */
-		while (node->entry_count == 0 || node->history_reread || node->errand != ERRAND_NONE)
-		{
-			assert_true(fha_now_ms() < give_up_ms);
-			(void) turn();
-		}
-		torture_allocations(n, false);
-		struck = turn();
-		until_all_is_told(++entries);
-		assert_int_equal(entries_in_the_lock(), entries);
-	}
-	torture_leaks(false);
-}
-
 static void
 opening_fails_as_a_whole(void **state)
 {
@@ -303,7 +241,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_node_survives_a_failing_disk),
 		cmocka_unit_test(the_node_survives_without_memory),
-		cmocka_unit_test(no_history_entry_is_lost),
 		cmocka_unit_test(opening_fails_as_a_whole),
 	};
 
