@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <json-c/printbuf.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,28 @@ count_members(struct json_object *object)
 	return count;
 }
 
+/* Json-c takes NaN and Infinity, which JSON does not have: NaN is not even equal to itself. */
+static bool
+is_finite(struct json_object *object)
+{
+	if (json_object_is_type(object, json_type_double))
+		return isfinite(json_object_get_double(object));
+	if (json_object_is_type(object, json_type_object))
+	{
+		json_object_object_foreach(object, key, value)
+		{
+			(void) key;
+			if (!is_finite(value))
+				return false;
+		}
+	}
+	else if (json_object_is_type(object, json_type_array))
+		for (size_t i = 0; i < json_object_array_length(object); i++)
+			if (!is_finite(json_object_array_get_idx(object, i)))
+				return false;
+	return true;
+}
+
 /* Is there memory for all that a text of this size becomes? */
 static bool
 has_room(size_t size)
@@ -117,6 +140,8 @@ fha_json_parse(const char *data, size_t size, FhaError *err)
 			why = json_tokener_error_desc(problem);
 		else if (end != size || !json_object_is_type(object, json_type_object))
 			why = "something else, or text after it";
+		else if (!is_finite(object))
+			why = "a number is not finite";
 		else if (count_members(object) == count_colons(data, size))
 			return object;
 		json_object_put(object);

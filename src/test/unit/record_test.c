@@ -651,6 +651,7 @@ a_damaged_history_is_refused(void **state)
 		"{\"kind\":\"history\",\"entries\":\"none\"}",
 		"{\"kind\":\"history\",\"entries\":[]} x",
 		"{\"kind\":\"history\",\"entries\":[null]}",
+		"{\"kind\":\"history\",\"entries\":[{\"a\":[NaN]}]}",
 		"{\"kind\":\"history\",\"entries\":[{\"term\":\"1\"},\"\xff\"]}",
 	};
 	FhaHistoryEntry entry = entry_of(1);
