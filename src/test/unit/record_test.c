@@ -347,7 +347,7 @@ static const Hostile hostile_clusters[] = {
 	{"\"renewed_at\":\"now\"}", "\"renewed_at\":\"now\",}", "JSON"},
 	{"\"renewed_at\":\"now\"}", "\"renewed_at\":'now'}", "JSON"},
 	{"\"renewed_at\":\"now\"}", "\"renewed_at\":\"now\"/* */}", "JSON"},
-	{"\"renewed_at\":\"now\"}", "\"renewed_at\":NaN}", "renewed_at"},
+	{"\"renewed_at\":\"now\"}", "\"renewed_at\":NaN}", "finite"},
 	{"\"lease_duration_ms\":3000", "\"lease_duration_ms\":03000", "JSON"},
 	/* deep nesting, where nobody looks */
 	{"\"kind\":\"cluster\"", "\"kind\":\"cluster\",\"x\":[[[[[[[[1]]]]]]]]", "JSON"},
