@@ -56,6 +56,10 @@ def diverge(cluster: Cluster) -> tuple[Node, int]:
 def lose_wal(node: Node, cluster: Cluster) -> int:
     """As diverge() does, but of `node`, which leads: what it would need to be rewound is gone."""
     row = next(rows)
+    # Two segments are more than a standby may be behind, once a renewal has shown them.
+    assert node.command("set", "fawkes_ha.max_lag_on_failover=1GB").returncode == 0
+    for other in cluster.others(node):
+        until(f"{other.name} has it", lambda other=other: other.value("SHOW fawkes_ha.max_lag_on_failover") == "1GB")
     insert_here_alone(cluster, node, row)
     for _ in range(2):
         with node.session() as session:

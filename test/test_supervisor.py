@@ -11,6 +11,7 @@ import pytest
 from lab import process, programs
 from lab.cluster import Cluster
 from lab.node import Node
+from lab.session import Session
 from lab.wait import until
 
 # Far above what a shutdown takes, far below "it hung until somebody came".
@@ -148,6 +149,35 @@ def test_a_new_supervisor_can_hand_over_what_it_found_running(cluster: Cluster) 
     done = target.command("switchover", "--to", target.name)
     assert done.returncode == 0, done.stderr
     assert cluster.wait_all_stream() is target
+
+
+def test_a_killed_standby_past_the_fork_of_a_timeline_its_control_file_does_not_know(cluster: Cluster) -> None:
+    """S7: recovery would replay what lies in pg_wal, past the fork too; it is found before the start."""
+    first = cluster.wait_all_stream()
+    second, ahead = cluster.others(first)
+    with ahead.session() as session:
+        session.query("CHECKPOINT", timeout=60)  # its control file keeps this timeline for minutes
+    assert first.command("switchover", "--to", second.name).returncode == 0
+    assert cluster.wait_all_stream() is second
+    behind = first
+    behind.freeze()
+    try:
+        with Session(cluster.dsn([second])) as session:
+            session.query("INSERT INTO ledger SELECT g, -7, 'only there' FROM generate_series(-900000, -899000) AS g")
+        written = second.value("SELECT pg_current_wal_flush_lsn()::text")
+        until(
+            f"{ahead.name} has replayed it",
+            lambda: ahead.value("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (written,)),
+        )
+        second.kill()
+        ahead.kill()
+    finally:
+        behind.thaw()
+    assert cluster.wait_for_leader(besides=second) is behind
+    second.start()
+    ahead.start()
+    cluster.wait_all_stream()
+    cluster.wait_all_equal()
 
 
 def test_a_second_supervisor_is_refused(cluster: Cluster) -> None:

@@ -46,6 +46,16 @@ FHA_MUST_CHECK FhaCode postgres_end_of_wal(const char *bindir, const char *data,
 										   FhaError *err);
 
 /*
+ * S7: the same for the newest timeline that the directory has WAL of.  The control file of a standby
+ * that was killed knows that of its last restartpoint; recovery goes on with whatever lies in
+ * pg_wal, past the fork too.
+ */
+FHA_MUST_CHECK FhaCode postgres_end_of_all_wal(const char *bindir, const char *data,
+											   const PgControl *control, uint64_t start,
+											   int64_t deadline_ms, FhaPosition *end,
+											   FhaError *err);
+
+/*
  * Write <state>/postgresql.conf: sensible defaults first (so that the user's own
  * settings win), then the user's postgresql.conf of the data directory, then
  * fawkes_ha.conf, cluster.conf and follow.conf.  Strip managed names (primary_conninfo,

@@ -433,3 +433,63 @@ postgres_end_of_wal(const char *bindir, const char *data, uint32_t timeline, uin
 		return fha_error(err, FHA_INVALID, "the data directory's path is too long");
 	return find_end(&reader, start, end, err);
 }
+
+/*
+ * The newest timeline below `below` that has segments from `start` on; *first: where the first of
+ * them begins.  0: none.
+ */
+static uint32_t
+newest_timeline(const char *directory, const PgControl *control, uint32_t below, uint64_t start,
+				uint64_t *first)
+{
+	uint64_t per_id = UINT64_C(0x100000000) / control->wal_segment_size;
+	uint32_t newest = 0;
+	const struct dirent *entry;
+	DIR *wal = opendir(directory);
+
+	while (wal != NULL && (entry = readdir(wal)) != NULL)
+	{
+		unsigned timeline;
+		unsigned id;
+		unsigned part;
+		uint64_t number;
+
+		if (strlen(entry->d_name) != 24 || strspn(entry->d_name, "0123456789ABCDEF") != 24 ||
+			sscanf(entry->d_name, "%8X%8X%8X", &timeline, &id, &part) != 3)
+			continue;
+		number = (uint64_t) id * per_id + part;
+		if (timeline >= below || timeline < newest || number < start / control->wal_segment_size)
+			continue;
+		if (timeline > newest || number * control->wal_segment_size < *first)
+			*first = number * control->wal_segment_size;
+		newest = timeline;
+	}
+	if (wal != NULL)
+		(void) closedir(wal);
+	return newest;
+}
+
+FhaCode
+postgres_end_of_all_wal(const char *bindir, const char *data, const PgControl *control,
+						uint64_t start, int64_t deadline_ms, FhaPosition *end, FhaError *err)
+{
+	char directory[FHA_PATH_MAX + 16];
+	uint32_t below = UINT32_MAX;
+	uint64_t first = 0;
+
+	(void) snprintf(directory, sizeof(directory), "%s/pg_wal", data);
+	while ((end->timeline = newest_timeline(directory, control, below, start, &first)) >
+		   control->timeline)
+	{
+		FhaCode code =
+			postgres_end_of_wal(bindir, data, end->timeline, first > start ? first : start,
+								deadline_ms, &end->lsn, err);
+
+		/* A segment that was made, and got no record: look at the timeline before. */
+		if (code != FHA_NOT_FOUND)
+			return code;
+		below = end->timeline;
+	}
+	end->timeline = control->timeline;
+	return postgres_end_of_wal(bindir, data, end->timeline, start, deadline_ms, &end->lsn, err);
+}

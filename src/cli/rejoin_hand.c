@@ -66,10 +66,9 @@ find_position(const CliOptions *options, const char *bindir, FhaPosition *out, F
 	if (code != FHA_OK)
 		return code;
 	start = control.clean ? control.checkpoint : control.redo;
-	out->timeline = control.timeline;
-	return postgres_end_of_wal(bindir, options->config.data_directory, control.timeline,
-							   control.min_recovery > start ? control.min_recovery : start,
-							   fha_now_ms() + WAL_MS, &out->lsn, err);
+	return postgres_end_of_all_wal(bindir, options->config.data_directory, &control,
+								   control.min_recovery > start ? control.min_recovery : start,
+								   fha_now_ms() + WAL_MS, out, err);
 }
 
 static FhaCode

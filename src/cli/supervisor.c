@@ -259,10 +259,10 @@ find_end(Supervisor *self)
 		start = control->min_recovery;
 	if (self->order.holds_lease && mark->timeline == control->timeline && mark->lsn > start)
 		start = mark->lsn;
-	self->end.timeline = control->timeline;
-	if (postgres_end_of_wal(self->bindir, self->config.data_directory, control->timeline, start,
-							fha_now_ms() + (self->order.holds_lease ? HOLDER_WAL_MS : OTHER_WAL_MS),
-							&self->end.lsn, &err) != FHA_OK)
+	if (postgres_end_of_all_wal(self->bindir, self->config.data_directory, control, start,
+								fha_now_ms() +
+									(self->order.holds_lease ? HOLDER_WAL_MS : OTHER_WAL_MS),
+								&self->end, &err) != FHA_OK)
 	{
 		/* Further than anybody: nobody takes the lease before us, and a rewind finds out. */
 		supervisor_say(self, "the end of the WAL could not be read: %s", err.text);
@@ -350,11 +350,11 @@ start_postgres(Supervisor *self, bool standby)
 	if (code == FHA_OK)
 		promoting = access(path, F_OK) == 0;
 	/*
-	 * S7: what our own promotion left.  Otherwise a later timeline than the last checkpoint's is one
-	 * that was followed or led since then: without its history its WAL would be forgotten.
+	 * S7: what our own promotion left, and got no WAL.  Any other later timeline was followed or led:
+	 * without its history its WAL would be forgotten.
 	 */
 	if (code == FHA_OK && standby && promoting)
-		code = fha_timeline_unreserve(self->config.data_directory, self->control.timeline, &err);
+		code = fha_timeline_unreserve(self->config.data_directory, self->end.timeline, &err);
 	if (code == FHA_OK && standby && self->order.leader[0] != '\0')
 	{
 		code = fha_state_load(&self->config, &state, &err);
