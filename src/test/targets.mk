@@ -35,9 +35,15 @@ SHORT += $(if $(filter 18,$(MAJORVERSION)),test_since_18.py)
 check-behaviour-short:
 	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=5 $(addprefix test/,$(SHORT))
 
-# What takes minutes.
+# Random faults, each judged: SEED=n for the same ones again, FAULTS='kill-node ...' for those alone.
+EVENTS = 200
+CHAOS  = --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(FAULTS)
+chaos:
+	test/install.sh bench chaos.py $(CHAOS)
+# What takes minutes, as an ordinary user.
 check-long:
 	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=10 -m long test $(PYTEST)
+	$(LAB) test/chaos.py $(CHAOS)
 
 # What needs no server: seconds, before every commit.
 check-short: check-layers format-check check-unit
@@ -87,8 +93,10 @@ help:
 	@echo 'make check-short     layers, format and unit tests: seconds, no server'
 	@echo 'make check-unit, check-layers, format-check, check-regress, check-pgtap, check-behaviour'
 	@echo '                     one stage of the check; PYTEST="-k NAME" for one test of behaviour'
-	@echo 'make check-long      attacks that take minutes; as an ordinary user, on what is installed'
 	@echo 'make check-behaviour-short  what one server shows of the fence, and one failover of each kind'
+	@echo 'make chaos           EVENTS [200] random faults on three nodes, each judged; SEED=n repeats them,'
+	@echo "                     FAULTS='kill-node stop-node' takes those alone; installs what it needs"
+	@echo 'make check-long      what takes minutes, as an ordinary user, on what is installed: attacks, chaos'
 	@echo 'make mutants         each safety rule is broken, and the test that guards it must notice'
 	@echo 'make mutants-short   the quick ones of them, for CI'
 	@echo 'make fuzz            new inputs for each parser, SECONDS each [60]; fuzz-short: 5'
@@ -103,5 +111,5 @@ help:
 	@echo 'make bench-idle      CPU, wake-ups and memory of our processes in an idle cluster, SECONDS [60]'
 
 .PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour \
-        check-behaviour-short check-versions check-pg17 check-short check-long mutants \
+        check-behaviour-short check-versions check-pg17 check-short check-long chaos mutants \
         mutants-short check demo bench-failover bench-window bench-fence bench-idle help

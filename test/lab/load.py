@@ -63,13 +63,16 @@ class Attempt:
 class Load:
     _count = itertools.count()  # so that two loads on one cluster never use the same id
 
-    def __init__(self, cluster: Cluster, writers: int = 6, payload: int = 200) -> None:
+    def __init__(self, cluster: Cluster, writers: int = 6, payload: int = 200, rest_s: float = 0) -> None:
+        """Each writer rests `rest_s` seconds after a row that was acknowledged."""
         self._first_id = next(self._count) * IDS_PER_LOAD
         # Python's default of 5 ms between threads would blur times that are given in milliseconds.
         sys.setswitchinterval(0.0005)
         self.writers = writers
         self._cluster = cluster
         self._payload = "x" * payload
+        self._rest_s = rest_s
+        self._busy: set[int] = set()  # writers with a row on its way
         self._ended = threading.Event()
         self._running = threading.Event()
         self._running.set()
@@ -104,6 +107,16 @@ class Load:
         finally:
             self._running.set()
 
+    def wait_idle(self, seconds: float = 60) -> None:
+        """While paused: until no row is on its way, so that what was acknowledged is all that ever will be."""
+        until("no row is on its way", lambda: not self._busy and not self._silent, seconds)
+
+    def take_acks(self) -> list[Ack]:
+        """All acknowledgements so far, out of `acks`: a long run does not keep them for ever."""
+        taken = self.acks[:]
+        del self.acks[: len(taken)]
+        return taken
+
     def begin_round(self) -> int:
         """Rows from now on carry a new number; those in flight may still carry the old one."""
         self.round += 1
@@ -136,11 +149,18 @@ class Load:
         while not self._ended.is_set():
             attempt = None
             self._running.wait()
+            self._busy.add(number)
+            if not self._running.is_set():  # paused between the two lines above
+                self._busy.discard(number)
+                continue
             try:
                 session = session or self._connect(tries)
                 next_id += 1
                 attempt = Attempt(session, next_id, self.round)
                 self._insert(attempt, in_block=number % 2 == 1)
+                self._busy.discard(number)
+                if self._rest_s:
+                    self._ended.wait(self._rest_s)
             except Error as error:
                 self.last_error = str(error).strip()
                 if attempt and attempt.may_be_acked and isinstance(error, Silent):
@@ -148,6 +168,7 @@ class Load:
                 elif session:
                     session.close()
                 session = None
+                self._busy.discard(number)
                 tries += 1
                 # Jitter: the writers must not come back in step, or the measured outage
                 # would be a multiple of their pause.
