@@ -452,6 +452,9 @@ s1b_a_living_node_of_our_name_is_a_twin(void **state)
 	TWIN(FHA_TWIN, (void) 0);
 	assert_true(fha_observe_again_ms(&world, NOW) <= NOW - 100 + 3 * DURATION_MS);
 	TWIN(FHA_TWIN, world.own.since_ms = NOW - 3 * DURATION_MS + 1);
+	/* It may be told to write less often than we are. */
+	TWIN(FHA_TWIN, world.cluster.lease_duration_ms = 2 * DURATION_MS,
+		 world.own.since_ms = NOW - 5 * DURATION_MS);
 	/* It has not written for so long that it is gone. */
 	TWIN(0, world.own.since_ms = NOW - 3 * DURATION_MS);
 	/* We were there first, or it is this directory's, or this very node's. */
