@@ -533,14 +533,13 @@ process_read_environment(pid_t pid, const char *name, char *out, size_t size)
 	char *line = NULL;
 	size_t room = 0;
 	size_t length = strlen(name);
-	ssize_t used;
 	bool found = false;
 	FILE *file;
 
 	(void) snprintf(path, sizeof(path), "/proc/%d/environ", (int) pid);
 	file = fopen(path, "re");
 	/* The kernel caps the whole of it. */
-	while (file != NULL && !found && (used = getdelim(&line, &room, '\0', file)) > 0)
+	while (file != NULL && !found && getdelim(&line, &room, '\0', file) > 0)
 		if (strncmp(line, name, length) == 0 && line[length] == '=' &&
 			strlen(line + length + 1) < size)
 		{
