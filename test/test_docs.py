@@ -385,7 +385,7 @@ INTERNAL_TARGETS = {"all", "install-control", "help"}
 
 
 def targets_differences(help_text: str) -> list[str]:
-    real = documents.make_targets(read("Makefile"), read("src/test/targets.mk")) - INTERNAL_TARGETS
+    real = documents.make_targets(read("Makefile"), read("src/test/targets.mk"), read("src/test/robustness.mk")) - INTERNAL_TARGETS
     listed: set[str] = set()
     for line in help_text.splitlines():
         found = re.match(r"make ((?:[a-z][a-z0-9-]*(?:, )?)+)(?:  |$)", line)

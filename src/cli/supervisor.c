@@ -241,6 +241,15 @@ look(Supervisor *self)
 	}
 }
 
+static bool
+is_promoting(const Supervisor *self)
+{
+	char path[FHA_PATH_MAX];
+
+	return fha_state_path(&self->config, "promoting", path, sizeof(path), NULL) == FHA_OK &&
+		   access(path, F_OK) == 0;
+}
+
 /*
  * Where does the WAL end, and what must a successor have?  Reading starts at the position that the
  * holder last put into the record, for 256 MB may lie behind it.  After a crash, a successor needs
@@ -253,16 +262,23 @@ find_end(Supervisor *self)
 	const FhaPosition *mark = &self->order.mark;
 	uint64_t start = control->clean ? control->checkpoint : control->redo;
 	uint64_t acked = self->mark == NULL ? 0 : atomic_load(&self->mark->acked_lsn);
+	int64_t deadline_ms;
 	FhaError err;
+	FhaCode code;
 
 	if (control->min_recovery > start)
 		start = control->min_recovery;
 	if (self->order.holds_lease && mark->timeline == control->timeline && mark->lsn > start)
 		start = mark->lsn;
-	if (postgres_end_of_all_wal(self->bindir, self->config.data_directory, control, start,
-								fha_now_ms() +
-									(self->order.holds_lease ? HOLDER_WAL_MS : OTHER_WAL_MS),
-								&self->end, &err) != FHA_OK)
+	deadline_ms = fha_now_ms() + (self->order.holds_lease ? HOLDER_WAL_MS : OTHER_WAL_MS);
+	self->end.timeline = control->timeline;
+	/* S7: what an interrupted promotion left of its timeline was never led, and is begun anew. */
+	code = is_promoting(self)
+			   ? postgres_end_of_wal(self->bindir, self->config.data_directory, control->timeline,
+									 start, deadline_ms, &self->end.lsn, &err)
+			   : postgres_end_of_all_wal(self->bindir, self->config.data_directory, control, start,
+										 deadline_ms, &self->end, &err);
+	if (code != FHA_OK)
 	{
 		/* Further than anybody: nobody takes the lease before us, and a rewind finds out. */
 		supervisor_say(self, "the end of the WAL could not be read: %s", err.text);
@@ -348,7 +364,7 @@ start_postgres(Supervisor *self, bool standby)
 	FhaCode code = fha_state_path(&self->config, "promoting", path, sizeof(path), &err);
 
 	if (code == FHA_OK)
-		promoting = access(path, F_OK) == 0;
+		promoting = is_promoting(self);
 	/*
 	 * S7: what our own promotion left, and got no WAL.  Any other later timeline was followed or led:
 	 * without its history its WAL would be forgotten.
