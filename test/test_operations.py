@@ -267,6 +267,7 @@ def test_a_standby_whose_wal_is_gone_is_copied_anew(cluster: Cluster) -> None:
     leader = cluster.wait_all_stream()
     standby = cluster.others(leader)[0]
     standby.stop()
+    until("it does not stream", lambda: leader.command("remove", standby.name, "--dry-run").returncode == 0)
     done(leader, "remove", standby.name)  # so that no slot keeps WAL for it
     done(leader, "set", "wal_keep_size=0")
     until("the leader keeps nothing", lambda: leader.value("SHOW wal_keep_size") == "0")
