@@ -48,9 +48,10 @@ def cluster(request: pytest.FixtureRequest):
     """Three nodes that stream, shared by the tests of one module.
 
     A module with FAULTS = True can order faults of their processes: cluster.faults[node].
+    In one with LISTEN = True the nodes have HTTP listeners.
     """
     base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
-    cluster = Cluster(base / "c", first_port=5701)
+    cluster = Cluster(base / "c", first_port=5701, listen=getattr(request.module, "LISTEN", False))
     failed_before = request.session.testsfailed
     try:
         cluster.create()

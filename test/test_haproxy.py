@@ -1,17 +1,12 @@
 """A real HAProxy in front of three members: what it is told by /primary and /replica is enough."""
 
-import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 
 from lab import evidence
 from lab.cluster import APPLICATION, Cluster
@@ -21,6 +16,7 @@ from lab.session import Error, Session
 from lab.wait import now, until
 
 README = Path(__file__).parent.parent / "README.md"
+LISTEN = True  # for the fixture `cluster`
 SETTLE_S = 60
 WRITERS = 4
 
@@ -115,22 +111,6 @@ class Writers:
             until(f"{node.name} acknowledges through the proxy", enough, SETTLE_S)
         except TimeoutError as error:
             raise TimeoutError(f"{error} (the writers' last error: {self.last_error})") from None
-
-
-@pytest.fixture(scope="module")
-def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
-    cluster = Cluster(base / "c", first_port=6001, listen=True)
-    failed_before = request.session.testsfailed
-    try:
-        cluster.create()
-        cluster.start()
-        yield cluster
-    finally:
-        if request.session.testsfailed > failed_before or sys.exc_info()[0]:
-            print(cluster.log_tails(60), file=sys.stderr)
-        cluster.destroy()
-        shutil.rmtree(base, ignore_errors=True)
 
 
 def dsn(cluster: Cluster, port: int) -> str:

@@ -5,8 +5,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
-import tempfile
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,23 +20,8 @@ from lab.wait import now, until
 
 SCHEMA = json.loads((Path(__file__).parent.parent / "docs" / "status.schema.json").read_text())
 PATHS = ("/healthz", "/livez", "/readyz", "/primary", "/read-write", "/replica", "/read-only")
+LISTEN = True  # for the fixture `cluster`
 SETTLE_S = 30
-
-
-@pytest.fixture(scope="module")
-def cluster(request: pytest.FixtureRequest):
-    base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
-    cluster = Cluster(base / "c", first_port=5801, listen=True)
-    failed_before = request.session.testsfailed
-    try:
-        cluster.create()
-        cluster.start()
-        yield cluster
-    finally:
-        if request.session.testsfailed > failed_before or sys.exc_info()[0]:
-            print(cluster.log_tails(60), file=sys.stderr)
-        cluster.destroy()
-        shutil.rmtree(base, ignore_errors=True)
 
 
 def get(node: Node, path: str) -> int:

@@ -3,15 +3,9 @@
 import hashlib
 import hmac
 import json
-import os
 import secrets
-import shutil
 import socket
-import sys
-import tempfile
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,23 +15,8 @@ from lab.node import Node
 from lab.wait import until
 
 HEADER = "Fawkes-MAC"
+LISTEN = True  # for the fixture `cluster`
 SETTLE_S = 30
-
-
-@pytest.fixture(scope="module")
-def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
-    cluster = Cluster(base / "c", first_port=5901, listen=True)
-    failed_before = request.session.testsfailed
-    try:
-        cluster.create()
-        cluster.start()
-        yield cluster
-    finally:
-        if request.session.testsfailed > failed_before or sys.exc_info()[0]:
-            print(cluster.log_tails(60), file=sys.stderr)
-        cluster.destroy()
-        shutil.rmtree(base, ignore_errors=True)
 
 
 class Asker:

@@ -50,9 +50,9 @@
 #define CONTEST_POLL_MS 10
 /* The supervisor leaves the seat within one turn of its loop. */
 #define SEAT_POLL_MS 10
-/* A checkpoint for a handover should leave no more than this to the shutdown's own. */
-#define HANDOVER_WAL_BYTES (16 * 1024 * 1024)
-#define HANDOVER_CHECKPOINTS 3
+/* A checkpoint before a stop should leave no more than this to the shutdown's own. */
+#define STOP_WAL_BYTES (16 * 1024 * 1024)
+#define STOP_CHECKPOINTS 3
 
 PGDLLEXPORT void fawkes_ha_agent_main(Datum argument);
 
@@ -72,7 +72,7 @@ typedef struct Progress
 	uint32 checkpointed_timeline;
 	char following[FHA_NAME_SIZE];
 	uint64 following_term;
-	int stop_checkpoints; /* begun for the handover asked for now */
+	int stop_checkpoints; /* begun for the stop asked for now */
 	uint64 stop_redo;
 	bool prepared;
 	uint64 published;
@@ -287,9 +287,9 @@ prepare_stop(const FhaOrder *order, const FhaPgView *view, Progress *progress)
 	if (progress->stop_checkpoints > 0 &&
 		!view_has_checkpoint(view->position.timeline, progress->stop_redo))
 		return;
-	if (progress->stop_checkpoints == HANDOVER_CHECKPOINTS ||
+	if (progress->stop_checkpoints == STOP_CHECKPOINTS ||
 		(progress->stop_checkpoints > 0 &&
-		 view->position.lsn - progress->stop_redo < HANDOVER_WAL_BYTES))
+		 view->position.lsn - progress->stop_redo < STOP_WAL_BYTES))
 	{
 		progress->prepared = true;
 		return;

@@ -36,6 +36,28 @@ static const Limit limits[] = {
 	 offsetof(ControlFileData, max_locks_per_xact)},
 };
 
+static int
+wanted_by(const ControlFileData *control, const Limit *limit)
+{
+	int wanted;
+
+	memcpy(&wanted, (const char *) control + limit->offset, sizeof(wanted));
+	return wanted;
+}
+
+bool
+limits_are_smaller(void)
+{
+	bool valid;
+	ControlFileData *control = get_controlfile(DataDir, &valid);
+	bool smaller = false;
+
+	for (int i = 0; valid && i < lengthof(limits); i++)
+		smaller = smaller || *limits[i].running < wanted_by(control, &limits[i]);
+	pfree(control);
+	return smaller;
+}
+
 /*
  * PostgreSQL refuses to start a standby with less than the newest value that its control file has
  * seen, though it has yet to replay the WAL in which the primary lowers it.  Its own value comes
@@ -54,10 +76,9 @@ limits_raise(void)
 	control = get_controlfile(DataDir, &valid);
 	for (int i = 0; valid && i < lengthof(limits); i++)
 	{
-		int wanted;
+		int wanted = wanted_by(control, &limits[i]);
 		char text[16];
 
-		memcpy(&wanted, (const char *) control + limits[i].offset, sizeof(wanted));
 		if (wanted <= *limits[i].running)
 			continue;
 		snprintf(text, sizeof(text), "%d", wanted);

@@ -10,6 +10,12 @@
 /* In the postmaster: a standby gets what the WAL that it will replay asks for. */
 extern void limits_raise(void);
 
+/*
+ * Has this server less than its control file asks for?  A standby whose primary raised one stops
+ * replaying until it is restarted with as much; promoted, it would stay where it is.
+ */
+extern bool limits_are_smaller(void);
+
 /* Was a setting changed that counts after a restart?  As of the last reload. */
 extern bool limits_need_restart(void);
 

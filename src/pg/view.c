@@ -4,7 +4,6 @@
 #include "postgres.h"
 
 #include "access/timeline.h"
-#include "access/twophase.h"
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
 #include "access/xlogrecovery.h"
@@ -14,13 +13,13 @@
 #include "replication/walreceiver.h"
 #include "replication/walsender_private.h"
 #include "storage/fd.h"
-#include "storage/lock.h"
 #include "utils/memutils.h"
 
 #include "clock.h"
 #include "compat.h"
 #include "follow.h"
 #include "shmem.h"
+#include "standby_limits.h"
 #include "view.h"
 
 #define OLDEST_WAL_MS 5000
@@ -178,25 +177,6 @@ view_has_streamed(void)
 	return told != InvalidXLogRecPtr && WalRcvStreaming();
 }
 
-/*
- * A standby whose primary raised one of these stops replaying until it is restarted with as much;
- * promoted, it would stay where it is.
- */
-static bool
-has_smaller_settings(void)
-{
-	bool valid;
-	ControlFileData *control = get_controlfile(DataDir, &valid);
-	bool smaller = valid && (MaxConnections < control->MaxConnections ||
-							 max_worker_processes < control->max_worker_processes ||
-							 max_wal_senders < control->max_wal_senders ||
-							 max_prepared_xacts < control->max_prepared_xacts ||
-							 max_locks_per_xact < control->max_locks_per_xact);
-
-	pfree(control);
-	return smaller;
-}
-
 static bool
 is_stalled(XLogRecPtr position)
 {
@@ -236,7 +216,7 @@ fill_standby(FhaPgView *view)
 	view->stalled = is_stalled(view->position.lsn);
 	view->state = HotStandbyActive() ? FHA_PG_STANDBY : FHA_PG_BUSY;
 	view->recovering = view->state == FHA_PG_BUSY;
-	view->too_small = GetRecoveryPauseState() == RECOVERY_PAUSED && has_smaller_settings();
+	view->too_small = GetRecoveryPauseState() == RECOVERY_PAUSED && limits_are_smaller();
 }
 
 void
