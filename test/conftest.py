@@ -21,7 +21,7 @@ from lab import faults, programs  # noqa: E402
 from lab.cluster import Cluster  # noqa: E402
 from lab.node import Node, free_ports  # noqa: E402
 from lab.session import Error  # noqa: E402
-from lab.wait import until  # noqa: E402
+from lab.wait import NotInTime, until  # noqa: E402
 
 collect_ignore = [] if programs.major() >= 18 else ["test_since_18.py"]
 
@@ -33,6 +33,25 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.markexpr = config.option.markexpr or "not long"
     # As Ctrl-C: fixtures end their clusters on the way out.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
+
+
+broken_by: dict[Cluster, str] = {}
+
+
+@pytest.fixture(autouse=True)
+def shared_cluster_is_whole(request: pytest.FixtureRequest):
+    """Fails at once what a test before has left without a cluster: each would wait minutes for it in vain."""
+    failed_before = request.session.testsfailed
+    if "cluster" in request.fixturenames:
+        cluster = request.getfixturevalue("cluster")
+        if cluster in broken_by:
+            pytest.fail(f"{broken_by[cluster]} has left the shared cluster broken", pytrace=False)
+    yield
+    if "cluster" in request.fixturenames and request.session.testsfailed > failed_before:
+        try:
+            cluster.wait_all_stream(60)
+        except NotInTime:
+            broken_by[cluster] = request.node.name
 
 
 @pytest.fixture

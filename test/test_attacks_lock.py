@@ -62,7 +62,9 @@ def wait_fenced(cluster: Cluster, load: Load) -> None:
 def test_the_newest_version_is_overwritten(cluster: Cluster, load: Load) -> None:
     """S1: garbage in the place of what the holder wrote: its next renewal stands in front of it."""
     attack = Attack(cluster, load)
-    versions(cluster)[-1].write_text("garbage")
+    garbage = versions(cluster)[-1]
+    garbage.write_text("garbage")
+    until("the holder has written in front of it", lambda: versions(cluster)[-1] != garbage, 30)
     assert attack.judge() is attack.old
     assert attack.nothing_happened()
 
