@@ -7,9 +7,10 @@
  */
 #include "postgres.h"
 
-#include <unistd.h>
-
+#include <signal.h>
+#include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "access/parallel.h"
 #include "access/xact.h"
@@ -18,7 +19,6 @@
 #include "libpq/auth.h"
 #include "miscadmin.h"
 #include "replication/walsender.h"
-#include "storage/pmsignal.h"
 #include "tcop/utility.h"
 
 #include "compat.h"
@@ -30,6 +30,11 @@
 FhaMark *fence_mark = NULL;
 
 static FenceShared *shared = NULL;
+
+/* Only a process that hears of the postmaster's death need not ask the kernel each time. */
+static volatile sig_atomic_t maybe_orphaned = true;
+static bool hears_of_death = false;
+static void (*previous_on_death)(int signal_number) = NULL;
 
 static ClientAuthentication_hook_type previous_client_authentication = NULL;
 static ExecutorStart_hook_type previous_executor_start = NULL;
@@ -82,6 +87,51 @@ fence_shut(void)
 }
 
 /*
+ * The kernel's word.  PostmasterIsAlive() reads a pipe when it was signalled, and that pipe is also
+ * open in a process that was forked just before and has not closed it yet: then it says
+ * "alive", once and for good.
+ */
+bool
+fence_has_postmaster(void)
+{
+	if (!IsUnderPostmaster || !maybe_orphaned)
+		return true;
+	/* Before the question: a death during it counts. */
+	maybe_orphaned = !hears_of_death;
+	if (getppid() == PostmasterPid)
+		return true;
+	maybe_orphaned = true;
+	return false;
+}
+
+static void
+on_postmaster_death(int signal_number)
+{
+	maybe_orphaned = true;
+	previous_on_death(signal_number);
+}
+
+/*
+ * In the step in which the kernel takes the postmaster from its children it sends them a signal that
+ * PostgreSQL has asked for.  A process that was stopped handles it before anything else when it
+ * wakes.  Until the first test the flag stands, for the postmaster may have died already.
+ */
+static void
+hear_of_postmaster_death(void)
+{
+	int number = 0;
+	struct sigaction action;
+
+	if (prctl(PR_GET_PDEATHSIG, &number) != 0 || number == 0 ||
+		sigaction(number, NULL, &action) != 0 || (action.sa_flags & SA_SIGINFO) != 0 ||
+		action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN)
+		return;
+	previous_on_death = action.sa_handler;
+	action.sa_handler = on_postmaster_death;
+	hears_of_death = sigaction(number, &action, NULL) == 0;
+}
+
+/*
  * S1: only while now < write_until.  The deadline is read before the clock, and the
  * clock last, so that a process stopped before it finds the fence shut.  A dead postmaster
  * shuts it as well: the supervisor hands over within milliseconds of its death,
@@ -92,23 +142,10 @@ fence_is_open(void)
 {
 	uint64 write_until_ms;
 
-	if (shared == NULL)
-		return false;
-	if (!PostmasterIsAlive())
+	if (shared == NULL || !fence_has_postmaster())
 		return false;
 	write_until_ms = pg_atomic_read_u64(&shared->write_until_ms);
 	return (uint64) now_ms() < write_until_ms;
-}
-
-/*
- * PostmasterIsAlive() reads a pipe when it was signalled, and that pipe is also open in a process
- * that was forked just before and has not closed it yet: then it says "alive", once and for good.
- * The kernel's word is exact, and costs a system call.
- */
-bool
-fence_has_postmaster(void)
-{
-	return !IsUnderPostmaster || getppid() == PostmasterPid;
 }
 
 bool
@@ -422,6 +459,7 @@ client_authentication(Port *port, int status)
 				 errdetail("Its lease on the cluster is not known to be valid."),
 				 errhint("Name several hosts in the connection string; the cluster's primary is "
 						 "elsewhere or not yet admitted.")));
+	hear_of_postmaster_death();
 	fence_send_wrap();
 	serve_forget();
 }

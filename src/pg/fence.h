@@ -50,7 +50,7 @@ extern void fence_shut(void);
 /* May this server acknowledge a commit at this moment? */
 extern bool fence_is_open(void);
 
-/* Is the postmaster there?  Exact, and dearer than the test within fence_is_open. */
+/* Is the postmaster there?  Part of fence_is_open; a system call but in client backends. */
 extern bool fence_has_postmaster(void);
 
 /* A server that is not in recovery and may not write: a former primary, or one not yet admitted. */

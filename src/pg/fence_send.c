@@ -129,16 +129,6 @@ may_leave(void)
 	return false;
 }
 
-/* A test before a send: nothing is acknowledged that a walsender might not send any more. */
-static bool
-has_postmaster(void)
-{
-	if (RecoveryInProgress() || fence_has_postmaster())
-		return true;
-	withhold();
-	return false;
-}
-
 /* What was put has left altogether. */
 static void
 note_empty(void)
@@ -172,7 +162,7 @@ flush_once(void)
 	PG_TRY();
 	{
 		inside = true;
-		if (has_postmaster() && may_leave())
+		if (may_leave())
 			result = original->flush_if_writable();
 	}
 	PG_FINALLY();
