@@ -967,6 +967,15 @@ LISTENER = [
     ),
     Mutant(
         "health",
+        "/replica: one that only connects",
+        "src/pg/serve.c",
+        " && WalRcv->ready_to_display",
+        "",
+        ("test/test_listener.py::test_a_receiver_that_only_connects_does_not_stream",),
+        short=False,
+    ),
+    Mutant(
+        "health",
         "/replica: one that does not stream",
         HEALTH,
         "if (!health->streaming)",

@@ -138,6 +138,25 @@ def test_lag_limits_a_replica(cluster: Cluster) -> None:
     until("it has caught up again", lambda: get(node, "/replica?lag=1MB&x=y") == 200, SETTLE_S)
 
 
+def test_a_receiver_that_only_connects_does_not_stream(cluster: Cluster) -> None:
+    """health: the kernel takes the connection of a stopped postmaster, and nobody answers it: no replica meanwhile."""
+    leader = cluster.wait_all_stream()
+    node = cluster.others(leader)[0]
+    until("it is a replica", lambda: get(node, "/replica") == 200, SETTLE_S)
+    former = node.titled("postgres: walreceiver")
+    postmaster = leader.postmaster_pid
+    process.send([postmaster], signal.SIGSTOP)
+    try:
+        process.send(former, signal.SIGTERM)
+        until("another tries", lambda: set(node.titled("postgres: walreceiver")) - set(former), SETTLE_S)
+        # As many as outlast the moment before the receiver calls.
+        assert {get(node, "/replica") for _ in range(200)} == {503}
+        assert checked_status(node)["streaming"] is False
+    finally:
+        process.send([postmaster], signal.SIGCONT)
+    until("it is one again", lambda: get(node, "/replica") == 200, SETTLE_S)
+
+
 def test_answers_while_sql_hangs(cluster: Cluster) -> None:
     """With the postmaster stopped nobody can log in; the agent answers from what it knows."""
     leader = cluster.wait_all_stream()

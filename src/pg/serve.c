@@ -48,14 +48,17 @@ serve_forget(void)
 	inherited = -1;
 }
 
-/* WalRcvStreaming() also counts a receiver that is only about to connect. */
+/*
+ * A receiver calls itself streaming before it connects, which takes minutes when nobody answers;
+ * what pg_stat_wal_receiver shows, it shows once it is connected.
+ */
 static bool
 is_streaming(void)
 {
 	bool streaming;
 
 	SpinLockAcquire(&WalRcv->mutex);
-	streaming = WalRcv->walRcvState == WALRCV_STREAMING;
+	streaming = WalRcv->walRcvState == WALRCV_STREAMING && WalRcv->ready_to_display;
 	SpinLockRelease(&WalRcv->mutex);
 	return streaming;
 }
