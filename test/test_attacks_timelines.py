@@ -61,6 +61,40 @@ def test_two_promotions_that_did_not_see_each_other(cluster: Cluster) -> None:
     assert list(b.state.glob(f"wal-past-fork-{common}-*")), "B's row is in WAL that was kept (S11)"
 
 
+@pytest.mark.parametrize("promoting", [False, True], ids=["killed", "promoting"])
+def test_a_timeline_that_was_only_begun(cluster: Cluster, promoting: bool) -> None:
+    """S7: C has all of B's timeline, and of A's after it an empty segment, when all three are killed; C alone comes back.
+
+    A standby receives a new timeline's segment from its beginning.  PostgreSQL prefers that file to the
+    older timeline's, which has more; and C's control file knows neither of the two timelines.
+    """
+    a = revive(cluster)
+    b, c = cluster.others(a)
+    kept = next(rows)
+    make_leader(cluster, b)
+    middle = cluster.timeline(b)
+    insert(cluster, b, kept)
+    until("C has the row", lambda: has(cluster, c, kept))
+    for operation in ("link", "rename"):  # as the version of PostgreSQL does it
+        cluster.faults[c].at(operation, f"/pg_wal/{middle + 1:08X}0", "stop")
+    assert b.command("switchover", "--to", a.name).returncode == 0
+    assert cluster.faults[c].wait_met() in c.titled("postgres: walreceiver")
+    for node in cluster.nodes:
+        node.kill()
+    cluster.faults[c].clear()
+    assert int(programs.control_data(c.data)["Latest checkpoint's TimeLineID"]) < middle
+    if promoting:
+        (c.state / "promoting").write_text(f"{middle + 1}\n")
+    c.start()
+    until("C leads", lambda: cluster.find_leader() is c, 120)
+    assert has(cluster, c, kept)
+    a.start()
+    b.start()
+    assert wait_all_the_same(cluster) is c
+    for node in cluster.nodes:
+        assert has(cluster, node, kept), node.name
+
+
 # Where in a promotion somebody dies.
 HALVES = {
     "history-checkpointer": ("rename", ".history", "checkpointer"),
@@ -73,7 +107,7 @@ MORE_HALVES = {
     "history-startup": ("rename", ".history", "self"),
     "signal-startup": ("unlink", "standby.signal", "self"),
     "ordered-agent": ("create", "/data/promote", "self"),
-    "marked-agent": ("create", "/promoting", "self"),
+    "marked-agent": ("rename", "/promoting", "self"),
 }
 
 

@@ -46,14 +46,24 @@ FHA_MUST_CHECK FhaCode postgres_end_of_wal(const char *bindir, const char *data,
 										   FhaError *err);
 
 /*
- * S7: the same for the newest timeline that the directory has WAL of.  The control file of a standby
- * that was killed knows that of its last restartpoint; recovery goes on with whatever lies in
- * pg_wal, past the fork too.
+ * S7: the same for the newest timeline, `newest` or an older one, that the directory has WAL of.
+ * The control file of a standby that was killed knows that of its last restartpoint; recovery goes
+ * on with whatever lies in pg_wal, past the fork too.
+ *
+ * A standby that changes timelines receives the whole segment anew, in a file of the new
+ * timeline.  One that was interrupted before the fork has less in it than in the file before: *hollow
+ * is the oldest such timeline, 0 if there is none.
  */
 FHA_MUST_CHECK FhaCode postgres_end_of_all_wal(const char *bindir, const char *data,
-											   const PgControl *control, uint64_t start,
-											   int64_t deadline_ms, FhaPosition *end,
-											   FhaError *err);
+											   const PgControl *control, uint32_t newest,
+											   uint64_t start, int64_t deadline_ms,
+											   FhaPosition *end, uint32_t *hollow, FhaError *err);
+
+/*
+ * Recovery prefers a newer timeline's file even if that has no record: remove the segments of
+ * `hollow` and of newer timelines.  For the holder of the life lock, while PostgreSQL is down.
+ */
+FHA_MUST_CHECK FhaCode postgres_drop_hollow(const char *data, uint32_t hollow, FhaError *err);
 
 /*
  * Write <state>/postgresql.conf: sensible defaults first (so that the user's own

@@ -9,14 +9,17 @@
 #include "postgres.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "process.h"
+#include "state.h"
 
 /* Sizes of the headers of a WAL page: unchanged since PostgreSQL 9.3. */
 #define PAGE_HEADER 24
@@ -24,6 +27,10 @@
 
 /* PostgreSQL's XLogRecordMaxSize is a little less. */
 #define RECORD_MOST (1024ul * 1024 * 1024)
+
+#define HISTORY_MAX (1024 * 1024) /* bytes of a timeline's history; a line has about 60 */
+/* No timeline leaves another there: what fha_timeline_reserve() writes. */
+#define RESERVED_FORK UINT64_C(0xFFFFFFFF00000000)
 
 /* Of a line that pg_waldump prints, all that matters stands at its beginning. */
 #define LINE_MAX_KEPT 512
@@ -210,19 +217,24 @@ find_limit(const WalReader *reader, uint64_t *start, uint64_t *limit, FhaError *
 	return FHA_OK;
 }
 
+/* A segment that was made in advance, and not yet written, is all zeros; a page begins with its magic. */
 static bool
-segment_exists(const WalReader *reader, uint64_t position)
+is_begun(const WalReader *reader, uint64_t position)
 {
 	char name[40];
 	char path[FHA_PATH_MAX + 64];
+	uint16_t magic = 0;
 	FILE *file;
 
 	segment_name(reader, position, name, sizeof(name));
 	(void) snprintf(path, sizeof(path), "%s/%s", reader->directory, name);
 	file = fopen(path, "re");
-	if (file != NULL)
-		(void) fclose(file);
-	return file != NULL;
+	if (file == NULL)
+		return false;
+	if (fread(&magic, sizeof(magic), 1, file) != 1)
+		magic = 0;
+	(void) fclose(file);
+	return magic != 0;
 }
 
 static bool
@@ -366,7 +378,7 @@ search_back(const WalReader *reader, uint64_t start, uint64_t limit, uint64_t *b
 				break;
 			from = (number - segments[i - 1]) * reader->segment_size;
 		}
-		if (from == 0 || !segment_exists(reader, from))
+		if (from == 0 || !is_begun(reader, from))
 			break;
 		code = last_record(reader, from, limit, begin, end, dump, err);
 		if (code != FHA_NOT_FOUND)
@@ -389,6 +401,8 @@ find_end(const WalReader *reader, uint64_t start, uint64_t *end, FhaError *err)
 
 	if (code != FHA_OK)
 		return code;
+	if (!is_begun(reader, start))
+		return search_back(reader, start, limit, &begin, end, &dump, err);
 	code = run_waldump(reader, start, limit, true, &dump, err);
 	if (code != FHA_OK)
 		return code;
@@ -434,16 +448,23 @@ postgres_end_of_wal(const char *bindir, const char *data, uint32_t timeline, uin
 	return find_end(&reader, start, end, err);
 }
 
+static bool
+parse_segment(const char *name, unsigned *timeline, unsigned *id, unsigned *part)
+{
+	return strlen(name) == 24 && strspn(name, "0123456789ABCDEF") == 24 &&
+		   sscanf(name, "%8X%8X%8X", timeline, id, part) == 3;
+}
+
 /*
- * The newest timeline below `below` that has segments from `start` on; *first: where the first of
- * them begins.  0: none.
+ * The newest timeline, `newest` or an older one, that has segments from `start` on; *first: where
+ * the first of them begins.  0: none.
  */
 static uint32_t
-newest_timeline(const char *directory, const PgControl *control, uint32_t below, uint64_t start,
+newest_timeline(const char *directory, const PgControl *control, uint32_t newest, uint64_t start,
 				uint64_t *first)
 {
 	uint64_t per_id = UINT64_C(0x100000000) / control->wal_segment_size;
-	uint32_t newest = 0;
+	uint32_t found = 0;
 	const struct dirent *entry;
 	DIR *wal = opendir(directory);
 
@@ -454,42 +475,99 @@ newest_timeline(const char *directory, const PgControl *control, uint32_t below,
 		unsigned part;
 		uint64_t number;
 
-		if (strlen(entry->d_name) != 24 || strspn(entry->d_name, "0123456789ABCDEF") != 24 ||
-			sscanf(entry->d_name, "%8X%8X%8X", &timeline, &id, &part) != 3)
+		if (!parse_segment(entry->d_name, &timeline, &id, &part))
 			continue;
 		number = (uint64_t) id * per_id + part;
-		if (timeline >= below || timeline < newest || number < start / control->wal_segment_size)
+		if (timeline > newest || timeline < found || number < start / control->wal_segment_size)
 			continue;
-		if (timeline > newest || number * control->wal_segment_size < *first)
+		if (timeline > found || number * control->wal_segment_size < *first)
 			*first = number * control->wal_segment_size;
-		newest = timeline;
+		found = timeline;
 	}
 	if (wal != NULL)
 		(void) closedir(wal);
-	return newest;
+	return found;
+}
+
+/* Where the timeline leaves the one before, by the last line of its history; 0: that does not tell. */
+static uint64_t
+fork_of(const char *directory, uint32_t timeline)
+{
+	char path[FHA_PATH_MAX + 40];
+	char *text = NULL;
+	uint64_t fork = 0;
+	FhaError err;
+
+	(void) snprintf(path, sizeof(path), "%s/%08X.history", directory, timeline);
+	if (fha_file_read(path, HISTORY_MAX, &text, &err) != FHA_OK)
+		return 0;
+	for (char *save, *line = strtok_r(text, "\n", &save); line != NULL;
+		 line = strtok_r(NULL, "\n", &save))
+	{
+		unsigned parent;
+		unsigned high;
+		unsigned low;
+
+		if (sscanf(line, "%u %X/%X", &parent, &high, &low) == 3 && parent < timeline)
+			fork = (uint64_t) high << 32 | low;
+	}
+	free(text);
+	return fork < RESERVED_FORK ? fork : 0;
 }
 
 FhaCode
 postgres_end_of_all_wal(const char *bindir, const char *data, const PgControl *control,
-						uint64_t start, int64_t deadline_ms, FhaPosition *end, FhaError *err)
+						uint32_t newest, uint64_t start, int64_t deadline_ms, FhaPosition *end,
+						uint32_t *hollow, FhaError *err)
 {
 	char directory[FHA_PATH_MAX + 16];
-	uint32_t below = UINT32_MAX;
 	uint64_t first = 0;
 
+	*hollow = 0;
 	(void) snprintf(directory, sizeof(directory), "%s/pg_wal", data);
-	while ((end->timeline = newest_timeline(directory, control, below, start, &first)) >
+	while ((end->timeline = newest_timeline(directory, control, newest, start, &first)) >
 		   control->timeline)
 	{
+		uint64_t fork = fork_of(directory, end->timeline);
 		FhaCode code =
 			postgres_end_of_wal(bindir, data, end->timeline, first > start ? first : start,
 								deadline_ms, &end->lsn, err);
 
+		if (fork > start && (code == FHA_NOT_FOUND || (code == FHA_OK && end->lsn < fork)))
+			*hollow = end->timeline;
 		/* A segment that was made, and got no record: look at the timeline before. */
-		if (code != FHA_NOT_FOUND)
+		else if (code != FHA_NOT_FOUND)
 			return code;
-		below = end->timeline;
+		newest = end->timeline - 1;
 	}
 	end->timeline = control->timeline;
 	return postgres_end_of_wal(bindir, data, end->timeline, start, deadline_ms, &end->lsn, err);
+}
+
+FhaCode
+postgres_drop_hollow(const char *data, uint32_t hollow, FhaError *err)
+{
+	char path[FHA_PATH_MAX + 48];
+	const struct dirent *entry;
+	FhaCode code = FHA_OK;
+	DIR *wal;
+
+	(void) snprintf(path, sizeof(path), "%s/pg_wal", data);
+	wal = opendir(path);
+	if (wal == NULL)
+		return fha_error_errno(err, FHA_IO, "could not open %s", path);
+	while (code == FHA_OK && (entry = readdir(wal)) != NULL)
+	{
+		unsigned timeline;
+		unsigned id;
+		unsigned part;
+
+		if (!parse_segment(entry->d_name, &timeline, &id, &part) || timeline < hollow)
+			continue;
+		(void) snprintf(path, sizeof(path), "%s/pg_wal/%s", data, entry->d_name);
+		if (unlink(path) != 0 && errno != ENOENT)
+			code = fha_error_errno(err, FHA_IO, "could not remove %s", path);
+	}
+	(void) closedir(wal);
+	return code;
 }

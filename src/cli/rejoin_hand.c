@@ -62,13 +62,14 @@ find_position(const CliOptions *options, const char *bindir, FhaPosition *out, F
 	PgControl control;
 	FhaCode code = postgres_control(bindir, options->config.data_directory, &control, err);
 	uint64_t start;
+	uint32_t hollow;
 
 	if (code != FHA_OK)
 		return code;
 	start = control.clean ? control.checkpoint : control.redo;
-	return postgres_end_of_all_wal(bindir, options->config.data_directory, &control,
+	return postgres_end_of_all_wal(bindir, options->config.data_directory, &control, UINT32_MAX,
 								   control.min_recovery > start ? control.min_recovery : start,
-								   fha_now_ms() + WAL_MS, out, err);
+								   fha_now_ms() + WAL_MS, out, &hollow, err);
 }
 
 static FhaCode

@@ -37,6 +37,7 @@
 #define HOLDER_WAL_MS 1000
 #define OTHER_WAL_MS 20000
 #define POLL_MS 20
+#define PROMOTING_MAX 32 /* bytes */
 #define ORPHAN_GRACE_MS 100
 #define ORPHAN_POLL_MS 3
 #define IDLE_MS 1000
@@ -241,13 +242,29 @@ look(Supervisor *self)
 	}
 }
 
-static bool
-is_promoting(const Supervisor *self)
+/*
+ * S7: the timeline that an interrupted promotion was leaving, for it is begun anew there: what it
+ * left of its own was never led.  UINT32_MAX if none was interrupted.
+ */
+static uint32_t
+leaving(const Supervisor *self)
 {
 	char path[FHA_PATH_MAX];
+	char *text = NULL;
+	unsigned timeline = 0;
+	FhaError err;
+	FhaCode code = fha_state_path(&self->config, "promoting", path, sizeof(path), &err);
 
-	return fha_state_path(&self->config, "promoting", path, sizeof(path), NULL) == FHA_OK &&
-		   access(path, F_OK) == 0;
+	if (code == FHA_OK)
+		code = fha_file_read(path, PROMOTING_MAX, &text, &err);
+	if (code == FHA_OK && (sscanf(text, "%u", &timeline) != 1 || timeline == 0))
+		code = fha_error(&err, FHA_INVALID, "%s names no timeline: it is not heeded", path);
+	if (code != FHA_OK && code != FHA_NOT_FOUND)
+		supervisor_say(self, "%s", err.text);
+	free(text);
+	if (code != FHA_OK)
+		return UINT32_MAX;
+	return timeline > self->control.timeline ? timeline : self->control.timeline;
 }
 
 /*
@@ -262,7 +279,7 @@ find_end(Supervisor *self)
 	const FhaPosition *mark = &self->order.mark;
 	uint64_t start = control->clean ? control->checkpoint : control->redo;
 	uint64_t acked = self->mark == NULL ? 0 : atomic_load(&self->mark->acked_lsn);
-	int64_t deadline_ms;
+	uint32_t hollow = 0;
 	FhaError err;
 	FhaCode code;
 
@@ -270,14 +287,17 @@ find_end(Supervisor *self)
 		start = control->min_recovery;
 	if (self->order.holds_lease && mark->timeline == control->timeline && mark->lsn > start)
 		start = mark->lsn;
-	deadline_ms = fha_now_ms() + (self->order.holds_lease ? HOLDER_WAL_MS : OTHER_WAL_MS);
-	self->end.timeline = control->timeline;
-	/* S7: what an interrupted promotion left of its timeline was never led, and is begun anew. */
-	code = is_promoting(self)
-			   ? postgres_end_of_wal(self->bindir, self->config.data_directory, control->timeline,
-									 start, deadline_ms, &self->end.lsn, &err)
-			   : postgres_end_of_all_wal(self->bindir, self->config.data_directory, control, start,
-										 deadline_ms, &self->end, &err);
+	code = postgres_end_of_all_wal(
+		self->bindir, self->config.data_directory, control, leaving(self), start,
+		fha_now_ms() + (self->order.holds_lease ? HOLDER_WAL_MS : OTHER_WAL_MS), &self->end,
+		&hollow, &err);
+	if (code == FHA_OK && hollow != 0)
+	{
+		supervisor_say(
+			self, "timeline %u was only begun to be received: its WAL ends before its own begins",
+			(unsigned) hollow);
+		code = postgres_drop_hollow(self->config.data_directory, hollow, &err);
+	}
 	if (code != FHA_OK)
 	{
 		/* Further than anybody: nobody takes the lease before us, and a rewind finds out. */
@@ -360,17 +380,14 @@ start_postgres(Supervisor *self, bool standby)
 	FhaState state;
 	FhaError err;
 	bool changed;
-	bool promoting = false;
 	FhaCode code = fha_state_path(&self->config, "promoting", path, sizeof(path), &err);
 
-	if (code == FHA_OK)
-		promoting = is_promoting(self);
 	/*
-	 * S7: what our own promotion left, and got no WAL.  Any other later timeline was followed or led:
-	 * without its history its WAL would be forgotten.
+	 * S7: what our own promotion left.  Any other later timeline was followed or led: without its
+	 * history its WAL would be forgotten.
 	 */
-	if (code == FHA_OK && standby && promoting)
-		code = fha_timeline_unreserve(self->config.data_directory, self->end.timeline, &err);
+	if (code == FHA_OK && standby)
+		code = fha_timeline_unreserve(self->config.data_directory, leaving(self), &err);
 	if (code == FHA_OK && standby && self->order.leader[0] != '\0')
 	{
 		code = fha_state_load(&self->config, &state, &err);
@@ -378,10 +395,11 @@ start_postgres(Supervisor *self, bool standby)
 			code =
 				fha_follow_write(&self->config, &state, self->order.leader_address, &changed, &err);
 	}
-	if (promoting)
-		(void) unlink(path);
 	if (code == FHA_OK)
+	{
+		(void) unlink(path);
 		code = postgres_configure(&self->config, &err);
+	}
 	/* A promotion leaves this timeline; a primary that starts again has acknowledged what it had. */
 	atomic_store(&self->mark->acked_lsn, standby ? 0 : self->required.lsn);
 	atomic_store(&self->mark->streaming, 0);

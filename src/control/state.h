@@ -10,7 +10,7 @@
  *   record.json      the cluster's record in the highest term seen; for people to put back
  *   pgpass           password of fawkes_replication; 0600
  *   seat, life       the two locks
- *   promoting        exists while a promotion is under way (pg/shmem.c)
+ *   promoting        exists while a promotion is under way: the timeline that it leaves
  *   damaged          exists while a rewind or clone is under way
  */
 #ifndef FHA_STATE_H

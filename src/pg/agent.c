@@ -161,30 +161,32 @@ take_request(FhaNode *node)
 
 /*
  * S7: if a process dies during a promotion, the postmaster would start over as a primary on the
- * timeline that was being left.  While this file is there it ends instead (shmem.c).
+ * timeline that was being left.  While this file is there it ends instead (shmem.c), and the
+ * supervisor learns what is left of the promotion: whatever lies beyond the timeline named in it.
  */
 static bool
-mark_promotion(const FhaConfig *config, bool begins)
+mark_promotion(const FhaConfig *config, uint32 leaving)
 {
 	char path[FHA_PATH_MAX];
+	char text[16];
 	FhaError err;
-	int fd;
+	FhaCode code = fha_state_path(config, "promoting", path, sizeof(path), &err);
 
-	if (fha_state_path(config, "promoting", path, sizeof(path), &err) != FHA_OK)
-	{
+	snprintf(text, sizeof(text), "%u\n", leaving);
+	if (code == FHA_OK)
+		code = fha_file_replace(path, text, strlen(text), &err);
+	if (code != FHA_OK)
 		fha_report(LOG, &err);
-		return false;
-	}
-	if (!begins)
-		return unlink(path) == 0 || errno == ENOENT;
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-	{
-		ereport(LOG, errcode_for_file_access(), errmsg("could not write \"%s\": %m", path));
-		return false;
-	}
-	close(fd);
-	return true;
+	return code == FHA_OK;
+}
+
+static bool
+unmark_promotion(const FhaConfig *config)
+{
+	char path[FHA_PATH_MAX];
+
+	return fha_state_path(config, "promoting", path, sizeof(path), NULL) == FHA_OK &&
+		   (unlink(path) == 0 || errno == ENOENT);
 }
 
 /*
@@ -225,7 +227,7 @@ promote(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, P
 	if (progress->promoted_term == order->term && now_ms < progress->promoted_ms + 1000)
 		return;
 	/* Before the placeholders: by the mark the supervisor knows that they are ours to remove. */
-	if (!mark_promotion(config, true))
+	if (progress->promoted_term != order->term && !mark_promotion(config, view->position.timeline))
 		return;
 	progress->promotion_marked = true;
 	if (fha_timeline_reserve(config->data_directory, view->position.timeline, order->timeline,
@@ -307,7 +309,7 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 	else
 		fence_shut();
 	if (order->write_until_ms > 0 && progress->promotion_marked)
-		progress->promotion_marked = !mark_promotion(config, false);
+		progress->promotion_marked = !unmark_promotion(config);
 
 	switch (order->node)
 	{
