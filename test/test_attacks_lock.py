@@ -222,7 +222,7 @@ def test_a_full_disk_under_the_lock(cluster: Cluster, load: Load, shims: dict[No
 
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_step_of_the_wall_clock(cluster: Cluster, load: Load, shims: dict[Node, Shim], hours: int) -> None:
-    """S3: an hour forward or back, on one node and then on all: nothing happens."""
+    """S3: an hour forward or back, on one node and then on all: nothing happens; and back in a failover's wait."""
     attack = Attack(cluster, load)
     try:
         for node in [attack.old, *cluster.others(attack.old)]:
@@ -232,9 +232,17 @@ def test_a_step_of_the_wall_clock(cluster: Cluster, load: Load, shims: dict[Node
         until("two leases are over", lambda: now() > stepped + 2 * LEASE_S, 30)
         assert attack.judge() is attack.old
         assert attack.nothing_happened()
+        attack = Attack(cluster, load)
+        agents = attack.old.titled("fawkes_ha agent")
+        process.send(agents, signal.SIGSTOP)
     finally:
         for shim in shims.values():
             shim.shift_wall_clocks(0)
+    try:
+        attack.wait_for_successor()
+    finally:
+        process.send(agents, signal.SIGCONT)
+    attack.judge()
 
 
 # --- durations
@@ -268,6 +276,8 @@ def test_different_durations(cluster: Cluster, load: Load, usual_lease: None, of
     for node in cluster.nodes:
         set_lease(node, *(of_holder if node is attack.old else of_others))
     until("the record has the holder's", lambda: newest(cluster)["lease_duration_ms"] in (8000, 1500), 30)
+    changed = now()
+    until("a raised deadline counts", lambda: now() > changed + 2 * LEASE_S, 30)
     agents = attack.old.titled("fawkes_ha agent")
     load.wait_for_acks(100)
     attack.began = now()
@@ -398,6 +408,7 @@ def test_a_switchover_whose_target_lacks_the_last_wal(cluster: Cluster, load: Lo
     finally:
         process.send(receiver, signal.SIGCONT)
     attack.judge()
+    assert b"promoting to timeline" not in target.log.read_bytes()[attack.log_sizes[target] :]
 
 
 def test_a_switchover_that_nobody_expects_any_more(cluster: Cluster, load: Load) -> None:
