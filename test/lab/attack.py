@@ -32,6 +32,7 @@ class Attack:
         self.began = now()
         self.log_sizes = {node: node.log.stat().st_size for node in cluster.nodes}
         self.loss: evidence.Loss | None = None
+        self.succeeded = float("inf")
 
     def acks(self) -> list[Ack]:
         return [ack for ack in self.load.acks if ack.round == self.number]
@@ -43,6 +44,7 @@ class Attack:
     def wait_for_successor(self) -> Node:
         """Another node acknowledges writes; what it lacks is looked at while the old one has its WAL."""
         leader = self.cluster.wait_for_leader(HEAL_S, besides=self.old)
+        self.succeeded = now()
         first = self.load.wait_for_server(leader.port, self.began)
         self.loss = evidence.examine(self.cluster, self.old, leader, self.acks(), self.number, first.timeline)
         return leader
@@ -53,6 +55,8 @@ class Attack:
         self.load.wait_for_acks(200)
         missing = evidence.missing_rows(self.cluster, leader, self.acks(), self.number)
         assert evidence.overlap(self.acks()) == 0
+        # The writers stay with the old primary as long as it acknowledges: the successor may have waited for them.
+        assert [ack for ack in self.acks() if ack.timeline == self.timeline and ack.at > self.succeeded] == []
         if self.loss is None:
             assert missing == []
         else:

@@ -178,9 +178,9 @@ class Cluster:
     def others(self, *nodes: Node) -> list[Node]:
         return [node for node in self.nodes if node not in nodes]
 
-    def find_leader(self) -> Node | None:
-        """The node that takes writes at this moment; not merely one that is out of recovery."""
-        for node in self.nodes:
+    def find_leader(self, besides: Node | None = None) -> Node | None:
+        """The node, not `besides`, that takes writes at this moment; not merely one that is out of recovery."""
+        for node in self.nodes if besides is None else self.others(besides):
             try:
                 with node.session(1) as session:
                     if session.value("SELECT pg_is_in_recovery()", timeout=1):
@@ -194,12 +194,7 @@ class Cluster:
 
     def wait_for_leader(self, seconds: float = 60, besides: Node | None = None) -> Node:
         what = f"a node other than {besides.name} leads" if besides else "a node leads"
-
-        def find() -> Node | None:
-            leader = self.find_leader()
-            return leader if leader is not besides else None
-
-        return until(what, find, seconds)
+        return until(what, lambda: self.find_leader(besides), seconds)
 
     def streams(self, node: Node, leader: Node) -> bool:
         return node.standing() == ("streams", leader.port)
