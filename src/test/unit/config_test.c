@@ -121,6 +121,8 @@ reads_a_whole_file(void **state)
 						 "fawkes_ha.shutdown_timeout = 1min\n"
 						 "fawkes_ha.shutdown_timeout = 1h\n"
 						 "fawkes_ha.fenced_reads = on\n"
+						 "fawkes_ha.listen = '127.0.0.1:8008'\n"
+						 "other.thing = 'tab\\tline\\n\\101'\n"
 						 "port = 5501\n"
 						 "unix_socket_directories = ' /tmp/a , /tmp/b'\n"
 						 "work_mem = '4MB'\n"
@@ -138,6 +140,7 @@ reads_a_whole_file(void **state)
 	assert_int_equal(config.release_wait_ms, 2000);
 	assert_int_equal(config.max_lag_bytes, INT64_C(1) << 30);
 	assert_int_equal(config.shutdown_timeout_ms, 3600000);
+	assert_string_equal(config.listen, "127.0.0.1:8008");
 	assert_int_equal(config.port, 5501);
 	assert_string_equal(config.socket_directory, "/tmp/a");
 	assert_string_equal(config.state_directory, "/srv/pg/data.fawkes_ha");

@@ -261,6 +261,41 @@ status_leaves_out_what_is_not_known(void **state)
 	free(answer.text);
 }
 
+static void
+status_says_what_is_known(void **state)
+{
+	static const struct
+	{
+		FhaPgState postgres;
+		const char *role;
+	} roles[] = {{FHA_PG_DOWN, "down"},
+				 {FHA_PG_BUSY, "busy"},
+				 {FHA_PG_STANDBY, "standby"},
+				 {FHA_PG_PRIMARY, "primary"}};
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+	{
+		FhaHealth health = member(roles[i].postgres);
+		FhaHealthAnswer answer;
+		FhaError err;
+		struct json_object *object;
+		struct json_object *said;
+
+		fha_health_answer(&health, "/status", "", true, &answer);
+		object = fha_json_parse(answer.text, strlen(answer.text), &err);
+		assert_non_null(object);
+		assert_true(json_object_object_get_ex(object, "role", &said));
+		assert_string_equal(json_object_get_string(said), roles[i].role);
+		assert_int_equal(json_object_object_get_ex(object, "lag_bytes", &said),
+						 roles[i].postgres == FHA_PG_STANDBY);
+		if (roles[i].postgres == FHA_PG_STANDBY)
+			assert_int_equal(json_object_get_int64(said), 10 * MB);
+		json_object_put(object);
+		free(answer.text);
+	}
+}
+
 int
 main(void)
 {
@@ -274,6 +309,7 @@ main(void)
 		cmocka_unit_test(nonsense_is_told_by_every_member),
 		cmocka_unit_test(paths_and_verbs_that_are_not_there),
 		cmocka_unit_test(status_leaves_out_what_is_not_known),
+		cmocka_unit_test(status_says_what_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

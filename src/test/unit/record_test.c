@@ -141,7 +141,13 @@ fill_cluster(FhaCluster *cluster)
 	}
 	cluster->paused = true;
 	fill(cluster->pause_reason, sizeof(cluster->pause_reason));
+	cluster->setting_count = 2;
+	(void) snprintf(cluster->settings[0].name, FHA_SETTING_NAME_SIZE, "max_connections");
+	(void) snprintf(cluster->settings[0].value, FHA_SETTING_VALUE_SIZE, "200");
+	(void) snprintf(cluster->settings[1].name, FHA_SETTING_NAME_SIZE, "work_mem");
+	(void) snprintf(cluster->settings[1].value, FHA_SETTING_VALUE_SIZE, "'4 \"MB'");
 	cluster->request.kind = FHA_REQUEST_FAILOVER;
+	cluster->request.primary_first = true;
 	cluster->request.state = FHA_REQUEST_FAILED;
 	fill(cluster->request.id, sizeof(cluster->request.id));
 	fill(cluster->request.target, sizeof(cluster->request.target));
@@ -166,6 +172,8 @@ fill_member(FhaMember *member)
 	member->term = UINT64_MAX;
 	member->position = (FhaPosition){UINT32_MAX, UINT64_MAX};
 	member->replayed = UINT64_MAX - 1;
+	member->oldest_wal = UINT64_MAX - 2;
+	fill(member->carried_out, sizeof(member->carried_out));
 	fill(member->following, sizeof(member->following));
 	fill(member->candidate_for, sizeof(member->candidate_for));
 	member->rewindable = true;
@@ -289,6 +297,11 @@ static const Hostile hostile_clusters[] = {
 	{"\"members\":[\"n1\",\"n2\"]", "\"members\":\"n1\"", "members"},
 	{"\"standbys\":[{", "\"standbys\":[\"n2\",{", "standbys"},
 	{"\"paused\":true", "\"paused\":0", "paused"},
+	{"\"paused\":true", "\"paused\":true,\"settings\":[7]", "settings"},
+	{"\"paused\":true",
+	 "\"paused\":true,\"settings\":[{\"name\":\"work_mem\",\"value\":\"1\\n2\"}]", "settings"},
+	{"\"paused\":true",
+	 "\"paused\":true,\"settings\":[{\"name\":\"data_directory\",\"value\":\"/\"}]", "settings"},
 	{"\"request\":{", "\"request\":\"now\",\"x\":{", "request"},
 	/* missing */
 	{"\"kind\":\"cluster\"", "\"kind\":\"member\"", "cluster"},
@@ -739,6 +752,44 @@ a_snapshot_of_nothing(void **state)
 }
 
 static void
+a_snapshot_is_read_back(void **state)
+{
+	const char *const members[] = {member_text, "{\"kind\":\"member\"}", member_text};
+	FhaSnapshot snapshot = {.member = "n1",
+							.incarnation = "1111",
+							.decision = "hold",
+							.because = "",
+							.lease_is_free = true,
+							.cluster = cluster_text,
+							.members = members,
+							.member_count = 3};
+	static FhaSnapshotView view;
+	FhaError err = {.code = FHA_OK};
+	char *text;
+
+	(void) state;
+	assert_int_equal(fha_snapshot_print(&snapshot, &text, &err), FHA_OK);
+	assert_int_equal(fha_snapshot_parse(text, strlen(text), &view, &err), FHA_OK);
+	assert_true(view.lease_is_free);
+	assert_string_equal(view.cluster.holder, "n1");
+	/* A damaged member is left out. */
+	assert_int_equal(view.member_count, 2);
+	assert_string_equal(view.members[1].member, "n1");
+	free(text);
+	assert_int_equal(fha_snapshot_parse("[]", 2, &view, &err), FHA_PROTOCOL);
+	assert_int_equal(err.code, FHA_PROTOCOL);
+	snapshot.cluster = NULL;
+	assert_int_equal(fha_snapshot_print(&snapshot, &text, &err), FHA_OK);
+	assert_int_equal(fha_snapshot_parse(text, strlen(text), &view, &err), FHA_PROTOCOL);
+	free(text);
+	snapshot.cluster = "{\"kind\":\"cluster\"}";
+	assert_int_equal(fha_snapshot_print(&snapshot, &text, &err), FHA_OK);
+	assert_int_equal(fha_snapshot_parse(text, strlen(text), &view, NULL), FHA_PROTOCOL);
+	assert_int_equal(view.member_count, 0);
+	free(text);
+}
+
+static void
 lsns_are_printed_and_parsed(void **state)
 {
 	static const struct
@@ -900,6 +951,7 @@ main(void)
 		cmocka_unit_test(a_damaged_history_is_refused),
 		cmocka_unit_test(a_snapshot_copies_records_as_they_are),
 		cmocka_unit_test(a_snapshot_of_nothing),
+		cmocka_unit_test(a_snapshot_is_read_back),
 		cmocka_unit_test(lsns_are_printed_and_parsed),
 		cmocka_unit_test(names_of_records_differ),
 		cmocka_unit_test(requests_are_parsed),

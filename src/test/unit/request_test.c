@@ -106,6 +106,25 @@ a_dry_run_says_what_would_be(void **state)
 	assert_check(FHA_REQUEST_REJOIN, "n2", FHA_OK, "tries again at once");
 	assert_check(FHA_REQUEST_REMOVE, "n3", FHA_OK, "it cannot lead");
 	assert_check(FHA_REQUEST_PAUSE, "", FHA_OK, "n1 goes on leading");
+	cluster.paused = true;
+	assert_check(FHA_REQUEST_RESUME, "", FHA_OK, "elections and restarts go on");
+}
+
+static void
+resume_ends_a_pause_and_its_reason(void **state)
+{
+	FhaOrderSlip request = make(FHA_REQUEST_PAUSE, "");
+
+	(void) state;
+	(void) snprintf(request.reason, sizeof(request.reason), "new disks");
+	assert_int_equal(fha_request_enter(&cluster, &request, &err), FHA_OK);
+	assert_true(cluster.paused);
+	assert_string_equal(cluster.pause_reason, "new disks");
+	request = make(FHA_REQUEST_RESUME, "");
+	assert_int_equal(fha_request_enter(&cluster, &request, &err), FHA_OK);
+	assert_false(cluster.paused);
+	assert_string_equal(cluster.pause_reason, "");
+	assert_string_equal(request.message, "elections go on");
 }
 
 static void
@@ -265,6 +284,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(what_cannot_be_is_refused_with_a_sentence, settle),
 		cmocka_unit_test_setup(a_dry_run_says_what_would_be, settle),
+		cmocka_unit_test_setup(resume_ends_a_pause_and_its_reason, settle),
 		cmocka_unit_test_setup(one_at_a_time_but_for_what_is_done_at_once, settle),
 		cmocka_unit_test_setup(settings_of_all_members, settle),
 		cmocka_unit_test_setup(its_text_comes_back, settle),
