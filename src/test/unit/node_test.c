@@ -721,6 +721,163 @@ s1_a_handover_shuts_before_it_is_written(void **state)
 	assert_int_equal(old->order.write_until_ms, 0);
 }
 
+static bool
+knows(const Player *player, const char *member)
+{
+	for (size_t i = 0; i < player->node->world.member_count; i++)
+		if (strcmp(player->node->world.members[i].member, member) == 0)
+			return true;
+	return false;
+}
+
+/* One that neither leads nor is `other`. */
+static Player *
+follower(const Player *other)
+{
+	for (int i = 0; i < NODES; i++)
+		if (&players[i] != other && !is_open(&players[i]))
+			return &players[i];
+	return NULL;
+}
+
+/* Its record is marked before it leaves the list; the others hear of it by the lock. */
+static void
+a_removed_member_is_forgotten_by_all(void **state)
+{
+	FhaOrderSlip request = {
+		.kind = FHA_REQUEST_REMOVE, .id = "0123456789abcdef", .requested_by = "eve"};
+	Player *first;
+	Player *gone;
+	Player *other;
+	FhaHistoryEntry entries[FHA_HISTORY_MAX];
+	uint64_t changes;
+	size_t count;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	first = leader();
+	gone = follower(NULL);
+	other = follower(gone);
+	gone->absent = true;
+	TURN_UNTIL(first->node->world.cluster.standby_count == 1);
+	memcpy(request.target, gone->config.member_name, sizeof(request.target));
+	changes = fha_node_changes(other->node);
+	assert_int_equal(fha_node_request(first->node, &request, &err), FHA_OK);
+	TURN_UNTIL(!knows(first, request.target) && !knows(other, request.target));
+	TURN_UNTIL(other->node->world.cluster.member_count == 2);
+	assert_true(fha_node_changes(other->node) > changes);
+	TURN_UNTIL(first->node->history.text != NULL &&
+			   strstr(first->node->history.text, "\"eve\"") != NULL);
+	assert_int_equal(fha_history_parse(first->node->history.text, strlen(first->node->history.text),
+									   entries, &count, &err),
+					 FHA_OK);
+	assert_string_equal(entries[count - 1].event, "remove");
+	assert_string_equal(entries[count - 1].member, request.target);
+}
+
+/* By a person's hands. */
+static void
+a_deleted_record_of_a_member_is_forgotten(void **state)
+{
+	Player *gone;
+	char command[160];
+
+	(void) state;
+	start_cluster();
+	gone = follower(NULL);
+	TURN_UNTIL(knows(leader(), gone->config.member_name));
+	gone->absent = true;
+	(void) snprintf(command, sizeof(command), "rm %s/lock/db-test-%s.*", root,
+					gone->config.member_name);
+	assert_int_equal(system(command), 0);
+	TURN_UNTIL(!knows(leader(), gone->config.member_name));
+}
+
+/* The cluster goes on without it: what it tells is for people. */
+static void
+a_damaged_history_stops_nothing(void **state)
+{
+	FhaOrderSlip request = {.kind = FHA_REQUEST_PAUSE, .id = "0123456789abcdef"};
+	FhaNode *node;
+	FhaError err;
+
+	(void) state;
+	node = lone_leader();
+	TURN_UNTIL(node->entry_count == 0 && node->errand == ERRAND_NONE);
+	free(node->history.text);
+	node->history.text = strdup("garbage");
+	assert_non_null(node->history.text);
+	assert_int_equal(fha_node_request(node, &request, &err), FHA_OK);
+	TURN_UNTIL(node->world.cluster.paused);
+	TURN_UNTIL(node->entry_count == 0);
+	TURN_UNTIL(leader() != NULL);
+}
+
+/* Read from its beginning by an agent that has just come: the second entry follows the first. */
+static void
+entries_follow_one_another(void **state)
+{
+	FhaOrderSlip request = {.kind = FHA_REQUEST_PAUSE, .id = "0123456789abcdef"};
+	FhaNode *node;
+	FhaError err;
+
+	(void) state;
+	node = lone_leader();
+	assert_int_equal(fha_node_request(node, &request, &err), FHA_OK);
+	TURN_UNTIL(node->world.cluster.paused);
+	request = (FhaOrderSlip){.kind = FHA_REQUEST_RESUME, .id = "fedcba9876543210"};
+	assert_int_equal(fha_node_request(node, &request, &err), FHA_OK);
+	TURN_UNTIL(node->history.text != NULL && strstr(node->history.text, "resume") != NULL);
+	assert_true(strstr(node->history.text, "pause") < strstr(node->history.text, "resume"));
+}
+
+static void
+a_lost_request_is_found_in_the_record(void **state)
+{
+	FhaNode *node;
+
+	(void) state;
+	node = lone_leader();
+	TURN_UNTIL(node->errand == ERRAND_NONE);
+	node->request = (FhaOrderSlip){.kind = FHA_REQUEST_RESTART};
+	memcpy(node->request.id, node->world.cluster.request.id, FHA_ID_SIZE);
+	node->request_waits = true;
+	node->reread = true;
+	node->unknown = true;
+	node->lost = node->write;
+	node->lost.errand = ERRAND_REQUEST;
+	node->lost.cluster = node->world.cluster;
+	TURN_UNTIL(!node->unknown && node->errand != ERRAND_READ_CLUSTER);
+	assert_false(node->request_waits);
+}
+
+/* A copy of the data without the node's own directory: it learns whose it is. */
+static void
+data_without_a_state_joins_its_cluster(void **state)
+{
+	FhaState own = {.highest_term = 0};
+	Player *third = &players[2];
+	FhaError err;
+
+	(void) state;
+	player_make(0, "initdb");
+	player_make(1, "none");
+	TURN_UNTIL(leader() == &players[0] && players[1].view.state == FHA_PG_STANDBY);
+	player_make(2, "none");
+	memcpy(own.member, third->config.member_name, sizeof(own.member));
+	memcpy(own.cluster, third->config.cluster_name, sizeof(own.cluster));
+	assert_int_equal(fha_state_save(&third->config, &own, &err), FHA_OK);
+	assert_int_equal(fha_node_reload(third->node, &err), FHA_OK);
+	third->view.empty = false;
+	third->view.system_identifier = 4711;
+	third->view.position = (FhaPosition){1, 100};
+	TURN_UNTIL(all_settled());
+	assert_int_equal(fha_state_load(&third->config, &own, &err), FHA_OK);
+	assert_string_equal(own.cluster_uuid, players[0].node->world.cluster.cluster_uuid);
+	assert_int_equal(strlen(own.data_incarnation), sizeof(own.data_incarnation) - 1);
+}
+
 static void
 s3_time_is_counted_since_boot(void **state)
 {
@@ -754,6 +911,12 @@ main(void)
 		TEST(s1_a_read_extends_by_nothing_but_our_own_lost_write),
 		TEST(s1_a_lost_lease_leaves_no_time),
 		TEST(s1_a_handover_shuts_before_it_is_written),
+		TEST(a_removed_member_is_forgotten_by_all),
+		TEST(a_deleted_record_of_a_member_is_forgotten),
+		TEST(a_damaged_history_stops_nothing),
+		TEST(entries_follow_one_another),
+		TEST(a_lost_request_is_found_in_the_record),
+		TEST(data_without_a_state_joins_its_cluster),
 		TEST(s3_time_is_counted_since_boot),
 	};
 
