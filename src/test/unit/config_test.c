@@ -178,6 +178,10 @@ refuses_bad_values(void **state)
 	assert_refused("fawkes_ha.address = ':5432'\n", 1, "host:port");
 	assert_refused("fawkes_ha.address = 'h:0'\n", 1, "host:port");
 	assert_refused("fawkes_ha.address = 'h:65536'\n", 1, "host:port");
+	assert_refused("fawkes_ha.address = 'h:pg'\n", 1, "host:port");
+	assert_refused("fawkes_ha.listen = 'localhost'\n", 1, "fawkes_ha.listen");
+	assert_refused("fawkes_ha.lock = 'nowhere'\n", 1, "fawkes_ha.lock");
+	assert_refused("fawkes_ha.lease_duration = '90000000000000000min'\n", 1, "lease_duration");
 	assert_refused("fawkes_ha.address = '[::1:5432'\n", 1, "host:port");
 	assert_refused("fawkes_ha.bootstrap = 'yes'\n", 1, "\"initdb\" or \"none\"");
 	assert_refused("fawkes_ha.state_directory = 'here'\n", 1, "absolute");
@@ -188,6 +192,8 @@ refuses_bad_values(void **state)
 	(void) snprintf(text, sizeof(text), "unix_socket_directories = '/%01100d'\n", 0);
 	assert_refused(text, 1, "too long");
 	(void) snprintf(text, sizeof(text), "unix_socket_directories = '/%02000d'\n", 0);
+	assert_refused(text, 1, "too long");
+	(void) snprintf(text, sizeof(text), "port = %02000d\n", 0);
 	assert_refused(text, 1, "too long");
 	(void) snprintf(text, sizeof(text), "x%0100d = 1\n", 0);
 	assert_refused(text, 1, "too long");
@@ -336,6 +342,15 @@ checks_what_single_settings_cannot(void **state)
 	assert_check_says(&config, "inside the data directory");
 	set(&config, "fawkes_ha.state_directory", "/srv/pg/data/");
 	assert_check_says(&config, "inside the data directory");
+	(void) snprintf(config.data_directory, sizeof(config.data_directory), "/srv/pg/data/");
+	set(&config, "fawkes_ha.state_directory", "/srv/pg/data/ha");
+	assert_check_says(&config, "inside the data directory");
+	config.state_directory[0] = '\0';
+	memset(config.data_directory, 'd', sizeof(config.data_directory) - 1);
+	config.data_directory[0] = '/';
+	config.data_directory[sizeof(config.data_directory) - 1] = '\0';
+	assert_check_says(&config, "too long");
+	sane(&config);
 	set(&config, "fawkes_ha.state_directory", "/srv/pg/data-ha");
 	assert_int_equal(fha_config_check(&config, &err), FHA_OK);
 

@@ -416,6 +416,9 @@ nothing_between_nothing_made(void **state)
 	assert_int_equal(fha_timeline_reserve(config.data_directory, 4, 3, &err), FHA_OK);
 	assert_int_equal(fha_timeline_reserve(config.data_directory, UINT32_MAX - 1, UINT32_MAX, &err),
 					 FHA_OK);
+	/* Millions of files would be made for a damaged record. */
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 1, 20000, &err), FHA_INVALID);
+	assert_non_null(strstr(err.text, "too far"));
 	for (uint32_t timeline = 1; timeline < 8; timeline++)
 		assert_false(has_history(timeline));
 }

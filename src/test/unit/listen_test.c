@@ -74,6 +74,8 @@ a_port_in_use_names_the_setting(void **state)
 	(void) close(first);
 	assert_int_equal(fha_listen_open(listen_on, &second, &err), FHA_OK);
 	(void) close(second);
+	assert_int_equal(fha_listen_open("localhost", &second, &err), FHA_INVALID);
+	assert_int_equal(second, -1);
 }
 
 static void

@@ -832,6 +832,49 @@ entries_follow_one_another(void **state)
 	assert_true(strstr(node->history.text, "pause") < strstr(node->history.text, "resume"));
 }
 
+/* What is carried out by members is in their orders, by its name, until it has ended. */
+static void
+a_restart_is_ordered_of_whom_it_names(void **state)
+{
+	FhaOrderSlip request = {.kind = FHA_REQUEST_RESTART, .id = "0123456789abcdef"};
+	FhaOrderSlip other = {.kind = FHA_REQUEST_PAUSE, .id = "fedcba9876543210"};
+	Player *first;
+	Player *target;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	first = leader();
+	target = follower(NULL);
+	memcpy(request.target, target->config.member_name, sizeof(request.target));
+	assert_int_equal(fha_node_request(first->node, &request, &err), FHA_OK);
+	assert_int_equal(fha_node_request(first->node, &other, &err), FHA_CONFLICT);
+	TURN_UNTIL(strcmp(first->order.request_id, request.id) == 0);
+	TURN_UNTIL(target->order.asked);
+	assert_false(target->order.reinit);
+	assert_false(first->order.asked);
+	assert_false(follower(target)->order.asked);
+}
+
+/* People read afterwards what a failover has cost. */
+static void
+what_a_successor_lacks_is_in_the_history(void **state)
+{
+	Player *old;
+	const char *text;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	old->view.position.lsn += 500;
+	TURN_UNTIL(old->node->world.cluster.position.lsn == old->view.position.lsn);
+	TURN_UNTIL(follower(NULL)->node->world.cluster.position.lsn == old->view.position.lsn);
+	old->absent = true;
+	TURN_UNTIL(leader() != NULL);
+	TURN_UNTIL((text = leader() == NULL ? NULL : leader()->node->history.text) != NULL &&
+			   strstr(text, "bytes of WAL behind its last renewal") != NULL);
+}
+
 static void
 a_lost_request_is_found_in_the_record(void **state)
 {
@@ -915,6 +958,8 @@ main(void)
 		TEST(a_deleted_record_of_a_member_is_forgotten),
 		TEST(a_damaged_history_stops_nothing),
 		TEST(entries_follow_one_another),
+		TEST(a_restart_is_ordered_of_whom_it_names),
+		TEST(what_a_successor_lacks_is_in_the_history),
 		TEST(a_lost_request_is_found_in_the_record),
 		TEST(data_without_a_state_joins_its_cluster),
 		TEST(s3_time_is_counted_since_boot),

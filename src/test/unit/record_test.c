@@ -752,6 +752,22 @@ a_snapshot_of_nothing(void **state)
 }
 
 static void
+text_beyond_every_record_is_refused_unread(void **state)
+{
+	char *text = malloc(FHA_JSON_SIZE_MAX);
+	FhaError err = {.code = FHA_OK};
+
+	(void) state;
+	assert_non_null(text);
+	memset(text, ' ', FHA_JSON_SIZE_MAX);
+	memcpy(text, "{}", 2);
+	assert_null(fha_json_parse(text, FHA_JSON_SIZE_MAX, &err));
+	assert_int_equal(err.code, FHA_PROTOCOL);
+	assert_non_null(strstr(err.text, "too long"));
+	free(text);
+}
+
+static void
 a_snapshot_is_read_back(void **state)
 {
 	const char *const members[] = {member_text, "{\"kind\":\"member\"}", member_text};
@@ -951,6 +967,7 @@ main(void)
 		cmocka_unit_test(a_damaged_history_is_refused),
 		cmocka_unit_test(a_snapshot_copies_records_as_they_are),
 		cmocka_unit_test(a_snapshot_of_nothing),
+		cmocka_unit_test(text_beyond_every_record_is_refused_unread),
 		cmocka_unit_test(a_snapshot_is_read_back),
 		cmocka_unit_test(lsns_are_printed_and_parsed),
 		cmocka_unit_test(names_of_records_differ),
