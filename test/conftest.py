@@ -42,12 +42,11 @@ broken_by: dict[Cluster, str] = {}
 def shared_cluster_is_whole(request: pytest.FixtureRequest):
     """Fails at once what a test before has left without a cluster: each would wait minutes for it in vain."""
     failed_before = request.session.testsfailed
-    if "cluster" in request.fixturenames:
-        cluster = request.getfixturevalue("cluster")
-        if cluster in broken_by:
-            pytest.fail(f"{broken_by[cluster]} has left the shared cluster broken", pytrace=False)
+    cluster = request.getfixturevalue("cluster") if "cluster" in request.fixturenames else None
+    if isinstance(cluster, Cluster) and cluster in broken_by:
+        pytest.fail(f"{broken_by[cluster]} has left the shared cluster broken", pytrace=False)
     yield
-    if "cluster" in request.fixturenames and request.session.testsfailed > failed_before:
+    if isinstance(cluster, Cluster) and request.session.testsfailed > failed_before:
         try:
             cluster.wait_all_stream(60)
         except NotInTime:
