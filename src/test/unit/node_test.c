@@ -850,6 +850,11 @@ a_restart_is_ordered_of_whom_it_names(void **state)
 	assert_int_equal(fha_node_request(first->node, &request, &err), FHA_OK);
 	assert_int_equal(fha_node_request(first->node, &other, &err), FHA_CONFLICT);
 	TURN_UNTIL(strcmp(first->order.request_id, request.id) == 0);
+	/* What cannot be entered beside it is let go, and told in the log. */
+	other = (FhaOrderSlip){.kind = FHA_REQUEST_SWITCHOVER, .id = "fedcba9876543210"};
+	assert_int_equal(fha_node_request(first->node, &other, &err), FHA_OK);
+	TURN_UNTIL(!first->node->request_waits);
+	assert_int_equal(first->node->world.cluster.request.kind, FHA_REQUEST_RESTART);
 	TURN_UNTIL(target->order.asked);
 	assert_false(target->order.reinit);
 	assert_false(first->order.asked);
@@ -873,6 +878,36 @@ what_a_successor_lacks_is_in_the_history(void **state)
 	TURN_UNTIL(leader() != NULL);
 	TURN_UNTIL((text = leader() == NULL ? NULL : leader()->node->history.text) != NULL &&
 			   strstr(text, "bytes of WAL behind its last renewal") != NULL);
+}
+
+/* What the listener shows is the fence (S1), and a leader only while its lease is good. */
+static void
+s1_health_follows_the_fence_and_the_lease(void **state)
+{
+	FhaHealth health = {.cluster = ""};
+	Player *old;
+	Player *third;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	TURN_UNTIL((fha_node_health(old->node, &health), health.fence_left_ms > 0));
+	assert_true(health.fence_left_ms <= DEADLINE_MS);
+	third = follower(old);
+	health.fence_left_ms = 0;
+	TURN_UNTIL((fha_node_health(third->node, &health), health.led));
+	assert_true(health.fence_left_ms <= 0);
+	assert_string_equal(health.holder, old->config.member_name);
+	for (int i = 0; i < NODES; i++)
+		players[i].view.too_small = &players[i] != old;
+	old->absent = true;
+	TURN_UNTIL((fha_node_health(third->node, &health), !health.led));
+	/* Nobody who cannot be promoted takes it. */
+	TURN_UNTIL(strcmp(third->order.because, "") != 0 && third->order.node == FHA_NODE_HOLD);
+	assert_null(leader());
+	for (int i = 0; i < NODES; i++)
+		players[i].view.too_small = false;
+	TURN_UNTIL(leader() != NULL && leader() != old);
 }
 
 static void
@@ -960,6 +995,7 @@ main(void)
 		TEST(entries_follow_one_another),
 		TEST(a_restart_is_ordered_of_whom_it_names),
 		TEST(what_a_successor_lacks_is_in_the_history),
+		TEST(s1_health_follows_the_fence_and_the_lease),
 		TEST(a_lost_request_is_found_in_the_record),
 		TEST(data_without_a_state_joins_its_cluster),
 		TEST(s3_time_is_counted_since_boot),

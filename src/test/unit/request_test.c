@@ -241,6 +241,7 @@ its_text_comes_back(void **state)
 static void
 history_keeps_who_why_and_how_it_ended(void **state)
 {
+	static const char damaged[] = "{\"kind\":\"history\",\"entries\":[1]}";
 	static FhaHistoryEntry entries[FHA_HISTORY_MAX];
 	FhaOrderSlip request = make(FHA_REQUEST_REMOVE, "n3");
 	FhaHistoryEntry entry;
@@ -273,9 +274,9 @@ history_keeps_who_why_and_how_it_ended(void **state)
 	assert_string_equal(entries[99].requested_by, "eve");
 	assert_string_equal(entries[99].reason, "old disk");
 	assert_string_equal(entries[99].result, "failed: not so");
-	assert_int_equal(
-		fha_history_parse("{\"kind\":\"history\",\"entries\":[1]}", 30, entries, &count, &err),
-		FHA_PROTOCOL);
+	assert_int_equal(fha_history_parse(damaged, strlen(damaged), entries, &count, &err),
+					 FHA_PROTOCOL);
+	assert_non_null(strstr(err.text, "entries"));
 }
 
 int

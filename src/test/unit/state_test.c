@@ -243,6 +243,7 @@ refuses_a_damaged_node_file(void **state)
 		"{\"member\": \"n1\", \"cluster\": \"demo\", \"cluster_uuid\": "
 		"\"0123456789ABCDEF0123456789ABCDEF\"}",
 		"{\"member\": \"n1\", \"cluster\": \"demo\", \"data_incarnation\": \"0123456789abcdef0\"}",
+		"{\"member\": \"n1\", \"cluster\": \"demo\", \"cloned_for\": \"0123\"}",
 		"{\"member\": \"n1\", \"cluster\": \"demo\", \"highest_term\": -1}",
 		"{\"member\": \"n1\", \"cluster\": \"demo\", \"highest_term\": \"1\"}",
 		"{\"member\": \"n1\", \"cluster\": \"demo\", \"highest_term\": 1.5}",
@@ -366,6 +367,9 @@ one_process_has_the_seat(void **state)
 	assert_int_equal(fha_seat_read_pid(&seat), 0);
 	assert_true(fha_seat_take(&seat));
 	assert_int_equal(fha_seat_open(&config, &second, &err), FHA_OK);
+	/* Of two supervisors the second sees the first; the seat itself is another matter. */
+	assert_true(fha_seat_guard(&seat));
+	assert_false(fha_seat_guard(&second));
 	assert_false(fha_seat_take(&second));
 	assert_true(fha_seat_call(&second));
 	fha_seat_close(&seat);
