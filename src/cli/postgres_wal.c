@@ -217,7 +217,7 @@ find_limit(const WalReader *reader, uint64_t *start, uint64_t *limit, FhaError *
 	return FHA_OK;
 }
 
-/* A segment that was made in advance, and not yet written, is all zeros; a page begins with its magic. */
+/* A segment that was made and not yet written is all zeros; a page begins with its magic. */
 static bool
 is_begun(const WalReader *reader, uint64_t position)
 {
@@ -489,7 +489,7 @@ newest_timeline(const char *directory, const PgControl *control, uint32_t newest
 	return found;
 }
 
-/* Where the timeline leaves the one before, by the last line of its history; 0: that does not tell. */
+/* Where the timeline leaves the one before, by its history's last line; 0: that does not tell. */
 static uint64_t
 fork_of(const char *directory, uint32_t timeline)
 {
