@@ -152,6 +152,8 @@ supervisor_check_life(Supervisor *self)
 	if (fha_life_take(&self->config, &self->life_fd, &err) == FHA_OK)
 	{
 		self->orphaned_ms = 0;
+		/* The port of an agent that listened by itself is free. */
+		self->listen_after_ms = 0;
 		if (self->node != NULL)
 			fha_node_life_held(self->node, true);
 		return;

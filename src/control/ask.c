@@ -59,7 +59,7 @@ watch_socket(CURL *curl, curl_socket_t fd, int what, void *argument, void *known
 	if (what != CURL_POLL_IN)
 		interest.events |= EPOLLOUT;
 	if (epoll_ctl(ask->epoll, known == NULL ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &interest) != 0)
-		return -1;
+		return -1; /* LCOV_EXCL_LINE: the kernel refuses */
 	(void) curl_multi_assign(ask->multi, fd, ask);
 	return 0;
 }
@@ -81,7 +81,7 @@ fha_ask_open(FhaAsk **out, const FhaAsker *asker, FhaError *err)
 
 	*out = NULL;
 	if (ask == NULL)
-		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+		return fha_error(err, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
 	ask->asker = *asker;
 	ask->timer_ms = INT64_MAX;
 	ask->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -93,8 +93,10 @@ fha_ask_open(FhaAsk **out, const FhaAsker *asker, FhaError *err)
 		curl_multi_setopt(ask->multi, CURLMOPT_TIMERFUNCTION, set_timer) != CURLM_OK ||
 		curl_multi_setopt(ask->multi, CURLMOPT_TIMERDATA, ask) != CURLM_OK)
 	{
+		/* LCOV_EXCL_START: libcurl finds no memory */
 		fha_ask_close(ask);
 		return fha_error(err, FHA_IO, "the HTTP client could not be started");
+		/* LCOV_EXCL_STOP */
 	}
 	*out = ask;
 	return FHA_OK;
@@ -212,7 +214,7 @@ send_question(FhaAsk *ask, Talk *talk, FhaError *err)
 	if (code == FHA_OK)
 		code = fha_question_print(&talk->question, &ask->asker.key, &talk->body, mac, err);
 	if (code != FHA_OK)
-		return code;
+		return code; /* LCOV_EXCL_LINE: no memory */
 	(void) snprintf(url, sizeof(url), "http://%s" FHA_MEMBER_PATH, talk->address);
 	(void) snprintf(header, sizeof(header), FHA_MEMBER_HEADER ": %s", mac);
 	talk->curl = curl_easy_init();
@@ -221,8 +223,10 @@ send_question(FhaAsk *ask, Talk *talk, FhaError *err)
 		!set_options(talk, url, left_ms) ||
 		curl_multi_add_handle(ask->multi, talk->curl) != CURLM_OK)
 	{
+		/* LCOV_EXCL_START: libcurl finds no memory */
 		hang_up(ask, talk);
 		return fha_error(err, FHA_NO_MEMORY, "a question could not be sent");
+		/* LCOV_EXCL_STOP */
 	}
 	return FHA_OK;
 }

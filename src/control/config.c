@@ -217,7 +217,7 @@ distance(const char *a, const char *b)
 	size_t width = strlen(b);
 
 	if (width >= sizeof(row) / sizeof(row[0]))
-		return SIZE_MAX;
+		return SIZE_MAX; /* LCOV_EXCL_LINE: our own names are shorter */
 	for (size_t j = 0; j <= width; j++)
 		row[j] = j;
 	for (size_t i = 0; a[i] != '\0'; i++)

@@ -147,7 +147,7 @@ fha_json_parse(const char *data, size_t size, FhaError *err)
 		json_object_put(object);
 		/* It also drops what finds no memory, without a word: again, if there is some. */
 		if (!has_room(size))
-			break;
+			break; /* LCOV_EXCL_LINE: no memory */
 		if (tries > 0)
 		{
 			(void) fha_error(err, FHA_PROTOCOL, "not a JSON object: %s", why);

@@ -213,7 +213,7 @@ poll_timeout(int64_t wake_ms)
 	int64_t left;
 
 	if (wake_ms == INT64_MAX)
-		return -1;
+		return -1; /* LCOV_EXCL_LINE: a driver has a wish at all times */
 	left = wake_ms - fha_now_ms();
 	return left < 0 ? 0 : left > 60000 ? 60000 : (int) left;
 }

@@ -387,10 +387,12 @@ make_plan(const FhaCluster *cluster, const FhaMember *target, const FhaOrderSlip
 			(void) snprintf(plan, FHA_PLAN_SIZE, "%s is each member's own again",
 							request->setting.name);
 			break;
+		/* LCOV_EXCL_START: no such request exists */
 		case FHA_REQUEST_NONE:
 		case FHA_REQUEST_KIND_COUNT:
 			plan[0] = '\0';
 			break;
+			/* LCOV_EXCL_STOP */
 	}
 }
 

@@ -354,6 +354,7 @@ test_uri(void **state)
 	assert_int_equal(fha_lock_open(&lock, "dir:/tmp/fawkes-lock-that-nobody-made", true, &err),
 					 FHA_IO);
 	assert_int_equal(access("/tmp/fawkes-lock-that-nobody-made", F_OK), -1);
+	fha_lock_close(NULL);
 }
 
 static void

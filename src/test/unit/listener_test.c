@@ -261,6 +261,8 @@ questions_are_as_many_as_members(void **state)
 		ended++;
 	}
 	assert_int_equal(answer_of(address, "n2", "status", BOUND_MS).code, FHA_OK);
+	fha_ask_close(NULL);
+	fha_listener_close(NULL);
 }
 
 /* What the asker makes of an answer that is none of ours. */

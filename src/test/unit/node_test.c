@@ -623,6 +623,54 @@ another_incarnation_waits(void **state)
 	assert_int_equal(old->node->world.cluster.term, 1);
 }
 
+/* One that neither leads nor is `other`. */
+static Player *
+follower(const Player *other)
+{
+	for (int i = 0; i < NODES; i++)
+		if (&players[i] != other && !is_open(&players[i]))
+			return &players[i];
+	return NULL;
+}
+
+/* The news that a node has told, up to the one with this text. */
+static bool
+has_told(FhaNode *node, const char *text)
+{
+	char line[512];
+
+	while (fha_node_news(node, line, sizeof(line)))
+		if (strstr(line, text) != NULL)
+			return true;
+	return false;
+}
+
+/* S1b: in a state directory of its own, so that no life lock tells; who was first says so when it wakes. */
+static void
+a_namesake_waits_and_the_first_tells(void **state)
+{
+	Player *player;
+	FhaNode *first;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	player = follower(NULL);
+	first = player->node;
+	TURN_UNTIL(first->published_ms != 0);
+	(void) snprintf(player->config.state_directory, sizeof(player->config.state_directory),
+					"%s/namesake", root);
+	assert_int_equal(fha_state_prepare(&player->config, &err), FHA_OK);
+	(void) snprintf(player->incarnation, sizeof(player->incarnation), "feedfeedfeedfeed");
+	player_open(player, false);
+	player->view.supervised = false;
+	TURN_UNTIL(has_told(player->node, "another node that lives has this member's name"));
+	TURN_UNTIL(player->node->world.self.spoken);
+	fha_node_close(player->node);
+	player->node = first;
+	TURN_UNTIL(has_told(first, "calls itself"));
+}
+
 /* The leader of a settled cluster, whose neighbours are gone: nobody hurries it. */
 static FhaNode *
 lone_leader(void)
@@ -730,16 +778,6 @@ knows(const Player *player, const char *member)
 	return false;
 }
 
-/* One that neither leads nor is `other`. */
-static Player *
-follower(const Player *other)
-{
-	for (int i = 0; i < NODES; i++)
-		if (&players[i] != other && !is_open(&players[i]))
-			return &players[i];
-	return NULL;
-}
-
 /* Its record is marked before it leaves the list; the others hear of it by the lock. */
 static void
 a_removed_member_is_forgotten_by_all(void **state)
@@ -799,18 +837,25 @@ static void
 a_damaged_history_stops_nothing(void **state)
 {
 	FhaOrderSlip request = {.kind = FHA_REQUEST_PAUSE, .id = "0123456789abcdef"};
+	FhaLockRequest garbage = {
+		.verb = FHA_LOCK_SWAP, .name = "db-test.history", .data = "garbage", .size = 7};
+	FhaLockEvent event;
+	FhaLock *lock;
 	FhaNode *node;
 	FhaError err;
 
 	(void) state;
 	node = lone_leader();
-	TURN_UNTIL(node->entry_count == 0 && node->errand == ERRAND_NONE);
-	free(node->history.text);
-	node->history.text = strdup("garbage");
-	assert_non_null(node->history.text);
+	TURN_UNTIL(node->entry_count == 0 && node->history.version[0] != '\0');
+	assert_int_equal(fha_lock_open(&lock, players[0].config.lock, false, &err), FHA_OK);
+	garbage.version = node->history.version;
+	garbage.deadline_ms = fha_now_ms() + BOUND_MS;
+	assert_int_equal(fha_lock_call(lock, &garbage, &event), FHA_OK);
+	fha_lock_close(lock);
+	TURN_UNTIL(strcmp(node->history.text, "garbage") == 0);
 	assert_int_equal(fha_node_request(node, &request, &err), FHA_OK);
 	TURN_UNTIL(node->world.cluster.paused);
-	TURN_UNTIL(node->entry_count == 0);
+	TURN_UNTIL(has_told(node, "the history record cannot be used"));
 	TURN_UNTIL(leader() != NULL);
 }
 
@@ -903,7 +948,7 @@ s1_health_follows_the_fence_and_the_lease(void **state)
 	old->absent = true;
 	TURN_UNTIL((fha_node_health(third->node, &health), !health.led));
 	/* Nobody who cannot be promoted takes it. */
-	TURN_UNTIL(strcmp(third->order.because, "") != 0 && third->order.node == FHA_NODE_HOLD);
+	TURN_UNTIL(has_told(third->node, "this standby cannot be promoted: max_connections"));
 	assert_null(leader());
 	for (int i = 0; i < NODES; i++)
 		players[i].view.too_small = false;
@@ -985,6 +1030,7 @@ main(void)
 		TEST(a_failing_holder_makes_room),
 		TEST(a_failover_replaces_a_pending_switchover),
 		TEST(another_incarnation_waits),
+		TEST(a_namesake_waits_and_the_first_tells),
 		TEST(s1_a_slow_answer_counts_from_the_sending),
 		TEST(s1_a_read_extends_by_nothing_but_our_own_lost_write),
 		TEST(s1_a_lost_lease_leaves_no_time),

@@ -73,6 +73,7 @@ paths_lie_beside_the_data(void **state)
 	assert_int_equal(fha_state_path(&other, "seat", path, sizeof(path), &err), FHA_OK);
 	assert_string_equal(path, "/srv/ha/seat");
 	assert_int_equal(fha_state_path(&other, "seat", path, 12, &err), FHA_INVALID);
+	assert_int_equal(fha_state_directory(&other, path, 4, &err), FHA_INVALID);
 	other.state_directory[0] = other.data_directory[0] = '\0';
 	assert_int_equal(fha_state_path(&other, "seat", path, sizeof(path), &err), FHA_INVALID);
 	memset(other.data_directory, 'x', sizeof(other.data_directory) - 1);
