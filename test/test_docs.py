@@ -388,7 +388,7 @@ def targets_differences(help_text: str) -> list[str]:
     real = documents.make_targets(read("Makefile"), read("src/test/targets.mk"), read("src/test/robustness.mk")) - INTERNAL_TARGETS
     listed: set[str] = set()
     for line in help_text.splitlines():
-        found = re.match(r"make ((?:[a-z][a-z0-9-]*(?:, )?)+)(?:  |$)", line)
+        found = re.match(r"make ((?:[a-z][a-z0-9-]*, )*[a-z][a-z0-9-]*)(?:  |$)", line)
         listed.update(found[1].split(", ") if found else [])
     return both_ways("target", listed, real)
 
