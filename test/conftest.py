@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from lab import faults, programs  # noqa: E402
 from lab.cluster import Cluster  # noqa: E402
+from lab.kube import ControlPlane  # noqa: E402
 from lab.node import Node, free_ports  # noqa: E402
 from lab.session import Error  # noqa: E402
 from lab.wait import NotInTime, until  # noqa: E402
@@ -30,9 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.geteuid() == 0:
         raise pytest.UsageError("PostgreSQL refuses root: run ./check, which uses an ordinary user")
     config.addinivalue_line("markers", "long: takes minutes; make check-long runs it, ./check does not")
+    config.addinivalue_line("markers", "kube: wants Kubernetes; make check-kube runs it, as does ./check")
     config.option.markexpr = config.option.markexpr or "not long"
     # As Ctrl-C: fixtures end their clusters on the way out.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "control_plane" in getattr(item, "fixturenames", ()):
+            item.add_marker("kube")
 
 
 broken_by: dict[Cluster, str] = {}
@@ -108,6 +116,25 @@ def node():
         found.stop()
         found.kill()
         shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def control_plane(request: pytest.FixtureRequest):
+    """Kubernetes' control plane, shared by all tests that want it; each is given it whole."""
+    failed_before = request.session.testsfailed
+    with ControlPlane() as kube:
+        yield kube
+        if request.session.testsfailed > failed_before:
+            print(kube.log_tails(60), file=sys.stderr)
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane):
+    """A namespace of the test's own; after the test every component runs again, whatever was done to it."""
+    name = control_plane.namespace()
+    yield name
+    control_plane.heal()
+    control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
 def is_leading(node: Node) -> bool:

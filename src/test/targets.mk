@@ -26,7 +26,10 @@ check-pgtap:
 	@test -n "$(PGTAP)" || { echo "no test in src/test/pgtap"; exit 1; }
 	$(LAB) -m lab.plain pg_prove $(PGTAP)
 check-behaviour:
-	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=10 test $(PYTEST)
+	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=10 -m 'not long and not kube' test $(PYTEST)
+# A control plane of Kubernetes, whose binary test/install.sh has built.
+check-kube:
+	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=10 -m 'kube and not long' test $(PYTEST)
 # What one server shows of the fence, and a failover of each kind: for versions besides the main one.
 SHORT = test_fence.py test_orders.py $(addprefix test_failover.py::test_,killed_postmaster_loses_no_row \
         killed_node_is_replaced_and_rejoins stopped_primary_acknowledges_nothing_when_it_wakes \
@@ -91,7 +94,7 @@ help:
 	@echo 'make check-versions  every test of a server with PostgreSQL 16 and 18; ./check has a short form'
 	@echo 'make check-pg17      the same with PostgreSQL 17, as root, in a folder with Debian 13'
 	@echo 'make check-short     layers, format and unit tests: seconds, no server'
-	@echo 'make check-unit, check-layers, format-check, check-regress, check-pgtap, check-behaviour'
+	@echo 'make check-unit, check-layers, format-check, check-regress, check-pgtap, check-behaviour, check-kube'
 	@echo '                     one stage of the check; PYTEST="-k NAME" for one test of behaviour'
 	@echo 'make check-behaviour-short  what one server shows of the fence, and one failover of each kind'
 	@echo 'make chaos           EVENTS [200] random faults on three nodes, each judged; SEED=n repeats them,'
@@ -111,6 +114,6 @@ help:
 	@echo '                     its nanoseconds per commit; on a tmpfs, DIR [/dev/shm/fawkes-bench]'
 	@echo 'make bench-idle      CPU, wake-ups and memory of our processes in an idle cluster, SECONDS [60]'
 
-.PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour \
+.PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour check-kube \
         check-behaviour-short check-versions check-pg17 check-short check-long chaos mutants \
         mutants-short check demo bench-failover bench-window bench-fence bench-idle help
