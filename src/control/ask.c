@@ -1,19 +1,15 @@
 /*
- * ask.c: ask other members, on libcurl's multi interface.  See ask.h.
- *
- * libcurl tells which sockets it waits for, and we watch them by one epoll descriptor.
+ * ask.c: ask other members, with libcurl.  See ask.h.
  */
 #include "ask.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include "clock.h"
+#include "http_client.h"
 #include "listen.h"
 
 #define URL_SIZE (FHA_ADDRESS_MAX + 32)
@@ -36,66 +32,26 @@ typedef struct Talk
 struct FhaAsk
 {
 	FhaAsker asker;
-	CURLM *multi;
-	int epoll;
-	int64_t timer_ms; /* libcurl wants to be called then; INT64_MAX: no wish */
+	FhaHttpClient client;
 	Talk talks[FHA_MEMBERS_MAX];
 };
-
-static int
-watch_socket(CURL *curl, curl_socket_t fd, int what, void *argument, void *known)
-{
-	FhaAsk *ask = argument;
-	struct epoll_event interest = {.data.fd = fd};
-
-	(void) curl;
-	if (what == CURL_POLL_REMOVE)
-	{
-		(void) epoll_ctl(ask->epoll, EPOLL_CTL_DEL, fd, NULL);
-		return 0;
-	}
-	if (what != CURL_POLL_OUT)
-		interest.events |= EPOLLIN;
-	if (what != CURL_POLL_IN)
-		interest.events |= EPOLLOUT;
-	if (epoll_ctl(ask->epoll, known == NULL ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &interest) != 0)
-		return -1; /* LCOV_EXCL_LINE: the kernel refuses */
-	(void) curl_multi_assign(ask->multi, fd, ask);
-	return 0;
-}
-
-static int
-set_timer(CURLM *multi, long timeout_ms, void *argument)
-{
-	FhaAsk *ask = argument;
-
-	(void) multi;
-	ask->timer_ms = timeout_ms < 0 ? INT64_MAX : fha_now_ms() + timeout_ms;
-	return 0;
-}
 
 FhaCode
 fha_ask_open(FhaAsk **out, const FhaAsker *asker, FhaError *err)
 {
 	FhaAsk *ask = calloc(1, sizeof(*ask));
+	FhaCode code;
 
 	*out = NULL;
 	if (ask == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
 	ask->asker = *asker;
-	ask->timer_ms = INT64_MAX;
-	ask->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (ask->epoll >= 0 && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
-		ask->multi = curl_multi_init();
-	if (ask->multi == NULL ||
-		curl_multi_setopt(ask->multi, CURLMOPT_SOCKETFUNCTION, watch_socket) != CURLM_OK ||
-		curl_multi_setopt(ask->multi, CURLMOPT_SOCKETDATA, ask) != CURLM_OK ||
-		curl_multi_setopt(ask->multi, CURLMOPT_TIMERFUNCTION, set_timer) != CURLM_OK ||
-		curl_multi_setopt(ask->multi, CURLMOPT_TIMERDATA, ask) != CURLM_OK)
+	code = fha_http_client_init(&ask->client, err);
+	if (code != FHA_OK)
 	{
 		/* LCOV_EXCL_START: libcurl finds no memory */
 		fha_ask_close(ask);
-		return fha_error(err, FHA_IO, "the HTTP client could not be started");
+		return code;
 		/* LCOV_EXCL_STOP */
 	}
 	*out = ask;
@@ -105,14 +61,9 @@ fha_ask_open(FhaAsk **out, const FhaAsker *asker, FhaError *err)
 static void
 hang_up(FhaAsk *ask, Talk *talk)
 {
-	if (talk->curl != NULL)
-	{
-		(void) curl_multi_remove_handle(ask->multi, talk->curl);
-		curl_easy_cleanup(talk->curl);
-	}
+	fha_http_client_drop(&ask->client, &talk->curl);
 	curl_slist_free_all(talk->headers);
 	free(talk->body);
-	talk->curl = NULL;
 	talk->headers = NULL;
 	talk->body = NULL;
 }
@@ -124,10 +75,7 @@ fha_ask_close(FhaAsk *ask)
 		return;
 	for (size_t i = 0; i < FHA_MEMBERS_MAX; i++)
 		hang_up(ask, &ask->talks[i]);
-	if (ask->multi != NULL)
-		(void) curl_multi_cleanup(ask->multi);
-	if (ask->epoll >= 0)
-		(void) close(ask->epoll);
+	fha_http_client_release(&ask->client);
 	free(ask);
 }
 
@@ -220,8 +168,7 @@ send_question(FhaAsk *ask, Talk *talk, FhaError *err)
 	talk->curl = curl_easy_init();
 	if (talk->curl == NULL || !add_header(talk, header) ||
 		!add_header(talk, "Content-Type: application/json") || !add_header(talk, "Expect:") ||
-		!set_options(talk, url, left_ms) ||
-		curl_multi_add_handle(ask->multi, talk->curl) != CURLM_OK)
+		!set_options(talk, url, left_ms) || !fha_http_client_start(&ask->client, talk->curl))
 	{
 		/* LCOV_EXCL_START: libcurl finds no memory */
 		hang_up(ask, talk);
@@ -317,45 +264,15 @@ finish(FhaAsk *ask, Talk *talk, CURLcode result, FhaAskEvent *event)
 	return false;
 }
 
-static void
-drive(FhaAsk *ask)
-{
-	struct epoll_event events[16];
-	int count = epoll_wait(ask->epoll, events, 16, 0);
-	int running;
-
-	for (int i = 0; i < count; i++)
-	{
-		int what = (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR) ? CURL_CSELECT_IN : 0) |
-				   (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-				   (events[i].events & EPOLLERR ? CURL_CSELECT_ERR : 0);
-
-		(void) curl_multi_socket_action(ask->multi, events[i].data.fd, what, &running);
-	}
-	if (fha_now_ms() >= ask->timer_ms)
-	{
-		ask->timer_ms = INT64_MAX;
-		(void) curl_multi_socket_action(ask->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	}
-}
-
 FhaCode
 fha_ask_step(FhaAsk *ask, FhaAskEvent *event)
 {
-	const CURLMsg *message;
-	int left;
+	CURLcode result;
+	Talk *talk;
 
-	drive(ask);
-	while ((message = curl_multi_info_read(ask->multi, &left)) != NULL)
+	fha_http_client_drive(&ask->client);
+	while ((talk = fha_http_client_next(&ask->client, &result)) != NULL)
 	{
-		CURLcode result = message->data.result;
-		char *private = NULL;
-		Talk *talk;
-
-		if (message->msg != CURLMSG_DONE ||
-			curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private) != CURLE_OK)
-			continue;
-		talk = (Talk *) (void *) private;
 		if (finish(ask, talk, result, event))
 			continue;
 		talk->used = false;
@@ -367,11 +284,11 @@ fha_ask_step(FhaAsk *ask, FhaAskEvent *event)
 int
 fha_ask_fd(const FhaAsk *ask)
 {
-	return ask->epoll;
+	return ask->client.epoll;
 }
 
 int64_t
 fha_ask_wake_ms(const FhaAsk *ask)
 {
-	return ask->timer_ms;
+	return ask->client.timer_ms;
 }
