@@ -25,9 +25,10 @@ include src/pgxs.mk
 
 WARN   = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
          -Wformat=2 -Wcast-qual -Wwrite-strings
-PLAIN  = -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden $(WARN) $(WERROR) $(MUTANT)
+PLAIN  = -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden $(WARN) $(WERROR) $(MUTANT) \
+         -DFAWKES_HA_VERSION='"$(VERSION)"'
 SAN    = -fsanitize=address,undefined -fno-sanitize-recover=all
-LIBS_CONTROL = -ljson-c -lmicrohttpd -lcurl -lcrypto
+LIBS_CONTROL = -ljson-c -lmicrohttpd -lcurl -lyaml -lcrypto
 VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 
 all: $(LIB) $(CLI)
@@ -40,7 +41,7 @@ src/core/%.o: src/core/%.c
 src/control/%.o: src/control/%.c
 	$(CC) $(PLAIN) -MMD -Isrc/core -Isrc/control -c -o $@ $<
 src/cli/%.o: src/cli/%.c
-	$(CC) $(PLAIN) -MMD -DFAWKES_HA_VERSION='"$(VERSION)"' -Isrc/core -Isrc/control -Isrc/cli -c -o $@ $<
+	$(CC) $(PLAIN) -MMD -Isrc/core -Isrc/control -Isrc/cli -c -o $@ $<
 # -z defs: not one symbol of PostgreSQL can hide in the library.
 $(LIB): $(LIB_OBJS)
 	$(CC) -shared -Wl,-soname,$@ -Wl,-z,defs -o $@ $^ $(LIBS_CONTROL)
@@ -51,9 +52,9 @@ $(CLI): $(CLI_OBJS) $(LIB)
 # Unit tests compile the sources themselves: unexported functions, sanitised.
 src/test/unit/%_test: src/test/unit/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/unit/*.h)
 	@echo '  CC  $@'
-	@$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Isrc/test/unit $(UNIT_WRAPS) -o $@ $< $(UNIT_MORE) $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
+	@$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Isrc/test/unit $(UNIT_WRAPS) -o $@ $< $(UNIT_MORE) $(LIB_SOURCES) -lcmocka -lssl $(LIBS_CONTROL)
 # No memory and a failing disk, everywhere in turn.
-TORTURED = src/test/unit/torture_test src/test/unit/torture_node_test
+TORTURED = $(addprefix src/test/unit/torture,_test _node_test _kube_test)
 $(TORTURED): src/test/unit/torture.c
 $(TORTURED): UNIT_MORE = src/test/unit/torture.c
 $(TORTURED): UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAPS))
@@ -62,7 +63,7 @@ comma = ,
 # The lock's suite gets between a scan, a link and their neighbours, and lets memory run out.
 src/test/lock/%_test: src/test/lock/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/lock/conformance.*)
 	@echo '  CC  $@'
-	@$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Wl,--wrap=linkat,--wrap=getdents64,--wrap=malloc,--wrap=realloc -o $@ $< $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
+	@$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Wl,--wrap=linkat,--wrap=getdents64,--wrap=malloc,--wrap=realloc -o $@ $< $(LIB_SOURCES) -lcmocka -lssl $(LIBS_CONTROL)
 
 install: install-control
 install-control: $(LIB) $(CLI)

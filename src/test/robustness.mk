@@ -36,7 +36,7 @@ analyze:
 SANITIZED_OBJS = $(patsubst %.c,build-sanitized/%.o,$(LIB_SOURCES) $(wildcard src/cli/*.c) src/test/sanitized/planted.c)
 build-sanitized/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	@$(CC) $(PLAIN) $(SAN) -fno-omit-frame-pointer -MMD -DFAWKES_HA_VERSION='"$(VERSION)"' -Isrc/core -Isrc/control -Isrc/cli -c -o $@ $<
+	@$(CC) $(PLAIN) $(SAN) -fno-omit-frame-pointer -MMD -Isrc/core -Isrc/control -Isrc/cli -c -o $@ $<
 build-sanitized/fawkes-ha: $(SANITIZED_OBJS)
 	@$(CC) $(SAN) -Wl,--wrap=fha_node_close -o $@ $^ $(LIBS_CONTROL)
 -include $(wildcard build-sanitized/src/*/*.d)
@@ -48,7 +48,7 @@ check-sanitized:
 # with the reason: LCOV_EXCL_LINE: WHY (LCOV_EXCL_START: WHY ... LCOV_EXCL_STOP for several).
 COVERED_OBJS  = $(patsubst %.c,build-coverage/%.o,$(LIB_SOURCES) src/test/coverage.c)
 COVERED_TESTS = $(patsubst src/test/%,build-coverage/%,$(UNIT))
-COVERAGE      = --coverage -O0 -g -std=c11 -D_GNU_SOURCE -fvisibility=hidden
+COVERAGE      = --coverage -O0 -g -std=c11 -D_GNU_SOURCE -fvisibility=hidden -DFAWKES_HA_VERSION='"$(VERSION)"'
 CORE_LINES    = 100
 CONTROL_LINES = 99
 GCOVR         = gcovr --root . --object-directory build-coverage --exclude-throw-branches -e src/test
@@ -58,7 +58,7 @@ build-coverage/src/%.o: src/%.c
 	@$(CC) $(COVERAGE) -Isrc/core -Isrc/control -c -o $@ $<
 $(COVERED_TESTS): build-coverage/%: src/test/%.c $(COVERED_OBJS)
 	@mkdir -p $(@D)
-	@$(CC) $(COVERAGE) -fno-profile-arcs -fno-test-coverage -Isrc/core -Isrc/control -Isrc/test/unit -Wl,--wrap=_exit,--wrap=kill $(if $(findstring torture,$@),$(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAPS)) src/test/unit/torture.c) $(if $(findstring lock_test,$@),-Wl$(comma)--wrap=linkat$(comma)--wrap=getdents64$(comma)--wrap=malloc$(comma)--wrap=realloc) -o $@ $< $(COVERED_OBJS) --coverage -lcmocka $(LIBS_CONTROL)
+	@$(CC) $(COVERAGE) -fno-profile-arcs -fno-test-coverage -Isrc/core -Isrc/control -Isrc/test/unit -Wl,--wrap=_exit,--wrap=kill $(if $(findstring torture,$@),$(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAPS)) src/test/unit/torture.c) $(if $(findstring lock_test,$@),-Wl$(comma)--wrap=linkat$(comma)--wrap=getdents64$(comma)--wrap=malloc$(comma)--wrap=realloc) -o $@ $< $(COVERED_OBJS) --coverage -lcmocka -lssl $(LIBS_CONTROL)
 coverage: $(COVERED_TESTS)
 	@find build-coverage -name '*.gcda' -delete
 	@! grep -nE '(L|G)COVR?_EXCL_[A-Z_]*(LINE|START)' src/core/*.[ch] src/control/*.[ch] | grep -vE 'LCOV_EXCL_(LINE|START): [a-zA-Z]' || { echo 'an exception without its reason'; exit 1; }

@@ -1,0 +1,249 @@
+/*
+ * https_server.h: a server that says what a real API server cannot be made to say.
+ *
+ * A child process on a port of its own, one more for each connection.  The request's path names what
+ * it does (kube_server.h); counters that all of them share tell what arrived.
+ */
+#ifndef HTTPS_SERVER_H
+#define HTTPS_SERVER_H
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <netinet/in.h>
+
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#define NEEDED(condition)                                                                  \
+	do                                                                                     \
+	{                                                                                      \
+		if (!(condition))                                                                  \
+		{                                                                                  \
+			(void) fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+			abort();                                                                       \
+		}                                                                                  \
+	} while (0)
+
+/* A certificate that vouches for itself, and its key; both in PEM too. */
+typedef struct Identity
+{
+	X509 *cert;
+	EVP_PKEY *key;
+	char cert_pem[4096];
+	char key_pem[4096];
+} Identity;
+
+static void
+bio_text(BIO *bio, char *out, size_t size)
+{
+	int length = BIO_read(bio, out, (int) size - 1);
+
+	NEEDED(length > 0);
+	out[length] = '\0';
+	BIO_free(bio);
+}
+
+static void
+identity_init(Identity *out, const char *name, const char *address)
+{
+	X509_EXTENSION *extension;
+	X509_NAME *subject;
+	BIO *bio;
+
+	out->key = EVP_EC_gen("P-256");
+	out->cert = X509_new();
+	NEEDED(out->key != NULL && out->cert != NULL);
+	subject = X509_get_subject_name(out->cert);
+	NEEDED(X509_set_version(out->cert, 2) == 1);
+	NEEDED(ASN1_INTEGER_set(X509_get_serialNumber(out->cert), 1) == 1);
+	NEEDED(X509_gmtime_adj(X509_getm_notBefore(out->cert), -3600) != NULL);
+	NEEDED(X509_gmtime_adj(X509_getm_notAfter(out->cert), 86400) != NULL);
+	NEEDED(X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *) name, -1,
+									  -1, 0) == 1);
+	NEEDED(X509_set_issuer_name(out->cert, subject) == 1);
+	NEEDED(X509_set_pubkey(out->cert, out->key) == 1);
+	extension = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, address);
+	NEEDED(extension != NULL && X509_add_ext(out->cert, extension, -1) == 1);
+	X509_EXTENSION_free(extension);
+	extension = X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, "critical,CA:TRUE");
+	NEEDED(extension != NULL && X509_add_ext(out->cert, extension, -1) == 1);
+	X509_EXTENSION_free(extension);
+	NEEDED(X509_sign(out->cert, out->key, EVP_sha256()) > 0);
+	bio = BIO_new(BIO_s_mem());
+	NEEDED(PEM_write_bio_X509(bio, out->cert) == 1);
+	bio_text(bio, out->cert_pem, sizeof(out->cert_pem));
+	bio = BIO_new(BIO_s_mem());
+	NEEDED(PEM_write_bio_PrivateKey(bio, out->key, NULL, NULL, 0, NULL, NULL) == 1);
+	bio_text(bio, out->key_pem, sizeof(out->key_pem));
+}
+
+static void
+identity_release(Identity *identity)
+{
+	X509_free(identity->cert);
+	EVP_PKEY_free(identity->key);
+}
+
+/* What all processes see. */
+typedef struct Shared
+{
+	_Atomic int connections;
+	_Atomic int requests;
+	_Atomic int marked; /* requests that a test counts */
+} Shared;
+
+typedef struct HttpsRequest
+{
+	int connection; /* counted from 1 */
+	int nth;        /* in its connection, from 1 */
+	char method[16];
+	char path[256];
+	char head[8192];
+	char body[8192];
+	char client[64]; /* the name in its certificate, "" if it has none */
+} HttpsRequest;
+
+static Shared *shared;
+static pid_t server_process;
+static int server_port;
+
+/* The test's own: answer one request; false: the connection ends. */
+static bool https_answer(SSL *ssl, const HttpsRequest *request);
+
+static void
+https_send(SSL *ssl, const char *text)
+{
+	(void) SSL_write(ssl, text, (int) strlen(text));
+}
+
+static bool
+read_request(SSL *ssl, HttpsRequest *out)
+{
+	const char *length_text;
+	size_t used = 0;
+	size_t length;
+	char *end;
+
+	for (out->head[0] = '\0'; (end = strstr(out->head, "\r\n\r\n")) == NULL;)
+	{
+		int got = SSL_read(ssl, out->head + used, (int) (sizeof(out->head) - 1 - used));
+
+		if (got <= 0)
+			return false;
+		used += (size_t) got;
+		out->head[used] = '\0';
+	}
+	end += 4;
+	length_text = strcasestr(out->head, "\r\ncontent-length:");
+	length = length_text == NULL ? 0 : (size_t) strtol(length_text + 17, NULL, 10);
+	used -= (size_t) (end - out->head);
+	NEEDED(length < sizeof(out->body) && used <= length);
+	memcpy(out->body, end, used);
+	*end = '\0';
+	while (used < length)
+	{
+		int got = SSL_read(ssl, out->body + used, (int) (length - used));
+
+		if (got <= 0)
+			return false;
+		used += (size_t) got;
+	}
+	out->body[length] = '\0';
+	return sscanf(out->head, "%15s %255s", out->method, out->path) == 2;
+}
+
+static void
+serve_connection(SSL_CTX *context, int fd, int number)
+{
+	static HttpsRequest request;
+	SSL *ssl = SSL_new(context);
+	X509 *client;
+
+	NEEDED(ssl != NULL && SSL_set_fd(ssl, fd) == 1);
+	if (SSL_accept(ssl) != 1)
+		_exit(0);
+	client = SSL_get0_peer_certificate(ssl);
+	if (client != NULL)
+		(void) X509_NAME_get_text_by_NID(X509_get_subject_name(client), NID_commonName,
+										 request.client, sizeof(request.client));
+	request.connection = number;
+	while (read_request(ssl, &request))
+	{
+		request.nth++;
+		atomic_fetch_add(&shared->requests, 1);
+		if (!https_answer(ssl, &request))
+			break;
+	}
+	(void) SSL_shutdown(ssl);
+	_exit(0);
+}
+
+static void
+serve(int listen_fd, const Identity *identity, const Identity *client)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+
+	(void) signal(SIGCHLD, SIG_IGN);
+	(void) signal(SIGPIPE, SIG_IGN);
+	NEEDED(SSL_CTX_use_certificate(context, identity->cert) == 1);
+	NEEDED(SSL_CTX_use_PrivateKey(context, identity->key) == 1);
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+	NEEDED(X509_STORE_add_cert(SSL_CTX_get_cert_store(context), client->cert) == 1);
+	for (;;)
+	{
+		int fd = accept(listen_fd, NULL, NULL);
+		int number = atomic_fetch_add(&shared->connections, 1) + 1;
+
+		NEEDED(fd >= 0);
+		switch (fork())
+		{
+			case 0:
+				(void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+				serve_connection(context, fd, number);
+				break;
+			default:
+				(void) close(fd);
+		}
+	}
+}
+
+static void
+https_server_start(const Identity *identity, const Identity *client)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	NEEDED(shared != MAP_FAILED);
+	NEEDED(bind(fd, (struct sockaddr *) &address, size) == 0 && listen(fd, 16) == 0);
+	NEEDED(getsockname(fd, (struct sockaddr *) &address, &size) == 0);
+	server_port = ntohs(address.sin_port);
+	server_process = fork();
+	NEEDED(server_process >= 0);
+	if (server_process == 0)
+	{
+		(void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+		serve(fd, identity, client);
+	}
+	(void) close(fd);
+}
+
+static void
+https_server_stop(void)
+{
+	(void) kill(server_process, SIGKILL);
+	(void) munmap(shared, sizeof(*shared));
+}
+
+#endif
