@@ -36,10 +36,11 @@ from pathlib import Path
 
 from mutants_attacks import ATTACKS
 from mutants_data import DATA
+from mutants_kube import KUBERNETES
 from mutants_list import LAYERS, Mutant
 from mutants_list import MUTANTS as LISTED
 
-MUTANTS = [*LISTED, *ATTACKS, *DATA]
+MUTANTS = [*LISTED, *ATTACKS, *DATA, *KUBERNETES]
 
 TREE = Path(__file__).resolve().parent.parent
 TABLE = "docs/mutants.md"
@@ -403,7 +404,8 @@ def table() -> str:
         "",
         "Each breaks one safety rule of docs/design.md (fuzz: a check of input; fail: of memory and disk); `make mutants`",
         "shows that the test named beside it notices. Written by `test/mutants.py --write-table` from `test/mutants_list.py`,",
-        "`test/mutants_attacks.py` and `test/mutants_data.py`; those marked * run in `make mutants-short`.",
+        "`test/mutants_attacks.py`, `test/mutants_data.py` and `test/mutants_kube.py`; those marked * run in",
+        "`make mutants-short`.",
         "",
         "| rule | mutant | in | killed by |",
         "|---|---|---|---|",

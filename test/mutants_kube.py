@@ -1,0 +1,128 @@
+"""Mutants of the Kubernetes client: what it says of a write is certain, in time, and the API server's own."""
+
+from mutants_list import Mutant, fuzz, unit
+
+KUBE = "src/control/kube.c"
+SEND = "src/control/kube_send.c"
+ANSWER = "src/control/kube_answer.c"
+CONFIG = "src/control/kube_config.c"
+
+UNKNOWN = unit("kube", "a_write_without_a_whole_answer_is_unknown")
+REFUSED = unit("kube", "a_write_that_was_never_sent_is_refused")
+
+KUBERNETES = [
+    Mutant(
+        "S1",
+        "a write to the API server whose answer was lost counts as refused",
+        KUBE,
+        "if (fha_kube_is_write(call->verb) && call->sent)",
+        "if (false)",
+        UNKNOWN,
+    ),
+    Mutant(
+        "S1",
+        "an answer of the API server whose head is cut off counts as whole",
+        KUBE,
+        "if (result == CURLE_OK && call->headed)",
+        "if (result == CURLE_OK)",
+        UNKNOWN,
+    ),
+    Mutant(
+        "S1",
+        "a 5xx to a write counts as refused",
+        ANSWER,
+        "return fha_kube_is_write(verb) ? FHA_UNKNOWN : FHA_IO;",
+        "return FHA_IO;",
+        unit("kube", "each_status_says_what_is_certain"),
+    ),
+    Mutant(
+        "S1",
+        "libcurl sends a write again when a kept connection ends",
+        SEND,
+        "if (call->sent && fha_kube_is_write(call->verb))",
+        "if (false)",
+        unit("kube", "a_write_is_sent_once"),
+    ),
+    Mutant(
+        "S1",
+        "what was never sent to the API server counts as perhaps carried out",
+        KUBE,
+        "if (fha_kube_is_write(call->verb) && call->sent)",
+        "if (fha_kube_is_write(call->verb))",
+        REFUSED,
+    ),
+    Mutant(
+        "S9",
+        "a request to the API server has no deadline",
+        KUBE,
+        "\t\treturn call->deadline_ms;\n",
+        "\t\treturn INT64_MAX;\n",
+        UNKNOWN,
+        short=False,
+    ),
+    Mutant(
+        "S9",
+        "a watch that has gone silent is waited for",
+        KUBE,
+        "return call->silence_ms == 0 || call->paused ?",
+        "return true ?",
+        unit("kube", "a_watch_tells_lines_until_it_ends"),
+        short=False,
+    ),
+    Mutant(
+        "S9",
+        "after a timeout a connection that may be as dead is taken",
+        SEND,
+        "if (kube->failed_ms == 0 || seconds > IDLE_MAX_S)",
+        "if (true)",
+        unit("kube", "after_a_timeout_no_older_connection_is_taken"),
+    ),
+    Mutant(
+        "S9",
+        "lines of a watch come before the answer to a renewal",
+        KUBE,
+        "if (call->ended && !fha_kube_is_stream(call))",
+        "if (false)",
+        unit("kube", "a_watch_has_caps_and_holds_up_nobody"),
+    ),
+    Mutant(
+        "S1",
+        "anybody's certificate is an API server's",
+        SEND,
+        "CURLOPT_SSL_VERIFYPEER, 1L",
+        "CURLOPT_SSL_VERIFYPEER, 0L",
+        REFUSED,
+    ),
+    Mutant(
+        "S1",
+        "a certificate for another name is the API server's",
+        SEND,
+        "CURLOPT_SSL_VERIFYHOST, 2L",
+        "CURLOPT_SSL_VERIFYHOST, 0L",
+        REFUSED,
+    ),
+    Mutant(
+        "S1",
+        "a kubeconfig may leave the server unverified, without a word",
+        CONFIG,
+        'if (insecure != NULL && strcmp(insecure, "false") != 0)',
+        "if (false)",
+        unit("kube_config", "what_is_not_safe_is_refused"),
+    ),
+    Mutant(
+        "fuzz",
+        "an API server's address has bytes that no address has",
+        CONFIG,
+        "while (*text > ' ' && *text <= '~')",
+        "while (*text != '\\0')",
+        fuzz("kube_config"),
+    ),
+    Mutant(
+        "fuzz",
+        "an API server's words reach the log as they are",
+        ANSWER,
+        "if (out[used] < ' ' || out[used] > '~')",
+        "if (false)",
+        fuzz("kube_answer"),
+    ),
+]
