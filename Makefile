@@ -19,7 +19,8 @@ LIB_SOURCES  = $(wildcard src/core/*.c src/control/*.c)
 LIB_OBJS     = $(LIB_SOURCES:.c=.o)
 CLI_OBJS     = $(patsubst %.c,%.o,$(wildcard src/cli/*.c))
 UNIT         = $(patsubst %.c,%,$(wildcard src/test/unit/*_test.c src/test/lock/*_test.c))
-EXTRA_CLEAN  = $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT)
+KUBE_SUITE   = src/test/lock/lock_kube_suite
+EXTRA_CLEAN  = $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE)
 
 include src/pgxs.mk
 
@@ -64,6 +65,10 @@ comma = ,
 src/test/lock/%_test: src/test/lock/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/lock/conformance.*)
 	@echo '  CC  $@'
 	@$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Wl,--wrap=linkat,--wrap=getdents64,--wrap=malloc,--wrap=realloc -o $@ $< $(LIB_SOURCES) -lcmocka -lssl $(LIBS_CONTROL)
+# The same suite on a real API server, which test/test_kube_lock.py starts.
+$(KUBE_SUITE): src/test/lock/lock_kube_suite.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/lock/conformance.*)
+	@echo '  CC  $@'
+	@$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Wl,--wrap=fha_kube_start -o $@ $< $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
 
 install: install-control
 install-control: $(LIB) $(CLI)

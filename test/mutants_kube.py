@@ -10,7 +10,33 @@ CONFIG = "src/control/kube_config.c"
 UNKNOWN = unit("kube", "a_write_without_a_whole_answer_is_unknown")
 REFUSED = unit("kube", "a_write_that_was_never_sent_is_refused")
 
+LEASES = "src/control/lock_kube_object.c"
+
 KUBERNETES = [
+    Mutant(
+        "S1",
+        "a renewal of a Lease does not name the version that it replaces",
+        LEASES,
+        "if (request->verb == FHA_LOCK_SWAP)",
+        "if (false)",
+        unit("lock_kube_object", "other_tools_see_who_holds_it"),
+    ),
+    Mutant(
+        "S1",
+        "a Lease that another tool's candidate took is still our holder's",
+        LEASES,
+        "if (!is_cluster(record) || holder[0] == '\\0' ||",
+        "if (true || holder[0] == '\\0' ||",
+        unit("lock_kube_object", "s1_whoever_the_lease_names_holds_it"),
+    ),
+    Mutant(
+        "S1",
+        "a Lease whose holder somebody erased is free",
+        LEASES,
+        "is_cluster(record) || holder[0] == '\\0' ||",
+        "is_cluster(record) ||",
+        unit("lock_kube_object", "s1_whoever_the_lease_names_holds_it"),
+    ),
     Mutant(
         "S1",
         "a write to the API server whose answer was lost counts as refused",

@@ -638,7 +638,8 @@ fha_config_check(const FhaConfig *config, FhaError *err)
 	if (config->lock[0] == '\0')
 		return fha_error(
 			err, FHA_INVALID,
-			"fawkes_ha.lock is not set: for one machine write \"dir:/some/directory\"");
+			"fawkes_ha.lock is not set: for one machine write \"dir:/some/directory\", in a pod "
+			"\"kubernetes:\"");
 	if (config->address[0] == '\0')
 		return fha_error(err, FHA_INVALID,
 						 "fawkes_ha.address is not set: give the host:port under which the other "

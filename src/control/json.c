@@ -111,8 +111,8 @@ has_room(size_t size)
 	return probe != NULL;
 }
 
-struct json_object *
-fha_json_parse(const char *data, size_t size, FhaError *err)
+static struct json_object *
+parse_to(const char *data, size_t size, int depth, FhaError *err)
 {
 	if (size >= FHA_JSON_SIZE_MAX)
 	{
@@ -127,7 +127,7 @@ fha_json_parse(const char *data, size_t size, FhaError *err)
 		size_t end = 0;
 
 		errno = 0;
-		object = parse(data, size, FHA_JSON_DEPTH, &problem, &end);
+		object = parse(data, size, depth, &problem, &end);
 		/* Json-c (0.16) has no code for it. */
 		if (errno == ENOMEM)
 		{
@@ -156,6 +156,18 @@ fha_json_parse(const char *data, size_t size, FhaError *err)
 	}
 	(void) fha_error(err, FHA_NO_MEMORY, "out of memory");
 	return NULL;
+}
+
+struct json_object *
+fha_json_parse(const char *data, size_t size, FhaError *err)
+{
+	return parse_to(data, size, FHA_JSON_DEPTH, err);
+}
+
+struct json_object *
+fha_json_parse_deep(const char *data, size_t size, FhaError *err)
+{
+	return parse_to(data, size, FHA_JSON_DEPTH_OTHERS, err);
 }
 
 static void

@@ -22,6 +22,9 @@
  * NULL and *err (PROTOCOL or NO_MEMORY) otherwise.  The caller puts it.
  */
 struct json_object *fha_json_parse(const char *data, size_t size, FhaError *err);
+/* The same for what others nest deeper: Kubernetes' objects. */
+#define FHA_JSON_DEPTH_OTHERS 32
+struct json_object *fha_json_parse_deep(const char *data, size_t size, FhaError *err);
 
 /*
  * Reads of one key into the caller's variable.  A missing key (or null) leaves the

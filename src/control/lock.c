@@ -10,7 +10,7 @@
 
 #include "clock.h"
 
-static const FhaLockDriver *const drivers[] = {&fha_lock_dir_driver};
+static const FhaLockDriver *const drivers[] = {&fha_lock_dir_driver, &fha_lock_kube_driver};
 
 static bool
 is_alphanumeric(char c)
@@ -103,7 +103,9 @@ find_driver(const char *uri, const char **rest, FhaError *err)
 		if (strncmp(uri, drivers[i]->scheme, length) == 0)
 			return drivers[i];
 	}
-	(void) fha_error(err, FHA_INVALID, "\"%.100s\" names no lock; a lock is \"dir:/absolute/path\"",
+	(void) fha_error(err, FHA_INVALID,
+					 "\"%.100s\" names no lock; a lock is \"dir:/absolute/path\" or "
+					 "\"kubernetes:[/path/of/kubeconfig][?namespace=NAME]\"",
 					 uri);
 	return NULL;
 }

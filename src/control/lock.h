@@ -10,7 +10,7 @@
  * called whenever the descriptor is readable or fha_lock_wake_ms has come.
  *
  * Two drivers have this shape: "dir:/path" (records are files, for one machine)
- * and, later, Kubernetes (records are Lease objects).  The conformance suite in
+ * and "kubernetes:" (records are Lease objects).  The conformance suite in
  * src/test/lock runs against any of them.
  */
 #ifndef FHA_LOCK_H
@@ -86,7 +86,9 @@ typedef struct FhaLockEvent
 
 /*
  * Open the lock that `uri` names ("dir:/absolute/path": the directory must exist,
- * on a local filesystem).  Does not wait for the
+ * on a local filesystem; "kubernetes:" in a pod, "kubernetes:/kubeconfig" elsewhere, and behind a
+ * "?" separated by "&": context=NAME, namespace=NAME, cluster=NAME, which leaves out the records of
+ * other clusters).  Does not wait for the
  * lock to answer.  With watch, change events come from the first step on: first
  * every record that exists, then SYNCED, then each change.  Several changes of
  * one record may be told as one, the last is always told.  A record that exists

@@ -40,6 +40,7 @@ struct FhaLock
 };
 
 extern const FhaLockDriver fha_lock_dir_driver;
+extern const FhaLockDriver fha_lock_kube_driver;
 
 bool fha_record_name_valid(const char *name);
 bool fha_lock_verb_writes(FhaLockVerb verb);

@@ -28,7 +28,7 @@ check-pgtap:
 check-behaviour:
 	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=10 -m 'not long and not kube' test $(PYTEST)
 # A control plane of Kubernetes, whose binary test/install.sh has built.
-check-kube:
+check-kube: $(KUBE_SUITE)
 	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=10 -m 'kube and not long' test $(PYTEST)
 # What one server shows of the fence, and a failover of each kind: for versions besides the main one.
 SHORT = test_fence.py test_orders.py $(addprefix test_failover.py::test_,killed_postmaster_loses_no_row \
