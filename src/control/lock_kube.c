@@ -375,10 +375,13 @@ list_ended(KubeLock *kube, const FhaKubeEvent *ended)
 static void
 stream_ended(KubeLock *kube, const FhaKubeEvent *ended)
 {
+	/* One that ends as soon as it has begun must not be begun anew without a pause. */
+	bool lasted = fha_now_ms() - kube->again_ms >= AGAIN_MS;
+
 	kube->stream = 0;
 	/* 410: what lies between is forgotten. */
 	watch_failed(kube, ended->status == 410, ended->retry_after_ms);
-	if (ended->code == FHA_OK || ended->status == 410)
+	if (lasted && (ended->code == FHA_OK || ended->status == 410))
 		kube->again_ms = fha_now_ms();
 }
 

@@ -198,7 +198,7 @@ member_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	if (fha_member_parse(record->data, record->size, &member, NULL) != FHA_OK ||
 		strcmp(member.cluster, node->config.cluster_name) != 0)
 		return; /* other clusters share the lock */
-	if (strcmp(record->name, own) == 0 && node->published_ms != 0 &&
+	if (strcmp(record->name, own) == 0 && node->world.self.spoken &&
 		strcmp(member.incarnation, node->world.self.incarnation) != 0)
 		node_news(node, "another node, at %s, calls itself %s too: give it another member_name",
 				  member.address, member.member);
