@@ -55,8 +55,7 @@ fha_http_client_init(FhaHttpClient *client, FhaError *err)
 		curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client) != CURLM_OK ||
 		curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, set_timer) != CURLM_OK ||
 		curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client) != CURLM_OK)
-		return fha_error(err, FHA_IO,
-						 "no HTTP client"); /* LCOV_EXCL_LINE: libcurl finds no memory */
+		return fha_error(err, FHA_IO, "no HTTP client"); /* LCOV_EXCL_LINE: no memory */
 	return FHA_OK;
 }
 
