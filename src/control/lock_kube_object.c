@@ -15,7 +15,7 @@
 /* Seconds that a Lease's field holds. */
 #define SECONDS_MAX 2000000000
 
-/* Kubernetes' MicroTime: exactly six digits. */
+/* Kubernetes' MicroTime, six digits: a write that changes nothing would get no new version. */
 static void
 print_micro_time(char *out)
 {
