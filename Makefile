@@ -50,25 +50,25 @@ $(CLI): $(CLI_OBJS) $(LIB)
 	$(CC) -o $@ $(CLI_OBJS) -L. -lfawkes_control -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib:$(pkglibdir)'
 -include $(wildcard src/*/*.d)
 
-# Unit tests compile the sources themselves: unexported functions, sanitised.
-src/test/unit/%_test: src/test/unit/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/unit/*.h)
-	@echo '  CC  $@'
-	@$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Isrc/test/unit $(UNIT_WRAPS) -o $@ $< $(UNIT_MORE) $(LIB_SOURCES) -lcmocka -lssl $(LIBS_CONTROL)
+# Unit tests have the sources in them: unexported functions, sanitised.
+SANITIZED = $(patsubst %.c,build-sanitized/%.o,$(LIB_SOURCES))
+build-sanitized/src/%.o: src/%.c
+	@mkdir -p $(@D)
+	@$(CC) $(PLAIN) $(SAN) -fno-omit-frame-pointer -MMD -Isrc/core -Isrc/control -Isrc/cli -Isrc/test/unit -c -o $@ $<
+$(UNIT) $(KUBE_SUITE): %: build-sanitized/%.o $(SANITIZED)
+	@echo '  LD  $@'
+	@$(CC) $(SAN) $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPPED)) -o $@ $^ $(UNIT_MORE) -lcmocka -lssl $(LIBS_CONTROL)
+comma = ,
 # No memory and a failing disk, everywhere in turn.
 TORTURED = $(addprefix src/test/unit/torture,_test _node_test _kube_test)
-$(TORTURED): src/test/unit/torture.c
-$(TORTURED): UNIT_MORE = src/test/unit/torture.c
-$(TORTURED): UNIT_WRAPS = $(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAPS))
+$(TORTURED): build-sanitized/src/test/unit/torture.o
+$(TORTURED): WRAPPED = $(TORTURE_WRAPS)
 TORTURE_WRAPS = strdup open openat close read write pwrite fsync rename mkdir fstat linkat getdents64 getrandom
-comma = ,
-# The lock's suite gets between a scan, a link and their neighbours, and lets memory run out.
-src/test/lock/%_test: src/test/lock/%_test.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/lock/conformance.*)
-	@echo '  CC  $@'
-	@$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Wl,--wrap=linkat,--wrap=getdents64,--wrap=malloc,--wrap=realloc -o $@ $< $(LIB_SOURCES) -lcmocka -lssl $(LIBS_CONTROL)
-# The same suite on a real API server, which test/test_kube_lock.py starts.
-$(KUBE_SUITE): src/test/lock/lock_kube_suite.c $(LIB_SOURCES) $(wildcard src/*/*.h src/test/lock/conformance.*)
-	@echo '  CC  $@'
-	@$(CC) $(PLAIN) $(SAN) -Isrc/core -Isrc/control -Wl,--wrap=fha_kube_start -o $@ $< $(LIB_SOURCES) -lcmocka $(LIBS_CONTROL)
+# The lock's suite gets between a scan, a link and their neighbours, and lets memory run out; on a real
+# API server, which test/test_kube_lock.py starts, it gets between a call and its sending.
+LOCK_WRAPS = linkat getdents64 malloc realloc
+src/test/lock/lock_test: WRAPPED = $(LOCK_WRAPS)
+$(KUBE_SUITE): WRAPPED = fha_kube_start
 
 install: install-control
 install-control: $(LIB) $(CLI)

@@ -21,7 +21,6 @@ import os
 import queue
 import re
 import select
-import shlex
 import shutil
 import signal
 import subprocess
@@ -140,7 +139,6 @@ class Tree:
         self.root = root
         # Clusters of two trees that look for free ports at the same time must not find the same.
         self._environment = {"FAWKES_TREE": str(root), "FAWKES_PORT_SHIFT": str(1000 * (number + 1))}
-        self._plans: dict[str, tuple[list[str], list[str], list[str]]] = {}
 
     # --- one mutant
 
@@ -173,41 +171,12 @@ class Tree:
                 raise DoesNotBuild(last_lines(done.output))
 
     def _build_unit(self, program: str) -> None:
-        """As the Makefile would, but object by object, so that a mutant costs one compilation."""
-        compiler, sources, libraries = self._plan(program)
-        # The flags differ from directory to directory, and so do the objects.
-        objects = self.root / "objects" / Path(program).parent.name
-        objects.mkdir(parents=True, exist_ok=True)
-        choose = objects / "choose_test.c"
+        choose = self.root / "choose_test.c"
         if not choose.exists():
             choose.write_text(CHOOSE_TEST)
-        built = []
-        for source in [*sources, str(choose.relative_to(self.root))]:
-            built.append(objects / (source.replace("/", "-") + ".o"))
-            if not is_newer(built[-1], self.root / source):
-                self._compile([*compiler, "-c", source, "-o", str(built[-1])])
-        self._compile([*compiler, "-o", program, *map(str, built), *libraries])
-
-    def _compile(self, words: list[str]) -> None:
-        done = run(words, self.root, BUILD_LIMIT_S)
+        done = self.make(program, f"UNIT_MORE={choose.name}")
         if done.status != 0:
             raise DoesNotBuild(last_lines(done.output))
-
-    def _plan(self, program: str) -> tuple[list[str], list[str], list[str]]:
-        """Compiler with flags, sources, libraries: what the Makefile has for this program."""
-        if program not in self._plans:
-            done = self.make("-n", "-B", program)
-            lines = [shlex.split(line) for line in done.output.splitlines() if f" -o {program} " in line]
-            if done.status != 0 or len(lines) != 1:
-                raise DoesNotBuild(f"no rule for {program} in the Makefile:\n{done.output}")
-            words = lines[0]
-            at = words.index("-o")
-            del words[at : at + 2]
-            sources = [word for word in words if word.endswith(".c")]
-            libraries = [word for word in words if word.startswith("-l")]
-            compiler = [word for word in words if word not in sources and word not in libraries]
-            self._plans[program] = compiler, sources, libraries
-        return self._plans[program]
 
     # --- testing: the names of the tests that failed
 
@@ -262,10 +231,6 @@ class Tree:
         if bool(failed) != (done.status == 1):
             raise CannotTell(last_lines(done.output))
         return failed
-
-
-def is_newer(built: Path, source: Path) -> bool:
-    return built.exists() and built.stat().st_mtime_ns > source.stat().st_mtime_ns
 
 
 def program_of(test: str) -> str:

@@ -33,13 +33,10 @@ analyze:
 
 # --- the supervisor with ASan and UBSan, the library's sources in it: the agent's plain library, in a
 # plain postgres, is another matter.  PostgreSQL's programs are the installed ones.
-SANITIZED_OBJS = $(patsubst %.c,build-sanitized/%.o,$(LIB_SOURCES) $(wildcard src/cli/*.c) src/test/sanitized/planted.c)
-build-sanitized/src/%.o: src/%.c
-	@mkdir -p $(@D)
-	@$(CC) $(PLAIN) $(SAN) -fno-omit-frame-pointer -MMD -Isrc/core -Isrc/control -Isrc/cli -c -o $@ $<
+SANITIZED_OBJS = $(SANITIZED) $(patsubst %.c,build-sanitized/%.o,$(wildcard src/cli/*.c) src/test/sanitized/planted.c)
 build-sanitized/fawkes-ha: $(SANITIZED_OBJS)
 	@$(CC) $(SAN) -Wl,--wrap=fha_node_close -o $@ $^ $(LIBS_CONTROL)
--include $(wildcard build-sanitized/src/*/*.d)
+-include $(wildcard build-sanitized/src/*/*.d build-sanitized/src/test/*/*.d)
 
 check-sanitized:
 	$(LAB) -m pytest -p no:cacheprovider -q -rs test/test_sanitized.py
@@ -58,7 +55,7 @@ build-coverage/src/%.o: src/%.c
 	@$(CC) $(COVERAGE) -Isrc/core -Isrc/control -c -o $@ $<
 $(COVERED_TESTS): build-coverage/%: src/test/%.c $(COVERED_OBJS)
 	@mkdir -p $(@D)
-	@$(CC) $(COVERAGE) -fno-profile-arcs -fno-test-coverage -Isrc/core -Isrc/control -Isrc/test/unit -Wl,--wrap=_exit,--wrap=kill $(if $(findstring torture,$@),$(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAPS)) src/test/unit/torture.c) $(if $(findstring lock_test,$@),-Wl$(comma)--wrap=linkat$(comma)--wrap=getdents64$(comma)--wrap=malloc$(comma)--wrap=realloc) -o $@ $< $(COVERED_OBJS) --coverage -lcmocka -lssl $(LIBS_CONTROL)
+	@$(CC) $(COVERAGE) -fno-profile-arcs -fno-test-coverage -Isrc/core -Isrc/control -Isrc/test/unit -Wl,--wrap=_exit,--wrap=kill $(if $(findstring torture,$@),$(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAPS)) src/test/unit/torture.c) $(if $(findstring lock_test,$@),$(patsubst %,-Wl$(comma)--wrap=%,$(LOCK_WRAPS))) -o $@ $< $(COVERED_OBJS) --coverage -lcmocka -lssl $(LIBS_CONTROL)
 coverage: $(COVERED_TESTS)
 	@find build-coverage -name '*.gcda' -delete
 	@! grep -nE '(L|G)COVR?_EXCL_[A-Z_]*(LINE|START)' src/core/*.[ch] src/control/*.[ch] | grep -vE 'LCOV_EXCL_(LINE|START): [a-zA-Z]' || { echo 'an exception without its reason'; exit 1; }
