@@ -47,7 +47,7 @@ src/cli/%.o: src/cli/%.c
 $(LIB): $(LIB_OBJS)
 	$(CC) -shared -Wl,-soname,$@ -Wl,-z,defs -o $@ $^ $(LIBS_CONTROL)
 $(CLI): $(CLI_OBJS) $(LIB)
-	$(CC) -o $@ $(CLI_OBJS) -L. -lfawkes_control -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib:$(pkglibdir)'
+	$(CC) -o $@ $(CLI_OBJS) -L. -lfawkes_control -lcrypto -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib:$(pkglibdir)'
 -include $(wildcard src/*/*.d)
 
 # Unit tests have the sources in them: unexported functions, sanitised.

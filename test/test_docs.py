@@ -67,8 +67,9 @@ def settings_differences(text: str, node: Node) -> list[str]:
             found.append(f"{name}: default {said!r}, not {boot!r}")
         if kind == "bool" and limits != ["on", "off"]:
             found.append(f"{name}: a boolean, not {reach}")
-        if kind == "string" and limits and re.fullmatch(r"`[a-z]+`(, `[a-z]+`)*", reach):
-            accepted = [word for word in [*limits, "perhaps"] if library_accepts(node, name, word)]
+        if kind == "string" and limits and re.fullmatch(r"`[a-z]+(:MEMBER)?`(, `[a-z]+(:MEMBER)?`)*", reach):
+            words = [*limits, "perhaps", "perhaps:MEMBER"]
+            accepted = [word for word in words if library_accepts(node, name, word.replace("MEMBER", "n1"))]
             if accepted != limits:
                 found.append(f"{name}: of {limits} and perhaps, {accepted} are accepted")
         if limit := re.match(r"1 to (\d+) of", reach):
@@ -96,8 +97,8 @@ def test_settings(node: Node) -> None:
     ("| `lease_duration` | `3s` |", "| `lease_duration` | `4s` |"),
     ("`500ms` to `10min`", "`500ms` to `11min`"),
     ("`0` to `1TB`", "`0` to `2TB`"),
-    ("| `initdb`, `none` | start |", "| `initdb`, `none`, `restore` | start |"),
-    ("| `initdb`, `none` | start |", "| `initdb`, `none` | reload |"),
+    ("`initdb:MEMBER`, `none` | start |", "`initdb:MEMBER`, `none`, `restore` | start |"),
+    ("`initdb:MEMBER`, `none` | start |", "`initdb:MEMBER`, `none` | reload |"),
     ("1 to 40 of", "1 to 41 of"),
     ("| `off` | `on`, `off` |", "| `on` | `on`, `off` |"),
 )
@@ -227,7 +228,7 @@ def options_differences(text: str) -> list[str]:
             continue
         show = {name for name, usage in real.items() if shown_options(usage) & here}
         found += both_ways(f"{option} of a command", set(spans(of)), show)
-    known = {f"--{name}" for name in long if name != "help"} | {"-D", "-o"}
+    known = {f"--{name}" for name in long if name != "help"} | {"-D", "-o", "-c"}
     found += both_ways("option", documented, known)
     found += [f"--help shows {name}" for usage in real.values() for name in sorted(shown_options(usage) - documented)]
     return found

@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "err.h"
+#include "settings_file.h"
 #include "world.h"
 
 /* Exit codes; docs/reference.md lists them. */
@@ -24,6 +25,7 @@ enum
 typedef struct CliOptions
 {
 	FhaConfig config;
+	SettingsFile given; /* run: what fawkes_ha.conf is made of */
 	char bindir[FHA_PATH_MAX];
 	char target[FHA_NAME_MAX + 1];
 	char operand[FHA_SETTING_NAME_SIZE + FHA_SETTING_VALUE_SIZE]; /* what stood without an option */

@@ -91,6 +91,7 @@ static FhaCode
 set_up(Supervisor *self, FhaError *err)
 {
 	FhaLock *lock = NULL;
+	bool changed = false;
 	FhaCode code = fha_config_check(&self->config, err);
 
 	/* A lock that does not work from the start is a mistake in the settings, or a missing mount. */
@@ -100,6 +101,8 @@ set_up(Supervisor *self, FhaError *err)
 		fha_lock_close(lock);
 	if (code == FHA_OK)
 		code = fha_state_prepare(&self->config, err);
+	if (code == FHA_OK)
+		code = supervisor_take_mounts(self, &changed, err);
 	if (code == FHA_OK)
 		code = fha_random_hex(self->incarnation, sizeof(self->incarnation), err);
 	if (code == FHA_OK)
@@ -145,19 +148,6 @@ open_signals(void)
 }
 
 static void
-reload(Supervisor *self)
-{
-	FhaError err;
-
-	if (supervisor_reload(self, &err) != FHA_OK)
-		supervisor_say(self, "settings are kept as they were: %s", err.text);
-	if (self->postmaster != 0)
-		(void) kill(self->postmaster, SIGHUP);
-	else if (self->foreign != 0 && process_works_in(self->foreign, self->config.data_directory))
-		(void) kill(self->foreign, SIGHUP);
-}
-
-static void
 take_signals(Supervisor *self, int fd)
 {
 	struct signalfd_siginfo info;
@@ -166,7 +156,7 @@ take_signals(Supervisor *self, int fd)
 		switch (info.ssi_signo)
 		{
 			case SIGHUP:
-				reload(self);
+				supervisor_take_news(self);
 				break;
 			case SIGQUIT:
 			case SIGTERM:
@@ -227,6 +217,7 @@ run(CliOptions *options, int argc, char **argv)
 	(void) argc;
 	(void) argv;
 	self.config = options->config;
+	self.given = &options->given;
 	self.config.supervised = true;
 	self.life_fd = self.mark_fd = self.agent_pidfd = self.listen_fd = -1;
 	if (postgres_find(options->bindir, self.bindir, sizeof(self.bindir), &err) != FHA_OK)
@@ -257,6 +248,7 @@ run(CliOptions *options, int argc, char **argv)
 		supervisor_check_life(&self);
 		supervisor_mind_seat(&self);
 		supervisor_mind_listener(&self);
+		supervisor_mind_mounts(&self);
 		supervisor_mind_stop(&self);
 		wake_ms = supervisor_turn(&self);
 		if (!supervisor_is_done(&self))
@@ -270,7 +262,7 @@ run(CliOptions *options, int argc, char **argv)
 
 const CliCommand command_run = {
 	"run",
-	"-D DATA [--state DIR] [--bin DIR]",
+	"-D DATA [--state DIR] [--bin DIR] [--config FILE [-c NAME=VALUE]...]",
 	"supervise this node: start, restart, rewind, clone and stop PostgreSQL as the cluster needs",
 	run,
 	false,

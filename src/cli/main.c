@@ -70,6 +70,7 @@ static int
 read_settings(CliOptions *options, const char *data, const char *state)
 {
 	FhaConfig *config = &options->config;
+	bool changed;
 	FhaError err;
 
 	if (!copy(config->data_directory, sizeof(config->data_directory), data, "-D") ||
@@ -77,7 +78,8 @@ read_settings(CliOptions *options, const char *data, const char *state)
 		return CLI_USAGE;
 	if (data[0] == '\0' && state[0] == '\0')
 		return CLI_OK;
-	if (fha_settings_read(config, &err) == FHA_OK)
+	if (settings_file_take(&options->given, config, &changed, &err) == FHA_OK &&
+		fha_settings_read(config, &err) == FHA_OK)
 		return CLI_OK;
 	cli_complain("%s", err.text);
 	return CLI_USAGE;
@@ -87,25 +89,34 @@ int
 cli_options(CliOptions *options, int argc, char **argv, const CliCommand *command)
 {
 	static const struct option known[] = {
-		{"pgdata", required_argument, NULL, 'D'}, {"state", required_argument, NULL, 's'},
-		{"lock", required_argument, NULL, 'l'},   {"cluster", required_argument, NULL, 'c'},
-		{"bin", required_argument, NULL, 'b'},    {"to", required_argument, NULL, 't'},
-		{"wait", required_argument, NULL, 'w'},   {"output", required_argument, NULL, 'o'},
-		{"ask", no_argument, NULL, 'a'},          {"force", no_argument, NULL, 'f'},
-		{"reason", required_argument, NULL, 'r'}, {"dry-run", no_argument, NULL, 'n'},
-		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+		{"pgdata", required_argument, NULL, 'D'},
+		{"state", required_argument, NULL, 's'},
+		{"lock", required_argument, NULL, 'l'},
+		{"cluster", required_argument, NULL, 'u'},
+		{"bin", required_argument, NULL, 'b'},
+		{"to", required_argument, NULL, 't'},
+		{"wait", required_argument, NULL, 'w'},
+		{"output", required_argument, NULL, 'o'},
+		{"ask", no_argument, NULL, 'a'},
+		{"force", no_argument, NULL, 'f'},
+		{"reason", required_argument, NULL, 'r'},
+		{"dry-run", no_argument, NULL, 'n'},
+		{"config", required_argument, NULL, 'g'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	const char *data = "";
 	const char *state = "";
 	const char *lock = NULL;
 	const char *cluster = NULL;
+	FhaError err;
 	int option;
 	int result;
 
 	memset(options, 0, sizeof(*options));
 	fha_config_defaults(&options->config);
 	options->wait_s = 60;
-	while ((option = getopt_long(argc, argv, "D:o:h", known, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "D:c:o:h", known, NULL)) != -1)
 		switch (option)
 		{
 			case 'D':
@@ -117,8 +128,18 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 			case 'l':
 				lock = optarg;
 				break;
-			case 'c':
+			case 'u':
 				cluster = optarg;
+				break;
+			case 'g':
+				options->given.path = optarg;
+				break;
+			case 'c':
+				if (settings_file_add(&options->given, optarg, &err) != FHA_OK)
+				{
+					cli_complain("%s", err.text);
+					return CLI_USAGE;
+				}
 				break;
 			case 'b':
 				if (!copy(options->bindir, sizeof(options->bindir), optarg, "--bin"))
@@ -176,6 +197,12 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 	if (optind < argc)
 	{
 		cli_complain("%s does not take \"%s\"", command->name, argv[optind]);
+		return CLI_USAGE;
+	}
+	if (options->given.path == NULL ? options->given.line_count > 0 : command != &command_run)
+	{
+		cli_complain(command == &command_run ? "-c wants --config FILE, which it adds to"
+											 : "--config and -c are for fawkes-ha run");
 		return CLI_USAGE;
 	}
 	result = read_settings(options, data, state);

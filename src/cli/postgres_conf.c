@@ -154,7 +154,8 @@ postgres_configure(const FhaConfig *config, FhaError *err)
 	char path[FHA_PATH_MAX];
 	char data[2 * FHA_PATH_MAX];
 	char state[2 * FHA_PATH_MAX];
-	char content[8 * FHA_PATH_MAX];
+	char content[12 * FHA_PATH_MAX];
+	char tls[5 * FHA_PATH_MAX] = "";
 	int length;
 	FhaCode code = fha_state_directory(config, path, sizeof(path), err);
 
@@ -170,17 +171,23 @@ postgres_configure(const FhaConfig *config, FhaError *err)
 		code = make_follow_file(config, err);
 	if (code != FHA_OK)
 		return code;
+	if (config->tls)
+		(void) snprintf(tls, sizeof(tls),
+						"ssl = on\n"
+						"ssl_cert_file = '%s/server.crt'\n"
+						"ssl_key_file = '%s/server.key'\n",
+						state, state);
 	length = snprintf(content, sizeof(content),
 					  "# Made by fawkes-ha at each start: changes here are lost.\n"
 					  "%s%s"
 					  "include_if_exists '%s/postgresql.conf'\n"
 					  "include_if_exists '%s/fawkes_ha.conf'\n"
 					  "include_if_exists '%s/cluster.conf'\n"
-					  "%s%s"
+					  "%s%s%s"
 					  "include_if_exists '%s/follow.conf'\n",
 					  defaults,
 					  access(USUAL_SOCKETS, W_OK) == 0 ? "" : "unix_socket_directories = '/tmp'\n",
-					  data, state, state, managed,
+					  data, state, state, managed, tls,
 					  /* Gone in 16, where naming it is an error. */
 					  major_version(config) == 15 ? "promote_trigger_file = ''\n" : "", state);
 	if ((size_t) length >= sizeof(content))

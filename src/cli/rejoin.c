@@ -19,6 +19,7 @@
 
 #include "clock.h"
 #include "files.h"
+#include "follow.h"
 #include "postgres.h"
 #include "process.h"
 #include "rejoin_internal.h"
@@ -178,8 +179,11 @@ rejoin_conninfo(const RejoinPlan *plan, const char *database, char *out, size_t 
 		!add_quoted(out, size, "keepalives_idle", "10", 2) ||
 		!add_quoted(out, size, "keepalives_interval", "5", 1) ||
 		!add_quoted(out, size, "keepalives_count", "3", 1) ||
-		!add_quoted(out, size, "tcp_user_timeout", "30000", 5))
+		!add_quoted(out, size, "tcp_user_timeout", "30000", 5) ||
+		strlen(out) + sizeof(FHA_TLS_CONNINFO) + 1 > size)
 		return fha_error(err, FHA_INVALID, "the connection string would be too long");
+	if (plan->config->tls)
+		(void) strcat(out, " " FHA_TLS_CONNINFO);
 	return FHA_OK;
 }
 
@@ -299,7 +303,7 @@ initdb(const RejoinPlan *plan, FhaError *err)
 	if (code == FHA_OK)
 		code = rejoin_run(argv, &words, err);
 	if (code == FHA_OK)
-		code = rejoin_access_rules(fresh, err);
+		code = rejoin_access_rules(fresh, config->tls, err);
 	if (code == FHA_OK)
 		code = rejoin_new_incarnation(plan, err);
 	/* An empty directory gives way to a rename; a whole cluster appears at once, or none. */

@@ -127,20 +127,25 @@ rejoin_map_user(const char *data, FhaError *err)
 }
 
 FhaCode
-rejoin_access_rules(const char *data, FhaError *err)
+rejoin_access_rules(const char *data, bool tls, FhaError *err)
 {
-	static const char rules[] =
-		"# Made by fawkes-ha at bootstrap; yours from now on.\n"
-		"# The superuser logs in by peer only, as the user that runs PostgreSQL.\n"
-		"local  all          postgres                       peer map=fawkes_ha\n"
-		"local  all          all                            scram-sha-256\n"
-		"host   replication  " REJOIN_ROLE "  all        scram-sha-256\n"
-		"host   all          all                 all        scram-sha-256\n";
+	/* A connection that no line matches is refused. */
+	const char *host = tls ? "hostssl" : "host   ";
+	char rules[1024];
+	int length =
+		snprintf(rules, sizeof(rules),
+				 "# Made by fawkes-ha at bootstrap; yours from now on.\n"
+				 "# The superuser logs in by peer only, as the user that runs PostgreSQL.\n"
+				 "local   all         postgres                     peer map=fawkes_ha\n"
+				 "local   all         all                          scram-sha-256\n"
+				 "%s replication " REJOIN_ROLE " all       scram-sha-256\n"
+				 "%s all         all                all       scram-sha-256\n",
+				 host, host);
 	char path[FHA_PATH_MAX + 32];
 	FhaCode code;
 
 	(void) snprintf(path, sizeof(path), "%s/pg_hba.conf", data);
-	code = fha_file_replace(path, rules, sizeof(rules) - 1, err);
+	code = fha_file_replace(path, rules, (size_t) length, err);
 	return code == FHA_OK ? rejoin_map_user(data, err) : code;
 }
 

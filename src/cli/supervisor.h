@@ -1,7 +1,7 @@
 /*
  * supervisor.h: the state of `fawkes-ha run`, shared by its parts:
- * cmd_run.c (signals and the main loop) and supervisor.c (what to do with
- * PostgreSQL now).
+ * cmd_run.c (signals and the main loop), supervisor.c (what to do with
+ * PostgreSQL now), supervisor_listen.c and supervisor_mounts.c.
  */
 #ifndef CLI_SUPERVISOR_H
 #define CLI_SUPERVISOR_H
@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "cli.h"
 #include "listener.h"
@@ -18,9 +19,21 @@
 #include "rejoin.h"
 #include "state.h"
 
+/* What tells one content of a file that is given from outside from another; zero: no file. */
+typedef struct MountedFile
+{
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec changed;
+} MountedFile;
+
+#define MOUNTED_FILES 6
+
 typedef struct Supervisor
 {
 	FhaConfig config;
+	const SettingsFile *given; /* what fawkes_ha.conf is made of */
 	char bindir[FHA_PATH_MAX];
 	char incarnation[FHA_INCARNATION_SIZE];
 
@@ -68,6 +81,11 @@ typedef struct Supervisor
 	int failures;                /* ends and failed jobs in a row, for the back-off */
 	int64_t not_before_ms;
 
+	MountedFile mounted[MOUNTED_FILES];
+	int64_t looked_ms;      /* at the files that are given from outside; 0: not yet */
+	int64_t certificate_ms; /* when the certificate was last looked at */
+	char refused[256];      /* why the certificate that was given is not taken; "" */
+
 	bool stopping;
 	int64_t stop_ms;        /* when the current way of stopping began */
 	int stop_stage;         /* 0: not yet, 1: fast, 2: immediate, 3: SIGKILL */
@@ -79,6 +97,18 @@ void supervisor_say(const Supervisor *self, const char *format, ...) FHA_PRINTF(
 
 /* Read the settings again; those that cannot be used change nothing. */
 FhaCode supervisor_reload(Supervisor *self, FhaError *err);
+
+/*
+ * Make pgpass and the certificate of what is given from outside.  *changed: one was another before.
+ * INVALID, NOT_FOUND: what the settings name is not there or is not what they say; IO, NO_MEMORY.
+ */
+FhaCode supervisor_take_mounts(Supervisor *self, bool *changed, FhaError *err);
+
+/* Take the settings and all else that is given from outside anew, PostgreSQL too. */
+void supervisor_take_news(Supervisor *self);
+
+/* Look now and then whether something that is given from outside has changed. */
+void supervisor_mind_mounts(Supervisor *self);
 
 /* Reap whatever ended, and note what that means. */
 void supervisor_reap(Supervisor *self);

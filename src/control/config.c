@@ -17,6 +17,7 @@
 #include "state.h"
 
 #define PREFIX "fawkes_ha."
+#define FOUNDER "initdb:"
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
@@ -39,6 +40,7 @@ typedef enum Kind
 	KIND_ADDRESS,
 	KIND_LISTEN,
 	KIND_BOOTSTRAP,
+	KIND_DATABASE,
 	KIND_TIME,
 	KIND_BYTES,
 	KIND_BOOL,
@@ -69,6 +71,11 @@ static const Setting settings[] = {
 	{ PREFIX "listen",              KIND_LISTEN,     TEXT(listen) },
 	{ PREFIX "state_directory",     KIND_PATH,       TEXT(state_directory) },
 	{ PREFIX "bootstrap",           KIND_BOOTSTRAP,  TEXT(bootstrap) },
+	{ PREFIX "password_file",       KIND_PATH,       TEXT(password_file) },
+	{ PREFIX "credentials_directory", KIND_PATH,     TEXT(credentials_directory) },
+	{ PREFIX "database",            KIND_DATABASE,   TEXT(database) },
+	{ PREFIX "tls",                 KIND_BOOL,       TEXT(tls) },
+	{ PREFIX "tls_directory",       KIND_PATH,       TEXT(tls_directory) },
 	{ PREFIX "lease_duration",      KIND_TIME,       NUMBER(lease_duration_ms, SECOND, 10 * MINUTE, "1s to 10min") },
 	{ PREFIX "renew_deadline",      KIND_TIME,       NUMBER(renew_deadline_ms, 500, 10 * MINUTE, "500ms to 10min") },
 	{ PREFIX "retry_period",        KIND_TIME,       NUMBER(retry_period_ms, 50, MINUTE, "50ms to 1min") },
@@ -199,14 +206,47 @@ parse_amount(const char *text, const Unit *units, int64_t plain, int64_t *out)
 }
 
 static bool
-is_boolean(const char *text)
+parse_boolean(const char *text, bool *out)
 {
-	static const char *const words[] = {"on", "off", "true", "false", "yes", "no", "1", "0"};
+	static const char *const words[] = {"off", "on", "false", "true", "no", "yes", "0", "1"};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcasecmp(text, words[i]) == 0)
+		{
+			*out = i % 2 == 1;
 			return true;
+		}
 	return false;
+}
+
+static bool
+is_bootstrap(const char *text)
+{
+	return strcmp(text, "initdb") == 0 || strcmp(text, "none") == 0 ||
+		   (strncmp(text, FOUNDER, strlen(FOUNDER)) == 0 &&
+			fha_name_is_valid(text + strlen(FOUNDER)));
+}
+
+bool
+fha_config_may_found(const FhaConfig *config)
+{
+	const char *text = config->bootstrap;
+
+	return strcmp(text, "initdb") == 0 ||
+		   (strncmp(text, FOUNDER, strlen(FOUNDER)) == 0 &&
+			strcmp(text + strlen(FOUNDER), config->member_name) == 0);
+}
+
+/* The owner of PostgreSQL's own databases is its superuser. */
+static bool
+is_database(const char *name)
+{
+	static const char *const own[] = {"postgres", "template0", "template1"};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (strcmp(name, own[i]) == 0)
+			return false;
+	return strlen(name) <= FHA_DATABASE_MAX;
 }
 
 /* Edit distance, for names short enough; the two rows are all that is needed. */
@@ -333,6 +373,7 @@ fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError 
 {
 	const Setting *setting = settings;
 	FhaError reason;
+	bool on;
 
 	while (setting < settings + SETTING_COUNT && strcasecmp(setting->name, name) != 0)
 		setting++;
@@ -366,15 +407,25 @@ fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError 
 								 setting->name, value);
 			break;
 		case KIND_BOOTSTRAP:
-			if (strcmp(value, "initdb") != 0 && strcmp(value, "none") != 0)
+			if (!is_bootstrap(value))
 				return fha_error(err, FHA_INVALID,
-								 "%s = \"%.40s\" is not known: use \"initdb\" or \"none\"",
+								 "%s = \"%.60s\" is not known: use \"initdb\", \"none\" or "
+								 "\"initdb:\" and the name of the member that founds the cluster",
 								 setting->name, value);
 			break;
+		case KIND_DATABASE:
+			if (!is_database(value))
+				return fha_error(err, FHA_INVALID,
+								 "%s = \"%.70s\" cannot be given an owner: use a name of at most "
+								 "%d bytes that is not postgres, template0 or template1",
+								 setting->name, value, FHA_DATABASE_MAX);
+			break;
 		case KIND_BOOL:
-			if (!is_boolean(value))
+			if (!parse_boolean(value, &on))
 				return fha_error(err, FHA_INVALID, "%s = \"%.40s\" makes no sense: use on or off",
 								 setting->name, value);
+			/* Some are PostgreSQL's alone to know. */
+			memcpy((char *) config + setting->offset, &on, setting->size);
 			return FHA_OK;
 		case KIND_TIME:
 		case KIND_BYTES:

@@ -20,6 +20,7 @@
 #define FHA_PATH_MAX 1024
 #define FHA_ADDRESS_MAX 255
 #define FHA_CONFIG_FILE_MAX (64 * 1024)
+#define FHA_DATABASE_MAX 63 /* bytes: PostgreSQL cuts longer names */
 
 typedef struct FhaConfig
 {
@@ -30,8 +31,13 @@ typedef struct FhaConfig
 	char listen[FHA_ADDRESS_MAX + 1];  /* where it answers HTTP; "": nowhere */
 	char data_directory[FHA_PATH_MAX];
 	char state_directory[FHA_PATH_MAX];
-	char socket_directory[FHA_PATH_MAX]; /* first of unix_socket_directories; "" if not set */
-	char bootstrap[16];                  /* "initdb" or "none" */
+	char socket_directory[FHA_PATH_MAX];      /* first of unix_socket_directories; "" if not set */
+	char bootstrap[FHA_NAME_MAX + 8];         /* "initdb", "initdb:member" or "none" */
+	char password_file[FHA_PATH_MAX];         /* the replication password, given from outside; "" */
+	char credentials_directory[FHA_PATH_MAX]; /* username and password of the owner; "" */
+	char database[FHA_DATABASE_MAX + 1];      /* which that role owns; "" */
+	char tls_directory[FHA_PATH_MAX];         /* tls.crt and tls.key, given from outside; "" */
+	bool tls;                                 /* connections of hosts are encrypted, or refused */
 	int port;
 	int64_t lease_duration_ms;
 	int64_t renew_deadline_ms;
@@ -59,6 +65,9 @@ FHA_API FHA_MUST_CHECK FhaCode fha_config_set(FhaConfig *config, const char *nam
 
 /* What single ranges cannot say: names present, renew_deadline < lease_duration, ...  INVALID. */
 FHA_API FHA_MUST_CHECK FhaCode fha_config_check(const FhaConfig *config, FhaError *err);
+
+/* May this member found the cluster?  "initdb" lets whoever has it, "initdb:NAME" that member alone. */
+FHA_API bool fha_config_may_found(const FhaConfig *config);
 
 /* A name as Kubernetes would allow it: [a-z0-9]([a-z0-9-]*[a-z0-9])?, at most FHA_NAME_MAX. */
 FHA_API bool fha_name_is_valid(const char *name);

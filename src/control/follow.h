@@ -15,6 +15,11 @@
 #define FHA_REPLICATION_USER "fawkes_replication"
 #define FHA_SLOT_NAME_SIZE 64
 #define FHA_PGPASS_MAX 4096
+/*
+ * No authority vouches for a leader's certificate: who has no verifier of the password cannot bind
+ * the channel to it (SCRAM), so that nobody can stand between.
+ */
+#define FHA_TLS_CONNINFO "sslmode=require channel_binding=require"
 
 /* Slot of a member on its leader: "fawkes_ha_" and the name with '_' for '-'. */
 FHA_API void fha_slot_name(const char *member, char *out, size_t size);

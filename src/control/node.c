@@ -103,7 +103,7 @@ fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, b
 	(void) snprintf(node->world.self.cluster, FHA_NAME_SIZE, "%s", config->cluster_name);
 	(void) snprintf(node->world.self.member, FHA_NAME_SIZE, "%s", config->member_name);
 	(void) snprintf(node->world.self.incarnation, FHA_ID_SIZE, "%s", incarnation);
-	node->world.self.bootstrap = strcmp(config->bootstrap, "initdb") == 0;
+	node->world.self.bootstrap = fha_config_may_found(config);
 	node->world.self.life_held = life_held;
 	code = fha_boot_id(node->world.self.boot_id, sizeof(node->world.self.boot_id), err);
 	if (code == FHA_OK)

@@ -2,13 +2,14 @@
  * state.h: the node's own directory, beside the data directory and never in it
  * (pg_rewind and pg_basebackup copy or delete whatever is inside).
  *
- *   fawkes_ha.conf   settings; the user's
+ *   fawkes_ha.conf   settings; the user's, or made of `run --config`
  *   postgresql.conf  made at each start: defaults, the user's file, ours
  *   cluster.conf     settings of all members, as the cluster record has them
  *   follow.conf      primary_conninfo and slot; rewritten when the leader changes
  *   node.json        who this node is and what it has seen (struct FhaState)
  *   record.json      the cluster's record in the highest term seen; for people to put back
  *   pgpass           password of fawkes_replication; 0600
+ *   server.crt, .key what PostgreSQL serves TLS with
  *   seat, life       the two locks
  *   promoting        exists while a promotion is under way: the timeline that it leaves
  *   damaged          exists while a rewind or clone is under way

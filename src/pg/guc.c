@@ -25,6 +25,11 @@ char *guc_address = NULL;
 char *guc_listen = NULL;
 char *guc_state_directory = NULL;
 char *guc_bootstrap = NULL;
+char *guc_password_file = NULL;
+char *guc_credentials_directory = NULL;
+char *guc_database = NULL;
+char *guc_tls_directory = NULL;
+bool guc_tls = false;
 int guc_lease_duration_ms = 3000;
 int guc_renew_deadline_ms = 2000;
 int guc_retry_period_ms = 500;
@@ -62,6 +67,10 @@ CHECK_HOOK(address)
 CHECK_HOOK(listen)
 CHECK_HOOK(state_directory)
 CHECK_HOOK(bootstrap)
+CHECK_HOOK(password_file)
+CHECK_HOOK(credentials_directory)
+CHECK_HOOK(database)
+CHECK_HOOK(tls_directory)
 
 static const struct
 {
@@ -77,7 +86,11 @@ static const struct
 	{ PREFIX "address",         "host:port under which other members reach this one.",        &guc_address,         "",     check_address },
 	{ PREFIX "listen",          "IP address and port where this member answers HTTP; empty: nowhere.", &guc_listen, "",     check_listen },
 	{ PREFIX "state_directory", "Directory of the member's own state; empty: beside the data directory.", &guc_state_directory, "", check_state_directory },
-	{ PREFIX "bootstrap",       "What the first member of a new cluster does: initdb or none.", &guc_bootstrap,     "none", check_bootstrap },
+	{ PREFIX "bootstrap",       "Who founds a new cluster: initdb, initdb:member or none.", &guc_bootstrap,     "none", check_bootstrap },
+	{ PREFIX "password_file",   "File with the replication password; empty: pgpass is made by hand.", &guc_password_file, "", check_password_file },
+	{ PREFIX "credentials_directory", "Directory with username and password of the role that owns fawkes_ha.database.", &guc_credentials_directory, "", check_credentials_directory },
+	{ PREFIX "database",        "Database that the primary makes for the role in fawkes_ha.credentials_directory.", &guc_database, "", check_database },
+	{ PREFIX "tls_directory",   "Directory with tls.crt and tls.key; empty: the supervisor makes a certificate.", &guc_tls_directory, "", check_tls_directory },
 };
 
 #define SECOND 1000
@@ -116,6 +129,9 @@ guc_define(void)
 		DefineCustomIntVariable(numbers[i].name, numbers[i].description, NULL, numbers[i].variable,
 								numbers[i].initial, numbers[i].least, numbers[i].most, PGC_SIGHUP,
 								numbers[i].unit, NULL, NULL, NULL);
+	DefineCustomBoolVariable(PREFIX "tls",
+							 "Encrypt the connections of hosts, and refuse those that are not.",
+							 NULL, &guc_tls, false, fixed, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable(PREFIX "fenced_reads",
 							 "Allow reads on a former primary whose lease lapsed.",
 							 "Clients may then see rows that the cluster's primary never had.",
@@ -176,6 +192,7 @@ guc_config(FhaConfig *config)
 	guc_state_path(config->state_directory, sizeof(config->state_directory));
 	strlcpy(config->data_directory, DataDir, sizeof(config->data_directory));
 	config->port = PostPortNumber;
+	config->tls = guc_tls;
 	guc_timing(&config->lease_duration_ms, &config->renew_deadline_ms, &config->retry_period_ms);
 	config->election_wait_ms = guc_election_wait_ms;
 	config->release_wait_ms = guc_release_wait_ms;

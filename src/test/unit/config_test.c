@@ -183,7 +183,13 @@ refuses_bad_values(void **state)
 	assert_refused("fawkes_ha.lock = 'nowhere'\n", 1, "fawkes_ha.lock");
 	assert_refused("fawkes_ha.lease_duration = '90000000000000000min'\n", 1, "lease_duration");
 	assert_refused("fawkes_ha.address = '[::1:5432'\n", 1, "host:port");
-	assert_refused("fawkes_ha.bootstrap = 'yes'\n", 1, "\"initdb\" or \"none\"");
+	assert_refused("fawkes_ha.bootstrap = 'yes'\n", 1, "\"initdb\", \"none\"");
+	assert_refused("fawkes_ha.bootstrap = 'initdb:'\n", 1, "founds");
+	assert_refused("fawkes_ha.database = 'template1'\n", 1, "cannot be given an owner");
+	(void) snprintf(text, sizeof(text), "fawkes_ha.database = '%064d'\n", 0);
+	assert_refused(text, 1, "at most 63 bytes");
+	assert_refused("fawkes_ha.tls = maybe\n", 1, "on or off");
+	assert_refused("fawkes_ha.password_file = 'here'\n", 1, "absolute");
 	assert_refused("fawkes_ha.state_directory = 'here'\n", 1, "absolute");
 	assert_refused("fawkes_ha.fenced_reads = maybe\n", 1, "on or off");
 	assert_refused("port = 70000\n", 1, "1 to 65535");
@@ -268,6 +274,49 @@ plain_numbers_count_as_postgresql_counts_them(void **state)
 	assert_string_equal(config.socket_directory, "/a,b");
 	assert_int_equal(fha_config_set(&config, "unix_socket_directories", "", &err), FHA_OK);
 	assert_string_equal(config.socket_directory, "");
+}
+
+static void
+knows_who_founds(void **state)
+{
+	static const struct
+	{
+		const char *bootstrap;
+		bool may;
+	} cases[] = {{"none", false}, {"initdb", true}, {"initdb:n1", true}, {"initdb:n10", false}};
+	FhaConfig config;
+	FhaError err;
+
+	(void) state;
+	fha_config_defaults(&config);
+	assert_false(fha_config_may_found(&config));
+	assert_int_equal(fha_config_set(&config, "fawkes_ha.member_name", "n1", &err), FHA_OK);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		assert_int_equal(fha_config_set(&config, "fawkes_ha.bootstrap", cases[i].bootstrap, &err),
+						 FHA_OK);
+		assert_int_equal(fha_config_may_found(&config), cases[i].may);
+	}
+}
+
+static void
+takes_what_is_given_from_outside(void **state)
+{
+	FhaConfig config;
+
+	(void) state;
+	assert_read(&config, "fawkes_ha.password_file = '/run/password'\n"
+						 "fawkes_ha.credentials_directory = '/run/owner'\n"
+						 "fawkes_ha.database = 'Focal Board'\n"
+						 "fawkes_ha.tls = on\n"
+						 "fawkes_ha.tls_directory = '/run/tls'\n");
+	assert_string_equal(config.password_file, "/run/password");
+	assert_string_equal(config.credentials_directory, "/run/owner");
+	assert_string_equal(config.database, "Focal Board");
+	assert_true(config.tls);
+	assert_string_equal(config.tls_directory, "/run/tls");
+	assert_read(&config, "fawkes_ha.tls = on\nfawkes_ha.tls = No\n");
+	assert_false(config.tls);
 }
 
 static void
@@ -437,6 +486,8 @@ main(void)
 		cmocka_unit_test(refuses_amounts_out_of_range),
 		cmocka_unit_test(names_the_closest_setting),
 		cmocka_unit_test(caps_the_file),
+		cmocka_unit_test(knows_who_founds),
+		cmocka_unit_test(takes_what_is_given_from_outside),
 		cmocka_unit_test(plain_numbers_count_as_postgresql_counts_them),
 		cmocka_unit_test(checks_what_single_settings_cannot),
 		cmocka_unit_test(checks_timings_together),
