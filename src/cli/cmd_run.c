@@ -163,6 +163,8 @@ take_signals(Supervisor *self, int fd)
 			case SIGINT:
 				if (!self->stopping)
 					supervisor_say(self, "told to stop");
+				else
+					self->hurry = true;
 				self->stopping = true;
 				break;
 			default:

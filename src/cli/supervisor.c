@@ -28,11 +28,6 @@
 #define FAILURES_IN_A_ROW 2
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_MAX_MS (30 * 1000)
-/* Without an agent for this long after it could accept connections, the library is not loaded. */
-#define LIBRARY_WAIT_MS (15 * 1000)
-#define IMMEDIATE_WAIT_MS 5000
-/* A node that stops waits no longer than this for a lock that does not answer. */
-#define RELEASE_WAIT_MS 800
 /* The end of the WAL of a holder is read in no more than this: an outage is going on. */
 #define HOLDER_WAL_MS 1000
 #define OTHER_WAL_MS 20000
@@ -63,8 +58,8 @@ earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-static void
-back_off(Supervisor *self)
+void
+supervisor_back_off(Supervisor *self)
 {
 	int64_t wait_ms = BACKOFF_FIRST_MS;
 
@@ -91,7 +86,7 @@ postmaster_ended(Supervisor *self, int status)
 		if (self->library_seen && self->failures == 0)
 			self->failures++;
 		else
-			back_off(self);
+			supervisor_back_off(self);
 	}
 	self->postmaster = 0;
 	self->looked = false;
@@ -113,7 +108,7 @@ job_ended(Supervisor *self, int status)
 	{
 		process_describe(status, how, sizeof(how));
 		supervisor_say(self, "%s %s", fha_node_order_name(self->job_kind), how);
-		back_off(self);
+		supervisor_back_off(self);
 	}
 	if (self->node != NULL && fha_node_reload(self->node, &err) != FHA_OK)
 		supervisor_say(self, "%s", err.text);
@@ -240,7 +235,7 @@ look(Supervisor *self)
 	if (!self->looked)
 	{
 		supervisor_say(self, "%s", err.text);
-		back_off(self);
+		supervisor_back_off(self);
 	}
 }
 
@@ -371,7 +366,7 @@ start_job(Supervisor *self, int (*work)(void *))
 	{
 		self->job = 0;
 		supervisor_say(self, "%s", err.text);
-		back_off(self);
+		supervisor_back_off(self);
 	}
 }
 
@@ -405,6 +400,7 @@ start_postgres(Supervisor *self, bool standby)
 	/* A promotion leaves this timeline; a primary that starts again has acknowledged what it had. */
 	atomic_store(&self->mark->acked_lsn, standby ? 0 : self->required.lsn);
 	atomic_store(&self->mark->streaming, 0);
+	atomic_store(&self->mark->stop_asked, 0);
 	memcpy(self->mark->started_for, self->order.request_id, sizeof(self->mark->started_for));
 	if (code == FHA_OK)
 		code = postgres_start(
@@ -415,7 +411,7 @@ start_postgres(Supervisor *self, bool standby)
 	{
 		self->postmaster = 0;
 		supervisor_say(self, "PostgreSQL could not be started: %s", err.text);
-		back_off(self);
+		supervisor_back_off(self);
 		return;
 	}
 	supervisor_say(self, "started PostgreSQL as a %s (process %d)", standby ? "standby" : "primary",
@@ -531,7 +527,7 @@ supervisor_turn(Supervisor *self)
 		self->old_forgotten = true;
 	}
 	if (self->node == NULL)
-		return fha_now_ms() + (self->agent_pidfd >= 0 ? IDLE_MS : POLL_MS);
+		return fha_now_ms() + (self->agent_pidfd >= 0 && !self->stopping ? IDLE_MS : POLL_MS);
 	fill_view(self, &view);
 	if (fha_node_step(self->node, &view, &self->order, &err) != FHA_OK)
 		supervisor_say(self, "%s", err.text);
@@ -554,92 +550,4 @@ supervisor_turn(Supervisor *self)
 		wake_ms =
 			earlier(wake_ms, fha_now_ms() + (self->orphaned_ms != 0 ? ORPHAN_POLL_MS : POLL_MS));
 	return wake_ms;
-}
-
-static pid_t
-server(const Supervisor *self)
-{
-	if (self->postmaster != 0)
-		return self->postmaster;
-	/* Not our child: its number may be somebody else's by now. */
-	return self->foreign != 0 && process_works_in(self->foreign, self->config.data_directory)
-			   ? self->foreign
-			   : 0;
-}
-
-/* The status line of postmaster.pid: the last word it has there. */
-static bool
-postmaster_says(const Supervisor *self, const char *word)
-{
-	char path[FHA_PATH_MAX + 32];
-	char *text = NULL;
-	bool says;
-
-	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", self->config.data_directory);
-	if (fha_file_read(path, 4096, &text, NULL) != FHA_OK)
-		return false;
-	says = strstr(text, word) != NULL;
-	free(text);
-	return says;
-}
-
-static void
-stop_harder(Supervisor *self, int stage)
-{
-	static const char *const ways[] = {"", "fast", "immediate", "by SIGKILL"};
-	static const int signals[] = {0, SIGINT, SIGQUIT, SIGKILL};
-
-	self->stop_stage = stage;
-	self->stop_ms = fha_now_ms();
-	supervisor_say(self, "stopping PostgreSQL (%s)", ways[stage]);
-	(void) kill(server(self), signals[stage]);
-}
-
-void
-supervisor_mind_stop(Supervisor *self)
-{
-	int64_t now_ms = fha_now_ms();
-
-	if (server(self) == 0)
-	{
-		self->stop_stage = 0;
-		if (self->stopping && self->released_by_ms == 0)
-			self->released_by_ms = now_ms + RELEASE_WAIT_MS;
-		return;
-	}
-	if (self->stopping && self->stop_stage == 0)
-		stop_harder(self, 1);
-	else if (self->stop_stage == 0 && self->busy_since_ms != 0)
-	{
-		/* Somebody else's shutdown (the agent's, pg_ctl's) is under the same deadline. */
-		if (postmaster_says(self, "stopping"))
-		{
-			self->stop_stage = 1;
-			self->stop_ms = now_ms;
-		}
-		else if (!self->library_seen && now_ms > self->busy_since_ms + LIBRARY_WAIT_MS &&
-				 (postmaster_says(self, "ready") || postmaster_says(self, "standby")))
-		{
-			supervisor_say(self,
-						   "PostgreSQL runs without the fawkes_ha library: nothing fences it. "
-						   "Check shared_preload_libraries and the server's log");
-			back_off(self);
-			stop_harder(self, 1);
-		}
-	}
-	else if (self->stop_stage == 1 && now_ms > self->stop_ms + self->config.shutdown_timeout_ms)
-		stop_harder(self, 2);
-	else if (self->stop_stage == 2 && now_ms > self->stop_ms + IMMEDIATE_WAIT_MS)
-		stop_harder(self, 3);
-}
-
-bool
-supervisor_is_done(const Supervisor *self)
-{
-	if (!self->stopping || server(self) != 0 || self->job != 0)
-		return false;
-	if (self->life_fd < 0)
-		return false;
-	return (self->ordered && (!self->order.holds_lease || self->order.released)) ||
-		   (self->released_by_ms != 0 && fha_now_ms() > self->released_by_ms);
 }

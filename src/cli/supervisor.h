@@ -1,7 +1,8 @@
 /*
  * supervisor.h: the state of `fawkes-ha run`, shared by its parts:
  * cmd_run.c (signals and the main loop), supervisor.c (what to do with
- * PostgreSQL now), supervisor_listen.c and supervisor_mounts.c.
+ * PostgreSQL now), supervisor_stop.c (ending it), supervisor_listen.c and
+ * supervisor_mounts.c.
  */
 #ifndef CLI_SUPERVISOR_H
 #define CLI_SUPERVISOR_H
@@ -87,6 +88,8 @@ typedef struct Supervisor
 	char refused[256];      /* why the certificate that was given is not taken; "" */
 
 	bool stopping;
+	bool hurry;             /* told so twice: nothing is prepared */
+	int64_t prepare_ms;     /* when PostgreSQL was asked to prepare; 0: not yet */
 	int64_t stop_ms;        /* when the current way of stopping began */
 	int stop_stage;         /* 0: not yet, 1: fast, 2: immediate, 3: SIGKILL */
 	int64_t released_by_ms; /* a stopping node gives up releasing then */
@@ -109,6 +112,9 @@ void supervisor_take_news(Supervisor *self);
 
 /* Look now and then whether something that is given from outside has changed. */
 void supervisor_mind_mounts(Supervisor *self);
+
+/* Something failed again: nothing is started for a while, each time for longer. */
+void supervisor_back_off(Supervisor *self);
 
 /* Reap whatever ended, and note what that means. */
 void supervisor_reap(Supervisor *self);

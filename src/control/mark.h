@@ -19,6 +19,9 @@ typedef struct FhaMark
 	_Atomic uint64_t acked_lsn;    /* end of the newest commit record acknowledged; 0: none yet */
 	char started_for[FHA_ID_SIZE]; /* the request that stood when the server was started; "" */
 	_Atomic uint32_t streaming; /* 1: this data has streamed from a leader since the last start */
+	/* The supervisor is to stop the node, and waits until a shutdown has little left to write. */
+	_Atomic uint32_t stop_asked;
+	_Atomic uint32_t stop_prepared;
 } FhaMark;
 
 /* Environment of the postmaster: descriptor numbers that it inherits. */

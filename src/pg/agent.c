@@ -71,6 +71,7 @@ typedef struct Progress
 	bool stop_sent;
 	uint32 checkpointed_timeline;
 	char following[FHA_NAME_SIZE];
+	char following_address[FHA_ADDRESS_MAX + 1];
 	uint64 following_term;
 	int stop_checkpoints; /* begun for the stop asked for now */
 	uint64 stop_redo;
@@ -265,10 +266,28 @@ follow(const FhaConfig *config, const FhaOrder *order, Progress *progress)
 		return;
 	}
 	strlcpy(progress->following, order->leader, sizeof(progress->following));
+	strlcpy(progress->following_address, order->leader_address,
+			sizeof(progress->following_address));
 	progress->following_term = order->term;
 	/* Also when the file was right already: an agent may have died between the two. */
 	kill(PostmasterPid, SIGHUP);
 	ereport(LOG, errmsg("following %s at %s", order->leader, order->leader_address));
+}
+
+/* A leader may come back in its term under another address: a pod's is new with the pod. */
+static void
+forget_old_address(const FhaOrder *order, Progress *progress)
+{
+	if (order->leader_address[0] != '\0' &&
+		strcmp(order->leader_address, progress->following_address) != 0)
+		progress->following[0] = '\0';
+}
+
+/* Has the supervisor been told to stop the node, and asks for a checkpoint first? */
+static bool
+is_stop_asked(void)
+{
+	return fence_mark != NULL && atomic_load(&fence_mark->stop_asked) != 0;
 }
 
 /*
@@ -278,12 +297,19 @@ follow(const FhaConfig *config, const FhaOrder *order, Progress *progress)
 static void
 prepare_stop(const FhaOrder *order, const FhaPgView *view, Progress *progress)
 {
-	if (!order->prepare_stop)
+	bool asked = is_stop_asked();
+
+	if (!order->prepare_stop && !asked)
 	{
 		progress->stop_checkpoints = 0;
 		progress->prepared = false;
 		return;
 	}
+	/* Nobody else writes here. */
+	if (asked && (progress->prepared || order->write_until_ms == 0))
+		atomic_store(&fence_mark->stop_prepared, 1);
+	if (order->write_until_ms == 0 && !order->prepare_stop)
+		return;
 	if (progress->prepared)
 		return;
 	if (progress->stop_checkpoints > 0 &&
@@ -363,7 +389,7 @@ patience_ms(const FhaOrder *order, const FhaPgView *view)
 {
 	int64 left = order->wake_ms - fha_now_ms();
 
-	if (order->node == FHA_NODE_PROMOTE || order->prepare_stop)
+	if (order->node == FHA_NODE_PROMOTE || order->prepare_stop || is_stop_asked())
 		left = Min(left, PROMOTION_POLL_MS);
 	else if (order->contested)
 		left = Min(left, CONTEST_POLL_MS);
@@ -474,11 +500,14 @@ fawkes_ha_agent_main(Datum argument)
 			fha_node_configure(node, &config);
 			progress.needs_restart = limits_need_restart();
 			serve_reload(&config);
+			/* A password that was given to this node may be another. */
+			progress.steward.visited_ms = 0;
 		}
 		take_request(node);
 		view_fill(&view, ordered ? &order : NULL);
 		view.supervised = supervised;
 		view.prepared = progress.prepared;
+		forget_old_address(&order, &progress);
 		strlcpy(view.following, progress.following, sizeof(view.following));
 		if (fence_mark != NULL)
 			memcpy(view.started_for, fence_mark->started_for, sizeof(view.started_for));

@@ -1,0 +1,133 @@
+/*
+ * supervisor_stop.c: ending PostgreSQL: prepared, fast, immediate, by SIGKILL.
+ */
+#include "supervisor.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "process.h"
+#include "state.h"
+
+/* Without an agent for this long after it could accept connections, the library is not loaded. */
+#define LIBRARY_WAIT_MS (15 * 1000)
+#define IMMEDIATE_WAIT_MS 5000
+/* A node that stops waits no longer than this for a lock that does not answer. */
+#define RELEASE_WAIT_MS 800
+
+static pid_t
+server(const Supervisor *self)
+{
+	if (self->postmaster != 0)
+		return self->postmaster;
+	/* Not our child: its number may be somebody else's by now. */
+	return self->foreign != 0 && process_works_in(self->foreign, self->config.data_directory)
+			   ? self->foreign
+			   : 0;
+}
+
+/* The status line of postmaster.pid: the last word it has there. */
+static bool
+postmaster_says(const Supervisor *self, const char *word)
+{
+	char path[FHA_PATH_MAX + 32];
+	char *text = NULL;
+	bool says;
+
+	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", self->config.data_directory);
+	if (fha_file_read(path, 4096, &text, NULL) != FHA_OK)
+		return false;
+	says = strstr(text, word) != NULL;
+	free(text);
+	return says;
+}
+
+static void
+stop_harder(Supervisor *self, int stage)
+{
+	static const char *const ways[] = {"", "fast", "immediate", "by SIGKILL"};
+	static const int signals[] = {0, SIGINT, SIGQUIT, SIGKILL};
+
+	self->stop_stage = stage;
+	self->stop_ms = fha_now_ms();
+	supervisor_say(self, "stopping PostgreSQL (%s)", ways[stage]);
+	(void) kill(server(self), signals[stage]);
+}
+
+/*
+ * A shutdown writes all dirty pages while nobody can write to the cluster: a primary has them
+ * written before, and goes on serving.  Not for ever, and only while its agent is there to do it.
+ */
+static bool
+is_prepared_to_stop(Supervisor *self)
+{
+	int64_t now_ms = fha_now_ms();
+
+	if (self->agent_pidfd < 0 || self->hurry)
+		return true;
+	if (self->prepare_ms == 0)
+	{
+		self->prepare_ms = now_ms;
+		atomic_store(&self->mark->stop_prepared, 0);
+		atomic_store(&self->mark->stop_asked, 1);
+		/* Its latch is set by a reload. */
+		(void) kill(self->agent_pid, SIGHUP);
+	}
+	return atomic_load(&self->mark->stop_prepared) != 0 ||
+		   now_ms > self->prepare_ms + self->config.shutdown_timeout_ms;
+}
+
+void
+supervisor_mind_stop(Supervisor *self)
+{
+	int64_t now_ms = fha_now_ms();
+
+	if (server(self) == 0)
+	{
+		self->stop_stage = 0;
+		if (self->stopping && self->released_by_ms == 0)
+			self->released_by_ms = now_ms + RELEASE_WAIT_MS;
+		return;
+	}
+	if (self->stopping && self->stop_stage == 0)
+	{
+		if (is_prepared_to_stop(self))
+			stop_harder(self, 1);
+	}
+	else if (self->stop_stage == 0 && self->busy_since_ms != 0)
+	{
+		/* Somebody else's shutdown (the agent's, pg_ctl's) is under the same deadline. */
+		if (postmaster_says(self, "stopping"))
+		{
+			self->stop_stage = 1;
+			self->stop_ms = now_ms;
+		}
+		else if (!self->library_seen && now_ms > self->busy_since_ms + LIBRARY_WAIT_MS &&
+				 (postmaster_says(self, "ready") || postmaster_says(self, "standby")))
+		{
+			supervisor_say(self,
+						   "PostgreSQL runs without the fawkes_ha library: nothing fences it. "
+						   "Check shared_preload_libraries and the server's log");
+			supervisor_back_off(self);
+			stop_harder(self, 1);
+		}
+	}
+	else if (self->stop_stage == 1 && now_ms > self->stop_ms + self->config.shutdown_timeout_ms)
+		stop_harder(self, 2);
+	else if (self->stop_stage == 2 && now_ms > self->stop_ms + IMMEDIATE_WAIT_MS)
+		stop_harder(self, 3);
+}
+
+bool
+supervisor_is_done(const Supervisor *self)
+{
+	if (!self->stopping || server(self) != 0 || self->job != 0)
+		return false;
+	if (self->life_fd < 0)
+		return false;
+	return (self->ordered && (!self->order.holds_lease || self->order.released)) ||
+		   (self->released_by_ms != 0 && fha_now_ms() > self->released_by_ms);
+}
