@@ -237,6 +237,7 @@ certificate_keep(const FhaConfig *config, bool *changed, char *refused, size_t s
 	char key[FHA_PATH_MAX];
 	Pair there = {NULL, NULL};
 	Pair wanted = {NULL, NULL};
+	time_t margin;
 	FhaCode code = fha_state_path(config, "server.crt", certificate, sizeof(certificate), err);
 
 	*changed = false;
@@ -244,10 +245,12 @@ certificate_keep(const FhaConfig *config, bool *changed, char *refused, size_t s
 		code = fha_state_path(config, "server.key", key, sizeof(key), err);
 	if (code != FHA_OK)
 		return code;
-	if (read_pair(certificate, key, &there, err) == FHA_OK &&
-		fault_of(&there, time(NULL) + OWN_RENEW_DAYS * DAY_S) != NULL)
-		forget(&there);
 	read_given(config, &wanted, refused, size);
+	/* One from outside is renewed there: it serves to its end. */
+	margin = refused[0] == '\0' ? OWN_RENEW_DAYS * DAY_S : 0;
+	if (read_pair(certificate, key, &there, err) == FHA_OK &&
+		fault_of(&there, time(NULL) + margin) != NULL)
+		forget(&there);
 	if (wanted.key == NULL && there.key == NULL)
 		code = make_pair(config, &wanted, err);
 	if (code == FHA_OK && wanted.key != NULL &&

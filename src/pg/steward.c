@@ -1,8 +1,8 @@
 /*
  * steward.c: SQL chores.  See steward.h.
  *
- * On a primary: the role that standbys and pg_rewind connect as, and one slot
- * per member.  On a standby: no slot of ours, for nobody streams from here and
+ * On a primary: the role that standbys and pg_rewind connect as, one slot
+ * per member, and the application's owner.  On a standby: no slot of ours, for nobody streams from here and
  * an old one would keep WAL for ever.
  */
 #include "postgres.h"
@@ -31,6 +31,7 @@
 #include "shmem.h"
 #include "state.h"
 #include "steward.h"
+#include "steward_owner.h"
 
 /* A user may have dropped a slot or the role: look again this often. */
 #define VISIT_EVERY_MS (60 * 1000)
@@ -223,6 +224,8 @@ fawkes_ha_steward_main(Datum argument)
 		LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
 		fawkes_shared->ready_timeline = GetWALInsertionTimeLine();
 		LWLockRelease(fawkes_shared->lock);
+		/* Last: what an operator has to mend must not keep the rest from being done. */
+		steward_keep_owner();
 	}
 	proc_exit(0);
 }

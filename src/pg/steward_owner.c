@@ -1,0 +1,182 @@
+/*
+ * steward_owner.c: the owner of the application's database.  See steward_owner.h.
+ *
+ * Only the verifier of a password enters a statement: nothing that logs it learns the password.
+ */
+#include "postgres.h"
+
+#include <stdlib.h>
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "executor/spi.h"
+#include "libpq/crypt.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_node.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+#include "follow.h"
+#include "guc.h"
+#include "state.h"
+#include "steward_owner.h"
+
+#define CREDENTIAL_MAX 1024
+
+/* One line of at most `most` bytes; NULL, and it was logged, if there is none. */
+static char *
+read_credential(const char *name, size_t most)
+{
+	char path[FHA_PATH_MAX + 16];
+	char *text = NULL;
+	char *line = NULL;
+	size_t length = 0;
+	FhaError err;
+
+	snprintf(path, sizeof(path), "%s/%s", guc_credentials_directory, name);
+	if (fha_file_read(path, CREDENTIAL_MAX + 2, &text, &err) == FHA_OK)
+	{
+		length = strcspn(text, "\r\n");
+		if (length > 0 && length <= most && text[length + strspn(text + length, "\r\n")] == '\0')
+			line = pnstrdup(text, length);
+		explicit_bzero(text, strlen(text));
+		free(text);
+		if (line == NULL)
+			fha_error(&err, FHA_INVALID, "\"%s\" is not one line of 1 to %zu bytes", path, most);
+	}
+	if (line == NULL)
+		ereport(LOG, errmsg("the owner of fawkes_ha.database is left as it is: %s", err.text),
+				errhint("fawkes_ha.credentials_directory wants the files username and password."));
+	return line;
+}
+
+/* PostgreSQL's superuser has no password, and the replication role its own. */
+static bool
+may_be_owner(const char *name)
+{
+	if (strcmp(name, "postgres") != 0 && strcmp(name, FHA_REPLICATION_USER) != 0 &&
+		strncmp(name, "pg_", 3) != 0)
+		return true;
+	ereport(LOG, errmsg("role \"%s\" cannot be the owner of fawkes_ha.database", name),
+			errhint("Name another one in the file username of fawkes_ha.credentials_directory."));
+	return false;
+}
+
+static void
+begin(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static void
+commit(void)
+{
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+static void
+query(const char *sql, const char *argument)
+{
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(argument)};
+	int result = SPI_execute_with_args(sql, 1, types, values, NULL, true, 0);
+
+	if (result < 0)
+		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
+}
+
+static void
+order(const char *sql)
+{
+	int result = SPI_execute(sql, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
+}
+
+/* The only value of the last query; NULL: no row, or NULL. */
+static char *
+answer(void)
+{
+	return SPI_processed == 0 ? NULL
+							  : SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+}
+
+static void
+keep_password(const char *name, const char *password)
+{
+	const char *detail = NULL;
+	const char *verb = "ALTER";
+	char *stored;
+	char *secret;
+
+	/* Not get_role_password: a role that has expired would get its password again each time. */
+	query("SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1", name);
+	stored = answer();
+	if (SPI_processed == 0)
+		verb = "CREATE";
+	else if (stored != NULL && plain_crypt_verify(name, stored, password, &detail) == STATUS_OK)
+		return;
+	secret = encrypt_password(PASSWORD_TYPE_SCRAM_SHA_256, name, password);
+	order(psprintf("%s ROLE %s LOGIN PASSWORD %s", verb, quote_identifier(name),
+				   quote_literal_cstr(secret)));
+	ereport(LOG, errmsg("role \"%s\" has the password of fawkes_ha.credentials_directory", name));
+}
+
+/* Its own owner already, the name of whom to make it, or nothing there yet. */
+static void
+keep_database(const char *owner)
+{
+	char *current;
+
+	query(
+		"SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = $1",
+		guc_database);
+	current = answer();
+	if (current == NULL)
+	{
+		/* Not through SPI, which refuses what cannot be in a transaction block.  There is none. */
+		CreatedbStmt *statement = makeNode(CreatedbStmt);
+
+		statement->dbname = guc_database;
+		statement->options =
+			list_make1(makeDefElem("owner", (Node *) makeString(pstrdup(owner)), -1));
+		createdb(make_parsestate(NULL), statement);
+		ereport(LOG, errmsg("database \"%s\" is made for role \"%s\"", guc_database, owner));
+	}
+	else if (strcmp(current, owner) != 0)
+	{
+		order(psprintf("ALTER DATABASE %s OWNER TO %s", quote_identifier(guc_database),
+					   quote_identifier(owner)));
+		ereport(LOG, errmsg("database \"%s\" belongs to role \"%s\"", guc_database, owner));
+	}
+}
+
+void
+steward_keep_owner(void)
+{
+	char *name;
+	char *password;
+
+	if (guc_credentials_directory[0] == '\0')
+		return;
+	name = read_credential("username", NAMEDATALEN - 1);
+	password = name == NULL ? NULL : read_credential("password", CREDENTIAL_MAX);
+	if (password == NULL || !may_be_owner(name))
+		return;
+	begin();
+	keep_password(name, password);
+	explicit_bzero(password, strlen(password));
+	commit();
+	if (guc_database[0] == '\0')
+		return;
+	begin();
+	keep_database(name);
+	commit();
+}
