@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab import process, programs
-from lab.given import Given, served_certificate
+from lab.given import Given, logs_in, served_certificate
 from lab.impostor import Impostor
 from lab.node import Node, free_ports
 from lab.pki import Authority, openssl
@@ -111,14 +111,6 @@ def alone(directory: Path):
     pair.given.use(pair.nodes[0])
     yield pair
     pair.end()
-
-
-def logs_in(dsn: str) -> bool:
-    try:
-        with Session(dsn) as session:
-            return session.value("SELECT 1") == 1
-    except Error:
-        return False
 
 
 def run(node: Node, *options: object):

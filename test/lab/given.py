@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import programs
 from .node import Node
+from .session import Error, Session
 
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
@@ -77,6 +78,14 @@ class Given:
         return (
             f"host=127.0.0.1 port={node.port} dbname={self.database} user='{self.owner}' password='{quoted}' {more}"
         )
+
+
+def logs_in(dsn: str) -> bool:
+    try:
+        with Session(dsn) as session:
+            return session.value("SELECT 1") == 1
+    except Error:
+        return False
 
 
 def served_certificate(port: int) -> bytes:
