@@ -12,6 +12,10 @@ REFUSED = unit("kube", "a_write_that_was_never_sent_is_refused")
 
 LEASES = "src/control/lock_kube_object.c"
 
+ROUTING = "src/core/routing.c"
+FRESHNESS = "src/core/freshness.c"
+PODS = "src/control/node_pods.c"
+
 KUBERNETES = [
     Mutant(
         "S1",
@@ -150,5 +154,85 @@ KUBERNETES = [
         "if (out[used] < ' ' || out[used] > '~')",
         "if (false)",
         fuzz("kube_answer"),
+    ),
+    Mutant(
+        "routing",
+        "the new primary leaves the old one's label",
+        ROUTING,
+        "if (serves == FHA_SERVES_NOTHING || serves == pod->serves)",
+        "if (serves == FHA_SERVES_NOTHING || serves == pod->serves || pod->serves == FHA_SERVES_PRIMARY)",
+        unit("routing", "a_new_primary_takes_the_label_from_the_old_one"),
+    ),
+    Mutant(
+        "routing",
+        "the new primary does not look at the others' labels",
+        ROUTING,
+        "if (now_ms >= routing->look_ms)\n\t\ttask->verb",
+        "if (false)\n\t\ttask->verb",
+        unit("routing", "a_new_primary_takes_the_label_from_the_old_one"),
+    ),
+    Mutant(
+        "routing",
+        "a member that cannot prove its lease is labelled primary",
+        ROUTING,
+        "return may_lead && (world->pg.state",
+        "return (world->pg.state",
+        unit("routing", "who_cannot_prove_its_lease_writes_nothing"),
+    ),
+    Mutant(
+        "routing",
+        "a former primary that comes back is labelled primary",
+        ROUTING,
+        "if (fha_lease_is_mine(world))\n\t\t/*",
+        "if (strcmp(world->cluster.holder, world->self.member) == 0 || world->pg.state == FHA_PG_PRIMARY)\n\t\t/*",
+        unit("routing", "nobody_but_the_holder_is_ever_primary"),
+    ),
+    Mutant(
+        "routing",
+        "the primary does not notice who is cut off",
+        ROUTING,
+        "now_ms - routing->streamed_ms[member - world->members] > limit_ms",
+        "false",
+        unit("routing", "the_primary_says_who_is_cut_off"),
+    ),
+    Mutant(
+        "routing",
+        "a failed label keeps a new primary waiting",
+        ROUTING,
+        "try_at_once(routing);\n\t}\n\trouting->leads",
+        "}\n\trouting->leads",
+        unit("routing", "a_failure_is_tried_again_with_growing_pauses"),
+    ),
+    Mutant(
+        "routing",
+        "a standby that has replayed all that it received has no lag",
+        FRESHNESS,
+        "return freshness->fresh_ms == 0 ? FHA_LAG_UNKNOWN : now_ms - freshness->fresh_ms;",
+        "return freshness->fresh_ms == 0 ? FHA_LAG_UNKNOWN : freshness->count == 0 ? 0 : now_ms - freshness->fresh_ms;",
+        unit("freshness", "who_hears_nothing_falls_behind"),
+    ),
+    Mutant(
+        "routing",
+        "a standby comes back as soon as it is within the limit",
+        FRESHNESS,
+        "else if (lag_ms <= limit_ms / 2)",
+        "else",
+        unit("freshness", "it_comes_back_at_half_the_limit"),
+    ),
+    Mutant(
+        "routing",
+        "a standby waits for the WAL that only the leader before had",
+        FRESHNESS,
+        "{\n\tfreshness->count = 0;",
+        "{\n\t(void) freshness;",
+        unit("freshness", "another_leader_may_be_behind_the_one_before"),
+    ),
+    Mutant(
+        "routing",
+        "a standby that does not stream goes by the record",
+        PODS,
+        "if (streams && pods->streamed)",
+        "if (true)",
+        unit("node", "a_standby_that_does_not_stream_ages"),
     ),
 ]

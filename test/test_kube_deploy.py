@@ -196,6 +196,7 @@ def token(shipped: Shipped) -> str:
 def test_a_member_may_do_what_it_does_and_nothing_else(shipped: Shipped, token: str) -> None:
     wanted = {(verb, "leases", name) for verb in ("get", "patch") for name in LEASE_NAMES}
     wanted |= {(verb, "leases", "") for verb in ("list", "watch", "create")}
+    wanted |= {("patch", "pods", f"{NAME}-{ordinal}") for ordinal in range(1, 10)} | {("list", "pods", "")}
     assert rights(shipped, token) - EVERYBODYS == wanted
 
 

@@ -39,6 +39,7 @@ typedef enum Kind
 	KIND_PATH,
 	KIND_ADDRESS,
 	KIND_LISTEN,
+	KIND_POD,
 	KIND_BOOTSTRAP,
 	KIND_DATABASE,
 	KIND_TIME,
@@ -69,6 +70,7 @@ static const Setting settings[] = {
 	{ PREFIX "lock",                KIND_LOCK,       TEXT(lock) },
 	{ PREFIX "address",             KIND_ADDRESS,    TEXT(address) },
 	{ PREFIX "listen",              KIND_LISTEN,     TEXT(listen) },
+	{ PREFIX "pod",                 KIND_POD,        TEXT(pod) },
 	{ PREFIX "state_directory",     KIND_PATH,       TEXT(state_directory) },
 	{ PREFIX "bootstrap",           KIND_BOOTSTRAP,  TEXT(bootstrap) },
 	{ PREFIX "password_file",       KIND_PATH,       TEXT(password_file) },
@@ -82,6 +84,7 @@ static const Setting settings[] = {
 	{ PREFIX "election_wait",       KIND_TIME,       NUMBER(election_wait_ms, 10, MINUTE, "10ms to 1min") },
 	{ PREFIX "release_wait",        KIND_TIME,       NUMBER(release_wait_ms, 100, MINUTE, "100ms to 1min") },
 	{ PREFIX "max_lag_on_failover", KIND_BYTES,      NUMBER(max_lag_bytes, 0, TB, "0 to 1TB") },
+	{ PREFIX "max_replica_lag",     KIND_TIME,       NUMBER(max_replica_lag_ms, SECOND, 24 * HOUR, "1s to 24h") },
 	{ PREFIX "shutdown_timeout",    KIND_TIME,       NUMBER(shutdown_timeout_ms, SECOND, HOUR, "1s to 1h") },
 	{ PREFIX "fenced_reads",        KIND_BOOL,       0, 0, 0, 0, NULL },
 	{ "port",                       KIND_PORT,       NUMBER(port, 1, 65535, "1 to 65535") },
@@ -114,6 +117,7 @@ fha_config_defaults(FhaConfig *config)
 	config->election_wait_ms = 300;
 	config->release_wait_ms = 1000;
 	config->max_lag_bytes = 16 * MB;
+	config->max_replica_lag_ms = 30 * SECOND;
 	config->shutdown_timeout_ms = MINUTE;
 }
 
@@ -125,6 +129,17 @@ fha_name_is_valid(const char *name)
 	if (length == 0 || length > FHA_NAME_MAX || name[0] == '-' || name[length - 1] == '-')
 		return false;
 	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+}
+
+bool
+fha_pod_name_is_valid(const char *name)
+{
+	size_t length = strnlen(name, FHA_POD_MAX + 1);
+
+	if (length == 0 || length > FHA_POD_MAX || strchr("-.", name[0]) != NULL ||
+		strchr("-.", name[length - 1]) != NULL)
+		return false;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") == length;
 }
 
 /*
@@ -404,6 +419,13 @@ fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError 
 				return fha_error(err, FHA_INVALID,
 								 "%s = \"%.80s\" is not host:port: write for example "
 								 "\"10.0.0.1:5432\" or \"[fd00::1]:5432\"",
+								 setting->name, value);
+			break;
+		case KIND_POD:
+			if (value[0] != '\0' && !fha_pod_name_is_valid(value))
+				return fha_error(err, FHA_INVALID,
+								 "%s = \"%.40s\" is not the name of a pod: in a pod write its "
+								 "metadata.name, elsewhere leave it empty",
 								 setting->name, value);
 			break;
 		case KIND_BOOTSTRAP:
@@ -691,6 +713,10 @@ fha_config_check(const FhaConfig *config, FhaError *err)
 			err, FHA_INVALID,
 			"fawkes_ha.lock is not set: for one machine write \"dir:/some/directory\", in a pod "
 			"\"kubernetes:\"");
+	if (config->pod[0] != '\0' && strncmp(config->lock, "kubernetes:", 11) != 0)
+		return fha_error(err, FHA_INVALID,
+						 "fawkes_ha.pod is set, but fawkes_ha.lock is not of Kubernetes: there are "
+						 "no pods to label; leave it empty");
 	if (config->address[0] == '\0')
 		return fha_error(err, FHA_INVALID,
 						 "fawkes_ha.address is not set: give the host:port under which the other "

@@ -19,6 +19,7 @@
 #define FHA_NAME_MAX 40 /* member and cluster names: with an incarnation they fit NAMEDATALEN */
 #define FHA_PATH_MAX 1024
 #define FHA_ADDRESS_MAX 255
+#define FHA_POD_MAX 253 /* Kubernetes' names */
 #define FHA_CONFIG_FILE_MAX (64 * 1024)
 #define FHA_DATABASE_MAX 63 /* bytes: PostgreSQL cuts longer names */
 
@@ -32,6 +33,7 @@ typedef struct FhaConfig
 	char data_directory[FHA_PATH_MAX];
 	char state_directory[FHA_PATH_MAX];
 	char socket_directory[FHA_PATH_MAX];      /* first of unix_socket_directories; "" if not set */
+	char pod[FHA_POD_MAX + 1];                /* this member's pod; "": none */
 	char bootstrap[FHA_NAME_MAX + 8];         /* "initdb", "initdb:member" or "none" */
 	char password_file[FHA_PATH_MAX];         /* the replication password, given from outside; "" */
 	char credentials_directory[FHA_PATH_MAX]; /* username and password of the owner; "" */
@@ -45,6 +47,7 @@ typedef struct FhaConfig
 	int64_t election_wait_ms;
 	int64_t release_wait_ms;
 	int64_t max_lag_bytes;
+	int64_t max_replica_lag_ms;
 	int64_t
 		shutdown_timeout_ms; /* fast shutdown may take this long, then immediate, then SIGKILL */
 	bool supervised;         /* not a setting: is there a supervisor that can restart us? */
@@ -71,6 +74,9 @@ FHA_API bool fha_config_may_found(const FhaConfig *config);
 
 /* A name as Kubernetes would allow it: [a-z0-9]([a-z0-9-]*[a-z0-9])?, at most FHA_NAME_MAX. */
 FHA_API bool fha_name_is_valid(const char *name);
+
+/* A pod's name, which ends up in a path: a-z, 0-9, "-" and ".", neither of these at an end. */
+FHA_API bool fha_pod_name_is_valid(const char *name);
 
 /* host:port, [IPv6]:port. */
 FHA_API bool fha_address_is_valid(const char *address);

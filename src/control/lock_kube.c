@@ -12,6 +12,7 @@
 #include "kube.h"
 #include "kube_config.h"
 #include "lock_driver.h"
+#include "lock_kube.h"
 #include "lock_kube_object.h"
 
 #define PATH_SIZE 1024
@@ -131,6 +132,23 @@ load_config(const Place *place, FhaKubeConfig *config, FhaError *err)
 	if (code == FHA_OK && place->namespace_[0] != '\0')
 		(void) snprintf(config->namespace_, sizeof(config->namespace_), "%.63s", place->namespace_);
 	return code;
+}
+
+FhaCode
+fha_lock_kube_client(const char *uri, FhaKube **out, FhaError *err)
+{
+	FhaKubeConfig config;
+	size_t scheme = strlen(fha_lock_kube_driver.scheme);
+	Place place;
+	FhaCode code;
+
+	*out = NULL;
+	if (strncmp(uri, fha_lock_kube_driver.scheme, scheme) != 0)
+		return fha_error(err, FHA_NOT_FOUND, "the lock is not of Kubernetes");
+	code = parse_place(uri + scheme, &place, err);
+	if (code == FHA_OK)
+		code = load_config(&place, &config, err);
+	return code == FHA_OK ? fha_kube_open(out, &config, err) : code;
 }
 
 static void

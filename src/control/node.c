@@ -112,6 +112,8 @@ fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, b
 		code = fha_node_reload(node, err);
 	if (code == FHA_OK)
 		code = fha_lock_open(&node->lock, config->lock, true, err);
+	if (code == FHA_OK)
+		code = node_pods_open(node, err);
 	if (code != FHA_OK)
 	{
 		fha_node_close(node);
@@ -127,6 +129,7 @@ fha_node_close(FhaNode *node)
 {
 	if (node == NULL)
 		return;
+	node_pods_close(node);
 	if (node->lock != NULL)
 		fha_lock_close(node->lock);
 	node_held_clear(&node->cluster);
@@ -140,7 +143,7 @@ fha_node_close(FhaNode *node)
 int
 fha_node_fd(const FhaNode *node)
 {
-	return fha_lock_fd(node->lock);
+	return node_pods_fd(node);
 }
 
 void
@@ -551,6 +554,7 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 					   sizeof(order->leader_address));
 			}
 	wake_ms = earlier(fha_observe_again_ms(world, now_ms), fha_lock_wake_ms(node->lock));
+	wake_ms = earlier(wake_ms, node_pods_wake_ms(node, now_ms));
 	if (node->errand == ERRAND_NONE)
 	{
 		wake_ms = earlier(wake_ms, node->read_ms + POLL_LEASES * node->config.lease_duration_ms);
@@ -586,6 +590,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 		keep_record(node);
 	}
 	facts = decide(node, now_ms);
+	node_pods_step(node, facts, now_ms);
 	if (code == FHA_OK)
 		code = node_settings_remember(node, err);
 	if (code == FHA_OK)

@@ -9,6 +9,7 @@
 #include "lock.h"
 #include "node.h"
 #include "observe.h"
+#include "pods.h"
 #include "record.h"
 #include "state.h"
 
@@ -50,6 +51,22 @@ typedef struct ClusterWrite
 	bool reclaim;
 	bool founding;
 } ClusterWrite;
+
+/* What this member is to clients, and the labels of pods (node_pods.c). */
+typedef struct NodePods
+{
+	FhaPods *client;     /* NULL: the lock is not of Kubernetes */
+	int both_fd;         /* epoll: the lock's descriptor and the client's */
+	FhaRoutingTask task; /* under way; NOTHING */
+	FhaRouting routing;
+	bool failing; /* and that was said */
+	FhaFreshness freshness;
+	bool lapsed; /* it was fit before, and is not */
+	bool streamed;
+	uint64_t term;                        /* of the samples */
+	char heard_version[FHA_VERSION_SIZE]; /* of the cluster record, and of the stream */
+	int64_t heard_stamp;
+} NodePods;
 
 struct FhaNode
 {
@@ -97,6 +114,8 @@ struct FhaNode
 	FhaSetting settings[FHA_SETTINGS_MAX];
 	uint64_t settings_changes; /* how often it was written anew */
 
+	NodePods pods;
+
 	uint64_t changes;
 	size_t news_count;
 	char news[NEWS_MAX][FHA_SENTENCE_SIZE + 80];
@@ -130,6 +149,18 @@ void node_history_queue(FhaNode *node, const ClusterWrite *take);
 
 /* A cleared entry that will be written, or NULL: the queue is full. */
 FhaHistoryEntry *node_history_room(FhaNode *node);
+
+/* --- pods and readers (node_pods.c) */
+
+/* NOT an error: no pods, or no Kubernetes. */
+FhaCode node_pods_open(FhaNode *node, FhaError *err);
+void node_pods_close(FhaNode *node);
+/* The lock's, or one for the lock and the pods. */
+int node_pods_fd(const FhaNode *node);
+/* Samples, fitness to serve reads, and the next label. */
+void node_pods_step(FhaNode *node, FhaFacts facts, int64_t now_ms);
+int64_t node_pods_wake_ms(const FhaNode *node, int64_t now_ms);
+FhaServes node_pods_serves(const FhaNode *node, FhaFacts facts);
 
 /* --- requests (node_request.c) */
 

@@ -224,6 +224,8 @@ node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out)
 	(void) snprintf(out->address, sizeof(out->address), "%s", node->config.address);
 	fha_listen_public(node->config.listen, node->config.address, out->listener,
 					  sizeof(out->listener));
+	(void) snprintf(out->pod, sizeof(out->pod), "%s", world->self.pod);
+	out->serves = node_pods_serves(node, facts);
 	out->role = world->pg.state == FHA_PG_PRIMARY   ? FHA_ROLE_PRIMARY
 				: world->pg.state == FHA_PG_STANDBY ? FHA_ROLE_STANDBY
 													: FHA_ROLE_DOWN;
@@ -249,7 +251,8 @@ node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out)
 bool
 node_member_differs(const FhaMember *a, const FhaMember *b)
 {
-	return a->role != b->role || a->term != b->term || a->rewindable != b->rewindable ||
+	return a->role != b->role || a->serves != b->serves || strcmp(a->pod, b->pod) != 0 ||
+		   a->term != b->term || a->rewindable != b->rewindable ||
 		   a->position.timeline != b->position.timeline || strcmp(a->state, b->state) != 0 ||
 		   strcmp(a->incarnation, b->incarnation) != 0 ||
 		   strcmp(a->data_incarnation, b->data_incarnation) != 0 ||

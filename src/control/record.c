@@ -10,6 +10,7 @@
 
 #include "json.h"
 #include "request.h"
+#include "routing.h"
 
 void
 fha_lsn_print(uint64_t lsn, char *out, size_t size)
@@ -211,6 +212,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 	FhaError local = {.code = FHA_OK};
 	struct json_object *object = fha_json_parse(data, size, &local);
 	char role[16] = "";
+	char serves[16] = "";
 
 	memset(out, 0, sizeof(*out));
 	if (object != NULL)
@@ -224,6 +226,8 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 					  sizeof(out->data_incarnation), &local);
 		fha_json_text(object, "address", out->address, sizeof(out->address), &local);
 		fha_json_text(object, "listener", out->listener, sizeof(out->listener), &local);
+		fha_json_text(object, "pod", out->pod, sizeof(out->pod), &local);
+		fha_json_text(object, "serves", serves, sizeof(serves), &local);
 		fha_json_text(object, "role", role, sizeof(role), &local);
 		fha_json_text(object, "state", out->state, sizeof(out->state), &local);
 		fha_json_u64(object, "term", &out->term, &local);
@@ -244,6 +248,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		for (int i = FHA_ROLE_DOWN; i <= FHA_ROLE_PRIMARY; i++)
 			if (strcmp(role, fha_role_name((FhaRole) i)) == 0)
 				out->role = (FhaRole) i;
+		out->serves = fha_serves_parse(serves);
 		if (local.code == FHA_OK && (out->member[0] == '\0' || out->cluster[0] == '\0'))
 			(void) fha_error(&local, FHA_PROTOCOL, "the member record lacks member or cluster");
 	}
@@ -363,6 +368,9 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_text(object, "data_incarnation", member->data_incarnation, &failed);
 	fha_json_put_text(object, "address", member->address, &failed);
 	fha_json_put_text(object, "listener", member->listener, &failed);
+	if (member->pod[0] != '\0')
+		fha_json_put_text(object, "pod", member->pod, &failed);
+	fha_json_put_text(object, "serves", fha_serves_name(member->serves), &failed);
 	fha_json_put_text(object, "role", fha_role_name(member->role), &failed);
 	fha_json_put_text(object, "state", member->state, &failed);
 	fha_json_put_u64(object, "term", member->term, &failed);

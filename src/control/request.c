@@ -105,6 +105,7 @@ may_be_shared(const char *name)
 		"fawkes_ha.lock",
 		"fawkes_ha.address",
 		"fawkes_ha.listen",
+		"fawkes_ha.pod",
 		"fawkes_ha.state_directory",
 		"fawkes_ha.bootstrap",
 		"port",

@@ -14,6 +14,7 @@
 #define FHA_UUID_TEXT_SIZE 33 /* 32 hex digits: cluster and boot identities */
 #define FHA_TIME_SIZE 25      /* wall clock for people */
 #define FHA_ADDRESS_SIZE 256  /* host:port */
+#define FHA_POD_SIZE 254      /* Kubernetes' names have 253 at most */
 #define FHA_SENTENCE_SIZE 200 /* reasons and messages */
 #define FHA_MEMBERS_MAX 64    /* as many as one cluster may have */
 #define FHA_SETTING_NAME_SIZE 64
@@ -136,6 +137,15 @@ typedef enum FhaRole
 	FHA_ROLE_PRIMARY
 } FhaRole;
 
+/* What a member is to clients; as a pod's labels say it. */
+typedef enum FhaServes
+{
+	FHA_SERVES_NOTHING, /* nothing is said */
+	FHA_SERVES_UNHEALTHY,
+	FHA_SERVES_REPLICA,
+	FHA_SERVES_PRIMARY
+} FhaServes;
+
 /* A member's own record. */
 typedef struct FhaMember
 {
@@ -146,6 +156,8 @@ typedef struct FhaMember
 	char data_incarnation[FHA_ID_SIZE]; /* "": it has no data */
 	char address[FHA_ADDRESS_SIZE];
 	char listener[FHA_ADDRESS_SIZE]; /* where it answers HTTP; "": nowhere */
+	char pod[FHA_POD_SIZE];          /* its pod; "": none */
+	FhaServes serves;
 	FhaRole role;
 	char state[FHA_SENTENCE_SIZE]; /* the sentence of the rule that it follows */
 	uint64_t term;
@@ -192,8 +204,11 @@ typedef struct FhaPgView
 	char started_for[FHA_ID_SIZE]; /* the request that stood when this server was started */
 	uint64_t oldest_wal;           /* as in FhaMember */
 	bool stalled;                  /* in recovery: has not streamed or moved for long */
-	bool pending_restart;          /* as in FhaMember */
-	bool limits_lowered; /* primary: the record lowers what a standby may not have less of */
+	bool streaming;                /* standby: WAL is coming in */
+	uint64_t heard_lsn;            /* standby: where its sender was when that last sent something */
+	int64_t heard_stamp;  /* changes with each message of the sender; of no clock of ours */
+	bool pending_restart; /* as in FhaMember */
+	bool limits_lowered;  /* primary: the record lowers what a standby may not have less of */
 	char following[FHA_NAME_SIZE]; /* leader that primary_conninfo names, "" for none */
 	uint64_t following_term;
 	size_t standby_count; /* primary: who streams */
@@ -208,6 +223,7 @@ typedef struct FhaSelf
 	char cluster[FHA_NAME_SIZE];
 	char member[FHA_NAME_SIZE];
 	char incarnation[FHA_ID_SIZE];
+	char pod[FHA_POD_SIZE]; /* "": none */
 	char boot_id[FHA_UUID_TEXT_SIZE];
 	char life[FHA_UUID_TEXT_SIZE];
 	bool life_held; /* this process took the life lock: no other PostgreSQL of this node lives */

@@ -23,6 +23,7 @@ char *guc_member_name = NULL;
 char *guc_lock = NULL;
 char *guc_address = NULL;
 char *guc_listen = NULL;
+char *guc_pod = NULL;
 char *guc_state_directory = NULL;
 char *guc_bootstrap = NULL;
 char *guc_password_file = NULL;
@@ -36,6 +37,7 @@ int guc_retry_period_ms = 500;
 int guc_election_wait_ms = 300;
 int guc_release_wait_ms = 1000;
 int guc_max_lag_kb = 16 * 1024;
+int guc_max_replica_lag_ms = 30 * 1000;
 int guc_shutdown_timeout_s = 60;
 bool guc_fenced_reads = false;
 
@@ -65,6 +67,7 @@ CHECK_HOOK(member_name)
 CHECK_HOOK(lock)
 CHECK_HOOK(address)
 CHECK_HOOK(listen)
+CHECK_HOOK(pod)
 CHECK_HOOK(state_directory)
 CHECK_HOOK(bootstrap)
 CHECK_HOOK(password_file)
@@ -85,6 +88,7 @@ static const struct
 	{ PREFIX "lock",            "Where the cluster's lock is, for example dir:/some/path.",   &guc_lock,            "",     check_lock },
 	{ PREFIX "address",         "host:port under which other members reach this one.",        &guc_address,         "",     check_address },
 	{ PREFIX "listen",          "IP address and port where this member answers HTTP; empty: nowhere.", &guc_listen, "",     check_listen },
+	{ PREFIX "pod",             "Name of this member's pod; empty: it has none.",             &guc_pod,             "",     check_pod },
 	{ PREFIX "state_directory", "Directory of the member's own state; empty: beside the data directory.", &guc_state_directory, "", check_state_directory },
 	{ PREFIX "bootstrap",       "Who founds a new cluster: initdb, initdb:member or none.", &guc_bootstrap,     "none", check_bootstrap },
 	{ PREFIX "password_file",   "File with the replication password; empty: pgpass is made by hand.", &guc_password_file, "", check_password_file },
@@ -112,6 +116,7 @@ static const struct
 	{ PREFIX "election_wait",       "How long a candidate waits for the positions of the others.",        &guc_election_wait_ms,   300,        10,     MINUTE,         GUC_UNIT_MS },
 	{ PREFIX "release_wait",        "How long a released lease is kept for a member that has everything.", &guc_release_wait_ms,   SECOND,     100,    MINUTE,         GUC_UNIT_MS },
 	{ PREFIX "max_lag_on_failover", "How far behind a standby may be and still be elected.",              &guc_max_lag_kb,         16 * 1024,  0,      1024 * 1024 * 1024, GUC_UNIT_KB },
+	{ PREFIX "max_replica_lag",     "How old a standby's data may be while it serves reads.",             &guc_max_replica_lag_ms, 30 * SECOND, SECOND,    24 * 60 * MINUTE, GUC_UNIT_MS },
 	{ PREFIX "shutdown_timeout",    "How long a fast shutdown may take before it becomes immediate.",     &guc_shutdown_timeout_s, 60,         1,      3600,           GUC_UNIT_S },
 };
 /* clang-format on */
@@ -197,6 +202,7 @@ guc_config(FhaConfig *config)
 	config->election_wait_ms = guc_election_wait_ms;
 	config->release_wait_ms = guc_release_wait_ms;
 	config->max_lag_bytes = (int64) guc_max_lag_kb * 1024;
+	config->max_replica_lag_ms = guc_max_replica_lag_ms;
 	config->shutdown_timeout_ms = (int64) guc_shutdown_timeout_s * 1000;
 }
 

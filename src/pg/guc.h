@@ -13,6 +13,7 @@ extern char *guc_member_name;           /* fawkes_ha.member_name */
 extern char *guc_lock;                  /* fawkes_ha.lock */
 extern char *guc_address;               /* fawkes_ha.address: host:port for the other members */
 extern char *guc_listen;                /* fawkes_ha.listen: where the agent answers HTTP */
+extern char *guc_pod;                   /* fawkes_ha.pod: this member's; "" for none */
 extern char *guc_state_directory;       /* fawkes_ha.state_directory; "" is <data>.fawkes_ha */
 extern char *guc_bootstrap;             /* fawkes_ha.bootstrap: read by the supervisor */
 extern char *guc_password_file;         /* fawkes_ha.password_file: read by the supervisor */
@@ -26,6 +27,7 @@ extern int guc_retry_period_ms;         /* fawkes_ha.retry_period; use guc_timin
 extern int guc_election_wait_ms;        /* fawkes_ha.election_wait */
 extern int guc_release_wait_ms;         /* fawkes_ha.release_wait */
 extern int guc_max_lag_kb;              /* fawkes_ha.max_lag_on_failover */
+extern int guc_max_replica_lag_ms;      /* fawkes_ha.max_replica_lag */
 extern int guc_shutdown_timeout_s;      /* fawkes_ha.shutdown_timeout: read by the supervisor */
 extern bool guc_fenced_reads; /* fawkes_ha.fenced_reads: reads on a lapsed former primary */
 

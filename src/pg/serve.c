@@ -11,8 +11,6 @@
 #include <unistd.h>
 
 #include "miscadmin.h"
-#include "replication/walreceiver.h"
-#include "storage/spin.h"
 
 #include "clock.h"
 #include "compat.h"
@@ -21,6 +19,7 @@
 #include "listener.h"
 #include "report.h"
 #include "serve.h"
+#include "view.h"
 
 /* A plain server's own socket: another program may have the port for a while. */
 #define LISTEN_RETRY_MS 1000
@@ -48,21 +47,6 @@ serve_forget(void)
 	inherited = -1;
 }
 
-/*
- * A receiver calls itself streaming before it connects, which takes minutes when nobody answers;
- * what pg_stat_wal_receiver shows, it shows once it is connected.
- */
-static bool
-is_streaming(void)
-{
-	bool streaming;
-
-	SpinLockAcquire(&WalRcv->mutex);
-	streaming = WalRcv->walRcvState == WALRCV_STREAMING && WalRcv->ready_to_display;
-	SpinLockRelease(&WalRcv->mutex);
-	return streaming;
-}
-
 static void
 tell(void *argument, FhaHealth *out)
 {
@@ -70,7 +54,7 @@ tell(void *argument, FhaHealth *out)
 	strlcpy(out->cluster, serve_config.cluster_name, sizeof(out->cluster));
 	strlcpy(out->member, serve_config.member_name, sizeof(out->member));
 	out->agent = true;
-	out->streaming = out->postgres == FHA_PG_STANDBY && is_streaming();
+	out->streaming = out->postgres == FHA_PG_STANDBY && view_is_streaming();
 	/* S1: what backends test, and not what the loop has last decided. */
 	out->fence_left_ms = fence_is_open() ? fence_left_ms() : 0;
 }

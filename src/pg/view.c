@@ -165,6 +165,21 @@ fill_primary(FhaPgView *view, const FhaOrder *order)
 		fill_standbys(view, order);
 }
 
+/*
+ * A receiver calls itself streaming before it connects, which takes minutes when nobody answers;
+ * what pg_stat_wal_receiver shows, it shows once it is connected.
+ */
+bool
+view_is_streaming(void)
+{
+	bool streaming;
+
+	SpinLockAcquire(&WalRcv->mutex);
+	streaming = WalRcv->walRcvState == WALRCV_STREAMING && WalRcv->ready_to_display;
+	SpinLockRelease(&WalRcv->mutex);
+	return streaming;
+}
+
 /* A receiver calls itself streaming before it is connected; the sender's first message tells. */
 bool
 view_has_streamed(void)
@@ -213,6 +228,11 @@ fill_standby(FhaPgView *view)
 		view->position.timeline = receive_timeline;
 		view->position.lsn = received;
 	}
+	view->streaming = view_is_streaming();
+	SpinLockAcquire(&WalRcv->mutex);
+	view->heard_lsn = WalRcv->latestWalEnd;
+	view->heard_stamp = WalRcv->lastMsgReceiptTime;
+	SpinLockRelease(&WalRcv->mutex);
 	view->stalled = is_stalled(view->position.lsn);
 	view->state = HotStandbyActive() ? FHA_PG_STANDBY : FHA_PG_BUSY;
 	view->recovering = view->state == FHA_PG_BUSY;

@@ -12,6 +12,9 @@
 /* Fill the view; names of members in `order` (may be NULL) tell whose slots are whose. */
 extern void view_fill(FhaPgView *view, const FhaOrder *order);
 
+/* Is WAL coming in from a sender that is connected? */
+extern bool view_is_streaming(void);
+
 /* Has the control file a checkpoint on `timeline`, with its redo at `redo` or later? */
 extern bool view_has_checkpoint(uint32 timeline, uint64 redo);
 

@@ -99,6 +99,7 @@ player_make(int index, const char *bootstrap)
 	config->election_wait_ms = 100;
 	config->release_wait_ms = 300;
 	config->max_lag_bytes = 1000;
+	config->max_replica_lag_ms = 600;
 	config->supervised = true;
 	if (fha_state_prepare(config, &err) != FHA_OK ||
 		fha_random_hex(player->incarnation, sizeof(player->incarnation), &err) != FHA_OK)
@@ -955,6 +956,65 @@ s1_health_follows_the_fence_and_the_lease(void **state)
 	TURN_UNTIL(leader() != NULL && leader() != old);
 }
 
+static FhaServes
+serves(const Player *teller, const char *name)
+{
+	for (size_t i = 0; i < teller->node->world.member_count; i++)
+		if (strcmp(teller->node->world.members[i].member, name) == 0)
+			return teller->node->world.members[i].serves;
+	return FHA_SERVES_NOTHING;
+}
+
+/* The record tells it where the leader is all the same; what it has of that, it cannot know. */
+static void
+a_standby_that_does_not_stream_ages(void **state)
+{
+	Player *first;
+	Player *standby;
+
+	(void) state;
+	start_cluster();
+	first = leader();
+	standby = first == &players[0] ? &players[1] : &players[0];
+	TURN_UNTIL(serves(first, first->config.member_name) == FHA_SERVES_PRIMARY);
+	TURN_UNTIL(serves(first, standby->config.member_name) == FHA_SERVES_UNHEALTHY);
+	standby->view.streaming = true;
+	standby->view.replayed = UINT64_MAX;
+	TURN_UNTIL(serves(first, standby->config.member_name) == FHA_SERVES_REPLICA);
+	standby->view.streaming = false;
+	TURN_UNTIL(serves(first, standby->config.member_name) == FHA_SERVES_UNHEALTHY);
+	standby->view.streaming = true;
+	TURN_UNTIL(serves(first, standby->config.member_name) == FHA_SERVES_REPLICA);
+}
+
+/* An outage of the lock is nothing to somebody who streams. */
+static void
+messages_of_the_stream_keep_a_standby_fresh(void **state)
+{
+	Player *standby;
+	int64_t until_ms;
+
+	(void) state;
+	start_cluster();
+	standby = leader() == &players[0] ? &players[1] : &players[0];
+	standby->view.too_small = true; /* it does not take the lease */
+	standby->view.streaming = true;
+	standby->view.heard_lsn = 1;
+	standby->view.replayed = UINT64_MAX;
+	TURN_UNTIL(standby->node->pods.freshness.fit);
+	for (int i = 0; i < NODES; i++)
+		if (&players[i] != standby)
+			players[i].absent = true;
+	until_ms = fha_now_ms() + 2 * standby->config.max_replica_lag_ms;
+	while (fha_now_ms() < until_ms)
+	{
+		standby->view.heard_stamp++;
+		turn();
+		assert_true(standby->node->pods.freshness.fit);
+	}
+	TURN_UNTIL(!standby->node->pods.freshness.fit);
+}
+
 static void
 a_lost_request_is_found_in_the_record(void **state)
 {
@@ -1042,6 +1102,8 @@ main(void)
 		TEST(a_restart_is_ordered_of_whom_it_names),
 		TEST(what_a_successor_lacks_is_in_the_history),
 		TEST(s1_health_follows_the_fence_and_the_lease),
+		TEST(a_standby_that_does_not_stream_ages),
+		TEST(messages_of_the_stream_keep_a_standby_fresh),
 		TEST(a_lost_request_is_found_in_the_record),
 		TEST(data_without_a_state_joins_its_cluster),
 		TEST(s3_time_is_counted_since_boot),

@@ -167,6 +167,8 @@ fill_member(FhaMember *member)
 	fill(member->incarnation, sizeof(member->incarnation));
 	fill(member->data_incarnation, sizeof(member->data_incarnation));
 	fill(member->address, sizeof(member->address));
+	fill(member->pod, sizeof(member->pod));
+	member->serves = FHA_SERVES_REPLICA;
 	member->role = FHA_ROLE_PRIMARY;
 	fill(member->state, sizeof(member->state));
 	member->term = UINT64_MAX;
