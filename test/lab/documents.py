@@ -94,9 +94,12 @@ def quotes(text: str) -> list[Quote]:
 def commands(text: str, language: str) -> list[Quote]:
     """The lines of all code blocks of that language, comments and continuations seen to."""
     found = []
-    for block in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        start = text.count("\n", 0, block.start(1)) + 1
-        for number, line in enumerate(block[1].split("\n")):
+    # All blocks, in their order: else the end of one is taken for the beginning of another.
+    for block in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        if block[1] != language:
+            continue
+        start = text.count("\n", 0, block.start(2)) + 1
+        for number, line in enumerate(block[2].split("\n")):
             line = re.sub(r"(^|\s+)(#|--) .*$", "", line).strip()
             if line:
                 found.append(Quote(start + number, line))
