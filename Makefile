@@ -20,7 +20,8 @@ LIB_OBJS     = $(LIB_SOURCES:.c=.o)
 CLI_OBJS     = $(patsubst %.c,%.o,$(wildcard src/cli/*.c))
 UNIT         = $(patsubst %.c,%,$(wildcard src/test/unit/*_test.c src/test/lock/*_test.c))
 KUBE_SUITE   = src/test/lock/lock_kube_suite
-EXTRA_CLEAN  = $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE)
+API_LOAD     = src/test/api_load/api_load
+EXTRA_CLEAN  = $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE) $(API_LOAD)
 
 include src/pgxs.mk
 
@@ -69,6 +70,11 @@ TORTURE_WRAPS = strdup open openat close read write pwrite fsync rename mkdir fs
 LOCK_WRAPS = linkat getdents64 malloc realloc
 src/test/lock/lock_test: WRAPPED = $(LOCK_WRAPS)
 $(KUBE_SUITE): WRAPPED = fha_kube_start
+
+# Many clusters on one API server, for test/bench_api.py: our own code as it is released, no sanitizer.
+$(API_LOAD): src/test/api_load/api_load.c $(LIB_OBJS)
+	@echo '  CC  $@'
+	@$(CC) $(PLAIN) -Isrc/core -Isrc/control -Wl,--wrap=fha_lock_start,--wrap=fha_lock_step -o $@ $^ $(LIBS_CONTROL)
 
 install: install-control
 install-control: $(LIB) $(CLI)

@@ -19,6 +19,7 @@ DEMO_PACKAGES="make gcc libc6-dev postgresql-$PG_MAJOR postgresql-server-dev-$PG
   libjson-c-dev libmicrohttpd-dev libcurl4-openssl-dev libyaml-dev libssl-dev libkrb5-dev python3 python3-psycopg2"
 SERVER_PACKAGES="$DEMO_PACKAGES perl postgresql-$PG_MAJOR-pgtap libtap-parser-sourcehandler-pgtap-perl
   python3-pytest python3-jsonschema haproxy procps openssl"
+KUBE_PACKAGES="openssl python3-pip"
 CHECK_PACKAGES="$SERVER_PACKAGES libcmocka-dev clang-format-14 python3-pip
   clang-14 libclang-rt-14-dev libpq-dev cppcheck shellcheck pyflakes3 gcovr"
 
@@ -82,7 +83,7 @@ as_user() { "${user[@]}" "$@"; }
 sources() {
   (cd "$TREE" && find . \( -name .git -o -name __pycache__ -o -name .pytest_cache -o -name results \
       -o -name 'build-*' -o -name mutants \) -prune -o -type f \
-    ! -name '*.o' ! -name '*.d' ! -name '*.so' ! -name '*.bc' ! -name '*_test' ! -path ./fawkes-ha \
+    ! -name '*.o' ! -name '*.d' ! -name '*.so' ! -name '*.bc' ! -name '*_test' ! -path ./fawkes-ha ! -name lock_kube_suite ! -name api_load \
     ! -name 'regression.*' -print | LC_ALL=C sort)
 }
 
@@ -135,6 +136,14 @@ run this once:  sudo $TREE/test/install.sh $PURPOSE"
   fi
 }
 
+# What a script needs that starts a control plane of Kubernetes.
+prepare_lab_kube() {
+  PURPOSE=kube
+  # shellcheck disable=SC2086
+  install_packages $KUBE_PACKAGES
+  prepare_kube || die "Kubernetes $KUBE_VERSION: $WHY_NO_KUBE"
+}
+
 # lab SCRIPT [ARGUMENT...]: one of test/*.py as the ordinary user, in place of this
 # shell.  The file behind --json is opened here: the user may not be able to.
 lab() {
@@ -166,11 +175,10 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
       prepare_versions || die "PostgreSQL $VERSIONS: $WHY_NO_VERSIONS"
       for version in $VERSIONS; do (use_version "$version") || exit 1; done ;;
     kube)
-      PURPOSE=kube
-      install_packages python3-pip
-      prepare_kube || die "Kubernetes $KUBE_VERSION: $WHY_NO_KUBE"
+      prepare_lab_kube
       kube_binary ;;
+    bench-kube) prepare demo && prepare_lab_kube && lab "${@:2}" ;;
     bench) prepare demo && lab "${@:2}" ;;
-    *) die "usage: $0 demo | check | kube | bench SCRIPT [ARGUMENT...]" ;;
+    *) die "usage: $0 demo | check | kube | bench | bench-kube SCRIPT [ARGUMENT...]" ;;
   esac
 fi

@@ -94,7 +94,7 @@ def test_settings(node: Node) -> None:
 
 @controls(
     ("| `fenced_reads` |", "| `fenced_writes` |"),
-    ("| `lease_duration` | `3s` |", "| `lease_duration` | `4s` |"),
+    ("| `lease_duration` | `3s`;", "| `lease_duration` | `4s`;"),
     ("`500ms` to `10min`", "`500ms` to `11min`"),
     ("`0` to `1TB`", "`0` to `2TB`"),
     ("`initdb:MEMBER`, `none` | start |", "`initdb:MEMBER`, `none`, `restore` | start |"),

@@ -4,49 +4,24 @@ import json
 import os
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
 
 from lab import events, evidence
-from lab.cluster import CLUSTER_NAME, Cluster
+from lab.cluster import CLUSTER_NAME
 from lab.kube import MERGE_PATCH, ControlPlane
+from lab.kube_cluster import SHORT, KubeCluster
 from lab.load import Load
 from lab.own import own_directory
 from lab.wait import now, until
 
 pytestmark = pytest.mark.kube
 
-RBAC = Path(__file__).parents[1] / "deploy/base/rbac.yaml"
-LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
-
-
-class KubeCluster(Cluster):
-    """`lease_path` is the cluster record's, as the API has it."""
-
-    def __init__(self, base: Path, kube: ControlPlane) -> None:
-        self.kube = kube
-        self.namespace = kube.namespace()
-        self.lease_path = f"{LEASES.format(self.namespace)}/{CLUSTER_NAME}"
-        folder = base.parent / f"{base.name}.access"
-        folder.mkdir()
-        kube.must_kubectl("apply", "-n", self.namespace, "-f", RBAC)
-        kubeconfig = kube.service_account_kubeconfig(self.namespace, "fawkes-ha", folder)
-        lock = f"kubernetes:{kubeconfig}?namespace={self.namespace}&cluster={CLUSTER_NAME}"
-        super().__init__(base, settings={"fawkes_ha.lock": lock}, first_port=6501)
-
-    def lease(self) -> dict:
-        return self.kube.request("GET", self.lease_path).json
-
-    @property
-    def holder(self) -> str:
-        return self.lease()["spec"].get("holderIdentity", "")
-
 
 @pytest.fixture(scope="module")
 def cluster(control_plane: ControlPlane):
     base, lock = own_directory("fh-lease-")
-    cluster = KubeCluster(base / "k", control_plane)
+    cluster = KubeCluster(base / "k", control_plane, SHORT)
     try:
         cluster.create()
         cluster.start()

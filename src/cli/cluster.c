@@ -22,7 +22,8 @@ cluster_open(Cluster *cluster, const CliOptions *options)
 			"which cluster?  Give -D DATA of a member, or --lock dir:/path --cluster NAME");
 		return CLI_USAGE;
 	}
-	if (fha_lock_open(&cluster->lock, options->config.lock, false, &err) != FHA_OK)
+	if (fha_lock_open(&cluster->lock, options->config.lock, options->config.cluster_name, false,
+					  &err) != FHA_OK)
 	{
 		cli_complain("%s", err.text);
 		return CLI_NO_LOCK;

@@ -18,7 +18,12 @@
 #include "request.h"
 #include "state.h"
 
-#define POLL_MS 50
+/* Between two looks at the lock: ten in a retry_period, as that is what the lock is made for. */
+static int
+poll_ms(const CliOptions *options)
+{
+	return (int) (options->config.retry_period_ms / 10);
+}
 
 static void
 who_asks(char *out, size_t size)
@@ -29,12 +34,12 @@ who_asks(char *out, size_t size)
 }
 
 static int
-check(Cluster *cluster, const FhaOrderSlip *request, char *plan)
+check(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request, char *plan)
 {
 	FhaError err;
 
-	if (fha_request_check(&cluster->record, cluster->members, cluster->member_count, request, plan,
-						  &err) == FHA_OK)
+	if (fha_request_check(&cluster->record, cluster->members, cluster->member_count,
+						  options->config.lock, request, plan, &err) == FHA_OK)
 		return CLI_OK;
 	cli_complain("%s", err.text);
 	return CLI_REFUSED;
@@ -58,7 +63,7 @@ put_request(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
 			return result;
 		if (strcmp(cluster->record.request.id, request->id) == 0)
 			return CLI_OK; /* an earlier write of ours did arrive */
-		result = check(cluster, request, plan);
+		result = check(cluster, options, request, plan);
 		if (result != CLI_OK)
 			return result;
 		changed = cluster->record;
@@ -99,7 +104,7 @@ look_for_leader(Cluster *cluster, const CliOptions *options, bool *held, bool *l
 	until_ms = fha_now_ms() + cluster->record.lease_duration_ms;
 	while (result == CLI_OK && !cluster->record.released && !*held && fha_now_ms() < until_ms)
 	{
-		(void) poll(NULL, 0, POLL_MS);
+		(void) poll(NULL, 0, poll_ms(options));
 		result = cluster_read(cluster, options);
 		*held = strcmp(seen, cluster->version) != 0;
 	}
@@ -143,7 +148,7 @@ static int
 watch_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request)
 {
 	/* The holder gives up at the limit, and says how far it came: that is worth a moment more. */
-	int64_t until_ms = fha_now_ms() + (int64_t) options->wait_s * 1000 + 2 * POLL_MS +
+	int64_t until_ms = fha_now_ms() + (int64_t) options->wait_s * 1000 + 2 * poll_ms(options) +
 					   cluster->record.lease_duration_ms;
 	char told[FHA_SENTENCE_SIZE] = "";
 	FhaRequestState state = FHA_REQUEST_PENDING;
@@ -171,7 +176,7 @@ watch_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *r
 			return CLI_OK;
 		if (state == FHA_REQUEST_FAILED)
 			return CLI_REFUSED;
-		(void) poll(NULL, 0, POLL_MS);
+		(void) poll(NULL, 0, poll_ms(options));
 	} while (fha_now_ms() < until_ms);
 	if (state == FHA_REQUEST_PENDING)
 		withdraw(cluster, options, request);
@@ -212,7 +217,7 @@ carry_out(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
 	int result = cluster_read(cluster, options);
 
 	if (result == CLI_OK)
-		result = check(cluster, request, plan);
+		result = check(cluster, options, request, plan);
 	if (result == CLI_OK && !fha_request_is_done_at_once(request->kind))
 		result = check_leader(cluster, options, request->kind);
 	if (result == CLI_OK && options->dry_run)

@@ -96,7 +96,7 @@ set_up(Supervisor *self, FhaError *err)
 
 	/* A lock that does not work from the start is a mistake in the settings, or a missing mount. */
 	if (code == FHA_OK)
-		code = fha_lock_open(&lock, self->config.lock, false, err);
+		code = fha_lock_open(&lock, self->config.lock, self->config.cluster_name, false, err);
 	if (lock != NULL)
 		fha_lock_close(lock);
 	if (code == FHA_OK)

@@ -37,7 +37,7 @@ usage(FILE *out)
 		(void) fprintf(out, "  fawkes-ha %s %s\n      %s\n", commands[i]->name, commands[i]->usage,
 					   commands[i]->what);
 	(void) fputs("\nA node is named by -D (its settings are in DATA.fawkes_ha/fawkes_ha.conf, or "
-				 "where --state says),\na cluster also by --lock dir:/path --cluster NAME.\n",
+				 "where --state says),\na cluster also by --lock URI --cluster NAME.\n",
 				 out);
 }
 
@@ -207,8 +207,11 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 	}
 	result = read_settings(options, data, state);
 	if (result == CLI_OK && lock != NULL &&
-		!copy(options->config.lock, sizeof(options->config.lock), lock, "--lock"))
+		fha_config_set(&options->config, "fawkes_ha.lock", lock, &err) != FHA_OK)
+	{
+		cli_complain("%s", err.text);
 		result = CLI_USAGE;
+	}
 	if (result == CLI_OK && cluster != NULL &&
 		!copy(options->config.cluster_name, sizeof(options->config.cluster_name), cluster,
 			  "--cluster"))

@@ -15,7 +15,7 @@
 /* Without an agent for this long after it could accept connections, the library is not loaded. */
 #define LIBRARY_WAIT_MS (15 * 1000)
 #define IMMEDIATE_WAIT_MS 5000
-/* A node that stops waits no longer than this for a lock that does not answer. */
+/* A node that stops waits no longer than this, or than for one answer, for a lock that gives none. */
 #define RELEASE_WAIT_MS 800
 
 static pid_t
@@ -84,12 +84,14 @@ void
 supervisor_mind_stop(Supervisor *self)
 {
 	int64_t now_ms = fha_now_ms();
+	int64_t answer_ms = 2 * self->config.retry_period_ms;
 
 	if (server(self) == 0)
 	{
 		self->stop_stage = 0;
 		if (self->stopping && self->released_by_ms == 0)
-			self->released_by_ms = now_ms + RELEASE_WAIT_MS;
+			self->released_by_ms =
+				now_ms + (answer_ms > RELEASE_WAIT_MS ? answer_ms : RELEASE_WAIT_MS);
 		return;
 	}
 	if (self->stopping && self->stop_stage == 0)

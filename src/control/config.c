@@ -105,15 +105,39 @@ static const Unit time_units[] = {
 static const Unit byte_units[] = {{"B", 1},   {"kB", KB}, {"MB", MB},
 								  {"GB", GB}, {"TB", TB}, {NULL, 0}};
 
+#define LEASE_TIME(field)                                     \
+	{                                                         \
+		offsetof(FhaConfig, field), offsetof(FhaTimes, field) \
+	}
+/* What is usual depends on the lock. */
+static const struct
+{
+	size_t offset;
+	size_t usual;
+} lease_times[] = {LEASE_TIME(lease_duration_ms), LEASE_TIME(renew_deadline_ms),
+				   LEASE_TIME(retry_period_ms)};
+
+#define LEASE_TIME_COUNT (sizeof(lease_times) / sizeof(lease_times[0]))
+
+/* Whichever time of the lease nobody has set is the lock's. */
+static void
+follow_lock(FhaConfig *config)
+{
+	FhaTimes usual = fha_lock_times(config->lock);
+
+	for (size_t i = 0; i < LEASE_TIME_COUNT; i++)
+		if ((config->times_set & 1U << i) == 0)
+			memcpy((char *) config + lease_times[i].offset, (char *) &usual + lease_times[i].usual,
+				   sizeof(int64_t));
+}
+
 void
 fha_config_defaults(FhaConfig *config)
 {
 	memset(config, 0, sizeof(*config));
 	(void) snprintf(config->bootstrap, sizeof(config->bootstrap), "none");
 	config->port = 5432;
-	config->lease_duration_ms = 3000;
-	config->renew_deadline_ms = 2000;
-	config->retry_period_ms = 500;
+	follow_lock(config);
 	config->election_wait_ms = 300;
 	config->release_wait_ms = 1000;
 	config->max_lag_bytes = 16 * MB;
@@ -380,6 +404,9 @@ set_number(FhaConfig *config, const Setting *setting, const char *value, FhaErro
 	}
 	else
 		memcpy((char *) config + setting->offset, &amount, sizeof(amount));
+	for (size_t i = 0; i < LEASE_TIME_COUNT; i++)
+		if (lease_times[i].offset == setting->offset)
+			config->times_set |= 1U << i;
 	return FHA_OK;
 }
 
@@ -389,6 +416,7 @@ fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError 
 	const Setting *setting = settings;
 	FhaError reason;
 	bool on;
+	FhaCode code;
 
 	while (setting < settings + SETTING_COUNT && strcasecmp(setting->name, name) != 0)
 		setting++;
@@ -464,7 +492,10 @@ fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError 
 				return fha_error(err, FHA_INVALID, "%s: %.200s", setting->name, reason.text);
 			break;
 	}
-	return set_text(config, setting, value, strlen(value), err);
+	code = set_text(config, setting, value, strlen(value), err);
+	if (code == FHA_OK && setting->kind == KIND_LOCK)
+		follow_lock(config);
+	return code;
 }
 
 /* One escape of a quoted value, *at behind the backslash; returns the character. */

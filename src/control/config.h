@@ -50,10 +50,11 @@ typedef struct FhaConfig
 	int64_t max_replica_lag_ms;
 	int64_t
 		shutdown_timeout_ms; /* fast shutdown may take this long, then immediate, then SIGKILL */
+	unsigned times_set;      /* not a setting: bit i, config.c's lease_times[i] was set */
 	bool supervised;         /* not a setting: is there a supervisor that can restart us? */
 } FhaConfig;
 
-/* The defaults for a directory lock: 3 s, 2 s, 0.5 s (client-go's 15/10/2 s on Kubernetes). */
+/* The lease's times are a directory lock's; whichever is not set follows fawkes_ha.lock. */
 FHA_API void fha_config_defaults(FhaConfig *config);
 
 /*

@@ -110,6 +110,16 @@ find_driver(const char *uri, const char **rest, FhaError *err)
 	return NULL;
 }
 
+FhaTimes
+fha_lock_times(const char *uri)
+{
+	const char *rest;
+	FhaError none;
+	const FhaLockDriver *driver = find_driver(uri, &rest, &none);
+
+	return driver == NULL ? drivers[0]->times : driver->times;
+}
+
 FhaCode
 fha_lock_check(const char *uri, FhaError *err)
 {
@@ -120,13 +130,14 @@ fha_lock_check(const char *uri, FhaError *err)
 }
 
 FhaCode
-fha_lock_open(FhaLock **out, const char *uri, bool watch, FhaError *err)
+fha_lock_open(FhaLock **out, const char *uri, const char *cluster, bool watch, FhaError *err)
 {
 	const char *rest;
 	const FhaLockDriver *driver = find_driver(uri, &rest, err);
 
 	*out = NULL;
-	return driver == NULL ? FHA_INVALID : driver->open(out, rest, watch, err);
+	return driver == NULL ? FHA_INVALID
+						  : driver->open(out, rest, cluster == NULL ? "" : cluster, watch, err);
 }
 
 void

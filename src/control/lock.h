@@ -87,8 +87,9 @@ typedef struct FhaLockEvent
 /*
  * Open the lock that `uri` names ("dir:/absolute/path": the directory must exist,
  * on a local filesystem; "kubernetes:" in a pod, "kubernetes:/kubeconfig" elsewhere, and behind a
- * "?" separated by "&": context=NAME, namespace=NAME, cluster=NAME, which leaves out the records of
- * other clusters).  Does not wait for the
+ * "?" separated by "&": context=NAME, namespace=NAME, cluster=NAME).  cluster: whose records are
+ * wanted; NULL: everybody's.  A directory shows those of all clusters to everybody, Leases are left
+ * out by label, and what stands in the uri goes before.  Does not wait for the
  * lock to answer.  With watch, change events come from the first step on: first
  * every record that exists, then SYNCED, then each change.  Several changes of
  * one record may be told as one, the last is always told.  A record that exists
@@ -97,8 +98,19 @@ typedef struct FhaLockEvent
  *
  * Errors: INVALID (uri, network filesystem), IO, NO_MEMORY.
  */
-FHA_API FHA_MUST_CHECK FhaCode fha_lock_open(FhaLock **out, const char *uri, bool watch,
-											 FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_lock_open(FhaLock **out, const char *uri, const char *cluster,
+											 bool watch, FhaError *err);
+
+/* The lease's times, in milliseconds. */
+typedef struct FhaTimes
+{
+	int64_t lease_duration_ms;
+	int64_t renew_deadline_ms;
+	int64_t retry_period_ms;
+} FhaTimes;
+
+/* What is usual on the lock that `uri` names; one that names none has a directory's. */
+FHA_API FhaTimes fha_lock_times(const char *uri);
 
 /* Is this the name of a lock?  INVALID with what is allowed; nothing is opened. */
 FHA_API FHA_MUST_CHECK FhaCode fha_lock_check(const char *uri, FhaError *err);

@@ -524,11 +524,12 @@ dir_check(const char *path, FhaError *err)
 }
 
 static FhaCode
-dir_open(FhaLock **out, const char *path, bool watch, FhaError *err)
+dir_open(FhaLock **out, const char *path, const char *cluster, bool watch, FhaError *err)
 {
 	FhaCode code = dir_check(path, err);
 	DirLock *dir;
 
+	(void) cluster;
 	if (code == FHA_OK)
 		code = directory_look(path, err);
 	if (code != FHA_OK)
@@ -559,6 +560,7 @@ dir_open(FhaLock **out, const char *path, bool watch, FhaError *err)
 }
 
 const FhaLockDriver fha_lock_dir_driver = {.scheme = "dir:",
+										   .times = {3000, 2000, 500},
 										   .check = dir_check,
 										   .open = dir_open,
 										   .close = dir_close,

@@ -20,8 +20,10 @@ typedef struct FhaRecordSet
 typedef struct FhaLockDriver
 {
 	const char *scheme; /* "dir:"; check and open get the rest of the uri */
+	FhaTimes times;     /* where nobody sets others */
 	FhaCode (*check)(const char *rest, FhaError *err);
-	FhaCode (*open)(FhaLock **out, const char *rest, bool watch, FhaError *err);
+	FhaCode (*open)(FhaLock **out, const char *rest, const char *cluster, bool watch,
+					FhaError *err); /* cluster: "": all */
 	void (*close)(FhaLock *lock);
 	int (*fd)(const FhaLock *lock);
 	int64_t (*wake_ms)(const FhaLock *lock);

@@ -163,13 +163,17 @@ kube_close(FhaLock *lock)
 }
 
 static FhaCode
-kube_open(FhaLock **out, const char *rest, bool watch, FhaError *err)
+kube_open(FhaLock **out, const char *rest, const char *cluster, bool watch, FhaError *err)
 {
 	FhaKubeConfig config;
 	KubeLock *kube;
 	Place place;
 	FhaCode code = parse_place(rest, &place, err);
 
+	if (code == FHA_OK && place.cluster[0] == '\0' && cluster[0] != '\0' &&
+		(!take_text(cluster, strlen(cluster), place.cluster, sizeof(place.cluster)) ||
+		 !fha_record_name_valid(place.cluster)))
+		code = fha_error(err, FHA_INVALID, "\"%.80s\" is no name of a cluster", cluster);
 	if (code == FHA_OK)
 		code = load_config(&place, &config, err);
 	if (code != FHA_OK)
@@ -516,12 +520,15 @@ kube_step(FhaLock *lock, FhaLockEvent *event)
 	}
 }
 
-const FhaLockDriver fha_lock_kube_driver = {.scheme = "kubernetes:",
-											.check = kube_check,
-											.open = kube_open,
-											.close = kube_close,
-											.fd = kube_fd,
-											.wake_ms = kube_wake_ms,
-											.start = kube_start,
-											.step = kube_step};
+const FhaLockDriver fha_lock_kube_driver = {
+	.scheme = "kubernetes:",
+	/* client-go's: an API server is asked over the network. */
+	.times = {15000, 10000, 2000},
+	.check = kube_check,
+	.open = kube_open,
+	.close = kube_close,
+	.fd = kube_fd,
+	.wake_ms = kube_wake_ms,
+	.start = kube_start,
+	.step = kube_step};
 /* LCOV_EXCL_STOP */

@@ -111,7 +111,7 @@ fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, b
 	if (code == FHA_OK)
 		code = fha_node_reload(node, err);
 	if (code == FHA_OK)
-		code = fha_lock_open(&node->lock, config->lock, true, err);
+		code = fha_lock_open(&node->lock, config->lock, config->cluster_name, true, err);
 	if (code == FHA_OK)
 		code = node_pods_open(node, err);
 	if (code != FHA_OK)

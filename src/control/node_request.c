@@ -217,8 +217,8 @@ node_request_answer(const FhaNode *node, FhaCluster *cluster, int64_t now_ms)
 	}
 	/* Whoever wrote it may have seen less than we do. */
 	if (request->state == FHA_REQUEST_PENDING &&
-		fha_request_check(&world->cluster, world->members, world->member_count, request, plan,
-						  &err) != FHA_OK)
+		fha_request_check(&world->cluster, world->members, world->member_count, node->config.lock,
+						  request, plan, &err) != FHA_OK)
 	{
 		answer(request, FHA_REQUEST_FAILED, "%.190s", err.text);
 		return;

@@ -198,13 +198,16 @@ change_setting(FhaCluster *cluster, const FhaOrderSlip *request, FhaError *err)
 
 /* The lease's times must fit each other, whichever of them are set here. */
 static FhaCode
-check_settings(const FhaCluster *cluster, const FhaOrderSlip *request, FhaError *err)
+check_settings(const FhaCluster *cluster, const char *lock, const FhaOrderSlip *request,
+			   FhaError *err)
 {
 	FhaCluster changed = *cluster;
 	FhaConfig config;
 	FhaCode code = change_setting(&changed, request, err);
 
 	fha_config_defaults(&config);
+	if (code == FHA_OK)
+		code = fha_config_set(&config, "fawkes_ha.lock", lock, err);
 	for (size_t i = 0; i < changed.setting_count && code == FHA_OK; i++)
 		code = fha_config_set(&config, changed.settings[i].name, changed.settings[i].value, err);
 	return code != FHA_OK ? code
@@ -399,7 +402,7 @@ make_plan(const FhaCluster *cluster, const FhaMember *target, const FhaOrderSlip
 
 FhaCode
 fha_request_check(const FhaCluster *cluster, const FhaMember *members, size_t count,
-				  const FhaOrderSlip *request, char *plan, FhaError *err)
+				  const char *lock, const FhaOrderSlip *request, char *plan, FhaError *err)
 {
 	const FhaMember *target = find_member(members, count, request->target);
 	FhaCode code = check_target(cluster, target, request, err);
@@ -413,7 +416,7 @@ fha_request_check(const FhaCluster *cluster, const FhaMember *members, size_t co
 	if (code == FHA_OK && request->kind == FHA_REQUEST_RESUME && !cluster->paused)
 		code = fha_error(err, FHA_INVALID, "elections are not paused");
 	if (code == FHA_OK && (request->kind == FHA_REQUEST_SET || request->kind == FHA_REQUEST_RESET))
-		code = check_settings(cluster, request, err);
+		code = check_settings(cluster, lock, request, err);
 	if (code == FHA_OK)
 		make_plan(cluster, target, request, plan);
 	return code;

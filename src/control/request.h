@@ -25,14 +25,15 @@ FHA_API bool fha_request_is_done_at_once(FhaRequestKind kind);
 FHA_API bool fha_request_is_in_the_way(const FhaOrderSlip *standing, const FhaOrderSlip *wanted);
 
 /*
- * Can it be refused by what the records show?  members: those of the lock, `count` of them.  OK,
+ * Can it be refused by what the records show?  members: those of the lock, `count` of them; lock: its
+ * uri, for the times that are usual there.  OK,
  * and one or more sentences in plan (FHA_PLAN_SIZE) that say what it would do; or INVALID, and
  * *err says what is wrong and what to do.
  */
 FHA_API FHA_MUST_CHECK FhaCode fha_request_check(const FhaCluster *cluster,
 												 const FhaMember *members, size_t count,
-												 const FhaOrderSlip *request, char *plan,
-												 FhaError *err);
+												 const char *lock, const FhaOrderSlip *request,
+												 char *plan, FhaError *err);
 
 /*
  * Put it into the cluster record.  What is done at once is done then: *request becomes DONE, with

@@ -14,6 +14,7 @@
 
 #include "compat.h"
 #include "guc.h"
+#include "lock.h"
 #include "report.h"
 
 #define PREFIX "fawkes_ha."
@@ -31,9 +32,9 @@ char *guc_credentials_directory = NULL;
 char *guc_database = NULL;
 char *guc_tls_directory = NULL;
 bool guc_tls = false;
-int guc_lease_duration_ms = 3000;
-int guc_renew_deadline_ms = 2000;
-int guc_retry_period_ms = 500;
+int guc_lease_duration_ms = 0;
+int guc_renew_deadline_ms = 0;
+int guc_retry_period_ms = 0;
 int guc_election_wait_ms = 300;
 int guc_release_wait_ms = 1000;
 int guc_max_lag_kb = 16 * 1024;
@@ -105,14 +106,14 @@ static const struct
 	const char *name;
 	const char *description;
 	int *variable;
-	int initial;
+	int initial; /* 0: the lock's, of lock.h */
 	int least;
 	int most;
 	int unit;
 } numbers[] = {
-	{ PREFIX "lease_duration",      "How long others wait before they take a lease that is not renewed.", &guc_lease_duration_ms,  3 * SECOND, SECOND, 10 * MINUTE,    GUC_UNIT_MS },
-	{ PREFIX "renew_deadline",      "How long after the last renewal this member may acknowledge writes.", &guc_renew_deadline_ms, 2 * SECOND, 500,    10 * MINUTE,    GUC_UNIT_MS },
-	{ PREFIX "retry_period",        "How often the lease is renewed.",                                    &guc_retry_period_ms,    500,        50,     MINUTE,         GUC_UNIT_MS },
+	{ PREFIX "lease_duration",      "How long others wait before they take a lease that is not renewed.", &guc_lease_duration_ms,  0,          SECOND, 10 * MINUTE,    GUC_UNIT_MS },
+	{ PREFIX "renew_deadline",      "How long after the last renewal this member may acknowledge writes.", &guc_renew_deadline_ms, 0,          500,    10 * MINUTE,    GUC_UNIT_MS },
+	{ PREFIX "retry_period",        "How often the lease is renewed.",                                    &guc_retry_period_ms,    0,          50,     MINUTE,         GUC_UNIT_MS },
 	{ PREFIX "election_wait",       "How long a candidate waits for the positions of the others.",        &guc_election_wait_ms,   300,        10,     MINUTE,         GUC_UNIT_MS },
 	{ PREFIX "release_wait",        "How long a released lease is kept for a member that has everything.", &guc_release_wait_ms,   SECOND,     100,    MINUTE,         GUC_UNIT_MS },
 	{ PREFIX "max_lag_on_failover", "How far behind a standby may be and still be elected.",              &guc_max_lag_kb,         16 * 1024,  0,      1024 * 1024 * 1024, GUC_UNIT_KB },
@@ -120,6 +121,18 @@ static const struct
 	{ PREFIX "shutdown_timeout",    "How long a fast shutdown may take before it becomes immediate.",     &guc_shutdown_timeout_s, 60,         1,      3600,           GUC_UNIT_S },
 };
 /* clang-format on */
+
+/* What nobody sets of them depends on the lock, which is known by now and stays. */
+static int
+initial_number(int *variable, int otherwise)
+{
+	FhaTimes usual = fha_lock_times(guc_lock);
+
+	return variable == &guc_lease_duration_ms   ? (int) usual.lease_duration_ms
+		   : variable == &guc_renew_deadline_ms ? (int) usual.renew_deadline_ms
+		   : variable == &guc_retry_period_ms   ? (int) usual.retry_period_ms
+												: otherwise;
+}
 
 void
 guc_define(void)
@@ -132,8 +145,9 @@ guc_define(void)
 								   texts[i].initial, fixed, 0, texts[i].check, NULL, NULL);
 	for (int i = 0; i < lengthof(numbers); i++)
 		DefineCustomIntVariable(numbers[i].name, numbers[i].description, NULL, numbers[i].variable,
-								numbers[i].initial, numbers[i].least, numbers[i].most, PGC_SIGHUP,
-								numbers[i].unit, NULL, NULL, NULL);
+								initial_number(numbers[i].variable, numbers[i].initial),
+								numbers[i].least, numbers[i].most, PGC_SIGHUP, numbers[i].unit,
+								NULL, NULL, NULL);
 	DefineCustomBoolVariable(PREFIX "tls",
 							 "Encrypt the connections of hosts, and refuse those that are not.",
 							 NULL, &guc_tls, false, fixed, 0, NULL, NULL, NULL);
@@ -147,7 +161,7 @@ guc_define(void)
 void
 guc_timing(int64 *lease_duration_ms, int64 *renew_deadline_ms, int64 *retry_period_ms)
 {
-	static int64 sane[3] = {3000, 2000, 500};
+	static int64 sane[3] = {0, 0, 0};
 	static int64 refused[3] = {0, 0, 0};
 	int64 wanted[3] = {guc_lease_duration_ms, guc_renew_deadline_ms, guc_retry_period_ms};
 	FhaError error;

@@ -254,8 +254,8 @@ check(const FhaSnapshotView *view, const FhaOrderSlip *request, bool force, char
 	const char *kind = fha_request_kind_name(request->kind);
 	FhaError error;
 
-	if (fha_request_check(&view->cluster, view->members, view->member_count, request, plan,
-						  &error) != FHA_OK)
+	if (fha_request_check(&view->cluster, view->members, view->member_count, guc_lock, request,
+						  plan, &error) != FHA_OK)
 		refuse(kind, ERRCODE_INVALID_PARAMETER_VALUE, error.text,
 			   "fawkes_ha.members shows the members and what they are.");
 	if (fha_request_is_done_at_once(request->kind))

@@ -35,6 +35,17 @@ NODE = "lab"  # of all pods
 LEEWAY_S = 60  # which the API server gives the clock of whoever made a token
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+# What ServiceAccounts ask is logged as it comes in, watches included; the controllers' own are in kube-system.
+AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["ResponseStarted", "ResponseComplete", "Panic"],
+    "rules": [
+        {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+        {"level": "None"},
+    ],
+}
 
 
 class OverSocket(http.client.HTTPConnection):
@@ -99,6 +110,7 @@ class ControlPlane:
         self._components: list[Component] = []
         try:
             self._make_pki()
+            (self.base / "audit.policy").write_text(json.dumps(AUDIT))
             self.etcd = self._add(Component("etcd", self.base, self._etcd_arguments(), self._etcd_is_healthy))
             self.api = self._add(ApiServer(self, 1, extra_api_args))
             self._admin = self.kubeconfig()
@@ -208,6 +220,7 @@ class ControlPlane:
             f"--service-account-signing-key-file={self._service_accounts}",
             *["--service-cluster-ip-range=10.96.0.0/16", "--endpoint-reconciler-type=none"],
             "--kubelet-preferred-address-types=InternalIP",
+            *[f"--audit-policy-file={self.base}/audit.policy", f"--audit-log-path={self.base}/audit.{port}.log"],
             # By itself it would wait a minute for its watches to end, after SIGTERM.
             "--shutdown-watch-termination-grace-period=1s",
         ]
@@ -312,6 +325,17 @@ class ControlPlane:
         answer = self.request("PATCH", f"{pods}/{name}/status", {"status": status}, kind=MERGE_PATCH)
         if answer.status != 200:
             raise RuntimeError(f"status of pod {name}: {answer.status} {answer.text}")
+
+    def requests_of(self, namespace: str) -> list[str]:
+        """What the ServiceAccounts of a namespace have asked so far, as "verb resource", in order."""
+        group = f"system:serviceaccounts:{namespace}"
+        asked = []
+        for line in (self.base / f"audit.{self.api.port}.log").read_text().splitlines(keepends=True):
+            # The last line may be half written.
+            event = json.loads(line) if line.endswith("\n") else {}
+            if group in event.get("user", {}).get("groups", ()):
+                asked.append(f"{event['verb']} {event['objectRef']['resource']}")
+        return asked
 
     # --- who asks
 

@@ -63,7 +63,7 @@ open_lock(bool watch)
 	FhaLock *lock = NULL;
 	FhaError err = {0};
 
-	if (fha_lock_open(&lock, uri, watch, &err) != FHA_OK)
+	if (fha_lock_open(&lock, uri, NULL, watch, &err) != FHA_OK)
 	{
 		fprintf(stderr, "%s\n", err.text);
 		abort();

@@ -344,15 +344,15 @@ test_uri(void **state)
 	(void) state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 	{
-		FhaCode code = fha_lock_open(&lock, bad[i], false, &err);
+		FhaCode code = fha_lock_open(&lock, bad[i], NULL, false, &err);
 
 		assert_true(code == FHA_INVALID || code == FHA_IO);
 		assert_null(lock);
 		assert_true(err.text[0] != '\0');
 	}
 	/* A typing error must not make a second lock. */
-	assert_int_equal(fha_lock_open(&lock, "dir:/tmp/fawkes-lock-that-nobody-made", true, &err),
-					 FHA_IO);
+	assert_int_equal(
+		fha_lock_open(&lock, "dir:/tmp/fawkes-lock-that-nobody-made", NULL, true, &err), FHA_IO);
 	assert_int_equal(access("/tmp/fawkes-lock-that-nobody-made", F_OK), -1);
 	fha_lock_close(NULL);
 }
@@ -1031,7 +1031,7 @@ test_out_of_memory(void **state)
 		assert_int_equal(get(helper, "a", version, before, sizeof(before)), FHA_OK);
 		(void) snprintf(uri_now, sizeof(uri_now), "dir:%s", path);
 		atomic_store(&tricks->allocations_left, n);
-		code = fha_lock_open(&lock, uri_now, true, &err);
+		code = fha_lock_open(&lock, uri_now, NULL, true, &err);
 		if (code != FHA_OK)
 		{
 			atomic_store(&tricks->allocations_left, -1);

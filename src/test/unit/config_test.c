@@ -99,6 +99,36 @@ defaults_are_those_of_a_directory_lock(void **state)
 }
 
 static void
+assert_times(const FhaConfig *config, int64_t lease_ms, int64_t deadline_ms, int64_t retry_ms)
+{
+	assert_int_equal(config->lease_duration_ms, lease_ms);
+	assert_int_equal(config->renew_deadline_ms, deadline_ms);
+	assert_int_equal(config->retry_period_ms, retry_ms);
+}
+
+/* Wherever the lock's line stands, and whichever of the times are set. */
+static void
+times_that_are_not_set_are_the_locks(void **state)
+{
+	FhaConfig config;
+	FhaError err;
+
+	(void) state;
+	assert_read(&config, "fawkes_ha.lock = 'kubernetes:?namespace=fawkes'\n");
+	assert_times(&config, 15000, 10000, 2000);
+	assert_read(&config, "fawkes_ha.renew_deadline = 9s\n"
+						 "fawkes_ha.lock = 'kubernetes:/kubeconfig'\n"
+						 "fawkes_ha.retry_period = 1s\n");
+	assert_times(&config, 15000, 9000, 1000);
+	assert_int_equal(fha_config_set(&config, "fawkes_ha.lock", "dir:/lock", &err), FHA_OK);
+	assert_times(&config, 3000, 9000, 1000);
+	fha_config_defaults(&config);
+	assert_int_equal(fha_config_set(&config, "fawkes_ha.lock", "kubernetes:", &err), FHA_OK);
+	assert_int_equal(fha_config_set(&config, "fawkes_ha.lock", "", &err), FHA_OK);
+	assert_times(&config, 3000, 2000, 500);
+}
+
+static void
 reads_a_whole_file(void **state)
 {
 	FhaConfig config;
@@ -480,6 +510,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_those_of_a_directory_lock),
+		cmocka_unit_test(times_that_are_not_set_are_the_locks),
 		cmocka_unit_test(reads_a_whole_file),
 		cmocka_unit_test(refuses_bad_syntax),
 		cmocka_unit_test(refuses_bad_values),

@@ -848,7 +848,7 @@ a_damaged_history_stops_nothing(void **state)
 	(void) state;
 	node = lone_leader();
 	TURN_UNTIL(node->entry_count == 0 && node->history.version[0] != '\0');
-	assert_int_equal(fha_lock_open(&lock, players[0].config.lock, false, &err), FHA_OK);
+	assert_int_equal(fha_lock_open(&lock, players[0].config.lock, NULL, false, &err), FHA_OK);
 	garbage.version = node->history.version;
 	garbage.deadline_ms = fha_now_ms() + BOUND_MS;
 	assert_int_equal(fha_lock_call(lock, &garbage, &event), FHA_OK);

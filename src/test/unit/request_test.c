@@ -18,6 +18,7 @@
 static FhaCluster cluster;
 static FhaMember members[3];
 static FhaError err;
+static const char *lock;
 
 /* n1 leads, n2 streams, n3 is down and has no supervisor. */
 static int
@@ -26,6 +27,7 @@ settle(void **state)
 	(void) state;
 	memset(&cluster, 0, sizeof(cluster));
 	memset(members, 0, sizeof(members));
+	lock = "dir:/lock";
 	(void) snprintf(cluster.cluster, sizeof(cluster.cluster), "db");
 	(void) snprintf(cluster.holder, sizeof(cluster.holder), "n1");
 	cluster.term = 7;
@@ -59,7 +61,7 @@ assert_check(FhaRequestKind kind, const char *target, FhaCode wanted, const char
 {
 	FhaOrderSlip request = make(kind, target);
 	char plan[FHA_PLAN_SIZE] = "";
-	FhaCode code = fha_request_check(&cluster, members, 3, &request, plan, &err);
+	FhaCode code = fha_request_check(&cluster, members, 3, lock, &request, plan, &err);
 
 	if (code != wanted || strstr(code == FHA_OK ? plan : err.text, words) == NULL)
 		fail_msg("%s %s: code %d, \"%s\"", fha_request_kind_name(kind), target, (int) code,
@@ -164,7 +166,7 @@ set(const char *text, bool reset)
 	FhaCode code = fha_request_setting(text, reset, &request.setting, &err);
 
 	if (code == FHA_OK)
-		code = fha_request_check(&cluster, members, 3, &request, plan, &err);
+		code = fha_request_check(&cluster, members, 3, lock, &request, plan, &err);
 	return code == FHA_OK ? fha_request_enter(&cluster, &request, &err) : code;
 }
 
@@ -216,6 +218,17 @@ settings_of_all_members(void **state)
 	}
 	assert_int_equal(set("my.last=1", false), FHA_INVALID);
 	assert_non_null(strstr(err.text, "no more than 32"));
+}
+
+/* What is not set has the times that are usual on the lock. */
+static void
+times_must_fit_those_of_the_lock(void **state)
+{
+	(void) state;
+	assert_int_equal(set("fawkes_ha.renew_deadline=9s", false), FHA_INVALID);
+	lock = "kubernetes:/kubeconfig";
+	assert_int_equal(set("fawkes_ha.renew_deadline=9s", false), FHA_OK);
+	assert_int_equal(set("fawkes_ha.lease_duration=8s", false), FHA_INVALID);
 }
 
 static void
@@ -288,6 +301,7 @@ main(void)
 		cmocka_unit_test_setup(resume_ends_a_pause_and_its_reason, settle),
 		cmocka_unit_test_setup(one_at_a_time_but_for_what_is_done_at_once, settle),
 		cmocka_unit_test_setup(settings_of_all_members, settle),
+		cmocka_unit_test_setup(times_must_fit_those_of_the_lock, settle),
 		cmocka_unit_test_setup(its_text_comes_back, settle),
 		cmocka_unit_test_setup(history_keeps_who_why_and_how_it_ended, settle),
 	};

@@ -1,0 +1,37 @@
+"""Three nodes whose lock is Leases of a real API server."""
+
+from pathlib import Path
+
+from .cluster import CLUSTER_NAME, Cluster
+from .kube import ControlPlane
+
+RBAC = Path(__file__).parents[2] / "deploy/base/rbac.yaml"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
+# As on the directory lock: tests need not wait for longer.
+SHORT = {"fawkes_ha.lease_duration": "3s", "fawkes_ha.renew_deadline": "2s", "fawkes_ha.retry_period": "500ms"}
+
+
+def access(kube: ControlPlane, folder: Path) -> tuple[str, Path]:
+    """A new namespace, and in a new folder the kubeconfig of an account with the rights that deploy/ grants there."""
+    namespace = kube.namespace()
+    kube.must_kubectl("apply", "-n", namespace, "-f", RBAC)
+    return namespace, kube.service_account_kubeconfig(namespace, "fawkes-ha", folder, seconds=24 * 3600)
+
+
+class KubeCluster(Cluster):
+    """`lease_path` is the cluster record's, as the API has it."""
+
+    def __init__(self, base: Path, kube: ControlPlane, settings: dict[str, str], first_port: int = 6501) -> None:
+        self.kube = kube
+        # Beside the control plane's files: what is in base is swept away before the cluster is created.
+        self.namespace, self.kubeconfig = access(kube, kube.base / f"access.{first_port}")
+        self.lease_path = f"{LEASES.format(self.namespace)}/{CLUSTER_NAME}"
+        lock = f"kubernetes:{self.kubeconfig}?namespace={self.namespace}"
+        super().__init__(base, settings={"fawkes_ha.lock": lock, **settings}, first_port=first_port)
+
+    def lease(self) -> dict:
+        return self.kube.request("GET", self.lease_path).json
+
+    @property
+    def holder(self) -> str:
+        return self.lease()["spec"].get("holderIdentity", "")
