@@ -69,7 +69,7 @@ TORTURE_WRAPS = strdup open openat close read write pwrite fsync rename mkdir fs
 # API server, which test/test_kube_lock.py starts, it gets between a call and its sending.
 LOCK_WRAPS = linkat getdents64 malloc realloc
 src/test/lock/lock_test: WRAPPED = $(LOCK_WRAPS)
-$(KUBE_SUITE): WRAPPED = fha_kube_start
+$(KUBE_SUITE) src/test/unit/lock_kube_test: WRAPPED = fha_kube_start
 
 # Many clusters on one API server, for test/bench_api.py: our own code as it is released, no sanitizer.
 $(API_LOAD): src/test/api_load/api_load.c $(LIB_OBJS)

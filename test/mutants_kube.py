@@ -11,12 +11,77 @@ UNKNOWN = unit("kube", "a_write_without_a_whole_answer_is_unknown")
 REFUSED = unit("kube", "a_write_that_was_never_sent_is_refused")
 
 LEASES = "src/control/lock_kube_object.c"
+LOCK = "src/control/lock_kube.c"
 
 ROUTING = "src/core/routing.c"
 FRESHNESS = "src/core/freshness.c"
 PODS = "src/control/node_pods.c"
 
 KUBERNETES = [
+    Mutant(
+        "S1",
+        "a write of a Lease that met its deadline counts as refused",
+        LOCK,
+        "case FHA_TIMEOUT:\n\t\t\treturn FHA_UNKNOWN;",
+        "case FHA_TIMEOUT:\n\t\t\treturn FHA_IO;",
+        unit("lock_kube", "s1_a_write_that_met_its_deadline_is_unknown"),
+    ),
+    Mutant(
+        "S1",
+        "a write of a Lease whose fate nobody knows counts as refused",
+        LOCK,
+        "\t\tcase FHA_UNKNOWN:\n\t\tcase FHA_DENIED:",
+        "\t\tcase FHA_DENIED:",
+        unit("lock_kube", "s1_a_write_without_a_whole_answer_is_unknown"),
+    ),
+    Mutant(
+        "S1",
+        "a write of a Lease whose answer makes no sense counts as refused",
+        LOCK,
+        "if (code != FHA_OK && writes)",
+        "if (false)",
+        unit("lock_kube", "s1_a_write_whose_answer_makes_no_sense_is_unknown"),
+    ),
+    Mutant(
+        "S1",
+        "a renewal of a Lease may name a version that is a write without a condition",
+        LOCK,
+        "return version[0] != '0' && digits > 0",
+        "return digits > 0",
+        unit("lock_kube", "s1_what_is_no_version_is_not_sent"),
+    ),
+    Mutant(
+        "S7",
+        "a watch of Leases that begins anew does not tell what is gone",
+        LOCK,
+        "if (find_record(&kube->listed, kube->known.rows[i].name) == NULL)",
+        "if (false)",
+        unit("lock_kube", "what_is_forgotten_is_listed_anew"),
+    ),
+    Mutant(
+        "S9",
+        "a watch of Leases that is told 410 goes on from where it was",
+        LOCK,
+        "watch_failed(kube, ended->status == 410, ended->retry_after_ms);",
+        "watch_failed(kube, false, ended->retry_after_ms);",
+        unit("lock_kube", "what_is_forgotten_is_listed_anew"),
+    ),
+    Mutant(
+        "S9",
+        "a watch of Leases may be silent for ever",
+        LOCK,
+        "call.silence_ms = SILENCE_MS;",
+        "call.silence_ms = 0;",
+        unit("lock_kube", "a_watch_that_has_gone_silent_goes_on_anew"),
+    ),
+    Mutant(
+        "S9",
+        "a watch of Leases outlives a request that got no answer",
+        LOCK,
+        "if (ended->status == 0 && (ended->code",
+        "if (false && (ended->code",
+        unit("lock_kube", "a_request_without_an_answer_begins_the_watch_anew"),
+    ),
     Mutant(
         "S1",
         "a renewal of a Lease does not name the version that it replaces",
