@@ -63,6 +63,9 @@ adopt(FhaNode *node, const FhaCluster *cluster, const char *version, int64_t now
 
 	node->world.cluster = *cluster;
 	fha_watch_saw(&node->world.watch, version, cluster->lease_duration_ms, now_ms);
+	/* Kept, it would look like news after our next write. */
+	if (strcmp(node->hinted, version) == 0)
+		node->hinted[0] = '\0';
 	node->read_ms = now_ms;
 	node->changes++;
 	if (was_mine && !fha_lease_is_mine(&node->world))
@@ -236,8 +239,11 @@ node_watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	else if (strcmp(record->name, cluster) != 0)
 		member_read(node, record, now_ms);
 	else if (fha_lease_is_mine(&node->world) || node->errand != ERRAND_NONE)
+	{
 		/* The watch may be behind our own writes: it is a hint to look, never an answer. */
-		memcpy(node->hinted, record->version, sizeof(node->hinted));
+		if (strcmp(record->version, node->world.watch.version) != 0)
+			memcpy(node->hinted, record->version, sizeof(node->hinted));
+	}
 	else
 		cluster_read(node, record, now_ms);
 }
