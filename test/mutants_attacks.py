@@ -112,7 +112,7 @@ ATTACKS = [
     Mutant(
         "S9",
         "an immediate shutdown has no deadline",
-        SUPERVISOR,
+        "src/cli/supervisor_stop.c",
         "else if (self->stop_stage == 2 && now_ms",
         "else if (self->stop_stage == 4 && now_ms",
         attack("processes", "test_a_shutdown_gets_harder"),
