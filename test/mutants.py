@@ -35,11 +35,12 @@ from pathlib import Path
 
 from mutants_attacks import ATTACKS
 from mutants_data import DATA
+from mutants_given import GIVEN
 from mutants_kube import KUBERNETES
 from mutants_list import LAYERS, Mutant
 from mutants_list import MUTANTS as LISTED
 
-MUTANTS = [*LISTED, *ATTACKS, *DATA, *KUBERNETES]
+MUTANTS = [*LISTED, *ATTACKS, *DATA, *GIVEN, *KUBERNETES]
 
 TREE = Path(__file__).resolve().parent.parent
 TABLE = "docs/mutants.md"
@@ -369,8 +370,8 @@ def table() -> str:
         "",
         "Each breaks one safety rule of docs/design.md (fuzz: a check of input; fail: of memory and disk); `make mutants`",
         "shows that the test named beside it notices. Written by `test/mutants.py --write-table` from `test/mutants_list.py`,",
-        "`test/mutants_attacks.py`, `test/mutants_data.py` and `test/mutants_kube.py`; those marked * run in",
-        "`make mutants-short`.",
+        "`test/mutants_attacks.py`, `test/mutants_data.py`, `test/mutants_given.py` and `test/mutants_kube.py`; those marked *",
+        "run in `make mutants-short`.",
         "",
         "| rule | mutant | in | killed by |",
         "|---|---|---|---|",

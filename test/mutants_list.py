@@ -1080,7 +1080,6 @@ LISTENER = [
     ),
 ]
 
-MUTANTS = [*CORE, *CONTROL, *LOCK, *FENCES, *LISTENER]
 # Each fuzz target notices what breaks the parser that it is for: with the inputs that are kept.
 FUZZED = [
     Mutant(
@@ -1204,4 +1203,4 @@ TORTURED = [
     ),
 ]
 
-MUTANTS = [*CORE, *CONTROL, *LOCK, *FENCES, *FUZZED, *TORTURED]
+MUTANTS = [*CORE, *CONTROL, *LOCK, *FENCES, *LISTENER, *FUZZED, *TORTURED]

@@ -28,6 +28,8 @@ LOUD = {
     "log_min_error_statement": "debug5",
     "log_connections": "on",
     "log_replication_commands": "on",
+    "log_lock_waits": "on",
+    "deadlock_timeout": "100ms",
     "log_parameter_max_length": "-1",
     "log_parameter_max_length_on_error": "-1",
     "debug_print_parse": "on",
@@ -396,11 +398,21 @@ def test_no_secret_is_told(pair: Pair) -> None:
     leader, standby = pair.wait_both()
     given = pair.given
     pair.wait_owner(leader)
+    since = leader.log.stat().st_size
+    with leader.session() as session:
+        # Whoever waits for a lock is logged with its statement.
+        session.query("BEGIN")
+        session.query("LOCK TABLE pg_authid IN SHARE MODE")
+        given.owner_password = "last " + given.owner_password
+        given.owner_is(given.owner, given.owner_password)
+        leader.wait_for_log('SQL statement "ALTER ROLE', 60, since)
+        session.query("ROLLBACK")
+    until("the last password counts", lambda: logs_in(given.dsn(leader)), 60)
     key = hashlib.pbkdf2_hmac("sha256", given.password.encode(), b"fawkes_ha members of given", 4096, 64)
     private = "".join((leader.state / "server.key").read_text().splitlines()[1:-1])
     # Tests above have used others that contain these.
     told = [given.password, given.password.removeprefix("new:\\"), given.owner_password, private[:40]]
-    told += [given.owner_password.removeprefix("later ")]
+    told += [given.owner_password.removeprefix("last ").removeprefix("later ")]
     told += [key[:32].hex(), key[32:].hex(), base64.b64encode(key[:32]).decode()]
     seen = {
         **{f"{node.name}'s log": node.log.read_text(errors="replace") for node in pair.nodes},
