@@ -197,6 +197,7 @@ def test_a_member_may_do_what_it_does_and_nothing_else(shipped: Shipped, token: 
     wanted = {(verb, "leases", name) for verb in ("get", "patch") for name in LEASE_NAMES}
     wanted |= {(verb, "leases", "") for verb in ("list", "watch", "create")}
     wanted |= {("patch", "pods", f"{NAME}-{ordinal}") for ordinal in range(1, 10)} | {("list", "pods", "")}
+    wanted |= {("patch", "pods", f"{NAME}-{ordinal}") for ordinal in range(1, 10)} | {("list", "pods", "")}
     assert rights(shipped, token) - EVERYBODYS == wanted
 
 
@@ -215,6 +216,8 @@ DENIED = [
     ("GET", f"{CORE}/secrets/{CREDENTIALS}"),
     ("GET", f"{CORE}/configmaps"),
     ("GET", f"{CORE}/configmaps/{NAME}-settings"),
+    ("GET", f"{CORE}/pods/{MEMBERS[0]}"),
+    ("GET", f"{CORE}/pods?watch=true"),
     ("POST", f"{CORE}/pods"),
     ("DELETE", f"{CORE}/pods/{MEMBERS[0]}"),
     ("PUT", f"{CORE}/pods/{MEMBERS[0]}"),
