@@ -39,8 +39,9 @@ from mutants_given import GIVEN
 from mutants_kube import KUBERNETES
 from mutants_list import LAYERS, Mutant
 from mutants_list import MUTANTS as LISTED
+from mutants_promises import PROMISES
 
-MUTANTS = [*LISTED, *ATTACKS, *DATA, *GIVEN, *KUBERNETES]
+MUTANTS = [*LISTED, *ATTACKS, *DATA, *GIVEN, *KUBERNETES, *PROMISES]
 
 TREE = Path(__file__).resolve().parent.parent
 TABLE = "docs/mutants.md"

@@ -119,8 +119,8 @@ status_ask(const Cluster *cluster, const CliOptions *options)
 		if (member->listener[0] == '\0')
 			print_line(member->member, "?", "?", "-", "-",
 					   "has no listener: fawkes_ha.listen is not set");
-		else if (fha_ask_start(ask, member->listener, member->member, "status", deadline_ms,
-							   &err) == FHA_OK)
+		else if (fha_ask_start(ask, member->listener, member->member, FHA_KIND_STATUS, NULL,
+							   deadline_ms, &err) == FHA_OK)
 			asked++;
 		else
 			print_line(member->member, "?", "?", "-", "-", err.text);

@@ -56,6 +56,18 @@ tell(void *argument, FhaHealth *out)
 	out->agent = false;
 }
 
+/* Who has not the seat decides nothing. */
+static void
+promise(void *argument, const FhaQuestion *asked, FhaPromise *out)
+{
+	const Supervisor *self = argument;
+
+	if (self->node != NULL)
+		fha_node_promise(self->node, asked, out);
+	else
+		(void) snprintf(out->why, sizeof(out->why), "this member changes hands: ask again");
+}
+
 /* Reading the end of the WAL can take a second. */
 static void
 serve(void *argument)
@@ -85,8 +97,8 @@ supervisor_mind_listener(Supervisor *self)
 	if (self->listen_fd < 0)
 		return;
 	if (self->listener == NULL && fha_now_ms() >= self->listen_after_ms &&
-		fha_listener_open(&self->listener, self->listen_fd, &self->config, tell, self, &err) !=
-			FHA_OK)
+		fha_listener_open(&self->listener, self->listen_fd, &self->config, tell, promise, self,
+						  &err) != FHA_OK)
 	{
 		supervisor_say(self, "%s", err.text);
 		self->listen_after_ms = fha_now_ms() + LISTEN_RETRY_MS;

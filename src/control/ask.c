@@ -180,7 +180,7 @@ send_question(FhaAsk *ask, Talk *talk, FhaError *err)
 
 FhaCode
 fha_ask_start(FhaAsk *ask, const char *address, const char *member, const char *kind,
-			  int64_t deadline_ms, FhaError *err)
+			  const FhaPromiseTerms *terms, int64_t deadline_ms, FhaError *err)
 {
 	FhaQuestion *question;
 	Talk *talk = ask->talks;
@@ -202,6 +202,8 @@ fha_ask_start(FhaAsk *ask, const char *address, const char *member, const char *
 	memcpy(question->from, ask->asker.member, sizeof(question->from));
 	memcpy(question->from_incarnation, ask->asker.incarnation, sizeof(question->from_incarnation));
 	(void) snprintf(question->to, sizeof(question->to), "%s", member);
+	if (terms != NULL)
+		question->promise = *terms;
 	code = send_question(ask, talk, err);
 	talk->used = code == FHA_OK;
 	return code;

@@ -31,12 +31,14 @@ FHA_API FHA_MUST_CHECK FhaCode fha_ask_open(FhaAsk **out, const FhaAsker *asker,
 FHA_API void fha_ask_close(FhaAsk *ask);
 
 /*
- * Ask `member`, whose listener is at `address` ("10.0.0.1:8008"), a question of this kind.  One
+ * Ask `member`, whose listener is at `address` ("10.0.0.1:8008"), a question of this kind; terms:
+ * of the promise that is asked for, NULL for other kinds.  One
  * that does not know our challenge yet is asked a second time, under the same deadline.
  * INVALID: not an address.  CONFLICT: as many questions as can be are under way.
  */
 FHA_API FHA_MUST_CHECK FhaCode fha_ask_start(FhaAsk *ask, const char *address, const char *member,
-											 const char *kind, int64_t deadline_ms, FhaError *err);
+											 const char *kind, const FhaPromiseTerms *terms,
+											 int64_t deadline_ms, FhaError *err);
 
 /* How one question ended. */
 typedef struct FhaAskEvent

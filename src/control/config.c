@@ -78,7 +78,7 @@ static const Setting settings[] = {
 	{ PREFIX "database",            KIND_DATABASE,   TEXT(database) },
 	{ PREFIX "tls",                 KIND_BOOL,       TEXT(tls) },
 	{ PREFIX "tls_directory",       KIND_PATH,       TEXT(tls_directory) },
-	{ PREFIX "lease_duration",      KIND_TIME,       NUMBER(lease_duration_ms, SECOND, 10 * MINUTE, "1s to 10min") },
+	{ PREFIX "lease_duration",      KIND_TIME,       NUMBER(lease_duration_ms, SECOND, FHA_LEASE_MAX_MS, "1s to 10min") },
 	{ PREFIX "renew_deadline",      KIND_TIME,       NUMBER(renew_deadline_ms, 500, 10 * MINUTE, "500ms to 10min") },
 	{ PREFIX "retry_period",        KIND_TIME,       NUMBER(retry_period_ms, 50, MINUTE, "50ms to 1min") },
 	{ PREFIX "election_wait",       KIND_TIME,       NUMBER(election_wait_ms, 10, MINUTE, "10ms to 1min") },

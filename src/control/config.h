@@ -21,7 +21,8 @@
 #define FHA_ADDRESS_MAX 255
 #define FHA_POD_MAX 253 /* Kubernetes' names */
 #define FHA_CONFIG_FILE_MAX (64 * 1024)
-#define FHA_DATABASE_MAX 63 /* bytes: PostgreSQL cuts longer names */
+#define FHA_DATABASE_MAX 63               /* bytes: PostgreSQL cuts longer names */
+#define FHA_LEASE_MAX_MS (10 * 60 * 1000) /* the longest lease_duration */
 
 typedef struct FhaConfig
 {

@@ -292,8 +292,8 @@ handle(void *argument, struct MHD_Connection *connection, const char *path, cons
 }
 
 FhaCode
-fha_listener_open(FhaListener **out, int fd, const FhaConfig *config, FhaTell tell, void *argument,
-				  FhaError *err)
+fha_listener_open(FhaListener **out, int fd, const FhaConfig *config, FhaTell tell,
+				  FhaGivePromise promise, void *argument, FhaError *err)
 {
 	FhaListener *listener = calloc(1, sizeof(*listener));
 	const union MHD_DaemonInfo *info;
@@ -303,6 +303,8 @@ fha_listener_open(FhaListener **out, int fd, const FhaConfig *config, FhaTell te
 		return fha_error(err, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
 	listener->tell = tell;
 	listener->argument = argument;
+	listener->desk.promise = promise;
+	listener->desk.argument = argument;
 	listener->daemon =
 		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, listener, MHD_OPTION_LISTEN_SOCKET,
 						 fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_LIMIT,

@@ -13,6 +13,7 @@
 #include "config.h"
 #include "err.h"
 #include "health.h"
+#include "member.h"
 
 typedef struct FhaListener FhaListener;
 
@@ -20,11 +21,12 @@ typedef struct FhaListener FhaListener;
 typedef void (*FhaTell)(void *argument, FhaHealth *out);
 
 /*
- * Answer on `fd`, a listening socket that stays the caller's.  A pgpass that cannot be read is
+ * Answer on `fd`, a listening socket that stays the caller's; `argument` is for both callbacks.  A pgpass that cannot be read is
  * no failure: members' questions are then answered with 503.  IO, NO_MEMORY.
  */
 FHA_API FHA_MUST_CHECK FhaCode fha_listener_open(FhaListener **out, int fd, const FhaConfig *config,
-												 FhaTell tell, void *argument, FhaError *err);
+												 FhaTell tell, FhaGivePromise promise,
+												 void *argument, FhaError *err);
 
 /* pgpass may have changed: read the cluster key again. */
 FHA_API void fha_listener_reload(FhaListener *listener, const FhaConfig *config);

@@ -94,6 +94,12 @@ fha_question_print(const FhaQuestion *question, const FhaKey *key, char **text,
 	fha_json_put_text(object, "to", question->to, &failed);
 	fha_json_put_text(object, "challenge", question->challenge, &failed);
 	fha_json_put_text(object, "nonce", question->nonce, &failed);
+	if (question->promise.term != 0)
+	{
+		fha_json_put_text(object, "cluster_uuid", question->promise.cluster_uuid, &failed);
+		fha_json_put_u64(object, "term", question->promise.term, &failed);
+		fha_json_put_int(object, "duration_ms", question->promise.duration_ms, &failed);
+	}
 	*text = fha_json_finish(object, failed, err);
 	if (*text == NULL)
 		return FHA_NO_MEMORY; /* LCOV_EXCL_LINE: no memory */
@@ -132,6 +138,10 @@ fha_question_parse(const char *data, size_t size, FhaQuestion *out, FhaError *er
 		fha_json_text(object, "to", out->to, sizeof(out->to), &local);
 		fha_json_text(object, "challenge", out->challenge, sizeof(out->challenge), &local);
 		fha_json_text(object, "nonce", out->nonce, sizeof(out->nonce), &local);
+		fha_json_text(object, "cluster_uuid", out->promise.cluster_uuid,
+					  sizeof(out->promise.cluster_uuid), &local);
+		fha_json_u64(object, "term", &out->promise.term, &local);
+		fha_json_int(object, "duration_ms", 0, FHA_LEASE_MAX_MS, &out->promise.duration_ms, &local);
 		json_object_put(object);
 	}
 	if (local.code == FHA_OK &&
@@ -168,17 +178,41 @@ fha_desk_open(FhaDesk *desk, const FhaConfig *config, FhaError *err)
 }
 
 static void
-tell_status(const FhaHealth *health, struct json_object *to, bool *failed)
+tell_status(const FhaDesk *desk, const FhaHealth *health, const FhaQuestion *question,
+			struct json_object *to, bool *failed)
 {
+	(void) desk;
+	(void) question;
 	fha_json_put(to, "status", fha_health_object(health, failed), failed);
+}
+
+static void
+tell_promise(const FhaDesk *desk, const FhaHealth *health, const FhaQuestion *question,
+			 struct json_object *to, bool *failed)
+{
+	struct json_object *object = json_object_new_object();
+	FhaPromise promise = {.given = false, .why = "nobody here decides for this member"};
+
+	(void) health;
+	if (desk->promise != NULL)
+	{
+		memset(&promise, 0, sizeof(promise));
+		desk->promise(desk->argument, question, &promise);
+	}
+	fha_json_put_bool(object, "given", promise.given, failed);
+	fha_json_put_text(object, "data_incarnation", promise.data_incarnation, failed);
+	fha_json_put_text(object, "why", promise.why, failed);
+	fha_json_put(to, "promise", object, failed);
 }
 
 static const struct
 {
 	const char *name;
-	void (*answer)(const FhaHealth *health, struct json_object *to, bool *failed);
+	void (*answer)(const FhaDesk *desk, const FhaHealth *health, const FhaQuestion *question,
+				   struct json_object *to, bool *failed);
 } kinds[] = {
-	{"status", tell_status},
+	{FHA_KIND_STATUS, tell_status},
+	{FHA_KIND_PROMISE, tell_promise},
 };
 
 static bool
@@ -288,7 +322,7 @@ fha_desk_answer(FhaDesk *desk, const FhaHealth *health, const char *body, size_t
 	if (out->status == 200)
 	{
 		failed = !remember(desk, question.nonce) || failed;
-		kinds[kind].answer(health, object, &failed);
+		kinds[kind].answer(desk, health, &question, object, &failed);
 	}
 	else
 		fha_json_put_text(object, "error", why, &failed);
@@ -333,6 +367,15 @@ read_status(struct json_object *status, FhaReply *out, FhaError *err)
 	}
 }
 
+static void
+read_promise(struct json_object *promise, FhaPromise *out, FhaError *err)
+{
+	fha_json_bool(promise, "given", &out->given, err);
+	fha_json_text(promise, "data_incarnation", out->data_incarnation, sizeof(out->data_incarnation),
+				  err);
+	fha_json_text(promise, "why", out->why, sizeof(out->why), err);
+}
+
 /* Is it ours, and the answer to what was asked? */
 static bool
 belongs(const FhaQuestion *asked, struct json_object *object, FhaError *err)
@@ -356,6 +399,7 @@ fha_reply_parse(const FhaQuestion *asked, const FhaKey *key, const char *data, s
 	FhaError local = {.code = FHA_OK};
 	struct json_object *object;
 	struct json_object *status;
+	struct json_object *promise;
 
 	memset(out, 0, sizeof(*out));
 	if (!is_authentic(key->answer, data, size, mac))
@@ -370,6 +414,9 @@ fha_reply_parse(const FhaQuestion *asked, const FhaKey *key, const char *data, s
 		status = fha_json_object(object, "status", &local);
 		if (status != NULL)
 			read_status(status, out, &local);
+		promise = fha_json_object(object, "promise", &local);
+		if (promise != NULL)
+			read_promise(promise, &out->promise, &local);
 		json_object_put(object);
 	}
 	if (local.code != FHA_OK && err != NULL)

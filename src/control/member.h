@@ -41,6 +41,25 @@ typedef struct FhaKey
  */
 FHA_API FHA_MUST_CHECK FhaCode fha_key_read(const FhaConfig *config, FhaKey *out, FhaError *err);
 
+/* Kinds of questions. */
+#define FHA_KIND_STATUS "status"   /* what do you say of yourself? */
+#define FHA_KIND_PROMISE "promise" /* do you promise not to contend for the lease? (S10) */
+
+/* What a promise is asked for; zeroed in questions of other kinds. */
+typedef struct FhaPromiseTerms
+{
+	char cluster_uuid[FHA_UUID_TEXT_SIZE];
+	uint64_t term;       /* in which the asker holds the lease */
+	int64_t duration_ms; /* from the receipt of the question */
+} FhaPromiseTerms;
+
+typedef struct FhaPromise
+{
+	bool given;
+	char data_incarnation[FHA_ID_SIZE]; /* of who promises; "": it has no data */
+	char why[FHA_SENTENCE_SIZE];        /* why not */
+} FhaPromise;
+
 typedef struct FhaQuestion
 {
 	char kind[32];
@@ -51,7 +70,11 @@ typedef struct FhaQuestion
 	char to[FHA_NAME_SIZE];
 	char challenge[FHA_ID_SIZE]; /* "": not known yet; the answer tells it */
 	char nonce[FHA_NONCE_SIZE];
+	FhaPromiseTerms promise;
 } FhaQuestion;
+
+/* Whoever decides for this node answers; *out is zeroed. */
+typedef void (*FhaGivePromise)(void *argument, const FhaQuestion *asked, FhaPromise *out);
 
 /* *text: free it; mac: its authentication. */
 FHA_API FHA_MUST_CHECK FhaCode fha_question_print(const FhaQuestion *question, const FhaKey *key,
@@ -67,6 +90,8 @@ typedef struct FhaDesk
 {
 	bool open;
 	FhaKey key;
+	FhaGivePromise promise; /* NULL: nobody here decides anything */
+	void *argument;         /* promise's */
 	char challenge[FHA_ID_SIZE];
 	size_t nonce_count;
 	char nonces[FHA_DESK_NONCES][FHA_NONCE_SIZE];
@@ -100,6 +125,8 @@ typedef struct FhaReply
 	uint64_t term;
 	FhaPosition position;
 	char because[FHA_SENTENCE_SIZE];
+	/* Kind promise. */
+	FhaPromise promise;
 } FhaReply;
 
 /* DENIED: not authenticated, or not the answer to this question.  PROTOCOL: nonsense in it. */

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "clock.h"
 
@@ -64,6 +66,18 @@ fha_node_configure(FhaNode *node, const FhaConfig *config)
 	self->max_lag_bytes = config->max_lag_bytes;
 }
 
+static void
+know(FhaNode *node, const FhaState *state)
+{
+	FhaSelf *self = &node->world.self;
+
+	node->state = *state;
+	memcpy(self->cluster_uuid, state->cluster_uuid, sizeof(self->cluster_uuid));
+	memcpy(self->data_incarnation, state->data_incarnation, sizeof(self->data_incarnation));
+	memcpy(self->cloned_for, state->cloned_for, sizeof(self->cloned_for));
+	self->highest_term = state->highest_term;
+}
+
 FhaCode
 fha_node_reload(FhaNode *node, FhaError *err)
 {
@@ -81,11 +95,19 @@ fha_node_reload(FhaNode *node, FhaError *err)
 		return code;
 	if (state.highest_term < node->state.highest_term)
 		state.highest_term = node->state.highest_term;
-	node->state = state;
-	memcpy(node->world.self.cluster_uuid, state.cluster_uuid,
-		   sizeof(node->world.self.cluster_uuid));
-	node->world.self.highest_term = state.highest_term;
-	memcpy(node->world.self.cloned_for, state.cloned_for, sizeof(node->world.self.cloned_for));
+	know(node, &state);
+	return FHA_OK;
+}
+
+FhaCode
+node_wait_for(FhaNode *node, int fd, FhaError *err)
+{
+	struct epoll_event interest = {.events = EPOLLIN};
+
+	if (node->epoll == 0)
+		node->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (node->epoll < 0 || epoll_ctl(node->epoll, EPOLL_CTL_ADD, fd, &interest) != 0)
+		return fha_error_errno(err, FHA_IO, "epoll"); /* LCOV_EXCL_LINE: the kernel refuses */
 	return FHA_OK;
 }
 
@@ -113,7 +135,11 @@ fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, b
 	if (code == FHA_OK)
 		code = fha_lock_open(&node->lock, config->lock, config->cluster_name, true, err);
 	if (code == FHA_OK)
+		code = node_wait_for(node, fha_lock_fd(node->lock), err);
+	if (code == FHA_OK)
 		code = node_pods_open(node, err);
+	if (code == FHA_OK)
+		code = node_promises_open(node, err);
 	if (code != FHA_OK)
 	{
 		fha_node_close(node);
@@ -130,8 +156,11 @@ fha_node_close(FhaNode *node)
 	if (node == NULL)
 		return;
 	node_pods_close(node);
+	node_promises_close(node);
 	if (node->lock != NULL)
 		fha_lock_close(node->lock);
+	if (node->epoll > 0)
+		(void) close(node->epoll);
 	node_held_clear(&node->cluster);
 	node_held_clear(&node->history);
 	node_held_clear(&node->own);
@@ -143,7 +172,7 @@ fha_node_close(FhaNode *node)
 int
 fha_node_fd(const FhaNode *node)
 {
-	return node_pods_fd(node);
+	return node->epoll;
 }
 
 void
@@ -190,10 +219,7 @@ remember_term(FhaNode *node, FhaError *err)
 	code = fha_state_save(&node->config, &state, err);
 	if (code != FHA_OK)
 		return code; /* LCOV_EXCL_LINE: the kernel refuses */
-	node->state = state;
-	node->world.self.highest_term = state.highest_term;
-	memcpy(node->world.self.cluster_uuid, state.cluster_uuid,
-		   sizeof(node->world.self.cluster_uuid));
+	know(node, &state);
 	return FHA_OK;
 }
 
@@ -289,8 +315,11 @@ send_cluster(FhaNode *node, FhaCode built, int64_t now_ms, FhaError *err)
 
 	if (built == FHA_OK)
 		built = fha_cluster_print(&node->write.cluster, &text, err);
+	if (built == FHA_OK && node->write.errand == ERRAND_TAKE)
+		built = node_promises_contend(node, err);
 	if (built != FHA_OK)
 	{
+		free(text);
 		node->retry_ms = now_ms + node->config.retry_period_ms;
 		node_news(node, "the lease could not be written: %s", err->text);
 		return;
@@ -555,6 +584,7 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 			}
 	wake_ms = earlier(fha_observe_again_ms(world, now_ms), fha_lock_wake_ms(node->lock));
 	wake_ms = earlier(wake_ms, node_pods_wake_ms(node, now_ms));
+	wake_ms = earlier(wake_ms, node_promises_wake_ms(node, facts));
 	if (node->errand == ERRAND_NONE)
 	{
 		wake_ms = earlier(wake_ms, node->read_ms + POLL_LEASES * node->config.lease_duration_ms);
@@ -584,6 +614,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 	node->world.pg = *view;
 	drain(node);
 	now_ms = fha_now_ms();
+	node_promises_hear(node);
 	if (node->world.watch.seen && !node->world.watch.absent)
 	{
 		code = remember_term(node, err);
@@ -595,6 +626,8 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 		code = node_settings_remember(node, err);
 	if (code == FHA_OK)
 		run_errands(node, facts, now_ms, &local);
+	if (code == FHA_OK)
+		node_promises_ask(node, facts, now_ms);
 	/* The write just begun may have shut the tenure: the order says so at once. */
 	fill_order(node, facts, now_ms, order);
 	if (code != FHA_OK)

@@ -16,6 +16,7 @@
 #include "decide.h"
 #include "err.h"
 #include "health.h"
+#include "member.h"
 #include "world.h"
 
 typedef struct FhaNode FhaNode;
@@ -74,6 +75,12 @@ FHA_API void fha_node_configure(FhaNode *node, const FhaConfig *config);
 
 /* A job changed node.json: read it again. */
 FHA_API FHA_MUST_CHECK FhaCode fha_node_reload(FhaNode *node, FhaError *err);
+
+/*
+ * S10: another member, authenticated, asks for a promise not to take the lease.  If *out says that
+ * it is given, it is on disk and binds this node.
+ */
+FHA_API void fha_node_promise(FhaNode *node, const FhaQuestion *asked, FhaPromise *out);
 
 /* Put a request into the cluster record (as soon as that can be done).  CONFLICT: one is waiting. */
 FHA_API FHA_MUST_CHECK FhaCode fha_node_request(FhaNode *node, const FhaOrderSlip *request,

@@ -29,7 +29,6 @@ FhaCode
 node_pods_open(FhaNode *node, FhaError *err)
 {
 	NodePods *pods = &node->pods;
-	struct epoll_event interest = {.events = EPOLLIN};
 	FhaCode code;
 
 	(void) snprintf(node->world.self.pod, sizeof(node->world.self.pod), "%s", node->config.pod);
@@ -37,33 +36,15 @@ node_pods_open(FhaNode *node, FhaError *err)
 	if (code == FHA_NOT_FOUND)
 		return FHA_OK;
 	/* LCOV_EXCL_START: a real API server has its tests, test_routing.py */
-	if (code != FHA_OK)
-		return code;
-	pods->both_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (pods->both_fd < 0 ||
-		epoll_ctl(pods->both_fd, EPOLL_CTL_ADD, fha_lock_fd(node->lock), &interest) != 0 ||
-		epoll_ctl(pods->both_fd, EPOLL_CTL_ADD, fha_pods_fd(pods->client), &interest) != 0)
-		return fha_error_errno(err, FHA_IO, "epoll");
-	return FHA_OK;
+	return code == FHA_OK ? node_wait_for(node, fha_pods_fd(pods->client), err) : code;
 	/* LCOV_EXCL_STOP */
 }
 
 void
 node_pods_close(FhaNode *node)
 {
-	if (node->pods.client == NULL)
-		return;
-	/* LCOV_EXCL_START: as above */
-	fha_pods_close(node->pods.client);
-	if (node->pods.both_fd > 0)
-		(void) close(node->pods.both_fd);
-	/* LCOV_EXCL_STOP */
-}
-
-int
-node_pods_fd(const FhaNode *node)
-{
-	return node->pods.client == NULL ? fha_lock_fd(node->lock) : node->pods.both_fd;
+	if (node->pods.client != NULL)
+		fha_pods_close(node->pods.client); /* LCOV_EXCL_LINE: as above */
 }
 
 /* What this standby has heard of its leader's position, from the record and from the stream. */

@@ -5,6 +5,8 @@
 #ifndef FHA_NODE_PRIVATE_H
 #define FHA_NODE_PRIVATE_H
 
+#include "ask.h"
+#include "bond.h"
 #include "history.h"
 #include "lock.h"
 #include "node.h"
@@ -56,7 +58,6 @@ typedef struct ClusterWrite
 typedef struct NodePods
 {
 	FhaPods *client;     /* NULL: the lock is not of Kubernetes */
-	int both_fd;         /* epoll: the lock's descriptor and the client's */
 	FhaRoutingTask task; /* under way; NOTHING */
 	FhaRouting routing;
 	bool failing; /* and that was said */
@@ -67,11 +68,32 @@ typedef struct NodePods
 	char heard_version[FHA_VERSION_SIZE]; /* of the cluster record, and of the stream */
 	int64_t heard_stamp;
 } NodePods;
+/* S10: what another member has promised to this holder. */
+typedef struct Promised
+{
+	char member[FHA_NAME_SIZE];
+	char data[FHA_ID_SIZE];       /* the data incarnation that it answered with */
+	int64_t asked_ms;             /* the question under way was sent then; 0: none is */
+	int64_t sent_ms;              /* when the newest one that was promised was sent; 0: none was */
+	char told[FHA_SENTENCE_SIZE]; /* why not, as the news has it */
+} Promised;
+
+typedef struct Promises
+{
+	FhaAsk *ask;     /* NULL: nobody is asked */
+	int64_t next_ms; /* not before */
+	size_t count;
+	Promised of[FHA_MEMBERS_MAX];
+	bool told;      /* that this holder leads by promises */
+	bool lost_take; /* one was sent whose fate nobody knows */
+	FhaBond bond;   /* as bond.json has it, or stricter */
+} Promises;
 
 struct FhaNode
 {
 	FhaConfig config;
 	FhaLock *lock;
+	int epoll; /* of all that the host waits for */
 	FhaState state;
 	FhaWorld world;
 	const FhaRule *rule; /* the last decision; NULL before the first */
@@ -93,6 +115,9 @@ struct FhaNode
 	int64_t read_ms;    /* when it was last read or written */
 	int64_t renewed_ms; /* when the last renewal was sent */
 	int64_t retry_ms;   /* after a failure: not before */
+
+	int64_t confirmed_ms; /* the last renewal that is known to have arrived was sent then */
+	Promises promises;
 
 	FhaMember published;  /* what our member record says */
 	int64_t published_ms; /* when; 0: never */
@@ -120,6 +145,9 @@ struct FhaNode
 	size_t news_count;
 	char news[NEWS_MAX][FHA_SENTENCE_SIZE + 80];
 };
+
+/* The host shall wait for this descriptor too.  IO. */
+FhaCode node_wait_for(FhaNode *node, int fd, FhaError *err);
 
 void node_news(FhaNode *node, const char *format, ...) FHA_PRINTF(2, 3);
 
@@ -155,12 +183,28 @@ FhaHistoryEntry *node_history_room(FhaNode *node);
 /* NOT an error: no pods, or no Kubernetes. */
 FhaCode node_pods_open(FhaNode *node, FhaError *err);
 void node_pods_close(FhaNode *node);
-/* The lock's, or one for the lock and the pods. */
-int node_pods_fd(const FhaNode *node);
 /* Samples, fitness to serve reads, and the next label. */
 void node_pods_step(FhaNode *node, FhaFacts facts, int64_t now_ms);
 int64_t node_pods_wake_ms(const FhaNode *node, int64_t now_ms);
 FhaServes node_pods_serves(const FhaNode *node, FhaFacts facts);
+/* --- promises while the lock does not answer (node_promise.c) */
+
+FhaCode node_promises_open(FhaNode *node, FhaError *err);
+void node_promises_close(FhaNode *node);
+
+/* Answers that came: with those of all others, the fence may stay open. */
+void node_promises_hear(FhaNode *node);
+
+/* Ask all others, if this holder hears nothing from the lock. */
+void node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms);
+int64_t node_promises_wake_ms(const FhaNode *node, FhaFacts facts);
+
+/* A take is about to be sent: on disk before, for until its fate is known nothing is promised. */
+FhaCode node_promises_contend(FhaNode *node, FhaError *err);
+/* How a take ended. */
+void node_promises_settled(FhaNode *node, FhaCode code);
+/* A read of the record, by the lock's own answer, showed this version. */
+void node_promises_read(FhaNode *node, const char *version);
 
 /* --- requests (node_request.c) */
 

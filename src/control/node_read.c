@@ -78,8 +78,11 @@ static void
 confirm(FhaNode *node, const ClusterWrite *write)
 {
 	if (write->errand == ERRAND_RENEW || write->errand == ERRAND_TAKE)
+	{
+		node->confirmed_ms = write->sent_ms;
 		fha_tenure_confirm(&node->world.tenure, write->sent_ms, write->deadline_ms,
 						   write->cluster.lease_duration_ms);
+	}
 	if (write->errand == ERRAND_TAKE)
 		node_history_queue(node, write);
 	node_request_remember(node, write);
@@ -255,6 +258,8 @@ cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 	FhaRecord record = {.size = 0};
 	char *text = NULL;
 
+	if (write->errand == ERRAND_TAKE)
+		node_promises_settled(node, event->code);
 	switch (event->code)
 	{
 		case FHA_OK:
@@ -305,7 +310,10 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 		/* LCOV_EXCL_STOP */
 		case ERRAND_READ_CLUSTER:
 			if (read_ok || absent)
+			{
+				node_promises_read(node, read_ok ? event->records[0].version : "");
 				cluster_read(node, read_ok ? &event->records[0] : &gone, now_ms);
+			}
 			else
 			{
 				node->retry_ms = retry_ms;

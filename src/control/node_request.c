@@ -170,14 +170,9 @@ has_record(const FhaWorld *world, const char *name)
 static void
 answer_remove(const FhaNode *node, FhaCluster *cluster, FhaOrderSlip *request)
 {
-	size_t kept = 0;
-
 	if (has_record(&node->world, request->target))
 		return;
-	for (size_t i = 0; i < cluster->member_count; i++)
-		if (strcmp(cluster->members[i], request->target) != 0)
-			memmove(cluster->members[kept++], cluster->members[i], FHA_NAME_SIZE);
-	cluster->member_count = kept;
+	fha_member_unlist(cluster, request->target);
 	answer(request, FHA_REQUEST_DONE, "%s is not a member any more", request->target);
 }
 

@@ -44,14 +44,6 @@ become_holder(const FhaNode *node, FhaCluster *cluster)
 	fha_wall_time(cluster->renewed_at, sizeof(cluster->renewed_at));
 }
 
-static void
-list_member(FhaCluster *cluster, const char *name)
-{
-	if (fha_member_is_listed(cluster, name) || cluster->member_count == FHA_MEMBERS_MAX)
-		return;
-	(void) snprintf(cluster->members[cluster->member_count++], FHA_NAME_SIZE, "%s", name);
-}
-
 FhaCode
 node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 {
@@ -96,7 +88,7 @@ node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 		cluster->position = pg->position;
 	}
 	become_holder(node, cluster);
-	list_member(cluster, node->world.self.member);
+	(void) fha_member_list(cluster, node->world.self.member, node->world.self.data_incarnation);
 	node_request_settle(node, &cluster->request, write->reclaim);
 	return FHA_OK;
 }
@@ -111,13 +103,15 @@ may_publish_lineage(const FhaNode *node)
 		   node->world.cluster.lineage_term != node->world.cluster.term;
 }
 
+/* Has it data that the list does not have under its name (S10)? */
 static bool
 unlisted_member(const FhaNode *node, size_t i)
 {
 	const FhaMember *member = &node->world.members[i];
 
 	return member->data_incarnation[0] != '\0' &&
-		   !fha_member_is_listed(&node->world.cluster, member->member);
+		   strcmp(member->member, node->world.self.member) != 0 &&
+		   !fha_member_is_listed_as(&node->world.cluster, member->member, member->data_incarnation);
 }
 
 bool
@@ -173,9 +167,11 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 			if (fha_member_is_listed(cluster, pg->standbys[i].member))
 				cluster->standbys[cluster->standby_count++] = pg->standbys[i];
 	}
+	(void) fha_member_list(cluster, node->world.self.member, node->world.self.data_incarnation);
 	for (size_t i = 0; i < node->world.member_count; i++)
 		if (unlisted_member(node, i))
-			list_member(cluster, node->world.members[i].member);
+			(void) fha_member_list(cluster, node->world.members[i].member,
+								   node->world.members[i].data_incarnation);
 	node_request_answer(node, cluster, now_ms);
 	if (cluster->request.state == FHA_REQUEST_RUNNING &&
 		node->world.cluster.request.state == FHA_REQUEST_PENDING &&

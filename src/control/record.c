@@ -96,26 +96,41 @@ read_lineage(struct json_object *from, FhaCluster *out, FhaError *err)
 	}
 }
 
+/* An array of texts that are shorter than `size`, each into its place of `size` bytes; how many. */
+static size_t
+read_texts(struct json_object *from, const char *key, char *out, size_t size, FhaError *err)
+{
+	struct json_object *array = fha_json_array(from, key, FHA_MEMBERS_MAX, err);
+	size_t count = array == NULL ? 0 : json_object_array_length(array);
+
+	for (size_t i = 0; i < count; i++)
+	{
+		struct json_object *text = json_object_array_get_idx(array, i);
+
+		if (!json_object_is_type(text, json_type_string) ||
+			(size_t) json_object_get_string_len(text) >= size ||
+			strlen(json_object_get_string(text)) != (size_t) json_object_get_string_len(text))
+		{
+			if (err->code == FHA_OK)
+				(void) fha_error(err, FHA_PROTOCOL, "key \"%s\" has an element that cannot be",
+								 key);
+			return 0;
+		}
+		(void) snprintf(out + i * size, size, "%s", json_object_get_string(text));
+	}
+	return count;
+}
+
 static void
 read_members(struct json_object *from, FhaCluster *out, FhaError *err)
 {
-	struct json_object *array = fha_json_array(from, "members", FHA_MEMBERS_MAX, err);
-	size_t count = array == NULL ? 0 : json_object_array_length(array);
+	size_t data;
 
-	for (size_t i = 0; i < count && err->code == FHA_OK; i++)
-	{
-		struct json_object *name = json_object_array_get_idx(array, i);
-
-		if (!json_object_is_type(name, json_type_string) ||
-			json_object_get_string_len(name) >= FHA_NAME_SIZE ||
-			strlen(json_object_get_string(name)) != (size_t) json_object_get_string_len(name))
-			(void) fha_error(err, FHA_PROTOCOL, "key \"members\" has an element that is no name");
-		else
-		{
-			(void) snprintf(out->members[i], FHA_NAME_SIZE, "%s", json_object_get_string(name));
-			out->member_count = i + 1;
-		}
-	}
+	out->member_count = read_texts(from, "members", out->members[0], FHA_NAME_SIZE, err);
+	data = read_texts(from, "member_data", out->member_data[0], FHA_ID_SIZE, err);
+	if (err->code == FHA_OK && data != out->member_count && data != 0)
+		(void) fha_error(err, FHA_PROTOCOL,
+						 "keys \"members\" and \"member_data\" differ in length");
 }
 
 static void
@@ -272,6 +287,7 @@ put_arrays(struct json_object *to, const FhaCluster *cluster, bool *failed)
 {
 	struct json_object *lineage = json_object_new_array();
 	struct json_object *members = json_object_new_array();
+	struct json_object *data = json_object_new_array();
 	struct json_object *standbys = json_object_new_array();
 
 	for (size_t i = 0; i < cluster->lineage_count; i++)
@@ -283,7 +299,10 @@ put_arrays(struct json_object *to, const FhaCluster *cluster, bool *failed)
 		fha_json_append(lineage, step, failed);
 	}
 	for (size_t i = 0; i < cluster->member_count; i++)
+	{
 		fha_json_append(members, json_object_new_string(cluster->members[i]), failed);
+		fha_json_append(data, json_object_new_string(cluster->member_data[i]), failed);
+	}
 	for (size_t i = 0; i < cluster->standby_count; i++)
 	{
 		struct json_object *standby = json_object_new_object();
@@ -294,6 +313,7 @@ put_arrays(struct json_object *to, const FhaCluster *cluster, bool *failed)
 	}
 	fha_json_put(to, "lineage", lineage, failed);
 	fha_json_put(to, "members", members, failed);
+	fha_json_put(to, "member_data", data, failed);
 	fha_json_put(to, "standbys", standbys, failed);
 }
 

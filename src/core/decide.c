@@ -68,6 +68,8 @@ static const FhaRule rules[] = {
 	  RENEW, SHUT, FHA_NODE_STOP, "an operator asked for a handover: the fence is shut and PostgreSQL stops" },
 	{ FHA_PRIMARY | FHA_MINE | FHA_RESTART, FHA_PLAIN,
 	  RENEW, SHUT, FHA_NODE_STOP, "an operator asked for a restart: the fence is shut and PostgreSQL stops" },
+	{ FHA_PRIMARY | FHA_MINE | FHA_SAFE | FHA_PUBLISHED | FHA_PROMISED, 0,
+	  RENEW, OPEN, FHA_NODE_HOLD, "this member leads on while the lock does not answer: all other members promise not to contend" },
 	{ FHA_PRIMARY | FHA_MINE | FHA_SAFE | FHA_PUBLISHED, 0,
 	  RENEW, OPEN, FHA_NODE_HOLD, "this member leads" },
 	{ FHA_PRIMARY | FHA_MINE | FHA_SAFE, 0,
@@ -110,6 +112,8 @@ static const FhaRule rules[] = {
 	  LEAVE, SHUT, FHA_NODE_STOP, "this standby does not get on, and the leader no longer has the WAL that it needs: it stops" },
 	{ FHA_STANDBY | FHA_LED, FHA_FOLLOWING,
 	  LEAVE, SHUT, FHA_NODE_FOLLOW, "another member leads now" },
+	{ FHA_STANDBY | FHA_BOUND, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is not renewed, but this standby has promised its holder not to contend" },
 	{ FHA_STANDBY | FHA_FREE | FHA_PAUSED, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is free, but an operator paused elections" },
 	{ FHA_STANDBY | FHA_FREE | FHA_FIT | FHA_LISTED, 0,
@@ -189,6 +193,7 @@ static const char *const fact_names[FHA_FACT_COUNT] = {
 	"paused",     "handover", "heir",      "listed",    "fit",       "turn",    "stopping",
 	"job",        "plain",    "following", "bootstrap", "position",  "beyond",  "failing",
 	"recovering", "stuck",    "restart",   "reinit",    "asked",     "twin",    "stranded",
+	"promised",   "bound",
 };
 
 const FhaRule *

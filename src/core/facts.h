@@ -74,6 +74,10 @@ typedef uint64_t FhaFacts;
 #define FHA_STRANDED \
 	FHA_FACT(41) /* the leader has not the WAL any more that this data goes on with */
 
-#define FHA_FACT_COUNT 42
+#define FHA_PROMISED FHA_FACT(42) /* safe by the promises of all other members (S10) */
+#define FHA_BOUND \
+	FHA_FACT(43) /* the lease has lapsed for all that is seen, but this member promised (S10) */
+
+#define FHA_FACT_COUNT 44
 
 #endif

@@ -50,6 +50,17 @@ fha_tenure_sending(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms, int6
 		tenure->write_until_ms = sent_ms + deadline_ms;
 }
 
+static void
+allow(FhaTenure *tenure, int64_t sent_ms, bool promised)
+{
+	int64_t until_ms = sent_ms + tenure->deadline_ms;
+
+	if (sent_ms < tenure->shut_ms || until_ms <= tenure->write_until_ms)
+		return;
+	tenure->write_until_ms = until_ms;
+	tenure->promised = promised;
+}
+
 void
 fha_tenure_confirm(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms, int64_t duration_ms)
 {
@@ -70,8 +81,15 @@ fha_tenure_confirm(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms, int6
 	}
 	if (deadline_ms <= tenure->deadline_ms || sent_ms >= tenure->raise_ms)
 		tenure->deadline_ms = deadline_ms;
-	if (sent_ms >= tenure->shut_ms)
-		tenure->write_until_ms = longer(tenure->write_until_ms, sent_ms + tenure->deadline_ms);
+	allow(tenure, sent_ms, false);
+}
+
+void
+fha_tenure_promised(FhaTenure *tenure, int64_t sent_ms)
+{
+	/* Nothing was ever recorded: nobody was given this lease. */
+	if (tenure->duration_ms != 0)
+		allow(tenure, sent_ms, true);
 }
 
 void

@@ -46,6 +46,7 @@ typedef struct FhaTenure
 	int64_t deadline_ms;    /* the renew deadline in force */
 	int64_t duration_ms;    /* the lease duration last confirmed in the record */
 	int64_t raise_ms;       /* a higher deadline counts for renewals sent from then on */
+	bool promised;          /* S10: write_until comes of members' promises, not of a renewal */
 } FhaTenure;
 
 /*
@@ -63,6 +64,12 @@ void fha_tenure_sending(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms,
  */
 void fha_tenure_confirm(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms,
 						int64_t duration_ms);
+
+/*
+ * S10: everybody else who may take the lease has promised not to, each for duration_ms from the
+ * receipt of a question that was sent at sent_ms or later.  As good as a renewal sent then.
+ */
+void fha_tenure_promised(FhaTenure *tenure, int64_t sent_ms);
 
 /* Shut, and stay shut until a renewal sent after now_ms is confirmed. */
 void fha_tenure_shut(FhaTenure *tenure, int64_t now_ms);

@@ -60,13 +60,20 @@ is_my_dead_self(const FhaWorld *world)
 		   same(world->cluster.life, world->self.life) && has_what_the_record_shows(world);
 }
 
+static bool
+has_lapsed(const FhaWorld *world, int64_t now_ms)
+{
+	return fha_watch_lapsed(&world->watch, world->self.lease_duration_ms, now_ms);
+}
+
 bool
 fha_lease_is_free(const FhaWorld *world, int64_t now_ms)
 {
 	if (!has_record(world) || fha_lease_is_mine(world))
 		return false;
+	/* S10: the holder may count on a promise for as long as it does not let the lease go itself. */
 	return world->cluster.released || is_my_dead_self(world) ||
-		   fha_watch_lapsed(&world->watch, world->self.lease_duration_ms, now_ms);
+		   (has_lapsed(world, now_ms) && now_ms >= world->bound_until_ms);
 }
 
 int
@@ -91,13 +98,60 @@ fha_lineage_holds(const FhaCluster *cluster, FhaPosition position)
 	return false;
 }
 
+/* Where the list has this name; member_count: nowhere. */
+static size_t
+listed_at(const FhaCluster *cluster, const char *name)
+{
+	size_t at = 0;
+
+	while (at < cluster->member_count && !same(cluster->members[at], name))
+		at++;
+	return at;
+}
+
 bool
 fha_member_is_listed(const FhaCluster *cluster, const char *name)
 {
-	for (size_t i = 0; i < cluster->member_count; i++)
-		if (same(cluster->members[i], name))
-			return true;
-	return false;
+	return listed_at(cluster, name) < cluster->member_count;
+}
+
+bool
+fha_member_is_listed_as(const FhaCluster *cluster, const char *name, const char *data)
+{
+	size_t at = listed_at(cluster, name);
+
+	return at < cluster->member_count && same(cluster->member_data[at], data);
+}
+
+bool
+fha_member_list(FhaCluster *cluster, const char *name, const char *data)
+{
+	size_t at = listed_at(cluster, name);
+
+	if (at == FHA_MEMBERS_MAX)
+		return false;
+	if (at == cluster->member_count)
+	{
+		cluster->member_count++;
+		memcpy(cluster->members[at], name, strlen(name) + 1);
+	}
+	memcpy(cluster->member_data[at], data, strlen(data) + 1);
+	return true;
+}
+
+void
+fha_member_unlist(FhaCluster *cluster, const char *name)
+{
+	size_t at = listed_at(cluster, name);
+
+	if (at == cluster->member_count)
+		return;
+	cluster->member_count--;
+	for (; at < cluster->member_count; at++)
+	{
+		memcpy(cluster->members[at], cluster->members[at + 1], FHA_NAME_SIZE);
+		memcpy(cluster->member_data[at], cluster->member_data[at + 1], FHA_ID_SIZE);
+	}
 }
 
 static const FhaMember *
@@ -469,8 +523,14 @@ observe_lease(const FhaWorld *world, int64_t now_ms)
 		return fha_watch_lapsed(&world->watch, world->self.lease_duration_ms, now_ms) ? FHA_ABSENT
 																					  : FHA_BLANK;
 	if (fha_lease_is_mine(world))
-		return fha_tenure_is_safe(&world->tenure, now_ms) ? FHA_MINE | FHA_SAFE : FHA_MINE;
-	return fha_lease_is_free(world, now_ms) ? FHA_FREE : 0;
+	{
+		if (!fha_tenure_is_safe(&world->tenure, now_ms))
+			return FHA_MINE;
+		return FHA_MINE | FHA_SAFE | (world->tenure.promised ? FHA_PROMISED : 0);
+	}
+	if (fha_lease_is_free(world, now_ms))
+		return FHA_FREE;
+	return has_lapsed(world, now_ms) ? FHA_BOUND : 0;
 }
 
 /* We began to found this cluster ourselves, and did not get to its data. */
@@ -575,7 +635,7 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 				facts |= FHA_FOLLOWING;
 		}
 	}
-	if (fha_member_is_listed(cluster, world->self.member))
+	if (fha_member_is_listed_as(cluster, world->self.member, world->self.data_incarnation))
 		facts |= FHA_LISTED;
 	if (is_fit(world, now_ms))
 		facts |= FHA_FIT;
@@ -598,6 +658,7 @@ fha_observe_again_ms(const FhaWorld *world, int64_t now_ms)
 	again = earliest_after(again, fha_watch_lapses_ms(&world->watch, world->self.lease_duration_ms),
 						   now_ms);
 	again = earliest_after(again, world->tenure.write_until_ms, now_ms);
+	again = earliest_after(again, world->bound_until_ms, now_ms);
 	if (has_twin(world, now_ms))
 		again = earliest_after(again, twin_gone_ms(world), now_ms);
 	if (world->led_ms != 0)

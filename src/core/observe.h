@@ -24,6 +24,7 @@ typedef struct FhaWorld
 	FhaWatch own;                       /* of the record that has our name */
 	int64_t led_ms;                     /* when we last led, or became the holder; 0: we are not */
 	int64_t free_since_ms;              /* when the lease was first seen to be free; 0: it is not */
+	int64_t bound_until_ms;             /* S10: promised not to take the lease before; 0: nothing */
 } FhaWorld;
 
 FhaFacts fha_observe(const FhaWorld *world, int64_t now_ms);
@@ -51,6 +52,13 @@ bool fha_must_restart(const FhaWorld *world, const char *name);
 bool fha_has_carried_out(const FhaWorld *world, const char *name);
 
 FHA_API bool fha_member_is_listed(const FhaCluster *cluster, const char *name);
+
+/* Put on the list with this data, or take off it.  False: there is no room. */
+bool fha_member_list(FhaCluster *cluster, const char *name, const char *data);
+void fha_member_unlist(FhaCluster *cluster, const char *name);
+
+/* S10: may a member with this name and this data contend? */
+bool fha_member_is_listed_as(const FhaCluster *cluster, const char *name, const char *data);
 
 /* When may the facts change by time alone? The earliest such moment after now_ms, or INT64_MAX. */
 int64_t fha_observe_again_ms(const FhaWorld *world, int64_t now_ms);

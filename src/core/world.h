@@ -116,7 +116,8 @@ typedef struct FhaCluster
 
 	FhaPosition position; /* of the holder, at its last renewal */
 	size_t member_count;
-	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE]; /* only these may contend (S10) */
+	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];   /* only these may contend (S10) ... */
+	char member_data[FHA_MEMBERS_MAX][FHA_ID_SIZE]; /* ... and only with this data incarnation */
 	size_t standby_count;
 	FhaStandby standbys[FHA_MEMBERS_MAX]; /* streaming at the last renewal */
 
@@ -231,6 +232,7 @@ typedef struct FhaSelf
 	bool bootstrap; /* told to found the cluster if there is none */
 	char
 		cluster_uuid[FHA_UUID_TEXT_SIZE]; /* of the cluster this directory belongs to; "" if none */
+	char data_incarnation[FHA_ID_SIZE];   /* as in FhaMember */
 	uint64_t highest_term;                /* S7: persisted */
 	char cloned_for[FHA_ID_SIZE];         /* the reinit that this data came of; "" for none */
 	int64_t lease_duration_ms;

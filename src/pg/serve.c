@@ -59,6 +59,12 @@ tell(void *argument, FhaHealth *out)
 	out->fence_left_ms = fence_is_open() ? fence_left_ms() : 0;
 }
 
+static void
+promise(void *argument, const FhaQuestion *asked, FhaPromise *out)
+{
+	fha_node_promise(serve_node, asked, out);
+}
+
 /* Wait for this descriptor too. */
 static bool
 watch(int fd)
@@ -86,7 +92,7 @@ start(void)
 		told = true;
 		return;
 	}
-	if (fha_listener_open(&listener, listen_fd, &serve_config, tell, NULL, &err) != FHA_OK)
+	if (fha_listener_open(&listener, listen_fd, &serve_config, tell, promise, NULL, &err) != FHA_OK)
 	{
 		fha_report(LOG, &err);
 		return;

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from .cluster import CLUSTER_NAME, Cluster
-from .kube import ControlPlane
+from .kube import ApiServer, ControlPlane
+from .node import Node
 
 RBAC = Path(__file__).parents[2] / "deploy/base/rbac.yaml"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
@@ -21,13 +22,26 @@ def access(kube: ControlPlane, folder: Path) -> tuple[str, Path]:
 class KubeCluster(Cluster):
     """`lease_path` is the cluster record's, as the API has it."""
 
-    def __init__(self, base: Path, kube: ControlPlane, settings: dict[str, str], first_port: int = 6501) -> None:
+    def __init__(
+        self, base: Path, kube: ControlPlane, settings: dict[str, str], first_port: int = 6501, listen: bool = False
+    ) -> None:
         self.kube = kube
         # Beside the control plane's files: what is in base is swept away before the cluster is created.
         self.namespace, self.kubeconfig = access(kube, kube.base / f"access.{first_port}")
         self.lease_path = f"{LEASES.format(self.namespace)}/{CLUSTER_NAME}"
         lock = f"kubernetes:{self.kubeconfig}?namespace={self.namespace}"
-        super().__init__(base, settings={"fawkes_ha.lock": lock, **settings}, first_port=first_port)
+        super().__init__(base, settings={"fawkes_ha.lock": lock, **settings}, first_port=first_port, listen=listen)
+
+    def reach(self, api: ApiServer, *nodes: Node) -> None:
+        """These nodes, started again for it, ask that API server from now on."""
+        folder = self.kube.base / f"access.{self.namespace}.{api.port}"
+        kubeconfig = self.kube.service_account_kubeconfig(self.namespace, "fawkes-ha", folder, api=api)
+        for node in nodes:
+            node.settings["fawkes_ha.lock"] = f"kubernetes:{kubeconfig}?namespace={self.namespace}"
+            node.write_settings()
+            node.kill()
+            node.start()
+            self.wait_all_stream()
 
     def lease(self) -> dict:
         return self.kube.request("GET", self.lease_path).json

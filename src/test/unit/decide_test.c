@@ -24,7 +24,7 @@ static const FhaFacts leases[] = {
 	FHA_UNREAD, FHA_ABSENT, FHA_ABSENT | FHA_RECLAIM, FHA_BLANK, FHA_BLANK | FHA_RECLAIM,
 	FHA_MINE, FHA_MINE | FHA_BEYOND, FHA_MINE | FHA_STUCK,
 	FHA_MINE | FHA_SAFE, FHA_MINE | FHA_SAFE | FHA_BEYOND, FHA_MINE | FHA_SAFE | FHA_STUCK,
-	FHA_FREE, FHA_FREE | FHA_RECLAIM, 0,
+	FHA_MINE | FHA_SAFE | FHA_PROMISED, FHA_FREE, FHA_FREE | FHA_RECLAIM, FHA_BOUND, 0,
 };
 /* Facts that need a record, and facts of the node. */
 static const FhaFacts with_record[] = {

@@ -369,6 +369,43 @@ s1_no_reload_makes_two_writers(void **state)
 	}
 }
 
+static void
+s10_a_promise_counts_from_its_asking(void **state)
+{
+	FhaTenure tenure = tenure_since_1000();
+
+	(void) state;
+	fha_tenure_promised(&tenure, 900);
+	assert_int_equal(tenure.write_until_ms, 1000 + DEADLINE_MS);
+	assert_false(tenure.promised);
+	fha_tenure_promised(&tenure, 5000);
+	assert_int_equal(tenure.write_until_ms, 5000 + DEADLINE_MS);
+	assert_true(tenure.promised);
+	/* A renewal that was sent before it changes nothing; one after it does. */
+	fha_tenure_confirm(&tenure, 4000, DEADLINE_MS, DURATION_MS);
+	assert_true(tenure.promised);
+	fha_tenure_confirm(&tenure, 5500, DEADLINE_MS, DURATION_MS);
+	assert_false(tenure.promised);
+	assert_int_equal(tenure.write_until_ms, 5500 + DEADLINE_MS);
+}
+
+static void
+s10_no_promise_opens_what_was_shut_or_never_held(void **state)
+{
+	FhaTenure tenure = tenure_since_1000();
+	FhaTenure nothing = {.write_until_ms = 0};
+
+	(void) state;
+	fha_tenure_promised(&nothing, 1000);
+	assert_int_equal(nothing.write_until_ms, 0);
+	fha_tenure_shut(&tenure, 1500);
+	fha_tenure_promised(&tenure, 1500);
+	assert_int_equal(tenure.write_until_ms, 0);
+	fha_tenure_end(&tenure, 1600);
+	fha_tenure_promised(&tenure, 2000);
+	assert_int_equal(tenure.write_until_ms, 0);
+}
+
 int
 main(void)
 {
@@ -394,6 +431,8 @@ main(void)
 		cmocka_unit_test(s1_no_deadline_reaches_the_recorded_duration),
 		cmocka_unit_test(s1_the_end_forgets),
 		cmocka_unit_test(s1_no_reload_makes_two_writers),
+		cmocka_unit_test(s10_a_promise_counts_from_its_asking),
+		cmocka_unit_test(s10_no_promise_opens_what_was_shut_or_never_held),
 	};
 
 	return cmocka_run_group_tests_name("lease", tests, NULL, NULL);

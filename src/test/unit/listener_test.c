@@ -105,7 +105,7 @@ set_up(void **state)
 	write_pgpass();
 	listen_fd = somewhere(address, sizeof(address));
 	nowhere_fd = somewhere(nowhere, sizeof(nowhere));
-	if (fha_listener_open(&listener, listen_fd, &config, tell, NULL, &err) != FHA_OK)
+	if (fha_listener_open(&listener, listen_fd, &config, tell, NULL, NULL, &err) != FHA_OK)
 		return -1;
 	open_ask("c", 42);
 	return 0;
@@ -146,7 +146,7 @@ answer_of(const char *to, const char *member, const char *kind, int64_t time_ms)
 	FhaAskEvent event = {.error = {.text = ""}};
 	FhaError err = {.text = ""};
 
-	if (fha_ask_start(ask, to, member, kind, fha_now_ms() + time_ms, &err) != FHA_OK)
+	if (fha_ask_start(ask, to, member, kind, NULL, fha_now_ms() + time_ms, &err) != FHA_OK)
 		fail_msg("%s", err.text);
 	while (fha_ask_step(ask, &event) != FHA_OK)
 	{
@@ -229,10 +229,11 @@ silence_ends_by_the_deadline(void **state)
 	(void) close(nowhere_fd);
 	nowhere_fd = -1;
 	assert_int_equal(answer_of(nowhere, "n2", "status", BOUND_MS).code, FHA_IO);
-	assert_int_equal(fha_ask_start(ask, address, "n2", "status", fha_now_ms() - 1, &err),
+	assert_int_equal(fha_ask_start(ask, address, "n2", "status", NULL, fha_now_ms() - 1, &err),
 					 FHA_TIMEOUT);
-	assert_int_equal(fha_ask_start(ask, "nonsense", "n2", "status", fha_now_ms() + 1000, &err),
-					 FHA_INVALID);
+	assert_int_equal(
+		fha_ask_start(ask, "nonsense", "n2", "status", NULL, fha_now_ms() + 1000, &err),
+		FHA_INVALID);
 }
 
 static void
@@ -245,9 +246,9 @@ questions_are_as_many_as_members(void **state)
 
 	(void) state;
 	for (int i = 0; i < FHA_MEMBERS_MAX; i++)
-		assert_int_equal(fha_ask_start(ask, nowhere, "n2", "status", fha_now_ms() + 200, &err),
-						 FHA_OK);
-	assert_int_equal(fha_ask_start(ask, nowhere, "n2", "status", fha_now_ms() + 200, &err),
+		assert_int_equal(
+			fha_ask_start(ask, nowhere, "n2", "status", NULL, fha_now_ms() + 200, &err), FHA_OK);
+	assert_int_equal(fha_ask_start(ask, nowhere, "n2", "status", NULL, fha_now_ms() + 200, &err),
 					 FHA_CONFLICT);
 	while (ended < FHA_MEMBERS_MAX)
 	{
@@ -274,8 +275,8 @@ verdict_on(const char *answer)
 	FhaError err;
 	int fd = -1;
 
-	assert_int_equal(fha_ask_start(ask, nowhere, "n2", "status", fha_now_ms() + BOUND_MS, &err),
-					 FHA_OK);
+	assert_int_equal(
+		fha_ask_start(ask, nowhere, "n2", "status", NULL, fha_now_ms() + BOUND_MS, &err), FHA_OK);
 	while (fha_ask_step(ask, &event) != FHA_OK)
 	{
 		assert_true(fha_now_ms() < give_up_ms);

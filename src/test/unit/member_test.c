@@ -272,7 +272,7 @@ each_refusal_has_its_status(void **state)
 	(void) snprintf(question.to, sizeof(question.to), "n3");
 	assert_int_equal(status_of(&question, &key), 421);
 	question = good_question();
-	(void) snprintf(question.kind, sizeof(question.kind), "promise");
+	(void) snprintf(question.kind, sizeof(question.kind), "oracle");
 	assert_int_equal(status_of(&question, &key), 501);
 	question = good_question();
 	(void) snprintf(question.nonce, sizeof(question.nonce), "short");
@@ -371,7 +371,7 @@ an_answer_belongs_to_its_question(void **state)
 	(void) snprintf(other.cluster, sizeof(other.cluster), "d");
 	assert_int_equal(parse_for(&other, &key, &reply), FHA_DENIED);
 	other = question;
-	(void) snprintf(other.kind, sizeof(other.kind), "promise");
+	(void) snprintf(other.kind, sizeof(other.kind), "oracle");
 	assert_int_equal(parse_for(&other, &key, &reply), FHA_DENIED);
 	wrong.answer[0] ^= 1;
 	assert_int_equal(parse_for(&question, &wrong, &reply), FHA_DENIED);
@@ -404,6 +404,63 @@ questions_that_are_none(void **state)
 						 FHA_PROTOCOL);
 }
 
+/* --- promises (S10) */
+
+static FhaQuestion asked_for;
+
+static void
+promise_this(void *argument, const FhaQuestion *asked, FhaPromise *out)
+{
+	asked_for = *asked;
+	*out = *(const FhaPromise *) argument;
+}
+
+static FhaPromise
+promised(const FhaQuestion *question)
+{
+	FhaDeskReply reply = put(question, &desk.key);
+	FhaReply read;
+	FhaError err = {.text = ""};
+
+	assert_int_equal(reply.status, 200);
+	if (fha_reply_parse(question, &desk.key, reply.text, strlen(reply.text), reply.mac, &read,
+						&err) != FHA_OK)
+		fail_msg("%s", err.text);
+	free(reply.text);
+	return read.promise;
+}
+
+static void
+a_promise_is_asked_for_and_given(void **state)
+{
+	FhaQuestion question = good_question();
+	FhaPromise given = {.given = true, .data_incarnation = "00000000000000dd"};
+	FhaPromise heard;
+
+	(void) state;
+	(void) snprintf(question.kind, sizeof(question.kind), FHA_KIND_PROMISE);
+	(void) snprintf(question.promise.cluster_uuid, sizeof(question.promise.cluster_uuid),
+					"0123456789abcdef0123456789abcdef");
+	question.promise.term = UINT64_MAX;
+	question.promise.duration_ms = FHA_LEASE_MAX_MS;
+	heard = promised(&question);
+	assert_false(heard.given);
+	assert_string_equal(heard.why, "nobody here decides for this member");
+	desk.promise = promise_this;
+	desk.argument = &given;
+	question = good_question();
+	(void) snprintf(question.kind, sizeof(question.kind), FHA_KIND_PROMISE);
+	question.promise = (FhaPromiseTerms){.term = 7, .duration_ms = 15000};
+	heard = promised(&question);
+	assert_true(heard.given);
+	assert_string_equal(heard.data_incarnation, "00000000000000dd");
+	assert_string_equal(asked_for.from, "n1");
+	assert_string_equal(asked_for.from_incarnation, "00000000000000bb");
+	assert_int_equal(asked_for.promise.term, 7);
+	assert_int_equal(asked_for.promise.duration_ms, 15000);
+	desk.promise = NULL;
+}
+
 int
 main(void)
 {
@@ -418,6 +475,7 @@ main(void)
 		cmocka_unit_test(a_full_memory_begins_a_new_challenge),
 		cmocka_unit_test(an_answer_belongs_to_its_question),
 		cmocka_unit_test(questions_that_are_none),
+		cmocka_unit_test(a_promise_is_asked_for_and_given),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -515,12 +515,58 @@ a_leader_is_led_by_when_it_says_where(void **state)
 	FACTS(0, FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING, SET_TEXT(world.members[0].member, "n9"));
 }
 
+/* S10: what lapsed is not free for who promised; what was given away, or is its own, is. */
+static void
+s10_a_promise_holds_back_who_gave_it(void **state)
+{
+	(void) state;
+	settle();
+	world.watch.since_ms = NOW - DURATION_MS;
+	world.bound_until_ms = NOW + 1;
+	assert_false(fha_lease_is_free(&world, NOW));
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
+	assert_int_equal(fha_observe_again_ms(&world, NOW), NOW + 1);
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW + 1), FHA_FREE);
+	world.watch.since_ms = NOW - DURATION_MS + 1;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), 0);
+	world.cluster.released = true;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
+}
+
+static void
+s10_the_list_names_data(void **state)
+{
+	FhaCluster list = {.member_count = 0};
+
+	(void) state;
+	assert_true(fha_member_list(&list, "n1", "a"));
+	assert_true(fha_member_list(&list, "n2", "b"));
+	assert_true(fha_member_list(&list, "n3", "c"));
+	assert_true(fha_member_list(&list, "n2", "d"));
+	assert_int_equal(list.member_count, 3);
+	assert_true(fha_member_is_listed_as(&list, "n2", "d"));
+	assert_false(fha_member_is_listed_as(&list, "n2", "b"));
+	assert_false(fha_member_is_listed_as(&list, "n4", ""));
+	fha_member_unlist(&list, "n1");
+	fha_member_unlist(&list, "n1");
+	assert_int_equal(list.member_count, 2);
+	assert_true(fha_member_is_listed_as(&list, "n2", "d"));
+	assert_true(fha_member_is_listed_as(&list, "n3", "c"));
+	list.member_count = FHA_MEMBERS_MAX;
+	assert_false(fha_member_list(&list, "n5", "e"));
+}
+
 static void
 lists_pauses_and_founding(void **state)
 {
 	(void) state;
 	FACTS(0, FHA_LISTED, SET_TEXT(world.cluster.members[1], "n22"));
 	FACTS(0, FHA_LISTED, SET_TEXT(world.cluster.members[1], "n"));
+	/* S10: a name alone may be that of a copy. */
+	FACTS(0, FHA_LISTED, SET_TEXT(world.cluster.member_data[1], "dddddddddddddddd"));
+	FACTS(0, FHA_LISTED, SET_TEXT(world.self.data_incarnation, "dddddddddddddddd"));
+	FACTS(0, 0, SET_TEXT(world.cluster.member_data[1], "dddddddddddddddd"),
+		  SET_TEXT(world.self.data_incarnation, "dddddddddddddddd"));
 	FACTS(FHA_PAUSED, 0, world.cluster.paused = true);
 	FACTS(FHA_NEWBORN, 0, world.cluster.system_identifier = 0);
 	/* BOOTSTRAP: told to, belonging to no cluster, and no member has data. */
@@ -1184,6 +1230,8 @@ main(void)
 		cmocka_unit_test(s1b_a_living_node_of_our_name_is_a_twin),
 		cmocka_unit_test(s7_a_vanished_record_is_its_last_holder_s),
 		cmocka_unit_test(a_leader_is_led_by_when_it_says_where),
+		cmocka_unit_test(s10_a_promise_holds_back_who_gave_it),
+		cmocka_unit_test(s10_the_list_names_data),
 		cmocka_unit_test(lists_pauses_and_founding),
 		cmocka_unit_test(handover_and_heir_are_the_holder_s),
 		cmocka_unit_test(s5_positions_are_compared_by_timeline_first),

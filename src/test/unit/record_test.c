@@ -135,6 +135,7 @@ fill_cluster(FhaCluster *cluster)
 	{
 		fill(cluster->members[i], FHA_NAME_SIZE);
 		cluster->members[i][0] = (char) ('0' + i);
+		fill(cluster->member_data[i], FHA_ID_SIZE);
 		fill(cluster->standbys[i].member, FHA_NAME_SIZE);
 		cluster->standbys[i].member[0] = (char) ('1' + i);
 		cluster->standbys[i].lsn = UINT64_MAX - i;

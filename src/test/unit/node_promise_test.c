@@ -1,0 +1,458 @@
+/*
+ * node_promise_test.c: S10, promises between members while the lock does not answer.
+ */
+#include "players.h"
+
+#include "bond.h"
+
+#define OUTAGE_LEASES 4
+
+static int
+set_up_listeners(void **state)
+{
+	players_listen = true;
+	return set_up(state);
+}
+
+/* Nobody reaches the lock, or everybody does again. */
+static void
+lock_out(bool out)
+{
+	char here[80];
+	char away[80];
+
+	(void) snprintf(here, sizeof(here), "%s/lock", root);
+	(void) snprintf(away, sizeof(away), "%s/away", root);
+	assert_int_equal(out ? rename(here, away) : rename(away, here), 0);
+}
+
+static void
+turn_for(int64_t time_ms)
+{
+	int64_t end_ms = fha_now_ms() + time_ms;
+
+	while (fha_now_ms() < end_ms)
+		turn();
+}
+
+static Player *
+a_standby(void)
+{
+	for (int i = 0; i < NODES; i++)
+		if (&players[i] != leader() && players[i].view.state == FHA_PG_STANDBY)
+			return &players[i];
+	fail_msg("no standby");
+	return NULL;
+}
+
+static bool
+leads_by_promises(const Player *player)
+{
+	return is_open(player) && player->node->world.tenure.promised;
+}
+
+static int
+promotions(void)
+{
+	int count = 0;
+
+	for (int i = 0; i < NODES; i++)
+		count += players[i].promotions;
+	return count;
+}
+
+static void
+a_holder_leads_on_while_all_promise(void **state)
+{
+	Player *old;
+	int before;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	before = promotions();
+	lock_out(true);
+	TURN_UNTIL(leads_by_promises(old));
+	turn_for(OUTAGE_LEASES * LEASE_MS);
+	/* Longer than any renewal lasts, and nobody else leads. */
+	TURN_UNTIL(leads_by_promises(old));
+	assert_string_equal(old->order.because,
+						"this member leads on while the lock does not answer: all other members "
+						"promise not to contend");
+	lock_out(false);
+	TURN_UNTIL(is_open(old) && !old->node->world.tenure.promised);
+	TURN_UNTIL(all_settled());
+	assert_ptr_equal(leader(), old);
+	assert_int_equal(old->node->world.cluster.term, 1);
+	assert_int_equal(promotions(), before);
+}
+
+static void
+one_that_is_missing_shuts_the_fence(void **state)
+{
+	Player *old;
+	Player *dead;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	dead = a_standby();
+	dead->absent = true;
+	lock_out(true);
+	TURN_UNTIL(!is_open(old));
+	turn_for(OUTAGE_LEASES * LEASE_MS);
+	assert_null(leader());
+	lock_out(false);
+	TURN_UNTIL(leader() != NULL);
+	dead->absent = false;
+	TURN_UNTIL(all_settled());
+}
+
+/* The holder alone is cut off, when it has had promises; the others reach the lock and see it lapse. */
+static void
+who_promised_waits_for_as_long(void **state)
+{
+	Player *old;
+	int64_t bound_ms;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	lock_out(true);
+	turn_for(OUTAGE_LEASES * LEASE_MS);
+	TURN_UNTIL(leads_by_promises(old));
+	old->absent = true;
+	bound_ms = a_standby()->node->world.bound_until_ms;
+	assert_true(bound_ms >= old->order.write_until_ms);
+	lock_out(false);
+	/* turn() asserts one writer; here the record, unchanged for leases, is not free at once. */
+	TURN_UNTIL(leader() != NULL && leader() != old);
+	assert_true(leader()->opened_ms >= old->order.write_until_ms);
+	assert_true(leader()->opened_ms >= bound_ms);
+	old->absent = false;
+	TURN_UNTIL(all_settled());
+}
+
+/* --- who is asked */
+
+static FhaQuestion
+question_of(const Player *holder)
+{
+	FhaQuestion asked = {.kind = FHA_KIND_PROMISE};
+	const FhaWorld *world = &holder->node->world;
+
+	memcpy(asked.from, world->self.member, sizeof(asked.from));
+	memcpy(asked.from_incarnation, world->self.incarnation, sizeof(asked.from_incarnation));
+	memcpy(asked.promise.cluster_uuid, world->cluster.cluster_uuid,
+		   sizeof(asked.promise.cluster_uuid));
+	asked.promise.term = world->cluster.term;
+	asked.promise.duration_ms = LEASE_MS;
+	return asked;
+}
+
+static const char *
+refusal(Player *player, const FhaQuestion *asked)
+{
+	static FhaPromise promise;
+
+	fha_node_promise(player->node, asked, &promise);
+	assert_string_equal(promise.data_incarnation, player->node->state.data_incarnation);
+	assert_true(promise.given == (promise.why[0] == '\0'));
+	return promise.why;
+}
+
+static void
+start_again(Player *player)
+{
+	fha_node_close(player->node);
+	player_open(player, false);
+}
+
+static void
+a_promise_outlives_its_giver(void **state)
+{
+	Player *standby;
+	FhaQuestion asked;
+	FhaBond bond;
+	FhaError err;
+	int64_t bound_ms;
+
+	(void) state;
+	start_cluster();
+	standby = a_standby();
+	asked = question_of(leader());
+	asked.promise.duration_ms = 100 * LEASE_MS;
+	assert_string_equal(refusal(standby, &asked), "");
+	bound_ms = standby->node->world.bound_until_ms;
+	assert_true(bound_ms > fha_now_ms() + 50 * LEASE_MS);
+	/* A shorter one afterwards does not shorten it. */
+	asked.promise.duration_ms = LEASE_MS;
+	assert_string_equal(refusal(standby, &asked), "");
+	assert_int_equal(standby->node->world.bound_until_ms, bound_ms);
+	start_again(standby);
+	assert_true(standby->node->world.bound_until_ms > fha_now_ms() + 50 * LEASE_MS);
+
+	/* Another boot, or another machine: nobody knows how long ago it was given. */
+	assert_int_equal(fha_bond_load(&standby->config, &bond, &err), FHA_OK);
+	memset(bond.boot_id, 'f', sizeof(bond.boot_id) - 1);
+	bond.until_ms = 1;
+	bond.for_ms = 70 * LEASE_MS;
+	assert_int_equal(fha_bond_save(&standby->config, &bond, &err), FHA_OK);
+	start_again(standby);
+	assert_true(standby->node->world.bound_until_ms > fha_now_ms() + 60 * LEASE_MS);
+	/* It counts from the first start there. */
+	bound_ms = standby->node->world.bound_until_ms;
+	start_again(standby);
+	assert_int_equal(standby->node->world.bound_until_ms, bound_ms);
+}
+
+static void
+what_may_not_be_promised(void **state)
+{
+	Player *standby;
+	FhaQuestion good;
+	FhaQuestion asked;
+
+	(void) state;
+	start_cluster();
+	standby = a_standby();
+	good = question_of(leader());
+	assert_string_equal(refusal(standby, &good), "");
+
+	asked = good;
+	asked.promise.cluster_uuid[0] ^= 1;
+	assert_string_equal(refusal(standby, &asked),
+						"this member's data is of another cluster, or of none yet");
+	asked = good;
+	asked.promise.duration_ms = 0;
+	assert_string_equal(refusal(standby, &asked), "nobody promises for so long");
+	asked.promise.duration_ms = FHA_LEASE_MAX_MS + 1;
+	assert_string_equal(refusal(standby, &asked), "nobody promises for so long");
+	asked = good;
+	asked.promise.term = 0;
+	assert_string_equal(refusal(standby, &asked), "this member has seen a later term");
+	asked = good;
+	asked.from_incarnation[0] ^= 1;
+	assert_string_equal(refusal(standby, &asked), "another holds the lease of that term");
+	asked = good;
+	asked.from[0] = 'x';
+	assert_string_equal(refusal(standby, &asked), "another holds the lease of that term");
+	/* A term that this member has not heard of yet. */
+	asked = good;
+	asked.promise.term++;
+	assert_string_equal(refusal(standby, &asked), "");
+	/* The holder itself, asked by who held the term before. */
+	asked = question_of(standby);
+	assert_string_equal(refusal(leader(), &asked), "another holds the lease of that term");
+	standby->node->world.cluster.released = true;
+	assert_string_equal(refusal(standby, &good), "the lease of that term was released");
+}
+
+static void
+who_may_still_get_the_lease_does_not_promise(void **state)
+{
+	static const char doubt[] =
+		"this member has tried to take the lease, and does not know yet how that ended";
+	Player *standby;
+	FhaQuestion asked;
+	FhaError err;
+	FhaNode *node;
+	char version[FHA_VERSION_SIZE];
+
+	(void) state;
+	start_cluster();
+	standby = a_standby();
+	asked = question_of(leader());
+	node = standby->node;
+	memcpy(version, node->world.watch.version, sizeof(version));
+	assert_int_equal(node_promises_contend(node, &err), FHA_OK);
+	assert_string_equal(refusal(standby, &asked), doubt);
+	/* It is on disk: who takes over the seat knows of it. */
+	start_again(standby);
+	node = standby->node;
+	assert_string_equal(refusal(standby, &asked), doubt);
+	/* The record as it was: the take may still arrive. */
+	node_promises_read(node, version);
+	assert_string_equal(refusal(standby, &asked), doubt);
+	/* That another attempt was refused says nothing of the first; that it came second does. */
+	node_promises_settled(node, FHA_IO);
+	assert_string_equal(refusal(standby, &asked), doubt);
+	node_promises_settled(node, FHA_CONFLICT);
+	assert_string_equal(refusal(standby, &asked), "");
+
+	assert_int_equal(node_promises_contend(node, &err), FHA_OK);
+	node_promises_settled(node, FHA_IO);
+	assert_string_equal(refusal(standby, &asked), "");
+	assert_int_equal(node_promises_contend(node, &err), FHA_OK);
+	node_promises_settled(node, FHA_UNKNOWN);
+	node_promises_settled(node, FHA_DENIED);
+	assert_string_equal(refusal(standby, &asked), doubt);
+	node_promises_read(node, "another");
+	assert_string_equal(refusal(standby, &asked), "");
+}
+
+static void
+what_cannot_be_written_down_is_not_promised(void **state)
+{
+	Player *standby;
+	FhaQuestion asked;
+	char path[FHA_PATH_MAX];
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	standby = a_standby();
+	asked = question_of(leader());
+	/* A directory in the place of the file. */
+	assert_int_equal(fha_state_path(&standby->config, "bond.json", path, sizeof(path), &err),
+					 FHA_OK);
+	(void) unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_non_null(strstr(refusal(standby, &asked), "bond.json"));
+	assert_int_equal(standby->node->world.bound_until_ms, 0);
+	assert_int_equal(rmdir(path), 0);
+}
+
+static void
+a_damaged_bond_is_told(void **state)
+{
+	static const char *const damaged[] = {"",
+										  "[]",
+										  "{\"for_ms\": -1}",
+										  "{\"until_ms\": \"x\"}",
+										  "{\"for_ms\": 600001}",
+										  "{\"contended\": 3}"};
+	FhaConfig *config = &players[0].config;
+	char path[FHA_PATH_MAX];
+	FhaBond bond;
+	FhaError err;
+
+	(void) state;
+	player_make(0, "initdb");
+	assert_int_equal(fha_state_path(config, "bond.json", path, sizeof(path), &err), FHA_OK);
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++)
+	{
+		assert_int_equal(fha_file_replace(path, damaged[i], strlen(damaged[i]), &err), FHA_OK);
+		assert_int_equal(fha_bond_load(config, &bond, &err), FHA_INVALID);
+		assert_non_null(strstr(err.text, "bond.json"));
+		fha_node_close(players[0].node);
+		assert_int_equal(
+			fha_node_open(&players[0].node, config, players[0].incarnation, true, &err),
+			FHA_INVALID);
+	}
+}
+
+/* --- who asks */
+
+/* Somebody who answers, and does not promise. */
+static void
+a_refusal_is_no_promise(void **state)
+{
+	Player *old;
+	Player *standby;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	standby = a_standby();
+	(void) snprintf(standby->node->promises.bond.contended, FHA_VERSION_SIZE, "1");
+	standby->node->promises.lost_take = true;
+	lock_out(true);
+	TURN_UNTIL(!is_open(old));
+	turn_for(OUTAGE_LEASES * LEASE_MS);
+	assert_null(leader());
+	lock_out(false);
+	TURN_UNTIL(all_settled());
+}
+
+/* Data that the list does not name may be a copy that nobody has promised for. */
+static void
+only_the_data_on_the_list_can_promise(void **state)
+{
+	Player *old;
+	Player *standby;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	standby = a_standby();
+	lock_out(true);
+	TURN_UNTIL(leads_by_promises(old));
+	standby->node->world.self.data_incarnation[0] ^= 1;
+	standby->node->state.data_incarnation[0] ^= 1;
+	TURN_UNTIL(!is_open(old));
+	turn_for(OUTAGE_LEASES * LEASE_MS);
+	assert_null(leader());
+	standby->node->state.data_incarnation[0] ^= 1;
+	standby->node->world.self.data_incarnation[0] ^= 1;
+	/* Nobody has taken the lease meanwhile, and all promise: it leads again. */
+	TURN_UNTIL(leads_by_promises(old));
+	lock_out(false);
+	TURN_UNTIL(all_settled());
+	assert_ptr_equal(leader(), old);
+}
+
+/* A write of ours that got no answer may have put somebody on the list. */
+static void
+who_may_be_on_the_list_must_promise_too(void **state)
+{
+	Player *old;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	lock_out(true);
+	TURN_UNTIL(leads_by_promises(old));
+	old->node->unknown = true;
+	old->node->lost = old->node->write;
+	old->node->lost.cluster = old->node->world.cluster;
+	assert_true(fha_member_list(&old->node->lost.cluster, "n9", "00000000000000aa"));
+	TURN_UNTIL(!is_open(old));
+	old->node->unknown = false;
+	TURN_UNTIL(leads_by_promises(old));
+	lock_out(false);
+	TURN_UNTIL(all_settled());
+}
+
+/* An order to hand over: whoever gets the lease relies on this holder's silence. */
+static void
+an_order_to_hand_over_ends_it(void **state)
+{
+	Player *old;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	lock_out(true);
+	TURN_UNTIL(leads_by_promises(old));
+	old->node->world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+	old->node->world.cluster.request.state = FHA_REQUEST_PENDING;
+	(void) snprintf(old->node->world.cluster.request.target, FHA_NAME_SIZE, "%s",
+					old->config.member_name);
+	TURN_UNTIL(!is_open(old));
+	old->node->world.cluster.request.kind = FHA_REQUEST_NONE;
+	lock_out(false);
+	TURN_UNTIL(all_settled());
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_listeners, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_holder_leads_on_while_all_promise),
+		TEST(one_that_is_missing_shuts_the_fence),
+		TEST(who_promised_waits_for_as_long),
+		TEST(a_promise_outlives_its_giver),
+		TEST(what_may_not_be_promised),
+		TEST(who_may_still_get_the_lease_does_not_promise),
+		TEST(what_cannot_be_written_down_is_not_promised),
+		TEST(a_damaged_bond_is_told),
+		TEST(a_refusal_is_no_promise),
+		TEST(only_the_data_on_the_list_can_promise),
+		TEST(who_may_be_on_the_list_must_promise_too),
+		TEST(an_order_to_hand_over_ends_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
