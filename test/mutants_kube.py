@@ -20,6 +20,22 @@ PODS = "src/control/node_pods.c"
 KUBERNETES = [
     Mutant(
         "S1",
+        "the authority that vouches for the API server is the one of the start for ever",
+        SEND,
+        '(void) fha_kube_secret_refresh(&kube->ca, "CERTIFICATE", false);',
+        "",
+        unit("kube", "certificates_are_read_again"),
+    ),
+    Mutant(
+        "S9",
+        "a thread of libcurl's takes its host's signals",
+        "src/control/http_client.c",
+        "(void) pthread_sigmask(SIG_SETMASK, &all, &before);",
+        "(void) pthread_sigmask(SIG_BLOCK, NULL, &before);",
+        unit("kube", "threads_of_libcurl_take_no_signals"),
+    ),
+    Mutant(
+        "S1",
         "a write of a Lease that met its deadline counts as refused",
         LOCK,
         "case FHA_TIMEOUT:\n\t\t\treturn FHA_UNKNOWN;",

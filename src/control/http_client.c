@@ -5,6 +5,8 @@
  */
 #include "http_client.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -76,6 +78,20 @@ fha_http_client_start(FhaHttpClient *client, CURL *curl)
 	return curl_multi_add_handle(client->multi, curl) == CURLM_OK;
 }
 
+/* libcurl looks names up in threads of its own: none of them may take a signal that is its host's. */
+static void
+act(FhaHttpClient *client, curl_socket_t fd, int what)
+{
+	sigset_t all;
+	sigset_t before;
+	int running;
+
+	(void) sigfillset(&all);
+	(void) pthread_sigmask(SIG_SETMASK, &all, &before);
+	(void) curl_multi_socket_action(client->multi, fd, what, &running);
+	(void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 void
 fha_http_client_drop(FhaHttpClient *client, CURL **curl)
 {
@@ -91,7 +107,6 @@ fha_http_client_drive(FhaHttpClient *client)
 {
 	struct epoll_event events[16];
 	int count = epoll_wait(client->epoll, events, 16, 0);
-	int running;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -99,12 +114,12 @@ fha_http_client_drive(FhaHttpClient *client)
 				   (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
 				   (events[i].events & EPOLLERR ? CURL_CSELECT_ERR : 0);
 
-		(void) curl_multi_socket_action(client->multi, events[i].data.fd, what, &running);
+		act(client, events[i].data.fd, what);
 	}
 	if (fha_now_ms() >= client->timer_ms)
 	{
 		client->timer_ms = INT64_MAX;
-		(void) curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+		act(client, CURL_SOCKET_TIMEOUT, 0);
 	}
 }
 

@@ -14,6 +14,14 @@
 /* No server means a longer one. */
 #define RETRY_AFTER_MAX_S 86400
 
+static void
+take_over(FhaKubeSecret *secret, char **text, const char *path)
+{
+	secret->text = *text;
+	*text = NULL;
+	memcpy(secret->path, path, sizeof(secret->path));
+}
+
 FhaCode
 fha_kube_open(FhaKube **out, FhaKubeConfig *config, FhaError *err)
 {
@@ -30,9 +38,10 @@ fha_kube_open(FhaKube **out, FhaKubeConfig *config, FhaError *err)
 	}
 	kube->config = *config;
 	memset(config, 0, sizeof(*config));
-	kube->token.text = kube->config.token;
-	kube->config.token = NULL;
-	memcpy(kube->token.path, kube->config.token_file, sizeof(kube->token.path));
+	take_over(&kube->token, &kube->config.token, kube->config.token_file);
+	take_over(&kube->ca, &kube->config.ca, kube->config.ca_file);
+	take_over(&kube->client_cert, &kube->config.client_cert, kube->config.client_cert_file);
+	take_over(&kube->client_key, &kube->config.client_key, kube->config.client_key_file);
 	code = fha_http_client_init(&kube->client, err);
 	if (code == FHA_OK && kube->config.server[0] == '\0')
 		code = fha_error(err, FHA_INVALID, "the configuration names no server");
@@ -72,6 +81,9 @@ fha_kube_close(FhaKube *kube)
 		forget(kube, &kube->calls[i]);
 	fha_http_client_release(&kube->client);
 	fha_secret_free(kube->token.text);
+	fha_secret_free(kube->ca.text);
+	fha_secret_free(kube->client_cert.text);
+	fha_secret_free(kube->client_key.text);
 	fha_kube_config_release(&kube->config);
 	free(kube);
 }
@@ -222,7 +234,8 @@ settle(FhaKube *kube, FhaKubeTransfer *call, int64_t now_ms)
 		try_again(kube, call, now_ms,
 				  event->retry_after_ms > 0 ? event->retry_after_ms : RETRY_AFTER_MS))
 		return;
-	if (event->status == 401 && !call->token_again && fha_kube_token_refresh(&kube->token, true))
+	if (event->status == 401 && !call->token_again &&
+		fha_kube_secret_refresh(&kube->token, NULL, true))
 	{
 		call->token_again = true;
 		if (try_again(kube, call, now_ms, 0))

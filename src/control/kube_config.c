@@ -102,21 +102,6 @@ set_server(FhaKubeConfig *out, const char *server, FhaError *err)
 	return code;
 }
 
-/* Is a text what it should be?  libcurl would ask at the terminal for a key's password. */
-static FhaCode
-check_pem(const char *pem, const char *kind, const char *where, FhaError *err)
-{
-	/* analyzer: a file that was read has a text */
-	if (strstr(pem, "ENCRYPTED") != NULL)
-		return fha_error(err, FHA_INVALID,
-						 "%.120s is encrypted, and there is nobody to ask for its password: "
-						 "decrypt it (openssl pkey)",
-						 where);
-	if (strstr(pem, "-----BEGIN ") == NULL || strstr(pem, kind) == NULL)
-		return fha_error(err, FHA_INVALID, "%.120s has no \"%s\" in PEM", where, kind);
-	return FHA_OK;
-}
-
 /* --- in a pod */
 
 static FhaCode
@@ -155,13 +140,16 @@ fha_kube_config_in_cluster(FhaKubeConfig *out, const char *folder, FhaError *err
 	if (code == FHA_OK)
 		code = read_beside(folder, "ca.crt", FHA_KUBE_PEM_MAX, &out->ca, err);
 	if (code == FHA_OK)
-		code = check_pem(out->ca, "CERTIFICATE", "the service account's ca.crt", err);
+		code = fha_kube_pem_check(out->ca, "CERTIFICATE", "the service account's ca.crt", err);
 	if (code == FHA_OK)
 		code = read_beside(folder, "token", FHA_KUBE_TOKEN_MAX, &out->token, err);
 	if (code == FHA_OK)
 		code = fha_kube_token_trim(out->token, "the service account's token", err);
 	if (code == FHA_OK)
+	{
 		(void) snprintf(out->token_file, sizeof(out->token_file), "%s/token", folder);
+		(void) snprintf(out->ca_file, sizeof(out->ca_file), "%s/ca.crt", folder);
+	}
 	if (code == FHA_OK)
 		code = read_beside(folder, "namespace", 4096, &name, err);
 	if (code == FHA_OK)
@@ -246,13 +234,15 @@ decode(FhaYaml *yaml, const char *what, const char *base64)
 	return (char *) out;
 }
 
-/* <key>-data, else the file <key>; NULL if neither is there.  Free it with fha_secret_free. */
+/*
+ * <key>-data, else the file <key>, whose path is then in `path` (FHA_PATH_MAX, else ""); NULL if neither
+ * is there.  Free it with fha_secret_free.
+ */
 static char *
 find_pem(FhaYaml *yaml, const char *directory, const yaml_node_t *map, const char *what,
-		 const char *key, const char *kind)
+		 const char *key, const char *kind, char *path)
 {
 	char data_key[40];
-	char path[FHA_PATH_MAX];
 	const yaml_node_t *data;
 	const char *file = fha_yaml_find_text(yaml, map, what, key);
 	char *pem = NULL;
@@ -274,13 +264,13 @@ find_pem(FhaYaml *yaml, const char *directory, const yaml_node_t *map, const cha
 	}
 	else if (file != NULL)
 	{
-		make_path(yaml, directory, file, path, sizeof(path));
+		make_path(yaml, directory, file, path, FHA_PATH_MAX);
 		if (yaml->code == FHA_OK)
 			read_named(yaml, path, FHA_KUBE_PEM_MAX, &pem);
 		file = path;
 	}
 	if (pem != NULL)
-		yaml->code = check_pem(pem, kind, file, yaml->err);
+		yaml->code = fha_kube_pem_check(pem, kind, file, yaml->err);
 	return pem;
 }
 
@@ -307,7 +297,8 @@ read_cluster(FhaYaml *yaml, const char *directory, const yaml_node_t *cluster, F
 		fha_yaml_complain(yaml, "the cluster has no \"server\"");
 	if (yaml->code == FHA_OK)
 		yaml->code = set_server(out, server, yaml->err);
-	out->ca = find_pem(yaml, directory, cluster, what, "certificate-authority", "CERTIFICATE");
+	out->ca = find_pem(yaml, directory, cluster, what, "certificate-authority", "CERTIFICATE",
+					   out->ca_file);
 }
 
 static void
@@ -364,8 +355,10 @@ read_user(FhaYaml *yaml, const char *directory, const yaml_node_t *user, FhaKube
 	if (yaml->code == FHA_OK && out->token != NULL)
 		yaml->code =
 			fha_kube_token_trim(out->token, file != NULL ? out->token_file : "the user", yaml->err);
-	out->client_cert = find_pem(yaml, directory, user, what, "client-certificate", "CERTIFICATE");
-	out->client_key = find_pem(yaml, directory, user, what, "client-key", "PRIVATE KEY");
+	out->client_cert = find_pem(yaml, directory, user, what, "client-certificate", "CERTIFICATE",
+								out->client_cert_file);
+	out->client_key =
+		find_pem(yaml, directory, user, what, "client-key", "PRIVATE KEY", out->client_key_file);
 	if ((out->client_cert == NULL) != (out->client_key == NULL))
 		fha_yaml_complain(yaml, "the user has only one of client-certificate and client-key");
 	if (out->token == NULL && out->client_cert == NULL)

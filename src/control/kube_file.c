@@ -1,5 +1,5 @@
 /*
- * kube_file.c: small files, read whole, and a token that changes.  See kube_file.h.
+ * kube_file.c: small files, read whole, and secrets that change.  See kube_file.h.
  */
 #include "kube_file.h"
 
@@ -99,6 +99,21 @@ fha_kube_token_trim(char *token, const char *where, FhaError *err)
 	return FHA_OK;
 }
 
+/* libcurl would ask at the terminal for a key's password. */
+FhaCode
+fha_kube_pem_check(const char *pem, const char *kind, const char *where, FhaError *err)
+{
+	/* analyzer: a file that was read has a text */
+	if (strstr(pem, "ENCRYPTED") != NULL)
+		return fha_error(err, FHA_INVALID,
+						 "%.120s is encrypted, and there is nobody to ask for its password: "
+						 "decrypt it (openssl pkey)",
+						 where);
+	if (strstr(pem, "-----BEGIN ") == NULL || strstr(pem, kind) == NULL)
+		return fha_error(err, FHA_INVALID, "%.120s has no \"%s\" in PEM", where, kind);
+	return FHA_OK;
+}
+
 /* The service account's files are links to a new folder with each change. */
 static bool
 is_same(const struct stat *a, const struct stat *b)
@@ -108,25 +123,27 @@ is_same(const struct stat *a, const struct stat *b)
 }
 
 bool
-fha_kube_token_refresh(FhaKubeToken *token, bool in_any_case)
+fha_kube_secret_refresh(FhaKubeSecret *secret, const char *kind, bool in_any_case)
 {
+	size_t max = kind == NULL ? FHA_KUBE_TOKEN_MAX : FHA_KUBE_PEM_MAX;
 	struct stat found;
 	char *text;
 	bool is_new;
 
-	if (token->path[0] == '\0' || stat(token->path, &found) != 0 ||
-		(!in_any_case && is_same(&found, &token->seen)) ||
-		fha_kube_file_read(token->path, FHA_KUBE_TOKEN_MAX, &text, &found, NULL) != FHA_OK)
+	if (secret->path[0] == '\0' || stat(secret->path, &found) != 0 ||
+		(!in_any_case && is_same(&found, &secret->seen)) ||
+		fha_kube_file_read(secret->path, max, &text, &found, NULL) != FHA_OK)
 		return false;
-	if (fha_kube_token_trim(text, token->path, NULL) != FHA_OK)
+	if ((kind == NULL ? fha_kube_token_trim(text, secret->path, NULL)
+					  : fha_kube_pem_check(text, kind, secret->path, NULL)) != FHA_OK)
 	{
 		fha_secret_free(text);
 		return false;
 	}
 	/* analyzer: a file that was read has a text */
-	is_new = token->text == NULL || strcmp(token->text, text) != 0;
-	fha_secret_free(token->text);
-	token->text = text;
-	token->seen = found;
+	is_new = secret->text == NULL || strcmp(secret->text, text) != 0;
+	fha_secret_free(secret->text);
+	secret->text = text;
+	secret->seen = found;
 	return is_new;
 }

@@ -26,18 +26,26 @@ FHA_MUST_CHECK FhaCode fha_kube_file_read(const char *path, size_t max, char **o
 /* White space at the end goes; INVALID if the rest is empty or nothing that a header can carry. */
 FHA_MUST_CHECK FhaCode fha_kube_token_trim(char *token, const char *where, FhaError *err);
 
-/* A token that may lie in a file. */
-typedef struct FhaKubeToken
+/*
+ * Is the text what libcurl can take: a "CERTIFICATE" or a "PRIVATE KEY" in PEM that wants no password?
+ * `where` is for the sentence; INVALID.
+ */
+FHA_MUST_CHECK FhaCode fha_kube_pem_check(const char *pem, const char *kind, const char *where,
+										  FhaError *err);
+
+/* A token, a certificate or a key that may lie in a file, where others change it. */
+typedef struct FhaKubeSecret
 {
 	char path[FHA_PATH_MAX]; /* "": none, text is all there is */
 	struct stat seen;
 	char *text; /* NULL: none */
-} FhaKubeToken;
+} FhaKubeSecret;
 
 /*
- * Read the file if it is another one than before, or in any case.  Is the token a new one?  What
- * cannot be read leaves the token as it was: whether it is still good is the server's to say.
+ * Read the file if it is another one than before, or in any case.  kind: of a PEM; NULL: a token.
+ * Is the text a new one?  What cannot be read, or is none, leaves the text as it was: whether it is
+ * still good is the server's to say.
  */
-bool fha_kube_token_refresh(FhaKubeToken *token, bool in_any_case);
+bool fha_kube_secret_refresh(FhaKubeSecret *secret, const char *kind, bool in_any_case);
 
 #endif

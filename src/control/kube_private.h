@@ -42,7 +42,10 @@ typedef struct FhaKubeTransfer
 struct FhaKube
 {
 	FhaKubeConfig config;
-	FhaKubeToken token;
+	FhaKubeSecret token;
+	FhaKubeSecret ca;
+	FhaKubeSecret client_cert;
+	FhaKubeSecret client_key;
 	FhaHttpClient client;
 	unsigned last_id;
 	int64_t failed_ms;     /* a connection went bad; 0: none has yet */

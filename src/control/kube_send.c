@@ -141,13 +141,13 @@ set_blob(CURL *curl, CURLoption option, char *pem)
 }
 
 static bool
-set_tls(const FhaKubeConfig *config, CURL *curl)
+set_tls(const FhaKube *kube, CURL *curl)
 {
 	/* With a CA of its own, the system's folder of certificates is worth nothing. */
-	return (config->ca == NULL || curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK) &&
-		   set_blob(curl, CURLOPT_CAINFO_BLOB, config->ca) &&
-		   set_blob(curl, CURLOPT_SSLCERT_BLOB, config->client_cert) &&
-		   set_blob(curl, CURLOPT_SSLKEY_BLOB, config->client_key) &&
+	return (kube->ca.text == NULL || curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK) &&
+		   set_blob(curl, CURLOPT_CAINFO_BLOB, kube->ca.text) &&
+		   set_blob(curl, CURLOPT_SSLCERT_BLOB, kube->client_cert.text) &&
+		   set_blob(curl, CURLOPT_SSLKEY_BLOB, kube->client_key.text) &&
 		   /* No question at the terminal, whatever the key is like. */
 		   curl_easy_setopt(curl, CURLOPT_KEYPASSWD, "") == CURLE_OK &&
 		   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
@@ -219,8 +219,8 @@ set_options(const FhaKube *kube, FhaKubeTransfer *call, int64_t now_ms)
 		   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
 		   curl_easy_setopt(curl, CURLOPT_WRITEDATA, call) == CURLE_OK &&
 		   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, call->problem) == CURLE_OK &&
-		   curl_easy_setopt(curl, CURLOPT_PRIVATE, call) == CURLE_OK &&
-		   set_tls(&kube->config, curl) && set_reuse(kube, curl, now_ms) && set_method(call);
+		   curl_easy_setopt(curl, CURLOPT_PRIVATE, call) == CURLE_OK && set_tls(kube, curl) &&
+		   set_reuse(kube, curl, now_ms) && set_method(call);
 }
 
 void
@@ -247,7 +247,11 @@ fha_kube_send(FhaKube *kube, FhaKubeTransfer *call, int64_t now_ms)
 	call->problem[0] = '\0';
 	call->event.status = 0;
 	fha_kube_answer_release(&call->answer);
-	(void) fha_kube_token_refresh(&kube->token, false);
+	(void) fha_kube_secret_refresh(&kube->token, NULL, false);
+	(void) fha_kube_secret_refresh(&kube->ca, "CERTIFICATE", false);
+	/* A pair of which one half is still the old one makes no connection, and the next call tries again. */
+	(void) fha_kube_secret_refresh(&kube->client_cert, "CERTIFICATE", false);
+	(void) fha_kube_secret_refresh(&kube->client_key, "PRIVATE KEY", false);
 	call->curl = curl_easy_init();
 	if (call->curl != NULL && add_headers(kube, call) && set_options(kube, call, now_ms) &&
 		fha_http_client_start(&kube->client, call->curl))

@@ -8,11 +8,14 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
 
 #include "clock.h"
 #include "kube.h"
 #include "kube_answer.h"
+#include "kube_private.h"
 #include "kube_server.h"
 
 /* Far above what anything here takes. */
@@ -318,13 +321,19 @@ after_a_timeout_no_older_connection_is_taken(void **state)
 }
 
 static void
-write_token(const char *token)
+write_file(const char *path, const char *text)
 {
-	FILE *file = fopen(token_path, "we");
+	FILE *file = fopen(path, "we");
 
 	assert_non_null(file);
-	assert_true(fputs(token, file) >= 0);
+	assert_true(fputs(text, file) >= 0);
 	assert_int_equal(fclose(file), 0);
+}
+
+static void
+write_token(const char *token)
+{
+	write_file(token_path, token);
 }
 
 static void
@@ -356,6 +365,95 @@ the_token_is_read_again(void **state)
 	write_token("two words");
 	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/marked/token", &event), FHA_OK);
 	fha_kube_close(kube);
+}
+
+/* An authority that is replaced, a client certificate that is renewed. */
+static void
+certificates_are_read_again(void **state)
+{
+	FhaKubeConfig config = {.namespace_ = "fawkes"};
+	FhaKubeEvent event;
+	FhaKube *kube;
+	FhaError err;
+
+	(void) state;
+	(void) snprintf(config.server, sizeof(config.server), "https://127.0.0.1:%d", server_port);
+	(void) snprintf(config.ca_file, sizeof(config.ca_file), "%s.ca", token_path);
+	(void) snprintf(config.client_cert_file, sizeof(config.client_cert_file), "%s.crt", token_path);
+	(void) snprintf(config.client_key_file, sizeof(config.client_key_file), "%s.key", token_path);
+	config.ca = strdup(stranger.cert_pem);
+	config.client_cert = strdup(stranger.cert_pem);
+	config.client_key = strdup(stranger.key_pem);
+	assert_int_equal(fha_kube_open(&kube, &config, &err), FHA_OK);
+	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
+	config = kube->config;
+	write_file(config.ca_file, server_identity.cert_pem);
+	assert_int_not_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_OK);
+	write_file(config.client_cert_file, client_identity.cert_pem);
+	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
+	write_file(config.client_key_file, client_identity.key_pem);
+	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_OK);
+	assert_non_null(strstr(event.data, "|a client|"));
+	/* What is none leaves the ones before. */
+	write_file(config.ca_file, "");
+	write_file(config.client_cert_file, client_identity.key_pem);
+	write_file(config.client_key_file, "-----BEGIN ENCRYPTED PRIVATE KEY-----");
+	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_OK);
+	fha_kube_close(kube);
+	assert_int_equal(unlink(config.ca_file), 0);
+	assert_int_equal(unlink(config.client_cert_file), 0);
+	assert_int_equal(unlink(config.client_key_file), 0);
+}
+
+static _Atomic int lookups;
+static _Atomic int lookups_that_take_signals;
+static pthread_t host_thread;
+
+/* libcurl's, and it is called in a thread of its own. */
+__attribute__((visibility("default"))) int
+getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+			struct addrinfo **out)
+{
+	sigset_t blocked;
+
+	(void) name;
+	(void) service;
+	(void) hints;
+	*out = NULL;
+	if (!pthread_equal(pthread_self(), host_thread))
+	{
+		assert_int_equal(pthread_sigmask(SIG_BLOCK, NULL, &blocked), 0);
+		if (sigismember(&blocked, SIGUSR1) != 1 || sigismember(&blocked, SIGTERM) != 1 ||
+			sigismember(&blocked, SIGCHLD) != 1)
+			atomic_fetch_add(&lookups_that_take_signals, 1);
+		atomic_fetch_add(&lookups, 1);
+	}
+	return EAI_NONAME;
+}
+
+/* The host's handlers run in the host's thread. */
+static void
+threads_of_libcurl_take_no_signals(void **state)
+{
+	FhaKubeConfig config = {.server = "https://fawkes.invalid:443", .namespace_ = "fawkes"};
+	sigset_t before;
+	sigset_t after;
+	FhaKubeEvent event;
+	FhaKube *kube;
+	FhaError err;
+
+	(void) state;
+	host_thread = pthread_self();
+	config.ca = strdup(server_identity.cert_pem);
+	assert_int_equal(fha_kube_open(&kube, &config, &err), FHA_OK);
+	assert_int_equal(pthread_sigmask(SIG_BLOCK, NULL, &before), 0);
+	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
+	assert_int_equal(pthread_sigmask(SIG_BLOCK, NULL, &after), 0);
+	for (int signal = 1; signal < SIGRTMIN; signal++)
+		assert_int_equal(sigismember(&before, signal), sigismember(&after, signal));
+	fha_kube_close(kube);
+	assert_int_equal(atomic_load(&lookups), 1);
+	assert_int_equal(atomic_load(&lookups_that_take_signals), 0);
 }
 
 static void
@@ -539,6 +637,8 @@ main(void)
 		cmocka_unit_test(a_write_is_sent_once),
 		cmocka_unit_test(after_a_timeout_no_older_connection_is_taken),
 		cmocka_unit_test(the_token_is_read_again),
+		cmocka_unit_test(certificates_are_read_again),
+		cmocka_unit_test(threads_of_libcurl_take_no_signals),
 		cmocka_unit_test(a_watch_tells_lines_until_it_ends),
 		cmocka_unit_test(a_watch_has_caps_and_holds_up_nobody),
 		cmocka_unit_test(calls_have_limits_and_can_be_dropped),
