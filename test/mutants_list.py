@@ -968,7 +968,7 @@ LISTENER = [
     Mutant(
         "health",
         "/replica: one that only connects",
-        "src/pg/serve.c",
+        "src/pg/view.c",
         " && WalRcv->ready_to_display",
         "",
         ("test/test_listener.py::test_a_receiver_that_only_connects_does_not_stream",),

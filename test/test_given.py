@@ -173,6 +173,16 @@ def test_bad_options_are_refused_by_name(alone: Pair, options: list, said: str) 
     assert not node.state.exists() and not node.data.exists()
 
 
+def test_too_many_settings_are_refused(alone: Pair) -> None:
+    """The file has what it may have; the lines are too much."""
+    node = alone.nodes[0]
+    text = programs.settings_text(alone.given.shared)
+    alone.given.volume("settings", {"fawkes_ha.conf": text + "#" * (64 * 1024 - len(text) - 100)})
+    done = run(node, *node.options)
+    assert done.returncode == 2 and "more than 65536 bytes" in done.stderr
+    assert not node.state.exists()
+
+
 def test_settings_that_somebody_wrote_are_not_overwritten(alone: Pair) -> None:
     node = alone.nodes[0]
     node.state.mkdir(mode=0o700)

