@@ -16,6 +16,7 @@ LOCK = "src/control/lock_kube.c"
 ROUTING = "src/core/routing.c"
 FRESHNESS = "src/core/freshness.c"
 PODS = "src/control/node_pods.c"
+MEMBERS = "src/control/node_members.c"
 
 KUBERNETES = [
     Mutant(
@@ -315,5 +316,29 @@ KUBERNETES = [
         "if (streams && pods->streamed)",
         "if (true)",
         unit("node", "a_standby_that_does_not_stream_ages"),
+    ),
+    Mutant(
+        "S9",
+        "a silent member stays on the list for ever",
+        MEMBERS,
+        "now_ms - since_ms <= timeout_ms(node))",
+        "true)",
+        unit("node", "a_silent_member_leaves_the_list_and_comes_back"),
+    ),
+    Mutant(
+        "S9",
+        "the last who could take over is taken off the list",
+        MEMBERS,
+        " || world->pg.standby_count == 0)",
+        ")",
+        unit("node", "who_stays_on_the_list"),
+    ),
+    Mutant(
+        "S9",
+        "silence counts while the lock does not answer",
+        MEMBERS,
+        "node->hearing_since_ms = now_ms;",
+        "(void) node;",
+        unit("node", "who_stays_on_the_list"),
     ),
 ]

@@ -85,6 +85,7 @@ static const Setting settings[] = {
 	{ PREFIX "release_wait",        KIND_TIME,       NUMBER(release_wait_ms, 100, MINUTE, "100ms to 1min") },
 	{ PREFIX "max_lag_on_failover", KIND_BYTES,      NUMBER(max_lag_bytes, 0, TB, "0 to 1TB") },
 	{ PREFIX "max_replica_lag",     KIND_TIME,       NUMBER(max_replica_lag_ms, SECOND, 24 * HOUR, "1s to 24h") },
+	{ PREFIX "member_timeout",      KIND_TIME,       NUMBER(member_timeout_ms, 10 * SECOND, 168 * HOUR, "10s to 168h") },
 	{ PREFIX "shutdown_timeout",    KIND_TIME,       NUMBER(shutdown_timeout_ms, SECOND, HOUR, "1s to 1h") },
 	{ PREFIX "fenced_reads",        KIND_BOOL,       0, 0, 0, 0, NULL },
 	{ "port",                       KIND_PORT,       NUMBER(port, 1, 65535, "1 to 65535") },
@@ -142,6 +143,7 @@ fha_config_defaults(FhaConfig *config)
 	config->release_wait_ms = 1000;
 	config->max_lag_bytes = 16 * MB;
 	config->max_replica_lag_ms = 30 * SECOND;
+	config->member_timeout_ms = 30 * MINUTE;
 	config->shutdown_timeout_ms = MINUTE;
 }
 

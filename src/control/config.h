@@ -49,6 +49,7 @@ typedef struct FhaConfig
 	int64_t release_wait_ms;
 	int64_t max_lag_bytes;
 	int64_t max_replica_lag_ms;
+	int64_t member_timeout_ms;
 	int64_t
 		shutdown_timeout_ms; /* fast shutdown may take this long, then immediate, then SIGKILL */
 	unsigned times_set;      /* not a setting: bit i, config.c's lease_times[i] was set */

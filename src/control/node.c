@@ -357,10 +357,13 @@ send_tombstone(FhaNode *node, int64_t now_ms)
 	const Held *held;
 	char *text;
 
-	if (!node_request_tombstone(node, &held, &text))
+	if (!node_members_tombstone(node, now_ms, &held, &text) &&
+		!node_request_tombstone(node, &held, &text))
 		return false;
-	fha_record_name_member(node->config.cluster_name, node->world.cluster.request.target, name,
-						   sizeof(name));
+	fha_record_name_member(node->config.cluster_name,
+						   node->buried[0] != '\0' ? node->buried
+												   : node->world.cluster.request.target,
+						   name, sizeof(name));
 	send_text(node, ERRAND_TOMBSTONE, name, held->version, text, now_ms);
 	free(text);
 	return true;
@@ -621,6 +624,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 		keep_record(node);
 	}
 	facts = decide(node, now_ms);
+	node_members_listen(node, now_ms);
 	node_pods_step(node, facts, now_ms);
 	if (code == FHA_OK)
 		code = node_settings_remember(node, err);

@@ -24,6 +24,7 @@ typedef struct Held
 {
 	char version[FHA_VERSION_SIZE]; /* "" when there is none, or it was not seen */
 	char *text;                     /* NULL when there is none */
+	int64_t changed_ms;             /* a member's: when this version was first seen */
 } Held;
 
 /* The request in flight. */
@@ -139,6 +140,9 @@ struct FhaNode
 	FhaSetting settings[FHA_SETTINGS_MAX];
 	uint64_t settings_changes; /* how often it was written anew */
 
+	int64_t hearing_since_ms; /* the lock has answered from then on */
+	char
+		buried[FHA_NAME_SIZE]; /* whose record a tombstone replaces now; "": as an operator asked */
 	NodePods pods;
 
 	uint64_t changes;
@@ -177,6 +181,19 @@ void node_history_queue(FhaNode *node, const ClusterWrite *take);
 
 /* A cleared entry that will be written, or NULL: the queue is full. */
 FhaHistoryEntry *node_history_room(FhaNode *node);
+
+/* --- the list of members (node_members.c) */
+
+void node_members_listen(FhaNode *node, int64_t now_ms);
+
+/* Must the record of a member that was silent for too long be replaced?  *text: what by, free it. */
+bool node_members_tombstone(FhaNode *node, int64_t now_ms, const Held **held, char **text);
+
+/* The tombstone stands. */
+void node_members_buried(FhaNode *node);
+
+/* Who has no record is not on the list. */
+void node_members_strike(const FhaNode *node, FhaCluster *cluster);
 
 /* --- pods and readers (node_pods.c) */
 

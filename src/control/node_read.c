@@ -214,7 +214,11 @@ member_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 		return;
 	}
 	slot = member_slot(node, member.member, &held);
-	if (slot != NULL && held_set(held, record))
+	if (slot == NULL)
+		return; /* LCOV_EXCL_LINE: a member more than may be */
+	if (strcmp(held->version, record->version) != 0)
+		held->changed_ms = now_ms;
+	if (held_set(held, record))
 		*slot = member;
 }
 
@@ -353,6 +357,8 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 			}
 			break;
 		case ERRAND_TOMBSTONE:
+			if (read_ok)
+				node_members_buried(node);
 			if (!read_ok && event->code != FHA_CONFLICT && !absent)
 				node->member_retry_ms = retry_ms; /* LCOV_EXCL_LINE: the lock says nothing */
 			break;

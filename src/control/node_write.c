@@ -167,6 +167,7 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 			if (fha_member_is_listed(cluster, pg->standbys[i].member))
 				cluster->standbys[cluster->standby_count++] = pg->standbys[i];
 	}
+	node_members_strike(node, cluster);
 	(void) fha_member_list(cluster, node->world.self.member, node->world.self.data_incarnation);
 	for (size_t i = 0; i < node->world.member_count; i++)
 		if (unlisted_member(node, i))

@@ -39,6 +39,7 @@ int guc_election_wait_ms = 300;
 int guc_release_wait_ms = 1000;
 int guc_max_lag_kb = 16 * 1024;
 int guc_max_replica_lag_ms = 30 * 1000;
+int guc_member_timeout_ms = 30 * 60 * 1000;
 int guc_shutdown_timeout_s = 60;
 bool guc_fenced_reads = false;
 
@@ -118,6 +119,7 @@ static const struct
 	{ PREFIX "release_wait",        "How long a released lease is kept for a member that has everything.", &guc_release_wait_ms,   SECOND,     100,    MINUTE,         GUC_UNIT_MS },
 	{ PREFIX "max_lag_on_failover", "How far behind a standby may be and still be elected.",              &guc_max_lag_kb,         16 * 1024,  0,      1024 * 1024 * 1024, GUC_UNIT_KB },
 	{ PREFIX "max_replica_lag",     "How old a standby's data may be while it serves reads.",             &guc_max_replica_lag_ms, 30 * SECOND, SECOND,    24 * 60 * MINUTE, GUC_UNIT_MS },
+	{ PREFIX "member_timeout",      "How long a member may be silent before it is taken off the list.",   &guc_member_timeout_ms,  30 * MINUTE, 10 * SECOND, 168 * 60 * MINUTE, GUC_UNIT_MS },
 	{ PREFIX "shutdown_timeout",    "How long a fast shutdown may take before it becomes immediate.",     &guc_shutdown_timeout_s, 60,         1,      3600,           GUC_UNIT_S },
 };
 /* clang-format on */
@@ -217,6 +219,7 @@ guc_config(FhaConfig *config)
 	config->release_wait_ms = guc_release_wait_ms;
 	config->max_lag_bytes = (int64) guc_max_lag_kb * 1024;
 	config->max_replica_lag_ms = guc_max_replica_lag_ms;
+	config->member_timeout_ms = guc_member_timeout_ms;
 	config->shutdown_timeout_ms = (int64) guc_shutdown_timeout_s * 1000;
 }
 

@@ -28,6 +28,7 @@ extern int guc_election_wait_ms;        /* fawkes_ha.election_wait */
 extern int guc_release_wait_ms;         /* fawkes_ha.release_wait */
 extern int guc_max_lag_kb;              /* fawkes_ha.max_lag_on_failover */
 extern int guc_max_replica_lag_ms;      /* fawkes_ha.max_replica_lag */
+extern int guc_member_timeout_ms;       /* fawkes_ha.member_timeout */
 extern int guc_shutdown_timeout_s;      /* fawkes_ha.shutdown_timeout: read by the supervisor */
 extern bool guc_fenced_reads; /* fawkes_ha.fenced_reads: reads on a lapsed former primary */
 

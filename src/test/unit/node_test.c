@@ -464,6 +464,79 @@ a_removed_member_is_forgotten_by_all(void **state)
 	assert_string_equal(entries[count - 1].member, request.target);
 }
 
+static void
+a_silent_member_leaves_the_list_and_comes_back(void **state)
+{
+	FhaHistoryEntry entries[FHA_HISTORY_MAX];
+	Player *first;
+	Player *gone;
+	size_t count;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	first = leader();
+	gone = follower(NULL);
+	gone->absent = true;
+	first->node->config.member_timeout_ms = 1;
+	TURN_UNTIL(!knows(first, gone->config.member_name));
+	TURN_UNTIL(first->node->world.cluster.member_count == 2);
+	TURN_UNTIL(first->node->history.text != NULL &&
+			   strstr(first->node->history.text, "member_timeout") != NULL);
+	assert_int_equal(fha_history_parse(first->node->history.text, strlen(first->node->history.text),
+									   entries, &count, &err),
+					 FHA_OK);
+	assert_string_equal(entries[count - 1].event, "remove");
+	assert_string_equal(entries[count - 1].member, gone->config.member_name);
+	first->node->config.member_timeout_ms = BOUND_MS;
+	gone->absent = false;
+	TURN_UNTIL(first->node->world.cluster.member_count == 3);
+}
+
+static bool
+is_to_be_struck(FhaNode *node, int64_t now_ms)
+{
+	const Held *held;
+	char *text;
+
+	if (!node_members_tombstone(node, now_ms, &held, &text))
+		return false;
+	free(text);
+	return true;
+}
+
+/* Silence is not enough: it must be the member's own, and somebody else must be there to take over. */
+static void
+who_stays_on_the_list(void **state)
+{
+	Player *first;
+	FhaNode *node;
+	FhaPgView *pg;
+	int64_t later_ms;
+
+	(void) state;
+	start_cluster();
+	first = leader();
+	node = first->node;
+	pg = &node->world.pg;
+	later_ms = fha_now_ms() + node->config.member_timeout_ms + BOUND_MS;
+	TURN_UNTIL(pg->standby_count == 2);
+	assert_false(is_to_be_struck(node, later_ms));
+	pg->standby_count = 1;
+	assert_false(is_to_be_struck(node, later_ms - 2 * BOUND_MS));
+	assert_true(is_to_be_struck(node, later_ms));
+	assert_string_not_equal(node->buried, pg->standbys[0].member);
+	assert_string_not_equal(node->buried, first->config.member_name);
+	pg->standby_count = 0;
+	assert_false(is_to_be_struck(node, later_ms));
+	pg->standby_count = 1;
+	node->world.cluster.paused = true;
+	assert_false(is_to_be_struck(node, later_ms));
+	node->world.cluster.paused = false;
+	node_members_listen(node, later_ms); /* the lock has not answered since */
+	assert_false(is_to_be_struck(node, later_ms));
+}
+
 /* By a person's hands. */
 static void
 a_deleted_record_of_a_member_is_forgotten(void **state)
@@ -745,6 +818,8 @@ main(void)
 		TEST(s1_a_lost_lease_leaves_no_time),
 		TEST(s1_a_handover_shuts_before_it_is_written),
 		TEST(a_removed_member_is_forgotten_by_all),
+		TEST(a_silent_member_leaves_the_list_and_comes_back),
+		TEST(who_stays_on_the_list),
 		TEST(a_deleted_record_of_a_member_is_forgotten),
 		TEST(a_damaged_history_stops_nothing),
 		TEST(entries_follow_one_another),
