@@ -329,8 +329,8 @@ KUBERNETES = [
         "S9",
         "the last who could take over is taken off the list",
         MEMBERS,
-        " || world->pg.standby_count == 0)",
-        ")",
+        "world->pg.standby_count == 0)",
+        "false)",
         unit("node", "who_stays_on_the_list"),
     ),
     Mutant(
