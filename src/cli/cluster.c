@@ -18,8 +18,7 @@ cluster_open(Cluster *cluster, const CliOptions *options)
 	memset(cluster, 0, sizeof(*cluster));
 	if (options->config.lock[0] == '\0' || options->config.cluster_name[0] == '\0')
 	{
-		cli_complain(
-			"which cluster?  Give -D DATA of a member, or --lock dir:/path --cluster NAME");
+		cli_complain("which cluster?  Give -D DATA of a member, or --lock URI --cluster NAME");
 		return CLI_USAGE;
 	}
 	if (fha_lock_open(&cluster->lock, options->config.lock, options->config.cluster_name, false,

@@ -55,7 +55,7 @@ run_history(CliOptions *options, int argc, char **argv)
 
 const CliCommand command_history = {
 	"history",
-	"-D DATA | --lock dir:/path --cluster NAME  [-o json]",
+	"-D DATA | --lock URI --cluster NAME  [-o json]",
 	"show the last 100 things that happened: who asked, when, why, and how it ended",
 	run_history,
 	false,

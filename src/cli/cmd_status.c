@@ -214,7 +214,7 @@ run_rules(CliOptions *options, int argc, char **argv)
 
 const CliCommand command_status = {
 	"status",
-	"-D DATA | --lock dir:/path --cluster NAME  [--ask] [-o json]",
+	"-D DATA | --lock URI --cluster NAME  [--ask] [-o json]",
 	"show the cluster: members, roles, positions, the lease; status 1 when nobody holds it",
 	run_status,
 	false,
