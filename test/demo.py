@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 from lab import events, report
-from lab.cluster import Alone, Cluster
+from lab.cluster import CLUSTER_NAME, Alone, Cluster
+from lab.component import binary
+from lab.kube import ControlPlane
+from lab.kube_cluster import KubeCluster
 from lab.load import Load
 from lab.wait import NotInTime
 
@@ -20,6 +23,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the cluster up and print how to connect")
     parser.add_argument("--stop", action="store_true", help="end a cluster that --keep has left, and remove it")
+    parser.add_argument("--kubernetes", action="store_true", help="the lock is Leases of a real API server, here as well")
     parser.add_argument("--json", metavar="FILE", help="append the figures as JSON lines")
     parser.add_argument("--dir", type=Path, default=default_directory(), help="where the cluster lives [%(default)s]")
     parser.add_argument(
@@ -66,11 +70,19 @@ def run_events(cluster: Cluster, say: report.Timeline, cases: list[str]) -> list
 
 
 def how_to_connect(cluster: Cluster) -> str:
+    look = ""
+    if isinstance(cluster, KubeCluster):
+        look = f"""
+Look at it without PostgreSQL, and at its Leases:
+
+  fawkes-ha status --lock '{cluster.uri}' --cluster {CLUSTER_NAME}
+  {binary()} kubectl --kubeconfig {cluster.kubeconfig} -n {cluster.namespace} get leases
+"""
     return f"""
 The cluster is up, in {cluster.base}.  Connect as the application:
 
   psql "{cluster.dsn()}"
-
+{look}
 End it with {end_command(cluster.base)}"""
 
 
@@ -80,10 +92,20 @@ def demo(chosen: argparse.Namespace) -> int:
         print(f"a cluster that --keep has left is up in {chosen.dir}; end it first: {end}", file=sys.stderr)
         return 1
     Cluster.sweep(chosen.dir)  # first of all: what a killed run left still sits on its ports
-    cluster = Cluster(chosen.dir)
     say = report.Timeline()
+    kube = None
+    if chosen.kubernetes:
+        say("etcd, kube-apiserver and kube-controller-manager start")
+        # Beside the nodes, where --stop finds it.
+        kube = ControlPlane(directory=chosen.dir / "kube", outlives=chosen.keep)
     keep = done = False
+    cluster = None
     try:
+        if kube is None:
+            cluster = Cluster(chosen.dir)
+        else:
+            kube.start()
+            cluster = KubeCluster(chosen.dir, kube, {}, first_port=5501)
         cluster.create()
         outcomes = run_events(cluster, say, chosen.events or list(events.EVENTS))
         print(f"\n{cluster.status_table()}\n\n{report.table(outcomes)}")
@@ -91,7 +113,7 @@ def demo(chosen: argparse.Namespace) -> int:
             print("Missing rows are async mode's stated limit: acknowledged, not yet streamed, beyond the fork.")
         broken = report.problems_text(outcomes)
         print(f"\n{broken}" if broken else "\nEvery promise was kept.")
-        report.append_json(chosen.json, report.json_lines(outcomes))
+        report.append_json(chosen.json, report.json_lines(outcomes, cluster.lock_kind))
         keep = chosen.keep
         if keep:
             cluster.keep()
@@ -99,15 +121,18 @@ def demo(chosen: argparse.Namespace) -> int:
         done = not broken
         return 0 if done else 1
     except NotInTime as error:
-        print(f"\nFAILED: {error}\n\n{cluster.log_tails()}", file=sys.stderr)
+        print(f"\nFAILED: {error}\n\n{cluster.log_tails() if cluster else ''}", file=sys.stderr)
         return 1
     finally:
         if not keep:
-            cluster.stop()
+            if cluster is not None:
+                cluster.stop()
+                if not done:
+                    print(f"The nodes' logs: {cluster.base}/*/log", file=sys.stderr)
+            if kube is not None:
+                kube.stop()
             if done:
                 Cluster.sweep(chosen.dir)
-            else:
-                print(f"The nodes' logs: {cluster.base}/*/log", file=sys.stderr)
 
 
 def main() -> int:

@@ -29,6 +29,10 @@ CREATE TABLE filler (id int, payload text);
 class Cluster:
     """Everything lies in `base`; nothing outside it is touched."""
 
+    lock_kind = "directory"
+    lease_s = LEASE_S
+    renew_deadline_s = RENEW_DEADLINE_S
+
     def __init__(
         self,
         base: Path,

@@ -26,6 +26,8 @@ def binary() -> str:
 class Component:
     """`is_ready` says whether it does its work; an exception of it means not yet."""
 
+    outlives = False  # the process that starts it
+
     def __init__(self, name: str, directory: Path, arguments: list[str], is_ready: Callable[[], object]) -> None:
         self.name = name
         self.arguments = arguments  # may be changed while it is not running
@@ -45,12 +47,16 @@ class Component:
         return self._process is not None and self._process.poll() is None
 
     def start(self, seconds: float = 120) -> None:
-        """Returns when it is ready.  It dies with the thread that called this."""
+        """Returns when it is ready.  It dies with the thread that called this, unless it outlives."""
         if self.runs:
             raise RuntimeError(f"{self.name} runs already")
         with open(self.log, "ab") as log, open(self.output, "ab") as output:
             self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", binary(), self.name.split(".")[0], *self.arguments],
+                [
+                    *([] if self.outlives else ["setpriv", "--pdeathsig", "KILL", "--"]),
+                    *[binary(), self.name.split(".")[0], *self.arguments],
+                ],
+                start_new_session=self.outlives,
                 cwd=self._directory,
                 env={"HOME": str(self._directory), "PATH": os.environ["PATH"]},
                 stdin=subprocess.DEVNULL,

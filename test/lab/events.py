@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from . import process
-from .cluster import LEASE_S, RENEW_DEADLINE_S, Cluster
+from .cluster import Cluster
 from .evidence import Loss, examine, missing_rows, outage, overlap
 from .load import Ack, Load
 from .node import Node
@@ -98,7 +98,7 @@ def kill_node(trial: Trial) -> None:
 
 def stop_node(trial: Trial) -> None:
     """SIGSTOP for longer than the lease, with a client that waits for an answer all the while."""
-    old, seconds = trial.old, STOPPED_LEASES * LEASE_S
+    old, seconds = trial.old, STOPPED_LEASES * trial.cluster.lease_s
     with Session(trial.cluster.dsn([old], writable=False), 5) as witness:
         trial.say(f"SIGSTOP of everything on {old.name}, for {seconds:g} s")
         trial.began = now()
@@ -106,7 +106,7 @@ def stop_node(trial: Trial) -> None:
         frozen = now()
         trial.in_own_code = {pid for pid in old.pids() if process.in_own_code(pid)}
         # The fence shuts renew_deadline after the last renewal was sent, which was before the stop.
-        trial.lapsed_at = frozen + RENEW_DEADLINE_S
+        trial.lapsed_at = frozen + trial.cluster.renew_deadline_s
         try:
             # Sent while nobody there can run: it is answered, if at all, after the lapse.
             witness.send("SELECT pg_is_in_recovery(), max(id) FROM ledger")

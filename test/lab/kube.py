@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from . import process
 from .component import Component, binary
 from .http import Answer
 from .own import Port, own_directory
@@ -103,8 +104,16 @@ class Candidate(Component):
 class ControlPlane:
     """`api`, `etcd` and `controllers` are the components: kill(), freeze(), thaw(), stop(), start()."""
 
-    def __init__(self, extra_api_args: tuple[str, ...] = ()) -> None:
-        self.base, self._lock = own_directory("fh-kube-")
+    def __init__(self, extra_api_args: tuple[str, ...] = (), directory: Path | None = None, outlives: bool = False) -> None:
+        """In a directory of its own, or in `directory`, whatever is there; outlives: this process's end."""
+        if directory is None:
+            self.base, self._lock = own_directory("fh-kube-")
+        else:
+            process.kill_all(lambda: [pid for pid in process.look_at_all() if process.works_under(pid, directory)])
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(parents=True, mode=0o700)
+            self.base, self._lock = directory.resolve(), -1
+        self._outlives = outlives
         self._socket = self.base / "etcd.sock"
         self._extra = extra_api_args
         self._components: list[Component] = []
@@ -122,6 +131,7 @@ class ControlPlane:
             raise
 
     def _add(self, component):
+        component.outlives = self._outlives
         self._components.append(component)
         return component
 

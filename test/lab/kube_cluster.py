@@ -16,11 +16,13 @@ def access(kube: ControlPlane, folder: Path) -> tuple[str, Path]:
     """A new namespace, and in a new folder the kubeconfig of an account with the rights that deploy/ grants there."""
     namespace = kube.namespace()
     kube.must_kubectl("apply", "-n", namespace, "-f", RBAC)
-    return namespace, kube.service_account_kubeconfig(namespace, "fawkes-ha", folder, seconds=24 * 3600)
+    return namespace, kube.service_account_kubeconfig(namespace, "fawkes-ha", folder, seconds=30 * 24 * 3600)
 
 
 class KubeCluster(Cluster):
     """`lease_path` is the cluster record's, as the API has it."""
+
+    lock_kind = "kubernetes"
 
     def __init__(
         self, base: Path, kube: ControlPlane, settings: dict[str, str], first_port: int = 6501, listen: bool = False
@@ -29,8 +31,10 @@ class KubeCluster(Cluster):
         # Beside the control plane's files: what is in base is swept away before the cluster is created.
         self.namespace, self.kubeconfig = access(kube, kube.base / f"access.{first_port}")
         self.lease_path = f"{LEASES.format(self.namespace)}/{CLUSTER_NAME}"
-        lock = f"kubernetes:{self.kubeconfig}?namespace={self.namespace}"
-        super().__init__(base, settings={"fawkes_ha.lock": lock, **settings}, first_port=first_port, listen=listen)
+        self.uri = f"kubernetes:{self.kubeconfig}?namespace={self.namespace}"
+        if not settings:
+            self.lease_s, self.renew_deadline_s = 15.0, 10.0
+        super().__init__(base, settings={"fawkes_ha.lock": self.uri, **settings}, first_port=first_port, listen=listen)
 
     def reach(self, api: ApiServer, *nodes: Node) -> None:
         """These nodes, started again for it, ask that API server from now on."""

@@ -170,13 +170,13 @@ def by_case(outcomes: list[Outcome]) -> list[tuple[str, list[Outcome]]]:
     return [(case, own) for case, own in grouped if own]
 
 
-def json_lines(outcomes: list[Outcome]) -> list[dict]:
+def json_lines(outcomes: list[Outcome], lock: str = "directory") -> list[dict]:
     """The format of every suite of this project: one object per case."""
     return [
         {
             "suite": "failover",
             "case": case,
-            "lock": "directory",
+            "lock": lock,
             "mode": "async",
             **figures([outcome.outage_s for outcome in own], "s"),
             "rows_acked": sum(outcome.acked for outcome in own),
