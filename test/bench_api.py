@@ -161,7 +161,7 @@ def main() -> int:
     print("\n" + report.aligned(("one cluster at rest, per minute", ""), rows))
     rows = [(name, f"{value:.3f}") for name, value in found.items()]
     print("\n" + report.aligned((f"{chosen.clusters} clusters of three", ""), rows))
-    print(f"\nover {chosen.seconds:g} s each; CPU times of the servers here are whole, in JSON without those of no cluster")
+    print(f"\nover {chosen.seconds:g} s each; CPU times of the servers are whole, in JSON without those of no cluster")
     report.append_json(chosen.json, rest_lines(idle, rest, chosen.seconds) + many_lines(chosen.clusters, idle, found))
     missed = []
     if rest["requests"] > MOST_REQUESTS_PER_MINUTE:

@@ -23,7 +23,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the cluster up and print how to connect")
     parser.add_argument("--stop", action="store_true", help="end a cluster that --keep has left, and remove it")
-    parser.add_argument("--kubernetes", action="store_true", help="the lock is Leases of a real API server, here as well")
+    parser.add_argument("--kubernetes", action="store_true", help="the lock is Leases of a real API server")
     parser.add_argument("--json", metavar="FILE", help="append the figures as JSON lines")
     parser.add_argument("--dir", type=Path, default=default_directory(), help="where the cluster lives [%(default)s]")
     parser.add_argument(
