@@ -400,6 +400,19 @@ def pair_leads(node: Node) -> bool:
         return False
 
 
+def test_a_volume_that_was_given_to_its_group(pair: Pair) -> None:
+    """As the kubelet may do with all of it for fsGroup: PostgreSQL would refuse its directory, libpq its password."""
+    leader, standby = pair.wait_both()
+    since = standby.log.stat().st_size
+    standby.stop()
+    for path in (standby.data, standby.state, standby.state / "pgpass", standby.state / "server.key"):
+        path.chmod(path.stat().st_mode | 0o060)
+    standby.start()
+    standby.wait_for_log("started PostgreSQL as a standby", 60, since)
+    assert pair.wait_both() == (leader, standby)
+    assert standby.data.stat().st_mode & 0o077 == 0o040 and (standby.state / "pgpass").stat().st_mode & 0o077 == 0
+
+
 # --- secrets; last, so that everything above is in the logs
 
 

@@ -102,6 +102,8 @@ set_up(Supervisor *self, FhaError *err)
 	if (code == FHA_OK)
 		code = fha_state_prepare(&self->config, err);
 	if (code == FHA_OK)
+		code = supervisor_close_volume(self, err);
+	if (code == FHA_OK)
 		code = supervisor_take_mounts(self, &changed, err);
 	if (code == FHA_OK)
 		code = fha_random_hex(self->incarnation, sizeof(self->incarnation), err);

@@ -101,6 +101,9 @@ void supervisor_say(const Supervisor *self, const char *format, ...) FHA_PRINTF(
 /* Read the settings again; those that cannot be used change nothing. */
 FhaCode supervisor_reload(Supervisor *self, FhaError *err);
 
+/* Of a node whose settings are given from outside: what a volume's group was given is taken back. */
+FhaCode supervisor_close_volume(const Supervisor *self, FhaError *err);
+
 /*
  * Make pgpass and the certificate of what is given from outside.  *changed: one was another before.
  * INVALID, NOT_FOUND: what the settings name is not there or is not what they say; IO, NO_MEMORY.

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "certificate.h"
 #include "clock.h"
@@ -99,6 +100,39 @@ keep_certificate(Supervisor *self, bool *changed, FhaError *err)
 	memcpy(self->refused, refused, sizeof(refused));
 	*changed = *changed || news;
 	return FHA_OK;
+}
+
+/*
+ * Who mounts a volume for a group gives it everything there, and PostgreSQL and libpq refuse what
+ * others may use.  A file or directory that is not there, or another user's, stays as it is.
+ */
+static FhaCode
+close_to_others(const char *path, mode_t allowed, FhaError *err)
+{
+	struct stat status;
+
+	if (stat(path, &status) != 0 || status.st_uid != geteuid() ||
+		(status.st_mode & 0777 & ~allowed) == 0 || chmod(path, status.st_mode & allowed) == 0)
+		return FHA_OK;
+	return fha_error_errno(err, FHA_IO, "could not close \"%.120s\" to other users", path);
+}
+
+FhaCode
+supervisor_close_volume(const Supervisor *self, FhaError *err)
+{
+	static const char *const files[] = {"pgpass", "server.key"};
+	char path[FHA_PATH_MAX];
+	FhaCode code = FHA_OK;
+
+	if (self->given->path == NULL)
+		return FHA_OK;
+	for (size_t i = 0; code == FHA_OK && i < sizeof(files) / sizeof(files[0]); i++)
+	{
+		code = fha_state_path(&self->config, files[i], path, sizeof(path), err);
+		if (code == FHA_OK)
+			code = close_to_others(path, 0600, err);
+	}
+	return code == FHA_OK ? close_to_others(self->config.data_directory, 0750, err) : code;
 }
 
 FhaCode
