@@ -26,6 +26,12 @@ def major() -> int:
     return int(re.search(r"\d+", must_run("pg_config", "--version")).group())
 
 
+@cache
+def has_tls() -> bool:
+    """Was that PostgreSQL built with TLS?"""
+    return re.search(r"--with-(ssl=)?openssl", must_run("pg_config", "--configure")) is not None
+
+
 def path(program: str) -> Path:
     return Path(TREE) / program if TREE and program == "fawkes-ha" else bindir() / program
 
