@@ -318,6 +318,14 @@ KUBERNETES = [
         unit("node", "a_standby_that_does_not_stream_ages"),
     ),
     Mutant(
+        "routing",
+        "a standby hears of its leader from the record alone",
+        PODS,
+        "pods->heard_stamp != pg->heard_stamp",
+        "false",
+        unit("node", "messages_of_the_stream_keep_a_standby_fresh"),
+    ),
+    Mutant(
         "S9",
         "a silent member stays on the list for ever",
         MEMBERS,

@@ -11,7 +11,7 @@ from lab.kube import ControlPlane
 from lab.load import Load
 from lab.own import own_directory
 from lab.routed import RoutedCluster
-from lab.wait import until
+from lab.wait import now, until
 
 pytestmark = pytest.mark.kube
 
@@ -121,6 +121,8 @@ def test_a_standby_that_lags(cluster: RoutedCluster, leader) -> None:
         standby.value("SELECT pg_wal_replay_pause()")
         cluster.wait_routed("ro", other)
         assert cluster.streams(standby, leader)
+        rows = [line for line in leader.command("status").stdout.splitlines() if "unhealthy to readers" in line]
+        assert [row.split()[0] for row in rows] == [standby.name]
         other.value("SELECT pg_wal_replay_pause()")
         cluster.wait_routed("ro")
         assert cluster.behind("rw") == {leader.name}
@@ -131,6 +133,22 @@ def test_a_standby_that_lags(cluster: RoutedCluster, leader) -> None:
         cluster.wait_routed("ro", standby, other)
         load.wait_for_acks(50)
         assert len(load.acks) > count
+
+
+def test_an_outage_of_the_api_server(cluster: RoutedCluster, leader) -> None:
+    """The stream tells standbys where the leader is: whoever replays it stays a replica, however long it lasts."""
+    sizes = {node: node.log.stat().st_size for node in cluster.nodes}
+    with Load(cluster) as load:
+        load.wait_for_acks(50)
+        cluster.kube.api.freeze()
+        began = now()
+        until("rows are acknowledged two limits later", lambda: load.acks[-1].at > began + 8, 60)
+        cluster.kube.api.thaw()
+        assert cluster.wait_all_stream() is leader
+    assert cluster.behind("rw") == {leader.name}
+    assert cluster.behind("ro") == {node.name for node in cluster.others(leader)}
+    for node in cluster.nodes:
+        assert "unhealthy" not in node.log.read_bytes()[sizes[node] :].decode()
 
 
 def test_a_pod_that_is_made_anew(cluster: RoutedCluster, leader) -> None:

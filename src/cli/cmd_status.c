@@ -97,6 +97,8 @@ print_member(const FhaCluster *record, const FhaMember *written)
 		role = "fenced";
 		(void) snprintf(state, sizeof(state), "lost the lease; last: %s", member.state);
 	}
+	else if (member.role == FHA_ROLE_STANDBY && member.serves == FHA_SERVES_UNHEALTHY)
+		(void) snprintf(state, sizeof(state), "%s; unhealthy to readers", member.state);
 	(void) printf("%-12s %-8s %-9s %8" PRIu32 "  %-14s %8s  %-21s %s\n", member.member, role,
 				  holds ? "holds it" : "", member.position.timeline, lsn, lag, member.address,
 				  state);

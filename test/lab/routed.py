@@ -28,7 +28,7 @@ class RoutedCluster(Cluster):
         kubeconfig = kube.service_account_kubeconfig(self.namespace, "fawkes-ha", folder)
         lock = f"kubernetes:{kubeconfig}?namespace={self.namespace}&cluster={CLUSTER_NAME}"
         settings = {"fawkes_ha.lock": lock} | {f"fawkes_ha.{name}": value for name, value in TIMING.items()}
-        super().__init__(base, settings=settings, first_port=6601)
+        super().__init__(base, settings=settings, first_port=6601, listen=True)
         self.addresses = {node: f"10.77.0.{number}" for number, node in enumerate(self.nodes, 1)}
         if pods:
             for node in self.nodes:

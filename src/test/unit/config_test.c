@@ -213,6 +213,10 @@ refuses_bad_values(void **state)
 	assert_refused("fawkes_ha.lock = 'nowhere'\n", 1, "fawkes_ha.lock");
 	assert_refused("fawkes_ha.lease_duration = '90000000000000000min'\n", 1, "lease_duration");
 	assert_refused("fawkes_ha.address = '[::1:5432'\n", 1, "host:port");
+	assert_refused("fawkes_ha.pod = 'Db-1'\n", 1, "is not the name of a pod");
+	assert_refused("fawkes_ha.pod = 'a/../b'\n", 1, "is not the name of a pod");
+	assert_refused("fawkes_ha.pod = '.a'\n", 1, "is not the name of a pod");
+	assert_refused("fawkes_ha.pod = 'a-'\n", 1, "is not the name of a pod");
 	assert_refused("fawkes_ha.bootstrap = 'yes'\n", 1, "\"initdb\", \"none\"");
 	assert_refused("fawkes_ha.bootstrap = 'initdb:'\n", 1, "founds");
 	assert_refused("fawkes_ha.database = 'template1'\n", 1, "cannot be given an owner");
@@ -402,6 +406,11 @@ checks_what_single_settings_cannot(void **state)
 	sane(&config);
 	set(&config, "fawkes_ha.address", "");
 	assert_check_says(&config, "address is not set");
+	sane(&config);
+	set(&config, "fawkes_ha.pod", "db-demo-dev-1");
+	assert_check_says(&config, "not of Kubernetes");
+	set(&config, "fawkes_ha.lock", "kubernetes:");
+	assert_int_equal(fha_config_check(&config, &err), FHA_OK);
 
 	sane(&config);
 	(void) snprintf(config.cluster_name, sizeof(config.cluster_name), "-x");
