@@ -1,14 +1,10 @@
 """A cluster at rest on Leases, with the times that are usual there: what it asks of the API server."""
 
-import os
-import shutil
-import sys
 
 import pytest
 
 from lab.kube import ControlPlane
-from lab.kube_cluster import KubeCluster
-from lab.own import own_directory
+from lab.kube_cluster import KubeCluster, running
 from lab.wait import until
 
 pytestmark = pytest.mark.kube
@@ -20,19 +16,8 @@ MOST_REQUESTS = RENEWALS * 3 // 2
 
 @pytest.fixture(scope="module")
 def cluster(control_plane: ControlPlane):
-    base, lock = own_directory("fh-rest-")
-    cluster = KubeCluster(base / "k", control_plane, {}, first_port=6601)
-    try:
-        cluster.create()
-        cluster.start()
+    with running(control_plane, {}, 6601) as cluster:
         yield cluster
-    except BaseException:
-        print(cluster.log_tails(), file=sys.stderr)
-        raise
-    finally:
-        cluster.destroy()
-        shutil.rmtree(base)
-        os.close(lock)
 
 
 def test_times_of_kubernetes(cluster: KubeCluster) -> None:

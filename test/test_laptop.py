@@ -1,10 +1,7 @@
 """The command without a node: no data directory, no PostgreSQL and no password, only the lock."""
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +9,7 @@ import pytest
 from lab import programs
 from lab.cluster import CLUSTER_NAME, Cluster
 from lab.kube import ControlPlane
-from lab.kube_cluster import SHORT, KubeCluster
-from lab.own import own_directory
+from lab.kube_cluster import SHORT, KubeCluster, running
 from lab.wait import until
 
 READ_ONLY = """
@@ -67,20 +63,8 @@ class Laptop:
 
 @pytest.fixture(scope="module")
 def leases(control_plane: ControlPlane):
-    """Three nodes on Leases."""
-    base, lock = own_directory("fh-top-")
-    cluster = KubeCluster(base / "k", control_plane, SHORT, first_port=6701)
-    try:
-        cluster.create()
-        cluster.start()
+    with running(control_plane, SHORT, 6701) as cluster:
         yield cluster
-    except BaseException:
-        print(cluster.log_tails(), file=sys.stderr)
-        raise
-    finally:
-        cluster.destroy()
-        shutil.rmtree(base)
-        os.close(lock)
 
 
 def every_command(cluster: Cluster, laptop: Laptop) -> None:

@@ -1,10 +1,16 @@
 """Three nodes whose lock is Leases of a real API server."""
 
+import os
+import shutil
+import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Iterator
 
 from .cluster import CLUSTER_NAME, Cluster
 from .kube import ApiServer, ControlPlane
 from .node import Node
+from .own import own_directory
 
 RBAC = Path(__file__).parents[2] / "deploy/base/rbac.yaml"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
@@ -53,3 +59,21 @@ class KubeCluster(Cluster):
     @property
     def holder(self) -> str:
         return self.lease()["spec"].get("holderIdentity", "")
+
+
+@contextmanager
+def running(kube: ControlPlane, settings: dict[str, str], first_port: int) -> Iterator[KubeCluster]:
+    """Three nodes that stream, in a directory of their own that is gone afterwards; for a module's tests."""
+    base, lock = own_directory("fh-lease-")
+    cluster = KubeCluster(base / "k", kube, settings, first_port)
+    try:
+        cluster.create()
+        cluster.start()
+        yield cluster
+    except BaseException:
+        print(cluster.log_tails(), file=sys.stderr)
+        raise
+    finally:
+        cluster.destroy()
+        shutil.rmtree(base)
+        os.close(lock)
