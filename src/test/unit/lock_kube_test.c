@@ -15,6 +15,7 @@
 #include "https_server.h"
 #include "kube.h"
 #include "lock.h"
+#include "lock_kube.h"
 
 /* Far above what anything here takes. */
 #define BOUND_MS 60000
@@ -685,6 +686,22 @@ a_name_that_cannot_be_is_refused(void **state)
 	assert_non_null(strstr(err.text, "not in a pod"));
 }
 
+/* Who asks the API server for something else goes by the lock's name, too. */
+static void
+the_client_of_a_lock(void **state)
+{
+	FhaKube *kube;
+	FhaError err;
+
+	(void) state;
+	assert_int_equal(fha_lock_kube_client("dir:/lock", &kube, &err), FHA_NOT_FOUND);
+	assert_int_equal(fha_lock_kube_client("kubernetes:x", &kube, &err), FHA_INVALID);
+	assert_null(kube);
+	assert_int_equal(fha_lock_kube_client(uri, &kube, &err), FHA_OK);
+	assert_string_equal(fha_kube_namespace(kube), "fawkes");
+	fha_kube_close(kube);
+}
+
 static int
 set_up(void **state)
 {
@@ -772,7 +789,8 @@ main(int argc, char **argv)
 									   TEST(a_request_without_an_answer_begins_the_watch_anew),
 									   TEST(a_request_without_an_answer_begins_the_list_anew),
 									   TEST(a_list_that_fails_is_asked_for_again_later),
-									   TEST(a_name_that_cannot_be_is_refused)};
+									   TEST(a_name_that_cannot_be_is_refused),
+									   TEST(the_client_of_a_lock)};
 
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
