@@ -131,8 +131,8 @@ CORE = [
         "S1",
         "a lease that is not released is free",
         OBSERVE,
-        "\t\t   fha_watch_lapsed(&world->watch, world->self.lease_duration_ms, now_ms);\n}",
-        "\t\t   now_ms > 0;\n}",
+        "(has_lapsed(world, now_ms) && now_ms >= world->bound_until_ms)",
+        "(now_ms >= world->bound_until_ms)",
         unit("observe", "s1_free_after_watching_it_unchanged"),
     ),
     Mutant(
