@@ -72,7 +72,12 @@ check-pg17:
 	test/pg17.sh
 demo:
 	./demo
+# Real kubelets and pods, as root: the bed itself, and the cluster of deploy/ in it.
+e2e-bed:
+	test/e2e.sh e2e_bed.py
 RUNS = 5
+e2e:
+	test/e2e.sh e2e.py --runs $(RUNS) $(if $(LEASE),--lease $(LEASE)) $(if $(JSON),--json $(abspath $(JSON))) $(FAULTS)
 bench-failover:
 	test/install.sh bench bench_failover.py --runs $(RUNS) $(if $(JSON),--json $(JSON))
 # The one window in which a stopped process may acknowledge late, in nanoseconds.
@@ -112,6 +117,9 @@ help:
 	@echo 'make check-sanitized  the supervisor with ASan and UBSan through failover, rewind and clone'
 	@echo 'make analyze         gcc -fanalyzer, clang --analyze, cppcheck, shellcheck, pyflakes'
 	@echo 'make format          clang-format-14 over everything'
+	@echo 'make e2e             the cluster of deploy/ on four real nodes, as root: each event RUNS times [5];'
+	@echo "                     FAULTS='delete-pod ...' takes those alone, LEASE=6/4/1 other times"
+	@echo 'make e2e-bed         those nodes alone: what the tests take for granted of them'
 	@echo 'make bench-failover  each event RUNS times [5]; JSON=FILE appends the figures'
 	@echo 'make bench-window    nanoseconds from the last test of the lease to the send; JSON=FILE too'
 	@echo 'make bench-fence     TPS with the fence and without, in PAIRS [20] of runs of SECONDS [3];'
@@ -122,4 +130,4 @@ help:
 
 .PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour check-kube \
         check-behaviour-short check-versions check-pg17 check-short check-long chaos mutants \
-        mutants-short check demo bench-failover bench-window bench-fence bench-idle bench-api help
+        mutants-short check demo e2e e2e-bed bench-failover bench-window bench-fence bench-idle bench-api help

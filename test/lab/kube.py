@@ -104,8 +104,18 @@ class Candidate(Component):
 class ControlPlane:
     """`api`, `etcd` and `controllers` are the components: kill(), freeze(), thaw(), stop(), start()."""
 
-    def __init__(self, extra_api_args: tuple[str, ...] = (), directory: Path | None = None, outlives: bool = False) -> None:
+    # No kubelet keeps a node's Lease fresh: that controller would mark every pod unready.
+    which_controllers = "*,-node-lifecycle-controller"
+
+    def __init__(
+        self,
+        extra_api_args: tuple[str, ...] = (),
+        directory: Path | None = None,
+        outlives: bool = False,
+        address: str = HOST,
+    ) -> None:
         """In a directory of its own, or in `directory`, whatever is there; outlives: this process's end."""
+        self.address = address  # of the API server
         if directory is None:
             self.base, self._lock = own_directory("fh-kube-")
         else:
@@ -194,7 +204,7 @@ class ControlPlane:
 
     def _make_pki(self) -> None:
         names = ["localhost", "kubernetes.default.svc", "kubernetes.default", "kubernetes"]
-        addresses = [HOST, "10.96.0.1"]
+        addresses = sorted({HOST, self.address, "10.96.0.1"})
         self._authority = Authority(self.base / "pki")
         self._server = self._authority.server(
             "kube-apiserver", [f"DNS:{name}" for name in names] + [f"IP:{address}" for address in addresses]
@@ -222,7 +232,7 @@ class ControlPlane:
 
     def api_arguments(self, port: int) -> list[str]:
         return [
-            *[f"--bind-address={HOST}", f"--advertise-address={HOST}", f"--secure-port={port}"],
+            *[f"--bind-address={self.address}", f"--advertise-address={self.address}", f"--secure-port={port}"],
             *[f"--etcd-servers=unix://{self._socket}", f"--cert-dir={self.base}", f"--client-ca-file={self.ca}"],
             *[f"--tls-cert-file={self._server.certificate}", f"--tls-private-key-file={self._server.key}"],
             *["--authorization-mode=Node,RBAC", f"--service-account-issuer={ISSUER}"],
@@ -241,8 +251,7 @@ class ControlPlane:
             f"--service-account-private-key-file={self._service_accounts}",
             f"--root-ca-file={self.ca}",
             "--use-service-account-credentials=true",
-            # No kubelet keeps a node's Lease fresh: that controller would mark every pod unready.
-            "--controllers=*,-node-lifecycle-controller",
+            f"--controllers={self.which_controllers}",
             # It is alone, and would end itself whenever a test takes the API away.
             "--leader-elect=false",
             *["--kube-api-qps=500", "--kube-api-burst=1000"],
@@ -275,7 +284,7 @@ class ControlPlane:
     ) -> Answer:
         """As the administrator, or with a token; OSError or HTTPException when there is no answer in time."""
         context = self._as_nobody if token else self._as_admin
-        connection = http.client.HTTPSConnection(HOST, (api or self.api).port, timeout=seconds, context=context)
+        connection = http.client.HTTPSConnection(self.address, (api or self.api).port, timeout=seconds, context=context)
         headers = {"Accept": JSON, "Content-Type": kind} | ({"Authorization": f"Bearer {token}"} if token else {})
         try:
             connection.request(verb, path, None if body is None else json.dumps(body), headers)
@@ -415,7 +424,7 @@ class ControlPlane:
             user = {"client-certificate": str(who.certificate), "client-key": str(who.key)}
         else:
             user = {"token": who}
-        cluster = {"server": f"https://{HOST}:{api.port}", "certificate-authority": str(self.ca)}
+        cluster = {"server": f"https://{self.address}:{api.port}", "certificate-authority": str(self.ca)}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
