@@ -13,6 +13,7 @@ set -u -o pipefail
 # One line for the first thing that this kernel does not give.
 try_kernel() {
   local what
+  # shellcheck disable=SC2016 # the inner shell expands it
   what=$(unshare --mount --net --pid --uts --ipc --fork --kill-child --mount-proc bash -c '
     try() { "${@:2}" >/dev/null 2>&1 || { echo "$1"; exit 1; }; }
     try "bridges" ip link add b0 type bridge
