@@ -355,11 +355,15 @@ def test_the_secrets_user_owns_the_database(pods: Pods) -> None:
 
 
 def test_a_stopped_primary_hands_over(pods: Pods) -> None:
-    """As `kubectl delete pod` stops it: process 1 gets SIGTERM."""
+    """As `kubectl delete pod` stops it: process 1 gets SIGTERM, and stays until another leads: who comes is refused."""
     leader = pods.wait_all()
+    since = leader.log.stat().st_size
     assert leader.stop() == 0
     others = [node for node in pods.nodes if node is not leader]
-    until("another leads", lambda: any(node.standing()[0] == "primary" for node in others), 60)
+    new = until("another leads", lambda: next(n for n in others if n.standing()[0] == "primary"), 60)
+    said = leader.log.read_bytes()[since:].decode(errors="replace")
+    order = [said.find(text) for text in ("released the lease", f"{new.name} holds the lease", "] stopped")]
+    assert -1 not in order and order == sorted(order), said[-2000:]
     leader.start()
     assert pods.wait_all() is not leader
 

@@ -93,6 +93,8 @@ typedef struct Supervisor
 	int64_t stop_ms;        /* when the current way of stopping began */
 	int stop_stage;         /* 0: not yet, 1: fast, 2: immediate, 3: SIGKILL */
 	int64_t released_by_ms; /* a stopping node gives up releasing then */
+	int64_t ended_ms;       /* PostgreSQL has ended since it was told to stop; 0: not yet */
+	int64_t led_ms;         /* since then a stopping node sees another one lead; 0: not yet */
 } Supervisor;
 
 /* A line of the supervisor's log, on stderr. */

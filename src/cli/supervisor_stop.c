@@ -17,6 +17,13 @@
 #define IMMEDIATE_WAIT_MS 5000
 /* A node that stops waits no longer than this, or than for one answer, for a lock that gives none. */
 #define RELEASE_WAIT_MS 800
+/*
+ * With its last process a pod loses its address, and who is still sent there waits for an answer
+ * that nobody gives.  While a process is left it is refused at once: so long Services may take to
+ * send everybody to a new leader, and so long one may take to be there.
+ */
+#define LINGER_MS 2000
+#define LINGER_MOST_MS 10000
 
 static pid_t
 server(const Supervisor *self)
@@ -89,6 +96,10 @@ supervisor_mind_stop(Supervisor *self)
 	if (server(self) == 0)
 	{
 		self->stop_stage = 0;
+		if (self->stopping && self->ended_ms == 0)
+			self->ended_ms = now_ms;
+		if (self->stopping && self->led_ms == 0 && self->ordered && self->order.leader[0] != '\0')
+			self->led_ms = now_ms;
 		if (self->stopping && self->released_by_ms == 0)
 			self->released_by_ms =
 				now_ms + (answer_ms > RELEASE_WAIT_MS ? answer_ms : RELEASE_WAIT_MS);
@@ -123,12 +134,22 @@ supervisor_mind_stop(Supervisor *self)
 		stop_harder(self, 3);
 }
 
+static bool
+lingers(const Supervisor *self)
+{
+	int64_t now_ms = fha_now_ms();
+
+	return self->config.pod[0] != '\0' && !self->hurry &&
+		   now_ms < self->ended_ms + LINGER_MOST_MS &&
+		   (self->led_ms == 0 || now_ms < self->led_ms + LINGER_MS);
+}
+
 bool
 supervisor_is_done(const Supervisor *self)
 {
 	if (!self->stopping || server(self) != 0 || self->job != 0)
 		return false;
-	if (self->life_fd < 0)
+	if (self->life_fd < 0 || lingers(self))
 		return false;
 	return (self->ordered && (!self->order.holds_lease || self->order.released)) ||
 		   (self->released_by_ms != 0 && fha_now_ms() > self->released_by_ms);
