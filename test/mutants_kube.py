@@ -82,6 +82,7 @@ KUBERNETES = [
         "watch_failed(kube, ended->status == 410, ended->retry_after_ms);",
         "watch_failed(kube, false, ended->retry_after_ms);",
         unit("lock_kube", "what_is_forgotten_is_listed_anew"),
+        short=False,
     ),
     Mutant(
         "S9",
@@ -98,6 +99,7 @@ KUBERNETES = [
         "if (ended->status == 0 && (ended->code",
         "if (false && (ended->code",
         unit("lock_kube", "a_request_without_an_answer_begins_the_watch_anew"),
+        short=False,
     ),
     Mutant(
         "S1",
