@@ -62,7 +62,7 @@ class PodCluster:
     def start_writers(self) -> None:
         """One pod on the last node, one writer on each of the others, each in front of -rw's address."""
         primary = self.primary()
-        self.sql(primary, "CREATE TABLE writes (writer int, row int, PRIMARY KEY (writer, row))", DATABASE)
+        self.sql(primary, "CREATE TABLE writes (writer int, row bigint, PRIMARY KEY (writer, row))", DATABASE)
         self.sql(primary, f"ALTER TABLE writes OWNER TO {DATABASE}", DATABASE)
         # The cluster's namespace lets no pod write to its node.
         secret = {"username": DATABASE, "password": self.password()}
@@ -80,7 +80,7 @@ class PodCluster:
 
     def _writers_pod(self, node: str, count: int, again: int, first: int) -> dict:
         address = self.kube.get(f"/api/v1/namespaces/{NAMESPACE}/services/{NAME}-rw")["spec"]["clusterIP"]
-        command = f"exec python3 /var/lab/pod_writer.py {address} {DATABASE} {count} {again} {first} >/var/lab/{node}.acks"
+        command = f"exec python3 /var/lab/pod_writer.py {address} {DATABASE} {count} {again} {first} >>/var/lab/{node}.acks"
         mounts = {"lab": "/var/lab", "credentials": "/etc/credentials"}
         container = {
             "name": "main",

@@ -40,12 +40,12 @@ def wait_with_patience(connection) -> None:
         reads = [connection] if state == psycopg2.extensions.POLL_READ else []
         writes = [connection] if state == psycopg2.extensions.POLL_WRITE else []
         if left <= 0 or not any(select.select(reads, writes, [], left)):
-            connection.close()
-            raise psycopg2.OperationalError("silent")
+            raise psycopg2.OperationalError("silent")  # psycopg2 closes it then
 
 
 def write(dsn: str, writer: int, session_s: float) -> None:
-    row, connection, until = 0, None, 0.0
+    # A pod that is started again does not repeat a row.
+    row, connection, until = time.monotonic_ns(), None, 0.0
     while True:
         try:
             if connection is None or time.monotonic() > until:
