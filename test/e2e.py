@@ -1,8 +1,9 @@
 """The cluster of deploy/ on four real nodes, and what happens to its clients: `make e2e`, as root.
 
-Each event prints the write outage (nobody's row is acknowledged), that of the worst single writer, and the
-acknowledged rows that are missing afterwards.  Writers wait 2 s for a connection and 3 s for an answer; half of them
-begin a new session each second, and one of each kind is on each member's own node.
+Each event prints the write outage (nobody's row is acknowledged), that of the worst single writer (without those on a
+node that was switched off or cut off, who are given for themselves), and the acknowledged rows that are missing.
+Writers wait 2 s for a connection and 3 s for an answer; half of them begin a new session each second, and one of each
+kind is on each member's own node.
 """
 
 import argparse
@@ -12,10 +13,10 @@ import os
 import signal
 import statistics
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from lab import evidence, process
+from lab import evidence, process, report
 from lab.kube_nodes import Nodes
 from lab.pod_cluster import NAME, NAMESPACE, PodCluster, Write
 from lab.report import Timeline
@@ -24,6 +25,7 @@ from lab.wait import NotInTime, now, until
 STOPPED_S = 60
 API_AWAY_S = 120
 CUT_S = 40
+SLACK_BYTES = 64 << 10
 POSTMASTER = "/usr/lib/postgresql/15/bin/postgres"
 
 
@@ -32,8 +34,10 @@ class Outcome:
     event: str
     outage_s: float
     worst_writer_s: float
+    struck_writers_s: float  # of those on the node that was struck; 0 if none was
     acked: int
     missing: int
+    wrongly_missing: int  # those that a standby must have had
     overlap_s: float
     old: str
     new: str
@@ -185,6 +189,7 @@ EVENTS = {
     "reclone": reclone,
 }
 # Nothing that was acknowledged is lost: the old primary's WAL is there, or nobody else may lead.
+STRIKES_NODE = {"kill-node", "cut-node"}
 LOSES_NOTHING = set(EVENTS) - {"kill-node", "cut-node", "stop-agent", "stop-pod"}
 
 
@@ -198,18 +203,23 @@ def run(cluster: PodCluster, event: str, say: Timeline, lease: str) -> Outcome:
     trial = Trial(cluster, say)
     trial.remember_address()
     timeline, began = cluster.timeline(), now()
+    struck = cluster.writers_on(cluster.node_of(trial.old).name) if event in STRIKES_NODE else set()
     EVENTS[event](trial)
     ended = now()
     new = cluster.wait_healthy(trial.members)
     back_s = now() - ended
-    cluster.wait_for_writes(200)
+    # Else whoever is still without an answer would not count.
+    cluster.wait_for_all_writers()
     writes = [write for write in cluster.writes() if write.at > began - 2]
+    missing = cluster.missing(writes)
     return Outcome(
         event=event,
         outage_s=round(evidence.outage(writes, began)[0], 3),
-        worst_writer_s=round(worst_gap(writes, began), 3),
+        worst_writer_s=round(worst_gap([w for w in writes if w.writer not in struck], began), 3),
+        struck_writers_s=round(worst_gap([w for w in writes if w.writer in struck], began), 3),
         acked=len(writes),
-        missing=cluster.missing(writes),
+        missing=len(missing),
+        wrongly_missing=len(missing) if event in LOSES_NOTHING else before_fork(cluster, missing),
         overlap_s=round(evidence.overlap(writes), 3),
         old=trial.old,
         new=new,
@@ -219,12 +229,23 @@ def run(cluster: PodCluster, event: str, say: Timeline, lease: str) -> Outcome:
     )
 
 
+def before_fork(cluster: PodCluster, missing: list[Write]) -> int:
+    """How many of them lie before the position where their timeline was left: a standby had those.
+
+    A client knows only a position before its commit record's: as much WAL as others may have written between is
+    granted.
+    """
+    forks = {timeline: cluster.fork(timeline) for timeline in {write.timeline for write in missing}}
+    left = [forks[write.timeline] for write in missing]
+    return sum(fork is None or write.position + SLACK_BYTES < fork for write, fork in zip(missing, left))
+
+
 def problems(outcome: Outcome) -> list[str]:
     found = []
     if outcome.overlap_s > 0:
         found.append(f"two primaries acknowledged for {outcome.overlap_s} s")
-    if outcome.missing and outcome.event in LOSES_NOTHING:
-        found.append(f"{outcome.missing} acknowledged rows are missing")
+    if outcome.wrongly_missing:
+        found.append(f"{outcome.wrongly_missing} acknowledged rows are missing that must not be")
     if outcome.event == "rollout" and outcome.timelines > 1:
         found.append(f"{outcome.timelines} switchovers")
     if outcome.event == "api-away" and (outcome.timelines or outcome.new != outcome.old):
@@ -242,6 +263,21 @@ def table(outcomes: list[Outcome]) -> str:
             f"{sum(o.acked for o in own):8,} {sum(o.missing for o in own):8} {max(o.overlap_s for o in own):7.2f}s"
         )
     return "\n".join(lines)
+
+
+def json_lines(outcomes: list[Outcome], bring_up_s: float) -> list[dict]:
+    """The format of every suite: one object per case."""
+    common = {"suite": "e2e", "lock": "kubernetes", "mode": "async", "lease": outcomes[0].lease}
+    lines = [{**common, "case": "bring-up", **report.figures([bring_up_s], "s")}]
+    for event in dict.fromkeys(outcome.event for outcome in outcomes):
+        own = [outcome for outcome in outcomes if outcome.event == event]
+        line = {**common, "case": event, **report.figures([outcome.outage_s for outcome in own], "s")}
+        worst = [outcome.worst_writer_s for outcome in own]
+        line |= {"worst_writer_median": round(statistics.median(worst), 3), "worst_writer_max": max(worst)}
+        line |= {"struck_writers_max": max(outcome.struck_writers_s for outcome in own)}
+        line |= {"rows_acked": sum(o.acked for o in own), "rows_missing": sum(o.missing for o in own)}
+        lines.append(line | {"overlap_s": max(outcome.overlap_s for outcome in own)})
+    return lines
 
 
 def main() -> int:
@@ -269,7 +305,9 @@ def main() -> int:
                     outcomes.append(outcome)
                     say(
                         f"run {number}, {event}: outage {outcome.outage_s:.2f} s, worst writer "
-                        f"{outcome.worst_writer_s:.2f} s, {outcome.missing} of {outcome.acked} rows missing, overlap "
+                        f"{outcome.worst_writer_s:.2f} s"
+                        + (f" (on its node {outcome.struck_writers_s:.2f} s)" if outcome.struck_writers_s else "")
+                        + f", {outcome.missing} of {outcome.acked} rows missing, overlap "
                         f"{outcome.overlap_s:.2f} s, {outcome.old} -> {outcome.new}, {outcome.timelines} timelines, "
                         f"whole after {outcome.back_s:.1f} s"
                     )
@@ -279,9 +317,9 @@ def main() -> int:
         finally:
             if outcomes:
                 print(f"\n{table(outcomes)}")
-    if chosen.json:
+    if chosen.json and outcomes:
         with open(chosen.json, "a") as out:
-            out.writelines(json.dumps(asdict(outcome)) + "\n" for outcome in outcomes)
+            out.writelines(json.dumps(line) + "\n" for line in json_lines(outcomes, took))
     broken = [text for outcome in outcomes for text in problems(outcome)]
     print("\n".join(broken), file=sys.stderr)
     return 1 if broken else 0

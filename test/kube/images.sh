@@ -54,6 +54,8 @@ image_id() { e2e_buildah inspect --type image --format '{{.FromImageID}}' "$1"; 
 prepare_images() {
   local base context name ids key
   mkdir -p "$E2E_HOME/tmp" || return 1
+  # One at a time, until this shell ends or lets go.
+  exec 9>"$E2E_HOME/lock" && flock 9 || return 1
   context=$(mktemp -d -p "$E2E_HOME/tmp") || return 1
   base=$(base_tar) || return 1
   if [ "$(cat "$E2E_HOME/base" 2>/dev/null)" != "$(stat -c %Y "$base")" ]; then
@@ -82,10 +84,12 @@ prepare_images() {
   key=$(sha256sum <<<"$ids" | cut -c 1-16)
   IMAGES=$E2E_HOME/images-$key
   if [ ! -d "$IMAGES" ]; then
-    rm -rf "$E2E_HOME"/images-*
+    # Not those that another run has just been given.
+    find "$E2E_HOME" -maxdepth 1 -name 'images-*' -mmin +120 -exec rm -rf {} +
     import_images "$context" "${names[@]}" || return 1
   fi
   rm -rf "$context"
+  exec 9>&-
 }
 
 # Into a containerd of its own, in namespaces of its own; nothing of it stays but its directory.

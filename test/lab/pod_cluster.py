@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import evidence
 from .kube_nodes import Nodes
 from .wait import now, until
 
@@ -31,13 +32,15 @@ class Write:
     row: int
     port: str  # the server's address
     timeline: int
+    position: int  # of the WAL, at or before the commit record
 
 
 class PodCluster:
     def __init__(self, kube: Nodes, lease: str | None = None) -> None:
         self.kube = kube
         self._lease = lease
-        self._counted: dict[Path, int] = {}
+        self._read: dict[Path, int] = {}  # how much of each file of acknowledgements is in
+        self._writes: list[Write] = []
 
     # --- to be
 
@@ -156,23 +159,54 @@ class PodCluster:
     # --- what was written
 
     def writes(self) -> list[Write]:
-        found = []
         for path in sorted(self.kube.shared.glob("*.acks")):
-            for line in path.read_text().splitlines():
-                words = line.split()
-                if len(words) == 5:  # the last line may be under way
-                    found.append(Write(float(words[0]), int(words[1]), int(words[2]), words[3], int(words[4])))
-        return sorted(found, key=lambda write: write.at)
+            with open(path, "rb") as file:
+                file.seek(self._read.get(path, 0))
+                # The last line may be under way.
+                whole = file.read().rpartition(b"\n")[0]
+            if whole:
+                self._read[path] = self._read.get(path, 0) + len(whole) + 1
+            for line in whole.decode().splitlines():
+                at, writer, row, server, timeline, position = line.split()
+                self._writes.append(Write(float(at), int(writer), int(row), server, int(timeline), int(position)))
+        self._writes.sort(key=lambda write: write.at)
+        return self._writes
 
     def wait_for_writes(self, more: int, seconds: float = SETTLE_S) -> None:
         before = len(self.writes())
         until(f"{more} rows are acknowledged", lambda: len(self.writes()) >= before + more, seconds, every=0.5)
 
-    def missing(self, writes: list[Write]) -> int:
+    def wait_for_all_writers(self, seconds: float = SETTLE_S) -> None:
+        """Until each of them has another row acknowledged."""
+        since, writers = now(), {write.writer for write in self.writes()}
+        until(
+            "every writer writes",
+            lambda: writers <= {write.writer for write in self.writes() if write.at > since},
+            seconds,
+            every=0.5,
+        )
+
+    def writers_on(self, node: str) -> set[int]:
+        """Their numbers, on a node that has a member."""
+        number = next(i for i, found in enumerate(self.kube.nodes) if found.name == node)
+        return {FIRST_NEAR + 10 * number, FIRST_NEAR + 10 * number + 1}
+
+    def fork(self, timeline: int) -> int | None:
+        """Where the primary's lineage leaves a timeline; None when it has not."""
+        newest = self.timeline()
+        if newest == 1:
+            return None
+        text = self.sql(self.primary(), f"SELECT pg_read_file('pg_wal/{newest:08X}.history')")
+        for words in map(str.split, text.splitlines()):
+            if words and words[0] == str(timeline):
+                return evidence.lsn_number(words[1])
+        return None
+
+    def missing(self, writes: list[Write]) -> list[Write]:
         """Of the acknowledged rows, those that the primary has not."""
         text = self.sql(self.primary(), "SELECT writer || ' ' || row FROM writes", DATABASE)
         there = set(text.split("\n"))
-        return sum(f"{write.writer} {write.row}" not in there for write in writes)
+        return [write for write in writes if f"{write.writer} {write.row}" not in there]
 
     def timeline(self) -> int:
         return int(self.sql(self.primary(), "SELECT timeline_id FROM pg_control_checkpoint()"))

@@ -5,7 +5,8 @@ acknowledged.
 
 The user and the password are the files username and password of /etc/credentials.  Every writer waits 2 s for a
 connection and 3 s for an answer; RECONNECTING of them begin anew each second, the others keep their session for as
-long as it answers.  A line: "time writer row server timeline", the time of CLOCK_MONOTONIC when the answer was read.
+long as it answers.  A line: "time writer row server timeline position", the time of CLOCK_MONOTONIC when the answer
+was read, the position one of the WAL at or before the commit record.
 """
 
 import select
@@ -23,7 +24,8 @@ REST_S = 0.02
 
 INSERT = """
 INSERT INTO writes (writer, row) VALUES (%s, %s)
-RETURNING host(inet_server_addr()), ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int
+RETURNING host(inet_server_addr()), ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int,
+          (pg_current_wal_insert_lsn() - '0/0')::bigint
 """
 
 lines = threading.Lock()
@@ -57,10 +59,10 @@ def write(dsn: str, writer: int, session_s: float) -> None:
             row += 1
             with connection.cursor() as cursor:
                 cursor.execute(INSERT, (writer, row))
-                server, timeline = cursor.fetchone()
+                server, timeline, position = cursor.fetchone()
             at = time.monotonic()
             with lines:
-                sys.stdout.write(f"{at:.6f} {writer} {row} {server} {timeline}\n")
+                sys.stdout.write(f"{at:.6f} {writer} {row} {server} {timeline} {position}\n")
                 sys.stdout.flush()
             time.sleep(REST_S)
         except psycopg2.Error:
