@@ -54,6 +54,15 @@ PROMISES = [
     ),
     Mutant(
         "S10",
+        "a promise for less than the lease counts",
+        NODE,
+        "promised->for_ms < node->world.tenure.duration_ms ||",
+        "",
+        promise("a_promise_for_less_does_not_count"),
+        short=False,
+    ),
+    Mutant(
+        "S10",
         "the promise of a copy counts",
         NODE,
         "strcmp(promised->data, list->member_data[i]) != 0)",

@@ -76,6 +76,8 @@ typedef struct Promised
 	char data[FHA_ID_SIZE];       /* the data incarnation that it answered with */
 	int64_t asked_ms;             /* the question under way was sent then; 0: none is */
 	int64_t sent_ms;              /* when the newest one that was promised was sent; 0: none was */
+	int64_t asked_for_ms;         /* the duration that it was asked for ... */
+	int64_t for_ms;               /* ... and that was promised */
 	char told[FHA_SENTENCE_SIZE]; /* why not, as the news has it */
 } Promised;
 
@@ -86,6 +88,7 @@ typedef struct Promises
 	size_t count;
 	Promised of[FHA_MEMBERS_MAX];
 	bool told;      /* that this holder leads by promises */
+	bool told_why;  /* why it cannot ask */
 	bool lost_take; /* one was sent whose fate nobody knows */
 	FhaBond bond;   /* as bond.json has it, or stricter */
 } Promises;

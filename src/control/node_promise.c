@@ -234,6 +234,8 @@ promised_ms(FhaNode *node, const FhaCluster *list)
 			continue;
 		promised = promised_by(&node->promises, list->members[i]);
 		if (promised == NULL || promised->sent_ms == 0 ||
+			/* The lease was made longer since. */
+			promised->for_ms < node->world.tenure.duration_ms ||
 			strcmp(promised->data, list->member_data[i]) != 0)
 			return 0;
 		if (promised->sent_ms < oldest_ms)
@@ -275,6 +277,7 @@ hear(FhaNode *node, const FhaAskEvent *event)
 	if (event->code == FHA_OK && promise->given)
 	{
 		promised->sent_ms = promised->asked_ms;
+		promised->for_ms = promised->asked_for_ms;
 		memcpy(promised->data, promise->data_incarnation, sizeof(promised->data));
 		why = "";
 	}
@@ -361,6 +364,7 @@ ask_one(FhaNode *node, const char *name, int64_t now_ms)
 		if (strcmp(world->members[i].member, name) == 0)
 			address = world->members[i].listener;
 	promised->asked_ms = now_ms;
+	promised->asked_for_ms = terms.duration_ms;
 	event.code =
 		address[0] == '\0'
 			? fha_error(&event.error, FHA_NOT_FOUND, "it has no listener (fawkes_ha.listen)")
@@ -396,9 +400,12 @@ node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms)
 		code = bind_until(node, now_ms, node->world.tenure.duration_ms, &err);
 	if (code != FHA_OK)
 	{
-		node_news(node, "no promises are asked for: %s", err.text);
+		if (!promises->told_why)
+			node_news(node, "no promises are asked for: %s", err.text);
+		promises->told_why = true;
 		return;
 	}
+	promises->told_why = false;
 	for (size_t i = 0; i < cluster->member_count; i++)
 		ask_one(node, cluster->members[i], now_ms);
 }

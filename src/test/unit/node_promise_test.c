@@ -365,6 +365,31 @@ a_refusal_is_no_promise(void **state)
 	TURN_UNTIL(all_settled());
 }
 
+/* The lease became longer while the answer was under way. */
+static void
+a_promise_for_less_does_not_count(void **state)
+{
+	Player *old;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	lock_out(true);
+	TURN_UNTIL(leads_by_promises(old));
+	while (is_open(old))
+	{
+		for (size_t i = 0; i < old->node->promises.count; i++)
+		{
+			old->node->promises.of[i].asked_for_ms = LEASE_MS - 1;
+			old->node->promises.of[i].for_ms = LEASE_MS - 1;
+		}
+		turn();
+		assert_true(fha_now_ms() < old->opened_ms + BOUND_MS);
+	}
+	lock_out(false);
+	TURN_UNTIL(all_settled());
+}
+
 /* Data that the list does not name may be a copy that nobody has promised for. */
 static void
 only_the_data_on_the_list_can_promise(void **state)
@@ -449,6 +474,7 @@ main(void)
 		TEST(what_cannot_be_written_down_is_not_promised),
 		TEST(a_damaged_bond_is_told),
 		TEST(a_refusal_is_no_promise),
+		TEST(a_promise_for_less_does_not_count),
 		TEST(only_the_data_on_the_list_can_promise),
 		TEST(who_may_be_on_the_list_must_promise_too),
 		TEST(an_order_to_hand_over_ends_it),
