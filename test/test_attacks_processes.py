@@ -184,8 +184,7 @@ def test_a_supervisor_killed_during_the_shutdown_checkpoint(cluster: Cluster, lo
     postmaster = old.postmaster_pid
     process.send(checkpointer, signal.SIGSTOP)
     try:
-        old.terminate()
-        until("the server stops", lambda: "stopping" in (old.data / "postmaster.pid").read_text(), 30)
+        old.stop_at_once()
         kill(old, ["supervisor"])
         attack.wait_for_log(old, "watching over it")
         leader = attack.wait_for_successor()

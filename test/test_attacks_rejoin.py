@@ -281,8 +281,7 @@ def test_two_supervisors_around_a_shutdown_checkpoint(cluster: Cluster) -> None:
     checkpointer = old.titled("postgres: checkpointer")
     process.send(checkpointer, signal.SIGSTOP)
     postmaster = old.postmaster_pid
-    old.terminate()
-    old.wait_for_log("stopping PostgreSQL (fast)")
+    old.stop_at_once()
     assert "supervises this node already" in second_supervisor(old)
     process.send([old.supervisor_pid], signal.SIGKILL)
     until("the supervisor is gone", lambda: old.supervisor_pid is None)

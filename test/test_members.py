@@ -119,7 +119,7 @@ def test_who_is_not_meant_says_so(asker: Asker) -> None:
     assert asker.ask(asker.question(cluster="other")).status == 403
     assert asker.ask(asker.question(system_identifier="1")).status == 403
     assert asker.ask(asker.question(to="n9")).status == 421
-    assert asker.ask(asker.question(kind="promise")).status == 501
+    assert asker.ask(asker.question(kind="oracle")).status == 501
     assert asker.ask(asker.question(challenge="0" * 16)).status == 409
 
 

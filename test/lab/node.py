@@ -155,6 +155,15 @@ class Node:
         if pid := self.supervisor_pid:
             process.send([pid], signal.SIGTERM)
 
+    def stop_at_once(self) -> None:
+        """A second request does not wait for the checkpoint before the shutdown; returns when PostgreSQL stops."""
+
+        def ask() -> bool:
+            self.terminate()
+            return "stopping" in (self.data / "postmaster.pid").read_text()
+
+        until(f"{self.name}'s PostgreSQL stops", ask, 30)
+
     def wait_ended(self, seconds: float = 60) -> int | None:
         """Until the supervisor has ended; its exit status, when we are its parent."""
         until(f"{self.name}'s supervisor ends", lambda: self.supervisor_pid is None, seconds)
