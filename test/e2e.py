@@ -286,12 +286,16 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--lease", metavar="DURATION/DEADLINE/PERIOD", help="in seconds; default: the product's own")
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--probe", action="store_true", help="only see whether this machine can have nodes")
     parser.add_argument("events", nargs="*", metavar="EVENT", help=", ".join(EVENTS))
     chosen = parser.parse_args()
     unknown = set(chosen.events) - set(EVENTS)
     if unknown:
         parser.error(f"no such event: {', '.join(sorted(unknown))}; there are {', '.join(EVENTS)}")
 
+    if chosen.probe:
+        with Nodes(Path(os.environ["FAWKES_IMAGES"]), count=1):
+            return 0
     say, outcomes = Timeline(), []
     with Nodes(Path(os.environ["FAWKES_IMAGES"])) as kube:
         say("four nodes are Ready")
