@@ -167,7 +167,8 @@ class Node:
     def wait_ended(self, seconds: float = 60) -> int | None:
         """Until the supervisor has ended; its exit status, when we are its parent."""
         until(f"{self.name}'s supervisor ends", lambda: self.supervisor_pid is None, seconds)
-        return self.reap()
+        # One that is about to be gone shows nothing of itself any more, and cannot be reaped yet.
+        return self._supervisor.wait(5) if self._supervisor else None
 
     def stop(self, seconds: float = 60) -> int | None:
         self.terminate()
