@@ -87,7 +87,9 @@ class Nodes(ControlPlane):
         if Path("/sys/class/net/switch").exists():
             raise RuntimeError("there is a bed in this network namespace already: test/e2e.sh gives each its own")
         run("ip", "link", "set", "lo", "up")
-        run("ip", "link", "add", "switch", "type", "bridge")
+        # An address of its own: otherwise it has that of a port, and when that node dies all others wait
+        # until they ask for the API server's anew.
+        run("ip", "link", "add", "switch", "address", "02:00:00:00:00:01", "type", "bridge")
         run("ip", "address", "add", f"{GATEWAY}/24", "dev", "switch")
         run("ip", "link", "set", "switch", "up")
         # Dropped, not refused: a link that is cut says nothing.
