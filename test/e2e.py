@@ -127,7 +127,7 @@ def stop(trial: Trial, words: str) -> None:
 
 
 def stop_agent(trial: Trial) -> None:
-    stop(trial, f"postgres: {NAME}: fawkes_ha agent")
+    stop(trial, "postgres: fawkes_ha agent")
 
 
 def stop_supervisor(trial: Trial) -> None:
