@@ -21,7 +21,7 @@ SERVER_PACKAGES="$DEMO_PACKAGES perl postgresql-$PG_MAJOR-pgtap libtap-parser-so
   python3-pytest python3-jsonschema haproxy procps openssl"
 KUBE_PACKAGES="openssl python3-pip"
 CHECK_PACKAGES="$SERVER_PACKAGES libcmocka-dev clang-format-14 python3-pip
-  clang-14 libclang-rt-14-dev libpq-dev cppcheck shellcheck pyflakes3 gcovr"
+  clang-14 libclang-rt-14-dev libpq-dev cppcheck shellcheck pyflakes3 gcovr prometheus chromium"
 
 . "$TREE/test/versions.sh"
 . "$TREE/test/kube/build.sh"

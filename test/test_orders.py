@@ -64,7 +64,8 @@ def server():
         subprocess.run(["make", "-s", "-C", str(PROBE), "fence_probe.so"], check=True)
         server = Server(base).start()
         # Not CREATE EXTENSION, which wants it installed: the script itself, against the tree's library.
-        script = (TREE / "sql" / "fawkes_ha--1.0.sql").read_text().replace("MODULE_PATHNAME", "fawkes_ha")
+        script = "".join((TREE / "sql" / f"fawkes_ha--{step}.sql").read_text() for step in ("1.0", "1.0--1.1"))
+        script = script.replace("MODULE_PATHNAME", "fawkes_ha")
         script = "".join(line for line in script.splitlines(True) if not line.startswith("\\"))
         server.sql(f"CREATE SCHEMA fawkes_ha; SET search_path = fawkes_ha; {script}")
         yield server
