@@ -216,7 +216,11 @@ class PodCluster:
         return base64.b64decode(found["data"]["password"]).decode()
 
     def log_tails(self, lines: int = 40) -> str:
-        texts = []
+        get = ("get", "-n", NAMESPACE)
+        texts = [
+            self.kube.kubectl(*get, "pods,persistentvolumeclaims,persistentvolumes", "-o", "wide").stdout,
+            self.kube.kubectl(*get, "events", "--field-selector=type=Warning", "--sort-by=.lastTimestamp").stdout[-4000:],
+        ]
         for name in sorted(self.pods()):
             done = self.kube.kubectl("logs", "-n", NAMESPACE, name, f"--tail={lines}")
             texts.append(f"--- {name}\n{done.stdout}{done.stderr}")
