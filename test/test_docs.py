@@ -111,7 +111,7 @@ def test_settings_control(node: Node, before: str, after: str) -> None:
 
 def written_arguments(text: str) -> str:
     """pg_get_function_arguments() as the reference writes it."""
-    return re.sub(r"::\w+", "", text).replace(" DEFAULT ", " = ")
+    return re.sub(r"::\w+(\[\])?", "", text).replace(" DEFAULT ", " = ")
 
 
 def functions_differences(text: str, node: Node) -> list[str]:
@@ -124,7 +124,9 @@ def functions_differences(text: str, node: Node) -> list[str]:
             " FROM pg_proc WHERE pronamespace = 'fawkes_ha'::regnamespace",
         )
     }
-    orders = {span for row in table(sql, "order") for span in spans(row[0])}
+    orders = {
+        span for head, *body in documents.tables(sql) if head[0] == "order" for row in body for span in spans(row[0])
+    }
     readers = {span for row in table(sql, "function") for span in spans(row[0])}
     return (
         both_ways("order", orders, {name for name, result in real.items() if result == "text"})
@@ -158,10 +160,11 @@ def columns_differences(text: str, node: Node) -> list[str]:
     for head, *body in documents.tables(section(text, "SQL")):
         if head[1] != "type":
             continue
-        columns = documented[spans(head[0])[0]] = []
+        columns = []
         for names, types, _ in body:
             kinds = types.split(", ")
             columns += zip(spans(names), kinds if len(kinds) > 1 else kinds * len(spans(names)), strict=True)
+        documented |= {name: columns for name in spans(head[0])}
     # The function rules() is documented as the rows of its view.
     if real.get("rules()") == real.get("rules"):
         real.pop("rules()", None)

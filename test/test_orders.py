@@ -66,7 +66,8 @@ def server():
         # Not CREATE EXTENSION, which wants it installed: the script itself, against the tree's library.
         script = "".join((TREE / "sql" / f"fawkes_ha--{step}.sql").read_text() for step in ("1.0", "1.0--1.1"))
         script = script.replace("MODULE_PATHNAME", "fawkes_ha")
-        script = "".join(line for line in script.splitlines(True) if not line.startswith("\\"))
+        only_there = ("\\", "SELECT pg_catalog.pg_extension_config_dump")
+        script = "".join(line for line in script.splitlines(True) if not line.startswith(only_there))
         server.sql(f"CREATE SCHEMA fawkes_ha; SET search_path = fawkes_ha; {script}")
         yield server
     finally:

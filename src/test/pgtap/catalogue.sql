@@ -10,9 +10,14 @@ SELECT no_plan();
 SELECT has_schema('fawkes_ha');
 SELECT functions_are('fawkes_ha',
     ARRAY['snapshot', 'fence', 'rules', 'status', 'switchover', 'failover', 'restart', 'reinit', 'rejoin',
-    'remove_member', 'pause', 'resume', 'set_setting', 'reset_setting']);
-SELECT views_are('fawkes_ha', ARRAY['members', 'rules', 'history']);
-SELECT tables_are('fawkes_ha', ARRAY[]::name[], 'no table: history must be readable without a primary');
+    'remove_member', 'pause', 'resume', 'set_setting', 'reset_setting',
+    'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'sync_standbys',
+    'metrics_query', 'add_metrics', 'remove_metrics']);
+SELECT views_are('fawkes_ha', ARRAY['members', 'rules', 'history',
+    'metrics_backends', 'metrics_database', 'metrics_stat_database', 'metrics_postmaster', 'metrics_replication',
+    'metrics_slots', 'metrics_archiver', 'metrics_bgwriter', 'metrics_checkpointer', 'metrics_stat_replication',
+    'metrics_settings', 'metrics_wal', 'metrics_collector', 'metrics', 'database_metrics', 'user_metrics']);
+SELECT tables_are('fawkes_ha', ARRAY['metric_views'], 'what is of one database, and nothing that must be readable without a primary');
 
 -- Return types.
 SELECT function_returns('fawkes_ha', 'snapshot', ARRAY[]::text[], 'jsonb');
@@ -50,8 +55,16 @@ SELECT set_eq(
     $$ SELECT p.proname::text FROM pg_proc p
        WHERE p.pronamespace = 'fawkes_ha'::regnamespace
          AND has_function_privilege('pg_monitor', p.oid, 'EXECUTE') $$,
-    ARRAY['snapshot', 'fence', 'rules', 'status'],
+    ARRAY['snapshot', 'fence', 'rules', 'status',
+    'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'sync_standbys', 'metrics_query'],
     'pg_monitor may look, and give no orders');
+SELECT is_empty(
+    $$ SELECT c.oid::regclass FROM pg_class c
+       WHERE c.relnamespace = 'fawkes_ha'::regnamespace AND c.relkind IN ('r', 'v')
+         AND (NOT has_table_privilege('pg_monitor', c.oid, 'SELECT') AND c.relkind = 'v'
+              OR has_table_privilege('pg_monitor', c.oid, 'SELECT') AND c.relkind = 'r'
+              OR has_table_privilege('pg_monitor', c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')) $$,
+    'pg_monitor may read each view, and no table');
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p
        WHERE p.pronamespace = 'fawkes_ha'::regnamespace AND p.prosecdef $$,
@@ -71,15 +84,28 @@ SELECT is_empty(
     'every function has a comment');
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
-       WHERE c.relnamespace = 'fawkes_ha'::regnamespace AND c.relkind = 'v'
+       WHERE c.relnamespace = 'fawkes_ha'::regnamespace AND c.relkind IN ('v', 'r')
          AND obj_description(c.oid, 'pg_class') IS NULL $$,
-    'every view has a comment');
+    'every view and table has a comment');
+
+-- What reads metrics relies on one shape.
+SELECT is_empty(
+    $$ SELECT c.oid::regclass FROM pg_class c
+       WHERE c.relnamespace = 'fawkes_ha'::regnamespace AND c.relkind = 'v'
+         AND (c.relname LIKE 'metrics%' OR c.relname = 'database_metrics')
+         AND (SELECT array_agg(a.attname || ' ' || a.atttypid::regtype ORDER BY a.attnum)
+              FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)
+             <> ARRAY['name text', 'type text', 'help text', 'labels jsonb', 'value double precision'] $$,
+    'metrics are rows of (name, type, help, labels, value)');
+SELECT columns_are('fawkes_ha', 'user_metrics', ARRAY['view', 'prefix', 'query', 'error']);
+SELECT ok('fawkes_ha.metric_views'::regclass = ANY (e.extconfig), 'the table is dumped with its database')
+FROM pg_extension e WHERE e.extname = 'fawkes_ha';
 
 -- Orders change the world; questions may be asked in parallel plans.
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p
        WHERE p.pronamespace = 'fawkes_ha'::regnamespace
-         AND p.proname NOT IN ('snapshot', 'fence', 'rules', 'status') AND (p.provolatile <> 'v' OR p.proparallel <> 'u') $$,
+         AND NOT has_function_privilege('pg_monitor', p.oid, 'EXECUTE') AND (p.provolatile <> 'v' OR p.proparallel <> 'u') $$,
     'orders are VOLATILE and PARALLEL UNSAFE');
 
 SELECT is_empty(
