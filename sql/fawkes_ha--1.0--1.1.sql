@@ -403,7 +403,7 @@ CREATE VIEW metrics_collector AS
 COMMENT ON VIEW metrics_collector IS
 'metrics of this server as a member: version, fence, what waits for an operator';
 
-CREATE VIEW metrics AS
+CREATE VIEW server_metrics AS
     SELECT * FROM fawkes_ha.metrics_backends
     UNION ALL SELECT * FROM fawkes_ha.metrics_database
     UNION ALL SELECT * FROM fawkes_ha.metrics_stat_database
@@ -418,8 +418,27 @@ CREATE VIEW metrics AS
     UNION ALL SELECT * FROM fawkes_ha.metrics_wal
     UNION ALL SELECT * FROM fawkes_ha.metrics_collector
     ORDER BY name, labels;
+COMMENT ON VIEW server_metrics IS
+'every metric that one database can answer for the whole server; what fawkes_ha measures of itself is not among them';
+
+CREATE FUNCTION own_metrics(
+    OUT name text,
+    OUT type text,
+    OUT help text,
+    OUT labels jsonb,
+    OUT value double precision)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'fawkes_ha_own_metrics'
+LANGUAGE C VOLATILE PARALLEL SAFE ROWS 80
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION own_metrics() IS
+'what fawkes_ha measures of itself on this server: its agent, its lease, its fence; from shared memory, and none where it is inert';
+
+CREATE VIEW metrics AS
+    SELECT * FROM fawkes_ha.server_metrics
+    UNION ALL SELECT * FROM fawkes_ha.own_metrics();
 COMMENT ON VIEW metrics IS
-'every metric that one database can answer for the whole server: name, type, help, labels and value as Prometheus has them';
+'every metric of this server but those of single databases: name, type, help, labels and value as Prometheus has them; a histogram''s rows have the names of its series';
 
 CREATE VIEW database_metrics AS
     SELECT 'cnpg_pg_extensions_update_available' AS name, 'gauge' AS type,
@@ -626,12 +645,13 @@ COMMENT ON FUNCTION remove_metrics(regclass) IS
 --
 
 REVOKE ALL ON FUNCTION database_size(oid), checkpointer_statistics(), wal_statistics(), wal_file_start(text),
-    sync_standbys(text),
+    sync_standbys(text), own_metrics(),
     metrics_query(oid, text, text[], text[]),
     add_metrics(regclass, text, text[], text[]),
     remove_metrics(regclass) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION database_size(oid), checkpointer_statistics(), wal_statistics(), wal_file_start(text),
-    sync_standbys(text), metrics_query(oid, text, text[], text[]) TO pg_monitor;
+    sync_standbys(text), own_metrics(),
+    metrics_query(oid, text, text[], text[]) TO pg_monitor;
 GRANT SELECT ON metrics_backends, metrics_database, metrics_stat_database, metrics_postmaster, metrics_replication,
     metrics_slots, metrics_archiver, metrics_bgwriter, metrics_checkpointer, metrics_stat_replication, metrics_settings,
-    metrics_wal, metrics_collector, metrics, database_metrics, user_metrics TO pg_monitor;
+    metrics_wal, metrics_collector, server_metrics, metrics, database_metrics, user_metrics TO pg_monitor;

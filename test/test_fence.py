@@ -703,6 +703,35 @@ def test_logins_are_refused(server: Server, wire: Wire) -> None:
         server.connect(connection_factory=psycopg2.extras.LogicalReplicationConnection)
 
 
+def refusals(server: Server) -> dict[str, float]:
+    """By the function itself: the extension may be not installed."""
+    rows = server.sql(
+        "CREATE OR REPLACE FUNCTION own(OUT name text, OUT type text, OUT help text, OUT labels jsonb, OUT value float8)"
+        " RETURNS SETOF record AS 'fawkes_ha', 'fawkes_ha_own_metrics' LANGUAGE C;"
+        "SELECT labels ->> 'where', value FROM own() WHERE name = 'fawkes_ha_fence_refusals_total'"
+    )
+    return dict(rows)
+
+
+def test_refusals_are_counted(server: Server, wire: Wire) -> None:
+    before = refusals(server)
+    server.probe.shut()
+    with pytest.raises(Refused):
+        Wire(server)
+    assert error_of(wire.query("INSERT INTO t VALUES ('counted')")) == "25006"
+    server.probe.open()
+    wire.query("BEGIN; INSERT INTO t VALUES ('counted')")
+    server.probe.shut()
+    assert error_of(wire.query("COMMIT")) == "25006"
+    server.probe.open()
+    server.probe.at(COMMIT, wire.pid)
+    wire.send(simple("INSERT INTO t VALUES ('counted')"))
+    wire.until_end()
+    assert {where: count - before[where] for where, count in refusals(server).items()} == {
+        "login": 1, "statement": 1, "commit": 1, "reply": 1
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -533,6 +533,7 @@ decide(FhaNode *node, int64_t now_ms)
 	node->rule = fha_decide(facts);
 	if (node->rule != before)
 	{
+		node->decided_ms = now_ms;
 		node->changes++;
 		node_news(node, "%s", node->rule->because);
 		if ((facts & (FHA_STANDBY | FHA_FREE | FHA_FIT)) == (FHA_STANDBY | FHA_FREE))

@@ -17,6 +17,7 @@
 #include "err.h"
 #include "health.h"
 #include "member.h"
+#include "metrics.h"
 #include "world.h"
 
 typedef struct FhaNode FhaNode;
@@ -100,6 +101,9 @@ FHA_API uint64_t fha_node_changes(const FhaNode *node);
  * (who answers, whether a standby streams, the fence as PostgreSQL has it).
  */
 FHA_API void fha_node_health(const FhaNode *node, FhaHealth *out);
+
+/* What was counted, and what the node knew at its last turn. */
+FHA_API void fha_node_vitals(const FhaNode *node, FhaVitals *out);
 
 /* The snapshot of record.h as JSON; *out: free it. */
 FHA_API FHA_MUST_CHECK FhaCode fha_node_snapshot(const FhaNode *node, char **out, FhaError *err);

@@ -1,5 +1,5 @@
 /*
- * node_health.c: what the node loop knows, for the listener.
+ * node_health.c: what the node loop knows, for the listener and for who measures.
  */
 #include <stdio.h>
 #include <string.h>
@@ -39,4 +39,35 @@ fha_node_health(const FhaNode *node, FhaHealth *out)
 	out->timeline = world->cluster.timeline;
 	out->leader = world->cluster.position;
 	out->paused = world->cluster.paused;
+}
+
+void
+fha_node_vitals(const FhaNode *node, FhaVitals *out)
+{
+	const FhaWorld *world = &node->world;
+
+	*out = node->counted;
+	out->at_ms = fha_now_ms();
+	out->postgres = world->pg.state;
+	out->pending_restart = world->pg.pending_restart;
+	if (node->rule != NULL)
+	{
+		out->decision = fha_node_order_name(node->rule->node);
+		out->because = node->rule->because;
+		out->decided_ms = node->decided_ms;
+	}
+	out->known = world->watch.seen && !world->watch.absent;
+	if (!out->known)
+		return;
+	out->mine = fha_lease_is_mine(world);
+	out->released = world->cluster.released;
+	out->paused = world->cluster.paused;
+	out->promised = out->mine && world->tenure.promised;
+	out->term = world->cluster.term;
+	out->timeline = world->cluster.timeline;
+	out->lease_ms = world->cluster.lease_duration_ms;
+	out->renewed_ms = out->mine ? node->confirmed_ms : world->watch.since_ms;
+	out->streaming = world->pg.standby_count;
+	for (size_t i = 0; i < world->member_count; i++)
+		out->members[world->members[i].role]++;
 }

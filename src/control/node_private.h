@@ -148,6 +148,8 @@ struct FhaNode
 		buried[FHA_NAME_SIZE]; /* whose record a tombstone replaces now; "": as an operator asked */
 	NodePods pods;
 
+	FhaVitals counted;  /* the counts alone */
+	int64_t decided_ms; /* when the rule last changed */
 	uint64_t changes;
 	size_t news_count;
 	char news[NEWS_MAX][FHA_SENTENCE_SIZE + 80];

@@ -73,6 +73,21 @@ adopt(FhaNode *node, const FhaCluster *cluster, const char *version, int64_t now
 	tell_leader(node, &before);
 }
 
+static FhaTakeover
+takeover(const FhaNode *node, const ClusterWrite *take)
+{
+	const FhaOrderSlip *request = &take->cluster.request;
+
+	if (take->founding)
+		return FHA_TAKEOVER_BOOTSTRAP;
+	if (take->reclaim)
+		return FHA_TAKEOVER_RECLAIM;
+	if (node_request_moves_lease(request) && request->state == FHA_REQUEST_RUNNING)
+		return request->kind == FHA_REQUEST_SWITCHOVER ? FHA_TAKEOVER_SWITCHOVER
+													   : FHA_TAKEOVER_ORDERED;
+	return node->world.cluster.released ? FHA_TAKEOVER_RELEASED : FHA_TAKEOVER_LAPSED;
+}
+
 /* A renewal or a take of ours is now known to stand in the record. */
 static void
 confirm(FhaNode *node, const ClusterWrite *write)
@@ -84,7 +99,10 @@ confirm(FhaNode *node, const ClusterWrite *write)
 						   write->cluster.lease_duration_ms);
 	}
 	if (write->errand == ERRAND_TAKE)
+	{
+		node->counted.takeovers[takeover(node, write)]++;
 		node_history_queue(node, write);
+	}
 	node_request_remember(node, write);
 }
 
@@ -256,6 +274,17 @@ node_watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 }
 
 static void
+count_renewal(FhaVitals *counted, FhaCode code, int64_t latency_ms)
+{
+	if (code == FHA_OK)
+		fha_vitals_renewed(counted, latency_ms);
+	counted->renewals[code == FHA_OK                                  ? FHA_RENEWAL_CONFIRMED
+					  : code == FHA_CONFLICT || code == FHA_NOT_FOUND ? FHA_RENEWAL_CONFLICT
+					  : code == FHA_UNKNOWN                           ? FHA_RENEWAL_UNKNOWN
+																	  : FHA_RENEWAL_FAILED]++;
+}
+
+static void
 cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 {
 	ClusterWrite *write = &node->write;
@@ -264,6 +293,8 @@ cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 
 	if (write->errand == ERRAND_TAKE)
 		node_promises_settled(node, event->code);
+	if (write->errand == ERRAND_RENEW)
+		count_renewal(&node->counted, event->code, now_ms - write->sent_ms);
 	switch (event->code)
 	{
 		case FHA_OK:
@@ -306,6 +337,8 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 	int64_t retry_ms = now_ms + node->config.retry_period_ms;
 
 	node->errand = ERRAND_NONE;
+	if (event->code != FHA_OK && event->code != FHA_CONFLICT && !absent)
+		node->counted.lock_errors++;
 	switch (errand)
 	{
 		/* LCOV_EXCL_START: nothing was asked for */

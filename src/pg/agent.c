@@ -142,6 +142,18 @@ publish(FhaNode *node, Progress *progress)
 	ConditionVariableBroadcast(&fawkes_shared->snapshot_changed);
 }
 
+/* Each turn, and nobody is woken: what depends on the time is reckoned by who reads it. */
+static void
+publish_vitals(const FhaNode *node)
+{
+	FhaVitals vitals;
+
+	fha_node_vitals(node, &vitals);
+	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+	fawkes_shared->vitals = vitals;
+	LWLockRelease(fawkes_shared->lock);
+}
+
 static void
 take_request(FhaNode *node)
 {
@@ -519,6 +531,7 @@ fawkes_ha_agent_main(Datum argument)
 		ordered = true;
 		act(&config, &order, &view, &progress);
 		say_news(node);
+		publish_vitals(node);
 		publish(node, &progress);
 		wait_for_turn(patience_ms(&order, &view));
 		MemoryContextReset(turn);

@@ -63,6 +63,8 @@ fence_create(FenceShared *new_shared)
 {
 	pg_atomic_init_u64(&new_shared->write_until_ms, 0);
 	pg_atomic_init_u64(&new_shared->acked_lsn, 0);
+	for (int i = 0; i < FHA_REFUSAL_COUNT; i++)
+		pg_atomic_init_u64(&new_shared->refusals[i], 0);
 	fence_attach(new_shared);
 }
 
@@ -193,8 +195,27 @@ fence_raise_acked(uint64 lsn)
 }
 
 void
-fence_raise_refusal(const char *what)
+fence_count_refusal(FhaRefusal where)
 {
+	pg_atomic_fetch_add_u64(&shared->refusals[where], 1);
+}
+
+void
+fence_state(FhaFenceState *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (shared == NULL)
+		return;
+	out->left_ms = fence_left_ms();
+	out->open = out->left_ms > 0;
+	for (int i = 0; i < FHA_REFUSAL_COUNT; i++)
+		out->refusals[i] = pg_atomic_read_u64(&shared->refusals[i]);
+}
+
+void
+fence_raise_refusal(FhaRefusal where, const char *what)
+{
+	fence_count_refusal(where);
 	ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 					errmsg("cannot execute %s: this server may not act as the primary", what),
 					errdetail("Its lease on the cluster is not known to be valid."),
@@ -219,7 +240,7 @@ test_statement(StatementKind kind, Node *statement)
 	if (kind == STATEMENT_READ && (guc_fenced_reads || !is_client()))
 		return;
 	if (fence_refuses())
-		fence_raise_refusal(GetCommandTagName(CreateCommandTag(statement)));
+		fence_raise_refusal(FHA_REFUSED_STATEMENT, GetCommandTagName(CreateCommandTag(statement)));
 }
 
 static void
@@ -399,7 +420,7 @@ static void
 test_commit(const char *what)
 {
 	if (TransactionIdIsValid(GetTopTransactionIdIfAny()) && fence_refuses())
-		fence_raise_refusal(what);
+		fence_raise_refusal(FHA_REFUSED_COMMIT, what);
 	fence_send_commit_begins(false);
 }
 
@@ -453,12 +474,15 @@ client_authentication(Port *port, int status)
 		return;
 	}
 	if (fence_refuses() && (!guc_fenced_reads || am_db_walsender))
+	{
+		fence_count_refusal(FHA_REFUSED_LOGIN);
 		ereport(FATAL,
 				(errcode(ERRCODE_CANNOT_CONNECT_NOW),
 				 errmsg("this server may not act as the primary at the moment"),
 				 errdetail("Its lease on the cluster is not known to be valid."),
 				 errhint("Name several hosts in the connection string; the cluster's primary is "
 						 "elsewhere or not yet admitted.")));
+	}
 	hear_of_postmaster_death();
 	fence_send_wrap();
 	serve_forget();

@@ -12,6 +12,7 @@
 #include "port/atomics.h"
 
 #include "mark.h"
+#include "metrics.h"
 
 /*
  * In the main shared memory segment.  write_until_ms is on CLOCK_BOOTTIME; 0 is
@@ -27,6 +28,8 @@ typedef struct FenceShared
 	 * is a fence_mark, which says the same: one word is one cache line for all who commit.
 	 */
 	pg_atomic_uint64 acked_lsn pg_attribute_aligned(PG_CACHE_LINE_SIZE);
+	/* Written only when somebody is refused. */
+	pg_atomic_uint64 refusals[FHA_REFUSAL_COUNT] pg_attribute_aligned(PG_CACHE_LINE_SIZE);
 } FenceShared;
 
 /*
@@ -62,11 +65,15 @@ extern int64 fence_left_ms(void);
 /* Of the mark, else of FenceShared; 0 when inert. */
 extern uint64 fence_acked_lsn(void);
 
+/* For metrics: the fence at this moment, and whom it has refused since the segment was made. */
+extern void fence_state(FhaFenceState *out);
+
 /*
  * For fence.c and fence_send.c only: refuse with 25006; the fence's part of the
  * protocol with the client.
  */
-extern void fence_raise_refusal(const char *what); /* does not return */
+extern void fence_raise_refusal(FhaRefusal where, const char *what); /* does not return */
+extern void fence_count_refusal(FhaRefusal where);
 extern void fence_raise_acked(uint64 lsn);
 
 /* In a client backend, once, after authentication. */

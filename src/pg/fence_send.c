@@ -100,6 +100,7 @@ withhold(void)
 	if (InterruptHoldoffCount > 0 || CritSectionCount > 0)
 		return;
 	whereToSendOutput = DestNone;
+	fence_count_refusal(FHA_REFUSED_REPLY);
 	ereport(LOG,
 			(errcode(ERRCODE_CONNECTION_FAILURE), errmsg("closing a connection without a reply"),
 			 errdetail("The lease was no longer known to be valid when the client was to be "
@@ -252,7 +253,7 @@ test_read(char type, const char *body)
 	if (type == 'A' && fence_refuses())
 		withhold(); /* a notification outside any query has nobody to tell an error to */
 	else if (shows_something(type, body) && fence_refuses())
-		fence_raise_refusal("a query");
+		fence_raise_refusal(FHA_REFUSED_STATEMENT, "a query");
 }
 
 /*

@@ -29,6 +29,7 @@ typedef struct FawkesShared
 	int snapshot_size;
 	char snapshot[SNAPSHOT_SIZE]; /* JSON: see fha_node_snapshot */
 	ConditionVariable snapshot_changed;
+	FhaVitals vitals; /* of the agent's last turn, also when it is gone */
 
 	/* One request at a time from a backend to the agent: JSON, "" when there is none. */
 	char request[REQUEST_SIZE];

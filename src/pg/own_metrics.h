@@ -1,0 +1,16 @@
+/*
+ * own_metrics.h: what fawkes_ha measures of itself, from shared memory alone.
+ */
+#ifndef FAWKES_OWN_METRICS_H
+#define FAWKES_OWN_METRICS_H
+
+#include "metrics.h"
+
+/*
+ * All rows of metrics.h, as of this moment.  For any process of this server with shared memory, in
+ * recovery too; none where the library is inert.  The sink may not raise an error that it does not
+ * want raised here: no lock is held while it runs.
+ */
+extern void own_metrics_list(FhaMetricSink sink, void *argument);
+
+#endif
