@@ -19,6 +19,7 @@
 #include "mark.h"
 #include "serve.h"
 #include "shmem.h"
+#include "steward_exporter.h"
 
 PG_MODULE_MAGIC;
 
@@ -116,5 +117,6 @@ _PG_init(void)
 	fence_mark = map_mark();
 	shmem_install_hooks();
 	fence_install_hooks();
+	steward_exporter_install_hooks();
 	agent_register();
 }

@@ -112,7 +112,7 @@ def node():
         found.prepare(secrets.token_hex(16))
         found.start()
         until("the founder leads", lambda: is_leading(found), 120)
-        found.value("CREATE EXTENSION fawkes_ha; SELECT 1", timeout=60)
+        found.wait_for_extension()
         yield found
     finally:
         found.stop()

@@ -9,6 +9,24 @@ def given(*names: str) -> tuple[str, ...]:
 
 GIVEN = [
     Mutant(
+        "trust",
+        "whoever has a password logs in as the role that metrics are read as",
+        "src/pg/steward_exporter.c",
+        "if (status == STATUS_OK && strcmp(port->user_name, EXPORTER_ROLE) == 0)",
+        "if (false)",
+        ("test/test_extension.py::test_nobody_logs_in_as_the_exporter",),
+        short=False,
+    ),
+    Mutant(
+        "S9",
+        "one chore of the steward that fails keeps the others from being done",
+        "src/pg/steward.c",
+        "EmitErrorReport();",
+        "PG_RE_THROW();",
+        ("test/test_extension.py::test_what_cannot_be_made_keeps_no_role_from_being_made",),
+        short=False,
+    ),
+    Mutant(
         "S7",
         "whoever reads that another member founds the cluster founds one",
         "src/control/config.c",

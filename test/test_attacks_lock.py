@@ -533,9 +533,8 @@ def test_functions_in_each_state(cluster: Cluster, load: Load) -> None:
     """S2b, S9: each call is answered or refused with an SQLSTATE, in whatever state the member is."""
     attack = Attack(cluster, load)
     standby = cluster.others(attack.old)[0]
-    with attack.old.session() as session:
-        session.query("CREATE EXTENSION IF NOT EXISTS fawkes_ha", timeout=30)
-    until("the standby has it", lambda: standby.value("SELECT count(*) FROM pg_extension") == 2, 30)
+    attack.old.wait_for_extension()
+    standby.wait_for_extension()
     for node in (attack.old, standby):
         assert [told(node, sql) for sql in CALLS] == ["00000", "00000", "00000", "22023", "22023"]
     role = "SELECT role FROM fawkes_ha.status()"

@@ -45,8 +45,9 @@ def started_at(node: Node) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def extension(cluster: Cluster) -> None:
-    with cluster.wait_all_stream().session() as session:
-        session.query("CREATE EXTENSION fawkes_ha")
+    cluster.wait_all_stream()
+    for node in cluster.nodes:
+        node.wait_for_extension()
 
 
 # --- pause

@@ -2,11 +2,13 @@
  * steward.c: SQL chores.  See steward.h.
  *
  * On a primary: the role that standbys and pg_rewind connect as, one slot
- * per member, and the application's owner.  On a standby: no slot of ours, for nobody streams from here and
- * an old one would keep WAL for ever.
+ * per member, the application's owner, the role that metrics are read as, and the
+ * extension.  On a standby: no slot of ours, for nobody streams from here and an old
+ * one would keep WAL for ever.
  */
 #include "postgres.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
 #include "access/xact.h"
@@ -20,6 +22,7 @@
 #include "replication/slot.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
@@ -31,6 +34,8 @@
 #include "shmem.h"
 #include "state.h"
 #include "steward.h"
+#include "steward_exporter.h"
+#include "steward_extension.h"
 #include "steward_owner.h"
 
 /* A user may have dropped a slot or the role: look again this often. */
@@ -199,11 +204,41 @@ keep_slots(bool primary)
 			2, types, values);
 }
 
+/* What an operator has to mend must not keep the rest from being done. */
+static void
+try(void (*chore)(void))
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		chore();
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		AbortOutOfAnyTransaction();
+		FlushErrorState();
+		MemoryContextSwitchTo(context);
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+}
+
+static void
+send_extension(void)
+{
+	if (guc_database[0] != '\0')
+		steward_send_extension(guc_database);
+}
+
 void
 fawkes_ha_steward_main(Datum argument)
 {
 	bool primary;
 
+	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection("postgres", NULL, 0);
 	primary = !RecoveryInProgress();
@@ -224,8 +259,10 @@ fawkes_ha_steward_main(Datum argument)
 		LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
 		fawkes_shared->ready_timeline = GetWALInsertionTimeLine();
 		LWLockRelease(fawkes_shared->lock);
-		/* Last: what an operator has to mend must not keep the rest from being done. */
-		steward_keep_owner();
+		try(steward_keep_owner);
+		try(steward_keep_exporter);
+		try(steward_keep_extension);
+		try(send_extension);
 	}
 	proc_exit(0);
 }

@@ -20,6 +20,7 @@
 #include "follow.h"
 #include "guc.h"
 #include "state.h"
+#include "steward_exporter.h"
 #include "steward_owner.h"
 
 #define CREDENTIAL_MAX 1024
@@ -51,12 +52,12 @@ read_credential(const char *name, size_t most)
 	return line;
 }
 
-/* PostgreSQL's superuser has no password, and the replication role its own. */
+/* PostgreSQL's superuser and the exporter have no password, and the replication role its own. */
 static bool
 may_be_owner(const char *name)
 {
 	if (strcmp(name, "postgres") != 0 && strcmp(name, FHA_REPLICATION_USER) != 0 &&
-		strncmp(name, "pg_", 3) != 0)
+		strcmp(name, EXPORTER_ROLE) != 0 && strncmp(name, "pg_", 3) != 0)
 		return true;
 	ereport(LOG, errmsg("role \"%s\" cannot be the owner of fawkes_ha.database", name),
 			errhint("Name another one in the file username of fawkes_ha.credentials_directory."));

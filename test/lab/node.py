@@ -198,6 +198,11 @@ class Node:
         """`fawkes-ha <words> -D <data>`, as typed on this node."""
         return programs.run("fawkes-ha", *words, "-D", self.data, timeout=timeout)
 
+    def wait_for_extension(self, seconds: float = 120) -> None:
+        """In the database postgres, from the primary's steward."""
+        has = "SELECT count(*) FROM pg_extension WHERE extname = 'fawkes_ha'"
+        until(f"{self.name} has the extension", lambda: self.value(has) == 1, seconds)
+
     def wait_for_log(self, text: str, seconds: float = 60, since: int = 0) -> str:
         """Until the log has a line with `text` behind offset `since`; that line."""
 
