@@ -10,7 +10,7 @@ PG_CPPFLAGS  = -I$(srcdir)/src/core -I$(srcdir)/src/control -I$(srcdir)/src/pg
 PG_CFLAGS    = -Wextra -Wno-unused-parameter -Wno-sign-compare -fno-semantic-interposition $(WERROR) $(MUTANT)
 # Debian's PGXS sets no rpath: the library lies beside the extension.
 SHLIB_LINK   = -L. -lfawkes_control -Wl,-rpath,'$$ORIGIN' -Wl,-Bsymbolic-functions
-REGRESS      = basic rules settings
+REGRESS      = basic rules settings metrics
 override with_llvm = no
 
 LIB          = libfawkes_control.so

@@ -484,15 +484,16 @@ DECLARE
     rows text[] := '{}';
     metric text;
 BEGIN
-    SELECT c.relkind, c.relpersistence, c.relowner, format('%I.%I', n.nspname, c.relname) AS name
+    SELECT c.relkind, c.relpersistence, c.relowner,
+           CASE c.relpersistence WHEN 't' THEN format('%I', c.relname) ELSE format('%I.%I', n.nspname, c.relname) END AS name
     INTO kept FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = view;
     IF kept.relkind NOT IN ('v', 'm') OR kept.relpersistence = 't' THEN
         error := format('%s is not a lasting view or materialized view', kept.name);
         RETURN;
     END IF;
     IF NOT pg_has_role(kept.relowner, 'pg_monitor', 'USAGE') THEN
-        error := format('the owner of %s, role %I, is not a member of pg_monitor, as whom the view''s functions run',
-            kept.name, pg_get_userbyid(kept.relowner));
+        error := format('role %I, the owner of %s, is not a member of pg_monitor, and the view would run as one that is',
+            pg_get_userbyid(kept.relowner), kept.name);
         RETURN;
     END IF;
     IF (SELECT array_agg(a.attname::text ORDER BY a.attname) = ARRAY['help', 'labels', 'name', 'type', 'value']
@@ -564,7 +565,7 @@ DECLARE
     most CONSTANT integer := 100;
     place record;
     missing text;
-    found record;
+    reading record;
 BEGIN
     SELECT n.nspname, c.relname INTO place
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = view;
@@ -585,12 +586,12 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'view % has no column "%"', view, coalesce(missing, 'NULL') USING ERRCODE = 'undefined_column';
     END IF;
-    SELECT * INTO found FROM fawkes_ha.metrics_query(view, prefix, labels, counters);
-    IF found.error IS NOT NULL THEN
-        RAISE EXCEPTION '%', found.error
+    SELECT * INTO reading FROM fawkes_ha.metrics_query(view, prefix, labels, counters);
+    IF reading.error IS NOT NULL THEN
+        RAISE EXCEPTION '%', reading.error
             USING ERRCODE = 'invalid_parameter_value',
-                  HINT = 'A view has the columns name, type, help, labels (jsonb) and value; or numbers and texts, of '
-                         'which each number is a metric and each text a label.';
+                  HINT = 'Wanted is a view of a member of pg_monitor, with the columns name, type, help, labels (jsonb) '
+                         'and value; or with numbers and texts, of which each number is a metric and each text a label.';
     END IF;
     IF to_regrole('fawkes_exporter') IS NULL THEN
         RAISE EXCEPTION 'there is no role fawkes_exporter, which reads the view'
