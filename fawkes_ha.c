@@ -17,6 +17,7 @@
 #include "guc.h"
 #include "standby_limits.h"
 #include "mark.h"
+#include "readonly.h"
 #include "serve.h"
 #include "shmem.h"
 #include "steward_exporter.h"
@@ -118,5 +119,6 @@ _PG_init(void)
 	shmem_install_hooks();
 	fence_install_hooks();
 	steward_exporter_install_hooks();
+	readonly_install_hooks();
 	agent_register();
 }

@@ -641,6 +641,13 @@ COMMENT ON FUNCTION remove_metrics(regclass) IS
 -- Read-only access.
 --
 
+CREATE FUNCTION setup_readonly_role(role text, databases text[] DEFAULT NULL, verifier text DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME', 'fawkes_ha_setup_readonly_role'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION setup_readonly_role(text, text[], text) IS
+'make a login role that can read everything in these databases (by default the current one), from standbys, and do nothing else; verifier: of SCRAM-SHA-256, never a password';
+
 --
 -- Who may.
 --
@@ -656,3 +663,5 @@ GRANT EXECUTE ON FUNCTION database_size(oid), checkpointer_statistics(), wal_sta
 GRANT SELECT ON metrics_backends, metrics_database, metrics_stat_database, metrics_postmaster, metrics_replication,
     metrics_slots, metrics_archiver, metrics_bgwriter, metrics_checkpointer, metrics_stat_replication, metrics_settings,
     metrics_wal, metrics_collector, server_metrics, metrics, database_metrics, user_metrics TO pg_monitor;
+
+REVOKE ALL ON FUNCTION setup_readonly_role(text, text[], text) FROM PUBLIC;

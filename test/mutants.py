@@ -40,8 +40,9 @@ from mutants_kube import KUBERNETES
 from mutants_list import LAYERS, Mutant
 from mutants_list import MUTANTS as LISTED
 from mutants_promises import PROMISES
+from mutants_readonly import READONLY
 
-MUTANTS = [*LISTED, *ATTACKS, *DATA, *GIVEN, *KUBERNETES, *PROMISES]
+MUTANTS = [*LISTED, *ATTACKS, *DATA, *GIVEN, *KUBERNETES, *PROMISES, *READONLY]
 
 TREE = Path(__file__).resolve().parent.parent
 TABLE = "docs/mutants.md"
@@ -371,8 +372,8 @@ def table() -> str:
         "",
         "Each breaks one safety rule of docs/design.md (fuzz: a check of input; fail: of memory and disk); `make mutants`",
         "shows that the test named beside it notices. Written by `test/mutants.py --write-table` from `test/mutants_list.py`,",
-        "`test/mutants_attacks.py`, `test/mutants_data.py`, `test/mutants_given.py` and `test/mutants_kube.py`; those marked *",
-        "run in `make mutants-short`.",
+        "`test/mutants_attacks.py`, `test/mutants_data.py`, `test/mutants_given.py`, `test/mutants_kube.py` and",
+        "`test/mutants_readonly.py`; those marked * run in `make mutants-short`.",
         "",
         "| rule | mutant | in | killed by |",
         "|---|---|---|---|",

@@ -342,6 +342,43 @@ def test_names_that_cannot_be_the_owners(pair: Pair, name: str) -> None:
     pair.given.owner_is(pair.given.owner, pair.given.owner_password)
 
 
+# --- the one that may only read
+
+
+def test_who_may_only_read_is_made_and_changed(pair: Pair) -> None:
+    """From a Secret that comes later than the cluster; on the standby, in the owner's database, without a restart."""
+    leader, standby = pair.wait_both()
+    pair.wait_owner(leader)
+    postmaster = leader.postmaster_pid
+    with Session(pair.given.dsn(leader)) as session:
+        session.query("CREATE TABLE IF NOT EXISTS seen AS SELECT 1 AS i")
+    pair.given.reader_is(pair.given.reader, pair.given.reader_password + "\n")
+    until("it logs in", lambda: logs_in(pair.given.reader_dsn(standby)), 60)
+    with Session(pair.given.reader_dsn(standby)) as session:
+        assert session.value("SELECT i FROM seen") == 1
+    with pytest.raises(Error, match="may only read, and this server is the primary"):
+        Session(pair.given.reader_dsn(leader))
+    before = pair.given.reader_dsn(standby)
+    pair.given.reader_password = "later " + pair.given.reader_password
+    pair.given.reader_is(pair.given.reader, pair.given.reader_password)
+    until("the new password counts", lambda: logs_in(pair.given.reader_dsn(standby)), 60)
+    assert not logs_in(before)
+    assert leader.postmaster_pid == postmaster
+
+
+@pytest.mark.parametrize("name", ["postgres", "focal board", "pg_monitor", "fawkes_replication", "fawkes_ha_readonly"])
+def test_names_that_cannot_be_of_one_who_may_only_read(pair: Pair, name: str) -> None:
+    """Who has a role of another kind keeps it, with its password."""
+    leader, _ = pair.wait_both()
+    stored = "SELECT string_agg(rolname || coalesce(rolpassword, ''), ' ' ORDER BY rolname) FROM pg_authid"
+    before, since = leader.value(stored), leader.log.stat().st_size
+    pair.given.reader_is(name, "secret-" + pair.given.reader_password)
+    exists = name in ("postgres", "focal board")
+    leader.wait_for_log("is not a member of fawkes_ha_readonly" if exists else "cannot be a role that may", 60, since)
+    assert leader.value(stored) == before
+    pair.given.reader_is(pair.given.reader, pair.given.reader_password)
+
+
 # --- a stop
 
 
@@ -431,10 +468,13 @@ def test_no_secret_is_told(pair: Pair) -> None:
         leader.wait_for_log('SQL statement "ALTER ROLE', 60, since)
         session.query("ROLLBACK")
     until("the last password counts", lambda: logs_in(given.dsn(leader)), 60)
+    given.reader_password = "last " + given.reader_password
+    given.reader_is(given.reader, given.reader_password)
+    until("the reader's counts", lambda: logs_in(given.reader_dsn(standby)), 60)
     key = hashlib.pbkdf2_hmac("sha256", given.password.encode(), b"fawkes_ha members of given", 4096, 64)
     private = "".join((leader.state / "server.key").read_text().splitlines()[1:-1])
     # Of passwords what no quoting changes; those that tests above have used have the same.
-    told = re.findall(r"\w{16,}", f"{given.password} {given.owner_password}") + [private[:40]]
+    told = re.findall(r"\w{16,}", f"{given.password} {given.owner_password} {given.reader_password}") + [private[:40]]
     told += [key[:32].hex(), key[32:].hex(), base64.b64encode(key[:32]).decode()]
     seen = {
         **{f"{node.name}'s log": node.log.read_text(errors="replace") for node in pair.nodes},
@@ -442,7 +482,7 @@ def test_no_secret_is_told(pair: Pair) -> None:
         "views": views_of(leader) + views_of(standby),
     }
     assert "CREATE ROLE" in seen["n1's log"] or "CREATE ROLE" in seen["n2's log"]  # it is loud
-    assert len(told) == 6
+    assert len(told) == 7
     found = [(where, secret[:9]) for where, text in seen.items() for secret in told if secret in text]
     assert found == []
 

@@ -28,6 +28,7 @@ EXAMPLE = DEPLOY / "db-focalboard-dev"
 NAMESPACE = "fawkes"
 NAME = "db-focalboard-dev"
 CREDENTIALS = "db-focalboard-credentials"
+READONLY = "db-focalboard-readonly-credentials"
 MEMBERS = [f"{NAME}-{ordinal}" for ordinal in (1, 2, 3)]
 
 
@@ -157,7 +158,7 @@ def test_no_probe_kills_a_member_for_an_outage(shipped: Shipped) -> None:
 def test_secrets_are_new_each_time() -> None:
     words = (NAMESPACE, NAME, CREDENTIALS, "focalboard")
     passwords = re.findall(r"password: (\w{32})$", secrets_of(*words) + secrets_of(*words), re.MULTILINE)
-    assert len(set(passwords)) == 4
+    assert len(set(passwords)) == 6
 
 
 # --- rights
@@ -295,6 +296,9 @@ class Pods:
         secret = self.shipped.secret(CREDENTIALS)
         self.given.owner, self.given.owner_password = secret["username"], secret["password"]
         self.given.owner_is(self.given.owner, self.given.owner_password)
+        secret = self.shipped.secret(READONLY)
+        self.given.reader, self.given.reader_password = secret["username"], secret["password"]
+        self.given.reader_is(self.given.reader, self.given.reader_password)
 
     def wait_all(self) -> Node:
         def found() -> Node | None:
@@ -354,6 +358,35 @@ def test_the_secrets_user_owns_the_database(pods: Pods) -> None:
         Session(pods.given.dsn(leader, more="sslmode=disable"))
 
 
+def test_the_read_only_secret_is_the_examples(shipped: Shipped) -> None:
+    """It may be missing; its type is basic-auth, whose keys the API server insists on."""
+    volumes = shipped.of("StatefulSet")["spec"]["template"]["spec"]["volumes"]
+    secret = next(volume["secret"] for volume in volumes if volume["name"] == "readonly")
+    assert secret["secretName"] == READONLY and secret["optional"] is True
+    made = shipped.kube.request("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets/{READONLY}").json
+    assert made["type"] == "kubernetes.io/basic-auth" and sorted(made["data"]) == ["password", "username"]
+
+
+def test_the_read_only_secrets_user_reads_standbys(pods: Pods) -> None:
+    """-ro reads and refuses writes, -rw refuses it and says where to go; a changed Secret changes the password."""
+    leader = pods.wait_all()
+    standby = next(node for node in pods.nodes if node is not leader)
+    until("the reader logs in", lambda: logs_in(pods.given.reader_dsn(standby)), 60)
+    with Session(pods.given.reader_dsn(standby)) as session, pytest.raises(Error) as refusal:
+        assert session.value("SELECT current_user") == "focalboard_readonly"
+        session.query("CREATE TEMP TABLE t (i int)")
+    assert refusal.value.pgcode == "42501"
+    with pytest.raises(Error, match=f"(?s)may only read, and this server is the primary.*Service {NAME}-ro"):
+        Session(pods.given.reader_dsn(leader))
+    changed = {"stringData": {"password": "another-" + pods.given.reader_password}}
+    path = f"/api/v1/namespaces/{NAMESPACE}/secrets/{READONLY}"
+    assert pods.shipped.kube.request("PATCH", path, changed, kind="application/merge-patch+json").status == 200
+    before = pods.given.reader_dsn(standby)
+    pods.take_credentials()
+    until("the new one counts", lambda: logs_in(pods.given.reader_dsn(standby)), 60)
+    assert not logs_in(before)
+
+
 def test_a_stopped_primary_hands_over(pods: Pods) -> None:
     """As `kubectl delete pod` stops it: process 1 gets SIGTERM, and stays until another leads: who comes is refused."""
     leader = pods.wait_all()
@@ -374,7 +407,7 @@ def test_no_log_tells_a_secret(pods: Pods) -> None:
     found = [
         (node.name, secret[:4])
         for node in pods.nodes
-        for secret in (pods.token, pods.given.password, pods.given.owner_password)
+        for secret in (pods.token, pods.given.password, pods.given.owner_password, pods.given.reader_password)
         if secret in node.log.read_text(errors="replace")
     ]
     assert found == [] and len(pods.token) > 100

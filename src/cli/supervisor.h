@@ -29,7 +29,7 @@ typedef struct MountedFile
 	struct timespec changed;
 } MountedFile;
 
-#define MOUNTED_FILES 6
+#define MOUNTED_FILES 8
 
 typedef struct Supervisor
 {

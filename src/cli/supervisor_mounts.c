@@ -194,8 +194,10 @@ supervisor_mind_mounts(Supervisor *self)
 	look_at(config->password_file, "", &seen[1]);
 	look_at(config->credentials_directory, "username", &seen[2]);
 	look_at(config->credentials_directory, "password", &seen[3]);
-	look_at(config->tls_directory, "tls.crt", &seen[4]);
-	look_at(config->tls_directory, "tls.key", &seen[5]);
+	look_at(config->readonly_credentials_directory, "username", &seen[4]);
+	look_at(config->readonly_credentials_directory, "password", &seen[5]);
+	look_at(config->tls_directory, "tls.crt", &seen[6]);
+	look_at(config->tls_directory, "tls.key", &seen[7]);
 	if (self->looked_ms != 0 && memcmp(seen, self->mounted, sizeof(seen)) != 0)
 	{
 		supervisor_say(self, "a file that was given to this node has changed: read again");

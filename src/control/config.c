@@ -75,6 +75,7 @@ static const Setting settings[] = {
 	{ PREFIX "bootstrap",           KIND_BOOTSTRAP,  TEXT(bootstrap) },
 	{ PREFIX "password_file",       KIND_PATH,       TEXT(password_file) },
 	{ PREFIX "credentials_directory", KIND_PATH,     TEXT(credentials_directory) },
+	{ PREFIX "readonly_credentials_directory", KIND_PATH, TEXT(readonly_credentials_directory) },
 	{ PREFIX "database",            KIND_DATABASE,   TEXT(database) },
 	{ PREFIX "tls",                 KIND_BOOL,       TEXT(tls) },
 	{ PREFIX "tls_directory",       KIND_PATH,       TEXT(tls_directory) },
@@ -88,6 +89,7 @@ static const Setting settings[] = {
 	{ PREFIX "member_timeout",      KIND_TIME,       NUMBER(member_timeout_ms, 10 * SECOND, 168 * HOUR, "10s to 168h") },
 	{ PREFIX "shutdown_timeout",    KIND_TIME,       NUMBER(shutdown_timeout_ms, SECOND, HOUR, "1s to 1h") },
 	{ PREFIX "fenced_reads",        KIND_BOOL,       0, 0, 0, 0, NULL },
+	{ PREFIX "readonly_when_alone", KIND_BOOL,       0, 0, 0, 0, NULL },
 	{ "port",                       KIND_PORT,       NUMBER(port, 1, 65535, "1 to 65535") },
 	{ "unix_socket_directories",    KIND_FIRST_PATH, TEXT(socket_directory) },
 };

@@ -41,6 +41,7 @@ typedef struct FhaConfig
 	char database[FHA_DATABASE_MAX + 1];      /* which that role owns; "" */
 	char tls_directory[FHA_PATH_MAX];         /* tls.crt and tls.key, given from outside; "" */
 	bool tls;                                 /* connections of hosts are encrypted, or refused */
+	char readonly_credentials_directory[FHA_PATH_MAX]; /* of a role that may only read; "" */
 	int port;
 	int64_t lease_duration_ms;
 	int64_t renew_deadline_ms;

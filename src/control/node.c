@@ -563,6 +563,7 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 	order->read = world->watch.seen;
 	order->holds_lease = (facts & FHA_MINE) != 0;
 	order->contested = (facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE);
+	order->alone = node->pods.alone;
 	order->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;
 	order->mark = cluster->position;
 	memcpy(order->cluster_uuid, cluster->cluster_uuid, sizeof(order->cluster_uuid));

@@ -45,6 +45,7 @@ typedef struct FhaOrder
 	bool holds_lease;             /* the record says it is ours */
 	bool released;                /* the record says we gave it away */
 	bool contested;               /* a standby, and the lease is free: positions matter now */
+	bool alone;                   /* a leader, and no standby serves reads: see routing.h */
 	size_t member_count;          /* the record's list, for slots */
 	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];
 	FhaPosition mark; /* the record's position: the end of the WAL is searched from there */

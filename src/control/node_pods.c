@@ -164,8 +164,12 @@ node_pods_step(FhaNode *node, FhaFacts facts, int64_t now_ms)
 {
 	const FhaFacts nothing_counts = FHA_UNREAD | FHA_STALE | FHA_FOREIGN | FHA_TWIN;
 
+	const bool leads = (facts & (FHA_MINE | FHA_SAFE)) == (FHA_MINE | FHA_SAFE);
+
 	take_samples(node, now_ms);
 	judge(node, now_ms);
+	node->pods.alone =
+		fha_routing_alone(&node->pods.watch, &node->world, leads, limit_ms(node), now_ms);
 	/* LCOV_EXCL_START: as above */
 	if (node->pods.client == NULL)
 		return;
@@ -173,7 +177,7 @@ node_pods_step(FhaNode *node, FhaFacts facts, int64_t now_ms)
 		finish(node, now_ms);
 	if (node->pods.task.verb == FHA_ROUTING_NOTHING && node->synced &&
 		(facts & nothing_counts) == 0 && !node->world.watch.absent)
-		begin(node, (facts & (FHA_MINE | FHA_SAFE)) == (FHA_MINE | FHA_SAFE), now_ms);
+		begin(node, leads, now_ms);
 	/* LCOV_EXCL_STOP */
 }
 

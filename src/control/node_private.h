@@ -64,6 +64,8 @@ typedef struct NodePods
 	bool failing; /* and that was said */
 	FhaFreshness freshness;
 	bool lapsed; /* it was fit before, and is not */
+	FhaAlone watch;
+	bool alone; /* a leader, and no standby serves reads */
 	bool streamed;
 	uint64_t term;                        /* of the samples */
 	char heard_version[FHA_VERSION_SIZE]; /* of the cluster record, and of the stream */

@@ -71,6 +71,22 @@ watch_streams(FhaRouting *routing, const FhaWorld *world, int64_t now_ms)
 	}
 }
 
+bool
+fha_routing_alone(FhaAlone *alone, const FhaWorld *world, bool leads, int64_t limit_ms,
+				  int64_t now_ms)
+{
+	bool served = !alone->leads || alone->term != world->cluster.term;
+
+	for (size_t i = 0; i < world->member_count && !served; i++)
+		served = world->members[i].serves == FHA_SERVES_REPLICA &&
+				 streams(world, world->members[i].member);
+	alone->leads = leads;
+	alone->term = world->cluster.term;
+	if (served)
+		alone->served_ms = now_ms;
+	return leads && now_ms - alone->served_ms > limit_ms;
+}
+
 /* What the holder takes another's pod for; NOTHING: it has no word about it. */
 static FhaServes
 wanted(const FhaRouting *routing, const FhaWorld *world, const FhaPod *pod, int64_t limit_ms,

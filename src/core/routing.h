@@ -42,6 +42,14 @@ typedef struct FhaRouting
 	int64_t pause_ms;
 } FhaRouting;
 
+/* Zeroed: not alone. */
+typedef struct FhaAlone
+{
+	bool leads;
+	uint64_t term;
+	int64_t served_ms; /* when a standby was last seen to serve reads, or this term began */
+} FhaAlone;
+
 typedef enum FhaRoutingVerb
 {
 	FHA_ROUTING_NOTHING,
@@ -58,6 +66,13 @@ typedef struct FhaRoutingTask
 
 /* What this member is to clients; may_lead: the lease is ours for certain at this moment. */
 FhaServes fha_routing_own(const FhaWorld *world, const FhaFreshness *freshness, bool may_lead);
+
+/*
+ * Is this leader the only one that could serve reads: has no standby that says it is fit streamed
+ * from here for limit_ms?  -ro is empty by then.  leads: as may_lead above.
+ */
+bool fha_routing_alone(FhaAlone *alone, const FhaWorld *world, bool leads, int64_t limit_ms,
+					   int64_t now_ms);
 
 /* What is to be done now; limit_ms: a member that has not streamed for so long is cut off. */
 void fha_routing_next(FhaRouting *routing, const FhaWorld *world, const FhaFreshness *freshness,

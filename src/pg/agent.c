@@ -33,6 +33,7 @@
 #include "standby_limits.h"
 #include "mark.h"
 #include "node.h"
+#include "readonly.h"
 #include "record.h"
 #include "request.h"
 #include "report.h"
@@ -346,6 +347,7 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 		fence_open(order->write_until_ms);
 	else
 		fence_shut();
+	readonly_keep_sessions(view->state == FHA_PG_PRIMARY, order->alone);
 	if (order->write_until_ms > 0 && progress->promotion_marked)
 		progress->promotion_marked = !unmark_promotion(config);
 

@@ -29,4 +29,26 @@
 	 XLogRecPtrIsInvalid((slot)->data.restart_lsn))
 #endif
 
+/* Where a backend stands among all: below MaxBackends.  17 made it a variable of its own. */
+#if PG_VERSION_NUM >= 170000
+#define compat_proc_number() MyProcNumber
+#else
+#define compat_proc_number() (MyProc->pgprocno)
+#endif
+
+/* 16 took the rights that a statement wants out of its range table. */
+#if PG_VERSION_NUM >= 160000
+#define COMPAT_CHECK_PERMS_ARGUMENTS List *range_table, List *permissions, bool raise
+#define COMPAT_CHECK_PERMS_PASSED range_table, permissions, raise
+#define compat_permissions permissions
+#define compat_is_table(permission) true
+typedef struct RTEPermissionInfo CompatPermission;
+#else
+#define COMPAT_CHECK_PERMS_ARGUMENTS List *range_table, bool raise
+#define COMPAT_CHECK_PERMS_PASSED range_table, raise
+#define compat_permissions range_table
+#define compat_is_table(permission) ((permission)->rtekind == RTE_RELATION)
+typedef struct RangeTblEntry CompatPermission;
+#endif
+
 #endif

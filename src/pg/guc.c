@@ -29,6 +29,7 @@ char *guc_state_directory = NULL;
 char *guc_bootstrap = NULL;
 char *guc_password_file = NULL;
 char *guc_credentials_directory = NULL;
+char *guc_readonly_credentials_directory = NULL;
 char *guc_database = NULL;
 char *guc_tls_directory = NULL;
 bool guc_tls = false;
@@ -42,6 +43,7 @@ int guc_max_replica_lag_ms = 30 * 1000;
 int guc_member_timeout_ms = 30 * 60 * 1000;
 int guc_shutdown_timeout_s = 60;
 bool guc_fenced_reads = false;
+bool guc_readonly_when_alone = false;
 
 static bool
 check_text(const char *name, const char *value)
@@ -74,6 +76,7 @@ CHECK_HOOK(state_directory)
 CHECK_HOOK(bootstrap)
 CHECK_HOOK(password_file)
 CHECK_HOOK(credentials_directory)
+CHECK_HOOK(readonly_credentials_directory)
 CHECK_HOOK(database)
 CHECK_HOOK(tls_directory)
 
@@ -95,6 +98,7 @@ static const struct
 	{ PREFIX "bootstrap",       "Who founds a new cluster: initdb, initdb:member or none.", &guc_bootstrap,     "none", check_bootstrap },
 	{ PREFIX "password_file",   "File with the replication password; empty: pgpass is made by hand.", &guc_password_file, "", check_password_file },
 	{ PREFIX "credentials_directory", "Directory with username and password of the role that owns fawkes_ha.database.", &guc_credentials_directory, "", check_credentials_directory },
+	{ PREFIX "readonly_credentials_directory", "Directory with username and password of a role that may only read fawkes_ha.database.", &guc_readonly_credentials_directory, "", check_readonly_credentials_directory },
 	{ PREFIX "database",        "Database that the primary makes for the role in fawkes_ha.credentials_directory.", &guc_database, "", check_database },
 	{ PREFIX "tls_directory",   "Directory with tls.crt and tls.key; empty: the supervisor makes a certificate.", &guc_tls_directory, "", check_tls_directory },
 };
@@ -157,6 +161,10 @@ guc_define(void)
 							 "Allow reads on a former primary whose lease lapsed.",
 							 "Clients may then see rows that the cluster's primary never had.",
 							 &guc_fenced_reads, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable(PREFIX "readonly_when_alone",
+							 "Let read-only roles in on the primary while no standby serves reads.",
+							 "Their sessions there end when one does.", &guc_readonly_when_alone,
+							 false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("fawkes_ha");
 }
 

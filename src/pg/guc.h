@@ -32,6 +32,9 @@ extern int guc_member_timeout_ms;       /* fawkes_ha.member_timeout */
 extern int guc_shutdown_timeout_s;      /* fawkes_ha.shutdown_timeout: read by the supervisor */
 extern bool guc_fenced_reads; /* fawkes_ha.fenced_reads: reads on a lapsed former primary */
 
+extern char *guc_readonly_credentials_directory; /* fawkes_ha.readonly_credentials_directory */
+extern bool guc_readonly_when_alone;             /* fawkes_ha.readonly_when_alone */
+
 /* Define them all; called from _PG_init in every process that loads the library. */
 extern void guc_define(void);
 

@@ -1,5 +1,5 @@
 /*
- * shmem.c: one structure in the main shared memory segment.
+ * shmem.c: what we have in the main shared memory segment.
  */
 #include "postgres.h"
 
@@ -14,9 +14,16 @@
 #include "shmem.h"
 
 FawkesShared *fawkes_shared = NULL;
+pg_atomic_uint32 *fawkes_readers = NULL;
 
 static shmem_request_hook_type previous_request = NULL;
 static shmem_startup_hook_type previous_startup = NULL;
+
+static Size
+readers_size(void)
+{
+	return mul_size(sizeof(pg_atomic_uint32), MaxBackends);
+}
 
 static void
 request(void)
@@ -24,6 +31,7 @@ request(void)
 	if (previous_request)
 		previous_request();
 	RequestAddinShmemSpace(sizeof(FawkesShared));
+	RequestAddinShmemSpace(readers_size());
 	RequestNamedLWLockTranche("fawkes_ha", 1);
 }
 
@@ -66,12 +74,16 @@ startup(void)
 	if (!found)
 	{
 		memset(fawkes_shared, 0, sizeof(FawkesShared));
+		pg_atomic_init_u32(&fawkes_shared->is_alone, 0);
 		fawkes_shared->lock = &GetNamedLWLockTranche("fawkes_ha")->lock;
 		ConditionVariableInit(&fawkes_shared->snapshot_changed);
 		fence_create(&fawkes_shared->fence);
 	}
 	else
 		fence_attach(&fawkes_shared->fence);
+	fawkes_readers = ShmemInitStruct("fawkes_ha readers", readers_size(), &found);
+	for (int i = 0; i < MaxBackends && !found; i++)
+		pg_atomic_init_u32(&fawkes_readers[i], 0);
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -21,6 +21,9 @@ typedef struct FawkesShared
 {
 	FenceShared fence pg_attribute_aligned(PG_CACHE_LINE_SIZE);
 
+	/* No standby serves reads (readonly.h). */
+	pg_atomic_uint32 is_alone;
+
 	LWLock *lock;          /* protects all below */
 	uint32 ready_timeline; /* on which the steward has made the role and slots that others need */
 	pid_t agent_pid;
@@ -36,6 +39,9 @@ typedef struct FawkesShared
 } FawkesShared;
 
 extern FawkesShared *fawkes_shared; /* NULL when inert or not preloaded */
+
+/* One for each backend: its pid while it is a read-only session, else 0. */
+extern pg_atomic_uint32 *fawkes_readers;
 
 /* Install shmem_request_hook and shmem_startup_hook. */
 extern void shmem_install_hooks(void);

@@ -2,8 +2,8 @@
  * steward.c: SQL chores.  See steward.h.
  *
  * On a primary: the role that standbys and pg_rewind connect as, one slot
- * per member, the application's owner, the role that metrics are read as, and the
- * extension.  On a standby: no slot of ours, for nobody streams from here and an old
+ * per member, the application's owner, who may only read, the role that metrics are read
+ * as, and the extension.  On a standby: no slot of ours, for nobody streams from here and an old
  * one would keep WAL for ever.
  */
 #include "postgres.h"
@@ -37,6 +37,7 @@
 #include "steward_exporter.h"
 #include "steward_extension.h"
 #include "steward_owner.h"
+#include "steward_readonly.h"
 
 /* A user may have dropped a slot or the role: look again this often. */
 #define VISIT_EVERY_MS (60 * 1000)
@@ -260,6 +261,7 @@ fawkes_ha_steward_main(Datum argument)
 		fawkes_shared->ready_timeline = GetWALInsertionTimeLine();
 		LWLockRelease(fawkes_shared->lock);
 		try(steward_keep_owner);
+		try(steward_keep_readonly);
 		try(steward_keep_exporter);
 		try(steward_keep_extension);
 		try(send_extension);

@@ -5,8 +5,6 @@
  */
 #include "postgres.h"
 
-#include <stdlib.h>
-
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
@@ -19,33 +17,16 @@
 
 #include "follow.h"
 #include "guc.h"
-#include "state.h"
 #include "steward_exporter.h"
+#include "steward_given.h"
 #include "steward_owner.h"
 
-#define CREDENTIAL_MAX 1024
-
-/* One line of at most `most` bytes; NULL, and it was logged, if there is none. */
 static char *
 read_credential(const char *name, size_t most)
 {
-	char path[FHA_PATH_MAX + 16];
-	char *text = NULL;
-	char *line = NULL;
-	size_t length = 0;
 	FhaError err;
+	char *line = steward_read_credential(guc_credentials_directory, name, most, &err);
 
-	snprintf(path, sizeof(path), "%s/%s", guc_credentials_directory, name);
-	if (fha_file_read(path, CREDENTIAL_MAX + 2, &text, &err) == FHA_OK)
-	{
-		length = strcspn(text, "\r\n");
-		if (length > 0 && length <= most && text[length + strspn(text + length, "\r\n")] == '\0')
-			line = pnstrdup(text, length);
-		explicit_bzero(text, strlen(text));
-		free(text);
-		if (line == NULL)
-			fha_error(&err, FHA_INVALID, "\"%s\" is not one line of 1 to %zu bytes", path, most);
-	}
 	if (line == NULL)
 		ereport(LOG, errmsg("the owner of fawkes_ha.database is left as it is: %s", err.text),
 				errhint("fawkes_ha.credentials_directory wants the files username and password."));

@@ -23,6 +23,8 @@ class Given:
         self.password = "r:" + secrets.token_hex(16)  # of the replication role
         self.owner = "focal board"
         self.owner_password = "o\\" + secrets.token_hex(16)
+        self.reader = "focal reader"
+        self.reader_password = "p'" + secrets.token_hex(16)
         self.database = "focalboard"
         self.shared = {
             "fawkes_ha.cluster_name": "given",
@@ -30,6 +32,7 @@ class Given:
             "fawkes_ha.password_file": str(base / "replication/password"),
             "fawkes_ha.credentials_directory": str(base / "credentials"),
             "fawkes_ha.database": self.database,
+            "fawkes_ha.readonly_credentials_directory": str(base / "readonly"),
             "fawkes_ha.tls": "on",
             "fawkes_ha.tls_directory": str(base / "tls"),
             "fawkes_ha.lease_duration": "3s",
@@ -38,6 +41,7 @@ class Given:
         }
         self.volume("replication", {"password": self.password})
         self.owner_is(self.owner, self.owner_password)
+        self.volume("readonly", {})
         self.volume("tls", {})
         self.settings()
 
@@ -60,6 +64,9 @@ class Given:
     def owner_is(self, name: str, password: str) -> None:
         self.volume("credentials", {"username": name, "password": password})
 
+    def reader_is(self, name: str, password: str) -> None:
+        self.volume("readonly", {"username": name, "password": password})
+
     def settings(self, **more: str) -> None:
         self.volume("settings", {"fawkes_ha.conf": programs.settings_text({**self.shared, **more})})
 
@@ -74,10 +81,15 @@ class Given:
 
     def dsn(self, node: Node, password: str | None = None, more: str = "sslmode=require") -> str:
         """As the owner, over TCP; `more` of libpq's parameters."""
-        quoted = (password or self.owner_password).replace("\\", "\\\\")
-        return (
-            f"host=127.0.0.1 port={node.port} dbname={self.database} user='{self.owner}' password='{quoted}' {more}"
-        )
+        return self._dsn(node, self.owner, password or self.owner_password, more)
+
+    def reader_dsn(self, node: Node, more: str = "sslmode=require") -> str:
+        """As the one that may only read."""
+        return self._dsn(node, self.reader, self.reader_password, more)
+
+    def _dsn(self, node: Node, user: str, password: str, more: str) -> str:
+        quoted = password.replace("\\", "\\\\").replace("'", "\\'")
+        return f"host=127.0.0.1 port={node.port} dbname={self.database} user='{user}' password='{quoted}' {more}"
 
 
 def logs_in(dsn: str) -> bool:

@@ -12,7 +12,7 @@ SELECT functions_are('fawkes_ha',
     ARRAY['snapshot', 'fence', 'rules', 'status', 'switchover', 'failover', 'restart', 'reinit', 'rejoin',
     'remove_member', 'pause', 'resume', 'set_setting', 'reset_setting',
     'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'sync_standbys',
-    'own_metrics', 'metrics_query', 'add_metrics', 'remove_metrics']);
+    'own_metrics', 'metrics_query', 'add_metrics', 'remove_metrics', 'setup_readonly_role']);
 SELECT views_are('fawkes_ha', ARRAY['members', 'rules', 'history',
     'metrics_backends', 'metrics_database', 'metrics_stat_database', 'metrics_postmaster', 'metrics_replication',
     'metrics_slots', 'metrics_archiver', 'metrics_bgwriter', 'metrics_checkpointer', 'metrics_stat_replication',
@@ -28,6 +28,7 @@ SELECT function_returns('fawkes_ha', 'switchover', ARRAY['text', 'integer', 'tex
 SELECT function_returns('fawkes_ha', 'failover', ARRAY['text', 'integer', 'text', 'boolean', 'boolean'], 'text');
 SELECT function_returns('fawkes_ha', 'reinit', ARRAY['text', 'integer', 'text', 'boolean'], 'text');
 SELECT function_returns('fawkes_ha', 'set_setting', ARRAY['text', 'text', 'integer', 'text'], 'text');
+SELECT function_returns('fawkes_ha', 'setup_readonly_role', ARRAY['text', 'text[]', 'text'], 'text');
 SELECT columns_are('fawkes_ha', 'members', ARRAY['member', 'address', 'role', 'state', 'is_leader',
     'term', 'timeline', 'lsn', 'replayed', 'lag_bytes', 'following', 'pending_restart', 'updated_at']);
 SELECT columns_are('fawkes_ha', 'rules',

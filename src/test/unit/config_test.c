@@ -342,10 +342,12 @@ takes_what_is_given_from_outside(void **state)
 	assert_read(&config, "fawkes_ha.password_file = '/run/password'\n"
 						 "fawkes_ha.credentials_directory = '/run/owner'\n"
 						 "fawkes_ha.database = 'Focal Board'\n"
+						 "fawkes_ha.readonly_credentials_directory = '/run/reader'\n"
 						 "fawkes_ha.tls = on\n"
 						 "fawkes_ha.tls_directory = '/run/tls'\n");
 	assert_string_equal(config.password_file, "/run/password");
 	assert_string_equal(config.credentials_directory, "/run/owner");
+	assert_string_equal(config.readonly_credentials_directory, "/run/reader");
 	assert_string_equal(config.database, "Focal Board");
 	assert_true(config.tls);
 	assert_string_equal(config.tls_directory, "/run/tls");

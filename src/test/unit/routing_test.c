@@ -364,6 +364,55 @@ labels_as_json(void **state)
 	free(text);
 }
 
+static bool
+is_alone(FhaAlone *alone)
+{
+	return fha_routing_alone(alone, &world, safe, LIMIT_MS, now_ms);
+}
+
+static void
+a_leader_is_alone_when_no_standby_has_served_for_a_while(void **state)
+{
+	FhaAlone alone = {0};
+
+	(void) state;
+	begin("n1");
+	assert_false(is_alone(&alone));
+	now_ms += LIMIT_MS + 1;
+	assert_false(is_alone(&alone));
+	/* One that streams and is not fit, and one that was fit and does not stream. */
+	world.members[1].serves = FHA_SERVES_UNHEALTHY;
+	world.pg.standby_count = 1;
+	now_ms += LIMIT_MS;
+	assert_false(is_alone(&alone));
+	now_ms += 1;
+	assert_true(is_alone(&alone));
+	world.members[1].serves = FHA_SERVES_REPLICA;
+	assert_false(is_alone(&alone));
+}
+
+static void
+a_new_leader_is_not_alone_before_others_could_come(void **state)
+{
+	FhaAlone alone = {0};
+
+	(void) state;
+	begin("n1");
+	world.pg.standby_count = 0;
+	assert_false(is_alone(&alone));
+	now_ms += LIMIT_MS + 1;
+	assert_true(is_alone(&alone));
+	/* Nobody who is not certain of its lease is. */
+	safe = false;
+	assert_false(is_alone(&alone));
+	safe = true;
+	assert_false(is_alone(&alone));
+	now_ms += LIMIT_MS + 1;
+	assert_true(is_alone(&alone));
+	world.cluster.term++;
+	assert_false(is_alone(&alone));
+}
+
 int
 main(void)
 {
@@ -383,6 +432,8 @@ main(void)
 		cmocka_unit_test(a_pod_that_is_gone_is_forgotten),
 		cmocka_unit_test(without_pods_nothing_is_asked),
 		cmocka_unit_test(labels_as_json),
+		cmocka_unit_test(a_leader_is_alone_when_no_standby_has_served_for_a_while),
+		cmocka_unit_test(a_new_leader_is_not_alone_before_others_could_come),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

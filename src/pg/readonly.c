@@ -1,0 +1,320 @@
+/*
+ * readonly.c: which sessions may only read, and where.  See readonly.h.
+ *
+ * Decided once for each session and again when a role or membership changes.  Whether a statement
+ * is one that reads is readonly_rules.c's to say.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_database.h"
+#include "executor/executor.h"
+#include "libpq/auth.h"
+#include "miscadmin.h"
+#include "replication/walsender.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "readonly.h"
+#include "shmem.h"
+
+static ClientAuthentication_hook_type previous_client_authentication = NULL;
+static ExecutorStart_hook_type previous_executor_start = NULL;
+static ExecutorCheckPerms_hook_type previous_check_perms = NULL;
+static ProcessUtility_hook_type previous_process_utility = NULL;
+static object_access_hook_type previous_object_access = NULL;
+
+/* The last decision: about whom, and does it still count? */
+static Oid decided_for = InvalidOid;
+static bool decided = false;
+static bool reads_only = false;
+
+/* Who logged in here: a superuser who has become somebody else since then keeps the session. */
+static Oid login_role = InvalidOid;
+
+static void
+forget_decision(Datum argument, int cache, uint32 hash)
+{
+	decided = false;
+}
+
+static bool
+is_in_group(Oid role)
+{
+	Oid group = get_role_oid(READONLY_GROUP, true);
+
+	return OidIsValid(group) && is_member_of_role_nosuper(role, group) && !superuser_arg(role);
+}
+
+/* A primary that is the only one who can serve reads, and is told to. */
+static bool
+primary_serves(void)
+{
+	return guc_readonly_when_alone && pg_atomic_read_u32(&fawkes_shared->is_alone) != 0;
+}
+
+static void
+unregister(int code, Datum argument)
+{
+	pg_atomic_write_u32(&fawkes_readers[compat_proc_number()], 0);
+}
+
+/* The agent ends who stands there. */
+static void
+register_session(void)
+{
+	static bool prepared = false;
+
+	if (!prepared)
+		before_shmem_exit(unregister, (Datum) 0);
+	prepared = true;
+	pg_atomic_write_u32(&fawkes_readers[compat_proc_number()], (uint32) MyProcPid);
+}
+
+static void
+decide(Oid user)
+{
+	static bool listens = false;
+
+	if (!listens)
+	{
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, forget_decision, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, forget_decision, (Datum) 0);
+		listens = true;
+	}
+	/* Before the look: what changes during it counts. */
+	decided = true;
+	decided_for = user;
+	reads_only = is_in_group(user);
+	if (user != login_role)
+		return;
+	if (reads_only)
+		register_session();
+	else
+		unregister(0, (Datum) 0);
+}
+
+/* For everybody else this is all that it costs.  In a transaction that has failed nothing can be read. */
+static inline bool
+is_reader(void)
+{
+	Oid user = GetSessionUserId();
+
+	if ((!decided || decided_for != user) && IsTransactionState())
+		decide(user);
+	return reads_only && decided_for == user;
+}
+
+/*
+ * Ahead of whatever a reader does.  Nothing that a session can set lasts beyond this: SQL may only
+ * turn a transaction to writing before its first snapshot, and that is a statement before the next.
+ */
+static void
+enforce(void)
+{
+	bool is_login = GetSessionUserId() == login_role;
+
+	if (is_login && !RecoveryInProgress() && !primary_serves())
+		ereport(FATAL, (errcode(ERRCODE_ADMIN_SHUTDOWN),
+						errmsg("this session may only read, and this server is the primary now"),
+						errhint("Connect again; a connection string that names all members finds a "
+								"standby.")));
+	XactReadOnly = true;
+	if (is_login)
+		DefaultXactReadOnly = true;
+}
+
+static void
+executor_start(QueryDesc *query, int flags)
+{
+	if (is_reader())
+		enforce();
+	if (previous_executor_start)
+		previous_executor_start(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
+}
+
+static void
+process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+				DestReceiver *dest, QueryCompletion *completion)
+{
+	ProcessUtility_hook_type next =
+		previous_process_utility ? previous_process_utility : standard_ProcessUtility;
+
+	/* In a transaction that has failed, only its end is let through by PostgreSQL. */
+	if (is_reader() && IsTransactionState())
+	{
+		enforce();
+		readonly_check_utility(statement->utilityStmt);
+	}
+	next(statement, text, read_only_tree, context, params, environment, dest, completion);
+}
+
+static bool
+check_perms(COMPAT_CHECK_PERMS_ARGUMENTS)
+{
+	int user_context;
+	Oid user;
+	ListCell *cell;
+
+	if (previous_check_perms && !previous_check_perms(COMPAT_CHECK_PERMS_PASSED))
+		return false;
+	if (!is_reader())
+		return true;
+	GetUserIdAndSecContext(&user, &user_context);
+	/* The rights of a function's owner are not the reader's. */
+	if ((user_context & SECURITY_LOCAL_USERID_CHANGE) != 0)
+		return true;
+	foreach (cell, compat_permissions)
+	{
+		CompatPermission *wanted = lfirst(cell);
+
+		/* Nor are those of a view's. */
+		if (compat_is_table(wanted) && (wanted->requiredPerms & ACL_SELECT) != 0 &&
+			!OidIsValid(wanted->checkAsUser))
+			readonly_check_table(wanted->relid, wanted->selectedCols);
+	}
+	return true;
+}
+
+static void
+object_access(ObjectAccessType access, Oid class, Oid object, int part, void *argument)
+{
+	if (previous_object_access)
+		previous_object_access(access, class, object, part, argument);
+	if (access == OAT_NAMESPACE_SEARCH || !is_reader())
+		return;
+	enforce();
+	if (access == OAT_FUNCTION_EXECUTE)
+		readonly_check_function(object);
+	else
+		readonly_refuse_change();
+}
+
+/* pg_database by name, as PostgreSQL itself does it before it has a database. */
+static bool
+may_connect(Oid role, const char *database)
+{
+	Relation relation = table_open(DatabaseRelationId, AccessShareLock);
+	bool may = false;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_database_datname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum(database));
+	scan = systable_beginscan(relation, DatabaseNameIndexId, criticalSharedRelcachesBuilt, NULL, 1,
+							  &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool is_null;
+		Datum acl =
+			heap_getattr(tuple, Anum_pg_database_datacl, RelationGetDescr(relation), &is_null);
+
+		may = !is_null && readonly_is_granted_by_name(DatumGetAclP(acl), role, ACL_CONNECT);
+	}
+	systable_endscan(scan);
+	table_close(relation, AccessShareLock);
+	return may;
+}
+
+/* 57P03 makes libpq try its next host. */
+static void
+refuse_primary(const char *role)
+{
+	ereport(
+		FATAL,
+		(errcode(ERRCODE_CANNOT_CONNECT_NOW),
+		 errmsg("role \"%s\" may only read, and this server is the primary", role),
+		 errdetail("Roles in %s are served by standbys%s.", READONLY_GROUP,
+				   guc_readonly_when_alone ? " while one is fit" : ""),
+		 errhint("On Kubernetes connect to the Service %s-ro; elsewhere name all members in the "
+				 "connection string.",
+				 guc_cluster_name)));
+}
+
+static void
+client_authentication(Port *port, int status)
+{
+	Oid role;
+
+	if (previous_client_authentication)
+		previous_client_authentication(port, status);
+	if (status != STATUS_OK)
+		return;
+	role = get_role_oid(port->user_name, true);
+	login_role = role;
+	if (!OidIsValid(role) || !is_in_group(role))
+		return;
+	if (am_walsender)
+		ereport(FATAL, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("role \"%s\" may only read, and replicate nothing", port->user_name),
+						errdetail("It is a member of %s.", READONLY_GROUP)));
+	if (!RecoveryInProgress() && !primary_serves())
+		refuse_primary(port->user_name);
+	if (!may_connect(role, port->database_name))
+		ereport(FATAL,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for database \"%s\"", port->database_name),
+				 errdetail("Role \"%s\" is a member of %s; what PUBLIC may does not count for it.",
+						   port->user_name, READONLY_GROUP),
+				 errhint("A superuser may GRANT CONNECT ON DATABASE to it by name.")));
+	register_session();
+}
+
+void
+readonly_keep_sessions(bool primary, bool alone)
+{
+	static int before = 0;
+	int count = 0;
+
+	pg_atomic_write_u32(&fawkes_shared->is_alone, alone);
+	if (primary && !primary_serves())
+	{
+		for (int i = 0; i < MaxBackends; i++)
+		{
+			uint32 pid = pg_atomic_read_u32(&fawkes_readers[i]);
+
+			if (pid != 0 && kill((pid_t) pid, SIGTERM) == 0)
+				count++;
+		}
+		if (count > before)
+			ereport(LOG, errmsg("read-only sessions are ended, for this server is the primary: %d",
+								count));
+	}
+	before = count;
+}
+
+void
+readonly_install_hooks(void)
+{
+	previous_client_authentication = ClientAuthentication_hook;
+	ClientAuthentication_hook = client_authentication;
+	previous_executor_start = ExecutorStart_hook;
+	ExecutorStart_hook = executor_start;
+	previous_check_perms = ExecutorCheckPerms_hook;
+	ExecutorCheckPerms_hook = check_perms;
+	previous_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+	previous_object_access = object_access_hook;
+	object_access_hook = object_access;
+}

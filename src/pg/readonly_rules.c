@@ -1,0 +1,353 @@
+/*
+ * readonly_rules.c: what a session that may only read can do.  See readonly.h.
+ *
+ * PostgreSQL's read-only transaction keeps tables from being written.  It lets pass what has no
+ * rows: large objects (15), locks, notifications, files, signals, and whatever a function in C
+ * does; EXPLAIN ANALYZE CREATE TABLE AS even makes a table.  So statements are allowed by a list,
+ * and functions by one rule: what is VOLATILE and not in a trusted language is refused, unless it
+ * is known to be harmless or granted by name.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/transam.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "miscadmin.h"
+#include "nodes/bitmapset.h"
+#include "nodes/parsenodes.h"
+#include "storage/lockdefs.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "readonly.h"
+
+static const char *
+reader_name(void)
+{
+	return GetUserNameFromId(GetSessionUserId(), false);
+}
+
+static void
+refuse_utility(const Node *statement)
+{
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("cannot execute %s: role \"%s\" may only read",
+						   GetCommandTagName(CreateCommandTag((Node *) statement)), reader_name()),
+					errdetail("It is a member of %s.", READONLY_GROUP)));
+}
+
+void
+readonly_refuse_change(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("cannot make or change anything: role \"%s\" may only read", reader_name()),
+			 errdetail("It is a member of %s.", READONLY_GROUP)));
+}
+
+/* --- statements */
+
+/* Does one of the modes of BEGIN or SET TRANSACTION ask for READ WRITE? */
+static bool
+asks_to_write(const List *modes)
+{
+	ListCell *cell;
+
+	foreach (cell, modes)
+	{
+		const DefElem *mode = lfirst(cell);
+
+		if (strcmp(mode->defname, "transaction_read_only") == 0 && IsA(mode->arg, A_Const) &&
+			intVal(&((A_Const *) mode->arg)->val) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_off(const char *value)
+{
+	bool on;
+
+	return !parse_bool(value, &on) || !on;
+}
+
+static bool
+may_set(const VariableSetStmt *statement)
+{
+	const char *value;
+
+	if (statement->kind == VAR_SET_MULTI)
+		return !asks_to_write(statement->args);
+	if (statement->kind != VAR_SET_VALUE)
+		return true;
+	value = ExtractSetVariableArgs((VariableSetStmt *) statement);
+	if (pg_strcasecmp(statement->name, "transaction_read_only") == 0 ||
+		pg_strcasecmp(statement->name, "default_transaction_read_only") == 0)
+		return !is_off(value);
+	if (pg_strcasecmp(statement->name, "role") == 0)
+		return strcmp(value, "none") == 0 || strcmp(value, reader_name()) == 0;
+	return pg_strcasecmp(statement->name, "session_authorization") != 0;
+}
+
+static bool
+may_control(const TransactionStmt *statement)
+{
+	switch (statement->kind)
+	{
+		case TRANS_STMT_PREPARE:
+		case TRANS_STMT_COMMIT_PREPARED:
+		case TRANS_STMT_ROLLBACK_PREPARED:
+			return false;
+		default:
+			return !asks_to_write(statement->options);
+	}
+}
+
+/* Statements within EXECUTE, EXPLAIN and functions are tested on their own. */
+static bool
+may_run(const Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_TransactionStmt:
+			return may_control((const TransactionStmt *) statement);
+		case T_VariableSetStmt:
+			return may_set((const VariableSetStmt *) statement);
+		case T_CopyStmt:
+			return !((const CopyStmt *) statement)->is_from &&
+				   !((const CopyStmt *) statement)->is_program &&
+				   ((const CopyStmt *) statement)->filename == NULL;
+		case T_LockStmt: /* pg_dump's, no stronger than SELECT's own */
+			return ((const LockStmt *) statement)->mode == AccessShareLock;
+		case T_ClosePortalStmt:
+		case T_DeallocateStmt:
+		case T_DeclareCursorStmt:
+		case T_DiscardStmt:
+		case T_ExecuteStmt:
+		case T_ExplainStmt:
+		case T_FetchStmt:
+		case T_PrepareStmt:
+		case T_UnlistenStmt:
+		case T_VariableShowStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+void
+readonly_check_utility(const Node *statement)
+{
+	if (!may_run(statement))
+		refuse_utility(statement);
+}
+
+/* --- rights */
+
+bool
+readonly_is_granted_by_name(const Acl *acl, Oid role, AclMode right)
+{
+	const AclItem *items = ACL_DAT(acl);
+
+	for (int i = 0; i < ACL_NUM(acl); i++)
+		if ((ACLITEM_GET_PRIVS(items[i]) & right) != 0 && items[i].ai_grantee != ACL_ID_PUBLIC &&
+			has_privs_of_role(role, items[i].ai_grantee))
+			return true;
+	return false;
+}
+
+/* --- functions */
+
+/* PostgreSQL's own that are VOLATILE for what they see, not for what they do. */
+static bool
+is_harmless(const char *name)
+{
+	static const char *const names[] = {"clock_timestamp",
+										"current_query",
+										"currtid2",
+										"currval",
+										"cursor_to_xml",
+										"cursor_to_xmlschema",
+										"gen_random_uuid",
+										"lastval",
+										"pg_blocking_pids",
+										"pg_collation_actual_version",
+										"pg_control_checkpoint",
+										"pg_control_init",
+										"pg_control_recovery",
+										"pg_control_system",
+										"pg_current_wal_flush_lsn",
+										"pg_current_wal_insert_lsn",
+										"pg_current_wal_lsn",
+										"pg_database_collation_actual_version",
+										"pg_database_size",
+										"pg_export_snapshot",
+										"pg_get_wal_replay_pause_state",
+										"pg_indexes_size",
+										"pg_is_in_recovery",
+										"pg_is_wal_replay_paused",
+										"pg_jit_available",
+										"pg_last_committed_xact",
+										"pg_last_wal_receive_lsn",
+										"pg_last_wal_replay_lsn",
+										"pg_last_xact_replay_timestamp",
+										"pg_lock_status",
+										"pg_notification_queue_usage",
+										"pg_partition_ancestors",
+										"pg_partition_tree",
+										"pg_prepared_xact",
+										"pg_relation_size",
+										"pg_safe_snapshot_blocking_pids",
+										"pg_sequence_last_value",
+										"pg_sleep",
+										"pg_stat_clear_snapshot",
+										"pg_table_size",
+										"pg_tablespace_size",
+										"pg_total_relation_size",
+										"pg_xact_commit_timestamp",
+										"pg_xact_commit_timestamp_origin",
+										"pg_xact_status",
+										"query_to_xml",
+										"query_to_xml_and_xmlschema",
+										"query_to_xmlschema",
+										"random",
+										"random_normal",
+										"set_config",
+										"setseed",
+										"timeofday",
+										"ts_rewrite",
+										"ts_stat",
+										"txid_status",
+										"uuidv4",
+										"uuidv7"};
+
+	for (int i = 0; i < lengthof(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return strncmp(name, "pg_stat_get_", strlen("pg_stat_get_")) == 0;
+}
+
+static bool
+is_trusted(Oid language)
+{
+	HeapTuple tuple = SearchSysCache1(LANGOID, ObjectIdGetDatum(language));
+	bool trusted;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for language %u", language);
+	trusted = ((Form_pg_language) GETSTRUCT(tuple))->lanpltrusted;
+	ReleaseSysCache(tuple);
+	return trusted;
+}
+
+/* Either of these takes a transaction id, although it is not called VOLATILE. */
+static bool
+may_do_more_than_read(Oid function, const FormData_pg_proc *form)
+{
+	if (function == F_TXID_CURRENT || function == F_PG_CURRENT_XACT_ID)
+		return true;
+	if (form->provolatile != PROVOLATILE_VOLATILE || is_trusted(form->prolang))
+		return false;
+	return function >= FirstNormalObjectId || !is_harmless(NameStr(form->proname));
+}
+
+void
+readonly_check_function(Oid function)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool may;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	may = !may_do_more_than_read(function, (Form_pg_proc) GETSTRUCT(tuple));
+	if (!may)
+	{
+		bool is_null;
+		Datum acl = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proacl, &is_null);
+
+		may = !is_null &&
+			  readonly_is_granted_by_name(DatumGetAclP(acl), GetSessionUserId(), ACL_EXECUTE);
+	}
+	ReleaseSysCache(tuple);
+	if (!may)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for function %s: role \"%s\" may only read",
+						get_func_name(function), reader_name()),
+				 errdetail("The function is VOLATILE and may do what no read-only transaction "
+						   "prevents; what PUBLIC may does not count for members of %s.",
+						   READONLY_GROUP),
+				 errhint("If it is harmless: GRANT EXECUTE ON FUNCTION %s TO %s.",
+						 format_procedure(function), quote_identifier(reader_name()))));
+}
+
+/* --- tables */
+
+/* May each of these columns be read by a grant of its own? */
+static bool
+may_read_columns(Oid table, const Bitmapset *columns, Oid role)
+{
+	int bit = -1;
+
+	if (bms_is_empty((Bitmapset *) columns))
+		return false;
+	while ((bit = bms_next_member((Bitmapset *) columns, bit)) >= 0)
+	{
+		AttrNumber column = bit + FirstLowInvalidHeapAttributeNumber;
+		HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(table), Int16GetDatum(column));
+		bool is_null = true;
+		bool may;
+		Datum acl = (Datum) 0;
+
+		if (HeapTupleIsValid(tuple))
+			acl = SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attacl, &is_null);
+		may =
+			!is_null && aclmask(DatumGetAclP(acl), role, InvalidOid, ACL_SELECT, ACLMASK_ANY) != 0;
+		if (HeapTupleIsValid(tuple))
+			ReleaseSysCache(tuple);
+		if (!may)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * pg_read_all_data, which the role has for the sake of all tables to come, reads pg_authid as well,
+ * with everybody's verifiers, and pg_largeobject.  What came with PostgreSQL is as it is without it.
+ */
+void
+readonly_check_table(Oid table, const Bitmapset *columns)
+{
+	Oid role = GetUserId();
+	HeapTuple tuple;
+	Datum acl;
+	bool is_null;
+	bool may;
+
+	if (table >= FirstNormalObjectId)
+		return;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", table);
+	acl = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &is_null);
+	may = !is_null && aclmask(DatumGetAclP(acl), role, ((Form_pg_class) GETSTRUCT(tuple))->relowner,
+							  ACL_SELECT, ACLMASK_ANY) != 0;
+	ReleaseSysCache(tuple);
+	if (!may && !may_read_columns(table, columns, role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", get_rel_name(table)),
+				 errdetail("Of what is PostgreSQL's own, members of %s read what everybody reads.",
+						   READONLY_GROUP)));
+}

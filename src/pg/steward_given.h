@@ -1,0 +1,17 @@
+/*
+ * steward_given.h: user names and passwords from files that are given to us.
+ */
+#ifndef FAWKES_STEWARD_GIVEN_H
+#define FAWKES_STEWARD_GIVEN_H
+
+#include "postgres.h"
+
+#include "err.h"
+
+#define CREDENTIAL_MAX 1024
+
+/* The file `name` of `directory`: one line of at most `most` bytes, palloc'ed; NULL and err if not. */
+extern char *steward_read_credential(const char *directory, const char *name, size_t most,
+									 FhaError *err);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * steward_readonly.c: the reporting tools' role.  See steward_readonly.h.
+ *
+ * Only the verifier of a password enters a statement: nothing that logs it learns the password.
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "executor/spi.h"
+#include "libpq/crypt.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+#include "guc.h"
+#include "readonly.h"
+#include "state.h"
+#include "steward_given.h"
+#include "steward_readonly.h"
+
+/* A Secret that is optional and is not there is mounted as an empty directory. */
+static bool
+is_given(void)
+{
+	char path[FHA_PATH_MAX + 16];
+
+	if (guc_readonly_credentials_directory[0] == '\0')
+		return false;
+	snprintf(path, sizeof(path), "%s/username", guc_readonly_credentials_directory);
+	return access(path, F_OK) == 0;
+}
+
+/* NULL: the role has this password already. */
+static char *
+make_verifier(const char *role, const char *password)
+{
+	Oid types[] = {TEXTOID};
+	Datum values[] = {CStringGetTextDatum(role)};
+	const char *detail = NULL;
+	char *stored = NULL;
+	/* Not get_role_password: a role that has expired would get its password again each time. */
+	int result =
+		SPI_execute_with_args("SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1", 1,
+							  types, values, NULL, true, 0);
+
+	if (result < 0)
+		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
+	if (SPI_processed > 0)
+		stored = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (stored != NULL && plain_crypt_verify(role, stored, password, &detail) == STATUS_OK)
+		return NULL;
+	return encrypt_password(PASSWORD_TYPE_SCRAM_SHA_256, role, password);
+}
+
+static char *
+read_credential(const char *name, size_t most)
+{
+	FhaError err;
+	char *line = steward_read_credential(guc_readonly_credentials_directory, name, most, &err);
+
+	if (line == NULL)
+		ereport(LOG, errmsg("the role that may only read is left as it is: %s", err.text),
+				errhint("fawkes_ha.readonly_credentials_directory wants the files username and "
+						"password."));
+	return line;
+}
+
+static void
+keep_given(void)
+{
+	char *name = read_credential("username", NAMEDATALEN - 1);
+	char *password = name == NULL ? NULL : read_credential("password", CREDENTIAL_MAX);
+
+	if (password == NULL)
+		return;
+	if (guc_database[0] == '\0' || !OidIsValid(get_database_oid(guc_database, true)))
+		ereport(LOG, errmsg("role \"%s\", which may only read, is not made", name),
+				errhint("fawkes_ha.database names the database that it is to read."));
+	else if (readonly_keep_role(name, &guc_database, 1, false, make_verifier(name, password)))
+		ereport(LOG, errmsg("role \"%s\" may read database \"%s\" with the password of "
+							"fawkes_ha.readonly_credentials_directory",
+							name, guc_database));
+	explicit_bzero(password, strlen(password));
+}
+
+void
+steward_keep_readonly(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	readonly_keep_group();
+	if (is_given())
+		keep_given();
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}

@@ -1,0 +1,113 @@
+"""Mutants of read-only access."""
+
+from mutants_list import Mutant, unit
+
+
+def readonly(*names: str) -> tuple[str, ...]:
+    return tuple(f"test/test_readonly.py::{name}" for name in names)
+
+
+HOOKS = "src/pg/readonly.c"
+RULES = "src/pg/readonly_rules.c"
+ON_PRIMARY = readonly("test_it_reads_and_does_nothing_else_on_a_primary")
+
+READONLY = [
+    Mutant(
+        "reading",
+        "a read-only role is let in on a primary",
+        HOOKS,
+        "\t\trefuse_primary(port->user_name);\n",
+        "\t\tdecided = false;\n",
+        readonly("test_it_is_refused_on_the_primary"),
+        short=False,
+    ),
+    Mutant(
+        "reading",
+        "its transactions on a primary may write",
+        HOOKS,
+        "\tXactReadOnly = true;\n",
+        "",
+        ON_PRIMARY,
+        short=False,
+    ),
+    Mutant(
+        "reading",
+        "its next transaction may write, in a procedure or a driver's eyes",
+        HOOKS,
+        "\t\tDefaultXactReadOnly = true;\n",
+        "\t\tdecided = true;\n",
+        ON_PRIMARY,
+        short=False,
+    ),
+    Mutant(
+        "reading",
+        "it calls what writes large objects",
+        HOOKS,
+        "\t\treadonly_check_function(object);\n",
+        "\t\treturn;\n",
+        readonly("test_large_objects_by_the_protocols_own_call", "test_it_reads_and_does_nothing_else_on_a_primary"),
+        short=False,
+    ),
+    Mutant(
+        "reading",
+        "it runs any statement that PostgreSQL takes for reading",
+        HOOKS,
+        "\t\treadonly_check_utility(statement->utilityStmt);\n",
+        "",
+        readonly("test_it_reads_and_does_nothing_else_on_a_standby"),
+        short=False,
+    ),
+    Mutant(
+        "reading",
+        "EXPLAIN ANALYZE makes tables for it",
+        HOOKS,
+        "\t\treadonly_refuse_change();\n",
+        "\t\treturn;\n",
+        ON_PRIMARY,
+        short=False,
+    ),
+    Mutant(
+        "reading",
+        "it sees everybody's verifiers",
+        RULES,
+        "\tif (!may && !may_read_columns(table, columns, role))",
+        "\tif (!may && table == InvalidOid)",
+        readonly("test_it_reads_and_does_nothing_else_on_a_standby"),
+        short=False,
+    ),
+    Mutant(
+        "reading",
+        "it connects to databases that were not named",
+        HOOKS,
+        "\tif (!may_connect(role, port->database_name))",
+        "\tif (!may_connect(role, port->database_name) && role == InvalidOid)",
+        readonly("test_other_databases_are_closed"),
+        short=False,
+    ),
+    Mutant(
+        "reading",
+        "its sessions stay on a standby that becomes the primary",
+        HOOKS,
+        "\t\t\tif (pid != 0 && kill((pid_t) pid, SIGTERM) == 0)",
+        "\t\t\tif (pid != 0)",
+        readonly("test_sessions_end_when_their_standby_becomes_the_primary"),
+        short=False,
+    ),
+    Mutant(
+        "reading",
+        "its password may stand in a statement",
+        "src/pg/readonly_role.c",
+        "\tif (verifier != NULL && get_password_type(verifier) != PASSWORD_TYPE_SCRAM_SHA_256)",
+        "\tif (verifier != NULL && verifier[0] == 0)",
+        readonly("test_a_password_is_refused_and_not_told"),
+        short=False,
+    ),
+    Mutant(
+        "reading",
+        "a standby that is not fit keeps readers from a primary",
+        "src/core/routing.c",
+        "\t\tserved = world->members[i].serves == FHA_SERVES_REPLICA &&\n",
+        "\t\tserved =\n",
+        unit("routing", "a_leader_is_alone_when_no_standby_has_served_for_a_while"),
+    ),
+]
