@@ -392,12 +392,11 @@ CREATE VIEW metrics_collector AS
                    ELSE (SELECT count(DISTINCT regexp_replace(m.doc ->> 'address', ':[0-9]+$', ''))
                          FROM jsonb_array_elements(c.members) AS m(doc)) END),
              ('first_recoverability_point',
-              'The earliest moment that can be restored, in seconds since the epoch; 0: none.', '{}',
-              CASE WHEN c.is_primary THEN 0 END),
+              'The earliest moment that can be restored, in seconds since the epoch; 0: none.', '{}', 0),
              ('last_available_backup_timestamp', 'When the newest backup was taken, in seconds since the epoch; 0: none.',
-              '{}', CASE WHEN c.is_primary THEN 0 END),
+              '{}', 0),
              ('last_failed_backup_timestamp', 'When a backup last failed, in seconds since the epoch; 0: none did.',
-              '{}', CASE WHEN c.is_primary THEN 0 END)
+              '{}', 0)
          ) AS m(name, help, labels, value)
     WHERE m.value IS NOT NULL;
 COMMENT ON VIEW metrics_collector IS

@@ -311,6 +311,8 @@ def sqlstate_differences(text: str) -> list[str]:
     codes = documents.error_codes((include / "utils" / "errcodes.h").read_text())
     sources = " ".join(documents.without_comments(path.read_text()) for path in documents.c_files())
     raised = {codes[name] for name in re.findall(r"\bERRCODE_\w+", sources)} - {"00000"}
+    scripts = " ".join(path.read_text() for path in sorted((documents.TREE / "sql").glob("*--*.sql")))
+    raised |= {codes[f"ERRCODE_{name.upper()}"] for name in re.findall(r"\bERRCODE = '(\w+)'", scripts)}
     if "PROCSIG_RECOVERY_CONFLICT" in sources:
         raised.add("40001")  # PostgreSQL's word to the reader that the agent cancels
     return both_ways("SQLSTATE", sqlstates(text), raised)

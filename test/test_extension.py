@@ -16,7 +16,8 @@ from lab.wait import until
 
 VERSION = "SELECT extversion FROM pg_extension WHERE extname = 'fawkes_ha'"
 ROLE = """
-SELECT rolcanlogin AND NOT rolsuper AND NOT rolreplication AND rolpassword IS NULL AND pg_has_role(oid, 'pg_monitor', 'USAGE')
+SELECT rolcanlogin AND NOT rolsuper AND NOT rolreplication AND rolpassword IS NULL
+   AND pg_has_role(oid, 'pg_monitor', 'USAGE')
 FROM pg_authid WHERE rolname = 'fawkes_exporter'"""
 
 

@@ -8,8 +8,6 @@ from lab.node import Node
 from lab.wait import until
 
 LEASE_DURATION_S = 3
-INSTALLED = "SELECT count(*) FROM pg_extension WHERE extname = 'fawkes_ha'"
-INSTALL = "CREATE EXTENSION IF NOT EXISTS fawkes_ha"
 
 
 def own(node: Node, name: str, labels: str = "{}") -> float | None:
@@ -18,10 +16,8 @@ def own(node: Node, name: str, labels: str = "{}") -> float | None:
 
 def install(cluster: Cluster) -> Node:
     leader = cluster.wait_all_stream()
-    with leader.session() as session:
-        session.query(INSTALL)
-    for standby in cluster.others(leader):
-        until("the extension is there too", lambda: standby.value(INSTALLED))
+    for node in cluster.nodes:
+        node.wait_for_extension()
     return leader
 
 

@@ -181,8 +181,8 @@ class Node:
         """As superuser, by peer over the socket."""
         return f"host={self.sockets} port={self.port} user=postgres dbname=postgres application_name=lab"
 
-    def session(self, timeout: float = 2) -> Session:
-        return Session(self.socket_dsn, timeout)
+    def session(self, timeout: float = 2, database: str = "postgres") -> Session:
+        return Session(f"{self.socket_dsn} dbname={database}", timeout)
 
     def value(self, sql: str, args: tuple = (), timeout: float = 10):
         """One value, as superuser, over a connection of its own."""
