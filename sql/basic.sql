@@ -6,6 +6,7 @@ SELECT fawkes_ha.snapshot() IS NULL AS no_snapshot;
 SELECT * FROM fawkes_ha.fence();
 SELECT count(*) FROM fawkes_ha.members;
 SELECT count(*) FROM fawkes_ha.history;
+SELECT count(*) FROM fawkes_ha.replication_lag;
 
 -- Orders need a cluster, and sane arguments.
 CREATE FUNCTION pg_temp.try(statement text) RETURNS TABLE (state text, message text, hint text)
@@ -35,6 +36,7 @@ SET ROLE regress_fawkes_monitor;
 SELECT role FROM fawkes_ha.status();
 SELECT count(*) FROM fawkes_ha.members;
 SELECT count(*) FROM fawkes_ha.history;
+SELECT count(*) FROM fawkes_ha.replication_lag;
 SELECT count(*) > 0 AS some FROM fawkes_ha.rules;
 SELECT * FROM pg_temp.try('SELECT fawkes_ha.switchover()');
 RESET ROLE;

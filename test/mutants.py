@@ -37,12 +37,13 @@ from mutants_attacks import ATTACKS
 from mutants_data import DATA
 from mutants_given import GIVEN
 from mutants_kube import KUBERNETES
+from mutants_lag import LAG
 from mutants_list import LAYERS, Mutant
 from mutants_list import MUTANTS as LISTED
 from mutants_promises import PROMISES
 from mutants_readonly import READONLY
 
-MUTANTS = [*LISTED, *ATTACKS, *DATA, *GIVEN, *KUBERNETES, *PROMISES, *READONLY]
+MUTANTS = [*LISTED, *ATTACKS, *DATA, *GIVEN, *KUBERNETES, *LAG, *PROMISES, *READONLY]
 
 TREE = Path(__file__).resolve().parent.parent
 TABLE = "docs/mutants.md"

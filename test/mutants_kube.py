@@ -14,8 +14,6 @@ LEASES = "src/control/lock_kube_object.c"
 LOCK = "src/control/lock_kube.c"
 
 ROUTING = "src/core/routing.c"
-FRESHNESS = "src/core/freshness.c"
-PODS = "src/control/node_pods.c"
 MEMBERS = "src/control/node_members.c"
 
 KUBERNETES = [
@@ -286,46 +284,6 @@ KUBERNETES = [
         "try_at_once(routing);\n\t}\n\trouting->leads",
         "}\n\trouting->leads",
         unit("routing", "a_failure_is_tried_again_with_growing_pauses"),
-    ),
-    Mutant(
-        "routing",
-        "a standby that has replayed all that it received has no lag",
-        FRESHNESS,
-        "return freshness->fresh_ms == 0 ? FHA_LAG_UNKNOWN : now_ms - freshness->fresh_ms;",
-        "return freshness->fresh_ms == 0 ? FHA_LAG_UNKNOWN : freshness->count == 0 ? 0 : now_ms - freshness->fresh_ms;",
-        unit("freshness", "who_hears_nothing_falls_behind"),
-    ),
-    Mutant(
-        "routing",
-        "a standby comes back as soon as it is within the limit",
-        FRESHNESS,
-        "else if (lag_ms <= limit_ms / 2)",
-        "else",
-        unit("freshness", "it_comes_back_at_half_the_limit"),
-    ),
-    Mutant(
-        "routing",
-        "a standby waits for the WAL that only the leader before had",
-        FRESHNESS,
-        "{\n\tfreshness->count = 0;",
-        "{\n\t(void) freshness;",
-        unit("freshness", "another_leader_may_be_behind_the_one_before"),
-    ),
-    Mutant(
-        "routing",
-        "a standby that does not stream goes by the record",
-        PODS,
-        "if (streams && pods->streamed)",
-        "if (true)",
-        unit("node", "a_standby_that_does_not_stream_ages"),
-    ),
-    Mutant(
-        "routing",
-        "a standby hears of its leader from the record alone",
-        PODS,
-        "pods->heard_stamp != pg->heard_stamp",
-        "false",
-        unit("node", "messages_of_the_stream_keep_a_standby_fresh"),
     ),
     Mutant(
         "S9",

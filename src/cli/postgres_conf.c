@@ -29,6 +29,7 @@ static const char defaults[] = "wal_level = replica\n"
 							   "max_slot_wal_keep_size = '4GB'\n"
 							   "wal_retrieve_retry_interval = '500ms'\n"
 							   "wal_receiver_timeout = '10s'\n"
+							   "wal_receiver_status_interval = '1s'\n"
 							   "wal_sender_timeout = '10s'\n"
 							   "password_encryption = 'scram-sha-256'\n";
 

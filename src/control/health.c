@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "json.h"
+#include "record.h"
 
 /* As other parameters of a query, one that is longer is nobody's. */
 #define LAG_TEXT_MAX 32
@@ -47,16 +48,36 @@ bad_lag(const char *text, size_t size, FhaError *err)
 	for (size_t i = 0; i < length; i++)
 		shown[i] = isalnum((unsigned char) text[i]) ? text[i] : '?';
 	shown[length] = '\0';
-	return fha_error(err, FHA_INVALID,
-					 "lag=%s makes no sense: give bytes, or a number with kB, MB, GB or TB", shown);
+	return fha_error(
+		err, FHA_INVALID,
+		"lag=%s makes no sense: give bytes, a number with kB, MB, GB or TB, or one with "
+		"ms, s, min, h or d",
+		shown);
 }
 
 static FhaCode
-parse_lag(const char *text, size_t size, int64_t *out, FhaError *err)
+parse_lag(const char *text, size_t size, FhaLagLimit *out, FhaError *err)
 {
-	static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+	static const struct
+	{
+		const char *name;
+		int64_t factor;
+		bool time;
+	} units[] = {
+		{"", 1, false},
+		{"B", 1, false},
+		{"kB", 1024, false},
+		{"MB", 1024 * 1024, false},
+		{"GB", 1024 * 1024 * 1024, false},
+		{"TB", INT64_C(1024) * 1024 * 1024 * 1024, false},
+		{"ms", 1, true},
+		{"s", 1000, true},
+		{"min", 60 * 1000, true},
+		{"h", 3600 * 1000, true},
+		{"d", 24 * 3600 * 1000, true},
+	};
 	int64_t number = 0;
-	int64_t factor = 1;
+	size_t unit = 0;
 	size_t at = 0;
 
 	for (; at < size && isdigit((unsigned char) text[at]); at++)
@@ -67,35 +88,24 @@ parse_lag(const char *text, size_t size, int64_t *out, FhaError *err)
 			return bad_lag(text, size, err);
 		number = number * 10 + digit;
 	}
-	if (at == 0)
+	while (unit < sizeof(units) / sizeof(units[0]) &&
+		   (strlen(units[unit].name) != size - at ||
+			strncasecmp(units[unit].name, text + at, size - at) != 0))
+		unit++;
+	if (at == 0 || unit == sizeof(units) / sizeof(units[0]) ||
+		number > (INT64_MAX - 1) / units[unit].factor)
 		return bad_lag(text, size, err);
-	if (at < size)
-	{
-		size_t unit = 0;
-
-		while (unit < sizeof(units) / sizeof(units[0]) &&
-			   (strlen(units[unit]) != size - at ||
-				strncasecmp(units[unit], text + at, size - at) != 0))
-		{
-			factor *= 1024;
-			unit++;
-		}
-		if (unit == sizeof(units) / sizeof(units[0]))
-			return bad_lag(text, size, err);
-	}
-	if (number > (INT64_MAX - 1) / factor)
-		return bad_lag(text, size, err);
-	*out = number * factor;
+	*(units[unit].time ? &out->ms : &out->bytes) = number * units[unit].factor;
 	return FHA_OK;
 }
 
 FhaCode
-fha_health_lag_limit(const char *query, size_t size, int64_t *out, FhaError *err)
+fha_health_lag_limit(const char *query, size_t size, FhaLagLimit *out, FhaError *err)
 {
 	size_t at = 0;
 	bool found = false;
 
-	*out = INT64_MAX;
+	*out = (FhaLagLimit){INT64_MAX, INT64_MAX};
 	while (at < size)
 	{
 		const char *end = memchr(query + at, '&', size - at);
@@ -226,6 +236,7 @@ fha_health_object(const FhaHealth *health, bool *failed)
 	fha_json_put_text(object, "following", health->following, failed);
 	if (lag != FHA_HEALTH_LAG_UNKNOWN)
 		fha_json_put_int(object, "lag_bytes", lag, failed);
+	fha_lag_put(object, health->lag, failed);
 	put_lease(object, health, failed);
 	return object;
 }
@@ -264,8 +275,9 @@ static bool
 lag_is_allowed(const FhaHealth *health, const char *query, FhaHealthAnswer *out)
 {
 	FhaError err;
-	int64_t limit;
-	int64_t lag = fha_health_lag(health);
+	FhaLagLimit limit;
+	bool in_time;
+	int64_t lag;
 	char text[120];
 
 	if (fha_health_lag_limit(query, strlen(query), &limit, &err) != FHA_OK)
@@ -273,13 +285,18 @@ lag_is_allowed(const FhaHealth *health, const char *query, FhaHealthAnswer *out)
 		say(out, 400, err.text);
 		return false;
 	}
-	if (limit == INT64_MAX || lag <= limit)
+	in_time = limit.ms != INT64_MAX;
+	lag = !in_time                          ? fha_health_lag(health)
+		  : health->lag[FHA_REPLAYED].known ? health->lag[FHA_REPLAYED].ms
+											: FHA_HEALTH_LAG_UNKNOWN;
+	if (lag <= (in_time ? limit.ms : limit.bytes))
 		return true;
 	if (lag == FHA_HEALTH_LAG_UNKNOWN)
 		(void) snprintf(text, sizeof(text), "the lag is not known");
 	else
-		(void) snprintf(text, sizeof(text), "%lld bytes behind the leader, %lld are allowed",
-						(long long) lag, (long long) limit);
+		(void) snprintf(text, sizeof(text), "%lld %s behind the leader, %lld are allowed",
+						(long long) lag, in_time ? "ms" : "bytes",
+						(long long) (in_time ? limit.ms : limit.bytes));
 	say(out, 503, text);
 	return false;
 }

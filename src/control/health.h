@@ -31,6 +31,7 @@ typedef struct FhaHealth
 	char following[FHA_NAME_SIZE];
 	FhaPosition position; /* timeline 0: unknown */
 	uint64_t replayed;
+	FhaLag lag[FHA_STAGES]; /* of a standby */
 
 	const char *decision; /* static texts */
 	const char *because;
@@ -60,12 +61,19 @@ typedef struct FhaHealthAnswer
 FHA_API void fha_health_answer(const FhaHealth *health, const char *path, const char *query,
 							   bool known_verb, FhaHealthAnswer *out);
 
+/* How much lag is allowed; INT64_MAX: any. */
+typedef struct FhaLagLimit
+{
+	int64_t bytes;
+	int64_t ms;
+} FhaLagLimit;
+
 /*
- * The `lag` of a query of `size` bytes ("lag=16MB&x=1") in bytes; INT64_MAX when it has none.
- * B, kB, MB, GB or TB in units of 1024, bytes without a unit.  INVALID on nonsense.
+ * The `lag` of a query of `size` bytes ("lag=16MB&x=1"): a number with B, kB, MB, GB or TB, in units
+ * of 1024, or without a unit, is bytes; one with ms, s, min, h or d is time.  INVALID on nonsense.
  */
-FHA_API FHA_MUST_CHECK FhaCode fha_health_lag_limit(const char *query, size_t size, int64_t *out,
-													FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_health_lag_limit(const char *query, size_t size,
+													FhaLagLimit *out, FhaError *err);
 
 /* How far replay is behind the leader's last renewal, in bytes; FHA_HEALTH_LAG_UNKNOWN. */
 FHA_API int64_t fha_health_lag(const FhaHealth *health);

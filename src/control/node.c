@@ -459,7 +459,7 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 	}
 	if (!node->synced || (facts & FHA_TWIN) != 0)
 		return;
-	node_member_fill(node, facts, &member);
+	node_member_fill(node, facts, now_ms, &member);
 	if (now_ms >= node->member_retry_ms && node->world.watch.seen)
 	{
 		if (node->own_reread)
@@ -588,6 +588,7 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 					   sizeof(order->leader_address));
 			}
 	wake_ms = earlier(fha_observe_again_ms(world, now_ms), fha_lock_wake_ms(node->lock));
+	wake_ms = earlier(wake_ms, node_lag_wake_ms(node, now_ms));
 	wake_ms = earlier(wake_ms, node_pods_wake_ms(node, now_ms));
 	wake_ms = earlier(wake_ms, node_promises_wake_ms(node, facts));
 	if (node->errand == ERRAND_NONE)
@@ -627,6 +628,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 	}
 	facts = decide(node, now_ms);
 	node_members_listen(node, now_ms);
+	node_lag_step(node, now_ms);
 	node_pods_step(node, facts, now_ms);
 	if (code == FHA_OK)
 		code = node_settings_remember(node, err);
@@ -661,6 +663,7 @@ FhaCode
 fha_node_snapshot(const FhaNode *node, char **out, FhaError *err)
 {
 	const char *members[FHA_MEMBERS_MAX];
+	FhaMemberLag lags[FHA_MEMBERS_MAX];
 	FhaSnapshot snapshot = {
 		.member = node->config.member_name,
 		.incarnation = node->world.self.incarnation,
@@ -672,7 +675,7 @@ fha_node_snapshot(const FhaNode *node, char **out, FhaError *err)
 		.cluster = node->cluster.text,
 		.history = node->history.text,
 		.members = members,
-		.member_count = 0,
+		.lags = lags,
 	};
 	int64_t left = node->world.tenure.write_until_ms - fha_now_ms();
 
@@ -681,5 +684,8 @@ fha_node_snapshot(const FhaNode *node, char **out, FhaError *err)
 	for (size_t i = 0; i < node->world.member_count; i++)
 		if (node->others[i].text != NULL)
 			members[snapshot.member_count++] = node->others[i].text;
+	for (size_t i = 0; i < node->world.member_count; i++)
+		if (node->world.members[i].role == FHA_ROLE_STANDBY)
+			node_lag_show(node, i, &lags[snapshot.lag_count++]);
 	return fha_snapshot_print(&snapshot, out, err);
 }

@@ -14,17 +14,6 @@
 
 /* For one request; the lock's are far shorter. */
 #define TIME_MS 5000
-/* The lease's renewals tell standbys where the leader is: so often at the least. */
-#define LEAST_PERIODS 3
-
-static int64_t
-limit_ms(const FhaNode *node)
-{
-	int64_t least_ms = LEAST_PERIODS * node->config.retry_period_ms;
-
-	return node->config.max_replica_lag_ms > least_ms ? node->config.max_replica_lag_ms : least_ms;
-}
-
 FhaCode
 node_pods_open(FhaNode *node, FhaError *err)
 {
@@ -45,58 +34,6 @@ node_pods_close(FhaNode *node)
 {
 	if (node->pods.client != NULL)
 		fha_pods_close(node->pods.client); /* LCOV_EXCL_LINE: as above */
-}
-
-/* What this standby has heard of its leader's position, from the record and from the stream. */
-static void
-take_samples(FhaNode *node, int64_t now_ms)
-{
-	NodePods *pods = &node->pods;
-	const FhaWorld *world = &node->world;
-	const FhaPgView *pg = &world->pg;
-	bool streams = pg->state == FHA_PG_STANDBY && pg->streaming &&
-				   strcmp(pg->following, world->cluster.holder) == 0;
-
-	if (pods->term != world->cluster.term)
-		fha_freshness_new_term(&pods->freshness);
-	pods->term = world->cluster.term;
-	/* Only who streams can replay what it hears of; the first stamp is of the connection. */
-	if (streams && pods->streamed)
-	{
-		if (strcmp(pods->heard_version, world->watch.version) != 0 &&
-			world->cluster.position.timeline == pg->position.timeline)
-			fha_freshness_sample(&pods->freshness, world->cluster.position.lsn, limit_ms(node),
-								 now_ms);
-		if (pods->heard_stamp != pg->heard_stamp && pg->heard_lsn != 0)
-			fha_freshness_sample(&pods->freshness, pg->heard_lsn, limit_ms(node), now_ms);
-	}
-	pods->streamed = streams;
-	pods->heard_stamp = pg->heard_stamp;
-	memcpy(pods->heard_version, world->watch.version, sizeof(pods->heard_version));
-}
-
-static void
-judge(FhaNode *node, int64_t now_ms)
-{
-	FhaFreshness *freshness = &node->pods.freshness;
-	bool was_fit = freshness->fit;
-
-	if (node->world.pg.state != FHA_PG_STANDBY)
-		return;
-	fha_freshness_judge(freshness, node->world.pg.replayed, limit_ms(node), now_ms);
-	if (was_fit && !freshness->fit)
-	{
-		node->pods.lapsed = true;
-		node_news(node,
-				  "what this standby shows is older than max_replica_lag (%lld ms): it is "
-				  "unhealthy to readers until it has caught up",
-				  (long long) limit_ms(node));
-	}
-	else if (freshness->fit && node->pods.lapsed)
-	{
-		node->pods.lapsed = false;
-		node_news(node, "this standby has caught up: it is a replica to readers again");
-	}
 }
 
 /* LCOV_EXCL_START: a real API server has its tests, test_routing.py */
@@ -149,8 +86,8 @@ begin(FhaNode *node, bool may_lead, int64_t now_ms)
 	FhaRoutingTask *task = &pods->task;
 	FhaError err;
 
-	fha_routing_next(&pods->routing, &node->world, &pods->freshness, may_lead, limit_ms(node),
-					 now_ms, task);
+	fha_routing_next(&pods->routing, &node->world, &node->lag.freshness, may_lead,
+					 node_lag_limit_ms(node), now_ms, task);
 	if (task->verb == FHA_ROUTING_NOTHING ||
 		fha_pods_start(pods->client, task, now_ms + TIME_MS, &err) == FHA_OK)
 		return;
@@ -166,10 +103,8 @@ node_pods_step(FhaNode *node, FhaFacts facts, int64_t now_ms)
 
 	const bool leads = (facts & (FHA_MINE | FHA_SAFE)) == (FHA_MINE | FHA_SAFE);
 
-	take_samples(node, now_ms);
-	judge(node, now_ms);
 	node->pods.alone =
-		fha_routing_alone(&node->pods.watch, &node->world, leads, limit_ms(node), now_ms);
+		fha_routing_alone(&node->pods.watch, &node->world, leads, node_lag_limit_ms(node), now_ms);
 	/* LCOV_EXCL_START: as above */
 	if (node->pods.client == NULL)
 		return;
@@ -185,17 +120,13 @@ int64_t
 node_pods_wake_ms(const FhaNode *node, int64_t now_ms)
 {
 	const NodePods *pods = &node->pods;
-	int64_t wake_ms = INT64_MAX;
+	int64_t wake_ms;
 	int64_t other_ms;
 
-	if (node->world.pg.state == FHA_PG_STANDBY)
-		wake_ms = now_ms + limit_ms(node) / 4;
 	if (pods->client == NULL)
-		return wake_ms;
+		return INT64_MAX;
 	/* LCOV_EXCL_START: as above */
-	other_ms = fha_pods_wake_ms(pods->client);
-	if (other_ms < wake_ms)
-		wake_ms = other_ms;
+	wake_ms = fha_pods_wake_ms(pods->client);
 	other_ms = fha_routing_again_ms(&pods->routing, now_ms);
 	return other_ms < wake_ms ? other_ms : wake_ms;
 	/* LCOV_EXCL_STOP */
@@ -204,6 +135,6 @@ node_pods_wake_ms(const FhaNode *node, int64_t now_ms)
 FhaServes
 node_pods_serves(const FhaNode *node, FhaFacts facts)
 {
-	return fha_routing_own(&node->world, &node->pods.freshness,
+	return fha_routing_own(&node->world, &node->lag.freshness,
 						   (facts & (FHA_MINE | FHA_SAFE)) == (FHA_MINE | FHA_SAFE));
 }

@@ -25,6 +25,7 @@ typedef struct Held
 	char version[FHA_VERSION_SIZE]; /* "" when there is none, or it was not seen */
 	char *text;                     /* NULL when there is none */
 	int64_t changed_ms;             /* a member's: when this version was first seen */
+	int64_t fresh_ms[FHA_STAGES];   /* a member's: it has what the leader had then; 0: not known */
 } Held;
 
 /* The request in flight. */
@@ -62,15 +63,30 @@ typedef struct NodePods
 	FhaRoutingTask task; /* under way; NOTHING */
 	FhaRouting routing;
 	bool failing; /* and that was said */
-	FhaFreshness freshness;
-	bool lapsed; /* it was fit before, and is not */
 	FhaAlone watch;
 	bool alone; /* a leader, and no standby serves reads */
+} NodePods;
+
+/* Of a standby that streams from this primary. */
+typedef struct StandbyLag
+{
+	char member[FHA_NAME_SIZE]; /* "": free */
+	int64_t stamp;              /* of its newest reply that was looked at */
+	FhaFreshness freshness;
+} StandbyLag;
+
+/* How old is what members have (node_lag.c)? */
+typedef struct NodeLag
+{
+	FhaFreshness freshness; /* of this standby */
+	bool lapsed;            /* it was fit before, and is not */
 	bool streamed;
 	uint64_t term;                        /* of the samples */
 	char heard_version[FHA_VERSION_SIZE]; /* of the cluster record, and of the stream */
 	int64_t heard_stamp;
-} NodePods;
+	StandbyLag standbys[FHA_MEMBERS_MAX];
+} NodeLag;
+
 /* S10: what another member has promised to this holder. */
 typedef struct Promised
 {
@@ -149,6 +165,7 @@ struct FhaNode
 	char
 		buried[FHA_NAME_SIZE]; /* whose record a tombstone replaces now; "": as an operator asked */
 	NodePods pods;
+	NodeLag lag;
 
 	FhaVitals counted;  /* the counts alone */
 	int64_t decided_ms; /* when the rule last changed */
@@ -180,7 +197,7 @@ FhaCode node_write_release(FhaNode *node, FhaError *err);
 bool node_renewal_is_urgent(const FhaNode *node, int64_t now_ms);
 
 /* Our member record as it should be now. */
-void node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out);
+void node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember *out);
 bool node_member_differs(const FhaMember *a, const FhaMember *b);
 
 /* A take was confirmed: queue the history entry that tells it. */
@@ -207,10 +224,31 @@ void node_members_strike(const FhaNode *node, FhaCluster *cluster);
 /* NOT an error: no pods, or no Kubernetes. */
 FhaCode node_pods_open(FhaNode *node, FhaError *err);
 void node_pods_close(FhaNode *node);
-/* Samples, fitness to serve reads, and the next label. */
+/* The next label. */
 void node_pods_step(FhaNode *node, FhaFacts facts, int64_t now_ms);
 int64_t node_pods_wake_ms(const FhaNode *node, int64_t now_ms);
 FhaServes node_pods_serves(const FhaNode *node, FhaFacts facts);
+
+/* --- how old is what members have (node_lag.c) */
+
+/* So much lag is let serve reads. */
+int64_t node_lag_limit_ms(const FhaNode *node);
+
+/* Samples of the leader's position; who has got so far; is this standby fit to serve reads? */
+void node_lag_step(FhaNode *node, int64_t now_ms);
+int64_t node_lag_wake_ms(const FhaNode *node, int64_t now_ms);
+
+/* A member has a new record; the leader's list of standbys was read. */
+void node_lag_member_told(FhaNode *node, const FhaMember *member, Held *held, int64_t now_ms);
+void node_lag_cluster_told(FhaNode *node, int64_t now_ms);
+
+/* Into our records: this member's own lag; that of a standby which streams from here. */
+void node_lag_own(const FhaNode *node, FhaLag out[FHA_STAGES], int64_t now_ms);
+void node_lag_standby(const FhaNode *node, FhaStandby *standby, int64_t now_ms);
+
+/* What is known of the member at that index of the world, for the snapshot. */
+void node_lag_show(const FhaNode *node, size_t index, FhaMemberLag *out);
+
 /* --- promises while the lock does not answer (node_promise.c) */
 
 FhaCode node_promises_open(FhaNode *node, FhaError *err);

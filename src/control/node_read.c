@@ -60,8 +60,12 @@ adopt(FhaNode *node, const FhaCluster *cluster, const char *version, int64_t now
 {
 	FhaCluster before = node->world.cluster;
 	bool was_mine = fha_lease_is_mine(&node->world);
+	/* Others write into the record too; what the leader says of its standbys is as old as this. */
+	bool renewed = strcmp(cluster->renewed_at, node->world.cluster.renewed_at) != 0;
 
 	node->world.cluster = *cluster;
+	if (renewed)
+		node_lag_cluster_told(node, now_ms);
 	fha_watch_saw(&node->world.watch, version, cluster->lease_duration_ms, now_ms);
 	/* Kept, it would look like news after our next write. */
 	if (strcmp(node->hinted, version) == 0)
@@ -235,7 +239,12 @@ member_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	if (slot == NULL)
 		return; /* LCOV_EXCL_LINE: a member more than may be */
 	if (strcmp(held->version, record->version) != 0)
+	{
 		held->changed_ms = now_ms;
+		if (strcmp(slot->data_incarnation, member.data_incarnation) != 0)
+			memset(held->fresh_ms, 0, sizeof(held->fresh_ms));
+		node_lag_member_told(node, &member, held, now_ms);
+	}
 	if (held_set(held, record))
 		*slot = member;
 }

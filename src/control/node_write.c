@@ -165,7 +165,12 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 		cluster->standby_count = 0;
 		for (size_t i = 0; i < pg->standby_count; i++)
 			if (fha_member_is_listed(cluster, pg->standbys[i].member))
-				cluster->standbys[cluster->standby_count++] = pg->standbys[i];
+			{
+				FhaStandby *standby = &cluster->standbys[cluster->standby_count++];
+
+				*standby = pg->standbys[i];
+				node_lag_standby(node, standby, now_ms);
+			}
 	}
 	node_members_strike(node, cluster);
 	(void) fha_member_list(cluster, node->world.self.member, node->world.self.data_incarnation);
@@ -206,7 +211,7 @@ node_write_release(FhaNode *node, FhaError *err)
 }
 
 void
-node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out)
+node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember *out)
 {
 	const FhaWorld *world = &node->world;
 
@@ -230,7 +235,9 @@ node_member_fill(const FhaNode *node, FhaFacts facts, FhaMember *out)
 		(void) snprintf(out->state, sizeof(out->state), "%s", node->rule->because);
 	out->term = world->cluster.term;
 	out->position = world->pg.position;
+	out->written = world->pg.written;
 	out->replayed = world->pg.replayed;
+	node_lag_own(node, out->lag, now_ms);
 	out->oldest_wal = world->pg.oldest_wal;
 	(void) snprintf(out->following, sizeof(out->following), "%s", world->pg.following);
 	if ((facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE))

@@ -133,6 +133,22 @@ read_members(struct json_object *from, FhaCluster *out, FhaError *err)
 						 "keys \"members\" and \"member_data\" differ in length");
 }
 
+static const char *const stage_names[FHA_STAGES] = {"write", "flush", "replay"};
+
+static void
+read_lag(struct json_object *from, FhaLag out[FHA_STAGES], FhaError *err)
+{
+	struct json_object *object = fha_json_object(from, "lag_ms", err);
+
+	for (int stage = 0; object != NULL && stage < FHA_STAGES; stage++)
+	{
+		int64_t ms = -1;
+
+		fha_json_int(object, stage_names[stage], 0, FHA_LAG_MAX_MS, &ms, err);
+		out[stage] = (FhaLag){ms >= 0, ms >= 0 ? ms : 0};
+	}
+}
+
 static void
 read_standbys(struct json_object *from, FhaCluster *out, FhaError *err)
 {
@@ -147,6 +163,9 @@ read_standbys(struct json_object *from, FhaCluster *out, FhaError *err)
 			return;
 		fha_json_text(standby, "member", out->standbys[i].member, FHA_NAME_SIZE, err);
 		fha_json_lsn(standby, "lsn", &out->standbys[i].lsn, err);
+		fha_json_lsn(standby, "written", &out->standbys[i].written, err);
+		fha_json_lsn(standby, "replayed", &out->standbys[i].replayed, err);
+		read_lag(standby, out->standbys[i].lag, err);
 		out->standby_count = i + 1;
 	}
 }
@@ -248,7 +267,9 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_u64(object, "term", &out->term, &local);
 		read_timeline(object, &out->position.timeline, &local);
 		fha_json_lsn(object, "lsn", &out->position.lsn, &local);
+		fha_json_lsn(object, "written", &out->written, &local);
 		fha_json_lsn(object, "replayed", &out->replayed, &local);
+		read_lag(object, out->lag, &local);
 		fha_json_lsn(object, "oldest_wal", &out->oldest_wal, &local);
 		fha_json_text(object, "following", out->following, sizeof(out->following), &local);
 		fha_json_text(object, "candidate_for", out->candidate_for, sizeof(out->candidate_for),
@@ -282,6 +303,23 @@ put_position(struct json_object *to, const char *key, FhaPosition position, bool
 	fha_json_put(to, key, object, failed);
 }
 
+void
+fha_lag_put(struct json_object *to, const FhaLag lag[FHA_STAGES], bool *failed)
+{
+	struct json_object *object = NULL;
+
+	for (int stage = 0; stage < FHA_STAGES; stage++)
+	{
+		if (!lag[stage].known)
+			continue;
+		if (object == NULL)
+			object = json_object_new_object();
+		fha_json_put_int(object, stage_names[stage], lag[stage].ms, failed);
+	}
+	if (object != NULL)
+		fha_json_put(to, "lag_ms", object, failed);
+}
+
 static void
 put_arrays(struct json_object *to, const FhaCluster *cluster, bool *failed)
 {
@@ -309,6 +347,11 @@ put_arrays(struct json_object *to, const FhaCluster *cluster, bool *failed)
 
 		fha_json_put_text(standby, "member", cluster->standbys[i].member, failed);
 		fha_json_put_lsn(standby, "lsn", cluster->standbys[i].lsn, failed);
+		if (cluster->standbys[i].written != 0)
+			fha_json_put_lsn(standby, "written", cluster->standbys[i].written, failed);
+		if (cluster->standbys[i].replayed != 0)
+			fha_json_put_lsn(standby, "replayed", cluster->standbys[i].replayed, failed);
+		fha_lag_put(standby, cluster->standbys[i].lag, failed);
 		fha_json_append(standbys, standby, failed);
 	}
 	fha_json_put(to, "lineage", lineage, failed);
@@ -396,7 +439,10 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_u64(object, "term", member->term, &failed);
 	fha_json_put_int(object, "timeline", member->position.timeline, &failed);
 	fha_json_put_lsn(object, "lsn", member->position.lsn, &failed);
+	if (member->written != 0)
+		fha_json_put_lsn(object, "written", member->written, &failed);
 	fha_json_put_lsn(object, "replayed", member->replayed, &failed);
+	fha_lag_put(object, member->lag, &failed);
 	if (member->oldest_wal != 0)
 		fha_json_put_lsn(object, "oldest_wal", member->oldest_wal, &failed);
 	fha_json_put_text(object, "following", member->following, &failed);
@@ -423,6 +469,33 @@ reparse(const char *text, bool *failed)
 	if (err.code == FHA_NO_MEMORY)
 		*failed = true;
 	return object;
+}
+
+static void
+put_lags(struct json_object *to, const FhaSnapshot *snapshot, bool *failed)
+{
+	struct json_object *lags = json_object_new_array();
+
+	for (size_t i = 0; i < snapshot->lag_count; i++)
+	{
+		const FhaMemberLag *lag = &snapshot->lags[i];
+		struct json_object *object = json_object_new_object();
+
+		fha_json_put_text(object, "member", lag->member, failed);
+		fha_json_put_bool(object, "streaming", lag->streaming, failed);
+		for (int stage = 0; stage < FHA_STAGES; stage++)
+		{
+			struct json_object *one = json_object_new_object();
+
+			if (lag->fresh_ms[stage] != 0)
+				fha_json_put_int(one, "fresh_ms", lag->fresh_ms[stage], failed);
+			if (lag->bytes[stage] >= 0)
+				fha_json_put_int(one, "bytes", lag->bytes[stage], failed);
+			fha_json_put(object, stage_names[stage], one, failed);
+		}
+		fha_json_append(lags, object, failed);
+	}
+	fha_json_put(to, "lag", lags, failed);
 }
 
 FhaCode
@@ -452,6 +525,8 @@ fha_snapshot_print(const FhaSnapshot *snapshot, char **out, FhaError *err)
 			fha_json_append(members, member, &failed);
 	}
 	fha_json_put(object, "members", members, &failed);
+	if (snapshot->lags != NULL)
+		put_lags(object, snapshot, &failed);
 	if (history != NULL && json_object_object_get_ex(history, "entries", &entries))
 		fha_json_put(object, "history", json_object_get(entries), &failed);
 	json_object_put(history);

@@ -26,12 +26,30 @@ FHA_API void fha_record_name_member(const char *cluster, const char *member, cha
 									size_t size);
 FHA_API void fha_record_name_history(const char *cluster, char *out, size_t size);
 
+/* More than a century is nobody's lag. */
+#define FHA_LAG_MAX_MS (INT64_C(100) * 366 * 24 * 3600 * 1000)
+
 /* "16/B374D848" and back; parse returns false on anything else. */
 #define FHA_LSN_TEXT_SIZE 18
 FHA_API void fha_lsn_print(uint64_t lsn, char *out, size_t size);
 FHA_API bool fha_lsn_parse(const char *text, uint64_t *out);
 
 FHA_API const char *fha_role_name(FhaRole role);
+
+/* {"write": ..., "flush": ..., "replay": ...} as key "lag_ms": what is known of it. */
+struct json_object;
+void fha_lag_put(struct json_object *to, const FhaLag lag[FHA_STAGES], bool *failed);
+
+/* A standby's lag as one node knows it. */
+typedef struct FhaMemberLag
+{
+	char member[FHA_NAME_SIZE];
+	bool streaming;
+	/* It has what the leader had then, on this node's CLOCK_BOOTTIME; 0: not known.  So that it ages. */
+	int64_t fresh_ms[FHA_STAGES];
+	int64_t bytes[FHA_STAGES]; /* behind the leader's position; -1: not known */
+} FhaMemberLag;
+
 /*
  * What a node publishes to its backends and to `fawkes-ha status -o json`: one JSON object; raw
  * records are copied in as they are (NULL: none).  *out: free it.
@@ -49,6 +67,8 @@ typedef struct FhaSnapshot
 	const char *history;        /* the history record's JSON text or NULL */
 	const char *const *members; /* JSON texts */
 	size_t member_count;
+	const FhaMemberLag *lags; /* of standbys; NULL: whoever asks knows of none */
+	size_t lag_count;
 } FhaSnapshot;
 
 /* A snapshot's records, read back. */

@@ -84,10 +84,30 @@ typedef struct FhaOrderSlip
 	char message[FHA_SENTENCE_SIZE];
 } FhaOrderSlip;
 
+/* How far WAL has come at a standby: each includes the ones after it. */
+typedef enum FhaStage
+{
+	FHA_WRITTEN,
+	FHA_FLUSHED,
+	FHA_REPLAYED,
+	FHA_STAGES
+} FhaStage;
+
+/* A standby's age in time, at the moment in which it was measured; zeroed: unknown. */
+typedef struct FhaLag
+{
+	bool known;
+	int64_t ms;
+} FhaLag;
+
 typedef struct FhaStandby
 {
 	char member[FHA_NAME_SIZE];
 	uint64_t lsn; /* flushed there, as its walsender last heard */
+	uint64_t written;
+	uint64_t replayed;
+	int64_t stamp; /* changes with each reply of the standby; of no clock of ours, in no record */
+	FhaLag lag[FHA_STAGES]; /* in the record */
 } FhaStandby;
 
 /* The cluster record: the lease and what belongs to it. */
@@ -163,8 +183,10 @@ typedef struct FhaMember
 	char state[FHA_SENTENCE_SIZE]; /* the sentence of the rule that it follows */
 	uint64_t term;
 	FhaPosition position; /* flushed */
+	uint64_t written;     /* 0: not known */
 	uint64_t replayed;
-	uint64_t oldest_wal; /* leader: from here on it has all WAL; 0: not known */
+	FhaLag lag[FHA_STAGES]; /* standby: when it wrote this record */
+	uint64_t oldest_wal;    /* leader: from here on it has all WAL; 0: not known */
 	char following[FHA_NAME_SIZE];
 	char candidate_for[64]; /* the version of the cluster record for which it published position */
 	bool rewindable; /* leader: role, slots and a checkpoint on its timeline are there for others */
@@ -197,6 +219,7 @@ typedef struct FhaPgView
 	uint64_t system_identifier; /* 0: unknown */
 	FhaPosition position;       /* end of the WAL flushed here; timeline 0: not known yet */
 	FhaPosition required;       /* what a successor must have: position, or the acknowledged mark */
+	uint64_t written;           /* standby: received, on the timeline of position */
 	uint64_t replayed;
 	bool
 		too_small; /* standby: replay stands still because its settings are smaller than its primary's */

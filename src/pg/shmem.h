@@ -13,8 +13,8 @@
 
 #include "fence.h"
 
-/* 64 members of 700 bytes, the cluster record and 100 history entries of 600 bytes fit. */
-#define SNAPSHOT_SIZE (160 * 1024)
+/* 64 members of 1000 bytes, the cluster record and 100 history entries of 600 bytes fit. */
+#define SNAPSHOT_SIZE (192 * 1024)
 #define REQUEST_SIZE 2048
 
 typedef struct FawkesShared

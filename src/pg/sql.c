@@ -10,6 +10,7 @@
 #include "utils/jsonb.h"
 #include "utils/pg_lsn.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "decide.h"
 #include "shmem.h"
@@ -18,6 +19,7 @@
 PG_FUNCTION_INFO_V1(fawkes_ha_snapshot);
 PG_FUNCTION_INFO_V1(fawkes_ha_fence);
 PG_FUNCTION_INFO_V1(fawkes_ha_rules);
+PG_FUNCTION_INFO_V1(fawkes_ha_boottime_ms);
 
 char *
 sql_snapshot(uint64 *count)
@@ -62,6 +64,12 @@ fawkes_ha_fence(PG_FUNCTION_ARGS)
 	values[2] = LSNGetDatum(fence_acked_lsn());
 	nulls[2] = fence_acked_lsn() == 0;
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(description), values, nulls)));
+}
+
+Datum
+fawkes_ha_boottime_ms(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(fha_now_ms());
 }
 
 Datum

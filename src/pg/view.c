@@ -38,9 +38,9 @@ view_has_checkpoint(uint32 timeline, uint64 redo)
 	return has;
 }
 
-/* Does a walsender of this process stream, caught up with what there was when it began? */
+/* Does a walsender of this process stream, caught up with what there was when it began?  What it heard. */
 static bool
-is_streaming(pid_t pid)
+is_streaming(pid_t pid, FhaStandby *standby)
 {
 	bool streaming = false;
 
@@ -50,6 +50,12 @@ is_streaming(pid_t pid)
 
 		SpinLockAcquire(&sender->mutex);
 		streaming = sender->pid == pid && sender->state == WALSNDSTATE_STREAMING;
+		if (streaming)
+		{
+			standby->written = sender->write;
+			standby->replayed = sender->apply;
+			standby->stamp = sender->replyTime;
+		}
 		SpinLockRelease(&sender->mutex);
 	}
 	return streaming;
@@ -77,7 +83,7 @@ fill_standbys(FhaPgView *view, const FhaOrder *order)
 			pid = slot->active_pid;
 			flushed = slot->data.restart_lsn;
 			SpinLockRelease(&slot->mutex);
-			if (pid != 0 && is_streaming(pid))
+			if (pid != 0 && is_streaming(pid, &view->standbys[view->standby_count]))
 			{
 				FhaStandby *standby = &view->standbys[view->standby_count++];
 
@@ -154,6 +160,7 @@ fill_primary(FhaPgView *view, const FhaOrder *order)
 	view->state = FHA_PG_PRIMARY;
 	view->position.lsn = GetFlushRecPtr(&timeline);
 	view->position.timeline = timeline;
+	view->written = view->position.lsn;
 	view->replayed = view->position.lsn;
 	view->oldest_wal = oldest_wal();
 	if (rewindable != timeline && fawkes_shared->ready_timeline == timeline &&
@@ -218,6 +225,7 @@ fill_standby(FhaPgView *view)
 	TimeLineID receive_timeline = 0;
 	XLogRecPtr replayed = GetXLogReplayRecPtr(&replay_timeline);
 	XLogRecPtr received = GetWalRcvFlushRecPtr(NULL, &receive_timeline);
+	XLogRecPtr written = GetWalRcvWriteRecPtr();
 
 	view->replayed = replayed;
 	view->position.timeline = replay_timeline;
@@ -228,6 +236,10 @@ fill_standby(FhaPgView *view)
 		view->position.timeline = receive_timeline;
 		view->position.lsn = received;
 	}
+	/* Since a receiver began it is 0 until something comes. */
+	view->written = view->position.lsn;
+	if (receive_timeline == view->position.timeline && written > view->written)
+		view->written = written;
 	view->streaming = view_is_streaming();
 	SpinLockAcquire(&WalRcv->mutex);
 	view->heard_lsn = WalRcv->latestWalEnd;

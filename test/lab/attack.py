@@ -69,10 +69,10 @@ class Attack:
 
 
 @contextmanager
-def shimmed_cluster(first_port: int, **settings: str) -> Iterator[tuple[Cluster, dict[Node, Shim]]]:
+def shimmed_cluster(first_port: int, listen: bool = False, **settings: str) -> Iterator[tuple[Cluster, dict[Node, Shim]]]:
     """Three nodes that stream, each with a shim of its own."""
     base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
-    cluster = Cluster(base / "c", first_port=first_port, settings=settings)
+    cluster = Cluster(base / "c", first_port=first_port, settings=settings, listen=listen)
     try:
         cluster.create()
         shims = {node: Shim(base / f"shim.{node.name}") for node in cluster.nodes}

@@ -15,12 +15,12 @@ static void
 lag(const char *text, size_t size)
 {
 	FhaError err;
-	int64_t limit = -1;
+	FhaLagLimit limit = {-1, -1};
 
 	if (fha_health_lag_limit(text, size, &limit, &err) != FHA_OK)
 		FUZZ_MUST(err.code == FHA_INVALID && err.text[0] != '\0');
 	else
-		FUZZ_MUST(limit >= 0);
+		FUZZ_MUST(limit.bytes >= 0 && limit.ms >= 0);
 }
 
 static void

@@ -12,8 +12,9 @@ SELECT functions_are('fawkes_ha',
     ARRAY['snapshot', 'fence', 'rules', 'status', 'switchover', 'failover', 'restart', 'reinit', 'rejoin',
     'remove_member', 'pause', 'resume', 'set_setting', 'reset_setting',
     'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'sync_standbys',
-    'own_metrics', 'metrics_query', 'add_metrics', 'remove_metrics', 'setup_readonly_role']);
-SELECT views_are('fawkes_ha', ARRAY['members', 'rules', 'history',
+    'own_metrics', 'metrics_query', 'add_metrics', 'remove_metrics', 'setup_readonly_role',
+    'boottime_ms']);
+SELECT views_are('fawkes_ha', ARRAY['members', 'rules', 'history', 'replication_lag',
     'metrics_backends', 'metrics_database', 'metrics_stat_database', 'metrics_postmaster', 'metrics_replication',
     'metrics_slots', 'metrics_archiver', 'metrics_bgwriter', 'metrics_checkpointer', 'metrics_stat_replication',
     'metrics_settings', 'metrics_wal', 'metrics_collector', 'server_metrics', 'metrics', 'database_metrics', 'user_metrics']);
@@ -31,6 +32,8 @@ SELECT function_returns('fawkes_ha', 'set_setting', ARRAY['text', 'text', 'integ
 SELECT function_returns('fawkes_ha', 'setup_readonly_role', ARRAY['text', 'text[]', 'text'], 'text');
 SELECT columns_are('fawkes_ha', 'members', ARRAY['member', 'address', 'role', 'state', 'is_leader',
     'term', 'timeline', 'lsn', 'replayed', 'lag_bytes', 'following', 'pending_restart', 'updated_at']);
+SELECT columns_are('fawkes_ha', 'replication_lag', ARRAY['member', 'role', 'streaming', 'serves_reads',
+    'write_lag_bytes', 'flush_lag_bytes', 'replay_lag_bytes', 'write_lag', 'flush_lag', 'replay_lag']);
 SELECT columns_are('fawkes_ha', 'rules',
     ARRAY['position', 'when_all', 'unless_any', 'lease', 'fence', 'node', 'because']);
 SELECT columns_are('fawkes_ha', 'history',
@@ -57,7 +60,8 @@ SELECT set_eq(
        WHERE p.pronamespace = 'fawkes_ha'::regnamespace
          AND has_function_privilege('pg_monitor', p.oid, 'EXECUTE') $$,
     ARRAY['snapshot', 'fence', 'rules', 'status',
-    'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'sync_standbys', 'own_metrics', 'metrics_query'],
+    'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'sync_standbys', 'own_metrics', 'metrics_query',
+    'boottime_ms'],
     'pg_monitor may look, and give no orders');
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c

@@ -155,56 +155,96 @@ lag_that_is_not_known_is_beyond_every_limit(void **state)
 }
 
 static void
+lag_in_time_is_that_of_what_is_shown(void **state)
+{
+	FhaHealth health = member(FHA_PG_STANDBY);
+
+	(void) state;
+	health.streaming = true;
+	health.lag[FHA_WRITTEN] = (FhaLag){true, 10};
+	health.lag[FHA_FLUSHED] = (FhaLag){true, 20};
+	/* Unknown is beyond every limit, and is no reason where no time was asked for. */
+	assert_int_equal(ask(&health, "/replica", "lag=36500d"), 503);
+	assert_int_equal(ask(&health, "/replica", "lag=1GB"), 200);
+	health.lag[FHA_REPLAYED] = (FhaLag){true, 10000};
+	assert_int_equal(ask(&health, "/replica", "lag=10s"), 200);
+	assert_int_equal(ask(&health, "/replica", "lag=9999ms"), 503);
+	health.lag[FHA_REPLAYED] = (FhaLag){true, 10001};
+	assert_int_equal(ask(&health, "/replica", "lag=10s"), 503);
+	assert_int_equal(ask(&health, "/replica", ""), 200);
+	health.streaming = false;
+	assert_int_equal(ask(&health, "/replica", "lag=1d"), 503);
+}
+
+static void
 lag_limits_are_read_or_refused(void **state)
 {
 	static const struct
 	{
 		const char *query;
 		int64_t limit; /* -1: refused */
+		bool time;
 	} cases[] = {
-		{"", INT64_MAX},
-		{"x=1&y", INT64_MAX},
-		{"lagg=1", INT64_MAX},
-		{"xlag=1", INT64_MAX},
-		{"lag=0", 0},
-		{"lag=1b", 1},
-		{"lag=1kB", 1024},
-		{"lag=16MB", 16 * MB},
-		{"lag=16mb", 16 * MB},
-		{"a=b&lag=2GB&c", 2048 * MB},
-		{"lag=3TB", 3 * MB * MB},
-		{"&&lag=1&", 1},
-		{"lag=9223372036854775806", INT64_MAX - 1},
-		{"lag", -1},
-		{"lag=", -1},
-		{"lag=x", -1},
-		{"lag=-1", -1},
-		{"lag=+1", -1},
-		{"lag= 1", -1},
-		{"lag=1 ", -1},
-		{"lag=1.5MB", -1},
-		{"lag=1M", -1},
-		{"lag=1MBx", -1},
-		{"lag=MB", -1},
-		{"lag=1&lag=1", -1},
-		{"lag=9223372036854775807", -1},
-		{"lag=9223372036854775808", -1},
-		{"lag=99999999999999999999999999", -1},
-		{"lag=8388608TB", -1},
-		{"lag=000000000000000000000000000000000000000000000001", -1},
-		{"lag=1%30", -1},
+		{"", INT64_MAX, false},
+		{"x=1&y", INT64_MAX, false},
+		{"lagg=1", INT64_MAX, false},
+		{"xlag=1", INT64_MAX, false},
+		{"lag=0", 0, false},
+		{"lag=1b", 1, false},
+		{"lag=1kB", 1024, false},
+		{"lag=16MB", 16 * MB, false},
+		{"lag=16mb", 16 * MB, false},
+		{"a=b&lag=2GB&c", 2048 * MB, false},
+		{"lag=3TB", 3 * MB * MB, false},
+		{"&&lag=1&", 1, false},
+		{"lag=9223372036854775806", INT64_MAX - 1, false},
+		{"lag", -1, false},
+		{"lag=", -1, false},
+		{"lag=x", -1, false},
+		{"lag=-1", -1, false},
+		{"lag=+1", -1, false},
+		{"lag= 1", -1, false},
+		{"lag=1 ", -1, false},
+		{"lag=1.5MB", -1, false},
+		{"lag=1M", -1, false},
+		{"lag=1MBx", -1, false},
+		{"lag=MB", -1, false},
+		{"lag=1&lag=1", -1, false},
+		{"lag=9223372036854775807", -1, false},
+		{"lag=9223372036854775808", -1, false},
+		{"lag=99999999999999999999999999", -1, false},
+		{"lag=8388608TB", -1, false},
+		{"lag=000000000000000000000000000000000000000000000001", -1, false},
+		{"lag=1%30", -1, false},
+		{"lag=0s", 0, true},
+		{"lag=500ms", 500, true},
+		{"lag=10s", 10000, true},
+		{"lag=1min", 60000, true},
+		{"x&lag=2H", 2 * 3600 * 1000, true},
+		{"lag=3d", INT64_C(3) * 24 * 3600 * 1000, true},
+		{"lag=9223372036854775806ms", INT64_MAX - 1, true},
+		{"lag=9223372036854775807ms", -1, false},
+		{"lag=9223372036854776s", -1, false},
+		{"lag=10 s", -1, false},
+		{"lag=10m", -1, false},
+		{"lag=s", -1, false},
+		{"lag=1.5s", -1, false},
+		{"lag=1s&lag=1", -1, false},
 	};
 
 	(void) state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 	{
 		FhaError err = {.text = ""};
-		int64_t limit = -2;
+		FhaLagLimit limit = {-2, -2};
 		FhaCode code = fha_health_lag_limit(cases[i].query, strlen(cases[i].query), &limit, &err);
 
-		if (cases[i].limit < 0 ? code != FHA_INVALID || strstr(err.text, "lag") == NULL
-							   : code != FHA_OK || limit != cases[i].limit)
-			fail_msg("\"%s\": %d, %lld, %s", cases[i].query, code, (long long) limit, err.text);
+		if (cases[i].limit < 0
+				? code != FHA_INVALID || strstr(err.text, "lag") == NULL
+				: code != FHA_OK || limit.ms != (cases[i].time ? cases[i].limit : INT64_MAX) ||
+					  limit.bytes != (cases[i].time ? INT64_MAX : cases[i].limit))
+			fail_msg("\"%s\": %d, %lld bytes, %lld ms, %s", cases[i].query, code,
+					 (long long) limit.bytes, (long long) limit.ms, err.text);
 	}
 }
 
@@ -257,6 +297,7 @@ status_leaves_out_what_is_not_known(void **state)
 	assert_false(json_object_object_get_ex(object, "position", NULL));
 	assert_false(json_object_object_get_ex(object, "replayed", NULL));
 	assert_false(json_object_object_get_ex(object, "lag_bytes", NULL));
+	assert_false(json_object_object_get_ex(object, "lag_ms", NULL));
 	json_object_put(object);
 	free(answer.text);
 }
@@ -305,6 +346,7 @@ main(void)
 		cmocka_unit_test(a_standby_is_a_replica_while_it_streams),
 		cmocka_unit_test(lag_is_from_the_leaders_renewal_to_what_is_replayed),
 		cmocka_unit_test(lag_that_is_not_known_is_beyond_every_limit),
+		cmocka_unit_test(lag_in_time_is_that_of_what_is_shown),
 		cmocka_unit_test(lag_limits_are_read_or_refused),
 		cmocka_unit_test(nonsense_is_told_by_every_member),
 		cmocka_unit_test(paths_and_verbs_that_are_not_there),

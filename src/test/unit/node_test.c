@@ -723,7 +723,7 @@ messages_of_the_stream_keep_a_standby_fresh(void **state)
 	standby->view.streaming = true;
 	standby->view.heard_lsn = 1;
 	standby->view.replayed = UINT64_MAX;
-	TURN_UNTIL(standby->node->pods.freshness.fit);
+	TURN_UNTIL(standby->node->lag.freshness.fit);
 	for (int i = 0; i < NODES; i++)
 		if (&players[i] != standby)
 			players[i].absent = true;
@@ -732,9 +732,9 @@ messages_of_the_stream_keep_a_standby_fresh(void **state)
 	{
 		standby->view.heard_stamp++;
 		turn();
-		assert_true(standby->node->pods.freshness.fit);
+		assert_true(standby->node->lag.freshness.fit);
 	}
-	TURN_UNTIL(!standby->node->pods.freshness.fit);
+	TURN_UNTIL(!standby->node->lag.freshness.fit);
 }
 
 static void

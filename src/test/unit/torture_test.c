@@ -145,7 +145,7 @@ fill_records(void)
 	cluster.member_count = 1;
 	(void) snprintf(cluster.members[0], FHA_NAME_SIZE, "n1");
 	cluster.standby_count = 1;
-	cluster.standbys[0] = (FhaStandby){"n2", 0x5000518};
+	cluster.standbys[0] = (FhaStandby){.member = "n2", .lsn = 0x5000518};
 	(void) snprintf(cluster.pause_reason, sizeof(cluster.pause_reason),
 					"a reason that is longer "
 					"than any short string");

@@ -1,0 +1,96 @@
+"""Mutants of replication lag: never smaller than it is, and nobody's wall clock has a part in it."""
+
+from mutants_list import Mutant, unit
+
+FRESHNESS = "src/core/freshness.c"
+NODE_LAG = "src/control/node_lag.c"
+
+
+def lag(*names: str) -> tuple[str, ...]:
+    return tuple(f"test/test_lag.py::{name}" for name in names)
+
+
+LAG = [
+    Mutant(
+        "lag",
+        "a standby that has replayed all that it received has no lag",
+        FRESHNESS,
+        "return fresh_ms == 0 ? FHA_LAG_UNKNOWN : now_ms - fresh_ms;",
+        "return fresh_ms == 0 ? FHA_LAG_UNKNOWN : freshness->count == 0 ? 0 : now_ms - fresh_ms;",
+        unit("freshness", "who_hears_nothing_falls_behind"),
+    ),
+    Mutant(
+        "lag",
+        "a standby comes back as soon as it is within the limit",
+        FRESHNESS,
+        "else if (lag_ms <= limit_ms / 2)",
+        "else",
+        unit("freshness", "it_comes_back_at_half_the_limit"),
+    ),
+    Mutant(
+        "lag",
+        "a standby waits for the WAL that only the leader before had",
+        FRESHNESS,
+        "{\n\tfreshness->count = 0;",
+        "{\n\t(void) freshness;",
+        unit("freshness", "another_leader_may_be_behind_the_one_before"),
+    ),
+    Mutant(
+        "lag",
+        "a standby that does not stream goes by the record",
+        NODE_LAG,
+        "if (streams && lag->streamed)",
+        "if (true)",
+        unit("node", "a_standby_that_does_not_stream_ages"),
+    ),
+    Mutant(
+        "lag",
+        "a standby hears of its leader from the record alone",
+        NODE_LAG,
+        "lag->heard_stamp != pg->heard_stamp",
+        "false",
+        unit("node", "messages_of_the_stream_keep_a_standby_fresh"),
+    ),
+    Mutant(
+        "lag",
+        "what was written counts as replayed",
+        FRESHNESS,
+        "for (int stage = FHA_STAGES - 1; stage >= 0; stage--)",
+        "for (int stage = 0; stage < FHA_STAGES; stage++)",
+        unit("freshness", "what_is_written_flushed_and_replayed_is_kept_apart"),
+    ),
+    Mutant(
+        "lag",
+        "the oldest sample makes room for a new one",
+        FRESHNESS,
+        "drop(freshness, best);",
+        "drop(freshness, 0);",
+        unit("freshness", "a_lag_errs_to_one_side_and_by_a_part_of_itself"),
+    ),
+    Mutant(
+        "lag",
+        "a sample that is dropped counts as reached with the one before it",
+        FRESHNESS,
+        "drop(freshness, best);",
+        "freshness->waiting[best - 1].at_ms = freshness->waiting[best].at_ms;\n\tdrop(freshness, best);",
+        unit("freshness", "a_lag_errs_to_one_side_and_by_a_part_of_itself"),
+    ),
+    Mutant(
+        "lag",
+        "an old reply of a standby counts again at each turn of its idle primary",
+        NODE_LAG,
+        "if (kept->stamp == standby->stamp)",
+        "if (false)",
+        lag("test_a_standby_that_an_idle_primary_does_not_hear"),
+        short=False,
+    ),
+    Mutant(
+        "lag",
+        "a standby that does not stream goes by the record: on real servers",
+        NODE_LAG,
+        "if (streams && lag->streamed)",
+        "if (true)",
+        lag("test_a_standby_that_an_idle_primary_does_not_hear"),
+        short=False,
+    ),
+]
