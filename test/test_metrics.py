@@ -51,6 +51,7 @@ def member(cluster: Cluster, role: str) -> Node:
     leader = cluster.wait_all_stream()
     node = leader if role == "primary" else cluster.others(leader)[0]
     node.wait_for_extension()
+    until("its lag is known", lambda: value(node, "cnpg_pg_replication_lag") is not None, 60)
     return node
 
 
@@ -115,7 +116,19 @@ def test_replication(cluster: Cluster) -> None:
         assert value(standby, "cnpg_pg_replication_in_recovery") == 1
         assert value(standby, "cnpg_pg_replication_is_wal_receiver_up") == 1
         assert value(standby, "cnpg_pg_replication_streaming_replicas") == 0
-        assert 0 <= value(standby, "cnpg_pg_replication_lag") < 30
+        until("the lag is small", lambda: 0 <= value(standby, "cnpg_pg_replication_lag") < 3, 60)
+
+
+def test_replay_that_stands_still_is_lag(cluster: Cluster) -> None:
+    """Although everything was received, and nothing is written: the usual formula says 0."""
+    standby = member(cluster, "standby")
+    with standby.session() as session:
+        session.query("SELECT pg_wal_replay_pause()")
+        try:
+            until("the lag grows", lambda: value(standby, "cnpg_pg_replication_lag") > 3, 60)
+        finally:
+            session.query("SELECT pg_wal_replay_resume()")
+    until("it is small again", lambda: value(standby, "cnpg_pg_replication_lag") < 3, 60)
 
 
 def test_the_member(cluster: Cluster) -> None:
@@ -187,6 +200,19 @@ def test_databases(cluster: Cluster) -> None:
         session.query("SELECT pg_stat_force_next_flush()")
     counted = "cnpg_pg_stat_database_xact_rollback"
     until("it is counted", lambda: value(leader, counted, datname="postgres") > before, 30)
+
+
+def test_a_size_is_measured_again(cluster: Cluster) -> None:
+    """By a session that is told the same for some time, and by others at once."""
+    leader = member(cluster, "primary")
+    size = "SELECT fawkes_ha.database_size(oid) FROM pg_database WHERE datname = 'postgres'"
+    with leader.session() as session:
+        before = session.value(size)
+        with leader.session() as other:
+            other.query("CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)", timeout=60)
+            assert other.value(size) > before + 5_000_000
+        until("it is measured again", lambda: session.value(size) > before + 5_000_000, 330)
+        session.query("DROP TABLE large")
 
 
 def test_extensions(cluster: Cluster) -> None:
