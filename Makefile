@@ -21,7 +21,8 @@ CLI_OBJS     = $(patsubst %.c,%.o,$(wildcard src/cli/*.c))
 UNIT         = $(patsubst %.c,%,$(wildcard src/test/unit/*_test.c src/test/lock/*_test.c))
 KUBE_SUITE   = src/test/lock/lock_kube_suite
 API_LOAD     = src/test/api_load/api_load
-EXTRA_CLEAN  = $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE) $(API_LOAD)
+PAGE_SERVER  = src/test/page/page_server
+EXTRA_CLEAN  = $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE) $(API_LOAD) $(PAGE_SERVER)
 
 include src/pgxs.mk
 
@@ -42,6 +43,8 @@ src/core/%.o: src/core/%.c
 	$(CC) $(PLAIN) -MMD -c -o $@ $<
 src/control/%.o: src/control/%.c
 	$(CC) $(PLAIN) -MMD -Isrc/core -Isrc/control -c -o $@ $<
+# The assembler puts the status page's files into it.
+src/control/page.o build-sanitized/src/control/page.o: $(wildcard src/control/page/*)
 src/cli/%.o: src/cli/%.c
 	$(CC) $(PLAIN) -MMD -Isrc/core -Isrc/control -Isrc/cli -c -o $@ $<
 # -z defs: not one symbol of PostgreSQL can hide in the library.
@@ -75,6 +78,11 @@ $(KUBE_SUITE) src/test/unit/lock_kube_test: WRAPPED = fha_kube_start
 $(API_LOAD): src/test/api_load/api_load.c $(LIB_OBJS)
 	@echo '  CC  $@'
 	@$(CC) $(PLAIN) -Isrc/core -Isrc/control -Wl,--wrap=fha_lock_start,--wrap=fha_lock_step -o $@ $^ $(LIBS_CONTROL)
+
+# The status page of a file, for test/test_page.py.
+$(PAGE_SERVER): src/test/page/page_server.c $(LIB_OBJS)
+	@echo '  CC  $@'
+	@$(CC) $(PLAIN) -Isrc/core -Isrc/control -o $@ $^ $(LIBS_CONTROL)
 
 install: install-control
 install-control: $(LIB) $(CLI)

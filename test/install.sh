@@ -83,7 +83,7 @@ as_user() { "${user[@]}" "$@"; }
 sources() {
   (cd "$TREE" && find . \( -name .git -o -name __pycache__ -o -name .pytest_cache -o -name results \
       -o -name 'build-*' -o -name mutants \) -prune -o -type f \
-    ! -name '*.o' ! -name '*.d' ! -name '*.so' ! -name '*.bc' ! -name '*_test' ! -path ./fawkes-ha ! -name lock_kube_suite ! -name api_load \
+    ! -name '*.o' ! -name '*.d' ! -name '*.so' ! -name '*.bc' ! -name '*_test' ! -path ./fawkes-ha ! -name lock_kube_suite ! -name api_load ! -name page_server \
     ! -name 'regression.*' -print | LC_ALL=C sort)
 }
 

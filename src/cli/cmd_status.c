@@ -11,111 +11,74 @@
 
 #include "cluster.h"
 #include "decide.h"
+#include "overview.h"
 #include "request.h"
 #include "status_ask.h"
 
-/* Twice the heartbeat of node.c, and a little. */
-#define SILENT_LEASES 5
-
 static void
-print_lag(const FhaCluster *record, const FhaMember *member, char *out, size_t size)
+print_lag(int64_t lag, char *out, size_t size)
 {
-	uint64_t lag;
-
-	if (member->role != FHA_ROLE_STANDBY || record->position.lsn == 0)
-	{
+	if (lag < 0)
 		(void) snprintf(out, size, "-");
-		return;
-	}
-	lag = record->position.lsn > member->position.lsn ? record->position.lsn - member->position.lsn
-													  : 0;
-	if (lag < 1024)
-		(void) snprintf(out, size, "%" PRIu64 " B", lag);
+	else if (lag < 1024)
+		(void) snprintf(out, size, "%" PRId64 " B", lag);
 	else if (lag < 1024 * 1024)
-		(void) snprintf(out, size, "%" PRIu64 " kB", lag / 1024);
+		(void) snprintf(out, size, "%" PRId64 " kB", lag / 1024);
 	else
-		(void) snprintf(out, size, "%" PRIu64 " MB", lag / (1024 * 1024));
-}
-
-/* Standbys' own records are written on change and now and then; the leader's list is fresher. */
-static uint64_t
-newest_lsn(const FhaCluster *record, const FhaMember *member)
-{
-	uint64_t lsn = member->position.lsn;
-
-	if (strcmp(record->holder, member->member) == 0 && record->position.lsn > lsn)
-		lsn = record->position.lsn;
-	for (size_t i = 0; i < record->standby_count; i++)
-		if (strcmp(record->standbys[i].member, member->member) == 0 &&
-			record->standbys[i].lsn > lsn)
-			lsn = record->standbys[i].lsn;
-	return lsn;
-}
-
-/* Seconds since a record's wall-clock time, for people; -1 when it cannot be read. */
-static long
-seconds_since(const char *wall_time)
-{
-	struct tm then = {.tm_isdst = 0};
-	const char *rest = strptime(wall_time, "%Y-%m-%dT%H:%M:%S", &then);
-
-	return rest == NULL ? -1 : (long) (time(NULL) - timegm(&then));
-}
-
-/* Members write at least every second lease: silence for longer is worth a word. */
-static bool
-is_silent(const FhaCluster *record, const FhaMember *member, long *seconds)
-{
-	*seconds = seconds_since(member->updated_at);
-	return *seconds > SILENT_LEASES * (record->lease_duration_ms / 1000 + 1);
+		(void) snprintf(out, size, "%" PRId64 " MB", lag / (1024 * 1024));
 }
 
 static void
-print_member(const FhaCluster *record, const FhaMember *written)
+print_member(const FhaCluster *record, const FhaMember *member, int64_t wall_s)
 {
-	FhaMember member = *written;
-	bool holds = strcmp(record->holder, member.member) == 0 && !record->released;
-	const char *role = fha_role_name(member.role);
-	char state[FHA_SENTENCE_SIZE + 60];
+	FhaShown shown;
 	char lsn[FHA_LSN_TEXT_SIZE];
 	char lag[32];
-	long seconds;
 
-	member.position.lsn = newest_lsn(record, &member);
-	fha_lsn_print(member.position.lsn, lsn, sizeof(lsn));
-	print_lag(record, &member, lag, sizeof(lag));
-	(void) snprintf(state, sizeof(state), "%s", member.state);
-	/* What a member last said of itself is not what it is: it may be gone, or know no better. */
-	if (is_silent(record, &member, &seconds) && strstr(member.state, "this node stops") == NULL)
-	{
-		role = "silent";
-		(void) snprintf(state, sizeof(state), "no sign of it for %ld s; last: %s", seconds,
-						member.state);
-	}
-	else if (member.role == FHA_ROLE_PRIMARY && !holds)
-	{
-		role = "fenced";
-		(void) snprintf(state, sizeof(state), "lost the lease; last: %s", member.state);
-	}
-	else if (member.role == FHA_ROLE_STANDBY && member.serves == FHA_SERVES_UNHEALTHY)
-		(void) snprintf(state, sizeof(state), "%s; unhealthy to readers", member.state);
-	(void) printf("%-12s %-8s %-9s %8" PRIu32 "  %-14s %8s  %-21s %s\n", member.member, role,
-				  holds ? "holds it" : "", member.position.timeline, lsn, lag, member.address,
-				  state);
+	fha_overview_member(record, member, wall_s, &shown);
+	fha_lsn_print(shown.lsn, lsn, sizeof(lsn));
+	print_lag(shown.lag_bytes, lag, sizeof(lag));
+	(void) printf("%-12s %-8s %-9s %8" PRIu32 "  %-14s %8s  %-21s %s\n", member->member, shown.role,
+				  shown.holds ? "holds it" : "", member->position.timeline, lsn, lag,
+				  member->address, shown.state);
+}
+
+static void
+print_findings(const Cluster *cluster, const FhaConfig *config, bool held, int64_t wall_s)
+{
+	static FhaFinding findings[FHA_FINDINGS_MAX];
+	FhaOutlook outlook = {
+		.record = &cluster->record,
+		.members = cluster->members,
+		.member_count = cluster->member_count,
+		.wall_s = wall_s,
+		.held = held,
+		.lease_age_ms = -1,
+		/* Without a node the members' setting is not known. */
+		.max_lag_bytes = config->member_name[0] == '\0' ? 0 : config->max_lag_bytes,
+	};
+	size_t count = fha_findings(&outlook, findings);
+
+	for (size_t i = 0; i < count; i++)
+		(void) printf("%s%-8s  %s\n          do: %s\n", i == 0 ? "\n" : "",
+					  fha_severity_name(findings[i].severity), findings[i].what, findings[i].todo);
 }
 
 /* CLI_OK, or CLI_FAILED when the lease does not look held. */
 static int
-print_table(const Cluster *cluster)
+print_table(const Cluster *cluster, const FhaConfig *config)
 {
 	const FhaCluster *record = &cluster->record;
-	long age = seconds_since(record->renewed_at);
+	int64_t wall_s = (int64_t) time(NULL);
+	int64_t age = fha_age_s(record->renewed_at, wall_s);
 	bool stale = age > 2 * (record->lease_duration_ms / 1000 + 1);
 
 	(void) printf("cluster %s   term %" PRIu64 "   timeline %" PRIu32 "   lease: %s %s, renewed %s",
 				  record->cluster, record->term, record->timeline,
 				  record->released ? "released by" : "held by", record->holder, record->renewed_at);
-	(void) printf(stale ? ", LAPSED: not renewed for %ld s\n" : "\n", age);
+	if (stale)
+		(void) printf(", LAPSED: not renewed for %" PRId64 " s", age);
+	(void) putchar('\n');
 	if (record->paused)
 		(void) printf("PAUSED: %s\n", record->pause_reason);
 	if (record->request.kind != FHA_REQUEST_NONE && record->request.state <= FHA_REQUEST_RUNNING)
@@ -127,7 +90,8 @@ print_table(const Cluster *cluster)
 	(void) printf("\n%-12s %-8s %-9s %8s  %-14s %8s  %-21s %s\n", "member", "role", "lease",
 				  "timeline", "LSN", "lag", "address", "state");
 	for (size_t i = 0; i < cluster->member_count; i++)
-		print_member(record, &cluster->members[i]);
+		print_member(record, &cluster->members[i], wall_s);
+	print_findings(cluster, config, !stale && !record->released, wall_s);
 	return stale || record->released ? CLI_FAILED : CLI_OK;
 }
 
@@ -179,7 +143,7 @@ run_status(CliOptions *options, int argc, char **argv)
 	if (result == CLI_OK && options->json)
 		result = print_json(&cluster);
 	else if (result == CLI_OK)
-		result = print_table(&cluster);
+		result = print_table(&cluster, &options->config);
 	if (options->ask && !options->json && (result == CLI_OK || result == CLI_FAILED) &&
 		cluster.version[0] != '\0')
 	{

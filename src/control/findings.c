@@ -1,0 +1,306 @@
+/*
+ * findings.c: what is wrong, and what to do: a table.  See overview.h.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "overview.h"
+#include "request.h"
+
+/* An agent turns at every change of the records, so several times in a lease. */
+#define AGENT_SILENT_LEASES 3
+#define AGENT_SILENT_LEAST_MS 10000
+
+typedef struct Case
+{
+	const FhaOutlook *outlook;
+	const FhaMember *member; /* NULL in rows about the cluster */
+	FhaShown shown;
+	char more[FHA_SHOWN_STATE_SIZE]; /* what the sentence ends with */
+} Case;
+
+static bool
+is_held(const Case *at)
+{
+	return at->outlook->record != NULL && at->outlook->held;
+}
+
+static bool
+agent_gone(Case *at)
+{
+	return at->outlook->local && !at->outlook->agent;
+}
+
+static bool
+agent_hangs(Case *at)
+{
+	const FhaOutlook *outlook = at->outlook;
+	int64_t limit_ms = AGENT_SILENT_LEAST_MS;
+
+	if (outlook->record != NULL &&
+		AGENT_SILENT_LEASES * outlook->record->lease_duration_ms > limit_ms)
+		limit_ms = AGENT_SILENT_LEASES * outlook->record->lease_duration_ms;
+	(void) snprintf(at->more, sizeof(at->more), " for %" PRId64 " s", outlook->agent_age_ms / 1000);
+	return outlook->local && outlook->agent && outlook->agent_age_ms > limit_ms;
+}
+
+static bool
+nothing_known(Case *at)
+{
+	return at->outlook->record == NULL;
+}
+
+static bool
+released(Case *at)
+{
+	const FhaCluster *record = at->outlook->record;
+
+	if (record == NULL || !record->released)
+		return false;
+	(void) snprintf(at->more, sizeof(at->more), ": %s released the lease", record->holder);
+	return true;
+}
+
+static bool
+lapsed(Case *at)
+{
+	const FhaCluster *record = at->outlook->record;
+	int64_t age_s;
+
+	if (record == NULL || record->released || at->outlook->held)
+		return false;
+	age_s = at->outlook->lease_age_ms >= 0 ? at->outlook->lease_age_ms / 1000
+										   : fha_age_s(record->renewed_at, at->outlook->wall_s);
+	(void) snprintf(at->more, sizeof(at->more), ": %s has not renewed the lease for %" PRId64 " s",
+					record->holder, age_s);
+	return true;
+}
+
+static bool
+lease_expires(Case *at)
+{
+	if (!is_held(at) || at->outlook->lease_age_ms <= at->outlook->record->lease_duration_ms / 2)
+		return false;
+	(void) snprintf(at->more, sizeof(at->more), ": %s has not renewed it for %.1f s of %.1f s",
+					at->outlook->record->holder, (double) at->outlook->lease_age_ms / 1000,
+					(double) at->outlook->record->lease_duration_ms / 1000);
+	return true;
+}
+
+static bool
+fence_shut(Case *at)
+{
+	return at->outlook->local && at->outlook->postgres == FHA_PG_PRIMARY &&
+		   !at->outlook->fence_open;
+}
+
+static bool
+led_by_promises(Case *at)
+{
+	return at->outlook->local && at->outlook->promised;
+}
+
+static bool
+not_serving(Case *at)
+{
+	return at->outlook->local &&
+		   (at->outlook->postgres == FHA_PG_BUSY || at->outlook->postgres == FHA_PG_DOWN);
+}
+
+static bool
+no_fit_standby(Case *at)
+{
+	return is_held(at) && at->outlook->record->standby_count == 0;
+}
+
+static bool
+paused(Case *at)
+{
+	if (at->outlook->record == NULL || !at->outlook->record->paused)
+		return false;
+	(void) snprintf(at->more, sizeof(at->more), ": %s", at->outlook->record->pause_reason);
+	return true;
+}
+
+static bool
+request_stands(Case *at)
+{
+	const FhaCluster *record = at->outlook->record;
+	const FhaOrderSlip *request = record == NULL ? NULL : &record->request;
+
+	if (request == NULL || request->kind == FHA_REQUEST_NONE ||
+		request->state > FHA_REQUEST_RUNNING)
+		return false;
+	(void) snprintf(at->more, sizeof(at->more), ": %s%s%s, asked for by %s, is %s",
+					fha_request_kind_name(request->kind), request->target[0] == '\0' ? "" : " of ",
+					request->target, request->requested_by, fha_request_state_name(request->state));
+	return true;
+}
+
+static bool
+member_silent(Case *at)
+{
+	(void) snprintf(at->more, sizeof(at->more), ": no sign of it for %" PRId64 " s",
+					at->shown.silent_s);
+	return strcmp(at->shown.role, "silent") == 0;
+}
+
+static bool
+member_fenced(Case *at)
+{
+	return strcmp(at->shown.role, "fenced") == 0;
+}
+
+static bool
+member_down(Case *at)
+{
+	(void) snprintf(at->more, sizeof(at->more), ": %s", at->member->state);
+	return strcmp(at->shown.role, "down") == 0;
+}
+
+static bool
+is_standby(const Case *at)
+{
+	return is_held(at) && strcmp(at->shown.role, "standby") == 0;
+}
+
+static bool
+member_far_behind(Case *at)
+{
+	(void) snprintf(at->more, sizeof(at->more), ": %" PRId64 " bytes, %" PRId64 " are allowed",
+					at->shown.lag_bytes, at->outlook->max_lag_bytes);
+	return is_standby(at) && at->outlook->max_lag_bytes > 0 &&
+		   at->shown.lag_bytes > at->outlook->max_lag_bytes;
+}
+
+static bool
+member_cut_off(Case *at)
+{
+	(void) snprintf(at->more, sizeof(at->more), ": %s", at->member->state);
+	return is_standby(at) && !at->shown.streaming;
+}
+
+static bool
+member_unhealthy(Case *at)
+{
+	return strcmp(at->shown.role, "standby") == 0 && at->member->serves == FHA_SERVES_UNHEALTHY;
+}
+
+static bool
+member_wants_restart(Case *at)
+{
+	return at->member->pending_restart;
+}
+
+static const struct
+{
+	const char *name;
+	FhaSeverity severity;
+	bool of_member;
+	bool (*applies)(Case *at);
+	const char *what;
+	const char *todo;
+} table[] = {
+	{"agent_gone", FHA_CRITICAL, false, agent_gone, "this server's agent does not run",
+	 "see this server's log; without its agent the lease is not renewed, and the fence shuts"},
+	{"agent_hangs", FHA_CRITICAL, false, agent_hangs, "this server's agent has done nothing",
+	 "look for a stopped process, a full machine or a disk that hangs; what is shown is old"},
+	{"nothing_known", FHA_WARNING, false, nothing_known, "the cluster's record was not seen yet",
+	 "wait a moment; if it stays, see this server's log for what the lock answers"},
+	{"no_primary", FHA_CRITICAL, false, released, "nobody leads",
+	 "for some seconds that is a handover; then read each standby's state, and: fawkes-ha failover "
+	 "--dry-run"},
+	{"no_primary", FHA_CRITICAL, false, lapsed, "nobody leads",
+	 "up to one lease that is by design; then read each standby's state, and: fawkes-ha failover "
+	 "--dry-run"},
+	{"fence_shut", FHA_CRITICAL, false, fence_shut,
+	 "the fence of this server is shut: it acknowledges no write",
+	 "if this member holds the lease, look at the lock: no renewal arrives; if not, it comes back "
+	 "as "
+	 "a standby"},
+	{"lease_expires", FHA_WARNING, false, lease_expires, "the lease is near its end",
+	 "look at the lock (disk, API server) and at the holder's machine; who cannot renew is "
+	 "replaced"},
+	{"led_by_promises", FHA_WARNING, false, led_by_promises,
+	 "the lock does not answer; this primary goes on by the promises of all other members",
+	 "bring the lock back; until then no member may be lost or restarted"},
+	{"no_fit_standby", FHA_WARNING, false, no_fit_standby,
+	 "no standby streams from the primary: nobody could take over",
+	 "look at each standby's state below; start the nodes that are down"},
+	{"not_serving", FHA_WARNING, false, not_serving,
+	 "PostgreSQL of this server starts, recovers or stops",
+	 "wait; its own log tells how far it is"},
+	{"silent", FHA_WARNING, true, member_silent, "is silent",
+	 "look at its node: is fawkes-ha run alive, and does it reach the lock?"},
+	{"fenced", FHA_WARNING, true, member_fenced, "is out of recovery without the lease",
+	 "with a supervisor it comes back as a standby by itself; a plain server: fawkes-ha rejoin"},
+	{"down", FHA_WARNING, true, member_down, "serves nobody",
+	 "wait if it starts or is copied; else see that node's log"},
+	{"far_behind", FHA_WARNING, true, member_far_behind,
+	 "is too far behind to be elected in a failover",
+	 "look at its disk and network, and at long queries there that hold up replay"},
+	{"cut_off", FHA_WARNING, true, member_cut_off, "does not stream from the primary",
+	 "wait if it has just started; else see that node's log for what its connection meets"},
+	{"unhealthy", FHA_WARNING, true, member_unhealthy, "is unhealthy to readers",
+	 "what it shows is older than max_replica_lag: readers are sent elsewhere until it catches up"},
+	{"paused", FHA_WARNING, false, paused, "failover is paused",
+	 "when the work is done: fawkes-ha resume"},
+	{"request", FHA_NOTICE, false, request_stands, "a request is under way",
+	 "nothing; fawkes-ha history tells how it ended"},
+	{"pending_restart", FHA_NOTICE, true, member_wants_restart,
+	 "has a changed setting that counts after a restart", "when it suits: fawkes-ha restart"},
+};
+
+const char *
+fha_severity_name(FhaSeverity severity)
+{
+	static const char *const names[] = {"critical", "warning", "notice"};
+
+	return names[severity];
+}
+
+static size_t
+judge(const Case *given, size_t row, FhaFinding *out, size_t count)
+{
+	Case at = *given;
+	FhaFinding *finding = &out[count];
+	const char *member = at.member == NULL ? "" : at.member->member;
+
+	if (count == FHA_FINDINGS_MAX || !table[row].applies(&at))
+		return count;
+	finding->name = table[row].name;
+	finding->severity = table[row].severity;
+	finding->todo = table[row].todo;
+	(void) snprintf(finding->member, sizeof(finding->member), "%s", member);
+	(void) snprintf(finding->what, sizeof(finding->what), "%s%s%s%s", member,
+					member[0] == '\0' ? "" : " ", table[row].what, at.more);
+	return count + 1;
+}
+
+size_t
+fha_findings(const FhaOutlook *outlook, FhaFinding *out)
+{
+	size_t count = 0;
+
+	for (int severity = 0; severity < FHA_SEVERITY_COUNT; severity++)
+		for (size_t row = 0; row < sizeof(table) / sizeof(table[0]); row++)
+		{
+			Case at = {.outlook = outlook};
+
+			if ((int) table[row].severity != severity)
+				continue;
+			if (!table[row].of_member)
+			{
+				count = judge(&at, row, out, count);
+				continue;
+			}
+			for (size_t i = 0; outlook->record != NULL && i < outlook->member_count; i++)
+			{
+				at.member = &outlook->members[i];
+				fha_overview_member(outlook->record, at.member, outlook->wall_s, &at.shown);
+				count = judge(&at, row, out, count);
+			}
+		}
+	return count;
+}

@@ -1,0 +1,82 @@
+/*
+ * overview.h: a cluster as people are shown it: what each member is, what is wrong, what to do.
+ *
+ * The command and the status page say the same in the same words.  What is wrong is a table of
+ * findings; each row is a pure test of what is known.
+ */
+#ifndef FHA_OVERVIEW_H
+#define FHA_OVERVIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api.h"
+#include "world.h"
+
+#define FHA_FINDINGS_MAX 100
+#define FHA_SHOWN_STATE_SIZE (FHA_SENTENCE_SIZE + 60)
+#define FHA_FINDING_SIZE 500
+
+/* A member as the records show it. */
+typedef struct FhaShown
+{
+	const char *role; /* primary, standby, down; silent: no sign of it; fenced: primary, no lease */
+	bool holds;
+	bool streaming;    /* on the holder's list, at its last renewal */
+	uint64_t lsn;      /* the newest that anybody knows of it */
+	int64_t lag_bytes; /* of a standby, behind the holder's last renewal; -1: not known */
+	int64_t silent_s;  /* since it wrote its record; -1: that time cannot be read */
+	char state[FHA_SHOWN_STATE_SIZE];
+} FhaShown;
+
+/* Seconds from a record's wall-clock time to wall_s (time()), for people; -1: it cannot be read. */
+FHA_API int64_t fha_age_s(const char *wall_time, int64_t wall_s);
+
+/* record: the cluster's. */
+FHA_API void fha_overview_member(const FhaCluster *record, const FhaMember *member, int64_t wall_s,
+								 FhaShown *out);
+
+typedef enum FhaSeverity
+{
+	FHA_CRITICAL, /* no writes, or soon */
+	FHA_WARNING,  /* a failover would go badly, or a member is lost */
+	FHA_NOTICE,   /* to be known */
+	FHA_SEVERITY_COUNT
+} FhaSeverity;
+
+FHA_API const char *fha_severity_name(FhaSeverity severity);
+
+/* What the table's tests look at. */
+typedef struct FhaOutlook
+{
+	const FhaCluster *record; /* NULL: not seen */
+	const FhaMember *members;
+	size_t member_count;
+	int64_t wall_s;
+	bool held;             /* neither released nor lapsed, as who asks sees it */
+	int64_t lease_age_ms;  /* since the renewal; -1: not known so closely */
+	int64_t max_lag_bytes; /* that a new primary may have; 0: not known */
+
+	/* What one member says of itself; local false: nobody's. */
+	bool local;
+	bool agent;           /* its agent runs */
+	int64_t agent_age_ms; /* since the agent's last turn */
+	FhaPgState postgres;
+	bool fence_open;
+	bool promised; /* it leads by the promises of the others */
+} FhaOutlook;
+
+typedef struct FhaFinding
+{
+	const char *name; /* static; one word for programs */
+	FhaSeverity severity;
+	char member[FHA_NAME_SIZE]; /* whom it is about; "": the cluster, or who asks */
+	char what[FHA_FINDING_SIZE];
+	const char *todo; /* static */
+} FhaFinding;
+
+/* The worst first; how many: at most FHA_FINDINGS_MAX into out. */
+FHA_API size_t fha_findings(const FhaOutlook *outlook, FhaFinding *out);
+
+#endif

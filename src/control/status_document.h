@@ -1,0 +1,44 @@
+/*
+ * status_document.h: the cluster as one member's exporter shows it: the JSON behind the status page.
+ *
+ * A pure function of what the agent has published, of the fence at this moment, and of the lag over
+ * the last minutes: it needs neither SQL nor the agent, and a dead agent's knowledge ages in it.
+ */
+#ifndef FHA_STATUS_DOCUMENT_H
+#define FHA_STATUS_DOCUMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "lag_ring.h"
+#include "metrics.h"
+
+/* The newest entries of the history that are shown. */
+#define FHA_STATUS_HISTORY_MAX 50
+
+typedef struct FhaStatusInput
+{
+	const char *snapshot; /* fha_node_snapshot's text; NULL: none yet */
+	size_t snapshot_size;
+	const FhaVitals *vitals;
+	const FhaFenceState *fence;
+	bool agent;            /* runs */
+	int64_t max_lag_bytes; /* fawkes_ha.max_lag_on_failover; 0: not known */
+	int64_t now_ms;        /* CLOCK_BOOTTIME */
+	int64_t wall_s;        /* time() */
+	const FhaLagRing *ring;
+} FhaStatusInput;
+
+/*
+ * docs/exporter-status.schema.json says what is in it; a snapshot that cannot be read counts as none.
+ * *out: free it.  NO_MEMORY.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_status_document(const FhaStatusInput *input, char **out,
+												   FhaError *err);
+
+/* One sample of each standby's lag from a snapshot (NULL: none yet, no member has a value). */
+FHA_API void fha_status_sample(FhaLagRing *ring, const char *snapshot, size_t size, int64_t now_ms);
+
+#endif

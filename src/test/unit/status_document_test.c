@@ -1,0 +1,524 @@
+/*
+ * status_document_test.c: what people are shown of a cluster: findings, lag over time, the document, the page.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "json.h"
+#include "overview.h"
+#include "page.h"
+#include "record.h"
+#include "status_document.h"
+
+#define WALL_S 1763899200 /* 2025-11-23T12:00:00Z */
+#define FRESH "2025-11-23T11:59:58.000Z"
+#define STALE "2025-11-23T11:30:00.000Z"
+#define NOW_MS 1000000
+#define MB (1024 * 1024)
+
+static FhaCluster record;
+static FhaMember members[FHA_MEMBERS_MAX];
+static FhaOutlook outlook;
+static FhaFinding findings[FHA_FINDINGS_MAX];
+static FhaLagRing ring;
+
+static void
+name_member(FhaMember *member, const char *name, FhaRole role)
+{
+	memset(member, 0, sizeof(*member));
+	(void) snprintf(member->cluster, sizeof(member->cluster), "db");
+	(void) snprintf(member->member, sizeof(member->member), "%s", name);
+	(void) snprintf(member->incarnation, sizeof(member->incarnation), "0123456789abcdef");
+	(void) snprintf(member->address, sizeof(member->address), "127.0.0.1:1");
+	(void) snprintf(member->state, sizeof(member->state), "as ever");
+	(void) snprintf(member->updated_at, sizeof(member->updated_at), FRESH);
+	member->role = role;
+	member->serves = role == FHA_ROLE_PRIMARY ? FHA_SERVES_PRIMARY : FHA_SERVES_REPLICA;
+	member->position = (FhaPosition){2, 0x5000000};
+	member->replayed = 0x5000000;
+}
+
+/* n1 leads, n2 streams from it: nothing is wrong. */
+static int
+set_up(void **state)
+{
+	(void) state;
+	memset(&record, 0, sizeof(record));
+	memset(&ring, 0, sizeof(ring));
+	(void) snprintf(record.cluster, sizeof(record.cluster), "db");
+	(void) snprintf(record.cluster_uuid, sizeof(record.cluster_uuid),
+					"0123456789abcdef0123456789abcdef");
+	(void) snprintf(record.holder, sizeof(record.holder), "n1");
+	(void) snprintf(record.incarnation, sizeof(record.incarnation), "0123456789abcdef");
+	(void) snprintf(record.renewed_at, sizeof(record.renewed_at), FRESH);
+	record.lease_duration_ms = 3000;
+	record.term = 2;
+	record.timeline = 2;
+	record.position = (FhaPosition){2, 0x5000000};
+	record.standby_count = 1;
+	(void) snprintf(record.standbys[0].member, FHA_NAME_SIZE, "n2");
+	record.standbys[0].lsn = 0x5000000;
+	name_member(&members[0], "n1", FHA_ROLE_PRIMARY);
+	name_member(&members[1], "n2", FHA_ROLE_STANDBY);
+	outlook = (FhaOutlook){.record = &record,
+						   .members = members,
+						   .member_count = 2,
+						   .wall_s = WALL_S,
+						   .held = true,
+						   .lease_age_ms = 500,
+						   .max_lag_bytes = 16 * MB,
+						   .local = true,
+						   .agent = true,
+						   .agent_age_ms = 100,
+						   .postgres = FHA_PG_PRIMARY,
+						   .fence_open = true};
+	return 0;
+}
+
+/* The names of all findings, in their order. */
+static const char *
+names(void)
+{
+	static char text[2000];
+	size_t count = fha_findings(&outlook, findings);
+
+	text[0] = '\0';
+	for (size_t i = 0; i < count; i++)
+	{
+		size_t used = strlen(text);
+
+		assert_true(findings[i].what[0] != '\0' && findings[i].todo[0] != '\0');
+		(void) snprintf(text + used, sizeof(text) - used, "%s%s", i == 0 ? "" : " ",
+						findings[i].name);
+	}
+	return text;
+}
+
+static void
+test_nothing_is_wrong(void **state)
+{
+	(void) state;
+	assert_string_equal(names(), "");
+	outlook.local = false;
+	outlook.agent = outlook.fence_open = false;
+	assert_string_equal(names(), "");
+}
+
+static void
+test_findings_of_the_server(void **state)
+{
+	(void) state;
+	outlook.agent = false;
+	assert_string_equal(names(), "agent_gone");
+	outlook.agent = true;
+	outlook.agent_age_ms = 10000;
+	assert_string_equal(names(), "");
+	outlook.agent_age_ms = 10001;
+	assert_string_equal(names(), "agent_hangs");
+	assert_string_equal(findings[0].what, "this server's agent has done nothing for 10 s");
+	record.lease_duration_ms = 15000;
+	assert_string_equal(names(), "");
+	outlook.agent_age_ms = 45001;
+	assert_string_equal(names(), "agent_hangs");
+	outlook.agent_age_ms = 0;
+	outlook.fence_open = false;
+	assert_string_equal(names(), "fence_shut");
+	outlook.postgres = FHA_PG_STANDBY;
+	assert_string_equal(names(), "");
+	outlook.postgres = FHA_PG_BUSY;
+	assert_string_equal(names(), "not_serving");
+	outlook.postgres = FHA_PG_DOWN;
+	assert_string_equal(names(), "not_serving");
+	outlook.postgres = FHA_PG_STANDBY;
+	outlook.promised = true;
+	assert_string_equal(names(), "led_by_promises");
+	outlook.promised = false;
+	outlook.record = NULL;
+	assert_string_equal(names(), "nothing_known");
+}
+
+static void
+test_findings_of_the_lease(void **state)
+{
+	(void) state;
+	outlook.lease_age_ms = 1500;
+	assert_string_equal(names(), "");
+	outlook.lease_age_ms = 1501;
+	assert_string_equal(names(), "lease_expires");
+	assert_string_equal(findings[0].what,
+						"the lease is near its end: n1 has not renewed it for 1.5 s of 3.0 s");
+	outlook.held = false;
+	outlook.lease_age_ms = 4000;
+	assert_string_equal(names(), "no_primary");
+	assert_int_equal(findings[0].severity, FHA_CRITICAL);
+	assert_string_equal(findings[0].what, "nobody leads: n1 has not renewed the lease for 4 s");
+	outlook.lease_age_ms = -1;
+	assert_string_equal(names(), "no_primary");
+	assert_string_equal(findings[0].what, "nobody leads: n1 has not renewed the lease for 2 s");
+	record.released = true;
+	assert_string_equal(names(), "no_primary fenced");
+	assert_string_equal(findings[0].what, "nobody leads: n1 released the lease");
+	set_up(NULL);
+	record.standby_count = 0;
+	assert_string_equal(names(), "no_fit_standby cut_off");
+	set_up(NULL);
+	record.paused = true;
+	(void) snprintf(record.pause_reason, sizeof(record.pause_reason), "new switch");
+	assert_string_equal(names(), "paused");
+	assert_string_equal(findings[0].what, "failover is paused: new switch");
+	record.paused = false;
+	record.request.kind = FHA_REQUEST_SWITCHOVER;
+	(void) snprintf(record.request.target, sizeof(record.request.target), "n2");
+	(void) snprintf(record.request.requested_by, sizeof(record.request.requested_by), "me");
+	assert_string_equal(names(), "request");
+	assert_string_equal(findings[0].what,
+						"a request is under way: switchover of n2, asked for by me, is pending");
+	record.request.state = FHA_REQUEST_DONE;
+	assert_string_equal(names(), "");
+}
+
+static void
+test_findings_of_members(void **state)
+{
+	(void) state;
+	(void) snprintf(members[1].updated_at, sizeof(members[1].updated_at), STALE);
+	assert_string_equal(names(), "silent");
+	assert_string_equal(findings[0].member, "n2");
+	assert_string_equal(findings[0].what, "n2 is silent: no sign of it for 1800 s");
+	/* Who said that it stops is not missed. */
+	(void) snprintf(members[1].state, sizeof(members[1].state), "this node stops");
+	assert_string_equal(names(), "");
+	set_up(NULL);
+	members[1].role = FHA_ROLE_PRIMARY;
+	assert_string_equal(names(), "fenced");
+	members[1].role = FHA_ROLE_DOWN;
+	assert_string_equal(names(), "down");
+	assert_string_equal(findings[0].what, "n2 serves nobody: as ever");
+	members[1].role = FHA_ROLE_STANDBY;
+	record.standbys[0].member[0] = 'x';
+	assert_string_equal(names(), "cut_off");
+	set_up(NULL);
+	members[1].serves = FHA_SERVES_UNHEALTHY;
+	assert_string_equal(names(), "unhealthy");
+	set_up(NULL);
+	members[1].pending_restart = true;
+	assert_string_equal(names(), "pending_restart");
+	set_up(NULL);
+	record.position.lsn = 0x5000000 + 16 * MB;
+	assert_string_equal(names(), "");
+	record.position.lsn++;
+	assert_string_equal(names(), "far_behind");
+	assert_string_equal(findings[0].what, "n2 is too far behind to be elected in a failover: "
+										  "16777217 bytes, 16777216 are allowed");
+	outlook.max_lag_bytes = 0;
+	assert_string_equal(names(), "");
+}
+
+/* The worst first, and no more than there is room for. */
+static void
+test_findings_are_bounded(void **state)
+{
+	(void) state;
+	for (size_t i = 1; i < FHA_MEMBERS_MAX; i++)
+	{
+		char name[FHA_NAME_SIZE];
+
+		(void) snprintf(name, sizeof(name), "m%zu", i);
+		name_member(&members[i], name, FHA_ROLE_PRIMARY);
+		members[i].pending_restart = true;
+	}
+	outlook.member_count = FHA_MEMBERS_MAX;
+	outlook.fence_open = false;
+	assert_int_equal(fha_findings(&outlook, findings), FHA_FINDINGS_MAX);
+	assert_string_equal(findings[0].name, "fence_shut");
+	for (size_t i = 1; i < FHA_FINDINGS_MAX; i++)
+		assert_true(findings[i].severity >= findings[i - 1].severity);
+}
+
+static void
+test_ring_keeps_the_newest(void **state)
+{
+	(void) state;
+	for (int i = 0; i < FHA_LAG_RING_SAMPLES + 7; i++)
+	{
+		fha_lag_ring_begin(&ring, i * FHA_LAG_RING_PERIOD_MS);
+		assert_int_equal(ring.at_ms[fha_lag_ring_place(&ring, ring.count - 1)],
+						 i * FHA_LAG_RING_PERIOD_MS);
+		fha_lag_ring_put(&ring, "n2", i, 2 * i);
+		if (i == 20)
+			fha_lag_ring_put(&ring, "n3", FHA_LAG_UNSEEN, 9);
+	}
+	assert_int_equal(ring.count, FHA_LAG_RING_SAMPLES);
+	for (size_t i = 0; i < ring.count; i++)
+	{
+		size_t place = fha_lag_ring_place(&ring, i);
+
+		assert_int_equal(ring.tracks[0].ms[place], i + 7);
+		assert_int_equal(ring.tracks[0].bytes[place], 2 * (i + 7));
+		assert_int_equal(ring.tracks[1].bytes[place], i + 7 == 20 ? 9 : FHA_LAG_UNSEEN);
+	}
+	/* Who has no value left gives its place to another. */
+	for (int i = 0; i < 20; i++)
+		fha_lag_ring_begin(&ring, 1000000 + i);
+	assert_string_equal(ring.tracks[1].member, "");
+	assert_string_equal(ring.tracks[0].member, "n2");
+	fha_lag_ring_put(&ring, "n4", 1, 1);
+	assert_string_equal(ring.tracks[1].member, "n4");
+	assert_int_equal(ring.tracks[1].ms[fha_lag_ring_place(&ring, 0)], FHA_LAG_UNSEEN);
+}
+
+static void
+test_ring_is_bounded(void **state)
+{
+	char name[FHA_NAME_SIZE];
+
+	(void) state;
+	fha_lag_ring_begin(&ring, 1);
+	for (int i = 0; i <= FHA_MEMBERS_MAX; i++)
+	{
+		(void) snprintf(name, sizeof(name), "n%d", i);
+		fha_lag_ring_put(&ring, name, i, i);
+	}
+	for (int i = 0; i < FHA_MEMBERS_MAX; i++)
+		assert_int_equal(ring.tracks[i].ms[0], i);
+}
+
+static char *
+snapshot_of(const char *history, const char *lag)
+{
+	char *texts[2];
+	char *text;
+	char *cluster;
+	char *whole;
+	FhaSnapshot snapshot = {.member = "n2",
+							.incarnation = "0123456789abcdef",
+							.decision = "hold",
+							.because = "as ever",
+							.history = history,
+							.members = (const char *const *) texts,
+							.member_count = 2};
+
+	assert_int_equal(fha_cluster_print(&record, &cluster, NULL), FHA_OK);
+	snapshot.cluster = cluster;
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(fha_member_print(&members[1 - i], &texts[i], NULL), FHA_OK);
+	assert_int_equal(fha_snapshot_print(&snapshot, &text, NULL), FHA_OK);
+	free(cluster);
+	free(texts[0]);
+	free(texts[1]);
+	if (lag == NULL)
+		return text;
+	assert_true(asprintf(&whole, "{\"lag\": %s, %s", lag, text + 1) > 0);
+	free(text);
+	return whole;
+}
+
+static const FhaVitals standby = {.at_ms = NOW_MS - 100,
+								  .postgres = FHA_PG_STANDBY,
+								  .decision = "hold",
+								  .because = "as ever",
+								  .known = true,
+								  .renewed_ms = NOW_MS - 1000,
+								  .lease_ms = 3000};
+static const FhaFenceState shut;
+
+static struct json_object *
+document_of(const char *snapshot, const FhaVitals *vitals, const FhaFenceState *fence, bool agent)
+{
+	FhaStatusInput input = {.snapshot = snapshot,
+							.snapshot_size = snapshot == NULL ? 0 : strlen(snapshot),
+							.vitals = vitals,
+							.fence = fence,
+							.agent = agent,
+							.now_ms = NOW_MS,
+							.wall_s = WALL_S,
+							.ring = &ring};
+	struct json_object *object;
+	char *text;
+
+	assert_int_equal(fha_status_document(&input, &text, NULL), FHA_OK);
+	object = fha_json_parse(text, strlen(text), NULL);
+	assert_non_null(object);
+	free(text);
+	return object;
+}
+
+/* The value at a path like "lease/remaining_ms" or "members/0/role", as text. */
+static const char *
+value_at(struct json_object *object, const char *path)
+{
+	struct json_object *value;
+	char pointer[100];
+
+	(void) snprintf(pointer, sizeof(pointer), "/%s", path);
+	if (json_pointer_get(object, pointer, &value) != 0)
+		return "absent";
+	return json_object_get_string(value);
+}
+
+static void
+test_document(void **state)
+{
+	static const char history[] =
+		"{\"kind\": \"history\", \"cluster\": \"db\", \"entries\": [{\"event\": \"bootstrap\"}, "
+		"{\"event\": \"failover\", \"reason\": \"<img src=x>\"}]}";
+	static const char lag[] = "[{\"member\": \"n2\", \"streaming\": true, \"write\": {}, "
+							  "\"flush\": {\"bytes\": 5}, "
+							  "\"replay\": {\"fresh_ms\": 970000, \"bytes\": 7}}]";
+	char *snapshot = snapshot_of(history, lag);
+	struct json_object *object;
+
+	(void) state;
+	fha_status_sample(&ring, snapshot, strlen(snapshot), NOW_MS - 5000);
+	fha_status_sample(&ring, NULL, 0, NOW_MS);
+	object = document_of(snapshot, &standby, &shut, true);
+	assert_string_equal(value_at(object, "cluster"), "db");
+	assert_string_equal(value_at(object, "member"), "n2");
+	assert_string_equal(value_at(object, "at"), "2025-11-23T12:00:00Z");
+	assert_string_equal(value_at(object, "role"), "standby");
+	assert_string_equal(value_at(object, "agent/age_ms"), "100");
+	assert_string_equal(value_at(object, "lease/holder"), "n1");
+	assert_string_equal(value_at(object, "lease/held"), "true");
+	assert_string_equal(value_at(object, "lease/remaining_ms"), "2000");
+	assert_string_equal(value_at(object, "members/0/member"), "n1");
+	assert_string_equal(value_at(object, "members/0/lag_bytes"), "absent");
+	assert_string_equal(value_at(object, "members/1/member"), "n2");
+	assert_string_equal(value_at(object, "members/1/replay/ms"), "30000");
+	assert_string_equal(value_at(object, "members/1/replay/bytes"), "7");
+	assert_string_equal(value_at(object, "members/1/flush/bytes"), "5");
+	assert_string_equal(value_at(object, "members/1/write"), "absent");
+	assert_string_equal(value_at(object, "lag/age_ms"), "[ 5000, 0 ]");
+	assert_string_equal(value_at(object, "lag/members/0/ms"), "[ 25000, -1 ]");
+	assert_string_equal(value_at(object, "lag/members/0/bytes"), "[ 7, -1 ]");
+	assert_string_equal(value_at(object, "history/0/reason"), "<img src=x>");
+	assert_string_equal(value_at(object, "history/1/event"), "bootstrap");
+	assert_string_equal(value_at(object, "findings"), "[ ]");
+	json_object_put(object);
+	free(snapshot);
+}
+
+/* What the holder shows is when it stops by itself, not when others may begin. */
+static void
+test_document_of_the_holder(void **state)
+{
+	FhaVitals holder = standby;
+	FhaFenceState fence = {.open = true, .left_ms = 1234};
+	char *snapshot = snapshot_of(NULL, NULL);
+	struct json_object *object;
+
+	(void) state;
+	holder.postgres = FHA_PG_PRIMARY;
+	holder.mine = true;
+	object = document_of(snapshot, &holder, &fence, true);
+	assert_string_equal(value_at(object, "lease/remaining_ms"), "1234");
+	assert_string_equal(value_at(object, "lease/mine"), "true");
+	assert_string_equal(value_at(object, "fence/left_ms"), "1234");
+	json_object_put(object);
+	/* A dead agent's lease is not held for ever. */
+	holder.renewed_ms = NOW_MS - 3000;
+	object = document_of(snapshot, &holder, &shut, false);
+	assert_string_equal(value_at(object, "lease/held"), "false");
+	assert_string_equal(value_at(object, "lease/remaining_ms"), "0");
+	assert_string_equal(value_at(object, "findings/0/name"), "agent_gone");
+	assert_string_equal(value_at(object, "findings/1/name"), "no_primary");
+	json_object_put(object);
+	free(snapshot);
+}
+
+static void
+test_document_ages(void **state)
+{
+	FhaVitals vitals = standby;
+	char *snapshot = snapshot_of(NULL, NULL);
+	struct json_object *object;
+
+	(void) state;
+	vitals.renewed_ms = NOW_MS - 3000;
+	object = document_of(snapshot, &vitals, &shut, true);
+	assert_string_equal(value_at(object, "lease/held"), "false");
+	json_object_put(object);
+	vitals.renewed_ms = NOW_MS - 2999;
+	object = document_of(snapshot, &vitals, &shut, true);
+	assert_string_equal(value_at(object, "lease/held"), "true");
+	assert_string_equal(value_at(object, "lease/remaining_ms"), "1");
+	json_object_put(object);
+	free(snapshot);
+}
+
+/* Without a snapshot, or with one that cannot be read, there is a document all the same. */
+static void
+test_document_of_nothing(void **state)
+{
+	static const char *const texts[] = {NULL, "", "{", "[]", "{}", "{\"cluster\": {}}"};
+	FhaVitals none = {.at_ms = 0};
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+	{
+		struct json_object *object = document_of(texts[i], &none, &shut, false);
+
+		assert_string_equal(value_at(object, "lease"), "absent");
+		assert_string_equal(value_at(object, "members"), "[ ]");
+		assert_string_equal(value_at(object, "agent/age_ms"), "absent");
+		assert_string_equal(value_at(object, "findings/0/name"), "agent_gone");
+		assert_string_equal(value_at(object, "findings/1/name"), "nothing_known");
+		json_object_put(object);
+	}
+}
+
+static void
+test_page_files(void **state)
+{
+	static const char *const paths[] = {"/", "/page.css", "/page.js", "/plot.js", "/icon.svg"};
+	FhaPageFile file;
+	bool csp = false;
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+	{
+		assert_true(fha_page_file(paths[i], &file));
+		assert_true(file.size > 100 && memchr(file.body, '\0', file.size) == NULL);
+		assert_int_equal(file.body[file.size - 1], '\n');
+	}
+	assert_true(fha_page_file("/", &file));
+	assert_memory_equal(file.body, "<!DOCTYPE html>", 15);
+	assert_false(fha_page_file("/page.html", &file));
+	assert_false(fha_page_file("", &file));
+	for (const FhaPageHeader *header = fha_page_headers(); header->name != NULL; header++)
+		if (strcmp(header->name, "Content-Security-Policy") == 0)
+		{
+			csp = true;
+			assert_non_null(strstr(header->value, "default-src 'none'"));
+			assert_null(strstr(header->value, "unsafe"));
+		}
+	assert_true(csp);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_nothing_is_wrong, set_up),
+		cmocka_unit_test_setup(test_findings_of_the_server, set_up),
+		cmocka_unit_test_setup(test_findings_of_the_lease, set_up),
+		cmocka_unit_test_setup(test_findings_of_members, set_up),
+		cmocka_unit_test_setup(test_findings_are_bounded, set_up),
+		cmocka_unit_test_setup(test_ring_keeps_the_newest, set_up),
+		cmocka_unit_test_setup(test_ring_is_bounded, set_up),
+		cmocka_unit_test_setup(test_document, set_up),
+		cmocka_unit_test_setup(test_document_of_the_holder, set_up),
+		cmocka_unit_test_setup(test_document_ages, set_up),
+		cmocka_unit_test_setup(test_document_of_nothing, set_up),
+		cmocka_unit_test(test_page_files),
+	};
+
+	return cmocka_run_group_tests_name("status_document", tests, NULL, NULL);
+}
