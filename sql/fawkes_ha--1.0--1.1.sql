@@ -93,6 +93,13 @@ $$;
 COMMENT ON FUNCTION wal_file_start(text) IS
 'where a WAL file begins, in bytes, by its name; NULL of another file';
 
+CREATE FUNCTION wal_volume_size() RETURNS bigint
+AS 'MODULE_PATHNAME', 'fawkes_ha_wal_volume_size'
+LANGUAGE C VOLATILE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION wal_volume_size() IS
+'bytes of the volume that pg_wal lies on; NULL if that is the data directory''s own';
+
 CREATE FUNCTION sync_standbys(names text) RETURNS integer
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -362,7 +369,8 @@ CREATE VIEW metrics_wal AS
            'WAL files in pg_wal: how many, their bytes, and in files what the settings want of them.',
            jsonb_build_object('value', m.value_label), m.value
     FROM (SELECT count(*)::float8 AS files, pg_size_bytes(current_setting('wal_segment_size'))::float8 AS segment,
-                 pg_size_bytes(current_setting('max_slot_wal_keep_size')) AS slots_max
+                 pg_size_bytes(current_setting('max_slot_wal_keep_size')) AS slots_max,
+                 coalesce(fawkes_ha.wal_volume_size()::float8, 'NaN') AS volume
           FROM pg_ls_waldir() AS f WHERE f.name ~ '^[0-9A-F]{24}') AS w,
          LATERAL (VALUES
              ('count', w.files),
@@ -370,7 +378,9 @@ CREATE VIEW metrics_wal AS
              ('min', pg_size_bytes(current_setting('min_wal_size')) / w.segment),
              ('max', pg_size_bytes(current_setting('max_wal_size')) / w.segment),
              ('keep', pg_size_bytes(current_setting('wal_keep_size')) / w.segment),
-             ('slots_max', CASE WHEN w.slots_max < 0 THEN 'NaN' ELSE w.slots_max / w.segment END)
+             ('slots_max', CASE WHEN w.slots_max < 0 THEN 'NaN' ELSE w.slots_max / w.segment END),
+             ('volume_size', w.volume),
+             ('volume_max', w.volume / w.segment)
          ) AS m(value_label, value)
     UNION ALL
     SELECT 'cnpg_collector_pg_wal_archive_status', 'gauge', 'WAL files that are to be archived, and that were.',
@@ -676,12 +686,12 @@ REVOKE ALL ON FUNCTION boottime_ms() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION boottime_ms() TO pg_monitor;
 GRANT SELECT ON replication_lag TO pg_monitor;
 REVOKE ALL ON FUNCTION database_size(oid), checkpointer_statistics(), wal_statistics(), wal_file_start(text),
-    sync_standbys(text), own_metrics(),
+    wal_volume_size(), sync_standbys(text), own_metrics(),
     metrics_query(oid, text, text[], text[]),
     add_metrics(regclass, text, text[], text[]),
     remove_metrics(regclass) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION database_size(oid), checkpointer_statistics(), wal_statistics(), wal_file_start(text),
-    sync_standbys(text), own_metrics(),
+    wal_volume_size(), sync_standbys(text), own_metrics(),
     metrics_query(oid, text, text[], text[]) TO pg_monitor;
 GRANT SELECT ON metrics_backends, metrics_database, metrics_stat_database, metrics_postmaster, metrics_replication,
     metrics_slots, metrics_archiver, metrics_bgwriter, metrics_checkpointer, metrics_stat_replication, metrics_settings,

@@ -1,9 +1,11 @@
 """The metrics of SQL on a real cluster: every name, type and label that dashboards query, and values that are true."""
 
+import os
 import secrets
 import shutil
 import tempfile
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from conftest import is_leading
 from lab import documents, programs
 from lab.cluster import Cluster
 from lab.node import Node, free_ports
+from lab.session import Session
 from lab.wait import until
 
 LIST = Path(__file__).parent / "data" / "metric_names.txt"
@@ -155,12 +158,35 @@ def test_wal_files(cluster: Cluster) -> None:
     ) * leader.value("SELECT pg_size_bytes(current_setting('wal_segment_size'))")
     assert value(leader, "cnpg_collector_pg_wal", value="keep") == 512 / 16
     assert value(leader, "cnpg_collector_pg_wal", value="slots_max") == 4096 / 16
+    # WAL has no volume to itself here.
+    assert isnan(value(leader, "cnpg_collector_pg_wal", value="volume_size"))
     before = value(leader, "cnpg_collector_wal_records")
     with leader.session() as session:
         session.query("CREATE TABLE counted (i int)")
         session.query("INSERT INTO counted SELECT generate_series(1, 1000)")
         session.query("DROP TABLE counted")
     until("WAL is counted", lambda: value(leader, "cnpg_collector_wal_records") >= before + 1000, 30)
+
+
+def test_a_volume_of_its_own(directory: Path) -> None:
+    """WAL elsewhere than the data, as with initdb's -X."""
+    data = directory / "data"
+    with tempfile.TemporaryDirectory(prefix="fh-", dir="/dev/shm") as wal:
+        programs.must_run("initdb", "-D", data, "-X", f"{wal}/wal", "-U", "postgres", "-A", "trust", "-N")
+        settings = {"unix_socket_directories": str(directory), "listen_addresses": ""}
+        with open(data / "postgresql.conf", "a") as conf:
+            conf.write(programs.settings_text(settings))
+        programs.must_run("pg_ctl", "start", "-w", "-D", data, "-l", directory / "log")
+        try:
+            with Session(f"host={directory} user=postgres dbname=postgres") as session:
+                session.query("CREATE EXTENSION fawkes_ha")
+                volumes = "SELECT labels ->> 'value', value FROM fawkes_ha.metrics_wal WHERE labels ? 'value'"
+                told = dict(session.query(volumes))
+        finally:
+            programs.must_run("pg_ctl", "stop", "-w", "-D", data)
+        volume = os.statvfs(wal)
+        size = volume.f_blocks * volume.f_frsize
+        assert told["volume_size"] == size and told["volume_max"] == size / 16 / 1024**2
 
 
 def test_backends(cluster: Cluster) -> None:

@@ -1,5 +1,10 @@
 """What only PostgreSQL 18 and later can do to a cluster; conftest.py leaves this out for earlier ones."""
 
+import os
+import subprocess
+from pathlib import Path
+
+from lab import programs
 from lab.cluster import Cluster
 from lab.wait import until
 
@@ -32,3 +37,43 @@ def test_a_member_whose_slot_was_invalidated_streams_again(directory) -> None:
         raise
     finally:
         cluster.destroy()
+
+
+def test_pg_upgrade_carries_the_extension_over(directory) -> None:
+    """From 16: no view names what 18 has not, and users' views of metrics stay added."""
+    bindirs = {"16": Path(os.environ["PG_CONFIG"]).parents[2] / "16" / "bin", "18": programs.bindir()}
+    settings = {"unix_socket_directories": directory, "listen_addresses": "", "shared_preload_libraries": "fawkes_ha"}
+
+    def run(version: str, program: str, *words: str | Path) -> str:
+        done = subprocess.run([bindirs[version] / program, *words], cwd=directory, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+
+    def ask(version: str, *statements: str) -> str:
+        run(version, "pg_ctl", "start", "-w", "-D", directory / version, "-l", directory / f"log{version}")
+        try:
+            each = [word for statement in statements for word in ("-c", statement)]
+            return run(version, "psql", "-XAtq", "-h", directory, "-U", "postgres", *each)
+        finally:
+            run(version, "pg_ctl", "stop", "-w", "-D", directory / version)
+
+    for version in bindirs:
+        words = ["-A", "trust", "-N", "--locale=C.UTF-8", "-E", "UTF8"]
+        words += ["--no-data-checksums"] if version == "18" else []
+        run(version, "initdb", "-D", directory / version, "-U", "postgres", *words)
+        with open(directory / version / "postgresql.conf", "a") as conf:
+            conf.write(programs.settings_text({name: str(value) for name, value in settings.items()}))
+    names = "SELECT count(DISTINCT name) FROM fawkes_ha.metrics WHERE name ~ '_checkpointer_'"
+    before = ask(
+        "16",
+        "CREATE EXTENSION fawkes_ha",
+        "CREATE ROLE fawkes_exporter IN ROLE pg_monitor",
+        "CREATE VIEW public.orders AS SELECT 7 AS open",
+        "SELECT fawkes_ha.add_metrics('public.orders')",
+        names,
+    )
+    assert before == "public.orders is read as metrics\n0"
+    old, new = directory / "16", directory / "18"
+    where = ("-b", bindirs["16"], "-B", bindirs["18"], "-d", old, "-D", new, "-s", directory)
+    run("18", "pg_upgrade", *where, "-U", "postgres")
+    assert ask("18", names, "SELECT view, error IS NULL FROM fawkes_ha.user_metrics") == "9\npublic.orders|t"

@@ -11,7 +11,7 @@ SELECT has_schema('fawkes_ha');
 SELECT functions_are('fawkes_ha',
     ARRAY['snapshot', 'fence', 'rules', 'status', 'switchover', 'failover', 'restart', 'reinit', 'rejoin',
     'remove_member', 'pause', 'resume', 'set_setting', 'reset_setting',
-    'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'sync_standbys',
+    'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'wal_volume_size', 'sync_standbys',
     'own_metrics', 'metrics_query', 'add_metrics', 'remove_metrics', 'setup_readonly_role',
     'boottime_ms']);
 SELECT views_are('fawkes_ha', ARRAY['members', 'rules', 'history', 'replication_lag',
@@ -60,7 +60,7 @@ SELECT set_eq(
        WHERE p.pronamespace = 'fawkes_ha'::regnamespace
          AND has_function_privilege('pg_monitor', p.oid, 'EXECUTE') $$,
     ARRAY['snapshot', 'fence', 'rules', 'status',
-    'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'sync_standbys', 'own_metrics', 'metrics_query',
+    'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'wal_volume_size', 'sync_standbys', 'own_metrics', 'metrics_query',
     'boottime_ms'],
     'pg_monitor may look, and give no orders');
 SELECT is_empty(
