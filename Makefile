@@ -31,7 +31,7 @@ WARN   = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-proto
 PLAIN  = -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden $(WARN) $(WERROR) $(MUTANT) \
          -DFAWKES_HA_VERSION='"$(VERSION)"'
 SAN    = -fsanitize=address,undefined -fno-sanitize-recover=all
-LIBS_CONTROL = -ljson-c -lmicrohttpd -lcurl -lyaml -lcrypto
+LIBS_CONTROL = -ljson-c -lmicrohttpd -lgnutls -lcurl -lyaml -lcrypto
 VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 
 all: $(LIB) $(CLI)

@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 
 #include "agent.h"
+#include "exporter.h"
 #include "compat.h"
 #include "fence.h"
 #include "guc.h"
@@ -121,4 +122,5 @@ _PG_init(void)
 	steward_exporter_install_hooks();
 	readonly_install_hooks();
 	agent_register();
+	exporter_register();
 }

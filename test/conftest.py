@@ -76,14 +76,18 @@ def cluster(request: pytest.FixtureRequest):
     """Three nodes that stream, shared by the tests of one module.
 
     A module with FAULTS = True can order faults of their processes: cluster.faults[node].
-    In one with LISTEN = True the nodes have HTTP listeners.
+    In one with LISTEN = True the nodes have HTTP listeners, with EXPORT = True exporters.
     """
+
+    def has(wish: str) -> bool:
+        return getattr(request.module, wish, False)
+
     base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
-    cluster = Cluster(base / "c", first_port=5701, listen=getattr(request.module, "LISTEN", False))
+    cluster = Cluster(base / "c", first_port=5701, listen=has("LISTEN"), export=has("EXPORT"))
     failed_before = request.session.testsfailed
     try:
         cluster.create()
-        if getattr(request.module, "FAULTS", False):
+        if has("FAULTS"):
             library = faults.build()
             cluster.faults = {node: faults.Faults(node, library) for node in cluster.nodes}
         cluster.start()

@@ -3,11 +3,9 @@
 import signal
 
 from lab import process
-from lab.cluster import RENEW_DEADLINE_S, Cluster
+from lab.cluster import LEASE_S, RENEW_DEADLINE_S, Cluster
 from lab.node import Node
 from lab.wait import until
-
-LEASE_DURATION_S = 3
 
 
 def own(node: Node, name: str, labels: str = "{}") -> float | None:
@@ -31,7 +29,7 @@ def test_a_holder_and_its_standbys(cluster: Cluster) -> None:
     for standby in cluster.others(leader):
         assert own(standby, "fawkes_ha_lease_held") == 0
         assert own(standby, "fawkes_ha_fence_open") == 0
-        assert 0 < own(standby, "fawkes_ha_lease_remaining_seconds") <= LEASE_DURATION_S
+        assert 0 < own(standby, "fawkes_ha_lease_remaining_seconds") <= LEASE_S
         assert own(standby, "fawkes_ha_term") == own(leader, "fawkes_ha_term")
         assert own(standby, "fawkes_ha_role", '{"role": "standby"}') == 1
     before = own(leader, "fawkes_ha_renewals_total", '{"result": "confirmed"}')
@@ -59,9 +57,9 @@ def test_a_stopped_agent_ages(cluster: Cluster) -> None:
     agent = standby.titled("fawkes_ha agent")
     process.send(agent, signal.SIGSTOP)
     try:
-        until("it shows", lambda: own(standby, "fawkes_ha_agent_age_seconds") > LEASE_DURATION_S + 1)
+        until("it shows", lambda: own(standby, "fawkes_ha_agent_age_seconds") > LEASE_S + 1)
         assert own(standby, "fawkes_ha_lease_remaining_seconds") == 0
         assert own(standby, "fawkes_ha_agent_up") == 1
     finally:
         process.send(agent, signal.SIGCONT)
-    until("it is young again", lambda: own(standby, "fawkes_ha_agent_age_seconds") <= LEASE_DURATION_S)
+    until("it is young again", lambda: own(standby, "fawkes_ha_agent_age_seconds") <= LEASE_S)

@@ -25,7 +25,7 @@ open_socket(Supervisor *self)
 	if (self->listen_fd >= 0 || self->config.listen[0] == '\0' ||
 		fha_now_ms() < self->listen_after_ms)
 		return;
-	if (fha_listen_open(self->config.listen, &self->listen_fd, &err) == FHA_OK)
+	if (fha_listen_open("listen", self->config.listen, &self->listen_fd, &err) == FHA_OK)
 	{
 		supervisor_say(self, "answering HTTP on %s (fawkes_ha.listen)", self->config.listen);
 		self->listen_failed = false;

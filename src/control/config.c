@@ -79,6 +79,10 @@ static const Setting settings[] = {
 	{ PREFIX "database",            KIND_DATABASE,   TEXT(database) },
 	{ PREFIX "tls",                 KIND_BOOL,       TEXT(tls) },
 	{ PREFIX "tls_directory",       KIND_PATH,       TEXT(tls_directory) },
+	{ PREFIX "exporter_listen",     KIND_LISTEN,     TEXT(exporter_listen) },
+	{ PREFIX "exporter_tls_directory", KIND_PATH,    TEXT(exporter_tls_directory) },
+	{ PREFIX "exporter_client_ca_file", KIND_PATH,   TEXT(exporter_client_ca_file) },
+	{ PREFIX "exporter_token_file", KIND_PATH,       TEXT(exporter_token_file) },
 	{ PREFIX "lease_duration",      KIND_TIME,       NUMBER(lease_duration_ms, SECOND, FHA_LEASE_MAX_MS, "1s to 10min") },
 	{ PREFIX "renew_deadline",      KIND_TIME,       NUMBER(renew_deadline_ms, 500, 10 * MINUTE, "500ms to 10min") },
 	{ PREFIX "retry_period",        KIND_TIME,       NUMBER(retry_period_ms, 50, MINUTE, "50ms to 1min") },
@@ -139,6 +143,7 @@ fha_config_defaults(FhaConfig *config)
 {
 	memset(config, 0, sizeof(*config));
 	(void) snprintf(config->bootstrap, sizeof(config->bootstrap), "none");
+	(void) snprintf(config->exporter_listen, sizeof(config->exporter_listen), FHA_EXPORTER_LISTEN);
 	config->port = 5432;
 	follow_lock(config);
 	config->election_wait_ms = 300;

@@ -21,8 +21,9 @@
 #define FHA_ADDRESS_MAX 255
 #define FHA_POD_MAX 253 /* Kubernetes' names */
 #define FHA_CONFIG_FILE_MAX (64 * 1024)
-#define FHA_DATABASE_MAX 63               /* bytes: PostgreSQL cuts longer names */
-#define FHA_LEASE_MAX_MS (10 * 60 * 1000) /* the longest lease_duration */
+#define FHA_DATABASE_MAX 63                  /* bytes: PostgreSQL cuts longer names */
+#define FHA_EXPORTER_LISTEN "127.0.0.1:9187" /* unless told otherwise */
+#define FHA_LEASE_MAX_MS (10 * 60 * 1000)    /* the longest lease_duration */
 
 typedef struct FhaConfig
 {
@@ -40,8 +41,13 @@ typedef struct FhaConfig
 	char credentials_directory[FHA_PATH_MAX]; /* username and password of the owner; "" */
 	char database[FHA_DATABASE_MAX + 1];      /* which that role owns; "" */
 	char tls_directory[FHA_PATH_MAX];         /* tls.crt and tls.key, given from outside; "" */
-	bool tls;                                 /* connections of hosts are encrypted, or refused */
 	char readonly_credentials_directory[FHA_PATH_MAX]; /* of a role that may only read; "" */
+	char exporter_listen[FHA_ADDRESS_MAX + 1]; /* where the exporter answers HTTP; "": nowhere */
+	char exporter_tls_directory[FHA_PATH_MAX]; /* tls.crt and tls.key; "": no TLS */
+	char exporter_client_ca_file
+		[FHA_PATH_MAX];                     /* who signs clients' certificates; "": none wanted */
+	char exporter_token_file[FHA_PATH_MAX]; /* the token that clients must bring; "": none */
+	bool tls;                               /* connections of hosts are encrypted, or refused */
 	int port;
 	int64_t lease_duration_ms;
 	int64_t renew_deadline_ms;

@@ -112,7 +112,7 @@ open_socket(const Place *place)
 }
 
 FhaCode
-fha_listen_open(const char *listen, int *fd, FhaError *err)
+fha_listen_open(const char *setting, const char *listen, int *fd, FhaError *err)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET};
 	Place place;
@@ -133,7 +133,8 @@ fha_listen_open(const char *listen, int *fd, FhaError *err)
 	}
 	if (*fd >= 0)
 		return FHA_OK;
-	return fha_error_errno(err, FHA_IO, "could not listen on fawkes_ha.listen = \"%.60s\"", listen);
+	return fha_error_errno(err, FHA_IO, "could not listen on fawkes_ha.%s = \"%.60s\"", setting,
+						   listen);
 }
 
 void

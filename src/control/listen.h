@@ -18,7 +18,8 @@ FHA_API FHA_MUST_CHECK FhaCode fha_listen_check(const char *listen, FhaError *er
  * A listening socket, non-blocking and close-on-exec, in *fd; the caller closes it.  INVALID; IO:
  * the text names the setting and what the system said.
  */
-FHA_API FHA_MUST_CHECK FhaCode fha_listen_open(const char *listen, int *fd, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_listen_open(const char *setting, const char *listen, int *fd,
+											   FhaError *err);
 
 /*
  * Where other members reach it: the setting itself, or, when it names every address, the host of

@@ -3,12 +3,15 @@
  */
 #include "listener.h"
 
+#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "clock.h"
@@ -38,6 +41,7 @@ typedef struct Client
 	size_t query_size; /* QUERY_MAX: too long */
 	char *body;
 	size_t body_size;
+	struct MHD_Connection *waits; /* suspended: its page is not there yet */
 } Client;
 
 struct FhaListener
@@ -48,14 +52,28 @@ struct FhaListener
 	void *argument;
 	FhaConfig config;
 	FhaDesk desk;
+	FhaPages pages; /* answer NULL: health and questions */
+	int64_t connection_ms;
 	uint64_t connections; /* so far */
 	Client clients[CONNECTIONS_LIMIT];
 };
+
+/* It is asked about again at the next step. */
+static void
+resume(Client *client)
+{
+	struct MHD_Connection *waits = client->waits;
+
+	client->waits = NULL;
+	if (waits != NULL)
+		MHD_resume_connection(waits);
+}
 
 static void
 break_off(Client *client)
 {
 	client->broken = true;
+	resume(client);
 	(void) shutdown(client->fd, SHUT_RDWR);
 }
 
@@ -263,6 +281,83 @@ answer_question(FhaListener *listener, struct MHD_Connection *connection, const 
 				   signed_too ? FHA_MEMBER_HEADER : NULL, reply.mac);
 }
 
+/* `Authorization: Bearer TOKEN`, compared in a time that tells nothing. */
+static bool
+has_token(struct MHD_Connection *connection, const char *token)
+{
+	static const char scheme[] = "Bearer ";
+	const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");
+
+	if (value == NULL || strncasecmp(value, scheme, strlen(scheme)) != 0)
+		return false;
+	value += strlen(scheme);
+	return strlen(value) == strlen(token) && CRYPTO_memcmp(value, token, strlen(token)) == 0;
+}
+
+/* Was its certificate signed by the authority that this listener was given? */
+static bool
+has_certificate(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	unsigned status = 0;
+
+	return info != NULL &&
+		   gnutls_certificate_verify_peers2(info->tls_session, &status) == GNUTLS_E_SUCCESS &&
+		   status == 0;
+}
+
+static enum MHD_Result
+send_page(struct MHD_Connection *connection, FhaPage *page)
+{
+	enum MHD_Result result = MHD_NO;
+	struct MHD_Response *response =
+		page->text != NULL
+			? MHD_create_response_from_buffer(page->size, page->text, MHD_RESPMEM_MUST_FREE)
+			: MHD_create_response_from_buffer(page->size, (void *) (uintptr_t) page->fixed,
+											  MHD_RESPMEM_PERSISTENT);
+
+	if (response == NULL)
+	{
+		/* LCOV_EXCL_START: no memory */
+		free(page->text);
+		return MHD_NO;
+		/* LCOV_EXCL_STOP */
+	}
+	if (MHD_add_response_header(response, "Content-Type", page->type) == MHD_YES &&
+		MHD_add_response_header(response, "Connection", "close") == MHD_YES &&
+		MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES)
+		result = MHD_YES;
+	for (size_t i = 0; page->headers != NULL && page->headers[i].name != NULL; i++)
+		if (MHD_add_response_header(response, page->headers[i].name, page->headers[i].value) !=
+			MHD_YES)
+			result = MHD_NO; /* LCOV_EXCL_LINE: no memory */
+	if (result == MHD_YES)
+		result = MHD_queue_response(connection, (unsigned) page->status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result
+answer_page(FhaListener *listener, struct MHD_Connection *connection, Client *client,
+			const char *path, const char *verb)
+{
+	FhaPage page = {.status = 0};
+
+	if (strcmp(verb, "GET") != 0 && strcmp(verb, "HEAD") != 0)
+		return refuse(connection, 405, "pages are only read\n", "Allow", "GET, HEAD");
+	if (listener->pages.client_ca != NULL && !has_certificate(connection))
+		return refuse(connection, 403, "a client certificate is wanted\n", NULL, NULL);
+	if (listener->pages.token != NULL && !has_token(connection, listener->pages.token))
+		return refuse(connection, 401, "a bearer token is wanted\n", "WWW-Authenticate", "Bearer");
+	listener->pages.answer(listener->pages.argument, path, &page);
+	if (page.status != 0)
+		return send_page(connection, &page);
+	client->waits = connection;
+	MHD_suspend_connection(connection);
+	return MHD_YES;
+}
+
 static enum MHD_Result
 handle(void *argument, struct MHD_Connection *connection, const char *path, const char *verb,
 	   const char *version, const char *data, size_t *size, void **context)
@@ -274,6 +369,8 @@ handle(void *argument, struct MHD_Connection *connection, const char *path, cons
 	(void) context;
 	if (client == NULL)
 		return MHD_NO; /* LCOV_EXCL_LINE: one beyond the limit */
+	if (listener->pages.answer != NULL)
+		return answer_page(listener, connection, client, path, verb);
 	if (strcmp(path, FHA_MEMBER_PATH) != 0)
 		return answer_health(listener, connection, client, path, verb);
 	if (!client->begun)
@@ -291,40 +388,101 @@ handle(void *argument, struct MHD_Connection *connection, const char *path, cons
 	return MHD_YES;
 }
 
+/* `more`: options of the library besides those that always hold. */
+static FhaCode
+start_daemon(FhaListener *listener, int fd, unsigned flags, const struct MHD_OptionItem *more,
+			 FhaError *err)
+{
+	const union MHD_DaemonInfo *info;
+
+	listener->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL | flags, 0, NULL, NULL, handle, listener, MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_LIMIT,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) HEADERS_MAX, MHD_OPTION_NOTIFY_CONNECTION,
+		connection_changed, listener, MHD_OPTION_URI_LOG_CALLBACK, note_query, listener,
+		MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+	info = listener->daemon == NULL
+			   ? NULL
+			   : MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (info == NULL)
+		return fha_error(err, FHA_IO, "the HTTP server could not be started");
+	listener->epoll = info->epoll_fd;
+	return FHA_OK;
+}
+
 FhaCode
 fha_listener_open(FhaListener **out, int fd, const FhaConfig *config, FhaTell tell,
 				  FhaGivePromise promise, void *argument, FhaError *err)
 {
+	static const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 	FhaListener *listener = calloc(1, sizeof(*listener));
-	const union MHD_DaemonInfo *info;
+	FhaCode code;
 
 	*out = NULL;
 	if (listener == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
 	listener->tell = tell;
 	listener->argument = argument;
+	listener->connection_ms = CONNECTION_MS;
 	listener->desk.promise = promise;
 	listener->desk.argument = argument;
-	listener->daemon =
-		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, handle, listener, MHD_OPTION_LISTEN_SOCKET,
-						 fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_LIMIT,
-						 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) HEADERS_MAX,
-						 MHD_OPTION_NOTIFY_CONNECTION, connection_changed, listener,
-						 MHD_OPTION_URI_LOG_CALLBACK, note_query, listener, MHD_OPTION_END);
-	info = listener->daemon == NULL
-			   ? NULL
-			   : MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	if (info == NULL)
+	code = start_daemon(listener, fd, 0, none, err);
+	if (code != FHA_OK)
 	{
 		/* LCOV_EXCL_START: libmicrohttpd refuses */
 		fha_listener_close(listener);
-		return fha_error(err, FHA_IO, "the HTTP server could not be started");
+		return code;
 		/* LCOV_EXCL_STOP */
 	}
-	listener->epoll = info->epoll_fd;
 	fha_listener_reload(listener, config);
 	*out = listener;
 	return FHA_OK;
+}
+
+FhaCode
+fha_listener_open_pages(FhaListener **out, int fd, const FhaPages *pages, FhaError *err)
+{
+	struct MHD_OptionItem tls[4] = {{MHD_OPTION_END, 0, NULL}};
+	FhaListener *listener = calloc(1, sizeof(*listener));
+	unsigned flags = MHD_ALLOW_SUSPEND_RESUME;
+	size_t count = 0;
+	FhaCode code;
+
+	*out = NULL;
+	if (listener == NULL)
+		return fha_error(err, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
+	listener->pages = *pages;
+	listener->connection_ms = pages->connection_ms;
+	if (pages->certificate != NULL)
+	{
+		flags |= MHD_USE_TLS;
+		tls[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0,
+											   (void *) (uintptr_t) pages->certificate};
+		tls[count++] =
+			(struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) pages->key};
+		if (pages->client_ca != NULL)
+			tls[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0,
+												   (void *) (uintptr_t) pages->client_ca};
+		tls[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+	}
+	code = start_daemon(listener, fd, flags, tls, err);
+	if (code != FHA_OK)
+	{
+		fha_listener_close(listener);
+		return pages->certificate == NULL
+				   ? code
+				   : fha_error(err, FHA_INVALID, "the certificate, its key or the CA is refused");
+	}
+	*out = listener;
+	return FHA_OK;
+}
+
+void
+fha_listener_wake_pages(FhaListener *listener)
+{
+	for (size_t i = 0; i < CONNECTIONS_LIMIT; i++)
+		if (listener->clients[i].used)
+			resume(&listener->clients[i]);
 }
 
 void
@@ -339,6 +497,7 @@ fha_listener_close(FhaListener *listener)
 {
 	if (listener == NULL)
 		return;
+	fha_listener_wake_pages(listener);
 	if (listener->daemon != NULL)
 	{
 		/* Else the socket would be closed with the daemon. */
@@ -363,7 +522,7 @@ fha_listener_step(FhaListener *listener)
 	{
 		Client *client = &listener->clients[i];
 
-		if (client->used && !client->broken && now_ms >= client->since_ms + CONNECTION_MS)
+		if (client->used && !client->broken && now_ms >= client->since_ms + listener->connection_ms)
 			break_off(client);
 	}
 	(void) MHD_run(listener->daemon);
@@ -379,8 +538,8 @@ fha_listener_wake_ms(const FhaListener *listener)
 	{
 		const Client *client = &listener->clients[i];
 
-		if (client->used && !client->broken && client->since_ms + CONNECTION_MS < wake_ms)
-			wake_ms = client->since_ms + CONNECTION_MS;
+		if (client->used && !client->broken && client->since_ms + listener->connection_ms < wake_ms)
+			wake_ms = client->since_ms + listener->connection_ms;
 	}
 	/* It may hold bytes that it has read already: then no descriptor becomes readable. */
 	if (MHD_get_timeout(listener->daemon, &timeout) == MHD_YES &&

@@ -14,6 +14,7 @@
 #include "err.h"
 #include "health.h"
 #include "member.h"
+#include "page.h"
 
 typedef struct FhaListener FhaListener;
 
@@ -27,6 +28,35 @@ typedef void (*FhaTell)(void *argument, FhaHealth *out);
 FHA_API FHA_MUST_CHECK FhaCode fha_listener_open(FhaListener **out, int fd, const FhaConfig *config,
 												 FhaTell tell, FhaGivePromise promise,
 												 void *argument, FhaError *err);
+
+typedef struct FhaPage
+{
+	int status; /* HTTP; 0: not yet, ask again after fha_listener_wake_pages */
+	const char *type;
+	char *text;        /* malloc'ed, the listener frees it; else `fixed` */
+	const char *fixed; /* static */
+	size_t size;
+	const FhaPageHeader *headers; /* static, the last one's name is NULL; NULL: none */
+} FhaPage;
+
+/* What such a listener answers, instead of health and members' questions: GET and HEAD only. */
+typedef struct FhaPages
+{
+	void (*answer)(void *argument, const char *path, FhaPage *out);
+	void *argument;
+	int64_t connection_ms;   /* from the accept to the last byte of the answer */
+	const char *certificate; /* PEM; NULL: no TLS.  The caller's, until the listener is closed */
+	const char *key;
+	const char *client_ca; /* NULL: no certificate is wanted of clients */
+	const char *token;     /* that clients must bring (RFC 6750), the caller's; NULL: none */
+} FhaPages;
+
+/* As above.  INVALID: the certificate, key or CA cannot be used. */
+FHA_API FHA_MUST_CHECK FhaCode fha_listener_open_pages(FhaListener **out, int fd,
+													   const FhaPages *pages, FhaError *err);
+
+/* Ask again for all pages that were not yet there. */
+FHA_API void fha_listener_wake_pages(FhaListener *listener);
 
 /* pgpass may have changed: read the cluster key again. */
 FHA_API void fha_listener_reload(FhaListener *listener, const FhaConfig *config);

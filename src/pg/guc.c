@@ -32,6 +32,10 @@ char *guc_credentials_directory = NULL;
 char *guc_readonly_credentials_directory = NULL;
 char *guc_database = NULL;
 char *guc_tls_directory = NULL;
+char *guc_exporter_listen = NULL;
+char *guc_exporter_tls_directory = NULL;
+char *guc_exporter_client_ca_file = NULL;
+char *guc_exporter_token_file = NULL;
 bool guc_tls = false;
 int guc_lease_duration_ms = 0;
 int guc_renew_deadline_ms = 0;
@@ -79,6 +83,10 @@ CHECK_HOOK(credentials_directory)
 CHECK_HOOK(readonly_credentials_directory)
 CHECK_HOOK(database)
 CHECK_HOOK(tls_directory)
+CHECK_HOOK(exporter_listen)
+CHECK_HOOK(exporter_tls_directory)
+CHECK_HOOK(exporter_client_ca_file)
+CHECK_HOOK(exporter_token_file)
 
 static const struct
 {
@@ -101,6 +109,10 @@ static const struct
 	{ PREFIX "readonly_credentials_directory", "Directory with username and password of a role that may only read fawkes_ha.database.", &guc_readonly_credentials_directory, "", check_readonly_credentials_directory },
 	{ PREFIX "database",        "Database that the primary makes for the role in fawkes_ha.credentials_directory.", &guc_database, "", check_database },
 	{ PREFIX "tls_directory",   "Directory with tls.crt and tls.key; empty: the supervisor makes a certificate.", &guc_tls_directory, "", check_tls_directory },
+	{ PREFIX "exporter_listen", "IP address and port where the exporter answers HTTP; empty: nowhere.", &guc_exporter_listen, FHA_EXPORTER_LISTEN, check_exporter_listen },
+	{ PREFIX "exporter_tls_directory", "Directory with tls.crt and tls.key of the exporter; empty: it speaks no TLS.", &guc_exporter_tls_directory, "", check_exporter_tls_directory },
+	{ PREFIX "exporter_client_ca_file", "Authority of the certificates that the exporter wants of clients; empty: it wants none.", &guc_exporter_client_ca_file, "", check_exporter_client_ca_file },
+	{ PREFIX "exporter_token_file", "File with the token that the exporter wants of clients; empty: it wants none.", &guc_exporter_token_file, "", check_exporter_token_file },
 };
 
 #define SECOND 1000

@@ -13,6 +13,7 @@ extern char *guc_member_name;           /* fawkes_ha.member_name */
 extern char *guc_lock;                  /* fawkes_ha.lock */
 extern char *guc_address;               /* fawkes_ha.address: host:port for the other members */
 extern char *guc_listen;                /* fawkes_ha.listen: where the agent answers HTTP */
+extern char *guc_exporter_listen;       /* where the exporter answers HTTP; "": nowhere */
 extern char *guc_pod;                   /* fawkes_ha.pod: this member's; "" for none */
 extern char *guc_state_directory;       /* fawkes_ha.state_directory; "" is <data>.fawkes_ha */
 extern char *guc_bootstrap;             /* fawkes_ha.bootstrap: read by the supervisor */

@@ -85,7 +85,7 @@ start(void)
 	retry_ms = fha_now_ms() + LISTEN_RETRY_MS;
 	if (listen_fd < 0)
 		listen_fd = inherited;
-	if (listen_fd < 0 && fha_listen_open(serve_config.listen, &listen_fd, &err) != FHA_OK)
+	if (listen_fd < 0 && fha_listen_open("listen", serve_config.listen, &listen_fd, &err) != FHA_OK)
 	{
 		if (!told)
 			fha_report(LOG, &err);

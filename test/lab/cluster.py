@@ -42,6 +42,7 @@ class Cluster:
         ports: list[int] | None = None,
         passwords: dict[str, str] | None = None,
         listen: bool = False,
+        export: bool = False,
     ) -> None:
         self.base = base.absolute()
         self.lock = self.base / "lock"
@@ -57,6 +58,9 @@ class Cluster:
         if listen:
             for node, port in zip(self.nodes, free_ports(len(names), max(node.port for node in self.nodes) + 1)):
                 node.listen_on(port)
+        if export:
+            for node, port in zip(self.nodes, free_ports(len(names), max(node.port for node in self.nodes) + 100)):
+                node.export_on(port)
         self.faults: dict[Node, Faults] = {}  # of the nodes whose processes can be given some
         # The kernel allows 107 bytes for "<directory>/.s.PGSQL.<port>".
         if len(str(self.sockets)) > 85:

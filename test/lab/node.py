@@ -50,10 +50,13 @@ class Node:
             "port": str(port),
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": str(sockets),
+            # All nodes of a machine have the same default.
+            "fawkes_ha.exporter_listen": "",
             **({"dynamic_library_path": f"{programs.TREE}:$libdir"} if programs.TREE else {}),
             **settings,
         }
         self.listen_port: int | None = None  # of its HTTP listener
+        self.exporter_port: int | None = None
         # Another build of the command, its options and its environment, for whoever wants one.
         self.program = programs.path("fawkes-ha")
         self.options: tuple[str | Path, ...] = ()
@@ -65,6 +68,10 @@ class Node:
     def listen_on(self, port: int) -> None:
         self.listen_port = port
         self.settings["fawkes_ha.listen"] = f"127.0.0.1:{port}"
+
+    def export_on(self, port: int) -> None:
+        self.exporter_port = port
+        self.settings["fawkes_ha.exporter_listen"] = f"127.0.0.1:{port}"
 
     def prepare(self, replication_password: str) -> None:
         """Write what the supervisor needs before a data directory exists."""

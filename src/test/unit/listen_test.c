@@ -67,14 +67,14 @@ a_port_in_use_names_the_setting(void **state)
 	assert_int_equal(listen(first, 1), 0);
 	assert_int_equal(getsockname(first, (struct sockaddr *) &address, &size), 0);
 	(void) snprintf(listen_on, sizeof(listen_on), "127.0.0.1:%u", ntohs(address.sin_port));
-	assert_int_equal(fha_listen_open(listen_on, &second, &err), FHA_IO);
+	assert_int_equal(fha_listen_open("listen", listen_on, &second, &err), FHA_IO);
 	assert_int_equal(second, -1);
 	assert_non_null(strstr(err.text, "fawkes_ha.listen"));
 	assert_non_null(strstr(err.text, listen_on));
 	(void) close(first);
-	assert_int_equal(fha_listen_open(listen_on, &second, &err), FHA_OK);
+	assert_int_equal(fha_listen_open("listen", listen_on, &second, &err), FHA_OK);
 	(void) close(second);
-	assert_int_equal(fha_listen_open("localhost", &second, &err), FHA_INVALID);
+	assert_int_equal(fha_listen_open("listen", "localhost", &second, &err), FHA_INVALID);
 	assert_int_equal(second, -1);
 }
 

@@ -1,0 +1,267 @@
+"""Metrics over HTTP, on real servers: who scrapes is answered, whatever the server does."""
+
+import re
+import shutil
+import signal
+import ssl
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from lab import http, process
+from lab.cluster import CLUSTER_NAME, Cluster
+from lab.node import Node
+from lab.pki import Authority, Certificate
+from lab.wait import until
+
+EXPORT = True
+UP = f'cnpg_collector_up{{cluster="{CLUSTER_NAME}"}}'
+
+Page = dict[str, float]
+
+
+def parse(text: str) -> Page:
+    """By series, as written: `name{labels}`."""
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return {series: float(value) for series, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+def scrape(node: Node) -> Page:
+    answer = http.ask(node.exporter_port, "/metrics")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return parse(answer.text)
+
+
+def collectors(node: Node) -> list[int]:
+    return node.titled("fawkes_ha collector")
+
+
+@pytest.fixture
+def leader(cluster: Cluster) -> Node:
+    leader = cluster.wait_all_stream()
+    leader.wait_for_extension()
+    return leader
+
+
+def test_nobody_collects_for_nobody(cluster: Cluster, leader: Node) -> None:
+    """An exporter that is not scraped has no collector.  Before all others here."""
+    for node in cluster.nodes:
+        assert node.titled("fawkes_ha exporter")
+        assert collectors(node) == []
+
+
+def test_every_member_answers(cluster: Cluster, leader: Node) -> None:
+    """Metrics of the server, of each database, and of fawkes_ha itself; and the format is sound."""
+    for node in cluster.nodes:
+        page = until("both databases are there", lambda: whole(node))
+        assert page["cnpg_pg_replication_in_recovery"] == float(node is not leader)
+        assert page['fawkes_ha_role{role="primary"}'] == float(node is leader)
+        assert page[UP] == 1
+        assert page["cnpg_last_error"] == 0
+        text = http.ask(node.exporter_port, "/metrics").text
+        lint = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+        # It has opinions about names, which are CloudNativePG's; what it cannot parse is an error.
+        assert "error" not in lint.stderr.lower()
+        assert not [line for line in lint.stderr.splitlines() if line.startswith("fawkes_ha_")]
+
+
+def whole(node: Node) -> Page | None:
+    page = scrape(node)
+    wanted = 'cnpg_collector_lo_pages{datname="postgres"}', 'fawkes_ha_exporter_age_seconds{datname="app"}'
+    return page if all(series in page for series in wanted) else None
+
+
+def test_two_who_scrape_at_once_share_a_collection(cluster: Cluster, leader: Node) -> None:
+    scrape(leader)
+    before = scrape(leader)["cnpg_collector_collections_total"]
+    threads = [threading.Thread(target=scrape, args=(leader,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # The server's and, at most, one of each other database.
+    assert scrape(leader)["cnpg_collector_collections_total"] <= before + 2 + 2
+
+
+def test_a_collector_that_hangs_delays_neither_scrape_nor_lock(cluster: Cluster, leader: Node) -> None:
+    """The last values stay, their age grows, and the lease goes on."""
+    until("a whole page", lambda: whole(leader))
+    (collector,) = until("one collector stays", lambda: collectors(leader) if len(collectors(leader)) == 1 else None)
+    term = scrape(leader)["fawkes_ha_term"]
+    process.send([collector], signal.SIGSTOP)
+    try:
+        page = until("it shows", lambda: hung(leader))
+        assert page["cnpg_pg_replication_in_recovery"] == 0
+        assert page["fawkes_ha_lease_held"] == 1
+        assert page["fawkes_ha_term"] == term
+        renewals = 'fawkes_ha_renewals_total{result="confirmed"}'
+        until("renewals go on", lambda: scrape(leader)[renewals] > page[renewals] + 2)
+    finally:
+        process.send([collector], signal.SIGCONT)
+    until("it is up again", lambda: scrape(leader)[UP] == 1)
+    assert cluster.wait_all_stream() is leader
+
+
+def hung(node: Node) -> Page | None:
+    page = scrape(node)
+    age = page['fawkes_ha_exporter_age_seconds{datname="postgres"}']
+    return page if page[UP] == 0 and age > 4 else None
+
+
+def test_a_collector_that_is_ended_is_replaced(cluster: Cluster, leader: Node) -> None:
+    until("a whole page", lambda: whole(leader))
+    old = collectors(leader)
+    process.send(old, signal.SIGTERM)
+    until("another one collects", lambda: scrape(leader)["cnpg_last_error"] == 0 and set(collectors(leader)) - set(old))
+
+
+def test_users_add_metrics_and_their_errors_cost_nobody(cluster: Cluster, leader: Node) -> None:
+    """A view that fails, and one that does not end, are a metric and a line of the log."""
+    with leader.session(timeout=30) as session:
+        for name, body in {
+            "good": "SELECT 42 AS answer",
+            "bad": "SELECT 1 / (extract(epoch FROM now()) * 0)::int AS never",
+            "slow": "SELECT 1 AS late FROM pg_sleep(600)",
+        }.items():
+            session.query(f"CREATE VIEW {name} AS {body}")
+            session.query(f"SELECT fawkes_ha.add_metrics('{name}')")
+    page = until("both have failed", lambda: failed(leader, {"postgres/public.bad", "postgres/public.slow"}))
+    assert page["cnpg_good_answer"] == 42
+    assert page["cnpg_last_error"] == 1
+    leader.wait_for_log("metrics of database \"postgres\": public.bad: division by zero")
+    with leader.session(timeout=30) as session:
+        for name in ("good", "bad", "slow"):
+            session.query(f"SELECT fawkes_ha.remove_metrics('{name}')")
+            session.query(f"DROP VIEW {name}")
+    until("no query fails", lambda: scrape(leader)["cnpg_last_error"] == 0)
+
+
+def failed(node: Node, names: set[str]) -> Page | None:
+    page = scrape(node)
+    errors = set(re.findall(r'cnpg_errors_total\{errorUserQueries="(.*?)"\}', "\n".join(page)))
+    return page if names <= errors and "cnpg_good_answer" in page else None
+
+
+def test_a_database_that_is_scraped_can_be_dropped(cluster: Cluster, leader: Node) -> None:
+    with leader.session(timeout=30) as session:
+        session.query("CREATE DATABASE going")
+        until("it is visited", lambda: 'fawkes_ha_exporter_age_seconds{datname="going"}' in scrape(leader))
+        session.query("DROP DATABASE going", timeout=30)
+    until("it is forgotten", lambda: 'fawkes_ha_exporter_age_seconds{datname="going"}' not in scrape(leader))
+
+
+def test_a_thousand_idle_connections(cluster: Cluster, leader: Node) -> None:
+    idle = []
+    try:
+        for _ in range(1000):
+            idle.append(http.connect(leader.exporter_port))
+        assert scrape(leader)["fawkes_ha_lease_held"] == 1
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_other_paths_and_verbs(cluster: Cluster, leader: Node) -> None:
+    assert http.status(leader.exporter_port, "/primary") == 404
+    assert http.ask(leader.exporter_port, "/metrics", verb="POST", body=b"x").status == 405
+    assert http.ask(leader.exporter_port, "/metrics", verb="HEAD").body == b""
+
+
+def test_a_server_that_recovers_answers(cluster: Cluster, leader: Node) -> None:
+    """No SQL is possible, and what fawkes_ha measures of itself is there."""
+    standby = cluster.others(leader)[0]
+    cluster.fill_wal(leader, 64 << 20)
+    until("it has all", lambda: cluster.streams(standby, leader))
+    standby.kill()
+    standby.start()
+    startup = until("it recovers", lambda: standby.titled("startup"), every=0.002)
+    process.send(startup, signal.SIGSTOP)
+    try:
+        page = until("it answers", lambda: recovering(standby), 60)
+        assert page[UP] == 0
+        assert page["cnpg_last_update_timestamp"] == 0
+        assert page['fawkes_ha_role{role="down"}'] == 1
+    finally:
+        process.send(startup, signal.SIGCONT)
+    cluster.wait_all_stream()
+
+
+def recovering(node: Node) -> Page | None:
+    try:
+        page = scrape(node)
+    except OSError:
+        return None
+    return page if page.get("fawkes_ha_agent_up") == 1 else None
+
+
+def fetch(node: Node, context: ssl.SSLContext | None, token: str | None) -> int:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    scheme = "http" if context is None else "https"
+    request = urllib.request.Request(f"{scheme}://localhost:{node.exporter_port}/metrics", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_a_token_is_wanted(cluster: Cluster, leader: Node) -> None:
+    standby = cluster.others(leader)[0]
+    file = standby.directory / "token"
+    file.write_text("first\n")
+    standby.write_settings(**{"fawkes_ha.exporter_token_file": str(file)})
+    standby.stop()
+    standby.start()
+    cluster.wait_all_stream()
+    try:
+        until("it answers", lambda: fetch(standby, None, "first") == 200)
+        assert [fetch(standby, None, token) for token in (None, "", "firs", "first2", "second")] == [401] * 5
+        file.write_text("second\n")
+        process.send([standby.supervisor_pid], signal.SIGHUP)
+        until("the new one counts", lambda: fetch(standby, None, "second") == 200)
+        assert fetch(standby, None, "first") == 401
+        assert "first" not in standby.log.read_text().replace("first client", "")
+    finally:
+        standby.write_settings()
+        standby.stop()
+        standby.start()
+        cluster.wait_all_stream()
+
+
+def test_certificates(cluster: Cluster, leader: Node) -> None:
+    """TLS by a given certificate; clients need one of the given authority's."""
+    standby = cluster.others(leader)[0]
+    authority, foreign = Authority(standby.directory / "ca"), Authority(standby.directory / "foreign")
+    own = authority.server("exporter", ["DNS:localhost"])
+    tls = standby.directory / "tls"
+    tls.mkdir()
+    shutil.copy(own.certificate, tls / "tls.crt")
+    shutil.copy(own.key, tls / "tls.key")
+    settings = {"fawkes_ha.exporter_tls_directory": str(tls)}
+    settings["fawkes_ha.exporter_client_ca_file"] = str(authority.certificate)
+    standby.write_settings(**settings)
+    standby.stop()
+    standby.start()
+    cluster.wait_all_stream()
+
+    def context(client: Certificate | None) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(authority.certificate))
+        if client:
+            context.load_cert_chain(client.certificate, client.key)
+        return context
+
+    try:
+        until("it answers", lambda: fetch(standby, context(own), None) == 200)
+        assert fetch(standby, context(None), None) == 403
+        assert fetch(standby, context(foreign.server("client", ["DNS:client"])), None) == 403
+        with pytest.raises(OSError):
+            fetch(standby, None, None)
+    finally:
+        standby.write_settings()
+        standby.stop()
+        standby.start()
+        cluster.wait_all_stream()
