@@ -1,5 +1,6 @@
 """Metrics over HTTP, on real servers: who scrapes is answered, whatever the server does."""
 
+import json
 import re
 import shutil
 import signal
@@ -8,7 +9,9 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from lab import http, process
@@ -18,6 +21,7 @@ from lab.pki import Authority, Certificate
 from lab.wait import until
 
 EXPORT = True
+TREE = Path(__file__).parent.parent
 UP = f'cnpg_collector_up{{cluster="{CLUSTER_NAME}"}}'
 
 Page = dict[str, float]
@@ -265,3 +269,15 @@ def test_certificates(cluster: Cluster, leader: Node) -> None:
         standby.stop()
         standby.start()
         cluster.wait_all_stream()
+
+
+def test_the_status_page_and_its_document(cluster: Cluster, leader: Node) -> None:
+    """The page lets nothing in from elsewhere; the document is as its schema says, on every member."""
+    page = http.ask(leader.exporter_port, "/")
+    assert page.status == 200 and page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    schema = json.loads((TREE / "docs" / "exporter-status.schema.json").read_text())
+    for node in cluster.nodes:
+        document = http.ask(node.exporter_port, "/status").json
+        jsonschema.validate(document, schema)
+        assert {member["member"] for member in document["members"]} == {n.name for n in cluster.nodes}

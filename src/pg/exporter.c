@@ -30,6 +30,7 @@
 #include "compat.h"
 #include "exporter.h"
 #include "exporter_rows.h"
+#include "exporter_status.h"
 #include "guc.h"
 #include "listen.h"
 #include "listener.h"
@@ -324,8 +325,8 @@ answer(void *argument, const char *path, FhaPage *page)
 {
 	if (strcmp(path, "/metrics") == 0)
 		show_metrics(page);
-	else
-		say(page, 404, "there is /metrics\n");
+	else if (!exporter_status_answer(path, page))
+		say(page, 404, "there are /, /status and /metrics\n");
 }
 
 /* --- the listener */
@@ -431,6 +432,7 @@ wake_ms(void)
 		wake = exporter.listen_ms;
 	else
 		wake = fha_listener_wake_ms(exporter.listener);
+	wake = Min(wake, exporter_status_sample());
 	if (exporter.wanted)
 		wake = Min(wake, fha_now_ms() + 100);
 	if (exporter.visitor.memory != NULL || exporter.next != NULL || exporter.server.asked_ms != 0)
