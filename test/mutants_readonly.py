@@ -32,15 +32,6 @@ READONLY = [
     ),
     Mutant(
         "reading",
-        "its next transaction may write, in a procedure or a driver's eyes",
-        HOOKS,
-        "\t\tDefaultXactReadOnly = true;\n",
-        "\t\tdecided = true;\n",
-        ON_PRIMARY,
-        short=False,
-    ),
-    Mutant(
-        "reading",
         "it calls what writes large objects",
         HOOKS,
         "\t\treadonly_check_function(object);\n",

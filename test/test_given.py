@@ -366,7 +366,10 @@ def test_who_may_only_read_is_made_and_changed(pair: Pair) -> None:
     assert leader.postmaster_pid == postmaster
 
 
-@pytest.mark.parametrize("name", ["postgres", "focal board", "pg_monitor", "fawkes_replication", "fawkes_ha_readonly"])
+NOT_READERS = ["postgres", "focal board", "pg_monitor", "fawkes_replication", "fawkes_ha_readonly"]
+
+
+@pytest.mark.parametrize("name", NOT_READERS)
 def test_names_that_cannot_be_of_one_who_may_only_read(pair: Pair, name: str) -> None:
     """Who has a role of another kind keeps it, with its password."""
     leader, _ = pair.wait_both()

@@ -13,8 +13,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from lab import programs
 from lab.wait import until
-from test_fence import PROBE, TREE, Server
+from test_fence import PROBE, Server
 
 MEMBER = {"kind": "member", "cluster": "test-fence", "supervised": True, "incarnation": "aa",
           "state": "this standby follows", "term": "3", "timeline": 2, "updated_at": ""}
@@ -63,12 +64,8 @@ def server():
     try:
         subprocess.run(["make", "-s", "-C", str(PROBE), "fence_probe.so"], check=True)
         server = Server(base).start()
-        # Not CREATE EXTENSION, which wants it installed: the script itself, against the tree's library.
-        script = "".join((TREE / "sql" / f"fawkes_ha--{step}.sql").read_text() for step in ("1.0", "1.0--1.1"))
-        script = script.replace("MODULE_PATHNAME", "fawkes_ha")
-        only_there = ("\\", "SELECT pg_catalog.pg_extension_config_dump")
-        script = "".join(line for line in script.splitlines(True) if not line.startswith(only_there))
-        server.sql(f"CREATE SCHEMA fawkes_ha; SET search_path = fawkes_ha; {script}")
+        # Not CREATE EXTENSION, which wants it installed.
+        server.sql(programs.extension_script())
         yield server
     finally:
         if server:

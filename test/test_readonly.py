@@ -52,7 +52,8 @@ class Readers:
         self.cluster.create()
         leader = self.cluster.start()
         with self.admin(leader) as admin:
-            admin.query("CREATE EXTENSION fawkes_ha", timeout=60)
+            # Mutants are not installed.
+            admin.query(programs.extension_script() if programs.TREE else "CREATE EXTENSION fawkes_ha", timeout=60)
             assert "no password" in admin.value(SETUP, (READER, None, None), timeout=30)
             said = admin.value(SETUP, (READER, [APPLICATION], verifier(PASSWORD)), timeout=30)
             assert said == f'role "{READER}" may read {APPLICATION}'
@@ -179,7 +180,8 @@ def test_it_replicates_nothing(readers: Readers) -> None:
 def test_it_dumps_a_database(readers: Readers) -> None:
     """What a reporting tool may do at most: read everything, in one transaction."""
     _, standby = readers.pair()
-    dump = programs.must_run("pg_dump", "--no-large-objects" if programs.major() > 15 else "--no-blobs", "-d", readers.dsn(standby))
+    tables_alone = "--no-blobs" if programs.major() == 15 else "--no-large-objects"
+    dump = programs.must_run("pg_dump", tables_alone, "-d", readers.dsn(standby))
     assert "CREATE TABLE later.things" in dump and "\ntwo\n" not in dump and "\ttwo\n" in dump
 
 
@@ -191,7 +193,7 @@ def alone(readers: Readers):
     """A primary whose standby is stopped, and that serves reads then; after the test, both run again."""
     leader, standby = readers.pair()
     readers.serve_when_alone("on")
-    assert not readers.logs_in(leader)
+    until("it does not let readers in", lambda: not readers.logs_in(leader), 60)
     standby.stop()
     until("the primary lets readers in", lambda: readers.logs_in(leader), 60)
     yield leader, standby
@@ -223,7 +225,7 @@ def test_sessions_end_when_a_standby_serves_again(readers: Readers, alone: tuple
         standby.start()
         with pytest.raises(Error, match="terminating connection"):
             busy.receive(120)
-        with pytest.raises(Error):
+        with pytest.raises(Error, match="terminating connection"):
             session.value("SELECT 1")
     with pytest.raises(Error, match="while one is fit"):
         Session(readers.dsn(leader))
@@ -238,12 +240,10 @@ def test_sessions_end_when_their_standby_becomes_the_primary(readers: Readers) -
         busy.send("SELECT pg_sleep(600)")
         done = leader.command("switchover", "--to", standby.name)
         assert done.returncode == 0, done.stderr
-        with pytest.raises(Error) as end:
+        with pytest.raises(Error, match="terminating connection due to administrator command"):
             busy.receive(60)
-        assert end.value.pgcode in ("57P01", None)
-        with pytest.raises(Error) as end:
+        with pytest.raises(Error, match="terminating connection due to administrator command"):
             idle.value("SELECT 1")
-        assert end.value.pgcode in ("57P01", None)
     standby.wait_for_log("read-only sessions are ended", 10)
     assert readers.pair() == (standby, leader)
     assert not readers.logs_in(standby)

@@ -43,6 +43,7 @@ static object_access_hook_type previous_object_access = NULL;
 /* The last decision: about whom, and does it still count? */
 static Oid decided_for = InvalidOid;
 static bool decided = false;
+static bool changed = false;
 static bool reads_only = false;
 
 /* Who logged in here: a superuser who has become somebody else since then keeps the session. */
@@ -52,6 +53,7 @@ static void
 forget_decision(Datum argument, int cache, uint32 hash)
 {
 	decided = false;
+	changed = true;
 }
 
 static bool
@@ -91,6 +93,7 @@ static void
 decide(Oid user)
 {
 	static bool listens = false;
+	bool reads;
 
 	if (!listens)
 	{
@@ -98,10 +101,12 @@ decide(Oid user)
 		CacheRegisterSyscacheCallback(AUTHOID, forget_decision, (Datum) 0);
 		listens = true;
 	}
-	/* Before the look: what changes during it counts. */
-	decided = true;
+	/* What changes during the look counts at the next statement; an error leaves it undecided. */
+	changed = false;
+	reads = is_in_group(user);
 	decided_for = user;
-	reads_only = is_in_group(user);
+	decided = !changed;
+	reads_only = reads;
 	if (user != login_role)
 		return;
 	if (reads_only)
@@ -128,16 +133,12 @@ is_reader(void)
 static void
 enforce(void)
 {
-	bool is_login = GetSessionUserId() == login_role;
-
-	if (is_login && !RecoveryInProgress() && !primary_serves())
+	if (GetSessionUserId() == login_role && !RecoveryInProgress() && !primary_serves())
 		ereport(FATAL, (errcode(ERRCODE_ADMIN_SHUTDOWN),
 						errmsg("this session may only read, and this server is the primary now"),
 						errhint("Connect again; a connection string that names all members finds a "
 								"standby.")));
 	XactReadOnly = true;
-	if (is_login)
-		DefaultXactReadOnly = true;
 }
 
 static void

@@ -173,7 +173,9 @@ readonly_is_granted_by_name(const Acl *acl, Oid role, AclMode right)
 static bool
 is_harmless(const char *name)
 {
-	static const char *const names[] = {"clock_timestamp",
+	static const char *const names[] = {"array_sample",
+										"array_shuffle",
+										"clock_timestamp",
 										"current_query",
 										"currtid2",
 										"currval",
@@ -193,6 +195,8 @@ is_harmless(const char *name)
 										"pg_database_collation_actual_version",
 										"pg_database_size",
 										"pg_export_snapshot",
+										"pg_get_sequence_data",
+										"pg_get_wait_events",
 										"pg_get_wal_replay_pause_state",
 										"pg_indexes_size",
 										"pg_is_in_recovery",

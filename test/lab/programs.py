@@ -36,6 +36,16 @@ def path(program: str) -> Path:
     return Path(TREE) / program if TREE and program == "fawkes-ha" else bindir() / program
 
 
+def extension_script() -> str:
+    """What CREATE EXTENSION does where it is installed, with the library that the server has loaded."""
+    sql = Path(__file__).parents[2] / "sql"
+    script = "".join((sql / f"fawkes_ha--{step}.sql").read_text() for step in ("1.0", "1.0--1.1"))
+    script = script.replace("MODULE_PATHNAME", "fawkes_ha")
+    only_there = ("\\", "SELECT pg_catalog.pg_extension_config_dump")
+    script = "".join(line for line in script.splitlines(True) if not line.startswith(only_there))
+    return f"CREATE SCHEMA fawkes_ha; SET search_path = fawkes_ha; {script}; RESET search_path"
+
+
 def run(program: str, *arguments: object, timeout: float = 120, **more) -> subprocess.CompletedProcess:
     """Run one of them to its end; the caller looks at returncode, stdout and stderr."""
     words = [str(path(program)), *map(str, arguments)]

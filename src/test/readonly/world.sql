@@ -25,9 +25,13 @@ $$ BEGIN
     EXECUTE 'SET transaction_read_only = off';
     INSERT INTO later.things (name) VALUES ('by a function');
 END $$;
-CREATE FUNCTION definer_is_set_to_writing() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-SET transaction_read_only = off AS
+CREATE FUNCTION definer_is_set_to_writing() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS
 $$ BEGIN INSERT INTO later.things (name) VALUES ('by a function'); END $$;
+-- 16 and later refuse this themselves.
+SELECT current_setting('server_version_num')::int < 160000 AS is_old \gset
+\if :is_old
+ALTER FUNCTION definer_is_set_to_writing() SET transaction_read_only = off;
+\endif
 CREATE FUNCTION definer_counts() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS
 $$ SELECT nextval('later.things_id_seq') $$;
 CREATE FUNCTION definer_makes_a_large_object() RETURNS oid LANGUAGE plpgsql SECURITY DEFINER AS
