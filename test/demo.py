@@ -102,7 +102,7 @@ def demo(chosen: argparse.Namespace) -> int:
     cluster = None
     try:
         if kube is None:
-            cluster = Cluster(chosen.dir)
+            cluster = Cluster(chosen.dir, export=True)
         else:
             kube.start()
             cluster = KubeCluster(chosen.dir, kube, {}, first_port=5501)

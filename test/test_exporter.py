@@ -281,3 +281,9 @@ def test_the_status_page_and_its_document(cluster: Cluster, leader: Node) -> Non
         document = http.ask(node.exporter_port, "/status").json
         jsonschema.validate(document, schema)
         assert {member["member"] for member in document["members"]} == {n.name for n in cluster.nodes}
+
+
+def test_status_says_where_they_are(cluster: Cluster, leader: Node) -> None:
+    told = leader.command("status").stdout
+    for node in cluster.nodes:
+        assert f"{node.name} http://127.0.0.1:{node.exporter_port}/" in told

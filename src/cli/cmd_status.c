@@ -64,6 +64,24 @@ print_findings(const Cluster *cluster, const FhaConfig *config, bool held, int64
 					  fha_severity_name(findings[i].severity), findings[i].what, findings[i].todo);
 }
 
+/* Where a browser and Prometheus look. */
+static void
+print_exporters(const Cluster *cluster)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < cluster->member_count; i++)
+		if (cluster->members[i].exporter[0] != '\0')
+		{
+			(void) printf("%s  %s %s",
+						  any ? "" : "\nstatus page and metrics:", cluster->members[i].member,
+						  cluster->members[i].exporter);
+			any = true;
+		}
+	if (any)
+		(void) putchar('\n');
+}
+
 /* CLI_OK, or CLI_FAILED when the lease does not look held. */
 static int
 print_table(const Cluster *cluster, const FhaConfig *config)
@@ -91,6 +109,7 @@ print_table(const Cluster *cluster, const FhaConfig *config)
 				  "timeline", "LSN", "lag", "address", "state");
 	for (size_t i = 0; i < cluster->member_count; i++)
 		print_member(record, &cluster->members[i], wall_s);
+	print_exporters(cluster);
 	print_findings(cluster, config, !stale && !record->released, wall_s);
 	return stale || record->released ? CLI_FAILED : CLI_OK;
 }

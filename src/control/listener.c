@@ -326,7 +326,8 @@ send_page(struct MHD_Connection *connection, FhaPage *page)
 	}
 	if (MHD_add_response_header(response, "Content-Type", page->type) == MHD_YES &&
 		MHD_add_response_header(response, "Connection", "close") == MHD_YES &&
-		MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES)
+		(page->headers != NULL ||
+		 MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES))
 		result = MHD_YES;
 	for (size_t i = 0; page->headers != NULL && page->headers[i].name != NULL; i++)
 		if (MHD_add_response_header(response, page->headers[i].name, page->headers[i].value) !=

@@ -210,6 +210,17 @@ node_write_release(FhaNode *node, FhaError *err)
 	return FHA_OK;
 }
 
+static void
+fill_exporter(const FhaConfig *config, FhaMember *out)
+{
+	char place[FHA_ADDRESS_SIZE];
+
+	fha_listen_public(config->exporter_listen, config->address, place, sizeof(place));
+	if (place[0] != '\0')
+		(void) snprintf(out->exporter, sizeof(out->exporter), "http%s://%s/",
+						config->exporter_tls_directory[0] == '\0' ? "" : "s", place);
+}
+
 void
 node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember *out)
 {
@@ -226,6 +237,7 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	(void) snprintf(out->address, sizeof(out->address), "%s", node->config.address);
 	fha_listen_public(node->config.listen, node->config.address, out->listener,
 					  sizeof(out->listener));
+	fill_exporter(&node->config, out);
 	(void) snprintf(out->pod, sizeof(out->pod), "%s", world->self.pod);
 	out->serves = node_pods_serves(node, facts);
 	out->role = world->pg.state == FHA_PG_PRIMARY   ? FHA_ROLE_PRIMARY

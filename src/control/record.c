@@ -260,6 +260,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 					  sizeof(out->data_incarnation), &local);
 		fha_json_text(object, "address", out->address, sizeof(out->address), &local);
 		fha_json_text(object, "listener", out->listener, sizeof(out->listener), &local);
+		fha_json_text(object, "exporter", out->exporter, sizeof(out->exporter), &local);
 		fha_json_text(object, "pod", out->pod, sizeof(out->pod), &local);
 		fha_json_text(object, "serves", serves, sizeof(serves), &local);
 		fha_json_text(object, "role", role, sizeof(role), &local);
@@ -431,6 +432,8 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_text(object, "data_incarnation", member->data_incarnation, &failed);
 	fha_json_put_text(object, "address", member->address, &failed);
 	fha_json_put_text(object, "listener", member->listener, &failed);
+	if (member->exporter[0] != '\0')
+		fha_json_put_text(object, "exporter", member->exporter, &failed);
 	if (member->pod[0] != '\0')
 		fha_json_put_text(object, "pod", member->pod, &failed);
 	fha_json_put_text(object, "serves", fha_serves_name(member->serves), &failed);

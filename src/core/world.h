@@ -9,14 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FHA_NAME_SIZE 41      /* member and cluster names, with the NUL */
-#define FHA_ID_SIZE 17        /* 16 hex digits: incarnations, nonces, request ids */
-#define FHA_UUID_TEXT_SIZE 33 /* 32 hex digits: cluster and boot identities */
-#define FHA_TIME_SIZE 25      /* wall clock for people */
-#define FHA_ADDRESS_SIZE 256  /* host:port */
-#define FHA_POD_SIZE 254      /* Kubernetes' names have 253 at most */
-#define FHA_SENTENCE_SIZE 200 /* reasons and messages */
-#define FHA_MEMBERS_MAX 64    /* as many as one cluster may have */
+#define FHA_NAME_SIZE 41                     /* member and cluster names, with the NUL */
+#define FHA_ID_SIZE 17                       /* 16 hex digits: incarnations, nonces, request ids */
+#define FHA_UUID_TEXT_SIZE 33                /* 32 hex digits: cluster and boot identities */
+#define FHA_TIME_SIZE 25                     /* wall clock for people */
+#define FHA_ADDRESS_SIZE 256                 /* host:port */
+#define FHA_URL_SIZE (FHA_ADDRESS_SIZE + 10) /* https://host:port/ */
+#define FHA_POD_SIZE 254                     /* Kubernetes' names have 253 at most */
+#define FHA_SENTENCE_SIZE 200                /* reasons and messages */
+#define FHA_MEMBERS_MAX 64                   /* as many as one cluster may have */
 #define FHA_SETTING_NAME_SIZE 64
 #define FHA_SETTING_VALUE_SIZE 256
 #define FHA_SETTINGS_MAX 32 /* settings for all members that the record has room for */
@@ -177,6 +178,7 @@ typedef struct FhaMember
 	char data_incarnation[FHA_ID_SIZE]; /* "": it has no data */
 	char address[FHA_ADDRESS_SIZE];
 	char listener[FHA_ADDRESS_SIZE]; /* where it answers HTTP; "": nowhere */
+	char exporter[FHA_URL_SIZE];     /* its exporter's page; "": none */
 	char pod[FHA_POD_SIZE];          /* its pod; "": none */
 	FhaServes serves;
 	FhaRole role;
