@@ -144,7 +144,9 @@ def shown(sentence: str) -> str:
 def own_sentences() -> list[str]:
     said = [sentence for path in c_files() for sentence in c_sentences(path.read_text())]
     for path in sorted((TREE / "sql").glob("*--*.sql")):
-        said += re.findall(r"'((?:[^']|'')*)'", path.read_text())
+        script = re.sub(r"^\s*--.*$", "", path.read_text(), flags=re.MULTILINE)
+        # What format() and RAISE put in.
+        said += [re.sub("%[sIL]?", "...", one.replace("''", "'")) for one in re.findall(r"'((?:[^']|'')*)'", script)]
     return said
 
 
