@@ -40,10 +40,11 @@ from mutants_kube import KUBERNETES
 from mutants_lag import LAG
 from mutants_list import LAYERS, Mutant
 from mutants_list import MUTANTS as LISTED
+from mutants_metrics import OWN
 from mutants_promises import PROMISES
 from mutants_readonly import READONLY
 
-MUTANTS = [*LISTED, *ATTACKS, *DATA, *GIVEN, *KUBERNETES, *LAG, *PROMISES, *READONLY]
+MUTANTS = [*LISTED, *ATTACKS, *DATA, *GIVEN, *KUBERNETES, *LAG, *OWN, *PROMISES, *READONLY]
 
 TREE = Path(__file__).resolve().parent.parent
 TABLE = "docs/mutants.md"
@@ -373,8 +374,9 @@ def table() -> str:
         "",
         "Each breaks one safety rule of docs/design.md (fuzz: a check of input; fail: of memory and disk); `make mutants`",
         "shows that the test named beside it notices. Written by `test/mutants.py --write-table` from `test/mutants_list.py`,",
-        "`test/mutants_attacks.py`, `test/mutants_data.py`, `test/mutants_given.py`, `test/mutants_kube.py` and",
-        "`test/mutants_readonly.py`; those marked * run in `make mutants-short`.",
+        "`test/mutants_attacks.py`, `test/mutants_data.py`, `test/mutants_given.py`, `test/mutants_kube.py`,",
+        "`test/mutants_lag.py`, `test/mutants_metrics.py`, `test/mutants_promises.py` and `test/mutants_readonly.py`;",
+        "those marked * run in `make mutants-short`.",
         "",
         "| rule | mutant | in | killed by |",
         "|---|---|---|---|",

@@ -50,6 +50,22 @@ def test_a_switchover_is_counted_where_it_went(cluster: Cluster) -> None:
     assert own(target, "fawkes_ha_takeovers_total", reason) == before + 1
 
 
+def test_a_failover_is_counted_where_it_went(cluster: Cluster) -> None:
+    leader = install(cluster)
+    term = own(leader, "fawkes_ha_term")
+    reason = '{"reason": "lapsed"}'
+    before = {node: own(node, "fawkes_ha_takeovers_total", reason) for node in cluster.others(leader)}
+    leader.kill()
+    successor = cluster.wait_for_leader(besides=leader)
+    assert own(successor, "fawkes_ha_takeovers_total", reason) == before[successor] + 1
+    assert own(successor, "fawkes_ha_term") == term + 1
+    assert own(successor, "fawkes_ha_lease_held") == 1
+    leader.start()
+    cluster.wait_streams(leader)
+    assert own(leader, "fawkes_ha_takeovers_total", reason) == 0
+    assert own(leader, "fawkes_ha_lease_held") == 0
+
+
 def test_a_stopped_agent_ages(cluster: Cluster) -> None:
     """What an agent said last is not taken for the present: its age grows, and the lease it saw runs out."""
     leader = install(cluster)

@@ -107,6 +107,9 @@ put_lease(Output *out, const FhaVitals *vitals, const FhaFenceState *fence, int6
 		  vitals->released);
 	gauge(out, "fawkes_ha_lease_duration_seconds",
 		  "How long the lease binds others after a renewal.", seconds(vitals->lease_ms));
+	gauge(out, "fawkes_ha_renew_deadline_seconds",
+		  "How long this member, as the holder, acknowledges writes after a renewal was sent.",
+		  seconds(vitals->deadline_ms));
 	gauge(out, "fawkes_ha_lease_age_seconds",
 		  "Time since the lease was renewed: on its holder, since the last confirmed renewal was "
 		  "sent; elsewhere, since the record was seen to change.",
@@ -118,13 +121,21 @@ put_lease(Output *out, const FhaVitals *vitals, const FhaFenceState *fence, int6
 	gauge(out, "fawkes_ha_led_by_promises",
 		  "1 while the lock does not answer and this holder leads by the promises of the others.",
 		  vitals->promised);
+	gauge(out, "fawkes_ha_promise_remaining_seconds",
+		  "Time until this member may take the lease again, as it promised while the lock did not "
+		  "answer.",
+		  not_negative(vitals->bound_until_ms - now_ms));
 	gauge(out, "fawkes_ha_term", "Term of the lease; it rises with each change of its holder.",
 		  (double) vitals->term);
 	gauge(out, "fawkes_ha_timeline", "Timeline that belongs to the term.", vitals->timeline);
 	gauge(out, "fawkes_ha_paused", "1 while an operator has paused failover.", vitals->paused);
-	begin(out, "fawkes_ha_members", "gauge", "Members that have a record in the lock, by role.");
+	begin(out, "fawkes_ha_members", "gauge",
+		  "Members that have a record in the lock, by the role that they last said.");
 	for (size_t i = 0; i < 3; i++)
 		put_labelled(out, "role", role_names[i], (double) vitals->members[i]);
+	gauge(out, "fawkes_ha_members_without_data",
+		  "Members that have no data: they are being cloned, or wait for it.",
+		  (double) vitals->without_data);
 	if (vitals->mine)
 		gauge(out, "fawkes_ha_streaming_standbys", "Members that stream from this primary.",
 			  (double) vitals->streaming);

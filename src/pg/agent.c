@@ -33,6 +33,7 @@
 #include "standby_limits.h"
 #include "mark.h"
 #include "node.h"
+#include "own_metrics.h"
 #include "readonly.h"
 #include "record.h"
 #include "request.h"
@@ -150,9 +151,7 @@ publish_vitals(const FhaNode *node)
 	FhaVitals vitals;
 
 	fha_node_vitals(node, &vitals);
-	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
-	fawkes_shared->vitals = vitals;
-	LWLockRelease(fawkes_shared->lock);
+	own_metrics_publish(&vitals);
 }
 
 static void

@@ -16,20 +16,45 @@
 PG_FUNCTION_INFO_V1(fawkes_ha_own_metrics);
 
 void
+own_metrics_publish(const FhaVitals *vitals)
+{
+	uint64 count = pg_atomic_read_u64(&fawkes_shared->vitals_count) + 1;
+
+	pg_write_barrier(); /* the last count is seen before anything of these */
+	fawkes_shared->vitals[count % 2] = *vitals;
+	pg_write_barrier();
+	pg_atomic_write_u64(&fawkes_shared->vitals_count, count);
+}
+
+bool
+own_metrics_read(FhaVitals *vitals, FhaFenceState *fence, bool *agent)
+{
+	uint64 count;
+
+	if (fawkes_shared == NULL)
+		return false;
+	/* What was copied is whole unless the agent ended a turn meanwhile. */
+	do
+	{
+		count = pg_atomic_read_u64(&fawkes_shared->vitals_count);
+		pg_read_barrier();
+		*vitals = fawkes_shared->vitals[count % 2];
+		pg_read_barrier();
+	} while (pg_atomic_read_u64(&fawkes_shared->vitals_count) != count);
+	*agent = *(volatile pid_t *) &fawkes_shared->agent_pid != 0;
+	fence_state(fence);
+	return true;
+}
+
+void
 own_metrics_list(FhaMetricSink sink, void *argument)
 {
 	FhaVitals vitals;
 	FhaFenceState fence;
 	bool agent;
 
-	if (fawkes_shared == NULL)
-		return;
-	LWLockAcquire(fawkes_shared->lock, LW_SHARED);
-	vitals = fawkes_shared->vitals;
-	agent = fawkes_shared->agent_pid != 0;
-	LWLockRelease(fawkes_shared->lock);
-	fence_state(&fence);
-	fha_metrics_list(&vitals, &fence, agent, fha_now_ms(), sink, argument);
+	if (own_metrics_read(&vitals, &fence, &agent))
+		fha_metrics_list(&vitals, &fence, agent, fha_now_ms(), sink, argument);
 }
 
 static void

@@ -1,7 +1,8 @@
 /*
  * shmem.h: what the agent publishes to every backend, and what backends ask of it.
  *
- * Plain values only: no pointers, no descriptors.
+ * Plain values only: no descriptors, and no pointers but to static text of our library, which lies
+ * at the same address in every process of one server.
  */
 #ifndef FAWKES_SHMEM_H
 #define FAWKES_SHMEM_H
@@ -24,6 +25,14 @@ typedef struct FawkesShared
 	/* No standby serves reads (readonly.h). */
 	pg_atomic_uint32 is_alone;
 
+	/*
+	 * What the agent knew at its last turn, also when it is gone: the newest is vitals[vitals_count %
+	 * 2], and the next goes into the other.  No lock: who reads it may not wait for anybody, and
+	 * nobody who stops in the midst of reading may keep the agent (own_metrics.h).
+	 */
+	pg_atomic_uint64 vitals_count;
+	FhaVitals vitals[2];
+
 	LWLock *lock;          /* protects all below */
 	uint32 ready_timeline; /* on which the steward has made the role and slots that others need */
 	pid_t agent_pid;
@@ -32,7 +41,6 @@ typedef struct FawkesShared
 	int snapshot_size;
 	char snapshot[SNAPSHOT_SIZE]; /* JSON: see fha_node_snapshot */
 	ConditionVariable snapshot_changed;
-	FhaVitals vitals; /* of the agent's last turn, also when it is gone */
 
 	/* One request at a time from a backend to the agent: JSON, "" when there is none. */
 	char request[REQUEST_SIZE];

@@ -57,8 +57,11 @@ static const FhaVitals holder = {.at_ms = NOW_MS - 50,
 								 .term = 3,
 								 .timeline = 4,
 								 .lease_ms = 15000,
+								 .deadline_ms = 10000,
 								 .renewed_ms = NOW_MS - 1500,
+								 .bound_until_ms = NOW_MS - 1,
 								 .members = {1, 2, 1},
+								 .without_data = 1,
 								 .streaming = 2};
 static const FhaFenceState open_fence = {.open = true, .left_ms = 8500, .refusals = {1, 2, 3, 4}};
 
@@ -142,6 +145,10 @@ what_the_holder_says(void **state)
 	assert_close(value_of("fawkes_ha_lease_held", ""), 1);
 	assert_close(value_of("fawkes_ha_lease_age_seconds", ""), 1.5);
 	assert_close(value_of("fawkes_ha_lease_remaining_seconds", ""), 8.5);
+	assert_close(value_of("fawkes_ha_lease_duration_seconds", ""), 15);
+	assert_close(value_of("fawkes_ha_renew_deadline_seconds", ""), 10);
+	assert_close(value_of("fawkes_ha_promise_remaining_seconds", ""), 0);
+	assert_close(value_of("fawkes_ha_members_without_data", ""), 1);
 	assert_close(value_of("fawkes_ha_term", ""), 3);
 	assert_close(value_of("fawkes_ha_members", "role=standby;"), 2);
 	assert_close(value_of("fawkes_ha_streaming_standbys", ""), 2);
@@ -158,9 +165,11 @@ what_a_standby_says(void **state)
 	(void) state;
 	standby.mine = false;
 	standby.postgres = FHA_PG_STANDBY;
+	standby.bound_until_ms = NOW_MS + 2500;
 	list(&standby, &shut, true);
 	assert_close(value_of("fawkes_ha_fence_open", ""), 0);
 	assert_close(value_of("fawkes_ha_lease_remaining_seconds", ""), 13.5);
+	assert_close(value_of("fawkes_ha_promise_remaining_seconds", ""), 2.5);
 	assert_close(value_of("fawkes_ha_role", "role=standby;"), 1);
 	assert_false(has("fawkes_ha_streaming_standbys"));
 	standby.renewed_ms = NOW_MS - 16000;
