@@ -368,6 +368,27 @@ def test_it_may_be_said_again(readers: Readers) -> None:
         assert readers.logs_in(standby) and not readers.logs_in(standby, database="postgres")
 
 
+GRANTED = """
+SELECT (SELECT array_agg(roleid::regrole::text ORDER BY roleid::regrole::text)
+        FROM pg_auth_members WHERE member = r.oid),
+       (SELECT array_agg(datname || ' ' || privilege_type) FROM pg_database, aclexplode(datacl) WHERE grantee = r.oid),
+       rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls OR NOT rolcanlogin
+FROM pg_roles r WHERE rolname = %s"""
+
+
+def test_it_is_granted_no_more_than_that(readers: Readers) -> None:
+    leader, _ = readers.pair()
+    with readers.admin(leader) as admin:
+        admin.value(SETUP, ("third", ["postgres"], None))
+        groups = ["fawkes_ha_readonly", "pg_read_all_data"]
+        assert admin.query(GRANTED, ("third",)) == [(groups, ["postgres CONNECT"], False)]
+        depends = "SELECT DISTINCT classid::regclass::text FROM pg_shdepend WHERE refobjid = 'third'::regrole"
+        assert {row[0] for row in admin.query(depends)} <= {"pg_database", "pg_auth_members"}
+        admin.query("REVOKE CONNECT ON DATABASE postgres FROM third; DROP ROLE third")
+        groups_groups = "SELECT count(*) FROM pg_auth_members WHERE member = 'fawkes_ha_readonly'::regrole"
+        assert admin.value(groups_groups) == 0
+
+
 def test_whoever_is_granted_it_may_do_it(readers: Readers) -> None:
     """With no other right of a superuser."""
     leader, _ = readers.pair()
