@@ -1,5 +1,6 @@
 """How old is what a standby has? From every member, in bytes and in time, whatever the wall clocks say."""
 
+import re
 import signal
 import sys
 from contextlib import contextmanager
@@ -7,9 +8,9 @@ from typing import Iterator
 
 import pytest
 
-from lab import http, process
+from lab import http, process, programs
 from lab.attack import shimmed_cluster
-from lab.cluster import LEASE_S, Cluster
+from lab.cluster import APPLICATION, LEASE_S, Cluster
 from lab.node import Node
 from lab.session import Session
 from lab.shim import Shim
@@ -34,8 +35,8 @@ def nodes(request: pytest.FixtureRequest):
     """Three nodes with listeners, the extension, and wall clocks that a test can shift."""
     failed_before = request.session.testsfailed
     with shimmed_cluster(5801, listen=True) as found:
-        leader = found[0].wait_all_stream()
-        leader.value("CREATE EXTENSION IF NOT EXISTS fawkes_ha; SELECT 1", timeout=60)
+        with looking(found[0].wait_all_stream()) as admin:
+            admin.query(programs.extension_script() if programs.TREE else "CREATE EXTENSION fawkes_ha", timeout=60)
         yield found
         if request.session.testsfailed > failed_before:
             print(found[0].log_tails(60), file=sys.stderr)
@@ -52,9 +53,14 @@ def shims(nodes) -> dict[Node, Shim]:
     return nodes[1]
 
 
+def looking(viewer: Node) -> Session:
+    """As superuser, where the extension is."""
+    return Session(viewer.socket_dsn.replace("dbname=postgres", f"dbname={APPLICATION}"), 5)
+
+
 def lag(viewer: Node, standby: Node) -> tuple:
     """What `viewer` knows of `standby`; None: not known."""
-    with viewer.session() as session:
+    with looking(viewer) as session:
         return session.query(LAG, (standby.name,))[0]
 
 
@@ -82,6 +88,12 @@ def write(cluster: Cluster, leader: Node) -> None:
 def status(node: Node, query: str) -> int:
     """Of /replica."""
     return http.status(node.listen_port, f"/replica{query}")
+
+
+def age_in_status(node: Node, standby: Node) -> float:
+    """As `fawkes-ha status` prints it, in seconds."""
+    row = next(line for line in node.command("status").stdout.splitlines() if line.startswith(standby.name))
+    return float(re.search(r" ([0-9.]+) s  ", row).group(1))
 
 
 @contextmanager
@@ -116,15 +128,16 @@ def test_an_idle_primary(cluster: Cluster) -> None:
         for standby in cluster.others(leader):
             for seen in everybody(cluster, standby):
                 assert is_small(seen), seen
+    question = "SELECT role, streaming, serves_reads FROM fawkes_ha.replication_lag ORDER BY role"
     for viewer in cluster.nodes:
         assert lag(viewer, leader) == (None,) * 6
-        question = "SELECT role, streaming, serves_reads FROM fawkes_ha.replication_lag ORDER BY role"
-        until(
-            "two standbys serve reads",
-            lambda: viewer.session().query(question)
-            == [("primary", None, True), ("standby", True, True), ("standby", True, True)],
-            SETTLE_S,
-        )
+        with looking(viewer) as session:
+            until(
+                "two standbys serve reads",
+                lambda: session.query(question)
+                == [("primary", None, True), ("standby", True, True), ("standby", True, True)],
+                SETTLE_S,
+            )
 
 
 def test_a_paused_replay(cluster: Cluster) -> None:
@@ -142,7 +155,7 @@ def test_a_paused_replay(cluster: Cluster) -> None:
                 return seen[REPLAY] > SMALL_S + SLACK_S and seen[REPLAY_BYTES] > 50000
 
             until(f"{viewer.name} sees that it falls behind", falls_behind, SETTLE_S)
-            until(f"{viewer.name} sees that it receives", lambda: max(lag(viewer, standby)[:REPLAY]) < SMALL_S, SETTLE_S)
+            until(f"{viewer.name} sees it receive", lambda: max(lag(viewer, standby)[:REPLAY]) < SMALL_S, SETTLE_S)
             elapsed = now() - begun
             assert lag(viewer, standby)[REPLAY] > elapsed - SLACK_S
             assert max(lag(viewer, standby)[WRITE_BYTES:REPLAY_BYTES]) < 50000
@@ -169,6 +182,7 @@ def test_a_standby_that_is_cut_off(cluster: Cluster) -> None:
             assert min(seen[: REPLAY + 1]) > 30 - SLACK_S
             assert min(seen[WRITE_BYTES:]) > 50000
         assert status(standby, "?lag=10s") == 503
+        assert age_in_status(leader, standby) > 30 - SLACK_S
         assert all(is_small(seen) for seen in everybody(cluster, other))
     wait_small(cluster, standby)
     until("it serves them again", lambda: status(standby, "?lag=10s") == 200, SETTLE_S)

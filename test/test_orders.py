@@ -127,6 +127,23 @@ def test_what_it_shows(server: Server) -> None:
     assert server.sql("SELECT result FROM fawkes_ha.history") == [(None,), ("done: n1 took the lease",)]
 
 
+def test_lag_that_is_not_known(server: Server) -> None:
+    """Of no stage, of a member or of all, is it none; what is known grows by itself from snapshot to snapshot."""
+    shown = (
+        "SELECT member, serves_reads, streaming, write_lag, flush_lag IS NULL,"
+        " replay_lag >= interval '90 s' AND replay_lag < interval '1 h',"
+        " write_lag_bytes, flush_lag_bytes, replay_lag_bytes FROM fawkes_ha.replication_lag"
+    )
+    nothing = (None, None, None, True, None, None, None, None)
+    server.probe.publish(SNAPSHOT)
+    assert server.sql(shown) == [("n1", *nothing), ("n2", *nothing)]
+    fresh_ms = server.sql("SELECT fawkes_ha.boottime_ms() - 90000")[0][0]
+    lag = {"member": "n2", "streaming": True, "write": {"bytes": 0}, "flush": {},
+           "replay": {"fresh_ms": fresh_ms, "bytes": 4294967296}}
+    server.probe.publish({**SNAPSHOT, "lag": [lag]})
+    assert server.sql(shown) == [("n1", *nothing), ("n2", None, True, None, True, True, 0, None, 4294967296)]
+
+
 @pytest.mark.parametrize(
     "cluster, state",
     [

@@ -28,19 +28,42 @@ print_lag(int64_t lag, char *out, size_t size)
 		(void) snprintf(out, size, "%" PRId64 " MB", lag / (1024 * 1024));
 }
 
+/* How old is what a standby shows, as the newer of the two records had it when it was written? */
+static void
+print_age(const FhaCluster *record, const FhaMember *member, char *out, size_t size)
+{
+	FhaLag lag = member->lag[FHA_REPLAYED];
+
+	for (size_t i = 0; i < record->standby_count && !record->released; i++)
+		if (strcmp(record->standbys[i].member, member->member) == 0 &&
+			record->standbys[i].lag[FHA_REPLAYED].known)
+			lag = record->standbys[i].lag[FHA_REPLAYED];
+	if (member->role != FHA_ROLE_STANDBY || !lag.known)
+		(void) snprintf(out, size, "-");
+	else if (lag.ms < 10 * 1000)
+		(void) snprintf(out, size, "%" PRId64 ".%" PRId64 " s", lag.ms / 1000, lag.ms % 1000 / 100);
+	else if (lag.ms < 600 * 1000)
+		(void) snprintf(out, size, "%" PRId64 " s", lag.ms / 1000);
+	else
+		(void) snprintf(out, size, "%" PRId64 " min", lag.ms / (60 * 1000));
+}
+
 static void
 print_member(const FhaCluster *record, const FhaMember *member, int64_t wall_s)
 {
 	FhaShown shown;
 	char lsn[FHA_LSN_TEXT_SIZE];
 	char lag[32];
+	char age[32] = "-";
 
 	fha_overview_member(record, member, wall_s, &shown);
 	fha_lsn_print(shown.lsn, lsn, sizeof(lsn));
 	print_lag(shown.lag_bytes, lag, sizeof(lag));
-	(void) printf("%-12s %-8s %-9s %8" PRIu32 "  %-14s %8s  %-21s %s\n", member->member, shown.role,
-				  shown.holds ? "holds it" : "", member->position.timeline, lsn, lag,
-				  member->address, shown.state);
+	if (strcmp(shown.role, "silent") != 0)
+		print_age(record, member, age, sizeof(age));
+	(void) printf("%-12s %-8s %-9s %8" PRIu32 "  %-14s %8s %8s  %-21s %s\n", member->member,
+				  shown.role, shown.holds ? "holds it" : "", member->position.timeline, lsn, lag,
+				  age, member->address, shown.state);
 }
 
 static void
@@ -105,8 +128,8 @@ print_table(const Cluster *cluster, const FhaConfig *config)
 			record->request.target[0] == '\0' ? "the best standby" : record->request.target,
 			record->request.requested_by, record->request.requested_at,
 			fha_request_state_name(record->request.state));
-	(void) printf("\n%-12s %-8s %-9s %8s  %-14s %8s  %-21s %s\n", "member", "role", "lease",
-				  "timeline", "LSN", "lag", "address", "state");
+	(void) printf("\n%-12s %-8s %-9s %8s  %-14s %8s %8s  %-21s %s\n", "member", "role", "lease",
+				  "timeline", "LSN", "lag", "age", "address", "state");
 	for (size_t i = 0; i < cluster->member_count; i++)
 		print_member(record, &cluster->members[i], wall_s);
 	print_exporters(cluster);

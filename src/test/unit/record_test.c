@@ -108,6 +108,14 @@ fill(char *out, size_t size)
 }
 
 static void
+fill_lag(FhaLag lag[FHA_STAGES])
+{
+	lag[FHA_WRITTEN] = (FhaLag){true, 0};
+	lag[FHA_FLUSHED] = (FhaLag){true, 1234};
+	lag[FHA_REPLAYED] = (FhaLag){true, FHA_LAG_MAX_MS};
+}
+
+static void
 fill_cluster(FhaCluster *cluster)
 {
 	memset(cluster, 0, sizeof(*cluster));
@@ -139,6 +147,9 @@ fill_cluster(FhaCluster *cluster)
 		fill(cluster->standbys[i].member, FHA_NAME_SIZE);
 		cluster->standbys[i].member[0] = (char) ('1' + i);
 		cluster->standbys[i].lsn = UINT64_MAX - i;
+		cluster->standbys[i].written = UINT64_MAX;
+		cluster->standbys[i].replayed = UINT64_MAX - 2 * i;
+		fill_lag(cluster->standbys[i].lag);
 	}
 	cluster->paused = true;
 	fill(cluster->pause_reason, sizeof(cluster->pause_reason));
@@ -174,7 +185,10 @@ fill_member(FhaMember *member)
 	fill(member->state, sizeof(member->state));
 	member->term = UINT64_MAX;
 	member->position = (FhaPosition){UINT32_MAX, UINT64_MAX};
+	member->written = UINT64_MAX - 3;
 	member->replayed = UINT64_MAX - 1;
+	fill_lag(member->lag);
+	member->lag[FHA_FLUSHED] = (FhaLag){false, 0};
 	member->oldest_wal = UINT64_MAX - 2;
 	fill(member->carried_out, sizeof(member->carried_out));
 	fill(member->following, sizeof(member->following));
