@@ -7,8 +7,8 @@
 
 #include "clock.h"
 #include "exporter_status.h"
-#include "fence.h"
 #include "guc.h"
+#include "own_metrics.h"
 #include "page.h"
 #include "shmem.h"
 #include "status_document.h"
@@ -19,15 +19,13 @@ static FhaLagRing ring;
 static int64 sample_ms = 0;
 
 static size_t
-copy_snapshot(FhaVitals *vitals, bool *agent)
+copy_snapshot(void)
 {
 	size_t size;
 
 	LWLockAcquire(fawkes_shared->lock, LW_SHARED);
 	size = fawkes_shared->snapshot_size;
 	memcpy(snapshot, fawkes_shared->snapshot, size);
-	*vitals = fawkes_shared->vitals;
-	*agent = fawkes_shared->agent_pid != 0;
 	LWLockRelease(fawkes_shared->lock);
 	return size;
 }
@@ -36,14 +34,12 @@ int64
 exporter_status_sample(void)
 {
 	int64 now_ms = fha_now_ms();
-	FhaVitals vitals;
-	bool agent;
 	size_t size;
 
 	if (now_ms < sample_ms)
 		return sample_ms;
 	sample_ms = now_ms + FHA_LAG_RING_PERIOD_MS;
-	size = copy_snapshot(&vitals, &agent);
+	size = copy_snapshot();
 	fha_status_sample(&ring, size == 0 ? NULL : snapshot, size, now_ms);
 	return sample_ms;
 }
@@ -51,16 +47,16 @@ exporter_status_sample(void)
 static void
 show_document(FhaPage *page)
 {
-	FhaVitals vitals;
-	FhaFenceState fence;
+	FhaVitals vitals = {0};
+	FhaFenceState fence = {0};
 	FhaStatusInput input = {.vitals = &vitals, .fence = &fence, .ring = &ring};
 
-	input.snapshot_size = copy_snapshot(&vitals, &input.agent);
+	input.snapshot_size = copy_snapshot();
 	input.snapshot = input.snapshot_size == 0 ? NULL : snapshot;
 	input.max_lag_bytes = (int64) guc_max_lag_kb * 1024;
 	input.now_ms = fha_now_ms();
 	input.wall_s = (int64) time(NULL);
-	fence_state(&fence);
+	(void) own_metrics_read(&vitals, &fence, &input.agent);
 	page->status = 200;
 	page->type = "application/json";
 	if (fha_status_document(&input, &page->text, NULL) == FHA_OK)
