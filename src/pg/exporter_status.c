@@ -15,48 +15,48 @@
 
 /* What the agent said last, also when it is gone; static, for nothing here may run out of memory. */
 static char snapshot[SNAPSHOT_SIZE];
+static size_t snapshot_size = 0;
 static FhaLagRing ring;
 static int64 sample_ms = 0;
 
-static size_t
+/* Waits for nobody: while somebody who holds the lock stands still, the copy before will do. */
+static void
 copy_snapshot(void)
 {
-	size_t size;
-
-	LWLockAcquire(fawkes_shared->lock, LW_SHARED);
-	size = fawkes_shared->snapshot_size;
-	memcpy(snapshot, fawkes_shared->snapshot, size);
+	if (!LWLockConditionalAcquire(fawkes_shared->lock, LW_SHARED))
+		return;
+	snapshot_size = fawkes_shared->snapshot_size;
+	memcpy(snapshot, fawkes_shared->snapshot, snapshot_size);
 	LWLockRelease(fawkes_shared->lock);
-	return size;
 }
 
 int64
 exporter_status_sample(void)
 {
 	int64 now_ms = fha_now_ms();
-	size_t size;
 
 	if (now_ms < sample_ms)
 		return sample_ms;
 	sample_ms = now_ms + FHA_LAG_RING_PERIOD_MS;
-	size = copy_snapshot();
-	fha_status_sample(&ring, size == 0 ? NULL : snapshot, size, now_ms);
+	copy_snapshot();
+	fha_status_sample(&ring, snapshot_size == 0 ? NULL : snapshot, snapshot_size, now_ms);
 	return sample_ms;
 }
 
 static void
 show_document(FhaPage *page)
 {
-	FhaVitals vitals = {0};
-	FhaFenceState fence = {0};
+	FhaVitals vitals;
+	FhaFenceState fence;
 	FhaStatusInput input = {.vitals = &vitals, .fence = &fence, .ring = &ring};
 
-	input.snapshot_size = copy_snapshot();
-	input.snapshot = input.snapshot_size == 0 ? NULL : snapshot;
+	copy_snapshot();
+	input.snapshot = snapshot_size == 0 ? NULL : snapshot;
+	input.snapshot_size = snapshot_size;
+	(void) own_metrics_read(&vitals, &fence, &input.agent);
 	input.max_lag_bytes = (int64) guc_max_lag_kb * 1024;
 	input.now_ms = fha_now_ms();
 	input.wall_s = (int64) time(NULL);
-	(void) own_metrics_read(&vitals, &fence, &input.agent);
 	page->status = 200;
 	page->type = "application/json";
 	if (fha_status_document(&input, &page->text, NULL) == FHA_OK)

@@ -1,0 +1,127 @@
+"""The alert rules fire when they should, and not on a healthy cluster: promtool judges; and every metric they name is shown."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab import http
+from lab.cluster import Cluster
+from lab.wait import until
+
+EXPORT = True
+MONITORING = Path(__file__).parent.parent / "deploy" / "monitoring"
+ALERTS = MONITORING / "alerts.yaml"
+MEMBER = 'cluster="c",namespace="n",pod="{}"'.format
+ONE, TWO = MEMBER("p-1"), MEMBER("p-2")
+
+# One primary that streams to one standby.
+HEALTHY = {
+    f'fawkes_ha_fence_open{{{ONE}}}': 1,
+    f'fawkes_ha_fence_open{{{TWO}}}': 0,
+    f'cnpg_collector_fencing_on{{{ONE}}}': 0,
+    f'fawkes_ha_lease_held{{{ONE}}}': 1,
+    f'fawkes_ha_lease_remaining_seconds{{{ONE}}}': 8,
+    f'fawkes_ha_lease_duration_seconds{{{ONE}}}': 15,
+    f'fawkes_ha_led_by_promises{{{ONE}}}': 0,
+    f'fawkes_ha_agent_up{{{ONE}}}': 1,
+    f'fawkes_ha_agent_up{{{TWO}}}': 1,
+    f'fawkes_ha_agent_age_seconds{{{ONE}}}': 1,
+    f'fawkes_ha_streaming_standbys{{{ONE}}}': 1,
+    f'fawkes_ha_members{{{ONE},role="primary"}}': 1,
+    f'fawkes_ha_members{{{ONE},role="standby"}}': 1,
+    f'fawkes_ha_members{{{ONE},role="down"}}': 0,
+    f'cnpg_pg_replication_in_recovery{{{TWO}}}': 1,
+    f'cnpg_pg_replication_is_wal_receiver_up{{{TWO}}}': 1,
+    f'cnpg_pg_replication_lag{{{TWO}}}': 0.5,
+    f'cnpg_pg_replication_slots_pg_wal_lsn_diff{{{ONE},slot_name="s"}}': 100,
+    f'cnpg_collector_pg_wal{{{ONE},value="size"}}': 100,
+    f'cnpg_collector_pg_wal{{{ONE},value="volume_size"}}': 1000,
+    f'cnpg_pg_stat_archiver_last_failed_time{{{ONE}}}': 5,
+    f'cnpg_pg_stat_archiver_last_archived_time{{{ONE}}}': 9,
+    f'cnpg_collector_up{{{ONE}}}': 1,
+    f'fawkes_ha_paused{{{ONE}}}': 0,
+}
+# What makes each alert fire: a series, and the value that it has instead.
+BROKEN = {
+    "FawkesNoPrimary": (f'fawkes_ha_fence_open{{{ONE}}}', 0),
+    "FawkesTwoPrimaries": (f'fawkes_ha_fence_open{{{TWO}}}', 1),
+    "FawkesFenceShut": (f'cnpg_collector_fencing_on{{{ONE}}}', 1),
+    "FawkesLeaseNearExpiry": (f'fawkes_ha_lease_remaining_seconds{{{ONE}}}', 4),
+    "FawkesLedByPromises": (f'fawkes_ha_led_by_promises{{{ONE}}}', 1),
+    "FawkesAgentHangs": (f'fawkes_ha_agent_age_seconds{{{ONE}}}', 31),
+    "FawkesNoStandby": (f'fawkes_ha_streaming_standbys{{{ONE}}}', 0),
+    "FawkesMemberDown": (f'fawkes_ha_members{{{ONE},role="down"}}', 1),
+    "FawkesReplicationBroken": (f'cnpg_pg_replication_is_wal_receiver_up{{{TWO}}}', 0),
+    "FawkesReplicationLag": (f'cnpg_pg_replication_lag{{{TWO}}}', 60),
+    "FawkesSlotHoldsWal": (f'cnpg_pg_replication_slots_pg_wal_lsn_diff{{{ONE},slot_name="s"}}', 3221225472),
+    "FawkesWalFills": (f'cnpg_collector_pg_wal{{{ONE},value="size"}}', 900),
+    "FawkesArchiveFails": (f'cnpg_pg_stat_archiver_last_failed_time{{{ONE}}}', 10),
+    "FawkesExporterStale": (f'cnpg_collector_up{{{ONE}}}', 0),
+    "FawkesMemberNotScraped": (f'fawkes_ha_members{{{ONE},role="standby"}}', 2),
+    "FawkesPaused": (f'fawkes_ha_paused{{{ONE}}}', 1),
+}
+
+
+def names() -> list[str]:
+    return re.findall(r"- alert: (\w+)", ALERTS.read_text())
+
+
+def firing(directory: Path, world: dict[str, float]) -> set[str]:
+    """What fires after two hours in that world, by promtool's own evaluation."""
+    series = [{"series": name, "values": f"{value}x480"} for name, value in world.items()]
+    cases = [{"eval_time": "2h", "alertname": name, "exp_alerts": []} for name in names()]
+    test = {
+        "rule_files": [str(ALERTS)],
+        "evaluation_interval": "15s",
+        "tests": [{"interval": "15s", "input_series": series, "alert_rule_test": cases}],
+    }
+    (directory / "test.yaml").write_text(json.dumps(test))
+    done = subprocess.run(["promtool", "test", "rules", directory / "test.yaml"], capture_output=True, text=True)
+    fired = set(re.findall(r"alertname: (\w+), time: 2h", done.stdout + done.stderr))
+    assert (done.returncode == 0) == (not fired), done.stdout + done.stderr
+    return fired
+
+
+def test_rules_are_sound() -> None:
+    done = subprocess.run(["promtool", "check", "rules", ALERTS], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(names()) == set(BROKEN)
+
+
+def test_nothing_fires_on_a_healthy_cluster(directory: Path) -> None:
+    assert firing(directory, HEALTHY) == set()
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_each_alert_fires(directory: Path, name: str) -> None:
+    series, value = BROKEN[name]
+    assert series in HEALTHY
+    assert firing(directory, {**HEALTHY, series: value}) == {name}
+
+
+def test_the_operator_has_the_same_rules() -> None:
+    plain = ALERTS.read_text()
+    indented = "".join(f"  {line}\n" for line in plain[plain.index("groups:") :].splitlines())
+    assert (MONITORING / "prometheusrule.yaml").read_text().endswith("spec:\n" + indented)
+
+
+def test_each_alert_has_a_place_to_read_on() -> None:
+    operations = (MONITORING.parent.parent / "docs" / "operations.md").read_text()
+    places = {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^##+ (.*)$", operations, re.M)}
+    assert set(re.findall(r"operations\.md#(\S+)", ALERTS.read_text())) <= places
+
+
+def test_every_metric_of_an_alert_is_shown(cluster: Cluster) -> None:
+    """By a primary or a standby; the archiver's only where WAL is archived."""
+    leader = cluster.wait_all_stream()
+    leader.wait_for_extension()
+    wanted = {name for name in re.findall(r"\b(?:fawkes_ha|cnpg)_\w+", ALERTS.read_text()) if "archiver" not in name}
+
+    def shown() -> set[str]:
+        pages = [http.ask(node.exporter_port, "/metrics").text for node in cluster.nodes]
+        return set(re.findall(r"^# TYPE (\w+) ", "\n".join(pages), re.M))
+
+    until("all are shown", lambda: wanted <= shown())
