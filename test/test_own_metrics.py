@@ -1,15 +1,25 @@
-"""What fawkes_ha measures of itself, in SQL, on a real cluster."""
+"""What fawkes_ha measures of itself, in SQL and over HTTP, on a real cluster."""
 
 import signal
 
-from lab import process
+import pytest
+
+from lab import http, process
 from lab.cluster import LEASE_S, RENEW_DEADLINE_S, Cluster
 from lab.node import Node
+from lab.session import Error, Session
 from lab.wait import until
+
+EXPORT = True
 
 
 def own(node: Node, name: str, labels: str = "{}") -> float | None:
     return node.value(f"SELECT value FROM fawkes_ha.own_metrics() WHERE name = '{name}' AND labels = '{labels}'")
+
+
+def scraped(node: Node, series: str) -> float:
+    lines = http.ask(node.exporter_port, "/metrics").text.splitlines()
+    return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"fawkes_ha_{series} "))
 
 
 def install(cluster: Cluster) -> Node:
@@ -79,3 +89,29 @@ def test_a_stopped_agent_ages(cluster: Cluster) -> None:
     finally:
         process.send(agent, signal.SIGCONT)
     until("it is young again", lambda: own(standby, "fawkes_ha_agent_age_seconds") <= LEASE_S)
+
+
+def test_a_fenced_primary_says_whom_it_refused(cluster: Cluster) -> None:
+    """S2: its agent stands still, so its fence shuts; SQL would be refused too, and the exporter needs none."""
+    leader = install(cluster)
+    login, commit = ('fence_refusals_total{where="%s"}' % where for where in ("login", "commit"))
+    with Session(cluster.dsn([leader])) as session:
+        session.query("BEGIN")
+        session.query("CREATE TABLE refused ()")
+        before = scraped(leader, login), scraped(leader, commit)
+        agent = leader.titled("fawkes_ha agent")
+        process.send(agent, signal.SIGSTOP)
+        try:
+            until("the fence is shut", lambda: scraped(leader, "fence_open") == 0)
+            with pytest.raises(Error) as refusal:
+                session.query("COMMIT")
+            assert refusal.value.pgcode == "25006"
+            with pytest.raises(Error):
+                Session(cluster.dsn([leader], writable=False)).close()
+            assert (scraped(leader, login), scraped(leader, commit)) == (before[0] + 1, before[1] + 1)
+            assert scraped(leader, "lease_remaining_seconds") == 0
+            assert scraped(leader, "agent_age_seconds") > 0
+            assert cluster.wait_for_leader(besides=leader) is not leader
+        finally:
+            process.send(agent, signal.SIGCONT)
+    cluster.wait_streams(leader)
