@@ -54,6 +54,15 @@ SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c, aclexplode(c.relacl) a
        WHERE c.relnamespace = 'fawkes_ha'::regnamespace AND a.grantee = 0 $$,
     'no view is PUBLIC''s');
+SELECT is_empty(
+    $$ SELECT o.name, a.grantee::regrole
+       FROM (SELECT c.oid::regclass::text, c.relacl, c.relowner FROM pg_class c
+             WHERE c.relnamespace = 'fawkes_ha'::regnamespace AND c.relkind IN ('r', 'v')
+             UNION ALL
+             SELECT p.oid::regprocedure::text, p.proacl, p.proowner FROM pg_proc p
+             WHERE p.pronamespace = 'fawkes_ha'::regnamespace) AS o(name, acl, owner), aclexplode(o.acl) a
+       WHERE a.grantee NOT IN (o.owner, 'pg_monitor'::regrole) $$,
+    'nothing is granted to anybody but pg_monitor');
 SELECT ok(NOT has_schema_privilege('public', 'fawkes_ha', 'USAGE'), 'the schema is not PUBLIC''s');
 SELECT set_eq(
     $$ SELECT p.proname::text FROM pg_proc p
