@@ -169,9 +169,11 @@ def reclone(trial: Trial) -> None:
     lost = trial.cluster.standby()
     claim = f"data-{lost}"
     volume = trial.kube.get(f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims/{claim}")["spec"]["volumeName"]
+    # Before the pod is scheduled: a scheduler that found none looks again after five minutes.
+    trial.kube.volume(trial.cluster.node_of(lost))
     trial.kube.must_kubectl("delete", "persistentvolumeclaim", claim, "-n", NAMESPACE, "--wait=false")
     trial.kube.must_kubectl("delete", "pod", lost, "-n", NAMESPACE)
-    trial.kube.replace_volume(volume)
+    trial.kube.remove_volume(volume)
 
 
 EVENTS = {

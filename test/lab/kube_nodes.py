@@ -180,14 +180,13 @@ class Nodes(ControlPlane):
         )
         return name
 
-    def replace_volume(self, name: str) -> str:
-        """In place of one whose claim is gone an empty one on the same node; what was in it is lost."""
+    def remove_volume(self, name: str) -> None:
+        """One whose claim is gone; what was in it is lost."""
         path = f"/api/v1/persistentvolumes/{name}"
         node = self.node(name.partition("-")[0])
         until(f"{name} is released", lambda: self.get(path)["status"]["phase"] == "Released")
         self.must_kubectl("delete", "persistentvolume", name)
         shutil.rmtree(node.directory / "var/volumes" / name)
-        return self.volume(node)
 
     # --- pods
 
