@@ -19,7 +19,8 @@ def own(node: Node, name: str, labels: str = "{}") -> float | None:
 
 def scraped(node: Node, series: str) -> float:
     lines = http.ask(node.exporter_port, "/metrics").text.splitlines()
-    return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"fawkes_ha_{series} "))
+    names = (f"fawkes_ha_{series} ", f"{series} ")
+    return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(names))
 
 
 def install(cluster: Cluster) -> Node:
@@ -111,6 +112,8 @@ def test_a_fenced_primary_says_whom_it_refused(cluster: Cluster) -> None:
             assert (scraped(leader, login), scraped(leader, commit)) == (before[0] + 1, before[1] + 1)
             assert scraped(leader, "lease_remaining_seconds") == 0
             assert scraped(leader, "agent_age_seconds") > 0
+            # By SQL, which a worker may read with.
+            until("dashboards see it", lambda: scraped(leader, "cnpg_collector_fencing_on") == 1, 30)
             assert cluster.wait_for_leader(besides=leader) is not leader
         finally:
             process.send(agent, signal.SIGCONT)
