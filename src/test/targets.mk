@@ -90,6 +90,10 @@ bench-fence:
 bench-idle: SECONDS = 60
 bench-idle:
 	test/install.sh bench bench_idle.py --seconds $(SECONDS) $(if $(JSON),--json $(JSON))
+bench-exporter: SECONDS = 10
+bench-exporter: PAIRS = 10
+bench-exporter:
+	test/install.sh bench bench_exporter.py --pairs $(PAIRS) --seconds $(SECONDS) $(if $(JSON),--json $(JSON))
 CLUSTERS = 50
 bench-api: SECONDS = 60
 bench-api:
@@ -125,9 +129,11 @@ help:
 	@echo 'make bench-fence     TPS with the fence and without, in PAIRS [20] of runs of SECONDS [3];'
 	@echo '                     its nanoseconds per commit; on a tmpfs, DIR [/dev/shm/fawkes-bench]'
 	@echo 'make bench-idle      CPU, wake-ups and memory of our processes in an idle cluster, SECONDS [60]'
+	@echo 'make bench-exporter  a scrape of 1,000 tables in five databases, and what ten a second take from pgbench,'
+	@echo '                     in PAIRS [10] of runs of SECONDS [10]'
 	@echo 'make bench-api       requests and CPU that a cluster costs a real API server, and renewals of'
 	@echo '                     CLUSTERS [50] of three members on it, SECONDS [60] each; builds Kubernetes'
 
 .PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour check-kube \
         check-behaviour-short check-versions check-pg17 check-short check-long chaos mutants \
-        mutants-short check demo e2e e2e-bed bench-failover bench-window bench-fence bench-idle bench-api help
+        mutants-short check demo e2e e2e-bed bench-failover bench-window bench-fence bench-idle bench-exporter bench-api help
