@@ -289,7 +289,7 @@ KUBERNETES = [
         "S9",
         "a silent member stays on the list for ever",
         MEMBERS,
-        "now_ms - since_ms <= timeout_ms(node))",
+        "now_ms - silent_since_ms(node, i) <= timeout_ms(node))",
         "true)",
         unit("node", "a_silent_member_leaves_the_list_and_comes_back"),
     ),

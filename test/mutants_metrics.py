@@ -64,6 +64,14 @@ OWN = [
     ),
     Mutant(
         "own",
+        "a member that is dead is what it said last",
+        "src/control/node_members.c",
+        "now_ms - silent_since_ms(node, i) > LEAST_LEASES",
+        "0 > LEAST_LEASES",
+        unit("node_vitals", "who_writes_no_record_is_silent"),
+    ),
+    Mutant(
+        "own",
         "whom the fence refuses is not counted",
         "src/pg/fence.c",
         "pg_atomic_fetch_add_u64(&shared->refusals[where], 1);",

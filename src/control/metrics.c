@@ -136,6 +136,9 @@ put_lease(Output *out, const FhaVitals *vitals, const FhaFenceState *fence, int6
 	gauge(out, "fawkes_ha_members_without_data",
 		  "Members that have no data: they are being cloned, or wait for it.",
 		  (double) vitals->without_data);
+	gauge(out, "fawkes_ha_members_silent",
+		  "Members whose record has not changed for six lease durations: they are dead or cut off.",
+		  (double) vitals->silent);
 	if (vitals->mine)
 		gauge(out, "fawkes_ha_streaming_standbys", "Members that stream from this primary.",
 			  (double) vitals->streaming);

@@ -86,6 +86,7 @@ typedef struct FhaVitals
 	int64_t bound_until_ms; /* this member has promised not to take the lease before (S10) */
 	size_t members[3];      /* by FhaRole, as each said last */
 	size_t without_data;    /* of them: who is being cloned, or waits for it */
+	size_t silent;          /* of them: whose record stands still, also if they said a role */
 	size_t streaming;       /* the holder's: standbys that stream from it */
 
 	uint64_t renewals[FHA_RENEWAL_COUNT];

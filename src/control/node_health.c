@@ -76,5 +76,7 @@ fha_node_vitals(const FhaNode *node, FhaVitals *out)
 		out->members[world->members[i].role]++;
 		if (world->members[i].data_incarnation[0] == '\0')
 			out->without_data++;
+		if (node_members_silent(node, i, out->at_ms))
+			out->silent++;
 	}
 }

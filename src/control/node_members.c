@@ -36,6 +36,20 @@ node_members_listen(FhaNode *node, int64_t now_ms)
 		node->hearing_since_ms = now_ms;
 }
 
+static int64_t
+silent_since_ms(const FhaNode *node, size_t i)
+{
+	return node->others[i].changed_ms > node->hearing_since_ms ? node->others[i].changed_ms
+															   : node->hearing_since_ms;
+}
+
+bool
+node_members_silent(const FhaNode *node, size_t i, int64_t now_ms)
+{
+	return strcmp(node->world.members[i].member, node->world.self.member) != 0 &&
+		   now_ms - silent_since_ms(node, i) > LEAST_LEASES * node->config.lease_duration_ms;
+}
+
 bool
 node_members_tombstone(FhaNode *node, int64_t now_ms, const Held **held, char **text)
 {
@@ -50,12 +64,9 @@ node_members_tombstone(FhaNode *node, int64_t now_ms, const Held **held, char **
 	{
 		const char *name = world->members[i].member;
 		FhaMember member;
-		int64_t since_ms = node->others[i].changed_ms > node->hearing_since_ms
-							   ? node->others[i].changed_ms
-							   : node->hearing_since_ms;
 
 		if (strcmp(name, world->self.member) == 0 || streams(world, name) ||
-			now_ms - since_ms <= timeout_ms(node))
+			now_ms - silent_since_ms(node, i) <= timeout_ms(node))
 			continue;
 		member = world->members[i];
 		member.removed = true;

@@ -210,6 +210,9 @@ FhaHistoryEntry *node_history_room(FhaNode *node);
 
 void node_members_listen(FhaNode *node, int64_t now_ms);
 
+/* Did that member of the world miss so many writes of its record that it is down or cut off? */
+bool node_members_silent(const FhaNode *node, size_t i, int64_t now_ms);
+
 /* Must the record of a member that was silent for too long be replaced?  *text: what by, free it. */
 bool node_members_tombstone(FhaNode *node, int64_t now_ms, const Held **held, char **text);
 

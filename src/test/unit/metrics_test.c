@@ -62,6 +62,7 @@ static const FhaVitals holder = {.at_ms = NOW_MS - 50,
 								 .bound_until_ms = NOW_MS - 1,
 								 .members = {1, 2, 1},
 								 .without_data = 1,
+								 .silent = 2,
 								 .streaming = 2};
 static const FhaFenceState open_fence = {.open = true, .left_ms = 8500, .refusals = {1, 2, 3, 4}};
 
@@ -149,6 +150,7 @@ what_the_holder_says(void **state)
 	assert_close(value_of("fawkes_ha_renew_deadline_seconds", ""), 10);
 	assert_close(value_of("fawkes_ha_promise_remaining_seconds", ""), 0);
 	assert_close(value_of("fawkes_ha_members_without_data", ""), 1);
+	assert_close(value_of("fawkes_ha_members_silent", ""), 2);
 	assert_close(value_of("fawkes_ha_term", ""), 3);
 	assert_close(value_of("fawkes_ha_members", "role=standby;"), 2);
 	assert_close(value_of("fawkes_ha_streaming_standbys", ""), 2);

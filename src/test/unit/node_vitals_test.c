@@ -138,6 +138,28 @@ who_has_no_data_is_counted(void **state)
 	TURN_UNTIL(all_settled() && vitals_of(leader()).without_data == 0);
 }
 
+/* Its record still says that it is a standby. */
+static void
+who_writes_no_record_is_silent(void **state)
+{
+	Player *holder;
+	Player *dead;
+
+	(void) state;
+	start_cluster();
+	holder = leader();
+	dead = another_than(holder);
+	assert_int_equal(vitals_of(holder).silent, 0);
+	dead->absent = true;
+	TURN_UNTIL(vitals_of(holder).silent == 1);
+	assert_int_equal(vitals_of(holder).members[FHA_ROLE_STANDBY], NODES - 1);
+	for (int i = 0; i < NODES; i++)
+		if (!players[i].absent)
+			TURN_UNTIL(vitals_of(&players[i]).silent == 1);
+	dead->absent = false;
+	TURN_UNTIL(all_settled() && vitals_of(holder).silent == 0);
+}
+
 static void
 a_take_is_counted_by_why_it_was_free(void **state)
 {
@@ -251,6 +273,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_standby_sees_the_lease_and_counts_nothing, set_up,
 										tear_down),
 		cmocka_unit_test_setup_teardown(who_has_no_data_is_counted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_writes_no_record_is_silent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_take_is_counted_by_why_it_was_free, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reclaim_is_no_failover, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_failover_that_was_asked_for_is_ordered, set_up,
