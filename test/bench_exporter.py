@@ -126,7 +126,7 @@ def main() -> int:
         leader.wait_for_extension()
         fill(leader)
         until("all databases are shown", lambda: shown(leader))
-        cold = cold_scrapes(leader, 30)
+        cold = cold_scrapes(leader, 15)
         losses, warm = in_turns(leader, chosen.pairs, chosen.seconds)
     except (NotInTime, RuntimeError) as error:
         print(f"\nFAILED: {error}\n\n{cluster.log_tails()}", file=sys.stderr)

@@ -105,7 +105,7 @@ def demo(chosen: argparse.Namespace) -> int:
             cluster = Cluster(chosen.dir, export=True)
         else:
             kube.start()
-            cluster = KubeCluster(chosen.dir, kube, {}, first_port=5501)
+            cluster = KubeCluster(chosen.dir, kube, {}, first_port=5501, export=True)
         cluster.create()
         outcomes = run_events(cluster, say, chosen.events or list(events.EVENTS))
         print(f"\n{cluster.status_table()}\n\n{report.table(outcomes)}")

@@ -41,13 +41,18 @@ static CollectorSegment *segment;
 static shm_mq_handle *queue;
 static MemoryContext collection;
 
-/* Without the exporter there is nobody to collect for. */
+/*
+ * Only the last one of a collection wakes the exporter, or a queue that fills.  Without an exporter
+ * there is nobody to collect for.
+ */
 static void
 send_message(const StringInfo message)
 {
+	bool last = message->data[0] == COLLECTOR_END;
+
 	if (message->len > COLLECTOR_ROW_MAX)
 		return;
-	if (shm_mq_send(queue, message->len, message->data, false, true) != SHM_MQ_SUCCESS)
+	if (shm_mq_send(queue, message->len, message->data, false, last) != SHM_MQ_SUCCESS)
 		proc_exit(0);
 }
 

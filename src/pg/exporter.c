@@ -466,6 +466,8 @@ fawkes_ha_exporter_main(Datum argument)
 		mind_collectors();
 		if (exporter.listener != NULL)
 			fha_listener_step(exporter.listener);
+		/* Somebody may have come with that step. */
+		mind_collectors();
 		left_ms = wake_ms() - fha_now_ms();
 		if (exporter.listener != NULL)
 			wanted |= WL_SOCKET_READABLE;

@@ -31,7 +31,13 @@ class KubeCluster(Cluster):
     lock_kind = "kubernetes"
 
     def __init__(
-        self, base: Path, kube: ControlPlane, settings: dict[str, str], first_port: int = 6501, listen: bool = False
+        self,
+        base: Path,
+        kube: ControlPlane,
+        settings: dict[str, str],
+        first_port: int = 6501,
+        listen: bool = False,
+        export: bool = False,
     ) -> None:
         self.kube = kube
         # Beside the control plane's files: what is in base is swept away before the cluster is created.
@@ -40,7 +46,8 @@ class KubeCluster(Cluster):
         self.uri = f"kubernetes:{self.kubeconfig}?namespace={self.namespace}"
         if not settings:
             self.lease_s, self.renew_deadline_s = 15.0, 10.0
-        super().__init__(base, settings={"fawkes_ha.lock": self.uri, **settings}, first_port=first_port, listen=listen)
+        shared = {"fawkes_ha.lock": self.uri, **settings}
+        super().__init__(base, settings=shared, first_port=first_port, listen=listen, export=export)
 
     def reach(self, api: ApiServer, *nodes: Node) -> None:
         """These nodes, started again for it, ask that API server from now on."""
