@@ -38,6 +38,10 @@ SHORT += $(if $(filter 18,$(MAJORVERSION)),test_since_18.py)
 check-behaviour-short:
 	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=5 $(addprefix test/,$(SHORT))
 
+# As an ordinary user, on what is installed, with chromium.
+page-picture:
+	$(LAB) test/page_picture.py docs/status-page.png
+
 # Random faults, each judged: SEED=n for the same ones again, FAULTS='kill-node ...' for those alone.
 EVENTS = 200
 CHAOS  = --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(FAULTS)
@@ -120,6 +124,7 @@ help:
 	@echo 'make coverage        lines and branches of core and control that the unit tests reach'
 	@echo 'make check-sanitized  the supervisor with ASan and UBSan through failover, rewind and clone'
 	@echo 'make analyze         gcc -fanalyzer, clang --analyze, cppcheck, shellcheck, pyflakes'
+	@echo 'make page-picture    the picture of the status page in the README, as an ordinary user, with chromium'
 	@echo 'make format          clang-format-14 over everything'
 	@echo 'make e2e             the cluster of deploy/ on four real nodes, as root: each event RUNS times [5];'
 	@echo "                     FAULTS='delete-pod ...' takes those alone, LEASE=6/4/1 other times"
@@ -135,5 +140,5 @@ help:
 	@echo '                     CLUSTERS [50] of three members on it, SECONDS [60] each; builds Kubernetes'
 
 .PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour check-kube \
-        check-behaviour-short check-versions check-pg17 check-short check-long chaos mutants \
+        check-behaviour-short check-versions check-pg17 check-short check-long chaos mutants page-picture \
         mutants-short check demo e2e e2e-bed bench-failover bench-window bench-fence bench-idle bench-exporter bench-api help

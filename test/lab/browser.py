@@ -167,6 +167,12 @@ class Browser:
         self.press("Tab", 9)
         return self.run("document.activeElement.id || document.activeElement.value || document.activeElement.textContent")
 
+    def accessible(self) -> set[tuple[str, str]]:
+        """Roles and names, as a screen reader is given them."""
+        nodes = self._call("Accessibility.getFullAXTree")["nodes"]
+        shown = [node for node in nodes if not node.get("ignored")]
+        return {(node["role"]["value"], node.get("name", {}).get("value", "")) for node in shown}
+
     def screenshot(self, path: Path) -> None:
         height = self.run("document.documentElement.scrollHeight")
         width = self.run("document.documentElement.clientWidth")

@@ -136,9 +136,10 @@ function drawLag() {
   at("lag").tBodies[0].replaceChildren(...rows);
 }
 
+// Local time, as logs have it.
 function clock(text) {
   const when = new Date(text);
-  return Number.isNaN(when.getTime()) ? text : when.toLocaleString(undefined, { dateStyle: "short", timeStyle: "medium" });
+  return Number.isNaN(when.getTime()) ? text : when.toLocaleString("sv-SE");
 }
 
 function sentence(entry) {
