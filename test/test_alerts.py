@@ -33,6 +33,7 @@ HEALTHY = {
     f'fawkes_ha_members{{{ONE},role="primary"}}': 1,
     f'fawkes_ha_members{{{ONE},role="standby"}}': 1,
     f'fawkes_ha_members{{{ONE},role="down"}}': 0,
+    f'fawkes_ha_members_silent{{{ONE}}}': 0,
     f'cnpg_pg_replication_in_recovery{{{TWO}}}': 1,
     f'cnpg_pg_replication_is_wal_receiver_up{{{TWO}}}': 1,
     f'cnpg_pg_replication_lag{{{TWO}}}': 0.5,
