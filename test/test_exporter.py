@@ -14,9 +14,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from conftest import is_leading
 from lab import http, process
 from lab.cluster import CLUSTER_NAME, Cluster
-from lab.node import Node
+from lab.node import Node, free_ports
 from lab.pki import Authority, Certificate
 from lab.wait import until
 
@@ -287,3 +288,37 @@ def test_status_says_where_they_are(cluster: Cluster, leader: Node) -> None:
     told = leader.command("status").stdout
     for node in cluster.nodes:
         assert f"{node.name} http://127.0.0.1:{node.exporter_port}/" in told
+
+
+def test_no_worker_for_other_databases(directory: Path) -> None:
+    """Who is scraped shows what one collector can tell, and says what it could not."""
+    (directory / "lock").mkdir(mode=0o700)
+    port, exporter = free_ports(2, 5981)
+    settings = {
+        "fawkes_ha.cluster_name": CLUSTER_NAME,
+        "fawkes_ha.lock": f"dir:{directory}/lock",
+        "fawkes_ha.bootstrap": "initdb",
+        # The agent, the exporter, and one that comes and goes.
+        "max_worker_processes": "3",
+        "max_logical_replication_workers": "0",
+    }
+    node = Node("n1", directory, directory, port, settings)
+    node.export_on(exporter)
+    try:
+        node.prepare("a-password")
+        node.start()
+        until("it leads", lambda: is_leading(node), 120)
+        node.wait_for_extension()
+        with node.session(timeout=30) as session:
+            session.query("CREATE DATABASE other")
+        page = until("postgres is shown", lambda: alone(node))
+        assert 'fawkes_ha_exporter_age_seconds{datname="other"}' not in page
+        node.wait_for_log('metrics of database "other": collector: no background worker is free')
+    finally:
+        node.stop()
+        node.kill()
+
+
+def alone(node: Node) -> Page | None:
+    page = scrape(node)
+    return page if page[UP] == 1 else None

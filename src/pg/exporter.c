@@ -232,22 +232,31 @@ visit(void)
 		if (!hear(&exporter.visitor))
 			return;
 		dismiss(&exporter.visitor);
-		exporter.visitor.retry_ms = 0;
 		exporter.next = exporter.next->next;
 	}
 	while (exporter.next != NULL && !exporter.next->exists)
 		exporter.next = exporter.next->next;
 	if (exporter.next != NULL)
+	{
+		exporter.visitor.retry_ms = 0;
 		ask(&exporter.visitor, exporter.next, false);
+		/* No worker was free: its turn comes again with the next round. */
+		if (exporter.visitor.memory == NULL)
+			exporter.next = exporter.next->next;
+	}
 	else if (exporter.visited_ms != 0)
 		exporter.visited = true;
 }
 
+/* The first round of visits is waited for, but not a visit that hangs. */
 static bool
 is_fresh(void)
 {
-	return exporter.databases->got_ms != 0 &&
-		   fha_now_ms() < exporter.databases->got_ms + FRESH_MS && exporter.visited;
+	int64 now_ms = fha_now_ms();
+
+	return exporter.databases->got_ms != 0 && now_ms < exporter.databases->got_ms + FRESH_MS &&
+		   (exporter.visited ||
+			(exporter.visited_ms != 0 && now_ms >= exporter.visited_ms + PATIENCE_MS));
 }
 
 /* Nothing better will come soon: no collector can be had, or it does not answer. */

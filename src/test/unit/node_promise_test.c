@@ -355,9 +355,11 @@ a_refusal_is_no_promise(void **state)
 	start_cluster();
 	old = leader();
 	standby = a_standby();
+	lock_out(true);
+	/* A read that was on its way would end what follows; nobody is asked yet. */
+	turn_for(RETRY_MS / 2);
 	(void) snprintf(standby->node->promises.bond.contended, FHA_VERSION_SIZE, "1");
 	standby->node->promises.lost_take = true;
-	lock_out(true);
 	TURN_UNTIL(!is_open(old));
 	turn_for(OUTAGE_LEASES * LEASE_MS);
 	assert_null(leader());
