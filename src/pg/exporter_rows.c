@@ -215,6 +215,7 @@ has_failed(const Rows *rows)
 void
 rows_show(const Rows *databases, uint64 shared, uint64 waited, FhaPrometheus *page)
 {
+	bool up = databases->up; /* the first is postgres */
 	bool failing = false;
 	double collections = 0;
 	double lost = 0;
@@ -244,7 +245,7 @@ rows_show(const Rows *databases, uint64 shared, uint64 waited, FhaPrometheus *pa
 	put(page, "cnpg_last_error", "gauge", "1 if a query of the newest collection failed, 0 else.",
 		NULL, NULL, failing);
 	put(page, "cnpg_collector_up", "gauge", "1 if PostgreSQL answers its collector, 0 else.",
-		"cluster", guc_cluster_name, databases->up);
+		"cluster", guc_cluster_name, up);
 	put(page, "cnpg_last_update_timestamp", "gauge",
 		"When the newest collection ended, in seconds since the epoch; 0: none did.", NULL, NULL,
 		(double) databases->got_wall);

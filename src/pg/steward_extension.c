@@ -98,6 +98,7 @@ steward_keep_extension(void)
 	}
 	installed = answer(1);
 	wanted = answer(2);
+	/* analyzer: never NULL */
 	taken = answer(3)[0] == 't';
 	if (installed == NULL && taken)
 	{
