@@ -121,7 +121,7 @@ def test_a_standby_that_lags(cluster: RoutedCluster, leader) -> None:
         standby.value("SELECT pg_wal_replay_pause()")
         cluster.wait_routed("ro", other)
         assert cluster.streams(standby, leader)
-        rows = [line for line in leader.command("status").stdout.splitlines() if "unhealthy to readers" in line]
+        rows = [line for line in leader.command("status").stdout.splitlines() if "; unhealthy to readers" in line]
         assert [row.split()[0] for row in rows] == [standby.name]
         other.value("SELECT pg_wal_replay_pause()")
         cluster.wait_routed("ro")
