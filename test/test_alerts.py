@@ -25,6 +25,7 @@ HEALTHY = {
     f'fawkes_ha_lease_held{{{ONE}}}': 1,
     f'fawkes_ha_lease_remaining_seconds{{{ONE}}}': 8,
     f'fawkes_ha_lease_duration_seconds{{{ONE}}}': 15,
+    f'fawkes_ha_renew_deadline_seconds{{{ONE}}}': 10,
     f'fawkes_ha_led_by_promises{{{ONE}}}': 0,
     f'fawkes_ha_agent_up{{{ONE}}}': 1,
     f'fawkes_ha_agent_up{{{TWO}}}': 1,
@@ -66,16 +67,44 @@ BROKEN = {
 }
 
 
+# Samples every 30 s of a failover that is seen at its worst: the primary's, and those of who takes over.
+# `_` is no sample, `stale` is what Prometheus writes after a failed scrape.
+FAILOVERS = {
+    "killed, and its last sample counts for long": {
+        f'fawkes_ha_fence_open{{{ONE}}}': "1 1 1 1 stale _x20",
+        f'fawkes_ha_fence_open{{{TWO}}}': "0 0 1x22",
+    },
+    "killed, and the next is seen late": {
+        f'fawkes_ha_fence_open{{{ONE}}}': "1 1 stale _x22",
+        f'fawkes_ha_fence_open{{{TWO}}}': "0 0 0 0 1x20",
+        f'cnpg_collector_fencing_on{{{TWO}}}': "0 0 0 1 0x20",
+        f'cnpg_pg_replication_in_recovery{{{TWO}}}': "1 1 1 1 0x20",
+        f'cnpg_pg_replication_is_wal_receiver_up{{{TWO}}}': "1 1 0 0 0x20",
+    },
+    "cut off from the lock, and back as a standby": {
+        f'fawkes_ha_fence_open{{{ONE}}}': "1 1 0 0 0x20",
+        f'fawkes_ha_fence_open{{{TWO}}}': "0 0 0 1 1x20",
+        f'cnpg_collector_fencing_on{{{ONE}}}': "0 0 1 1 0x20",
+        f'fawkes_ha_lease_held{{{ONE}}}': "1 1 1 0 0x20",
+        f'fawkes_ha_lease_remaining_seconds{{{ONE}}}': "8 8 1 0 0x20",
+        f'fawkes_ha_agent_up{{{ONE}}}': "1 1 1 0 1x20",
+    },
+    "renewals that are late once": {
+        f'fawkes_ha_lease_remaining_seconds{{{ONE}}}': "8 8 1 8 8 3 8x20",
+    },
+}
+
+
 def names() -> list[str]:
     return re.findall(r"- alert: (\w+)", ALERTS.read_text())
 
 
-def firing(directory: Path, world: dict[str, float]) -> set[str]:
+def firing(directory: Path, world: dict[str, float], rules: Path = ALERTS) -> set[str]:
     """What fires after two hours in that world, by promtool's own evaluation."""
     series = [{"series": name, "values": f"{value}x480"} for name, value in world.items()]
     cases = [{"eval_time": "2h", "alertname": name, "exp_alerts": []} for name in names()]
     test = {
-        "rule_files": [str(ALERTS)],
+        "rule_files": [str(rules)],
         "evaluation_interval": "15s",
         "tests": [{"interval": "15s", "input_series": series, "alert_rule_test": cases}],
     }
@@ -101,6 +130,38 @@ def test_each_alert_fires(directory: Path, name: str) -> None:
     series, value = BROKEN[name]
     assert series in HEALTHY
     assert firing(directory, {**HEALTHY, series: value}) == {name}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_without_its_rule_nothing_fires(directory: Path, name: str) -> None:
+    """So that no other rule passes for it."""
+    series, value = BROKEN[name]
+    head, *rules = re.split(r"(?=^      - alert: )", ALERTS.read_text(), flags=re.M)
+    kept = [rule for rule in rules if not rule.startswith(f"      - alert: {name}\n")]
+    assert len(kept) == len(rules) - 1
+    (directory / "rules.yaml").write_text(head + "".join(kept))
+    assert firing(directory, {**HEALTHY, series: value}, directory / "rules.yaml") == set()
+
+
+@pytest.mark.parametrize("failover", FAILOVERS)
+@pytest.mark.parametrize("evaluation", [15, 30])
+def test_a_failover_pages_nobody(directory: Path, failover: str, evaluation: int) -> None:
+    """At any evaluation: with scrapes of 30 s, and a lease of 15 s."""
+    seen = {name: f"{value}x24" for name, value in HEALTHY.items()} | FAILOVERS[failover]
+    series = [{"series": name, "values": values} for name, values in seen.items()]
+    cases = [
+        {"eval_time": f"{at}s", "alertname": name, "exp_alerts": []}
+        for name in names()
+        for at in range(0, 600, evaluation)
+    ]
+    test = {
+        "rule_files": [str(ALERTS)],
+        "evaluation_interval": f"{evaluation}s",
+        "tests": [{"interval": "30s", "input_series": series, "alert_rule_test": cases}],
+    }
+    (directory / "test.yaml").write_text(json.dumps(test))
+    done = subprocess.run(["promtool", "test", "rules", directory / "test.yaml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_operator_has_the_same_rules() -> None:
