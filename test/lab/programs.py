@@ -39,7 +39,7 @@ def path(program: str) -> Path:
 def extension_script() -> str:
     """What CREATE EXTENSION does where it is installed, with the library that the server has loaded."""
     sql = Path(__file__).parents[2] / "sql"
-    script = "".join((sql / f"fawkes_ha--{step}.sql").read_text() for step in ("1.0", "1.0--1.1"))
+    script = "".join((sql / f"fawkes_ha--{step}.sql").read_text() for step in ("1.0", "1.0--1.1", "1.1--1.2"))
     script = script.replace("MODULE_PATHNAME", "fawkes_ha")
     only_there = ("\\", "SELECT pg_catalog.pg_extension_config_dump")
     script = "".join(line for line in script.splitlines(True) if not line.startswith(only_there))
