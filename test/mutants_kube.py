@@ -117,6 +117,22 @@ KUBERNETES = [
     ),
     Mutant(
         "S1",
+        "the renewals of another tool's candidate are not seen",
+        LEASES,
+        'fha_json_put_text(record, "nonce", digest, &failed);',
+        'fha_json_put_text(record, "nonce", "", &failed);',
+        unit("lock_kube_object", "s1_a_foreign_holder_s_renewals_are_seen"),
+    ),
+    Mutant(
+        "S1",
+        "a member's request renews the Lease for another tool's candidate",
+        LEASES,
+        "if (is_held_by_foreigner(record))",
+        "if (false)",
+        unit("lock_kube_object", "s1_a_foreign_holder_s_renewals_are_seen"),
+    ),
+    Mutant(
+        "S1",
         "a Lease whose holder somebody erased is free",
         LEASES,
         "is_cluster(record) || holder[0] == '\\0' ||",

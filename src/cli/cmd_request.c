@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "cluster.h"
+#include "observe.h"
 #include "postgres.h"
 #include "rejoin.h"
 #include "request.h"
@@ -90,23 +91,25 @@ put_request(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
 
 /*
  * Is the lease held, and does its holder lead?  Only watching tells: the record of a lease that is
- * held changes, and a holder whose server is down renews as well.
+ * held is renewed, also by a holder whose server is down.
  */
 static int
 look_for_leader(Cluster *cluster, const CliOptions *options, bool *held, bool *leads)
 {
 	int64_t until_ms;
-	char seen[FHA_VERSION_SIZE];
+	char seen[FHA_WATCH_SIGN_SIZE];
+	char now[FHA_WATCH_SIGN_SIZE];
 	int result = cluster_read(cluster, options);
 
 	*held = *leads = false;
-	memcpy(seen, cluster->version, sizeof(seen));
+	fha_cluster_sign(&cluster->record, seen);
 	until_ms = fha_now_ms() + cluster->record.lease_duration_ms;
 	while (result == CLI_OK && !cluster->record.released && !*held && fha_now_ms() < until_ms)
 	{
 		(void) poll(NULL, 0, poll_ms(options));
 		result = cluster_read(cluster, options);
-		*held = strcmp(seen, cluster->version) != 0;
+		fha_cluster_sign(&cluster->record, now);
+		*held = strcmp(seen, now) != 0;
 	}
 	for (size_t i = 0; *held && i < cluster->member_count; i++)
 		if (strcmp(cluster->members[i].member, cluster->record.holder) == 0)

@@ -3,6 +3,7 @@
  */
 #include "lock_kube_object.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,19 @@ is_cluster(struct json_object *record)
 	return record != NULL && strcmp(text_of(record, "kind"), "cluster") == 0;
 }
 
+/*
+ * Written into the record of a Lease that a foreign candidate holds: no member is its holder, in no
+ * incarnation.
+ */
+static bool
+is_held_by_foreigner(struct json_object *record)
+{
+	struct json_object *incarnation = NULL;
+
+	return is_cluster(record) && json_object_object_get_ex(record, "incarnation", &incarnation) &&
+		   text_of(record, "incarnation")[0] == '\0';
+}
+
 static bool
 is_released(struct json_object *record)
 {
@@ -54,7 +68,10 @@ is_released(struct json_object *record)
 	return json_object_object_get_ex(record, "released", &value) && json_object_get_boolean(value);
 }
 
-/* What other tools read; a record that is no JSON of ours has no holder. */
+/*
+ * What other tools read; a record that is no JSON of ours has no holder.  Of a foreign holder it is
+ * left as it stands: its renewals are what that one wrote, and nothing else.
+ */
 static void
 put_spec(struct json_object *lease, const FhaLockRequest *request, bool *failed)
 {
@@ -63,6 +80,12 @@ put_spec(struct json_object *lease, const FhaLockRequest *request, bool *failed)
 	char now[MICRO_TIME_SIZE];
 	const char *holder = record == NULL ? "" : text_of(record, "member");
 
+	if (is_held_by_foreigner(record))
+	{
+		json_object_put(record);
+		json_object_put(spec);
+		return;
+	}
 	print_micro_time(now);
 	fha_json_put_text(spec, "renewTime", now, failed);
 	if (is_cluster(record))
@@ -130,14 +153,27 @@ fha_lease_print(const FhaLockRequest *request, const char *cluster, char **out, 
 	return *out == NULL ? FHA_NO_MEMORY : FHA_OK;
 }
 
+/* FNV-1a in 16 hex digits. */
+static void
+print_digest(const char *text, char out[17])
+{
+	uint64_t digest = UINT64_C(0xcbf29ce484222325);
+
+	for (; *text != '\0'; text++)
+		digest = (digest ^ (unsigned char) *text) * UINT64_C(0x100000001b3);
+	(void) snprintf(out, 17, "%016" PRIx64, digest);
+}
+
 /*
  * S1: whoever the Lease names holds it.  Nobody named by it, and by the record somebody: that one
- * still believes it, so the lease ends by observation only.
+ * still believes it, so the lease ends by observation only.  A foreign holder knows no nonce of ours: the
+ * digest of all that it may have written stands for it, for client-go changes nothing but renewTime.
  */
 static char *
 with_foreign_holder(struct json_object *lease, const char *data)
 {
-	static const char *const ours[] = {"incarnation", "boot_id", "life", "nonce"};
+	static const char *const ours[] = {"incarnation", "boot_id", "life"};
+	char digest[17];
 	FhaError none = {0};
 	struct json_object *spec = fha_json_object(lease, "spec", &none);
 	struct json_object *record = fha_json_parse(data, strlen(data), NULL);
@@ -148,7 +184,8 @@ with_foreign_holder(struct json_object *lease, const char *data)
 	char *text = NULL;
 
 	if (!is_cluster(record) || holder[0] == '\0' ||
-		(!is_released(record) && strcmp(text_of(record, "holder"), holder) == 0))
+		(!is_released(record) && !is_held_by_foreigner(record) &&
+		 strcmp(text_of(record, "holder"), holder) == 0))
 	{
 		json_object_put(record);
 		return strdup(data);
@@ -160,6 +197,8 @@ with_foreign_holder(struct json_object *lease, const char *data)
 	fha_json_put_text(record, "holder", holder, &failed);
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		fha_json_put_text(record, ours[i], "", &failed);
+	print_digest(json_object_to_json_string_ext(spec, JSON_C_TO_STRING_PLAIN), digest);
+	fha_json_put_text(record, "nonce", digest, &failed);
 	fha_json_put_bool(record, "released", false, &failed);
 	fha_json_put_int(record, "lease_duration_ms", duration_ms, &failed);
 	if (!failed)

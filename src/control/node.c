@@ -294,6 +294,15 @@ send_read(FhaNode *node, Errand errand, const char *name, int64_t now_ms)
 }
 
 static void
+read_cluster(FhaNode *node, int64_t now_ms)
+{
+	char name[TEXT_NAME_SIZE];
+
+	fha_record_name_cluster(node->config.cluster_name, name, sizeof(name));
+	send_read(node, ERRAND_READ_CLUSTER, name, now_ms);
+}
+
+static void
 send_text(FhaNode *node, Errand errand, const char *name, const char *version, const char *text,
 		  int64_t now_ms)
 {
@@ -409,6 +418,13 @@ run_lease_errand(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 			send_cluster(node, node_write_renew(node, now_ms, err), now_ms, err);
 			return true;
 		case FHA_LEASE_TAKE:
+			/* What was watched must stand there still: the same version may come again after a
+			 * restore of the lock, under a holder that lives. */
+			if (now_ms >= node->read_ms + node->config.retry_period_ms)
+			{
+				read_cluster(node, now_ms);
+				return true;
+			}
 			node->renewed_ms = now_ms;
 			send_cluster(node, node_write_take(node, facts, err), now_ms, err);
 			return true;
@@ -435,8 +451,7 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 		if (node->reread || hinted || now_ms >= poll_ms)
 		{
 			node->hinted[0] = '\0';
-			fha_record_name_cluster(node->config.cluster_name, name, sizeof(name));
-			send_read(node, ERRAND_READ_CLUSTER, name, now_ms);
+			read_cluster(node, now_ms);
 			return;
 		}
 		if (node->synced && run_lease_errand(node, facts, now_ms, err))

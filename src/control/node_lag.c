@@ -38,7 +38,7 @@ take_samples(FhaNode *node, int64_t now_ms)
 	/* Only who streams can get what it hears of; the first stamp is of the connection. */
 	if (streams && lag->streamed)
 	{
-		if (strcmp(lag->heard_version, world->watch.version) != 0 &&
+		if (strcmp(lag->heard_sign, world->watch.sign) != 0 &&
 			world->cluster.position.timeline == pg->position.timeline)
 			fha_freshness_sample(&lag->freshness, world->cluster.position.lsn, now_ms);
 		if (lag->heard_stamp != pg->heard_stamp && pg->heard_lsn != 0)
@@ -46,7 +46,7 @@ take_samples(FhaNode *node, int64_t now_ms)
 	}
 	lag->streamed = streams;
 	lag->heard_stamp = pg->heard_stamp;
-	memcpy(lag->heard_version, world->watch.version, sizeof(lag->heard_version));
+	memcpy(lag->heard_sign, world->watch.sign, sizeof(lag->heard_sign));
 }
 
 static void

@@ -24,7 +24,7 @@ typedef struct Held
 {
 	char version[FHA_VERSION_SIZE]; /* "" when there is none, or it was not seen */
 	char *text;                     /* NULL when there is none */
-	int64_t changed_ms;             /* a member's: when this version was first seen */
+	int64_t changed_ms;             /* a member's: when this text was first seen */
 	int64_t fresh_ms[FHA_STAGES];   /* a member's: it has what the leader had then; 0: not known */
 } Held;
 
@@ -82,7 +82,7 @@ typedef struct NodeLag
 	bool lapsed;            /* it was fit before, and is not */
 	bool streamed;
 	uint64_t term;                        /* of the samples */
-	char heard_version[FHA_VERSION_SIZE]; /* of the cluster record, and of the stream */
+	char heard_sign[FHA_WATCH_SIGN_SIZE]; /* of the last renewal, and of the stream */
 	int64_t heard_stamp;
 	StandbyLag standbys[FHA_MEMBERS_MAX];
 } NodeLag;

@@ -59,6 +59,7 @@ static void
 adopt(FhaNode *node, const FhaCluster *cluster, const char *version, int64_t now_ms)
 {
 	FhaCluster before = node->world.cluster;
+	char sign[FHA_WATCH_SIGN_SIZE];
 	bool was_mine = fha_lease_is_mine(&node->world);
 	/* Others write into the record too; what the leader says of its standbys is as old as this. */
 	bool renewed = strcmp(cluster->renewed_at, node->world.cluster.renewed_at) != 0;
@@ -66,7 +67,8 @@ adopt(FhaNode *node, const FhaCluster *cluster, const char *version, int64_t now
 	node->world.cluster = *cluster;
 	if (renewed)
 		node_lag_cluster_told(node, now_ms);
-	fha_watch_saw(&node->world.watch, version, cluster->lease_duration_ms, now_ms);
+	fha_cluster_sign(cluster, sign);
+	fha_watch_saw(&node->world.watch, version, sign, cluster->lease_duration_ms, now_ms);
 	/* Kept, it would look like news after our next write. */
 	if (strcmp(node->hinted, version) == 0)
 		node->hinted[0] = '\0';
@@ -124,7 +126,7 @@ cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	if (record->version[0] == '\0')
 	{
 		node->unknown = false;
-		fha_watch_saw(&node->world.watch, "", 0, now_ms);
+		fha_watch_saw(&node->world.watch, "", "", 0, now_ms);
 		fha_tenure_end(&node->world.tenure, now_ms);
 		node_held_clear(&node->cluster);
 		node->read_ms = now_ms;
@@ -209,13 +211,19 @@ member_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	FhaMember member;
 	FhaMember *slot;
 	Held *held;
+	bool readable = record->version[0] != '\0' &&
+					fha_member_parse(record->data, record->size, &member, NULL) == FHA_OK;
 
 	fha_record_name_member(node->config.cluster_name, node->config.member_name, own, sizeof(own));
 	if (strcmp(record->name, own) == 0)
 	{
+		char sign[FHA_WATCH_SIGN_SIZE] = "";
+
 		node->own_reread = false;
 		memcpy(node->own.version, record->version, sizeof(node->own.version));
-		fha_watch_saw(&node->world.own, record->version, 0, now_ms);
+		if (readable)
+			(void) snprintf(sign, sizeof(sign), "%s/%s", member.incarnation, member.updated_at);
+		fha_watch_saw(&node->world.own, record->version, sign, 0, now_ms);
 	}
 	node->changes++;
 	if (record->version[0] == '\0')
@@ -223,8 +231,7 @@ member_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 		member_gone(node, record->name);
 		return;
 	}
-	if (fha_member_parse(record->data, record->size, &member, NULL) != FHA_OK ||
-		strcmp(member.cluster, node->config.cluster_name) != 0)
+	if (!readable || strcmp(member.cluster, node->config.cluster_name) != 0)
 		return; /* other clusters share the lock */
 	if (strcmp(record->name, own) == 0 && node->world.self.spoken &&
 		strcmp(member.incarnation, node->world.self.incarnation) != 0)
@@ -238,7 +245,8 @@ member_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	slot = member_slot(node, member.member, &held);
 	if (slot == NULL)
 		return; /* LCOV_EXCL_LINE: a member more than may be */
-	if (strcmp(held->version, record->version) != 0)
+	/* A tool that puts an annotation on a dead member's Lease makes a version, and no sign of life. */
+	if (held->text == NULL || strcmp(held->text, record->data) != 0)
 	{
 		held->changed_ms = now_ms;
 		if (strcmp(slot->data_incarnation, member.data_incarnation) != 0)

@@ -11,21 +11,33 @@ longer(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-void
-fha_watch_saw(FhaWatch *watch, const char *version, int64_t recorded_duration_ms, int64_t now_ms)
+/* As much of `text` as there is room for; is it another than before? */
+static bool
+keep(char *out, size_t size, const char *text)
 {
-	size_t length = strlen(version);
+	size_t length = strlen(text);
+	bool same;
 
-	if (!watch->seen || strcmp(watch->version, version) != 0)
-	{
+	if (length >= size)
+		length = size - 1;
+	same = strncmp(out, text, length) == 0 && out[length] == '\0';
+	memcpy(out, text, length);
+	out[length] = '\0';
+	return !same;
+}
+
+void
+fha_watch_saw(FhaWatch *watch, const char *version, const char *sign, int64_t recorded_duration_ms,
+			  int64_t now_ms)
+{
+	bool absent = version[0] == '\0';
+	bool signed_anew = keep(watch->sign, sizeof(watch->sign), absent ? "" : sign);
+
+	(void) keep(watch->version, sizeof(watch->version), version);
+	if (!watch->seen || watch->absent != absent || signed_anew)
 		watch->since_ms = now_ms;
-		if (length >= sizeof(watch->version))
-			length = sizeof(watch->version) - 1;
-		memcpy(watch->version, version, length);
-		watch->version[length] = '\0';
-	}
 	watch->seen = true;
-	watch->absent = version[0] == '\0';
+	watch->absent = absent;
 	watch->recorded_duration_ms = recorded_duration_ms;
 }
 

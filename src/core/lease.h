@@ -11,23 +11,29 @@
 #include <stdint.h>
 
 #define FHA_WATCH_VERSION_SIZE 64
+#define FHA_WATCH_SIGN_SIZE 128
 
 /* What one observer has seen of the lease record; zeroed is "nothing yet". */
 typedef struct FhaWatch
 {
 	bool seen;                            /* present or absent, it has been looked at */
 	bool absent;                          /* there is no record */
-	char version[FHA_WATCH_VERSION_SIZE]; /* "" when absent */
-	int64_t since_ms;                     /* unchanged, as far as we have seen, from then on */
-	int64_t recorded_duration_ms;         /* what the record asks observers to wait */
+	char version[FHA_WATCH_VERSION_SIZE]; /* what a swap would name; "" when absent */
+	char sign[FHA_WATCH_SIGN_SIZE];       /* what only the writer that is watched changes */
+	int64_t since_ms; /* no sign of life from that writer, as far as we have seen, from then on */
+	int64_t recorded_duration_ms; /* what the record asks observers to wait */
 } FhaWatch;
 
 /*
  * The record was seen with this version ("" for absent) by an answer that was *received* at
  * now_ms.  The time of receipt, not of asking: the holder's renewal may have been sent in between.
+ * sign: what the holder changes with each renewal and nobody else changes; cut off behind
+ * FHA_WATCH_SIGN_SIZE - 1 bytes.  The wait begins anew when the sign is another, or when the record
+ * comes or goes, and only then.  The version does not count: everybody who writes changes it, and after a
+ * restore of the lock the same one comes again under another holder's hand.
  */
-void fha_watch_saw(FhaWatch *watch, const char *version, int64_t recorded_duration_ms,
-				   int64_t now_ms);
+void fha_watch_saw(FhaWatch *watch, const char *version, const char *sign,
+				   int64_t recorded_duration_ms, int64_t now_ms);
 
 /*
  * S1: may an observer consider the holder gone?  Only when it has itself seen the record (or its

@@ -37,6 +37,37 @@ fha_lease_is_mine(const FhaWorld *world)
 		   same(world->cluster.incarnation, world->self.incarnation);
 }
 
+static char *
+append(char *at, const char *text)
+{
+	size_t length = strlen(text);
+
+	memcpy(at, text, length);
+	at[length] = '/';
+	return at + length + 1;
+}
+
+void
+fha_cluster_sign(const FhaCluster *cluster, char out[FHA_WATCH_SIGN_SIZE])
+{
+	char digits[20];
+	uint64_t rest = (uint64_t) cluster->lease_duration_ms;
+	size_t count = 0;
+	char *at = append(out, cluster->holder);
+
+	_Static_assert(FHA_NAME_SIZE + 2 * FHA_ID_SIZE + 2 + sizeof(digits) < FHA_WATCH_SIGN_SIZE,
+				   "a sign is never cut off");
+	at = append(at, cluster->incarnation);
+	at = append(at, cluster->nonce);
+	*at++ = cluster->released ? 'r' : 'h';
+	do
+		digits[count++] = (char) ('0' + rest % 10);
+	while ((rest /= 10) > 0);
+	while (count > 0)
+		*at++ = digits[--count];
+	*at = '\0';
+}
+
 /*
  * S7: the data of the record's holder has everything up to the position that it wrote there.  An
  * older copy that was restored in its place has not, and is a candidate like any other.

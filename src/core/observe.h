@@ -35,6 +35,12 @@ bool fha_lease_is_free(const FhaWorld *world, int64_t now_ms);
 /* Is this member's record holder, in this incarnation? */
 bool fha_lease_is_mine(const FhaWorld *world);
 
+/*
+ * What the holder alone changes, and changes with each renewal: holder, incarnation, nonce, whether
+ * it is released, duration (S1).
+ */
+FHA_API void fha_cluster_sign(const FhaCluster *cluster, char out[FHA_WATCH_SIGN_SIZE]);
+
 /* S5: -1, 0, 1 as for memcmp; by timeline, then by LSN. */
 int fha_position_compare(FhaPosition a, FhaPosition b);
 

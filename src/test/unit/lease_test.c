@@ -21,7 +21,7 @@ watch_since_1000(void)
 {
 	FhaWatch watch = {.seen = false};
 
-	fha_watch_saw(&watch, "7", DURATION_MS, 1000);
+	fha_watch_saw(&watch, "7", "7", DURATION_MS, 1000);
 	return watch;
 }
 
@@ -76,25 +76,50 @@ s1_seeing_the_same_again_neither_restarts_nor_shortens(void **state)
 
 	(void) state;
 	for (int64_t now_ms = 1001; now_ms < 1000 + DURATION_MS; now_ms += 100)
-		fha_watch_saw(&watch, "7", DURATION_MS, now_ms);
+		fha_watch_saw(&watch, "7", "7", DURATION_MS, now_ms);
 	assert_int_equal(fha_watch_lapses_ms(&watch, 0), 1000 + DURATION_MS);
 }
 
 static void
-s1_another_version_restarts_the_watch(void **state)
+s1_another_sign_restarts_the_watch(void **state)
 {
 	FhaWatch watch = watch_since_1000();
 
 	(void) state;
-	fha_watch_saw(&watch, "8", DURATION_MS, 3999);
+	fha_watch_saw(&watch, "8", "8", DURATION_MS, 3999);
 	assert_false(fha_watch_lapsed(&watch, 0, 1000 + DURATION_MS));
 	assert_int_equal(fha_watch_lapses_ms(&watch, 0), 3999 + DURATION_MS);
-	/* Versions are only equal or not: one that comes back was not unchanged. */
-	fha_watch_saw(&watch, "7", DURATION_MS, 5000);
+	/* Signs are only equal or not: one that comes back was not unchanged. */
+	fha_watch_saw(&watch, "7", "7", DURATION_MS, 5000);
 	assert_int_equal(fha_watch_lapses_ms(&watch, 0), 5000 + DURATION_MS);
-	/* A prefix is another version. */
-	fha_watch_saw(&watch, "77", DURATION_MS, 6000);
+	/* A prefix is another sign. */
+	fha_watch_saw(&watch, "77", "77", DURATION_MS, 6000);
 	assert_int_equal(fha_watch_lapses_ms(&watch, 0), 6000 + DURATION_MS);
+	fha_watch_saw(&watch, "7", "7", DURATION_MS, 7000);
+	assert_int_equal(fha_watch_lapses_ms(&watch, 0), 7000 + DURATION_MS);
+}
+
+/* Whoever else writes into the record: an operator, another tool. */
+static void
+s1_another_version_is_no_sign_of_life(void **state)
+{
+	FhaWatch watch = watch_since_1000();
+
+	(void) state;
+	fha_watch_saw(&watch, "8", "7", DURATION_MS, 3999);
+	assert_string_equal(watch.version, "8");
+	assert_int_equal(fha_watch_lapses_ms(&watch, 0), 1000 + DURATION_MS);
+}
+
+/* A lock that was restored counts its versions over again. */
+static void
+s1_the_same_version_with_another_sign_restarts_the_watch(void **state)
+{
+	FhaWatch watch = watch_since_1000();
+
+	(void) state;
+	fha_watch_saw(&watch, "7", "8", DURATION_MS, 3999);
+	assert_int_equal(fha_watch_lapses_ms(&watch, 0), 3999 + DURATION_MS);
 }
 
 static void
@@ -103,9 +128,9 @@ s1_the_newest_recorded_duration_counts(void **state)
 	FhaWatch watch = watch_since_1000();
 
 	(void) state;
-	fha_watch_saw(&watch, "8", 15000, 2000);
+	fha_watch_saw(&watch, "8", "8", 15000, 2000);
 	assert_int_equal(fha_watch_lapses_ms(&watch, DURATION_MS), 17000);
-	fha_watch_saw(&watch, "9", 500, 2500);
+	fha_watch_saw(&watch, "9", "9", 500, 2500);
 	assert_int_equal(fha_watch_lapses_ms(&watch, 0), 3000);
 }
 
@@ -115,16 +140,16 @@ s1_an_absent_record_is_observed_just_as_long(void **state)
 	FhaWatch watch = {.seen = false};
 
 	(void) state;
-	fha_watch_saw(&watch, "", 0, 1000);
+	fha_watch_saw(&watch, "", "", 0, 1000);
 	assert_true(watch.seen);
 	assert_true(watch.absent);
 	assert_false(fha_watch_lapsed(&watch, DURATION_MS, 1000 + DURATION_MS - 1));
 	assert_true(fha_watch_lapsed(&watch, DURATION_MS, 1000 + DURATION_MS));
 	/* Coming and going are changes. */
-	fha_watch_saw(&watch, "1", DURATION_MS, 2000);
+	fha_watch_saw(&watch, "1", "1", DURATION_MS, 2000);
 	assert_false(watch.absent);
 	assert_int_equal(fha_watch_lapses_ms(&watch, 0), 2000 + DURATION_MS);
-	fha_watch_saw(&watch, "", 0, 3000);
+	fha_watch_saw(&watch, "", "", 0, 3000);
 	assert_true(watch.absent);
 	assert_int_equal(fha_watch_lapses_ms(&watch, DURATION_MS), 3000 + DURATION_MS);
 }
@@ -139,14 +164,14 @@ s1_an_overlong_version_never_lapses(void **state)
 	(void) state;
 	memset(version, '7', sizeof(version));
 	version[FHA_WATCH_VERSION_SIZE - 1] = '\0';
-	fha_watch_saw(&watch, version, DURATION_MS, 1000);
-	fha_watch_saw(&watch, version, DURATION_MS, 2000);
+	fha_watch_saw(&watch, version, version, DURATION_MS, 1000);
+	fha_watch_saw(&watch, version, version, DURATION_MS, 2000);
 	assert_int_equal(watch.since_ms, 1000);
 	memset(version, '7', sizeof(version));
 	version[sizeof(version) - 1] = '\0';
-	fha_watch_saw(&watch, version, DURATION_MS, 3000);
+	fha_watch_saw(&watch, version, version, DURATION_MS, 3000);
 	version[sizeof(version) - 2] = '8';
-	fha_watch_saw(&watch, version, DURATION_MS, 4000);
+	fha_watch_saw(&watch, version, version, DURATION_MS, 4000);
 	assert_int_equal(watch.since_ms, 4000);
 	assert_int_equal(strlen(watch.version), FHA_WATCH_VERSION_SIZE - 1);
 }
@@ -185,7 +210,7 @@ s1_a_get_never_extends(void **state)
 
 	(void) state;
 	for (int64_t now_ms = 1000; now_ms < 1000 + 2 * DEADLINE_MS; now_ms += 50)
-		fha_watch_saw(&holder.watch, now_ms % 100 == 0 ? "7" : "8", 15000, now_ms);
+		fha_watch_saw(&holder.watch, "7", now_ms % 100 == 0 ? "7" : "8", 15000, now_ms);
 	assert_memory_equal(&holder.tenure, &before, sizeof(before));
 	assert_false(fha_tenure_is_safe(&holder.tenure, 1000 + DEADLINE_MS));
 }
@@ -360,7 +385,7 @@ s1_no_reload_makes_two_writers(void **state)
 				fha_tenure_shut(&tenure, sent_ms - 1);
 			fha_tenure_confirm(&tenure, sent_ms, deadline_ms, duration_ms);
 			/* The fastest of observers: it has the answer at once, and no patience of its own. */
-			fha_watch_saw(&watch, "1", duration_ms, sent_ms);
+			fha_watch_saw(&watch, "1", "1", duration_ms, sent_ms);
 			if (fha_tenure_is_safe(&tenure, fha_watch_lapses_ms(&watch, 0)))
 				fail_msg("run %d, renewal %d: sent at %lld with duration %lld, open until %lld",
 						 run, renewal, (long long) sent_ms, (long long) duration_ms,
@@ -414,7 +439,9 @@ main(void)
 		cmocka_unit_test(s1_watched_from_the_receipt_of_the_answer),
 		cmocka_unit_test(s1_the_longer_of_both_durations),
 		cmocka_unit_test(s1_seeing_the_same_again_neither_restarts_nor_shortens),
-		cmocka_unit_test(s1_another_version_restarts_the_watch),
+		cmocka_unit_test(s1_another_sign_restarts_the_watch),
+		cmocka_unit_test(s1_another_version_is_no_sign_of_life),
+		cmocka_unit_test(s1_the_same_version_with_another_sign_restarts_the_watch),
 		cmocka_unit_test(s1_the_newest_recorded_duration_counts),
 		cmocka_unit_test(s1_an_absent_record_is_observed_just_as_long),
 		cmocka_unit_test(s1_an_overlong_version_never_lapses),

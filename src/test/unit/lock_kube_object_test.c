@@ -148,6 +148,33 @@ s1_whoever_the_lease_names_holds_it(void **state)
 	assert_non_null(strstr(record->data, "n2"));
 }
 
+/* client-go changes renewTime alone: each change is a sign of life, and nobody else makes one. */
+static void
+s1_a_foreign_holder_s_renewals_are_seen(void **state)
+{
+	static const char first[] = "{\"holderIdentity\":\"other\",\"renewTime\":\"1\"}";
+	static const char second[] = "{\"holderIdentity\":\"other\",\"renewTime\":\"2\"}";
+	char *seen[3];
+	struct json_object *lease;
+
+	(void) state;
+	seen[0] = strdup(parsed(HELD, first)->data);
+	seen[1] = strdup(parsed(HELD, first)->data);
+	seen[2] = strdup(parsed(HELD, second)->data);
+	assert_string_equal(seen[0], seen[1]);
+	assert_string_not_equal(seen[0], seen[2]);
+	assert_non_null(strstr(seen[0], "\"nonce\":\""));
+	assert_null(strstr(seen[0], "\"nonce\":\"\""));
+	/* A member's request goes into the record as it was read: the renewals are seen as before ... */
+	assert_string_equal(parsed(seen[0], second)->data, seen[2]);
+	/* ... and not made by the member. */
+	lease = printed(FHA_LOCK_SWAP, "db", seen[0]);
+	assert_null(json_object_object_get(lease, "spec"));
+	json_object_put(lease);
+	for (size_t i = 0; i < 3; i++)
+		free(seen[i]);
+}
+
 static void
 assert_unparsed(const char *text)
 {
@@ -249,10 +276,12 @@ a_watch_tells_what_happened(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		TEST(other_tools_see_who_holds_it), TEST(s1_whoever_the_lease_names_holds_it),
-		TEST(what_is_not_ours_is_there_and_empty), TEST(a_list_is_whole_or_none),
-		TEST(a_watch_tells_what_happened)};
+	const struct CMUnitTest tests[] = {TEST(other_tools_see_who_holds_it),
+									   TEST(s1_whoever_the_lease_names_holds_it),
+									   TEST(s1_a_foreign_holder_s_renewals_are_seen),
+									   TEST(what_is_not_ours_is_there_and_empty),
+									   TEST(a_list_is_whole_or_none),
+									   TEST(a_watch_tells_what_happened)};
 
 	return cmocka_run_group_tests_name("lock_kube_object", tests, NULL, NULL);
 }

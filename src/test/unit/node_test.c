@@ -37,6 +37,37 @@ a_silent_leader_is_replaced_after_its_lease(void **state)
 	assert_int_equal(old->stops, 1);
 }
 
+/* Whoever writes into the record is not its holder. */
+static void
+s1_orders_without_end_keep_no_dead_holder_alive(void **state)
+{
+	FhaOrderSlip request = {.kind = FHA_REQUEST_SET,
+							.setting = {.name = "work_mem", .value = "1MB"}};
+	int64_t next_ms = 0;
+	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
+	Player *old;
+	Player *asked;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	asked = old == &players[0] ? &players[1] : &players[0];
+	old->absent = true;
+	while (leader() == NULL || leader() == old)
+	{
+		assert_true(fha_now_ms() < give_up_ms);
+		if (fha_now_ms() >= next_ms && !asked->node->request_waits)
+		{
+			next_ms = fha_now_ms() + LEASE_MS / 3;
+			assert_int_equal(fha_random_hex(request.id, sizeof(request.id), &err), FHA_OK);
+			assert_int_equal(fha_node_request(asked->node, &request, &err), FHA_OK);
+		}
+		turn();
+	}
+	assert_true(leader()->opened_ms >= old->order.write_until_ms);
+}
+
 static void
 a_released_lease_goes_to_the_best(void **state)
 {
@@ -801,6 +832,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(one_founds_and_the_others_clone),
 		TEST(a_silent_leader_is_replaced_after_its_lease),
+		TEST(s1_orders_without_end_keep_no_dead_holder_alive),
 		TEST(a_released_lease_goes_to_the_best),
 		TEST(what_nobody_has_stays_with_who_has_it),
 		TEST(a_switchover_goes_where_it_was_asked_to),

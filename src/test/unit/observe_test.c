@@ -77,7 +77,7 @@ settle(void)
 	SET_TEXT(world.pg.following, "n1");
 	world.pg.following_term = 7;
 
-	fha_watch_saw(&world.watch, "v1", DURATION_MS, NOW - 100);
+	fha_watch_saw(&world.watch, "v1", "v1", DURATION_MS, NOW - 100);
 
 	SET_TEXT(cluster->cluster, "db");
 	SET_TEXT(cluster->cluster_uuid, "c0ffee");
@@ -332,10 +332,52 @@ without_a_record_little_is_known(void **state)
 	FACTS(FHA_UNREAD, SETTLED & ~FHA_STANDBY, memset(&world.watch, 0, sizeof(world.watch)));
 	/* What the record seemed to say means nothing while it is absent. */
 	FACTS(FHA_BLANK, SETTLED & ~FHA_STANDBY, memset(&world.watch, 0, sizeof(world.watch)),
-		  fha_watch_saw(&world.watch, "", 0, NOW - DURATION_MS + 1), world.cluster.paused = true,
-		  SET_TEXT(world.self.cluster_uuid, "decaf"));
+		  fha_watch_saw(&world.watch, "", "", 0, NOW - DURATION_MS + 1),
+		  world.cluster.paused = true, SET_TEXT(world.self.cluster_uuid, "decaf"));
 	FACTS(FHA_ABSENT, SETTLED & ~FHA_STANDBY, memset(&world.watch, 0, sizeof(world.watch)),
-		  fha_watch_saw(&world.watch, "", 0, NOW - DURATION_MS));
+		  fha_watch_saw(&world.watch, "", "", 0, NOW - DURATION_MS));
+}
+
+static void
+s1_a_sign_is_what_the_holder_changes(void **state)
+{
+	FhaCluster cluster;
+	char before[FHA_WATCH_SIGN_SIZE];
+	char sign[FHA_WATCH_SIGN_SIZE];
+
+	(void) state;
+	settle();
+	cluster = world.cluster;
+	fha_cluster_sign(&cluster, before);
+	/* What operators, other members and tools write. */
+	cluster.paused = true;
+	cluster.request.kind = FHA_REQUEST_FAILOVER;
+	cluster.setting_count = 1;
+	cluster.member_count--;
+	fha_cluster_sign(&cluster, sign);
+	assert_string_equal(sign, before);
+	for (int field = 0; field < 5; field++)
+	{
+		cluster = world.cluster;
+		if (field == 0)
+			SET_TEXT(cluster.holder, "n");
+		else if (field == 1)
+			SET_TEXT(cluster.incarnation, "");
+		else if (field == 2)
+			SET_TEXT(cluster.nonce, "0123456789abcdef");
+		else if (field == 3)
+			cluster.released = true;
+		else
+			cluster.lease_duration_ms = 30;
+		fha_cluster_sign(&cluster, sign);
+		assert_string_not_equal(sign, before);
+	}
+	cluster.lease_duration_ms = INT64_MAX;
+	memset(cluster.holder, 'h', sizeof(cluster.holder) - 1);
+	memset(cluster.incarnation, 'i', sizeof(cluster.incarnation) - 1);
+	memset(cluster.nonce, 'n', sizeof(cluster.nonce) - 1);
+	fha_cluster_sign(&cluster, sign);
+	assert_non_null(strstr(sign, "n/h9223372036854775807"));
 }
 
 static void
@@ -410,7 +452,7 @@ s1b_incarnations(void **state)
 	}
 	/* An absent record is nobody's and is not free: its cluster fields mean nothing. */
 	settle();
-	fha_watch_saw(&world.watch, "", 0, 0);
+	fha_watch_saw(&world.watch, "", "", 0, 0);
 	SET_TEXT(world.cluster.holder, "n2");
 	SET_TEXT(world.cluster.incarnation, "2222222222222222");
 	world.cluster.released = true;
@@ -441,7 +483,7 @@ meet_twin(void)
 	set_member(&world.members[1], "n2", FHA_ROLE_STANDBY, "h9:5432");
 	SET_TEXT(world.members[1].incarnation, "9999999999999999");
 	SET_TEXT(world.members[1].life, "fe01:99");
-	fha_watch_saw(&world.own, "v9", 0, NOW - 100);
+	fha_watch_saw(&world.own, "v9", "v9", 0, NOW - 100);
 }
 
 static void
@@ -473,7 +515,7 @@ vanish(void)
 	SET_TEXT(world.cluster.holder, "n2");
 	SET_TEXT(world.cluster.incarnation, "2222222222222222");
 	world.self.highest_term = world.cluster.term;
-	fha_watch_saw(&world.watch, "", 0, NOW - DURATION_MS);
+	fha_watch_saw(&world.watch, "", "", 0, NOW - DURATION_MS);
 }
 
 static void
@@ -971,7 +1013,7 @@ make_random_world(void)
 	world.self.max_lag_bytes = below(20);
 	memset(&world.watch, 0, sizeof(world.watch));
 	if (below(8) != 0)
-		fha_watch_saw(&world.watch, below(4) == 0 ? "" : "v1", below(60), NOW - below(60));
+		fha_watch_saw(&world.watch, below(4) == 0 ? "" : "v1", "s1", below(60), NOW - below(60));
 	world.tenure.write_until_ms = coin() ? NOW + below(60) - 20 : 0;
 	world.free_since_ms = coin() ? NOW - below(60) : 0;
 	random_name(cluster->holder);
@@ -1223,6 +1265,7 @@ main(void)
 		cmocka_unit_test(s7_lineage_is_our_timeline_being_the_reserved_one),
 		cmocka_unit_test(without_a_record_little_is_known),
 		cmocka_unit_test(s1_free_after_watching_it_unchanged),
+		cmocka_unit_test(s1_a_sign_is_what_the_holder_changes),
 		cmocka_unit_test(s1_a_failover_request_does_not_free_the_lease),
 		cmocka_unit_test(s1_safe_before_write_until),
 		cmocka_unit_test(s1b_incarnations),
