@@ -122,7 +122,7 @@ answer_restart(const FhaNode *node, FhaOrderSlip *request)
 		wanted++;
 		if (has_restarted(world, name))
 			done++;
-		else if (next[0] == '\0')
+		else if (next[0] == '\0' || fha_restarts_before(cluster, name, next))
 			next = name;
 	}
 	if (done == wanted)

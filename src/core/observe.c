@@ -425,6 +425,16 @@ fha_must_restart(const FhaWorld *world, const char *name)
 		   (world->cluster.request.target[0] == '\0' || same(world->cluster.request.target, name));
 }
 
+bool
+fha_restarts_before(const FhaCluster *cluster, const char *a, const char *b)
+{
+	if (same(a, cluster->holder))
+		return cluster->request.primary_first;
+	if (same(b, cluster->holder))
+		return !cluster->request.primary_first;
+	return strcmp(a, b) < 0;
+}
+
 /*
  * One member at a time: each waits until all before it stream again.  The primary comes last, but
  * first when it lowers what a standby may not have less of: then the standbys also wait until
@@ -436,7 +446,6 @@ is_restart_next(const FhaWorld *world)
 	const FhaCluster *cluster = &world->cluster;
 	const FhaOrderSlip *request = &cluster->request;
 	const char *self = world->self.member;
-	bool first = request->primary_first;
 
 	if (request->kind != FHA_REQUEST_RESTART || request->state != FHA_REQUEST_RUNNING ||
 		same(world->pg.started_for, request->id) ||
@@ -445,16 +454,13 @@ is_restart_next(const FhaWorld *world)
 	for (size_t i = 0; i < cluster->member_count; i++)
 	{
 		const char *name = cluster->members[i];
-		bool leads = same(name, cluster->holder);
-		bool is_before = leads                         ? first
-						 : same(self, cluster->holder) ? !first
-													   : strcmp(name, self) < 0;
 
-		if (same(name, self) || !is_before || !fha_must_restart(world, name))
+		if (same(name, self) || !fha_restarts_before(cluster, name, self) ||
+			!fha_must_restart(world, name))
 			continue;
 		if (!fha_has_carried_out(world, name))
 			return false;
-		if (leads && world->pg.replayed < find_member(world, name)->position.lsn)
+		if (same(name, cluster->holder) && world->pg.replayed < find_member(world, name)->position.lsn)
 			return false;
 	}
 	return true;

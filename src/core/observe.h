@@ -53,6 +53,9 @@ int fha_heir_find(const FhaWorld *world, const char *target);
 /* Primary: has an operator asked for what will stop this server, a handover or a restart? */
 bool fha_stop_is_near(const FhaWorld *world);
 
+/* Of two different members, which one does a restart of all restart first? */
+bool fha_restarts_before(const FhaCluster *cluster, const char *a, const char *b);
+
 /* Does the restart that stands in the record concern this member, and has it that behind it? */
 bool fha_must_restart(const FhaWorld *world, const char *name);
 bool fha_has_carried_out(const FhaWorld *world, const char *name);

@@ -114,7 +114,14 @@ a_restart_counts_whom_it_waits_for(void **state)
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	SAYS("begun");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
-	SAYS("waiting for");
+	SAYS("0 of 3 restarted, waiting for n2");
+	carried_out("n2");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	SAYS("1 of 3 restarted, waiting for n3");
+	/* It restarted, and does not stream yet. */
+	cluster->standby_count = 0;
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	SAYS("0 of 3 restarted, waiting for n2");
 	memcpy(node.world.pg.started_for, slip->id, sizeof(node.world.pg.started_for));
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	carried_out("n2");
@@ -132,6 +139,8 @@ lowered_limits_restart_the_primary_first(void **state)
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	assert_true(slip->primary_first);
 	SAYS("with the primary");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	SAYS("0 of 3 restarted, waiting for n1");
 }
 
 static void
