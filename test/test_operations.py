@@ -4,6 +4,7 @@ One cluster serves all; each test leaves one leader and two streaming standbys.
 """
 
 import json
+import signal
 import threading
 
 import pytest
@@ -187,6 +188,19 @@ def test_lease_timing_while_it_runs(cluster: Cluster) -> None:
         until(f"{node.name} has it", lambda node=node: node.value("SHOW fawkes_ha.lease_duration") == "3s")
 
 
+def test_a_restart_when_standbys_find_no_room_at_the_primary(cluster: Cluster) -> None:
+    """Standbys first would wait for ever for what only the primary's restart brings."""
+    leader = cluster.wait_all_stream()
+    leader.write_settings(max_wal_senders="1")
+    done(leader, "restart", leader.name)
+    until("status names the limit", lambda: "room for the members: max_wal_senders = 1" in leader.command("status").stdout)
+    leader.write_settings()
+    process.send([leader.supervisor_pid], signal.SIGHUP)
+    until("a restart is pending", lambda: leader.name in pending(cluster, leader))
+    assert "3 of 3 restarted" in done(leader, "restart", "--wait", "60")
+    assert cluster.wait_all_stream() is leader
+
+
 @pytest.mark.parametrize(
     ("assignment", "status", "words"),
     [
@@ -197,6 +211,9 @@ def test_lease_timing_while_it_runs(cluster: Cluster) -> None:
         ("no_such_setting=1", 2, "no_such_setting"),
         ("fawkes_ha.lease_duration=1h", 2, "out of range"),
         ("fawkes_ha.renew_deadline=3s", 4, "must be below lease_duration"),
+        ("max_replication_slots=1", 4, "4 are needed at least"),
+        ("max_wal_senders=2", 4, "4 are needed at least"),
+        ("synchronous_standby_names=ANY 1 (n1, n2, n3)", 2, "replication is asynchronous"),
         ("nonsense", 2, "NAME=VALUE"),
     ],
 )

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "observe.h"
 #include "overview.h"
 #include "request.h"
 
@@ -187,6 +188,21 @@ member_unhealthy(Case *at)
 	return strcmp(at->shown.role, "standby") == 0 && at->member->serves == FHA_SERVES_UNHEALTHY;
 }
 
+/* Of the primary alone: a standby's limits count when it leads. */
+static bool
+member_lacks_room(Case *at)
+{
+	int64_t needed = is_held(at) ? fha_room_needed(at->outlook->record) : 0;
+	bool slots = at->member->max_slots != 0 && at->member->max_slots < needed;
+
+	(void) snprintf(at->more, sizeof(at->more),
+					": %s = %" PRId64 ", and %" PRId64 " are needed at least",
+					slots ? "max_replication_slots" : "max_wal_senders",
+					slots ? at->member->max_slots : at->member->max_senders, needed);
+	return at->shown.holds &&
+		   (slots || (at->member->max_senders != 0 && at->member->max_senders < needed));
+}
+
 static bool
 member_wants_restart(Case *at)
 {
@@ -244,6 +260,8 @@ static const struct
 	 "wait if it has just started; else see that node's log for what its connection meets"},
 	{"unhealthy", FHA_WARNING, true, member_unhealthy, "is unhealthy to readers",
 	 "what it shows is older than max_replica_lag: readers are sent elsewhere until it catches up"},
+	{"no_room", FHA_WARNING, true, member_lacks_room, "has too little room for the members",
+	 "raise it, for all members: fawkes-ha set; then fawkes-ha restart"},
 	{"paused", FHA_WARNING, false, paused, "failover is paused",
 	 "when the work is done: fawkes-ha resume"},
 	{"request", FHA_NOTICE, false, request_stands, "a request is under way",

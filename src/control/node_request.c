@@ -93,6 +93,20 @@ has_restarted(const FhaWorld *world, const char *name)
 	return fha_has_carried_out(world, name);
 }
 
+/*
+ * Has a standby no slot or walsender here, and is a setting waiting for a restart?  Standbys first
+ * would wait for what only this restart brings.
+ */
+static bool
+lacks_room(const FhaWorld *world)
+{
+	int64_t standbys = (int64_t) world->cluster.member_count - 1;
+
+	return world->pg.pending_restart &&
+		   ((world->pg.max_slots != 0 && world->pg.max_slots < standbys) ||
+			(world->pg.max_senders != 0 && world->pg.max_senders < standbys));
+}
+
 static void
 answer_restart(const FhaNode *node, FhaOrderSlip *request)
 {
@@ -104,9 +118,10 @@ answer_restart(const FhaNode *node, FhaOrderSlip *request)
 
 	if (request->state == FHA_REQUEST_PENDING)
 	{
-		request->primary_first = world->pg.limits_lowered;
+		request->primary_first = world->pg.limits_lowered || lacks_room(world);
 		answer(request, FHA_REQUEST_RUNNING, "begun%s",
-			   request->primary_first
+			   lacks_room(world) ? ", with the primary: standbys find no room there before"
+			   : world->pg.limits_lowered
 				   ? ", with the primary: standbys need its lowered settings first"
 				   : "");
 		return;

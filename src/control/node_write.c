@@ -257,6 +257,9 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	out->rewindable = world->pg.rewindable;
 	out->supervised = world->pg.supervised;
 	out->pending_restart = world->pg.pending_restart;
+	out->slots = world->pg.slots;
+	out->max_slots = world->pg.max_slots;
+	out->max_senders = world->pg.max_senders;
 	memcpy(out->carried_out,
 		   world->cluster.request.kind == FHA_REQUEST_REINIT ? world->self.cloned_for
 															 : world->pg.started_for,
@@ -276,7 +279,8 @@ node_member_differs(const FhaMember *a, const FhaMember *b)
 		   strcmp(a->following, b->following) != 0 ||
 		   strcmp(a->candidate_for, b->candidate_for) != 0 ||
 		   strcmp(a->carried_out, b->carried_out) != 0 || a->supervised != b->supervised ||
-		   a->pending_restart != b->pending_restart;
+		   a->pending_restart != b->pending_restart || a->max_slots != b->max_slots ||
+		   a->max_senders != b->max_senders;
 }
 
 /* What a leader that vanished had beyond us when it last said so: async mode's stated limit. */

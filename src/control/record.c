@@ -278,6 +278,9 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_bool(object, "rewindable", &out->rewindable, &local);
 		fha_json_bool(object, "supervised", &out->supervised, &local);
 		fha_json_bool(object, "pending_restart", &out->pending_restart, &local);
+		fha_json_int(object, "slots", 0, INT32_MAX, &out->slots, &local);
+		fha_json_int(object, "max_slots", 0, INT32_MAX, &out->max_slots, &local);
+		fha_json_int(object, "max_senders", 0, INT32_MAX, &out->max_senders, &local);
 		fha_json_bool(object, "removed", &out->removed, &local);
 		fha_json_text(object, "carried_out", out->carried_out, sizeof(out->carried_out), &local);
 		fha_json_text(object, "updated_at", out->updated_at, sizeof(out->updated_at), &local);
@@ -453,6 +456,12 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_bool(object, "rewindable", member->rewindable, &failed);
 	fha_json_put_bool(object, "supervised", member->supervised, &failed);
 	fha_json_put_bool(object, "pending_restart", member->pending_restart, &failed);
+	if (member->slots != 0)
+		fha_json_put_int(object, "slots", member->slots, &failed);
+	if (member->max_slots != 0)
+		fha_json_put_int(object, "max_slots", member->max_slots, &failed);
+	if (member->max_senders != 0)
+		fha_json_put_int(object, "max_senders", member->max_senders, &failed);
 	if (member->removed)
 		fha_json_put_bool(object, "removed", true, &failed);
 	if (member->carried_out[0] != '\0')

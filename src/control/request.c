@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -13,6 +14,8 @@
 #include "json.h"
 #include "observe.h"
 
+/* The agent, the exporter, its two collectors and a steward; and PostgreSQL's own launcher. */
+#define WORKERS_NEEDED 6
 #define TIME_LIMIT_MAX_MS (7 * INT64_C(86400) * 1000)
 
 typedef enum TargetUse
@@ -165,6 +168,11 @@ fha_request_setting(const char *text, bool reset, FhaSetting *out, FhaError *err
 						 "the value of %s is longer than %zu bytes or has a line break", out->name,
 						 sizeof(out->value) - 1);
 	memcpy(out->value, value, strlen(value));
+	if (strcasecmp(out->name, "synchronous_standby_names") == 0 && value[0] != '\0')
+		return fha_error(err, FHA_INVALID,
+						 "synchronous_standby_names cannot be set: replication is asynchronous in "
+						 "this release, a standby's application_name changes with each copy of its "
+						 "data, and any other list, '*' too, counts clients that are no members");
 	fha_config_defaults(&scratch);
 	return fha_config_set(&scratch, out->name, out->value, err);
 }
@@ -194,6 +202,29 @@ change_setting(FhaCluster *cluster, const FhaOrderSlip *request, FhaError *err)
 	}
 	*found = request->setting;
 	return FHA_OK;
+}
+
+/* What would leave members without a slot, a walsender or their workers. */
+static FhaCode
+check_room(const FhaCluster *cluster, const FhaMember *members, size_t count,
+		   const FhaSetting *setting, FhaError *err)
+{
+	int64_t needed = fha_room_needed(cluster);
+	char *end;
+	long long value = strtoll(setting->value, &end, 10);
+	bool slots = strcasecmp(setting->name, "max_replication_slots") == 0;
+
+	if (strcasecmp(setting->name, "max_worker_processes") == 0)
+		needed = WORKERS_NEEDED;
+	else if (!slots && strcasecmp(setting->name, "max_wal_senders") != 0)
+		return FHA_OK;
+	for (size_t i = 0; slots && i < count; i++)
+		if (members[i].slots > needed)
+			needed = members[i].slots;
+	if (end == setting->value || *end != '\0' || value >= needed)
+		return FHA_OK;
+	return fha_error(err, FHA_INVALID, "%s = %lld is too few: %lld are needed at least",
+					 setting->name, value, (long long) needed);
 }
 
 /* The lease's times must fit each other, whichever of them are set here. */
@@ -417,6 +448,8 @@ fha_request_check(const FhaCluster *cluster, const FhaMember *members, size_t co
 		code = fha_error(err, FHA_INVALID, "elections are not paused");
 	if (code == FHA_OK && (request->kind == FHA_REQUEST_SET || request->kind == FHA_REQUEST_RESET))
 		code = check_settings(cluster, lock, request, err);
+	if (code == FHA_OK && request->kind == FHA_REQUEST_SET)
+		code = check_room(cluster, members, count, &request->setting, err);
 	if (code == FHA_OK)
 		make_plan(cluster, target, request, plan);
 	return code;

@@ -425,6 +425,12 @@ fha_must_restart(const FhaWorld *world, const char *name)
 		   (world->cluster.request.target[0] == '\0' || same(world->cluster.request.target, name));
 }
 
+int64_t
+fha_room_needed(const FhaCluster *cluster)
+{
+	return (int64_t) cluster->member_count + 1;
+}
+
 bool
 fha_restarts_before(const FhaCluster *cluster, const char *a, const char *b)
 {
@@ -460,7 +466,8 @@ is_restart_next(const FhaWorld *world)
 			continue;
 		if (!fha_has_carried_out(world, name))
 			return false;
-		if (same(name, cluster->holder) && world->pg.replayed < find_member(world, name)->position.lsn)
+		if (same(name, cluster->holder) && !world->pg.too_small &&
+			world->pg.replayed < find_member(world, name)->position.lsn)
 			return false;
 	}
 	return true;

@@ -53,6 +53,9 @@ int fha_heir_find(const FhaWorld *world, const char *target);
 /* Primary: has an operator asked for what will stop this server, a handover or a restart? */
 bool fha_stop_is_near(const FhaWorld *world);
 
+/* So many slots and walsenders a primary wants: one for each member, and one more for a copy. */
+FHA_API int64_t fha_room_needed(const FhaCluster *cluster);
+
 /* Of two different members, which one does a restart of all restart first? */
 bool fha_restarts_before(const FhaCluster *cluster, const char *a, const char *b);
 

@@ -194,6 +194,9 @@ typedef struct FhaMember
 	bool rewindable; /* leader: role, slots and a checkpoint on its timeline are there for others */
 	bool supervised; /* somebody starts its PostgreSQL again after a stop */
 	bool pending_restart;          /* a setting was changed that counts after a restart */
+	int64_t slots;                 /* replication slots that there are; 0: none, or not known */
+	int64_t max_slots;             /* max_replication_slots that it runs with; 0: not known */
+	int64_t max_senders;           /* max_wal_senders, likewise */
 	bool removed;                  /* what is left of a member that was taken off the list */
 	char carried_out[FHA_ID_SIZE]; /* the newest restart or reinit that it has behind it */
 	char updated_at[FHA_TIME_SIZE];
@@ -234,7 +237,10 @@ typedef struct FhaPgView
 	uint64_t heard_lsn;            /* standby: where its sender was when that last sent something */
 	int64_t heard_stamp;  /* changes with each message of the sender; of no clock of ours */
 	bool pending_restart; /* as in FhaMember */
-	bool limits_lowered;  /* primary: the record lowers what a standby may not have less of */
+	int64_t slots;        /* as in FhaMember, with the two that follow */
+	int64_t max_slots;
+	int64_t max_senders;
+	bool limits_lowered; /* primary: the record lowers what a standby may not have less of */
 	char following[FHA_NAME_SIZE]; /* leader that primary_conninfo names, "" for none */
 	uint64_t following_term;
 	size_t standby_count; /* primary: who streams */

@@ -251,10 +251,22 @@ fill_standby(FhaPgView *view)
 	view->too_small = GetRecoveryPauseState() == RECOVERY_PAUSED && limits_are_smaller();
 }
 
+static void
+fill_room(FhaPgView *view)
+{
+	view->max_slots = max_replication_slots;
+	view->max_senders = max_wal_senders;
+	LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
+	for (int i = 0; i < max_replication_slots; i++)
+		view->slots += ReplicationSlotCtl->replication_slots[i].in_use;
+	LWLockRelease(ReplicationSlotControlLock);
+}
+
 void
 view_fill(FhaPgView *view, const FhaOrder *order)
 {
 	memset(view, 0, sizeof(*view));
+	fill_room(view);
 	view->system_identifier = GetSystemIdentifier();
 	if (!RecoveryInProgress())
 		fill_primary(view, order);

@@ -143,6 +143,31 @@ lowered_limits_restart_the_primary_first(void **state)
 	SAYS("0 of 3 restarted, waiting for n1");
 }
 
+/* Standbys that find no slot or walsender cannot stream before the primary has been restarted. */
+static void
+a_primary_without_room_is_restarted_first(void **state)
+{
+	(void) state;
+	node.world.pg.max_slots = 1;
+	node.world.pg.max_senders = 16;
+	ask(FHA_REQUEST_RESTART, "");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	assert_false(slip->primary_first); /* a restart would change nothing */
+	node.world.pg.pending_restart = true;
+	ask(FHA_REQUEST_RESTART, "");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	assert_true(slip->primary_first);
+	SAYS("with the primary: standbys find no room there before");
+	node.world.pg.max_slots = 2;
+	ask(FHA_REQUEST_RESTART, "");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	assert_false(slip->primary_first);
+	node.world.pg.max_senders = 1;
+	ask(FHA_REQUEST_RESTART, "");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	assert_true(slip->primary_first);
+}
+
 static void
 a_reinit_ends_when_the_copy_streams(void **state)
 {
@@ -341,6 +366,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_restart_counts_whom_it_waits_for),
 		TEST(lowered_limits_restart_the_primary_first),
+		TEST(a_primary_without_room_is_restarted_first),
 		TEST(a_reinit_ends_when_the_copy_streams),
 		TEST(a_rejoin_ends_when_it_streams),
 		TEST(a_member_goes_after_its_record),

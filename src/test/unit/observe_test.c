@@ -1192,6 +1192,10 @@ lowered_limits_begin_with_the_primary(void **state)
 	SET_TEXT(world.members[0].carried_out, ID);
 	world.pg.replayed = LSN - 1; /* not yet what the primary had after its restart */
 	assert_int_equal(fact(FHA_RESTART, NOW), 0);
+	/* Its own restart is what lets it replay. */
+	world.pg.too_small = true;
+	assert_int_equal(fact(FHA_RESTART, NOW), FHA_RESTART);
+	world.pg.too_small = false;
 	world.pg.replayed = LSN;
 	assert_int_equal(fact(FHA_RESTART, NOW), FHA_RESTART);
 	ask(FHA_REQUEST_RESTART, "");

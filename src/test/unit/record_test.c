@@ -194,6 +194,9 @@ fill_member(FhaMember *member)
 	fill(member->following, sizeof(member->following));
 	fill(member->candidate_for, sizeof(member->candidate_for));
 	member->rewindable = true;
+	member->slots = 1;
+	member->max_slots = 262143;
+	member->max_senders = 262143;
 	fill(member->updated_at, sizeof(member->updated_at));
 }
 

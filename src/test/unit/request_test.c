@@ -220,6 +220,51 @@ settings_of_all_members(void **state)
 	assert_non_null(strstr(err.text, "no more than 32"));
 }
 
+/* Members that cannot stream, copy or run their agents are no members. */
+static void
+what_leaves_members_no_room_is_refused(void **state)
+{
+	static const char *const names[] = {"max_replication_slots", "Max_Wal_Senders"};
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	{
+		char text[80];
+
+		(void) snprintf(text, sizeof(text), "%s=3", names[i]);
+		assert_int_equal(set(text, false), FHA_INVALID);
+		assert_non_null(strstr(err.text, " = 3 is too few: 4 are needed at least"));
+		(void) snprintf(text, sizeof(text), "%s=4", names[i]);
+		assert_int_equal(set(text, false), FHA_OK);
+	}
+	/* PostgreSQL does not start with fewer slots than there are. */
+	members[0].slots = 7;
+	assert_int_equal(set("max_replication_slots=6", false), FHA_INVALID);
+	assert_non_null(strstr(err.text, "7 are needed"));
+	assert_int_equal(set("max_replication_slots=7", false), FHA_OK);
+	assert_int_equal(set("max_wal_senders=6", false), FHA_OK);
+	assert_int_equal(set("max_worker_processes=5", false), FHA_INVALID);
+	assert_int_equal(set("max_worker_processes=6", false), FHA_OK);
+	/* What is no number is PostgreSQL's to judge. */
+	assert_int_equal(set("max_wal_senders=lots", false), FHA_OK);
+}
+
+/* No fixed list names standbys whose application_name is another with each copy of the data. */
+static void
+synchronous_standbys_are_refused_until_there_is_a_mode_for_them(void **state)
+{
+	(void) state;
+	assert_int_equal(set("synchronous_standby_names=ANY 1 (n1, n2)", false), FHA_INVALID);
+	assert_non_null(strstr(err.text, "synchronous_standby_names"));
+	assert_non_null(strstr(err.text, "asynchronous"));
+	assert_int_equal(set("Synchronous_Standby_Names=*", false), FHA_INVALID);
+	assert_int_equal(set("synchronous_standby_names=", false), FHA_OK);
+	/* One that an earlier release took can be read, and taken back. */
+	(void) snprintf(cluster.settings[0].value, FHA_SETTING_VALUE_SIZE, "*");
+	assert_true(fha_setting_is_valid(&cluster.settings[0]));
+	assert_int_equal(set("synchronous_standby_names", true), FHA_OK);
+}
+
 /* What is not set has the times that are usual on the lock. */
 static void
 times_must_fit_those_of_the_lock(void **state)
@@ -301,6 +346,9 @@ main(void)
 		cmocka_unit_test_setup(resume_ends_a_pause_and_its_reason, settle),
 		cmocka_unit_test_setup(one_at_a_time_but_for_what_is_done_at_once, settle),
 		cmocka_unit_test_setup(settings_of_all_members, settle),
+		cmocka_unit_test_setup(what_leaves_members_no_room_is_refused, settle),
+		cmocka_unit_test_setup(synchronous_standbys_are_refused_until_there_is_a_mode_for_them,
+							   settle),
 		cmocka_unit_test_setup(times_must_fit_those_of_the_lock, settle),
 		cmocka_unit_test_setup(its_text_comes_back, settle),
 		cmocka_unit_test_setup(history_keeps_who_why_and_how_it_ended, settle),

@@ -212,6 +212,21 @@ test_findings_of_members(void **state)
 	members[1].pending_restart = true;
 	assert_string_equal(names(), "pending_restart");
 	set_up(NULL);
+	/* A slot for each member, and one of a copy. */
+	record.member_count = 2;
+	members[0].max_slots = 3;
+	members[0].max_senders = 3;
+	assert_string_equal(names(), "");
+	members[0].max_slots = 2;
+	assert_string_equal(names(), "no_room");
+	assert_string_equal(findings[0].what,
+						"n1 has too little room for the members: max_replication_slots = 2, and 3 "
+						"are needed at least");
+	members[0].max_slots = 3;
+	members[0].max_senders = 1;
+	assert_string_equal(names(), "no_room");
+	assert_non_null(strstr(findings[0].what, "max_wal_senders = 1"));
+	set_up(NULL);
 	record.position.lsn = 0x5000000 + 16 * MB;
 	assert_string_equal(names(), "");
 	record.position.lsn++;
