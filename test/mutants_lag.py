@@ -21,6 +21,22 @@ LAG = [
     ),
     Mutant(
         "lag",
+        "a standby that has everything has no lag, whether it hears its leader or not",
+        FRESHNESS,
+        "return now_ms <= whole_until_ms || now_ms <= fresh_ms ? 0",
+        "return whole_until_ms != 0 || now_ms <= fresh_ms ? 0",
+        unit("freshness", "what_is_shown_is_none_and_then_the_age"),
+    ),
+    Mutant(
+        "lag",
+        "a standby that does not stream has no lag once it has replayed what it received",
+        NODE_LAG,
+        "out->bytes[stage] == 0 && out->streaming && out->fresh_ms[stage] != 0",
+        "out->bytes[stage] == 0 && out->fresh_ms[stage] != 0",
+        unit("node_lag", "who_has_everything_has_no_lag_while_the_leader_is_heard"),
+    ),
+    Mutant(
+        "lag",
         "a standby comes back as soon as it is within the limit",
         FRESHNESS,
         "else if (lag_ms <= limit_ms / 2)",

@@ -18,7 +18,7 @@ fha_node_health(const FhaNode *node, FhaHealth *out)
 	out->postgres = world->pg.state;
 	out->position = world->pg.position;
 	out->replayed = world->pg.replayed;
-	node_lag_own(node, out->lag, now_ms);
+	node_lag_own_shown(node, out->lag, now_ms);
 	(void) snprintf(out->following, sizeof(out->following), "%s", world->pg.following);
 	out->system_identifier = world->pg.system_identifier;
 	if (node->rule != NULL)

@@ -13,6 +13,10 @@
 
 /* The lease's renewals tell standbys where the leader is: so often at the least. */
 #define LEAST_PERIODS 3
+/* And replies tell the leader, one a second. */
+#define LEAST_HEARD_MS 3000
+/* While something is on its way this node looks so often: replay wakes nobody. */
+#define LOOK_MS 250
 
 int64_t
 node_lag_limit_ms(const FhaNode *node)
@@ -20,6 +24,18 @@ node_lag_limit_ms(const FhaNode *node)
 	int64_t least_ms = LEAST_PERIODS * node->config.retry_period_ms;
 
 	return node->config.max_replica_lag_ms > least_ms ? node->config.max_replica_lag_ms : least_ms;
+}
+
+/*
+ * Who has all that its leader is known to have is not behind: the leader would be heard of if it had
+ * more.  For so long after it was; then its age counts, for it may be cut off.
+ */
+static int64_t
+heard_limit_ms(const FhaNode *node)
+{
+	int64_t limit_ms = LEAST_PERIODS * node->config.retry_period_ms;
+
+	return limit_ms > LEAST_HEARD_MS ? limit_ms : LEAST_HEARD_MS;
 }
 
 /* What this standby has heard of its leader's position, from the record and from the stream. */
@@ -62,8 +78,9 @@ judge(FhaNode *node, int64_t now_ms)
 		return;
 	fha_freshness_reached(freshness, reached);
 	fha_freshness_judge(freshness, node_lag_limit_ms(node), now_ms);
-	if (freshness->fresh_ms[FHA_REPLAYED] != fresh_ms)
+	if (freshness->fresh_ms[FHA_REPLAYED] != fresh_ms || node->lag.waits != (freshness->count > 0))
 		node->changes++;
+	node->lag.waits = freshness->count > 0;
 	if (was_fit && !freshness->fit)
 	{
 		node->lag.lapsed = true;
@@ -163,9 +180,25 @@ node_lag_step(FhaNode *node, int64_t now_ms)
 	hear_replies(node, now_ms);
 }
 
+/* Is WAL on its way, to here or to a standby of this leader? */
+static bool
+is_moving(const FhaNode *node)
+{
+	const FhaPgView *pg = &node->world.pg;
+
+	if (pg->state == FHA_PG_STANDBY)
+		return pg->streaming && node->lag.freshness.count > 0;
+	for (size_t i = 0; i < pg->standby_count; i++)
+		if (pg->standbys[i].replayed < pg->position.lsn)
+			return true;
+	return false;
+}
+
 int64_t
 node_lag_wake_ms(const FhaNode *node, int64_t now_ms)
 {
+	if (is_moving(node))
+		return now_ms + LOOK_MS;
 	return node->world.pg.state == FHA_PG_STANDBY ? now_ms + node_lag_limit_ms(node) / 4
 												  : INT64_MAX;
 }
@@ -242,42 +275,78 @@ reach(uint64_t reached[FHA_STAGES], uint64_t written, uint64_t flushed, uint64_t
 			reached[stage] = lsn[stage];
 }
 
+/* In bytes behind that position, with what `reached` says; and is that all there is? */
+static void
+compare(const FhaNode *node, FhaPosition leader, uint32_t timeline,
+		const uint64_t reached[FHA_STAGES], FhaMemberLag *out)
+{
+	for (int stage = 0; stage < FHA_STAGES; stage++)
+	{
+		out->bytes[stage] = -1;
+		out->whole_until_ms[stage] = 0;
+		if (reached[stage] == 0 || leader.timeline == 0 || leader.timeline != timeline)
+			continue;
+		out->bytes[stage] =
+			leader.lsn > reached[stage] ? (int64_t) (leader.lsn - reached[stage]) : 0;
+		if (out->bytes[stage] == 0 && out->streaming && out->fresh_ms[stage] != 0)
+			out->whole_until_ms[stage] = out->fresh_ms[stage] + heard_limit_ms(node);
+	}
+}
+
+/* Its own are of this moment, and of what the stream told. */
+static void
+show_own(const FhaNode *node, FhaMemberLag *out)
+{
+	const FhaPgView *pg = &node->world.pg;
+	FhaPosition leader = node->world.cluster.position;
+	uint64_t reached[FHA_STAGES] = {0};
+
+	memcpy(out->member, node->world.self.member, sizeof(out->member));
+	memcpy(out->fresh_ms, node->lag.freshness.fresh_ms, sizeof(out->fresh_ms));
+	out->streaming = pg->streaming;
+	reach(reached, pg->written, pg->position.lsn, pg->replayed);
+	if (pg->streaming && pg->heard_lsn > leader.lsn)
+		leader.lsn = pg->heard_lsn;
+	compare(node, leader, pg->position.timeline, reached, out);
+}
+
 void
 node_lag_show(const FhaNode *node, size_t index, FhaMemberLag *out)
 {
 	const FhaWorld *world = &node->world;
 	const FhaMember *member = &world->members[index];
 	bool mine = fha_lease_is_mine(world);
-	bool own = strcmp(member->member, world->self.member) == 0;
 	const FhaStandby *standby =
 		mine ? find_standby(world->pg.standbys, world->pg.standby_count, member->member)
 			 : find_standby(world->cluster.standbys, world->cluster.standby_count, member->member);
-	FhaPosition leader = mine ? world->pg.position : world->cluster.position;
-	uint32_t timeline = own ? world->pg.position.timeline : member->position.timeline;
 	uint64_t reached[FHA_STAGES] = {0};
 
+	if (strcmp(member->member, world->self.member) == 0)
+	{
+		show_own(node, out);
+		return;
+	}
 	memcpy(out->member, member->member, sizeof(out->member));
-	memcpy(out->fresh_ms, own ? node->lag.freshness.fresh_ms : node->others[index].fresh_ms,
-		   sizeof(out->fresh_ms));
-	out->streaming = own ? world->pg.streaming : standby != NULL && !world->cluster.released;
-	if (own)
-	{
-		reach(reached, world->pg.written, world->pg.position.lsn, world->pg.replayed);
-		if (world->pg.streaming && world->pg.heard_lsn > leader.lsn)
-			leader.lsn = world->pg.heard_lsn;
-	}
-	else
-	{
-		reach(reached, member->written, member->position.lsn, member->replayed);
-		if (standby != NULL)
-			reach(reached, standby->written, standby->lsn, standby->replayed);
-	}
+	memcpy(out->fresh_ms, node->others[index].fresh_ms, sizeof(out->fresh_ms));
+	out->streaming = standby != NULL && !world->cluster.released;
+	reach(reached, member->written, member->position.lsn, member->replayed);
+	if (standby != NULL)
+		reach(reached, standby->written, standby->lsn, standby->replayed);
+	compare(node, mine ? world->pg.position : world->cluster.position, member->position.timeline,
+			reached, out);
+}
+
+void
+node_lag_own_shown(const FhaNode *node, FhaLag out[FHA_STAGES], int64_t now_ms)
+{
+	FhaMemberLag lag = {.member = ""};
+
+	if (node->world.pg.state != FHA_PG_STANDBY)
+		return;
+	show_own(node, &lag);
 	for (int stage = 0; stage < FHA_STAGES; stage++)
-	{
-		out->bytes[stage] = -1;
-		if (reached[stage] == 0 || leader.timeline == 0 || leader.timeline != timeline)
-			continue;
-		out->bytes[stage] =
-			leader.lsn > reached[stage] ? (int64_t) (leader.lsn - reached[stage]) : 0;
-	}
+		out[stage] = lag.fresh_ms[stage] == 0
+						 ? (FhaLag){false, 0}
+						 : (FhaLag){true, fha_lag_shown_ms(lag.fresh_ms[stage],
+														   lag.whole_until_ms[stage], now_ms)};
 }

@@ -81,6 +81,7 @@ typedef struct NodeLag
 	FhaFreshness freshness; /* of this standby */
 	bool lapsed;            /* it was fit before, and is not */
 	bool streamed;
+	bool waits;                           /* something that the leader has was not replayed yet */
 	uint64_t term;                        /* of the samples */
 	char heard_sign[FHA_WATCH_SIGN_SIZE]; /* of the last renewal, and of the stream */
 	int64_t heard_stamp;
@@ -161,7 +162,8 @@ struct FhaNode
 	FhaSetting settings[FHA_SETTINGS_MAX];
 	uint64_t settings_changes; /* how often it was written anew */
 
-	int64_t hearing_since_ms; /* the lock has answered from then on */
+	int64_t hearing_since_ms;   /* the lock has told of itself from then on, without a long pause */
+	int64_t answering_since_ms; /* it has answered from then on */
 	char
 		buried[FHA_NAME_SIZE]; /* whose record a tombstone replaces now; "": as an operator asked */
 	NodePods pods;
@@ -248,6 +250,9 @@ void node_lag_cluster_told(FhaNode *node, int64_t now_ms);
 /* Into our records: this member's own lag; that of a standby which streams from here. */
 void node_lag_own(const FhaNode *node, FhaLag out[FHA_STAGES], int64_t now_ms);
 void node_lag_standby(const FhaNode *node, FhaStandby *standby, int64_t now_ms);
+
+/* This member's own for people: none while it has everything. */
+void node_lag_own_shown(const FhaNode *node, FhaLag out[FHA_STAGES], int64_t now_ms);
 
 /* What is known of the member at that index of the world, for the snapshot. */
 void node_lag_show(const FhaNode *node, size_t index, FhaMemberLag *out);

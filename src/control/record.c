@@ -501,6 +501,8 @@ put_lags(struct json_object *to, const FhaSnapshot *snapshot, bool *failed)
 
 			if (lag->fresh_ms[stage] != 0)
 				fha_json_put_int(one, "fresh_ms", lag->fresh_ms[stage], failed);
+			if (lag->whole_until_ms[stage] != 0)
+				fha_json_put_int(one, "whole_until_ms", lag->whole_until_ms[stage], failed);
 			if (lag->bytes[stage] >= 0)
 				fha_json_put_int(one, "bytes", lag->bytes[stage], failed);
 			fha_json_put(object, stage_names[stage], one, failed);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "freshness.h"
 #include "health.h"
 #include "history.h"
 #include "json.h"
@@ -74,14 +75,16 @@ read_lag(struct json_object *lag, const char *stage, int64_t now_ms, int64_t *ms
 	FhaError err = {.code = FHA_OK};
 	struct json_object *one = lag == NULL ? NULL : fha_json_object(lag, stage, &err);
 	int64_t fresh_ms = FHA_LAG_UNSEEN;
+	int64_t whole_until_ms = 0;
 
 	*ms = *bytes = FHA_LAG_UNSEEN;
 	if (one == NULL)
 		return;
 	fha_json_int(one, "fresh_ms", 0, INT64_MAX, &fresh_ms, &err);
 	fha_json_int(one, "bytes", 0, INT64_MAX, bytes, &err);
+	fha_json_int(one, "whole_until_ms", 0, INT64_MAX, &whole_until_ms, &err);
 	if (fresh_ms >= 0)
-		*ms = fresh_ms < now_ms ? now_ms - fresh_ms : 0;
+		*ms = fha_lag_shown_ms(fresh_ms, whole_until_ms, now_ms);
 }
 
 static void

@@ -71,6 +71,12 @@ fha_freshness_lag_ms(const FhaFreshness *freshness, FhaStage stage, int64_t now_
 	return fresh_ms == 0 ? FHA_LAG_UNKNOWN : now_ms - fresh_ms;
 }
 
+int64_t
+fha_lag_shown_ms(int64_t fresh_ms, int64_t whole_until_ms, int64_t now_ms)
+{
+	return now_ms <= whole_until_ms || now_ms <= fresh_ms ? 0 : now_ms - fresh_ms;
+}
+
 void
 fha_freshness_reached(FhaFreshness *freshness, const uint64_t lsn[FHA_STAGES])
 {

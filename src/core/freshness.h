@@ -51,7 +51,16 @@ void fha_freshness_reached(FhaFreshness *freshness, const uint64_t lsn[FHA_STAGE
  */
 void fha_freshness_judge(FhaFreshness *freshness, int64_t limit_ms, int64_t now_ms);
 
-/* In ms; FHA_LAG_UNKNOWN: no sample has come so far. */
+/*
+ * The age of the newest sample that it has, in ms; FHA_LAG_UNKNOWN: no sample has come so far.  People
+ * are shown none while it has everything: fha_lag_shown_ms().
+ */
 int64_t fha_freshness_lag_ms(const FhaFreshness *freshness, FhaStage stage, int64_t now_ms);
+
+/*
+ * The lag that is shown: none until whole_until_ms (it has all that its leader has, as was heard not
+ * long before), then the time since fresh_ms.
+ */
+int64_t fha_lag_shown_ms(int64_t fresh_ms, int64_t whole_until_ms, int64_t now_ms);
 
 #endif

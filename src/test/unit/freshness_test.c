@@ -130,6 +130,18 @@ what_is_written_flushed_and_replayed_is_kept_apart(void **state)
 	assert_int_equal(fha_freshness_lag_ms(&freshness, FHA_REPLAYED, 9000), 6000);
 }
 
+/* None while it has everything and hears the leader; then all the time since, at once. */
+static void
+what_is_shown_is_none_and_then_the_age(void **state)
+{
+	(void) state;
+	assert_int_equal(fha_lag_shown_ms(1000, 4000, 1000), 0);
+	assert_int_equal(fha_lag_shown_ms(1000, 4000, 4000), 0);
+	assert_int_equal(fha_lag_shown_ms(1000, 4000, 4001), 3001);
+	assert_int_equal(fha_lag_shown_ms(1000, 0, 1500), 500);
+	assert_int_equal(fha_lag_shown_ms(1000, 0, 900), 0);
+}
+
 static uint64_t random_state = 88172645463325252u;
 
 static uint64_t
@@ -247,6 +259,7 @@ main(void)
 		cmocka_unit_test(it_comes_back_at_half_the_limit),
 		cmocka_unit_test(what_is_written_flushed_and_replayed_is_kept_apart),
 		cmocka_unit_test(a_lag_errs_to_one_side_and_by_a_part_of_itself),
+		cmocka_unit_test(what_is_shown_is_none_and_then_the_age),
 		cmocka_unit_test(an_older_position_is_no_sample),
 		cmocka_unit_test(another_leader_may_be_behind_the_one_before),
 	};

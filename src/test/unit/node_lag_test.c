@@ -311,6 +311,117 @@ a_standby_knows_its_own(void **state)
 	assert_false(lag[FHA_WRITTEN].known);
 }
 
+static void
+assert_whole(size_t index, int64_t write_ms, int64_t flush_ms, int64_t replay_ms)
+{
+	FhaMemberLag lag = shown(index);
+
+	assert_int_equal(lag.whole_until_ms[FHA_WRITTEN], write_ms);
+	assert_int_equal(lag.whole_until_ms[FHA_FLUSHED], flush_ms);
+	assert_int_equal(lag.whole_until_ms[FHA_REPLAYED], replay_ms);
+}
+
+static int64_t
+own_ms(FhaStage stage, int64_t now_ms)
+{
+	FhaLag lag[FHA_STAGES] = {{false, 0}};
+
+	node_lag_own_shown(&node, lag, now_ms);
+	return lag[stage].known ? lag[stage].ms : -1;
+}
+
+/* A standby of an idle leader, which is heard of twice a second, and then not at all. */
+static void
+who_has_everything_has_no_lag_while_the_leader_is_heard(void **state)
+{
+	int64_t changes;
+
+	(void) state;
+	be("n3");
+	node.config.retry_period_ms = 2000;
+	pg->streaming = true;
+	assert_int_equal(own_ms(FHA_REPLAYED, NOW), -1);
+	node_lag_step(&node, NOW);
+	memcpy(world->watch.version, "2", 2);
+	node_lag_step(&node, NOW + 500);
+	assert_whole(2, NOW + 6500, NOW + 6500, NOW + 6500);
+	assert_int_equal(own_ms(FHA_REPLAYED, NOW + 2499), 0);
+	assert_int_equal(own_ms(FHA_REPLAYED, NOW + 6500), 0);
+	assert_int_equal(own_ms(FHA_REPLAYED, NOW + 6501), 6001);
+	/* The record says what was measured: others add the time since, and judge by themselves. */
+	{
+		FhaLag lag[FHA_STAGES] = {{false, 0}};
+
+		node_lag_own(&node, lag, NOW + 2500);
+		assert_int_equal(lag[FHA_REPLAYED].ms, 2000);
+	}
+	/* More was written, and is not replayed: at once, and this node says so. */
+	changes = (int64_t) node.changes;
+	pg->heard_stamp = 7;
+	pg->heard_lsn = 1500;
+	pg->written = 1500;
+	pg->position.lsn = 1500;
+	node_lag_step(&node, NOW + 1000);
+	assert_true((int64_t) node.changes > changes);
+	assert_int_equal(own_ms(FHA_FLUSHED, NOW + 1100), 0);
+	assert_int_equal(own_ms(FHA_REPLAYED, NOW + 1100), 600);
+	assert_int_equal(node_lag_wake_ms(&node, NOW + 1100), NOW + 1350);
+	/* It is, and the stream ends. */
+	pg->replayed = 1500;
+	node_lag_step(&node, NOW + 1250);
+	assert_int_equal(own_ms(FHA_REPLAYED, NOW + 1300), 0);
+	assert_true(node_lag_wake_ms(&node, NOW + 1250) > NOW + 1500);
+	pg->streaming = false;
+	node_lag_step(&node, NOW + 1300);
+	assert_int_equal(own_ms(FHA_REPLAYED, NOW + 1300), 300);
+	/* A primary has none to speak of. */
+	pg->state = FHA_PG_PRIMARY;
+	assert_int_equal(own_ms(FHA_REPLAYED, NOW + 1300), -1);
+}
+
+static void
+a_leader_sees_none_of_who_has_everything(void **state)
+{
+	FhaStandby *n2 = &pg->standbys[0];
+
+	(void) state;
+	be("n1");
+	node.config.retry_period_ms = 500;
+	node_lag_step(&node, NOW);
+	n2->written = n2->lsn = 1000;
+	n2->replayed = 900;
+	n2->stamp++;
+	node_lag_step(&node, NOW + 1000);
+	assert_whole(1, NOW + 4000, NOW + 4000, 0);
+	assert_int_equal(node_lag_wake_ms(&node, NOW), NOW + 250);
+	pg->position.lsn = 1001;
+	assert_whole(1, 0, 0, 0);
+	pg->position.lsn = 1000;
+	n2->replayed = 1000;
+	pg->standbys[1].replayed = 1000;
+	assert_int_equal(node_lag_wake_ms(&node, NOW), INT64_MAX);
+}
+
+/* By the leader's list alone: who is not on it streams from nobody. */
+static void
+who_reads_records_sees_none_of_who_streams_and_has_everything(void **state)
+{
+	FhaMember *n2 = &world->members[1];
+
+	(void) state;
+	be("n3");
+	node.config.retry_period_ms = 500;
+	n2->written = n2->replayed = n2->position.lsn = 1000;
+	set_lag(n2->lag, 700, 700, 700);
+	node_lag_member_told(&node, n2, &node.others[1], NOW);
+	assert_whole(1, NOW + 2300, NOW + 2300, NOW + 2300);
+	cluster->released = true;
+	assert_whole(1, 0, 0, 0);
+	cluster->released = false;
+	cluster->standby_count = 0;
+	assert_whole(1, 0, 0, 0);
+}
+
 int
 main(void)
 {
@@ -322,6 +433,9 @@ main(void)
 		cmocka_unit_test(replies_tell_what_was_written_flushed_and_replayed),
 		cmocka_unit_test(bytes_are_counted_from_the_leaders_position),
 		cmocka_unit_test(a_standby_knows_its_own),
+		cmocka_unit_test(who_has_everything_has_no_lag_while_the_leader_is_heard),
+		cmocka_unit_test(a_leader_sees_none_of_who_has_everything),
+		cmocka_unit_test(who_reads_records_sees_none_of_who_streams_and_has_everything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

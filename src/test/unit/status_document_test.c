@@ -387,7 +387,9 @@ test_document(void **state)
 		"{\"event\": \"failover\", \"reason\": \"<img src=x>\"}]}";
 	static const char lag[] = "[{\"member\": \"n2\", \"streaming\": true, \"write\": {}, "
 							  "\"flush\": {\"bytes\": 5}, "
-							  "\"replay\": {\"fresh_ms\": 970000, \"bytes\": 7}}]";
+							  "\"replay\": {\"fresh_ms\": 970000, \"bytes\": 7}}, "
+							  "{\"member\": \"n1\", \"replay\": {\"fresh_ms\": 998000, "
+							  "\"whole_until_ms\": 1000000, \"bytes\": 0}}]";
 	char *snapshot = snapshot_of(history, lag);
 	struct json_object *object;
 
@@ -405,6 +407,7 @@ test_document(void **state)
 	assert_string_equal(value_at(object, "lease/remaining_ms"), "2000");
 	assert_string_equal(value_at(object, "members/0/member"), "n1");
 	assert_string_equal(value_at(object, "members/0/lag_bytes"), "absent");
+	assert_string_equal(value_at(object, "members/0/replay/ms"), "0");
 	assert_string_equal(value_at(object, "members/1/member"), "n2");
 	assert_string_equal(value_at(object, "members/1/replay/ms"), "30000");
 	assert_string_equal(value_at(object, "members/1/replay/bytes"), "7");
