@@ -321,7 +321,7 @@ KUBERNETES = [
         "S9",
         "silence counts while the lock does not answer",
         MEMBERS,
-        "node->hearing_since_ms = now_ms;",
+        "node->answering_since_ms = now_ms;",
         "(void) node;",
         unit("node", "who_stays_on_the_list"),
     ),

@@ -72,6 +72,14 @@ OWN = [
     ),
     Mutant(
         "own",
+        "while nobody renews the lock seems not to answer, and a dead member not to be silent",
+        "src/control/node_members.c",
+        "if (quiet_ms > UNANSWERED_LEASES * node->config.lease_duration_ms)",
+        "if (quiet_ms > node->config.lease_duration_ms)",
+        unit("node_vitals", "a_dead_leader_is_silent_while_nobody_leads"),
+    ),
+    Mutant(
+        "own",
         "whom the fence refuses is not counted",
         "src/pg/fence.c",
         "pg_atomic_fetch_add_u64(&shared->refusals[where], 1);",

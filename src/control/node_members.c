@@ -10,6 +10,8 @@
 
 /* A member writes its record every second lease: three that did not come are the least. */
 #define LEAST_LEASES 6
+/* A lock of which nothing is heard is asked after one: no answer within another, and it is out of reach. */
+#define UNANSWERED_LEASES 2
 
 static int64_t
 timeout_ms(const FhaNode *node)
@@ -31,16 +33,21 @@ streams(const FhaWorld *world, const char *name)
 void
 node_members_listen(FhaNode *node, int64_t now_ms)
 {
-	/* While the lock does not answer nobody can write: silence does not count. */
-	if (now_ms - node->read_ms > node->config.lease_duration_ms)
+	int64_t quiet_ms = now_ms - node->read_ms;
+
+	/* What a lock tells that was quiet for a lease may be as old as that. */
+	if (quiet_ms > node->config.lease_duration_ms)
 		node->hearing_since_ms = now_ms;
+	/* While it does not answer nobody can write: silence does not count.  While nobody renews it is only quiet. */
+	if (quiet_ms > UNANSWERED_LEASES * node->config.lease_duration_ms)
+		node->answering_since_ms = now_ms;
 }
 
 static int64_t
 silent_since_ms(const FhaNode *node, size_t i)
 {
-	return node->others[i].changed_ms > node->hearing_since_ms ? node->others[i].changed_ms
-															   : node->hearing_since_ms;
+	return node->others[i].changed_ms > node->answering_since_ms ? node->others[i].changed_ms
+																 : node->answering_since_ms;
 }
 
 bool

@@ -160,6 +160,23 @@ who_writes_no_record_is_silent(void **state)
 	TURN_UNTIL(all_settled() && vitals_of(holder).silent == 0);
 }
 
+/* Nobody renews, so the lock has nothing to tell: it answers all the same. */
+static void
+a_dead_leader_is_silent_while_nobody_leads(void **state)
+{
+	Player *holder;
+
+	(void) state;
+	start_cluster();
+	holder = leader();
+	ask(holder, FHA_REQUEST_PAUSE, NULL);
+	TURN_UNTIL(vitals_of(another_than(holder)).paused);
+	holder->absent = true;
+	for (int i = 0; i < NODES; i++)
+		if (!players[i].absent)
+			TURN_UNTIL(vitals_of(&players[i]).silent == 1);
+}
+
 static void
 a_take_is_counted_by_why_it_was_free(void **state)
 {
@@ -274,6 +291,8 @@ main(void)
 										tear_down),
 		cmocka_unit_test_setup_teardown(who_has_no_data_is_counted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_writes_no_record_is_silent, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_dead_leader_is_silent_while_nobody_leads, set_up,
+										tear_down),
 		cmocka_unit_test_setup_teardown(a_take_is_counted_by_why_it_was_free, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reclaim_is_no_failover, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_failover_that_was_asked_for_is_ordered, set_up,
