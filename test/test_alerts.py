@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab import http
-from lab.cluster import Cluster
+from lab.cluster import CLUSTER_NAME, Cluster
+from lab.node import Node
 from lab.wait import until
 
 EXPORT = True
@@ -162,6 +163,39 @@ def test_each_alert_has_a_place_to_read_on() -> None:
     operations = (MONITORING.parent.parent / "docs" / "operations.md").read_text()
     places = {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^##+ (.*)$", operations, re.M)}
     assert set(re.findall(r"operations\.md#(\S+)", ALERTS.read_text())) <= places
+
+
+def as_a_podmonitor_has_it(node: Node, page: str, cluster: str) -> dict[str, float]:
+    """What alerts ask of a page, with the labels that CloudNativePG's PodMonitor adds: no cluster."""
+    series = {}
+    for line in page.splitlines():
+        found = re.match(r"(fawkes_ha_\w+)(?:\{(.*)\})? (\S+)$", line)
+        if found and found[1] in ALERTS.read_text():
+            labels = (found[2] or "").replace(f'cluster="{CLUSTER_NAME}"', f'cluster="{cluster}"')
+            labels = ",".join([*filter(None, [labels]), f'namespace="n",pod="{cluster}-{node.name}",job="n/cluster"'])
+            series[f"{found[1]}{{{labels}}}"] = float(found[3])
+    return series
+
+
+def test_two_clusters_of_one_namespace(cluster: Cluster, directory: Path) -> None:
+    """Without a label of the target: each has its own primary, and it shows when one of them has none."""
+    leader = cluster.wait_all_stream()
+    leader.wait_for_extension()
+
+    def pages() -> dict[Node, str] | None:
+        found = {node: http.ask(node.exporter_port, "/metrics").text for node in cluster.nodes}
+        settled = "fawkes_ha_streaming_standbys{" in found[leader] and all("members_silent" in p for p in found.values())
+        return found if settled else None
+
+    world = {}
+    for node, page in until("every page is whole", pages).items():
+        for name in ("one", "two"):
+            world |= as_a_podmonitor_has_it(node, page, name)
+    still = {"fawkes_ha_lease_remaining_seconds": 2, "fawkes_ha_agent_age_seconds": 0}
+    world = {name: still.get(name.split("{")[0], value) for name, value in world.items()}
+    assert firing(directory, world) == set()
+    (fence,) = [name for name, value in world.items() if name.startswith("fawkes_ha_fence_open{") and value and '"two"' in name]
+    assert firing(directory, {**world, fence: 0}) == {"FawkesNoPrimary"}
 
 
 def test_every_metric_of_an_alert_is_shown(cluster: Cluster) -> None:

@@ -29,9 +29,16 @@ Page = dict[str, float]
 
 
 def parse(text: str) -> Page:
-    """By series, as written: `name{labels}`."""
+    """By series, as written: `name{labels}`; of fawkes_ha's own without their cluster, which each has."""
     lines = [line for line in text.splitlines() if not line.startswith("#")]
-    return {series: float(value) for series, value in (line.rsplit(" ", 1) for line in lines)}
+    page = {series: float(value) for series, value in (line.rsplit(" ", 1) for line in lines)}
+    return {without_cluster(series) if series.startswith("fawkes_ha_") else series: page[series] for series in page}
+
+
+def without_cluster(series: str) -> str:
+    stripped = re.sub(f',?cluster="{CLUSTER_NAME}"', "", series)
+    assert stripped != series, series
+    return stripped.removesuffix("{}")
 
 
 def scrape(node: Node) -> Page:
@@ -149,6 +156,30 @@ def failed(node: Node, names: set[str]) -> Page | None:
     page = scrape(node)
     errors = set(re.findall(r'cnpg_errors_total\{errorUserQueries="(.*?)"\}', "\n".join(page)))
     return page if names <= errors and "cnpg_good_answer" in page else None
+
+
+def test_a_database_without_the_extension_shows_its_own(cluster: Cluster, leader: Node) -> None:
+    """Dashboards list the extensions of applications' databases, which have no reason to have ours."""
+    with leader.session(timeout=30) as session:
+        session.query("CREATE DATABASE plain", timeout=30)
+    with leader.session(database="plain") as session:
+        assert session.query("SELECT extname FROM pg_extension") == [("plpgsql",)]
+        version = session.value("SELECT extversion FROM pg_extension")
+    labels = f'datname="plain",default_version="{version}",extname="plpgsql",installed_version="{version}"'
+
+    def shown() -> bool:
+        page = scrape(leader)
+        lo = page.get('cnpg_collector_lo_pages{datname="plain"}')
+        found = {
+            ",".join(sorted(re.findall(r'\w+="[^"]*"', series))): value
+            for series, value in page.items()
+            if series.startswith("cnpg_pg_extensions_update_available{")
+        }
+        return lo == 0 and found.get(labels) == 0
+
+    until("they are shown", shown)
+    with leader.session(timeout=30) as session:
+        session.query("DROP DATABASE plain WITH (FORCE)", timeout=30)
 
 
 def test_a_database_that_is_scraped_can_be_dropped(cluster: Cluster, leader: Node) -> None:

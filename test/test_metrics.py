@@ -66,7 +66,7 @@ def test_list_and_document_agree() -> None:
             documented |= {
                 documents.spans(row[0])[0]: (row[1], frozenset(documents.spans(row[2])))
                 for row in body
-                if row[0].startswith("`cnpg_")
+                if row[0].startswith(("`cnpg_", "`kubelet_"))
             }
     wanted = {m.name: (m.type, m.labels) for m in listed() if m.where != "exporter"}
     assert {name: documented.get(name) for name in wanted} == wanted
@@ -79,7 +79,7 @@ def test_every_metric_is_there(cluster: Cluster, role: str) -> None:
     """Each with its type and labels, on the right role and version, and no other."""
     node = member(cluster, role)
     applies = {"everywhere", ">=17" if programs.major() >= 17 else "<17"}
-    applies |= {"primary", "archiver"} if role == "primary" else set()
+    applies |= {"primary"} if role == "primary" else set()  # nothing is archived here
     wanted = {(m.name, m.type, m.labels) for m in listed() if m.where in applies}
     wanted |= {(name, "gauge", frozenset()) for name in OURS}
     with node.session() as session:
@@ -114,7 +114,11 @@ def test_replication(cluster: Cluster) -> None:
     assert value(leader, "cnpg_pg_replication_slots_active") == len(standbys)
     assert 0 <= value(leader, "cnpg_pg_replication_slots_pg_wal_lsn_diff") < 1024**3
     names = "SELECT array_agg(DISTINCT labels ->> 'application_name') FROM fawkes_ha.metrics_stat_replication"
-    assert {name.split("_")[0] for name in leader.value(names)} == {node.name for node in standbys}
+    # Without the incarnation, which would begin new series with each life of a standby's data.
+    assert set(leader.value(names)) == {node.name for node in standbys}
+    names = "SELECT array_agg(DISTINCT labels ->> 'application_name') FROM fawkes_ha.metrics_backends"
+    names += " WHERE labels ->> 'usename' = 'fawkes_replication'"
+    assert set(leader.value(names)) == {node.name for node in standbys}
     for standby in standbys:
         assert value(standby, "cnpg_pg_replication_in_recovery") == 1
         assert value(standby, "cnpg_pg_replication_is_wal_receiver_up") == 1
@@ -168,6 +172,26 @@ def test_wal_files(cluster: Cluster) -> None:
     until("WAL is counted", lambda: value(leader, "cnpg_collector_wal_records") >= before + 1000, 30)
 
 
+def volumes(metrics: dict[str, float], claim: str) -> dict[str, float]:
+    """What is told of one claim, by the end of the name."""
+    prefix = "kubelet_volume_stats_"
+    return {name.removeprefix(prefix): told for (name, of), told in metrics.items() if of == claim}
+
+
+def test_the_volume_of_a_member(cluster: Cluster) -> None:
+    """Under kubelet's names, with the member's name as the claim: what disk alerts and dashboards ask."""
+    leader = member(cluster, "primary")
+    query = "SELECT name, labels ->> 'persistentvolumeclaim', value FROM fawkes_ha.metrics_volumes"
+    with leader.session() as session:
+        told = {(name, claim): number for name, claim, number in session.query(query)}
+    assert {claim for _, claim in told} == {leader.name}
+    told = volumes(told, leader.name)
+    volume = os.statvfs(leader.data)
+    assert told["capacity_bytes"] == volume.f_blocks * volume.f_frsize
+    assert 0 < told["available_bytes"] <= told["capacity_bytes"] - told["used_bytes"]
+    assert told["inodes"] == pytest.approx(told["inodes_free"] + told["inodes_used"])
+
+
 def test_a_volume_of_its_own(directory: Path) -> None:
     """WAL elsewhere than the data, as with initdb's -X."""
     data = directory / "data"
@@ -180,13 +204,17 @@ def test_a_volume_of_its_own(directory: Path) -> None:
         try:
             with Session(f"host={directory} user=postgres dbname=postgres") as session:
                 session.query("CREATE EXTENSION fawkes_ha")
-                volumes = "SELECT labels ->> 'value', value FROM fawkes_ha.metrics_wal WHERE labels ? 'value'"
-                told = dict(session.query(volumes))
+                wal_files = "SELECT labels ->> 'value', value FROM fawkes_ha.metrics_wal WHERE labels ? 'value'"
+                told = dict(session.query(wal_files))
+                own = dict(session.query("SELECT wal, capacity_bytes FROM fawkes_ha.volumes()"))
+                claims = session.query("SELECT * FROM fawkes_ha.metrics_volumes")
         finally:
             programs.must_run("pg_ctl", "stop", "-w", "-D", data)
         volume = os.statvfs(wal)
         size = volume.f_blocks * volume.f_frsize
         assert told["volume_size"] == size and told["volume_max"] == size / 16 / 1024**2
+        assert own[True] == size and own.keys() == {False, True}
+        assert claims == []  # a server without a member's name has no claim
 
 
 def test_backends(cluster: Cluster) -> None:
@@ -290,6 +318,7 @@ def test_the_archiver() -> None:
     }
     node = Node("n1", base, base, free_ports(1, 5961)[0], settings)
     prefix = "cnpg_pg_stat_archiver_"
+    archiver = {(m.name, m.type, m.labels) for m in listed() if m.where == "archiver"}
     try:
         node.prepare(secrets.token_hex(16))
         node.start()
@@ -316,6 +345,7 @@ def test_the_archiver() -> None:
         assert value(node, f"{prefix}seconds_since_last_archival") > since_failure >= 0
         until("one is ready", lambda: value(node, "cnpg_collector_pg_wal_archive_status", value="ready") >= 1, 60)
         assert value(node, "cnpg_collector_pg_wal_archive_status", value="done") >= 1
+        assert archiver <= shown(node, "server_metrics")
     finally:
         node.stop()
         node.kill()

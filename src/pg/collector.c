@@ -233,6 +233,21 @@ try_user_views(void)
 	}
 }
 
+/* A database without our extension: its own, for dashboards; as fawkes_ha.database_metrics has them. */
+#define PLAIN_DATABASE_METRICS                                                                 \
+	"SELECT 'cnpg_pg_extensions_update_available', 'gauge', "                                  \
+	"'1 if the server has a newer version of an extension than the database, 0 else.', "       \
+	"jsonb_build_object('datname', current_database(), 'extname', e.extname, "                 \
+	"'default_version', coalesce(a.default_version, ''), 'installed_version', e.extversion), " \
+	"(e.extversion IS DISTINCT FROM a.default_version)::integer::float8 "                      \
+	"FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_available_extensions() a ON a.name = "  \
+	"e.extname "                                                                               \
+	"UNION ALL "                                                                               \
+	"SELECT 'cnpg_collector_lo_pages', 'gauge', "                                              \
+	"'Pages that large objects take, as the last vacuum or analyze saw it.', "                 \
+	"jsonb_build_object('datname', current_database()), greatest(c.relpages, 0)::float8 "      \
+	"FROM pg_catalog.pg_class c WHERE c.oid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass"
+
 static void
 collect(void)
 {
@@ -257,6 +272,8 @@ collect(void)
 		try_query("database_metrics", send_rows, "SELECT * FROM fawkes_ha.database_metrics");
 		try_user_views();
 	}
+	else
+		try_query("database_metrics", send_rows, PLAIN_DATABASE_METRICS);
 	if (segment->whole_server)
 		try_query(
 			"pg_database", send_databases,

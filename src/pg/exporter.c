@@ -316,7 +316,7 @@ show_metrics(FhaPage *page)
 		return;
 	}
 	exporter.answered++;
-	own_metrics_list(fha_prometheus_metric, &prometheus);
+	own_metrics_list(rows_own_metric, &prometheus);
 	rows_show(exporter.databases, exporter.answered - Min(exporter.waited, exporter.answered),
 			  exporter.waited, &prometheus);
 	if (fha_prometheus_text(&prometheus, &page->text, &page->size, NULL) == FHA_OK)

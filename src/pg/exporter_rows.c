@@ -176,6 +176,16 @@ show_collected(const Rows *rows, FhaPrometheus *page)
 	}
 }
 
+void
+rows_own_metric(void *page, const FhaMetric *metric)
+{
+	FhaMetric labelled = *metric;
+
+	if (guc_cluster_name[0] != '\0' && labelled.label_count < FHA_METRIC_LABELS_MAX)
+		labelled.labels[labelled.label_count++] = (FhaMetricLabel){"cluster", guc_cluster_name};
+	fha_prometheus_metric(page, &labelled);
+}
+
 static void
 put(FhaPrometheus *page, const char *family, const char *type, const char *help, const char *label,
 	const char *label_value, double value)
@@ -184,7 +194,10 @@ put(FhaPrometheus *page, const char *family, const char *type, const char *help,
 
 	if (label != NULL)
 		metric.labels[metric.label_count++] = (FhaMetricLabel){label, label_value};
-	fha_prometheus_metric(page, &metric);
+	if (strncmp(family, "fawkes_ha_", strlen("fawkes_ha_")) == 0)
+		rows_own_metric(page, &metric);
+	else
+		fha_prometheus_metric(page, &metric);
 }
 
 static void

@@ -54,6 +54,9 @@ extern bool rows_take(Rows *rows, Rows **databases, const char *message, Size si
 /* The collection, or a query of it, failed: counted, and logged now and then. */
 extern void rows_failed(Rows *rows, const char *what, const char *why);
 
+/* One of fawkes_ha's own, with its cluster as a label; a sink of metrics.h, `page` is a FhaPrometheus. */
+extern void rows_own_metric(void *page, const FhaMetric *metric);
+
 /*
  * All values of all databases, and what the exporter says of itself; `shared` scrapes had a collection
  * that was there, `waited` had one of their own.  Raises no error.

@@ -11,13 +11,13 @@ SELECT has_schema('fawkes_ha');
 SELECT functions_are('fawkes_ha',
     ARRAY['snapshot', 'fence', 'rules', 'status', 'switchover', 'failover', 'restart', 'reinit', 'rejoin',
     'remove_member', 'pause', 'resume', 'set_setting', 'reset_setting',
-    'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'wal_volume_size', 'sync_standbys',
+    'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'wal_volume_size', 'volumes', 'without_incarnation', 'sync_standbys',
     'own_metrics', 'metrics_query', 'add_metrics', 'remove_metrics', 'setup_readonly_role',
     'boottime_ms']);
 SELECT views_are('fawkes_ha', ARRAY['members', 'rules', 'history', 'replication_lag',
     'metrics_backends', 'metrics_database', 'metrics_stat_database', 'metrics_postmaster', 'metrics_replication',
     'metrics_slots', 'metrics_archiver', 'metrics_bgwriter', 'metrics_checkpointer', 'metrics_stat_replication',
-    'metrics_settings', 'metrics_wal', 'metrics_collector', 'server_metrics', 'metrics', 'database_metrics', 'user_metrics']);
+    'metrics_settings', 'metrics_wal', 'metrics_volumes', 'metrics_collector', 'server_metrics', 'metrics', 'database_metrics', 'user_metrics']);
 SELECT tables_are('fawkes_ha', ARRAY['metric_views'], 'what is of one database, and nothing that must be readable without a primary');
 
 -- Return types.
@@ -69,7 +69,7 @@ SELECT set_eq(
        WHERE p.pronamespace = 'fawkes_ha'::regnamespace
          AND has_function_privilege('pg_monitor', p.oid, 'EXECUTE') $$,
     ARRAY['snapshot', 'fence', 'rules', 'status',
-    'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'wal_volume_size', 'sync_standbys', 'own_metrics', 'metrics_query',
+    'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'wal_volume_size', 'volumes', 'without_incarnation', 'sync_standbys', 'own_metrics', 'metrics_query',
     'boottime_ms'],
     'pg_monitor may look, and give no orders');
 SELECT is_empty(
