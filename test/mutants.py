@@ -36,6 +36,7 @@ from pathlib import Path
 from mutants_attacks import ATTACKS
 from mutants_data import DATA
 from mutants_exporter import EXPORTER
+from mutants_fence import FENCED
 from mutants_given import GIVEN
 from mutants_kube import KUBERNETES
 from mutants_lag import LAG
@@ -45,7 +46,7 @@ from mutants_metrics import OWN
 from mutants_promises import PROMISES
 from mutants_readonly import READONLY
 
-MUTANTS = [*LISTED, *ATTACKS, *DATA, *EXPORTER, *GIVEN, *KUBERNETES, *LAG, *OWN, *PROMISES, *READONLY]
+MUTANTS = [*LISTED, *ATTACKS, *DATA, *EXPORTER, *FENCED, *GIVEN, *KUBERNETES, *LAG, *OWN, *PROMISES, *READONLY]
 
 TREE = Path(__file__).resolve().parent.parent
 TABLE = "docs/mutants.md"
@@ -376,7 +377,7 @@ def table() -> str:
         "Each breaks one safety rule of docs/design.md (fuzz: a check of input; fail: of memory and disk); `make mutants`",
         "shows that the test named beside it notices. Written by `test/mutants.py --write-table` from `test/mutants_list.py`,",
         "`test/mutants_attacks.py`, `test/mutants_data.py`, `test/mutants_given.py`, `test/mutants_kube.py`,",
-        "`test/mutants_exporter.py`, `test/mutants_lag.py`, `test/mutants_metrics.py`, `test/mutants_promises.py` and `test/mutants_readonly.py`;",
+        "`test/mutants_exporter.py`, `test/mutants_fence.py`, `test/mutants_lag.py`, `test/mutants_metrics.py`, `test/mutants_promises.py` and `test/mutants_readonly.py`;",
         "those marked * run in `make mutants-short`.",
         "",
         "| rule | mutant | in | killed by |",

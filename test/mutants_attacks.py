@@ -46,7 +46,7 @@ ATTACKS = [
         "S2",
         "PREPARE TRANSACTION stopped in its flush is acknowledged",
         FENCE,
-        "\t\t\tfence_send_committed(GetFlushRecPtr(NULL));",
+        "\t\t\tcommitted(GetFlushRecPtr(NULL));",
         "\t\t\tfence_send_commit_ended();",
         attack("fence", "test_two_phases_across_a_lapse[PREPARE TRANSACTION]"),
         short=False,
@@ -55,7 +55,7 @@ ATTACKS = [
         "S2",
         "a commit is acknowledged before the files of dropped tables are gone",
         FENCE,
-        "\t\t\tif (TransactionIdIsValid(GetTopTransactionIdIfAny()))\n\t\t\t\tfence_send_committed(XactLastCommitEnd);",
+        "\t\t\tif (TransactionIdIsValid(GetTopTransactionIdIfAny()) || MyProcPort == NULL)\n\t\t\t\tcommitted(XactLastCommitEnd);",
         "\t\t\tif (TransactionIdIsValid(GetTopTransactionIdIfAny()))\n"
         "\t\t\t\t(fence_refuses() ? fence_send_committed(XactLastCommitEnd) : fence_send_commit_ended());",
         attack("fence", "test_drop_of_thousands_of_tables_across_a_lapse"),

@@ -5,6 +5,7 @@ the others stream, so their order does not matter.  Bounds on time are generous:
 slow machine must not fail them; `make bench-failover` measures.
 """
 
+import threading
 import time
 
 import pytest
@@ -142,6 +143,50 @@ def test_all_nodes_agree_when_nobody_writes(cluster: Cluster, load: Load) -> Non
         cluster.wait_all_equal()
         acks = [ack for ack in load.acks if ack.round == number]
         assert evidence.missing_rows(cluster, leader, acks, number) == []
+
+
+def test_a_promotion_refuses_no_reader(cluster: Cluster) -> None:
+    """S2b: a session on the standby that is promoted goes on, and a login waits until the new primary is admitted."""
+    old = cluster.wait_all_stream()
+    target = cluster.others(old)[0]
+    ended = threading.Event()
+    refusals: list[str] = []
+    reads: list[int] = [0, 0, 0]
+
+    def read(number: int) -> None:
+        try:
+            with Session(cluster.dsn([target], writable=False)) as session:
+                while not ended.is_set():
+                    session.query("SELECT count(*) FROM pg_class")
+                    reads[number] += 1
+        except Error as error:
+            refusals.append(f"a statement: {error}")
+
+    def log_in() -> None:
+        try:
+            while not ended.is_set():
+                Session(cluster.dsn([target], writable=False)).close()
+                reads[2] += 1
+        except Error as error:
+            refusals.append(f"a login: {error}")
+
+    readers = [threading.Thread(target=read, args=(number,)) for number in range(2)]
+    readers.append(threading.Thread(target=log_in))
+    for reader in readers:
+        reader.start()
+    try:
+        until("all have read", lambda: all(reads), 30)
+        done = old.command("switchover", "--to", target.name)
+        assert done.returncode == 0, done.stderr
+        assert cluster.wait_for_leader(besides=old) is target
+        before = list(reads)
+        until("all have read again", lambda: refusals or all(now > then for now, then in zip(reads, before)), 30)
+    finally:
+        ended.set()
+        for reader in readers:
+            reader.join(30)
+    assert refusals == []
+    cluster.wait_streams(old)
 
 
 def test_a_standby_of_pg_ctl_is_elected(directory) -> None:

@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -93,6 +94,19 @@ class Probe:
         size = until("a request comes", lambda: self._get(52, "<I"), 10, every=0.001)
         return json.loads(self._map[56 : 56 + size])
 
+    # A worker that commits by SPI: src/test/fence_probe, fence_probe_launch.
+
+    def expect(self, ms: int) -> None:
+        """Whenever the fence moves, it is expected to open within `ms` more."""
+        self._set(2112, "<q", ms)
+
+    def let_worker_commit(self) -> None:
+        self._set(2104, "<I", 1)
+
+    @property
+    def worker_told(self) -> bool:
+        return bool(self._get(2108, "<I"))
+
     @property
     def acked_lsn(self) -> int:
         time.sleep(0.02)  # the worker copies it every millisecond
@@ -105,7 +119,6 @@ class Server:
     SETTINGS = {
         "listen_addresses": "",
         "port": "5432",
-        # The probe takes the only place for a worker, so that there is no agent.
         "max_worker_processes": "1",
         "max_logical_replication_workers": "0",
         "max_parallel_workers": "0",
@@ -120,7 +133,13 @@ class Server:
         "fsync": "on",
     }
 
-    def __init__(self, base: Path, environment: dict[str, str] | None = None, pass_fds: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        base: Path,
+        environment: dict[str, str] | None = None,
+        pass_fds: tuple[int, ...] = (),
+        more: dict[str, str] | None = None,
+    ) -> None:
         """Files only; start() starts it."""
         self.base = base
         self.data = base / "data"
@@ -130,6 +149,7 @@ class Server:
         programs.must_run("initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "-N")
         settings = {
             **self.SETTINGS,
+            **(more or {}),
             "unix_socket_directories": str(base),
             "dynamic_library_path": f"{PROBE}:{TREE}:$libdir",
             "fawkes_ha.lock": f"dir:{base}/unreachable/lock",
@@ -234,6 +254,14 @@ class Wire:
         kind = self._read(1).decode()
         size = struct.unpack("!I", self._read(4))[0]
         return kind, self._read(size - 4)
+
+    def peek(self, seconds: float) -> None:
+        """Wait for anything at all to come; TimeoutError when nothing does."""
+        self._socket.settimeout(seconds)
+        try:
+            self._buffer += self._socket.recv(1)
+        finally:
+            self._socket.settimeout(20)
 
     def until_ready(self) -> list[tuple[str, bytes]]:
         got: list[tuple[str, bytes]] = []
@@ -364,11 +392,14 @@ def test_prepare_transaction_is_refused_when_shut(server: Server, wire: Wire) ->
 
 
 def test_an_error_before_the_record_is_told(server: Server, wire: Wire) -> None:
-    """S2: between the test and the record an abort is certain, and may be told although the fence is shut."""
+    """S2: between the test and the record an abort is certain, and may be told although the fence is shut.
+
+    S2b: that it failed, and not why.
+    """
     wire.query("BEGIN")
     wire.query("INSERT INTO t VALUES ('deferred')")
     server.probe.at(PRE_COMMIT, wire.pid, ERROR)
-    assert error_of(wire.query("COMMIT")) == "40001"
+    assert error_of(wire.query("COMMIT")) == "25006"
     assert not is_there(server, "deferred")
 
 
@@ -796,6 +827,363 @@ def test_notifications_are_withheld(server: Server, wire: Wire) -> None:
     assert wire.until_end() == "."
 
 
+def fields_of(messages: list[tuple[str, bytes]], wanted: str = "E") -> dict[str, str]:
+    """The fields of the first error, or notice, by their letters."""
+    body = next(body for kind, body in messages if kind == wanted)
+    return {field[:1].decode(): field[1:].decode() for field in body.split(b"\0") if field}
+
+
+LATE = {
+    "conversion": "SELECT pg_sleep(.6), what::int FROM secret",
+    "raised": "DO $$ BEGIN PERFORM pg_sleep(.6); RAISE EXCEPTION '%', (SELECT what FROM secret) "
+    "USING ERRCODE = '25006', DETAIL = 'hidden', HINT = 'hidden'; END $$",
+    "context": "DO $$ BEGIN PERFORM pg_sleep(.6); EXECUTE format('SELECT %L', (SELECT what FROM secret)); END $$",
+}
+
+
+@pytest.mark.parametrize("case", LATE)
+def test_an_error_shows_no_row(server: Server, wire: Wire, case: str) -> None:
+    """S2b: whatever error comes behind the lapse says that this server may not act, and nothing of what it has."""
+    server.sql("CREATE TABLE IF NOT EXISTS secret AS SELECT 'hidden row'::text AS what")
+    wire.send(simple(LATE[case]))
+    until("it sleeps", lambda: sleeps(server, wire.pid), 10, every=0.01)
+    server.probe.shut()
+    answer = wire.until_ready()
+    assert error_of(answer) == "25006"
+    assert b"hidden" not in b"".join(body for _, body in answer)
+    assert fields_of(answer)["V"] == "ERROR"
+    # The log is for those who run this server.
+    assert "hidden row" in server.log_text()
+
+
+def sleeps(server: Server, pid: int) -> bool:
+    return server.sql(f"SELECT wait_event FROM pg_stat_activity WHERE pid = {pid}") == [("PgSleep",)]
+
+
+def test_a_key_that_is_not_acknowledged_is_not_confirmed(server: Server, wire: Wire) -> None:
+    """S2b: the other client's insert of the same key fails, but is not told that the key is there."""
+    server.sql("CREATE TABLE IF NOT EXISTS keys (k int PRIMARY KEY)")
+    other = Wire(server)
+    server.probe.at(PRE_COMMIT, wire.pid, STOP)
+    wire.send(simple("INSERT INTO keys VALUES (77)"))
+    server.probe.wait_arrived()
+    other.send(simple("INSERT INTO keys VALUES (77)"))
+    until("the other waits for it", lambda: waits_for_lock(server, other.pid), 10)
+    server.probe.shut()
+    server.probe.go_on()
+    assert wire.until_end() == "."
+    answer = other.until_ready()
+    assert fields_of(answer)["C"] == "25006"
+    assert b"77" not in b"".join(body for _, body in answer)
+    assert server.sql("SELECT k FROM keys") == [(77,)]
+
+
+def waits_for_lock(server: Server, pid: int) -> bool:
+    return server.sql(f"SELECT wait_event_type FROM pg_stat_activity WHERE pid = {pid}") == [("Lock",)]
+
+
+def test_a_notice_shows_no_row(server: Server, wire: Wire) -> None:
+    """S2b: nor does RAISE NOTICE; its statement ends with an error."""
+    code = "BEGIN RAISE NOTICE 'visible'; PERFORM pg_sleep(.6); RAISE NOTICE 'hidden row'; END"
+    wire.send(simple(f"DO $$ {code} $$"))
+    until("it sleeps", lambda: sleeps(server, wire.pid), 10, every=0.01)
+    server.probe.shut()
+    answer = wire.until_ready()
+    assert fields_of(answer, "N")["M"] == "visible"
+    assert error_of(answer) == "25006"
+    assert b"hidden row" not in b"".join(body for _, body in answer)
+
+
+def test_a_setting_shows_no_row(server: Server, wire: Wire) -> None:
+    """S2b: the new value of a setting is reported behind the statement, so that only the end is left."""
+    wire.send(
+        simple("DO $$ BEGIN PERFORM set_config('application_name', 'hidden row', false) FROM pg_sleep(.6); END $$")
+    )
+    until("it sleeps", lambda: sleeps(server, wire.pid), 10, every=0.01)
+    server.probe.shut()
+    messages = []
+    with pytest.raises((EOFError, ConnectionError)):
+        while True:
+            messages.append(wire.message())
+    assert b"hidden row" not in b"".join(body for _, body in messages)
+
+
+def test_an_order_to_end_is_told(server: Server, wire: Wire) -> None:
+    """S2b: why a session ends is no secret: 57P01, with nothing of what it was at."""
+    wire.send(simple("DO $$ BEGIN EXECUTE 'SELECT ''hidden'' FROM pg_sleep(60)'; END $$"))
+    until("it sleeps", lambda: sleeps(server, wire.pid), 10, every=0.01)
+    server.probe.shut()
+    os.kill(wire.pid, signal.SIGTERM)
+    kind, body = wire.message()
+    assert fields_of([(kind, body)])["C"] == "57P01"
+    assert fields_of([(kind, body)])["V"] == "FATAL"
+    assert b"hidden" not in body
+
+
+def test_fenced_reads_show_errors(server: Server, wire: Wire, fenced_reads: None) -> None:
+    """S2b: the setting that lets clients read lets them see why a read failed."""
+    until("the session knows it", lambda: wire.query("SHOW fawkes_ha.fenced_reads")[1][1].endswith(b"on"), 10)
+    server.probe.shut()
+    assert error_of(wire.query("SELECT 'x'::int")) == "22P02"
+
+
+def test_a_module_that_calls_no_hook_but_its_own(directory: Path) -> None:
+    """S2, S2b: a login hook that is loaded later and forgets ours leaves no session without the fence."""
+    server = Server(directory, {"FENCE_PROBE_BREAKS_LOGIN_HOOK": "1"}).start()
+    try:
+        server.sql("CREATE TABLE t (what text)")
+        wire = Wire(server)
+        server.probe.at(COMMIT, wire.pid)
+        wire.send(simple("INSERT INTO t VALUES ('not hooked')"))
+        assert wire.until_end() == "."
+        assert is_there(server, "not hooked")
+        server.probe.shut()
+        with pytest.raises(Refused) as refused:
+            Wire(server)
+        assert refused.value.args == ("57P03",)
+    finally:
+        server.stop()
+
+
+# --- a primary that is about to be admitted
+
+
+@pytest.fixture
+def expected(server: Server):
+    """The fence shuts, and is expected to open within a long time."""
+    server.probe.expect(LONG_MS)
+    yield
+    server.probe.expect(0)
+    server.probe.open()
+
+
+def test_a_promotion_keeps_readers_waiting(server: Server, wire: Wire, expected: None) -> None:
+    """S2b: between the end of recovery and the first commit nobody is refused: logins and statements wait."""
+    server.probe.shut()
+    wire.send(simple("SELECT 1"))
+    logins: list[Wire] = []
+    login = threading.Thread(target=lambda: logins.append(Wire(server)), daemon=True)
+    login.start()
+    with pytest.raises(TimeoutError):
+        wire.peek(0.5)
+    assert not logins
+    server.probe.open()
+    assert error_of(wire.until_ready()) == ""
+    login.join(10)
+    assert logins and error_of(logins[0].query("SELECT 1")) == ""
+
+
+def test_a_promotion_keeps_a_running_read_waiting(server: Server, wire: Wire, expected: None) -> None:
+    """S2b: rows that come in that moment come later."""
+    wire.send(simple("SELECT 1 FROM pg_sleep(.6)"))
+    until("it sleeps", lambda: sleeps(server, wire.pid), 10, every=0.01)
+    server.probe.shut()
+    with pytest.raises(TimeoutError):
+        wire.peek(1.0)
+    server.probe.open()
+    assert "D" in [kind for kind, _ in wire.until_ready()]
+
+
+def test_nobody_waits_for_an_admission_for_ever(server: Server, wire: Wire) -> None:
+    """S9: what was expected and does not come is refused."""
+    server.probe.expect(300)
+    try:
+        server.probe.shut()
+        assert error_of(wire.query("SELECT 1")) == "25006"
+        with pytest.raises(Refused):
+            Wire(server)
+    finally:
+        server.probe.expect(0)
+
+
+# --- processes without a client
+
+
+@pytest.fixture(scope="module")
+def subscriber(server: Server):
+    """Another server, which subscribes to `server`; its workers come again at once."""
+    base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
+    subscriber = None
+    settings = {
+        "max_worker_processes": "10",
+        "max_logical_replication_workers": "6",
+        "wal_retrieve_retry_interval": "200ms",
+    }
+    try:
+        subscriber = Server(base, more=settings).start()
+        for where in (server, subscriber):
+            where.sql("CREATE TABLE copied (k int PRIMARY KEY)")
+        server.sql("CREATE PUBLICATION copies FOR TABLE copied")
+        subscriber.sql("CREATE TABLE worked (k int)")
+        subscriber.sql("CREATE FUNCTION launch() RETURNS int LANGUAGE C AS 'fence_probe', 'fence_probe_launch'")
+        streaming = ", streaming = parallel" if programs.major() >= 16 else ""
+        subscriber.sql(
+            f"CREATE SUBSCRIPTION copies CONNECTION '{server.dsn}' PUBLICATION copies WITH (two_phase{streaming})"
+        )
+        server.sql("INSERT INTO copied VALUES (1)")
+        wait_copied(subscriber, 1)
+        two_phase = "SELECT subtwophasestate FROM pg_subscription"
+        until("two phases are on", lambda: subscriber.sql(two_phase) == [("e",)], 30)
+        yield subscriber
+        assert "PANIC" not in subscriber.log_text()
+        assert "terminated by signal" not in subscriber.log_text()
+    finally:
+        if subscriber:
+            subscriber.stop()
+        shutil.rmtree(base, ignore_errors=True)
+        server.sql("DROP PUBLICATION IF EXISTS copies")
+        until("its slot is free", lambda: not server.sql("SELECT 1 FROM pg_replication_slots WHERE active"), 30)
+        server.sql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+
+
+@pytest.fixture
+def copies(subscriber: Server):
+    yield
+    subscriber.probe.at(0, 0, NONE)
+    subscriber.probe.open()
+    until("the subscription is at work", lambda: applier(subscriber), 30)
+
+
+def wait_copied(subscriber: Server, key: int) -> None:
+    until(f"{key} is copied", lambda: subscriber.sql(f"SELECT 1 FROM copied WHERE k = {key}"), 30)
+
+
+def applier(subscriber: Server, parallel: bool = False) -> int:
+    """The worker that applies; 0: none yet."""
+    is_parallel = "leader_pid IS NOT NULL AND" if parallel else ""
+    if programs.major() >= 16 and not parallel:
+        is_parallel = "leader_pid IS NULL AND"
+    rows = subscriber.sql(f"SELECT pid FROM pg_stat_subscription WHERE {is_parallel} relid IS NULL AND pid IS NOT NULL")
+    return rows[0][0] if rows else 0
+
+
+def insert_at(publisher: Server, key: int) -> int:
+    """The position behind it in the publisher's WAL."""
+    publisher.sql(f"INSERT INTO copied VALUES ({key})")
+    return position(publisher)
+
+
+def confirmed(publisher: Server) -> int:
+    high, low = publisher.sql("SELECT confirmed_flush_lsn FROM pg_replication_slots")[0][0].split("/")
+    return int(high, 16) << 32 | int(low, 16)
+
+
+def wait_ended(subscriber: Server, pid: int, before: int) -> None:
+    """Gone, and those that the launcher starts in its place end as well."""
+    until("the worker is gone", lambda: is_gone(pid), 10)
+    said = "ending a worker before it tells of a commit"
+    until("another has come and gone", lambda: subscriber.log_text().count(said) >= before + 2, 20)
+
+
+def said_before(subscriber: Server) -> int:
+    return subscriber.log_text().count("ending a worker before it tells of a commit")
+
+
+def test_a_subscription_s_commit_raises_the_mark(server: Server, subscriber: Server, copies: None) -> None:
+    """S2: what is confirmed to a publisher never comes again: a successor needs to have it."""
+    before = position(subscriber)
+    end = insert_at(server, 2)
+    until("the publisher knows", lambda: confirmed(server) >= end, 20)
+    assert before < subscriber.probe.acked_lsn
+
+
+def test_a_subscription_s_prepared_commit_raises_the_mark(server: Server, subscriber: Server, copies: None) -> None:
+    """S2: COMMIT PREPARED stands in no transaction of its own there."""
+    server.sql("BEGIN; INSERT INTO copied VALUES (3); PREPARE TRANSACTION 'copied'")
+    prepared = "SELECT count(*) FROM pg_prepared_xacts"
+    until("it is prepared there", lambda: subscriber.sql(prepared) == [(1,)], 20)
+    before = position(subscriber)
+    assert subscriber.probe.acked_lsn <= before
+    server.sql("COMMIT PREPARED 'copied'")
+    wait_copied(subscriber, 3)
+    until("the mark moves", lambda: subscriber.probe.acked_lsn > before, 10)
+
+
+@pytest.mark.parametrize("place", [PRE_COMMIT, COMMIT])
+def test_a_subscription_confirms_nothing_behind_the_lapse(
+    server: Server, subscriber: Server, copies: None, place: int
+) -> None:
+    """S2: neither when the record came too late, nor when only the word about it does; nor by a later worker."""
+    pid = until("a worker applies", lambda: applier(subscriber), 30)
+    key, before, said = 10 + place, subscriber.probe.acked_lsn, said_before(subscriber)
+    subscriber.probe.at(place, pid)
+    end = insert_at(server, key)
+    subscriber.probe.wait_arrived()
+    wait_ended(subscriber, pid, said)
+    assert confirmed(server) < end
+    if place == PRE_COMMIT:
+        assert subscriber.probe.acked_lsn == before
+    wait_copied(subscriber, key)
+    until("the publisher knows", lambda: confirmed(server) >= end, 20)
+
+
+def test_a_prepared_commit_is_not_confirmed_either(server: Server, subscriber: Server, copies: None) -> None:
+    pid = until("a worker applies", lambda: applier(subscriber), 30)
+    server.sql("BEGIN; INSERT INTO copied VALUES (20); PREPARE TRANSACTION 'late'")
+    prepared = "SELECT count(*) FROM pg_prepared_xacts"
+    until("it is prepared there", lambda: subscriber.sql(prepared) == [(1,)], 20)
+    said, mark = said_before(subscriber), subscriber.probe.acked_lsn
+    subscriber.probe.at(PRE_COMMIT, pid)
+    server.sql("COMMIT PREPARED 'late'")
+    end = position(server)
+    subscriber.probe.wait_arrived()
+    wait_ended(subscriber, pid, said)
+    assert confirmed(server) < end
+    assert subscriber.probe.acked_lsn == mark
+    wait_copied(subscriber, 20)
+
+
+@pytest.mark.skipif(programs.major() < 16, reason="workers apply in parallel since 16")
+def test_nor_what_a_parallel_worker_applied(server: Server, subscriber: Server, copies: None) -> None:
+    """S2: its leader confirms it."""
+    large = "SET debug_logical_replication_streaming = immediate" if programs.major() >= 17 else (
+        "SET logical_decoding_work_mem = '64kB'"
+    )
+    server.sql(f"ALTER SYSTEM {large}")
+    server.sql("SELECT pg_reload_conf()")
+    try:
+        server.sql("INSERT INTO copied SELECT * FROM generate_series(1001, 6000)")
+        wait_copied(subscriber, 6000)
+        pid = until("a worker applies in parallel", lambda: applier(subscriber, parallel=True), 30)
+        subscriber.probe.at(PRE_COMMIT, pid)
+        server.sql("INSERT INTO copied SELECT * FROM generate_series(6001, 12000)")
+        end = position(server)
+        subscriber.probe.wait_arrived()
+        until("the worker is gone", lambda: is_gone(pid), 10)
+        assert confirmed(server) < end
+        wait_copied(subscriber, 12000)
+    finally:
+        server.sql("ALTER SYSTEM RESET ALL")
+        server.sql("SELECT pg_reload_conf()")
+
+
+def launch(subscriber: Server) -> int:
+    return subscriber.sql("SELECT launch()")[0][0]
+
+
+def test_a_worker_s_commit_raises_the_mark(subscriber: Server, copies: None) -> None:
+    """S2: an extension's worker that commits by SPI tells by ways that are not ours."""
+    pid = launch(subscriber)
+    before = position(subscriber)
+    subscriber.probe.let_worker_commit()
+    until("it is told", lambda: subscriber.probe.worker_told, 10)
+    until("the worker is gone", lambda: is_gone(pid), 10)
+    assert subscriber.probe.acked_lsn > before
+
+
+def test_a_worker_ends_before_it_tells(subscriber: Server, copies: None) -> None:
+    """S2: its commit came too late: the row is there, and the worker is gone before its next step."""
+    pid = launch(subscriber)
+    rows, mark = subscriber.sql("SELECT count(*) FROM worked"), subscriber.probe.acked_lsn
+    subscriber.probe.at(PRE_COMMIT, pid)
+    subscriber.probe.let_worker_commit()
+    subscriber.probe.wait_arrived()
+    until("the worker is gone", lambda: is_gone(pid), 10)
+    assert not subscriber.probe.worker_told
+    assert subscriber.probe.acked_lsn == mark
+    assert subscriber.sql("SELECT count(*) FROM worked")[0][0] == rows[0][0] + 1
+
+
 # --- replication
 
 
@@ -821,7 +1209,7 @@ def test_a_logical_walsender_ends(server: Server, wire: Wire) -> None:
             time.sleep(0.01)
     assert not any(b"hidden" in line for line in got)
     connection.close()
-    until("the slot is free", lambda: server.sql("SELECT active FROM pg_replication_slots") == [(False,)], 10)
+    until("the slot is free", lambda: server.sql("SELECT 1 FROM pg_replication_slots WHERE NOT active AND slot_name = 'fence_slot'"), 10)
     server.sql("SELECT pg_drop_replication_slot('fence_slot')")
     server.sql("DROP PUBLICATION everything")
 

@@ -50,6 +50,8 @@
 #define READERS_WAIT_MS 500
 /* While the lease is free, the last WAL of a dying leader may still be coming in. */
 #define CONTEST_POLL_MS 10
+/* From the end of recovery to the first commit: one write of the record, and one more that was lost. */
+#define ADMISSION_MS 1000
 /* The supervisor leaves the seat within one turn of its loop. */
 #define SEAT_POLL_MS 10
 /* A checkpoint before a stop should leave no more than this to the shutdown's own. */
@@ -346,6 +348,8 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 		fence_open(order->write_until_ms);
 	else
 		fence_shut();
+	if (order->holds_lease && view->state != FHA_PG_PRIMARY)
+		fence_expect(fha_now_ms() + ADMISSION_MS);
 	readonly_keep_sessions(view->state == FHA_PG_PRIMARY, order->alone);
 	if (order->write_until_ms > 0 && progress->promotion_marked)
 		progress->promotion_marked = !unmark_promotion(config);

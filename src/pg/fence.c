@@ -17,6 +17,7 @@
 #include "access/xlog.h"
 #include "executor/executor.h"
 #include "libpq/auth.h"
+#include "libpq/libpq-be.h"
 #include "miscadmin.h"
 #include "replication/walsender.h"
 #include "tcop/utility.h"
@@ -27,6 +28,9 @@
 #include "guc.h"
 #include "serve.h"
 
+/* A primary that is to be admitted is looked at so often. */
+#define ADMISSION_POLL_US 2000
+
 FhaMark *fence_mark = NULL;
 
 static FenceShared *shared = NULL;
@@ -35,6 +39,9 @@ static FenceShared *shared = NULL;
 static volatile sig_atomic_t maybe_orphaned = true;
 static bool hears_of_death = false;
 static void (*previous_on_death)(int signal_number) = NULL;
+
+/* In a client backend: it was tested at its login, and what it sends is. */
+static bool is_guarded = false;
 
 static ClientAuthentication_hook_type previous_client_authentication = NULL;
 static ExecutorStart_hook_type previous_executor_start = NULL;
@@ -62,6 +69,7 @@ void
 fence_create(FenceShared *new_shared)
 {
 	pg_atomic_init_u64(&new_shared->write_until_ms, 0);
+	pg_atomic_init_u64(&new_shared->expected_until_ms, 0);
 	pg_atomic_init_u64(&new_shared->acked_lsn, 0);
 	for (int i = 0; i < FHA_REFUSAL_COUNT; i++)
 		pg_atomic_init_u64(&new_shared->refusals[i], 0);
@@ -86,6 +94,12 @@ fence_shut(void)
 {
 	pg_atomic_write_u64(&shared->write_until_ms, 0);
 	pg_memory_barrier();
+}
+
+void
+fence_expect(int64 until_ms)
+{
+	pg_atomic_write_u64(&shared->expected_until_ms, (uint64) until_ms);
 }
 
 /*
@@ -154,6 +168,20 @@ bool
 fence_refuses(void)
 {
 	return shared != NULL && !fence_is_open() && !RecoveryInProgress();
+}
+
+/* A standby that is promoted is in nobody's way meanwhile: its readers need not go elsewhere. */
+bool
+fence_refuses_still(void)
+{
+	while (fence_refuses())
+	{
+		if ((uint64) now_ms() >= pg_atomic_read_u64(&shared->expected_until_ms))
+			return true;
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(ADMISSION_POLL_US);
+	}
+	return false;
 }
 
 int64
@@ -239,7 +267,7 @@ test_statement(StatementKind kind, Node *statement)
 		return;
 	if (kind == STATEMENT_READ && (guc_fenced_reads || !is_client()))
 		return;
-	if (fence_refuses())
+	if (fence_refuses_still())
 		fence_raise_refusal(FHA_REFUSED_STATEMENT, GetCommandTagName(CreateCommandTag(statement)));
 }
 
@@ -352,6 +380,15 @@ refuse_shared_tablespace(const CreateTableSpaceStmt *statement)
 				   statement->location)));
 }
 
+static void
+committed(uint64 end_lsn)
+{
+	if (MyProcPort == NULL)
+		fence_worker_committed(end_lsn);
+	else
+		fence_send_committed(end_lsn);
+}
+
 /*
  * COMMIT PREPARED writes its record while the transaction around it is still in
  * progress, before PRE_COMMIT (S2), and an error may follow the record.
@@ -361,7 +398,7 @@ static void
 end_prepared(XLogRecPtr before)
 {
 	if (XactLastRecEnd != before)
-		fence_send_committed(XactLastRecEnd);
+		committed(XactLastRecEnd);
 	else
 		fence_send_commit_ended();
 }
@@ -425,55 +462,18 @@ test_commit(const char *what)
 }
 
 /*
- * Parallel workers commit nothing of their own.  The xid is looked at again after
- * the commit, because NOTIFY and other modules' callbacks take one after ours.
- */
-static void
-xact_callback(XactEvent event, void *arg)
-{
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-			test_commit("COMMIT");
-			break;
-		case XACT_EVENT_PRE_PREPARE:
-			test_commit("PREPARE TRANSACTION");
-			break;
-		case XACT_EVENT_COMMIT:
-			if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
-				fence_send_committed(XactLastCommitEnd);
-			else
-				fence_send_commit_ended();
-			break;
-		case XACT_EVENT_PREPARE:
-			/* XactLastRecEnd is reset already; EndPrepare has flushed its record. */
-			fence_send_committed(GetFlushRecPtr(NULL));
-			break;
-		case XACT_EVENT_ABORT:
-			fence_send_commit_ended();
-			break;
-		default:
-			break;
-	}
-}
-
-/*
  * S2b: 57P03 makes libpq try its next host.  Physical walsenders pass, so that
  * standbys get the WAL of a fenced or dying primary; logical ones would show rows.
  */
 static void
-client_authentication(Port *port, int status)
+admit_client(void)
 {
-	if (previous_client_authentication)
-		previous_client_authentication(port, status);
-	if (status != STATUS_OK)
-		return;
 	if (am_walsender && !am_db_walsender)
 	{
 		drain_register();
 		return;
 	}
-	if (fence_refuses() && (!guc_fenced_reads || am_db_walsender))
+	if (fence_refuses_still() && (!guc_fenced_reads || am_db_walsender))
 	{
 		fence_count_refusal(FHA_REFUSED_LOGIN);
 		ereport(FATAL,
@@ -486,6 +486,67 @@ client_authentication(Port *port, int status)
 	hear_of_postmaster_death();
 	fence_send_wrap();
 	serve_forget();
+}
+
+static void
+client_authentication(Port *port, int status)
+{
+	if (previous_client_authentication)
+		previous_client_authentication(port, status);
+	if (status != STATUS_OK)
+		return;
+	is_guarded = true;
+	admit_client();
+}
+
+/*
+ * Before the first commit of a process.  A module that was loaded later and does not call the hook
+ * that it found keeps us from the login: a session's first transaction belongs to the login too.
+ */
+static void
+guard(void)
+{
+	if (MyProcPort == NULL)
+		fence_worker_wrap();
+	else if (!is_guarded)
+	{
+		is_guarded = true;
+		admit_client();
+	}
+}
+
+/*
+ * Parallel workers commit nothing of their own.  The xid is looked at again after
+ * the commit, because NOTIFY and other modules' callbacks take one after ours.
+ */
+static void
+xact_callback(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			guard();
+			test_commit("COMMIT");
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			test_commit("PREPARE TRANSACTION");
+			break;
+		case XACT_EVENT_COMMIT:
+			if (TransactionIdIsValid(GetTopTransactionIdIfAny()) || MyProcPort == NULL)
+				committed(XactLastCommitEnd);
+			else
+				fence_send_commit_ended();
+			break;
+		case XACT_EVENT_PREPARE:
+			/* XactLastRecEnd is reset already; EndPrepare has flushed its record. */
+			committed(GetFlushRecPtr(NULL));
+			break;
+		case XACT_EVENT_ABORT:
+			fence_send_commit_ended();
+			break;
+		default:
+			break;
+	}
 }
 
 void

@@ -23,6 +23,8 @@
 typedef struct FenceShared
 {
 	pg_atomic_uint64 write_until_ms pg_attribute_aligned(PG_CACHE_LINE_SIZE);
+	/* Until then a shut fence is expected to open: who would be refused waits. */
+	pg_atomic_uint64 expected_until_ms;
 	/*
 	 * Highest end of a commit record whose acknowledgement may have been sent; unused while there
 	 * is a fence_mark, which says the same: one word is one cache line for all who commit.
@@ -50,6 +52,9 @@ extern void fence_create(FenceShared *shared);
 extern void fence_open(int64 write_until_ms);
 extern void fence_shut(void);
 
+/* This node holds the lease and is about to lead: the fence will open before that moment. */
+extern void fence_expect(int64 until_ms);
+
 /* May this server acknowledge a commit at this moment? */
 extern bool fence_is_open(void);
 
@@ -58,6 +63,9 @@ extern bool fence_has_postmaster(void);
 
 /* A server that is not in recovery and may not write: a former primary, or one not yet admitted. */
 extern bool fence_refuses(void);
+
+/* The same, after the time in which a primary that has just been promoted is admitted.  May raise. */
+extern bool fence_refuses_still(void);
 
 /* Milliseconds until the fence shuts by itself; 0 when it is shut. */
 extern int64 fence_left_ms(void);
@@ -78,6 +86,13 @@ extern void fence_raise_acked(uint64 lsn);
 
 /* In a client backend, once, after authentication. */
 extern void fence_send_wrap(void);
+
+/*
+ * In a process without a client (fence_worker.c).  A commit record was written, up to there; a
+ * subscription's worker, at the beginning of whatever it does.
+ */
+extern void fence_worker_committed(uint64 end_lsn);
+extern void fence_worker_wrap(void);
 
 /*
  * A commit record may be written from now on (record_is_near: while the

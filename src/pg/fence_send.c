@@ -19,6 +19,7 @@
 
 #include "compat.h"
 #include "fence.h"
+#include "fence_message.h"
 #include "guc.h"
 
 /* PostgreSQL's own buffer has this size; more is never left waiting in it while a test is due. */
@@ -244,16 +245,45 @@ shows_something(char type, const char *body)
 	return type == 'D' || type == 'T' || type == 'd' || type == 'V';
 }
 
-/* Raises an error where one can be raised; the error's own message comes back here and passes. */
+/* Whether this server serves from a standby or as the primary is no secret. */
+static bool
+is_parameter(char type, const char *body)
+{
+	return type == 'S' && strcmp(body, "in_hot_standby") != 0;
+}
+
+/*
+ * S2b.  Raises an error where one can be raised; the error's own message comes back here.  A
+ * notification or a setting's new value stands outside any query, and has nobody to tell an error
+ * to: a function may have put a row's content into either.
+ */
 static void
 test_read(char type, const char *body)
 {
 	if (guc_fenced_reads || InterruptHoldoffCount > 0 || CritSectionCount > 0)
 		return;
-	if (type == 'A' && fence_refuses())
-		withhold(); /* a notification outside any query has nobody to tell an error to */
-	else if (shows_something(type, body) && fence_refuses())
+	if ((type == 'A' || is_parameter(type, body)) && fence_refuses_still())
+		withhold();
+	else if (shows_something(type, body) && fence_refuses_still())
 		fence_raise_refusal(FHA_REFUSED_STATEMENT, "a query");
+}
+
+static int
+put_shown(char type, const char *body, size_t size)
+{
+	char hidden[FENCE_MESSAGE_SIZE];
+
+	if ((type == 'E' || type == 'N') && !guc_fenced_reads && fence_refuses())
+	{
+		/* A notice can be left out; its statement ends with an error. */
+		if (type == 'N')
+			return 0;
+		size = fence_message_hide(body, size, hidden);
+		body = hidden;
+	}
+	else
+		test_read(type, body);
+	return original->putmessage(type, body, size);
 }
 
 /*
@@ -284,10 +314,7 @@ fence_putmessage(char type, const char *body, size_t size)
 	if (inside)
 		return original->putmessage(type, body, size);
 	if (!(lapsed || must_withhold()))
-	{
-		test_read(type, body);
-		return original->putmessage(type, body, size);
-	}
+		return put_shown(type, body, size);
 	if (swallows())
 		return 0;
 	if (unsent + size > UNSENT_MAX && unsent > 0)
@@ -304,10 +331,11 @@ fence_putmessage(char type, const char *body, size_t size)
 static void
 fence_putmessage_noblock(char type, const char *body, size_t size)
 {
-	if (inside || !(lapsed || must_withhold()))
+	if (inside)
+		original->putmessage_noblock(type, body, size);
+	else if (!(lapsed || must_withhold()))
 	{
-		if (!inside)
-			test_read(type, body);
+		test_read(type, body);
 		original->putmessage_noblock(type, body, size);
 	}
 	else if (!swallows())

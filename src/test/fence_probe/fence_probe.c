@@ -5,8 +5,8 @@
  * shut fence admits no SQL.  A worker takes the agent's part and moves the fence;
  * one backend can be stopped, or the fence shut under it, at a named place.
  *
- * Preload it before fawkes_ha and allow one worker: then the agent finds no room,
- * and our callbacks run after the fence's.
+ * Preload it before fawkes_ha: then it has taken all places for workers, so that the agent
+ * finds no room, and our callbacks run after the fence's.
  */
 #include "postgres.h"
 
@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 #include "access/xact.h"
+#include "executor/spi.h"
 #include "fmgr.h"
+#include "libpq/auth.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -25,6 +27,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "tcop/tcopprot.h"
+#include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
 #include "compat.h"
@@ -34,6 +37,9 @@ PG_MODULE_MAGIC;
 
 extern void _PG_init(void);
 extern PGDLLEXPORT void fence_probe_main(Datum argument);
+extern PGDLLEXPORT void fence_probe_commit_main(Datum argument);
+extern PGDLLEXPORT void fence_probe_nothing_main(Datum argument);
+PG_FUNCTION_INFO_V1(fence_probe_launch);
 
 /* test/test_fence.py knows this layout. */
 typedef struct Control
@@ -55,6 +61,11 @@ typedef struct Control
 	volatile uint32 takes_requests;
 	volatile uint32 request_size; /* of the last one taken */
 	char request[REQUEST_SIZE];
+	/* The worker that fence_probe_launch starts: commit what was asked for; it was told to others. */
+	volatile uint32 worker_go;
+	volatile uint32 worker_told;
+	/* For the worker in the agent's place: a shut fence is expected to open for so long (ms). */
+	volatile int64 expected_ms;
 } Control;
 
 enum
@@ -67,6 +78,7 @@ enum
 };
 
 static Control *control;
+static shmem_startup_hook_type previous_shmem_startup = NULL;
 
 static FawkesShared *
 shared(void)
@@ -95,6 +107,8 @@ move_fence(int64 open_ms)
 	struct timespec now;
 
 	clock_gettime(CLOCK_BOOTTIME, &now);
+	pg_atomic_write_u64(&fence()->expected_until_ms,
+						now.tv_sec * 1000 + now.tv_nsec / 1000000 + control->expected_ms);
 	pg_atomic_write_u64(&fence()->write_until_ms,
 						open_ms == 0 ? 0 : now.tv_sec * 1000 + now.tv_nsec / 1000000 + open_ms);
 }
@@ -185,12 +199,84 @@ fence_probe_main(Datum argument)
 	}
 }
 
+/* Like an extension's worker: commits by SPI, and tells others by a way of its own. */
+void
+fence_probe_commit_main(Datum argument)
+{
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection("postgres", NULL, 0);
+	while (!control->worker_go)
+	{
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(1000);
+	}
+	StartTransactionCommand();
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_execute("INSERT INTO worked VALUES (1)", false, 0);
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	CHECK_FOR_INTERRUPTS();
+	control->worker_told = 1;
+	proc_exit(0);
+}
+
+/* Takes a place at the start, so that the agent finds none, and gives it up for later workers. */
+void
+fence_probe_nothing_main(Datum argument)
+{
+	proc_exit(0);
+}
+
+static void
+name_worker(BackgroundWorker *worker, const char *name, const char *function)
+{
+	strlcpy(worker->bgw_name, name, BGW_MAXLEN);
+	strlcpy(worker->bgw_type, name, BGW_MAXLEN);
+	strlcpy(worker->bgw_library_name, "fence_probe", sizeof(worker->bgw_library_name));
+	strlcpy(worker->bgw_function_name, function, BGW_MAXLEN);
+}
+
+Datum
+fence_probe_launch(PG_FUNCTION_ARGS)
+{
+	BackgroundWorker worker = {.bgw_flags =
+								   BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+							   .bgw_start_time = BgWorkerStart_RecoveryFinished,
+							   .bgw_restart_time = BGW_NEVER_RESTART,
+							   .bgw_notify_pid = MyProcPid};
+	BackgroundWorkerHandle *handle;
+	pid_t pid;
+
+	control->worker_go = 0;
+	control->worker_told = 0;
+	name_worker(&worker, "fence probe commits", "fence_probe_commit_main");
+	if (!RegisterDynamicBackgroundWorker(&worker, &handle) ||
+		WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
+		elog(ERROR, "the worker was not started");
+	PG_RETURN_INT32(pid);
+}
+
+/* As a module does that is loaded after the fence and does not call the hook that it found. */
+static void
+break_login_hook(void)
+{
+	if (previous_shmem_startup)
+		previous_shmem_startup();
+	ClientAuthentication_hook = NULL;
+}
+
 void
 _PG_init(void)
 {
 	BackgroundWorker worker = {.bgw_flags = BGWORKER_SHMEM_ACCESS,
 							   .bgw_start_time = BgWorkerStart_PostmasterStart,
 							   .bgw_restart_time = 1};
+	BackgroundWorker nothing = {.bgw_flags = BGWORKER_SHMEM_ACCESS,
+								.bgw_start_time = BgWorkerStart_PostmasterStart,
+								.bgw_restart_time = BGW_NEVER_RESTART};
 	int fd;
 
 	if (!process_shared_preload_libraries_in_progress)
@@ -203,10 +289,15 @@ _PG_init(void)
 		ereport(FATAL, (errmsg("could not map the test's file: %m")));
 	close(fd);
 
-	strlcpy(worker.bgw_name, "fence probe", BGW_MAXLEN);
-	strlcpy(worker.bgw_type, "fence probe", BGW_MAXLEN);
-	strlcpy(worker.bgw_library_name, "fence_probe", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "fence_probe_main", BGW_MAXLEN);
+	name_worker(&worker, "fence probe", "fence_probe_main");
 	RegisterBackgroundWorker(&worker);
+	name_worker(&nothing, "fence probe nothing", "fence_probe_nothing_main");
+	for (int i = 1; i < max_worker_processes; i++)
+		RegisterBackgroundWorker(&nothing);
+	if (getenv("FENCE_PROBE_BREAKS_LOGIN_HOOK") != NULL)
+	{
+		previous_shmem_startup = shmem_startup_hook;
+		shmem_startup_hook = break_login_hook;
+	}
 	RegisterXactCallback(xact_callback, NULL);
 }
