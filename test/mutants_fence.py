@@ -127,4 +127,13 @@ FENCED = [
         ("test/test_failover.py::test_a_promotion_refuses_no_reader",),
         short=False,
     ),
+    Mutant(
+        "S2b",
+        "a plain primary that was replaced keeps its sessions",
+        "src/pg/agent.c",
+        "\tif (view->state == FHA_PG_PRIMARY && order->node == FHA_NODE_HOLD)\n",
+        "\tif (false)\n",
+        ("test/test_failover.py::test_a_standby_of_pg_ctl_is_elected",),
+        short=False,
+    ),
 ]

@@ -14,7 +14,7 @@ from lab import evidence, events, programs
 from lab.cluster import RENEW_DEADLINE_S, Cluster
 from lab.load import Load
 from lab.node import PlainNode, free_ports
-from lab.session import Error, Session
+from lab.session import Error, Session, Silent
 from lab.wait import now, until
 
 OUTAGE_BOUND_S = 30
@@ -189,8 +189,20 @@ def test_a_promotion_refuses_no_reader(cluster: Cluster) -> None:
     cluster.wait_streams(old)
 
 
+def has_ended(session: Session) -> bool:
+    """57P01, or nothing more of the connection; 25006 is no end."""
+    try:
+        session.query("SELECT 1")
+    except Error as error:
+        return error.pgcode == "57P01" or (error.pgcode is None and not isinstance(error, Silent))
+    return False
+
+
 def test_a_standby_of_pg_ctl_is_elected(directory) -> None:
-    """Without a supervisor: a standby that pg_ctl runs is elected and promoted when the primary is lost."""
+    """Without a supervisor: a standby that pg_ctl runs is elected and promoted when the primary is lost.
+
+    When it is replaced in its turn, nobody stops it: its sessions end all the same, so that no pool stays with it.
+    """
     cluster = Cluster(directory / "c", names=("n1",), first_port=5751)
     plain = None
     try:
@@ -212,6 +224,18 @@ def test_a_standby_of_pg_ctl_is_elected(directory) -> None:
                 return session.value("INSERT INTO ledger VALUES (1, 1, '') RETURNING 1")
 
         assert until("the plain primary takes writes", write) == 1
+
+        source.start()
+        until("the other streams from it", lambda: source.standing() == ("streams", plain.port), 120)
+        with Session(cluster.dsn([plain])) as idle, Session(cluster.dsn([plain])) as busy:
+            busy.query("BEGIN")
+            plain.freeze()
+            cluster.wait_for_leader()
+            plain.thaw()
+            for session in (idle, busy):
+                until("the session is at its end", lambda: has_ended(session), 30)
+        with pytest.raises(Error, match="may not act as the primary"):
+            Session(cluster.dsn([plain], writable=False))
     except BaseException:
         print(cluster.log_tails(), programs.tail(cluster.base / "plain" / "log"))
         raise

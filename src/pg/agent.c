@@ -27,6 +27,7 @@
 #include "agent.h"
 #include "compat.h"
 #include "clock.h"
+#include "evict.h"
 #include "fence.h"
 #include "follow.h"
 #include "guc.h"
@@ -350,6 +351,9 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 		fence_shut();
 	if (order->holds_lease && view->state != FHA_PG_PRIMARY)
 		fence_expect(fha_now_ms() + ADMISSION_MS);
+	/* A plain server, which nobody stops. */
+	if (view->state == FHA_PG_PRIMARY && order->node == FHA_NODE_HOLD)
+		evict_sessions(order->leader);
 	readonly_keep_sessions(view->state == FHA_PG_PRIMARY, order->alone);
 	if (order->write_until_ms > 0 && progress->promotion_marked)
 		progress->promotion_marked = !unmark_promotion(config);

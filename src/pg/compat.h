@@ -51,4 +51,12 @@ typedef struct RTEPermissionInfo CompatPermission;
 typedef struct RangeTblEntry CompatPermission;
 #endif
 
+/* A client's own process; it has a database.  18 marks those that are, and not those that are not. */
+#if PG_VERSION_NUM >= 180000
+#define compat_is_session(proc) ((proc)->isRegularBackend)
+#else
+#define compat_is_session(proc) \
+	(!(proc)->isBackgroundWorker && ((proc)->statusFlags & PROC_IS_AUTOVACUUM) == 0)
+#endif
+
 #endif
