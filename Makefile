@@ -70,7 +70,7 @@ $(TORTURED): WRAPPED = $(TORTURE_WRAPS)
 TORTURE_WRAPS = strdup open openat close read write pwrite fsync rename mkdir fstat linkat getdents64 getrandom
 # The lock's suite gets between a scan, a link and their neighbours, and lets memory run out; on a real
 # API server, which test/test_kube_lock.py starts, it gets between a call and its sending.
-LOCK_WRAPS = linkat getdents64 malloc realloc
+LOCK_WRAPS = linkat getdents64 geteuid fchown malloc realloc
 src/test/lock/lock_test: WRAPPED = $(LOCK_WRAPS)
 $(KUBE_SUITE) src/test/unit/lock_kube_test: WRAPPED = fha_kube_start
 

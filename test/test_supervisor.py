@@ -237,6 +237,28 @@ def test_a_missing_settings_file_is_refused_by_name(lone: Node) -> None:
     assert str(lone.state / "fawkes_ha.conf") in done.stderr
 
 
+def test_a_lock_that_every_user_may_write_is_refused(lone: Node) -> None:
+    """Any file in the lock's directory is a record, so who may write there decides who leads."""
+    lock = Path(lone.settings["fawkes_ha.lock"].removeprefix("dir:"))
+    lock.chmod(0o1777)
+    done = programs.run("fawkes-ha", "run", "-D", lone.data, timeout=SHUTDOWN_BOUND_S)
+    assert done.returncode == 2
+    assert f'every user of this machine may write "{lock}" (mode 1777)' in done.stderr
+    assert not lone.data.exists()
+
+
+def test_root_is_told_to_become_the_nodes_user(lone: Node) -> None:
+    """PostgreSQL refuses root: the supervisor says so before it takes a lease that it could not use."""
+    as_root = ["unshare", "--user", "--map-root-user"]
+    if subprocess.run([*as_root, "true"], capture_output=True).returncode != 0:
+        pytest.skip("the kernel gives no user namespaces here (it does not in a chroot)")
+    words = [*as_root, programs.path("fawkes-ha"), "run", "-D", lone.data]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=SHUTDOWN_BOUND_S, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2
+    assert "PostgreSQL does not run as root" in done.stderr
+    assert not os.listdir(lone.settings["fawkes_ha.lock"].removeprefix("dir:"))
+
+
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes", "hot_standby"])
 def test_a_setting_that_breaks_a_promise_is_refused(lone: Node, setting: str) -> None:
     """S4b: PostgreSQL is not started with a setting under which acknowledged rows could vanish."""

@@ -220,6 +220,14 @@ run(CliOptions *options, int argc, char **argv)
 
 	(void) argc;
 	(void) argv;
+	if (geteuid() == 0)
+	{
+		cli_complain(
+			"PostgreSQL does not run as root, so neither does its supervisor: start it as the "
+			"user that owns the data directory (User= in a systemd unit; "
+			"setpriv --reuid=USER --regid=USER --init-groups fawkes-ha run ...)");
+		return CLI_USAGE;
+	}
 	self.config = options->config;
 	self.given = &options->given;
 	self.config.supervised = true;

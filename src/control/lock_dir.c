@@ -510,6 +510,8 @@ directory_look(const char *path, FhaError *err)
 			"the nodes' own)",
 			path);
 	code = fha_dir_check_local(fd, path, err);
+	if (code == FHA_OK)
+		code = fha_dir_check_closed(fd, path, err);
 	(void) close(fd);
 	return code;
 }

@@ -49,6 +49,24 @@ fha_dir_check_local(int fd, const char *path, FhaError *err)
 	return FHA_OK;
 }
 
+FhaCode
+fha_dir_check_closed(int fd, const char *path, FhaError *err)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) != 0)
+		/* LCOV_EXCL_START: the kernel refuses */
+		return fha_error_errno(err, FHA_IO, "could not examine \"%.120s\"", path);
+	/* LCOV_EXCL_STOP */
+	if ((status.st_mode & S_IWOTH) != 0)
+		return fha_error(
+			err, FHA_INVALID,
+			"every user of this machine may write \"%.80s\" (mode %04o), and so decide "
+			"which member leads: chmod 700 it",
+			path, (unsigned) status.st_mode & 07777);
+	return FHA_OK;
+}
+
 FhaDirEntry *
 fha_dir_table_put(FhaDirTable *table, const char *name)
 {
@@ -326,6 +344,25 @@ version_open(const FhaDirFiles *files, const char *name, uint64_t version)
 	return fd >= 0 ? fd : -errno;
 }
 
+/* Why a version could not be opened; errno says it. */
+static FhaCode
+version_error(const FhaDirFiles *files, const char *name, uint64_t version, FhaError *err)
+{
+	char file[FILE_NAME_SIZE];
+	struct stat status;
+	int why = errno;
+	FhaCode code = why == ENOENT ? FHA_NOT_FOUND : code_of_errno();
+
+	file_name(file, name, version);
+	if (why == EACCES && fstatat(files->fd, file, &status, AT_SYMLINK_NOFOLLOW) == 0)
+		return fha_error(err, code,
+						 "could not open \"%.120s\": it belongs to user %u, and this is user %u: "
+						 "chown it to the user that runs the nodes",
+						 file, (unsigned) status.st_uid, (unsigned) geteuid());
+	errno = why;
+	return fha_error_errno(err, code, "could not open \"%.120s\"", file);
+}
+
 FhaCode
 fha_dir_files_read(const FhaDirFiles *files, const char *name, uint64_t version, char *data,
 				   size_t *size, FhaError *err)
@@ -336,8 +373,7 @@ fha_dir_files_read(const FhaDirFiles *files, const char *name, uint64_t version,
 
 	*size = 0;
 	if (fd < 0)
-		return fha_error_errno(err, errno == ENOENT ? FHA_NOT_FOUND : code_of_errno(),
-							   "could not open \"%.120s.%020" PRIu64 "\"", name, version);
+		return version_error(files, name, version, err);
 	do
 	{
 		got = read(fd, data + used, FHA_RECORD_DATA_MAX + 1 - used);
@@ -360,9 +396,35 @@ fha_dir_files_read(const FhaDirFiles *files, const char *name, uint64_t version,
 	return FHA_OK;
 }
 
+/*
+ * Root may type a command, and no member can read a file of root's: a new version belongs to the owner
+ * of the version it replaces, else to the directory's.  pinned: the version replaced, or negative.
+ */
 static FhaCode
-temporary_write(const FhaDirFiles *files, char *file, size_t file_size, const char *data,
-				size_t size, FhaError *err)
+owner_give(const FhaDirFiles *files, int pinned, int fd, FhaError *err)
+{
+	struct stat owner = {0};
+
+	if (geteuid() != 0)
+		return FHA_OK;
+	if (pinned >= 0 && fstat(pinned, &owner) != 0)
+		owner.st_uid = 0; /* LCOV_EXCL_LINE: the kernel refuses */
+	if (owner.st_uid == 0 && fstat(files->fd, &owner) != 0)
+		/* LCOV_EXCL_START: the kernel refuses */
+		return fha_error_errno(err, FHA_IO, "could not examine \"%.120s\"", files->path);
+	/* LCOV_EXCL_STOP */
+	if (owner.st_uid != 0 && fchown(fd, owner.st_uid, owner.st_gid) != 0)
+		/* LCOV_EXCL_START: root may, unless the filesystem has no owners */
+		return fha_error_errno(err, code_of_errno(),
+							   "could not give a file in \"%.100s\" to user %u", files->path,
+							   (unsigned) owner.st_uid);
+	/* LCOV_EXCL_STOP */
+	return FHA_OK;
+}
+
+static FhaCode
+temporary_write(const FhaDirFiles *files, int pinned, char *file, size_t file_size,
+				const char *data, size_t size, FhaError *err)
 {
 	char nonce[17];
 	size_t done = 0;
@@ -377,7 +439,8 @@ temporary_write(const FhaDirFiles *files, char *file, size_t file_size, const ch
 	if (fd < 0)
 		return fha_error_errno(err, code_of_errno(), "could not create a file in \"%.120s\"",
 							   files->path);
-	while (good && done < size)
+	code = owner_give(files, pinned, fd, err);
+	while (code == FHA_OK && good && done < size)
 	{
 		ssize_t put = write(fd, data + done, size - done);
 
@@ -386,12 +449,11 @@ temporary_write(const FhaDirFiles *files, char *file, size_t file_size, const ch
 		else if (put == 0 || errno != EINTR)
 			good = false;
 	}
-	if (!good || fsync(fd) != 0)
-	{
+	if (code == FHA_OK && (!good || fsync(fd) != 0))
 		code = fha_error_errno(err, code_of_errno(), "could not write a file in \"%.120s\"",
 							   files->path);
+	if (code != FHA_OK)
 		(void) unlinkat(files->fd, file, 0);
-	}
 	(void) close(fd);
 	return code;
 }
@@ -466,7 +528,7 @@ fha_dir_files_write(const FhaDirFiles *files, const char *name, uint64_t version
 	FhaCode code = check_newest(files, name, version, pinned, err);
 
 	if (code == FHA_OK)
-		code = temporary_write(files, temporary, sizeof(temporary), data, size, err);
+		code = temporary_write(files, pinned, temporary, sizeof(temporary), data, size, err);
 	if (code != FHA_OK)
 		goto out;
 	file_name(file, name, version + 1);

@@ -50,6 +50,9 @@ void fha_dir_table_release(FhaDirTable *table);
 /* INVALID unless the open directory is on a local filesystem. */
 FhaCode fha_dir_check_local(int fd, const char *path, FhaError *err);
 
+/* INVALID if every user of the machine may write the open directory: any file there is a record. */
+FhaCode fha_dir_check_closed(int fd, const char *path, FhaError *err);
+
 /* "name.00000000000000000007" into its parts; name has FHA_RECORD_NAME_MAX + 1 bytes. */
 bool fha_dir_file_parse(const char *file, char *name, uint64_t *version);
 
@@ -69,7 +72,10 @@ FhaCode fha_dir_files_newest(const FhaDirFiles *files, const char *name, uint64_
 FhaCode fha_dir_files_read(const FhaDirFiles *files, const char *name, uint64_t version, char *data,
 						   size_t *size, FhaError *err);
 
-/* Replace `version` (0: create) by version + 1.  Codes as of FhaLockEvent. */
+/*
+ * Replace `version` (0: create) by version + 1.  Codes as of FhaLockEvent.  What root writes belongs to
+ * the owner of the version that it replaces, or of the directory.
+ */
 FhaCode fha_dir_files_write(const FhaDirFiles *files, const char *name, uint64_t version,
 							const char *data, size_t size, FhaError *err);
 

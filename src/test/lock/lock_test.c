@@ -32,6 +32,9 @@ typedef struct Tricks
 	_Atomic int trick;
 	_Atomic pid_t held;
 	_Atomic long allocations_left; /* then one fails; negative: none does */
+	_Atomic bool root;             /* whom geteuid names */
+	_Atomic int given;             /* files that root gave away */
+	_Atomic uid_t given_to;
 } Tricks;
 
 static Tricks *tricks;
@@ -41,6 +44,10 @@ int __real_linkat(int from_fd, const char *from, int to_fd, const char *to, int 
 int __wrap_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags);
 ssize_t __real_getdents64(int fd, void *buffer, size_t size);
 ssize_t __wrap_getdents64(int fd, void *buffer, size_t size);
+uid_t __real_geteuid(void);
+uid_t __wrap_geteuid(void);
+int __real_fchown(int fd, uid_t user, gid_t group);
+int __wrap_fchown(int fd, uid_t user, gid_t group);
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 void *__real_realloc(void *old, size_t size);
@@ -99,6 +106,23 @@ out_of_memory(void)
 {
 	return tricks != NULL && atomic_load(&tricks->allocations_left) >= 0 &&
 		   atomic_fetch_sub(&tricks->allocations_left, 1) == 0;
+}
+
+/* Root, as far as the driver can tell; what it gives away is noted. */
+uid_t
+__wrap_geteuid(void)
+{
+	return tricks != NULL && tricks->root ? 0 : __real_geteuid();
+}
+
+int
+__wrap_fchown(int fd, uid_t user, gid_t group)
+{
+	if (!tricks->root)
+		return __real_fchown(fd, user, group);
+	tricks->given_to = user;
+	tricks->given++;
+	return 0;
 }
 
 void *
@@ -896,8 +920,8 @@ enter_namespaces(void)
 	char user[40];
 	char group[40];
 
-	(void) snprintf(user, sizeof(user), "0 %u 1", (unsigned) getuid());
-	(void) snprintf(group, sizeof(group), "0 %u 1", (unsigned) getgid());
+	(void) snprintf(user, sizeof(user), "%u %u 1", (unsigned) getuid(), (unsigned) getuid());
+	(void) snprintf(group, sizeof(group), "%u %u 1", (unsigned) getgid(), (unsigned) getgid());
 	if (getuid() == 0)
 		return unshare(CLONE_NEWNS) == 0;
 	return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && write_file("/proc/self/uid_map", user) &&
@@ -925,7 +949,7 @@ fill_disk(int number)
 
 	(void) number;
 	if (!enter_namespaces() || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-		mount("none", path, "tmpfs", 0, "size=64k") != 0)
+		mount("none", path, "tmpfs", 0, "size=64k,mode=700") != 0)
 		return NOT_PERMITTED;
 	memset(large, 'x', sizeof(large) - 1);
 	lock = open_lock(false);
@@ -991,6 +1015,62 @@ test_denied(void **state)
 }
 
 /* An error of link(2) itself on a failing disk leaves the fate open. */
+/* A command typed by root: what it writes belongs to the nodes' user, else no member could read it. */
+static void
+test_root_gives_away(void **state)
+{
+	char version[FHA_VERSION_SIZE] = "";
+	FhaLock *lock;
+
+	(void) state;
+	tricks->root = true;
+	lock = open_lock(false);
+	for (int written = 1; written <= 2; written++)
+	{
+		assert_int_equal(put(lock, "a", version, "{\"n\":1}"), FHA_OK);
+		assert_int_equal(tricks->given, getuid() == 0 ? 0 : written);
+		assert_int_equal(tricks->given_to, getuid());
+	}
+	fha_lock_close(lock);
+	tricks->root = false;
+}
+
+/* What a stray owner keeps from us is told with the owner. */
+static void
+test_file_of_another(void **state)
+{
+	FhaLock *lock;
+	FhaLockEvent event;
+	char file[sizeof(path) + 40];
+
+	(void) state;
+	if (getuid() == 0)
+		return; /* who may read everything */
+	plant("a.00000000000000000001", "{\"n\":1}");
+	(void) snprintf(file, sizeof(file), "%s/a.00000000000000000001", path);
+	assert_int_equal(chmod(file, 0), 0);
+	lock = open_lock(false);
+	assert_int_equal(call(lock, FHA_LOCK_GET, "a", NULL, NULL, &event), FHA_DENIED);
+	assert_non_null(strstr(event.error.text, "it belongs to user "));
+	fha_lock_close(lock);
+}
+
+static void
+test_open_to_everybody(void **state)
+{
+	FhaError err;
+	FhaLock *lock;
+
+	(void) state;
+	assert_int_equal(chmod(path, 01777), 0);
+	assert_int_equal(fha_lock_open(&lock, uri, NULL, false, &err), FHA_INVALID);
+	assert_non_null(strstr(err.text, "chmod 700"));
+	assert_int_equal(chmod(path, 0770), 0);
+	assert_int_equal(fha_lock_open(&lock, uri, NULL, false, &err), FHA_OK);
+	fha_lock_close(lock);
+	assert_int_equal(chmod(path, 0700), 0);
+}
+
 static void
 test_link_fails(void **state)
 {
@@ -1126,8 +1206,10 @@ main(int argc, char **argv)
 		CONFORMANCE(test_directory_replaced, &directory), CONFORMANCE(test_long_name, &directory),
 		CONFORMANCE(test_too_many_records, &directory),
 		CONFORMANCE(test_file_too_large, &directory), CONFORMANCE(test_denied, &directory),
-		CONFORMANCE(test_link_fails, &directory), CONFORMANCE(test_out_of_memory, &directory),
-		CONFORMANCE(test_latency, &directory),
+		CONFORMANCE(test_root_gives_away, &directory),
+		CONFORMANCE(test_file_of_another, &directory),
+		CONFORMANCE(test_open_to_everybody, &directory), CONFORMANCE(test_link_fails, &directory),
+		CONFORMANCE(test_out_of_memory, &directory), CONFORMANCE(test_latency, &directory),
 		/* the last one: see below */
 		CONFORMANCE(test_disk_full, &directory)};
 	size_t count = sizeof(tests) / sizeof(tests[0]);
