@@ -1,10 +1,12 @@
 """Shared by all tests of behaviour.
 
-pytest, with Debian's python3-pytest and python3-psycopg2 and nothing else: the same
-harness will later drive network namespaces, Kubernetes and a browser, for which
-Python has the tools and PostgreSQL's TAP modules do not.
+pytest, with Debian's python3-pytest, -xdist and -timeout, and python3-psycopg2: the same
+harness drives network namespaces, Kubernetes and a browser, for which Python has the tools
+and PostgreSQL's TAP modules do not.
 """
 
+import faulthandler
+import hashlib
 import os
 import secrets
 import shutil
@@ -17,7 +19,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab import faults, programs  # noqa: E402
+from lab import faults, ports, programs  # noqa: E402
 from lab.cluster import Cluster  # noqa: E402
 from lab.kube import ControlPlane  # noqa: E402
 from lab.node import Node, free_ports  # noqa: E402
@@ -28,8 +30,34 @@ collect_ignore = [] if programs.major() >= 18 else ["test_since_18.py"]
 # The wheel that has 16 and 18 was built without TLS.
 collect_ignore += [] if programs.has_tls() else ["test_given.py"]
 
+# Files that take the most time, the longest first.
+LONG_FILES = [
+    "test_attacks_lock.py",
+    "test_attacks_rejoin.py",
+    "test_attacks_identity.py",
+    "test_attacks_processes.py",
+    "test_attacks_timelines.py",
+    "test_lag.py",
+    "test_operations.py",
+    "test_failover.py",
+    "test_chaos.py",
+    "test_exporter.py",
+    "test_listener.py",
+    "test_fence.py",
+    "test_given.py",
+    "test_readonly.py",
+    "test_sanitized.py",
+    "test_attacks_disk.py",
+    "test_supervisor.py",
+    "test_extension.py",
+    "test_haproxy.py",
+]
+CLEANUP_S = 120  # for the fixtures of a test that has failed
+real_stderr = pytest.StashKey[int]()
+
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.stash[real_stderr] = os.dup(2)  # before tests are captured
     if os.geteuid() == 0:
         raise pytest.UsageError("PostgreSQL refuses root: run ./check, which uses an ordinary user")
     config.addinivalue_line("markers", "long: takes minutes; make check-long runs it, ./check does not")
@@ -37,12 +65,74 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.markexpr = config.option.markexpr or "not long"
     # As Ctrl-C: fixtures end their clusters on the way out.
     signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", 143))
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # gw0, gw1, ...; in place of one that died comes the next number
+        count = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        os.environ["FAWKES_PORTS"] = ports.part(int(worker[2:]), count + 1)
+
+
+# Run in a worker of pytest-xdist before anything else.  execnet 1.9 gives a task to the main thread only if that one is
+# idle, which it is a moment after the task before has told its end; signals and PR_SET_PDEATHSIG want the main thread.
+WAIT_FOR_MAIN_THREAD = """
+import time
+pool = channel.gateway._execpool
+spawn = pool.spawn
+def spawn_in_main_thread(*args, **kwargs):
+    while pool._primary_thread_task_ready.is_set():
+        time.sleep(0.01)
+    return spawn(*args, **kwargs)
+pool.spawn = spawn_in_main_thread
+"""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_newgateway(gateway) -> None:
+    gateway.remote_exec(WAIT_FOR_MAIN_THREAD).waitclose(60)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "control_plane" in getattr(item, "fixturenames", ()):
             item.add_marker("kube")
+    # Workers take a file at a time, in this order: with the long ones first all workers end together.
+    places = {name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """xdist 3.1 gives a file whose test has crashed a worker to the next worker, with that test."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        started = Path(item.config.option.basetemp).parent / "started"
+        started.mkdir(exist_ok=True)
+        try:
+            (started / hashlib.sha256(item.nodeid.encode()).hexdigest()).touch(exist_ok=False)
+        except FileExistsError:
+            pytest.skip("this test has crashed a worker")
+
+
+def timeout_of(item: pytest.Item) -> float:
+    """The bound of pytest-timeout, which fails the test by a signal; 0 without one."""
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0] if marker else item.config.getoption("timeout", None) or 0)
+
+
+def end_process_after(item: pytest.Item, seconds: float) -> None:
+    """A signal does not reach a test that never returns to Python: its process ends, and its stacks are printed."""
+    if timeout_of(item) > 0:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=item.config.stash[real_stderr])
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item):
+    end_process_after(item, timeout_of(item) + CLEANUP_S)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown(item: pytest.Item):
+    end_process_after(item, CLEANUP_S)  # again: pytest has called the first one off if the test failed
+    yield
 
 
 broken_by: dict[Cluster, str] = {}
@@ -57,6 +147,7 @@ def shared_cluster_is_whole(request: pytest.FixtureRequest):
         pytest.fail(f"{broken_by[cluster]} has left the shared cluster broken", pytrace=False)
     yield
     if isinstance(cluster, Cluster) and request.session.testsfailed > failed_before:
+        print(cluster.log_tails(60), file=sys.stderr)
         try:
             cluster.wait_all_stream(60)
         except NotInTime:
@@ -84,17 +175,18 @@ def cluster(request: pytest.FixtureRequest):
 
     base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
     cluster = Cluster(base / "c", first_port=5701, listen=has("LISTEN"), export=has("EXPORT"))
-    failed_before = request.session.testsfailed
     try:
         cluster.create()
         if has("FAULTS"):
             library = faults.build()
             cluster.faults = {node: faults.Faults(node, library) for node in cluster.nodes}
-        cluster.start()
+        try:
+            cluster.start()
+        except BaseException:
+            print(cluster.log_tails(60), file=sys.stderr)
+            raise
         yield cluster
     finally:
-        if request.session.testsfailed > failed_before or sys.exc_info()[0]:
-            print(cluster.log_tails(60), file=sys.stderr)
         cluster.destroy()
         shutil.rmtree(base, ignore_errors=True)
 

@@ -33,6 +33,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import ports
 from mutants_attacks import ATTACKS
 from mutants_data import DATA
 from mutants_exporter import EXPORTER
@@ -145,7 +146,7 @@ class Tree:
     def __init__(self, root: Path, number: int) -> None:
         self.root = root
         # Clusters of two trees that look for free ports at the same time must not find the same.
-        self._environment = {"FAWKES_TREE": str(root), "FAWKES_PORT_SHIFT": str(1000 * (number + 1))}
+        self._environment = {"FAWKES_TREE": str(root), "FAWKES_PORTS": ports.part(number, WORKERS)}
 
     # --- one mutant
 

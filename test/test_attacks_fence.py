@@ -7,13 +7,13 @@ the C library, which is where no hook of PostgreSQL stands.
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
+from lab import programs
 from lab import shim as shims
 from lab.shim import Shim, let_go
 from lab.wait import until
@@ -31,7 +31,7 @@ def shim():
 
 @pytest.fixture(scope="module")
 def server(shim: Shim):
-    subprocess.run(["make", "-s", "-C", str(PROBE), "fence_probe.so"], check=True)
+    programs.make(PROBE, "fence_probe.so")
     base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
     server = None
     try:

@@ -314,7 +314,7 @@ def error_of(messages: list[tuple[str, bytes]]) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def probe_is_built() -> None:
-    subprocess.run(["make", "-s", "-C", str(PROBE), "fence_probe.so"], check=True)
+    programs.make(PROBE, "fence_probe.so")
 
 
 @pytest.fixture(scope="module")

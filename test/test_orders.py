@@ -5,7 +5,6 @@ The probe of test_fence.py stands in the agent's place, so that every answer can
 
 import os
 import shutil
-import subprocess
 import tempfile
 import threading
 from pathlib import Path
@@ -62,7 +61,7 @@ def server():
     base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
     server = None
     try:
-        subprocess.run(["make", "-s", "-C", str(PROBE), "fence_probe.so"], check=True)
+        programs.make(PROBE, "fence_probe.so")
         server = Server(base).start()
         # Not CREATE EXTENSION, which wants it installed.
         server.sql(programs.extension_script())

@@ -6,7 +6,6 @@ process, and PostgreSQL is none.
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,9 +21,7 @@ PROGRAM = TREE / "build-sanitized" / "fawkes-ha"
 
 @pytest.fixture(scope="module", autouse=True)
 def program_is_built() -> None:
-    pg_config = os.environ.get("PG_CONFIG", str(programs.bindir() / "pg_config"))
-    words = ["make", "-s", "-C", str(TREE), "--no-print-directory", f"-j{os.cpu_count()}", f"PG_CONFIG={pg_config}"]
-    subprocess.run([*words, "build-sanitized/fawkes-ha"], check=True)
+    programs.make(TREE, f"-j{os.cpu_count()}", "build-sanitized/fawkes-ha")
 
 
 def sanitize(node: Node, reports: Path, planted: str = "") -> None:

@@ -20,23 +20,29 @@ format-check:
 PYTHON = /usr/bin/python3
 LAB    = PYTHONPATH=test PG_CONFIG=$(shell command -v $(PG_CONFIG)) $(PYTHON)
 PGTAP  = $(wildcard src/test/pgtap/*.sql)
+# Tests mostly wait, so that more workers than cores are busy; each takes a file at a time.  WORKERS=0: in order, in one process.
+WORKERS      = 3
+KUBE_WORKERS = 2
+TEST_LIMIT   = 300
+RUN_PYTEST   = $(LAB) -m pytest -p no:cacheprovider -q -rfEs --timeout=$(TEST_LIMIT) --timeout-method=signal
+IN_PARALLEL  = $(if $(filter-out 0,$(1)),-n $(1) --dist loadfile)
 check-regress:
 	$(LAB) -m lab.plain $(MAKE) --no-print-directory installcheck || { cat regression.diffs 2>/dev/null; exit 1; }
 check-pgtap:
 	@test -n "$(PGTAP)" || { echo "no test in src/test/pgtap"; exit 1; }
 	$(LAB) -m lab.plain pg_prove $(PGTAP)
 check-behaviour:
-	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=10 -m 'not long and not kube' test $(PYTEST)
+	$(RUN_PYTEST) $(call IN_PARALLEL,$(WORKERS)) --durations=10 -m 'not long and not kube' test $(PYTEST)
 # A control plane of Kubernetes, whose binary test/install.sh has built.
 check-kube: $(KUBE_SUITE)
-	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=10 -m 'kube and not long' test $(PYTEST)
+	$(RUN_PYTEST) $(call IN_PARALLEL,$(KUBE_WORKERS)) --durations=10 -m 'kube and not long' test $(PYTEST)
 # What one server shows of the fence, and a failover of each kind: for versions besides the main one.
 SHORT = test_fence.py test_orders.py test_metrics.py $(addprefix test_failover.py::test_,killed_postmaster_loses_no_row \
         killed_node_is_replaced_and_rejoins stopped_primary_acknowledges_nothing_when_it_wakes \
         switchover_loses_no_row all_nodes_agree_when_nobody_writes)
 SHORT += $(if $(filter 18,$(MAJORVERSION)),test_since_18.py)
 check-behaviour-short:
-	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=5 $(addprefix test/,$(SHORT))
+	$(RUN_PYTEST) $(call IN_PARALLEL,$(WORKERS)) --durations=5 $(addprefix test/,$(SHORT))
 
 # As an ordinary user, on what is installed, with chromium.
 page-picture:

@@ -4,9 +4,9 @@ The library is preloaded into everything that a node runs; without an order it d
 It works wherever tests run, also where the kernel gives no namespaces for a small mount.
 """
 
-import subprocess
 from pathlib import Path
 
+from . import programs
 from .node import Node
 from .wait import until
 
@@ -14,7 +14,7 @@ SOURCE = Path(__file__).resolve().parent.parent.parent / "src" / "test" / "fault
 
 
 def build() -> Path:
-    subprocess.run(["make", "-s", "-C", str(SOURCE), "faults.so"], check=True)
+    programs.make(SOURCE, "faults.so")
     return SOURCE / "faults.so"
 
 

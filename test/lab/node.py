@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import process, programs
+from . import ports, process, programs
 from .session import Session
 from .wait import now, until
 
@@ -251,14 +251,15 @@ class PlainNode(Node):
 
 
 def free_ports(count: int, start: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on, from `start` up.
+    """Ports of 127.0.0.1 without a listener, from `start` up, and then from the first of this process's own.
 
-    Below the range that the kernel gives to outgoing connections: a client must not
-    sit on a node's port while the node is down.
+    A `start` that is not one of its own ports stands for the one as far behind its first as `start` is behind the lab's.
     """
+    own = ports.own()
+    if start not in own:
+        start = own.start + (start - ports.FIRST) % len(own)
     found: list[int] = []
-    start += int(os.environ.get("FAWKES_PORT_SHIFT", "0"))  # of one who runs beside others
-    for port in range(start, 32000):
+    for port in [*range(start, own.stop), *range(own.start, start)]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -268,7 +269,7 @@ def free_ports(count: int, start: int) -> list[int]:
         found.append(port)
         if len(found) == count:
             return found
-    raise RuntimeError("no free ports")
+    raise RuntimeError(f"of the ports {own.start} to {own.stop - 1} fewer than {count} are free")
 
 
 def wait_gone(nodes: list[Node], seconds: float = 10) -> None:

@@ -23,7 +23,7 @@ class Port:
                 return
             except OSError:
                 self._reserved.close()
-                start = self.number + 1 - int(os.environ.get("FAWKES_PORT_SHIFT", "0"))
+                start = self.number + 1
 
     def free(self) -> None:
         self._reserved.close()

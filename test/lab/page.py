@@ -7,13 +7,15 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from . import programs
+
 TREE = Path(__file__).resolve().parent.parent.parent
 PROGRAM = "src/test/page/page_server"
 
 
 @cache
 def build() -> Path:
-    subprocess.run(["make", "-s", "-C", TREE, PROGRAM], check=True)
+    programs.make(TREE, PROGRAM)
     return TREE / PROGRAM
 
 

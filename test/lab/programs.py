@@ -1,5 +1,6 @@
 """Where PostgreSQL's programs and ours are installed."""
 
+import fcntl
 import os
 import re
 import subprocess
@@ -60,6 +61,17 @@ def must_run(program: str, *arguments: object, **more) -> str:
     if done.returncode != 0:
         raise RuntimeError(f"{program} ended with {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout
+
+
+def make(directory: Path, *words: str) -> None:
+    """Build something in `directory`; another process that does so at the same time waits."""
+    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        pg_config = f"PG_CONFIG={bindir() / 'pg_config'}"
+        subprocess.run(["make", "-s", "--no-print-directory", "-C", directory, pg_config, *words], check=True)
+    finally:
+        os.close(lock)
 
 
 def control_data(data: Path) -> dict[str, str]:

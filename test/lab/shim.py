@@ -4,10 +4,9 @@ import mmap
 import os
 import signal
 import struct
-import subprocess
 from pathlib import Path
 
-from . import process
+from . import process, programs
 from .wait import until
 
 SOURCE = Path(__file__).parent.parent.parent / "src" / "test" / "shim"
@@ -26,7 +25,7 @@ class Shim:
     """Give `environment` to what is to be started; it reaches all its children."""
 
     def __init__(self, path: Path) -> None:
-        subprocess.run(["make", "-s", "-C", str(SOURCE), "shim.so"], check=True)
+        programs.make(SOURCE, "shim.so")
         path.write_bytes(bytes(SIZE))
         with open(path, "r+b") as file:
             self._map = mmap.mmap(file.fileno(), SIZE)
