@@ -10,6 +10,7 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "postmaster/bgworker_internals.h"
 
 #include "agent.h"
 #include "exporter.h"
@@ -21,6 +22,7 @@
 #include "readonly.h"
 #include "serve.h"
 #include "shmem.h"
+#include "steward.h"
 #include "steward_exporter.h"
 
 PG_MODULE_MAGIC;
@@ -100,6 +102,23 @@ refuse_inert_member(void)
 					 "remove that file.")));
 }
 
+/* PostgreSQL says only that there are too many workers, not whose place is missing, nor what follows. */
+static void
+tell_missing(const char *name, const char *consequence)
+{
+	CompatWorkerIterator at;
+
+	compat_each_worker(at)
+	{
+		if (strcmp(compat_worker(at)->rw_worker.bgw_name, name) == 0)
+			return;
+	}
+	ereport(LOG, (errmsg("%s cannot run: %s", name, consequence),
+				  errdetail("max_worker_processes is %d, and other libraries have taken them all.",
+							max_worker_processes),
+				  errhint("Raise max_worker_processes and start the server again.")));
+}
+
 void
 _PG_init(void)
 {
@@ -122,5 +141,11 @@ _PG_init(void)
 	steward_exporter_install_hooks();
 	readonly_install_hooks();
 	agent_register();
+	steward_register();
 	exporter_register();
+	if (IsPostmasterEnvironment)
+	{
+		tell_missing("fawkes_ha agent", "this server will acknowledge no write");
+		tell_missing("fawkes_ha steward", "no standby will stream from this server");
+	}
 }

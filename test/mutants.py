@@ -46,8 +46,9 @@ from mutants_list import MUTANTS as LISTED
 from mutants_metrics import OWN
 from mutants_promises import PROMISES
 from mutants_readonly import READONLY
+from mutants_steward import STEWARD
 
-MUTANTS = [*LISTED, *ATTACKS, *DATA, *EXPORTER, *FENCED, *GIVEN, *KUBERNETES, *LAG, *OWN, *PROMISES, *READONLY]
+MUTANTS = [*LISTED, *ATTACKS, *DATA, *EXPORTER, *FENCED, *GIVEN, *KUBERNETES, *LAG, *OWN, *PROMISES, *READONLY, *STEWARD]
 
 TREE = Path(__file__).resolve().parent.parent
 TABLE = "docs/mutants.md"

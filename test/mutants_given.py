@@ -20,7 +20,7 @@ GIVEN = [
     Mutant(
         "S9",
         "one chore of the steward that fails keeps the others from being done",
-        "src/pg/steward.c",
+        "src/pg/session.c",
         "EmitErrorReport();",
         "PG_RE_THROW();",
         ("test/test_extension.py::test_what_cannot_be_made_keeps_no_role_from_being_made",),

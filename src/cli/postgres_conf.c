@@ -24,6 +24,7 @@ static const char defaults[] = "wal_level = replica\n"
 							   "hot_standby = on\n"
 							   "max_wal_senders = 16\n"
 							   "max_replication_slots = 16\n"
+							   "max_worker_processes = 16\n"
 							   "wal_log_hints = on\n"
 							   "wal_keep_size = '512MB'\n"
 							   "max_slot_wal_keep_size = '4GB'\n"
@@ -32,6 +33,9 @@ static const char defaults[] = "wal_level = replica\n"
 							   "wal_receiver_status_interval = '1s'\n"
 							   "wal_sender_timeout = '10s'\n"
 							   "password_encryption = 'scram-sha-256'\n";
+
+/* 16 keeps them for who has pg_use_reserved_connections, as members that rewind do. */
+#define RESERVED "reserved_connections = 2\n"
 
 /* Where Debian's PostgreSQL puts its socket; not every user may. */
 #define USUAL_SOCKETS "/var/run/postgresql"
@@ -180,13 +184,13 @@ postgres_configure(const FhaConfig *config, FhaError *err)
 						state, state);
 	length = snprintf(content, sizeof(content),
 					  "# Made by fawkes-ha at each start: changes here are lost.\n"
-					  "%s%s"
+					  "%s%s%s"
 					  "include_if_exists '%s/postgresql.conf'\n"
 					  "include_if_exists '%s/fawkes_ha.conf'\n"
 					  "include_if_exists '%s/cluster.conf'\n"
 					  "%s%s%s"
 					  "include_if_exists '%s/follow.conf'\n",
-					  defaults,
+					  defaults, major_version(config) >= 16 ? RESERVED : "",
 					  access(USUAL_SOCKETS, W_OK) == 0 ? "" : "unix_socket_directories = '/tmp'\n",
 					  data, state, state, managed, tls,
 					  /* Gone in 16, where naming it is an error. */

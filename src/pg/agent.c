@@ -84,7 +84,6 @@ typedef struct Progress
 	uint64 published;
 	uint64 settings_changes; /* of the orders, as last seen */
 	bool needs_restart;      /* as of the last reload */
-	StewardState steward;
 } Progress;
 
 void
@@ -392,7 +391,7 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 		RequestCheckpoint(CHECKPOINT_FORCE | CHECKPOINT_IMMEDIATE);
 		progress->checkpointed_timeline = view->position.timeline;
 	}
-	steward_keep(&progress->steward, order, view, supervised);
+	steward_tell(order, view);
 }
 
 static void
@@ -521,8 +520,6 @@ fawkes_ha_agent_main(Datum argument)
 			fha_node_configure(node, &config);
 			progress.needs_restart = limits_need_restart();
 			serve_reload(&config);
-			/* A password that was given to this node may be another. */
-			progress.steward.visited_ms = 0;
 		}
 		take_request(node);
 		view_fill(&view, ordered ? &order : NULL);

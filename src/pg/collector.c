@@ -29,6 +29,7 @@
 #include "collector.h"
 #include "compat.h"
 #include "prometheus.h"
+#include "session.h"
 
 #define QUERY_MS 2000
 #define QUERY_ROWS_MAX 10000
@@ -256,7 +257,6 @@ collect(void)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	XactReadOnly = true;
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(collection);
@@ -311,15 +311,15 @@ attach(Datum argument)
 void
 fawkes_ha_collector_main(Datum argument)
 {
+	SessionTerms terms = {.role = EXPORTER_ROLE, .read_only = true, .lock_timeout = "500ms"};
 	uint32 done = 0;
 	bool asked = true;
 
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	attach(argument);
-	BackgroundWorkerInitializeConnection(segment->database, EXPORTER_ROLE, 0);
-	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_OVERRIDE);
-	SetConfigOption("lock_timeout", "500ms", PGC_USERSET, PGC_S_OVERRIDE);
+	terms.database = segment->database;
+	session_open(&terms);
 	collection =
 		AllocSetContextCreate(TopMemoryContext, "fawkes_ha collection", ALLOCSET_DEFAULT_SIZES);
 	while (asked)

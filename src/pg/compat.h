@@ -59,4 +59,32 @@ typedef struct RangeTblEntry CompatPermission;
 	(!(proc)->isBackgroundWorker && ((proc)->statusFlags & PROC_IS_AUTOVACUUM) == 0)
 #endif
 
+/* 17 can end transactions that take long, and has slots that are kept on standbys too. */
+#if PG_VERSION_NUM >= 170000
+#define compat_no_transaction_timeout(set) set("transaction_timeout", "0")
+#define compat_create_slot(name) \
+	ReplicationSlotCreate(name, false, RS_EPHEMERAL, false, false, false)
+#else
+#define compat_no_transaction_timeout(set) (void) 0
+#define compat_create_slot(name) ReplicationSlotCreate(name, false, RS_EPHEMERAL, false)
+#endif
+
+/* What the postmaster will start; 18 made it a list of another kind. */
+#if PG_VERSION_NUM >= 180000
+#define CompatWorkerIterator dlist_iter
+#define compat_each_worker(at) dlist_foreach(at, &BackgroundWorkerList)
+#define compat_worker(at) dlist_container(RegisteredBgWorker, rw_lnode, (at).cur)
+#else
+#define CompatWorkerIterator slist_iter
+#define compat_each_worker(at) slist_foreach(at, &BackgroundWorkerList)
+#define compat_worker(at) slist_container(RegisteredBgWorker, rw_lnode, (at).cur)
+#endif
+
+/* 16 keeps some connections for a role that is granted this; "": there is none. */
+#if PG_VERSION_NUM >= 160000
+#define COMPAT_RESERVED_ROLE "pg_use_reserved_connections"
+#else
+#define COMPAT_RESERVED_ROLE ""
+#endif
+
 #endif

@@ -13,10 +13,38 @@
 #include "storage/lwlock.h"
 
 #include "fence.h"
+#include "world.h"
 
 /* 64 members of 1000 bytes, the cluster record and 100 history entries of 600 bytes fit. */
 #define SNAPSHOT_SIZE (192 * 1024)
 #define REQUEST_SIZE 2048
+#define TROUBLE_SIZE 256
+
+/* What the steward is to see to, said by the agent. */
+typedef struct StewardOrder
+{
+	FhaPgState role; /* PRIMARY or STANDBY; otherwise: nothing now */
+	uint64 term;
+	size_t member_count; /* of the record's list, for slots */
+	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];
+} StewardOrder;
+
+/* What outlives a steward (steward.h). */
+typedef struct StewardShared
+{
+	StewardOrder order;
+	struct Latch *latch; /* NULL: none runs */
+	pid_t pid;
+	pid_t chores_pid; /* of who does the chores of SQL; 0: nobody */
+	bool by_itself;   /* the next steward does them before anything else */
+	char database[NAMEDATALEN];
+	/* The last visit. */
+	int64 began_ms;             /* 0: there was none */
+	uint64 term;                /* in which it began */
+	bool done;                  /* it did what others need */
+	int failures;               /* visits in a row, before it, that did not */
+	char trouble[TROUBLE_SIZE]; /* why members cannot stream from this primary; "": they can */
+} StewardShared;
 
 typedef struct FawkesShared
 {
@@ -34,7 +62,8 @@ typedef struct FawkesShared
 	FhaVitals vitals[2];
 
 	LWLock *lock;          /* protects all below */
-	uint32 ready_timeline; /* on which the steward has made the role and slots that others need */
+	uint32 ready_timeline; /* on which the steward has made the role that others need */
+	StewardShared steward;
 	pid_t agent_pid;
 	struct Latch *agent_latch;
 	uint64 snapshot_count; /* goes up with every new snapshot */

@@ -1,270 +1,333 @@
 /*
- * steward.c: SQL chores.  See steward.h.
- *
- * On a primary: the role that standbys and pg_rewind connect as, one slot
- * per member, the application's owner, who may only read, the role that metrics are read
- * as, and the extension.  On a standby: no slot of ours, for nobody streams from here and an old
- * one would keep WAL for ever.
+ * steward.c: slots, and who sends for the chores of SQL.  See steward.h.
  */
 #include "postgres.h"
 
 #include <signal.h>
-#include <stdlib.h>
 
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
-#include "access/xlog.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "libpq/crypt.h"
+#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "replication/slot.h"
+#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/lwlock.h"
+#include "storage/proc.h"
 #include "tcop/tcopprot.h"
-#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "chores.h"
 #include "clock.h"
 #include "compat.h"
-#include "follow.h"
 #include "guc.h"
-#include "report.h"
+#include "session.h"
 #include "shmem.h"
-#include "state.h"
 #include "steward.h"
-#include "steward_exporter.h"
-#include "steward_extension.h"
-#include "steward_owner.h"
-#include "steward_readonly.h"
+#include "steward_slots.h"
 
-/* A user may have dropped a slot or the role: look again this often. */
+/* A user may have dropped a slot, or changed the role: look again this often. */
+#define LOOK_MS 2000
 #define VISIT_EVERY_MS (60 * 1000)
+/* After a visit that failed; twice as long each time, up to the usual. */
 #define RETRY_MS 2000
-#define SLOT_PREFIX "fawkes_ha_"
+/* Beyond the deadline that it has itself: a stopped process, or one that the disk holds. */
+#define HANGS_MS (CHORES_MS + 10 * 1000)
 
 PGDLLEXPORT void fawkes_ha_steward_main(Datum argument);
 
-/* A member's slot that is of no use to it any more: the steward makes it anew. */
-static bool
-has_lost_slot(void)
-{
-	bool found = false;
+static BackgroundWorkerHandle *chores; /* NULL: nobody was sent */
+static int64 sent_ms;
+static bool ended; /* it was told to end */
+static bool reloaded;
 
-	LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
-	for (int i = 0; i < max_replication_slots && !found; i++)
-	{
-		ReplicationSlot *slot = &ReplicationSlotCtl->replication_slots[i];
-
-		SpinLockAcquire(&slot->mutex);
-		found = slot->in_use && slot->active_pid == 0 && compat_slot_is_lost(slot) &&
-				strncmp(NameStr(slot->data.name), SLOT_PREFIX, strlen(SLOT_PREFIX)) == 0;
-		SpinLockRelease(&slot->mutex);
-	}
-	LWLockRelease(ReplicationSlotControlLock);
-	return found;
-}
+/* --- the agent's side */
 
 void
-steward_keep(StewardState *state, const FhaOrder *order, const FhaPgView *view, bool supervised)
+steward_register(void)
 {
-	int64 now_ms = fha_now_ms();
-	bool may = (view->state == FHA_PG_PRIMARY && order->write_until_ms > 0) ||
-			   view->state == FHA_PG_STANDBY;
-	bool news = state->role != view->state || state->member_count != order->member_count ||
-				(view->state == FHA_PG_PRIMARY && (state->term != order->term || has_lost_slot()));
 	BackgroundWorker worker = {
 		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
 		.bgw_start_time = BgWorkerStart_ConsistentState,
-		.bgw_restart_time = BGW_NEVER_RESTART,
+		.bgw_restart_time = 1,
 		.bgw_library_name = "fawkes_ha",
 		.bgw_function_name = "fawkes_ha_steward_main",
 		.bgw_name = "fawkes_ha steward",
 		.bgw_type = "fawkes_ha steward",
 	};
 
-	if (!may || order->node != FHA_NODE_HOLD)
-		return;
-	if (state->visited_ms != 0 &&
-		now_ms < state->visited_ms + (news ? RETRY_MS / 10 : VISIT_EVERY_MS))
-		return;
-	if (!news && view->state == FHA_PG_STANDBY)
-		return;
-	state->visited_ms = now_ms;
-	/* No free worker slot: tried again at the next turn. */
-	if (!RegisterDynamicBackgroundWorker(&worker, NULL))
-		return;
-	state->term = order->term;
-	state->role = view->state;
-	state->member_count = order->member_count;
+	RegisterBackgroundWorker(&worker);
 }
 
-static void
-run(const char *sql, int count, Oid *types, Datum *values)
+void
+steward_tell(const FhaOrder *order, const FhaPgView *view)
 {
-	int result = SPI_execute_with_args(sql, count, types, values, NULL, false, 0);
+	static StewardOrder now;
+	StewardOrder *told = &fawkes_shared->steward.order;
+	bool may = order->node == FHA_NODE_HOLD &&
+			   ((view->state == FHA_PG_PRIMARY && order->write_until_ms > 0) ||
+				view->state == FHA_PG_STANDBY);
 
-	if (result < 0)
-		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
-}
-
-/* NULL, and it was logged, when pgpass has none. */
-static char *
-read_password(void)
-{
-	FhaConfig config;
-	FhaError err;
-	char *password = palloc0(FHA_PGPASS_MAX);
-
-	guc_config(&config);
-	if (fha_password_read(&config, password, FHA_PGPASS_MAX, &err) == FHA_OK)
-		return password;
-	ereport(LOG, errmsg("the password of role \"%s\" cannot be set: %s", FHA_REPLICATION_USER,
-						err.text));
-	return NULL;
-}
-
-static void
-keep_role(void)
-{
-	char *password = read_password();
-	char *detail = NULL;
-	char *stored;
-	const char *verb = "ALTER";
-	char *secret;
-
-	if (password == NULL)
+	memset(&now, 0, sizeof(now));
+	now.role = may ? view->state : FHA_PG_DOWN;
+	now.term = order->term;
+	now.member_count = order->member_count;
+	for (size_t i = 0; i < order->member_count; i++)
+		strlcpy(now.members[i], order->members[i], sizeof(now.members[i]));
+	/* Only we write it. */
+	if (memcmp(told, &now, sizeof(now)) == 0)
 		return;
-	SPI_execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = '" FHA_REPLICATION_USER "'", true,
-				0);
-	if (SPI_processed == 0)
-		verb = "CREATE";
-	else
-	{
-		stored = get_role_password(FHA_REPLICATION_USER, (const char **) &detail);
-		if (stored != NULL && plain_crypt_verify(FHA_REPLICATION_USER, stored, password,
-												 (const char **) &detail) == STATUS_OK)
-			return;
-	}
-	/* Only the verifier enters the statement: nothing that logs it learns the password. */
-	secret = encrypt_password(PASSWORD_TYPE_SCRAM_SHA_256, FHA_REPLICATION_USER, password);
-	run(psprintf("%s ROLE " FHA_REPLICATION_USER " LOGIN REPLICATION PASSWORD %s", verb,
-				 quote_literal_cstr(secret)),
-		0, NULL, NULL);
-	/* What pg_rewind's documentation asks for, and no more. */
-	run("GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text, boolean, boolean), "
-		"pg_catalog.pg_stat_file(text, boolean), pg_catalog.pg_read_binary_file(text), "
-		"pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean) TO " FHA_REPLICATION_USER,
-		0, NULL, NULL);
-	ereport(LOG, errmsg("role \"%s\" is ready", FHA_REPLICATION_USER));
-}
-
-static char *
-copy_snapshot(void)
-{
-	char *copy;
-
-	LWLockAcquire(fawkes_shared->lock, LW_SHARED);
-	copy = pnstrdup(fawkes_shared->snapshot, fawkes_shared->snapshot_size);
+	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+	memcpy(told, &now, sizeof(now));
+	if (fawkes_shared->steward.latch != NULL)
+		SetLatch(fawkes_shared->steward.latch);
 	LWLockRelease(fawkes_shared->lock);
-	return copy;
+}
+
+/* --- the chores of SQL */
+
+/*
+ * Where: "postgres", or, when that is not there or lets nobody in, another one; pg_rewind comes to
+ * the same (rejoin_rewind.c), so its rights have to be made there.
+ */
+static int
+rank(const FormData_pg_database *database)
+{
+	bool open =
+		database->datallowconn && database->datconnlimit != 0 && database->datconnlimit >= -1;
+
+	if (!open)
+		return 0;
+	return strcmp(NameStr(database->datname), "postgres") == 0    ? 3
+		   : strcmp(NameStr(database->datname), "template1") == 0 ? 2
+																  : 1;
 }
 
 static void
-keep_slots(bool primary)
+choose_database(char out[NAMEDATALEN])
 {
-	Oid types[] = {TEXTOID, TEXTOID};
-	Datum values[2];
-	char *snapshot = copy_snapshot();
+	Relation relation = table_open(DatabaseRelationId, AccessShareLock);
+	TableScanDesc scan = table_beginscan_catalog(relation, 0, NULL);
+	HeapTuple tuple;
+	int best = 0;
 
-	if (snapshot[0] == '\0')
+	strlcpy(out, "postgres", NAMEDATALEN);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		const FormData_pg_database *database = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (rank(database) > best)
+		{
+			best = rank(database);
+			strlcpy(out, NameStr(database->datname), NAMEDATALEN);
+		}
+	}
+	table_endscan(scan);
+	table_close(relation, AccessShareLock);
+}
+
+/* What has come of the one that was sent.  True: it is still there. */
+static bool
+mind_chores(void)
+{
+	pid_t pid;
+
+	if (chores == NULL)
+		return false;
+	if (GetBackgroundWorkerPid(chores, &pid) == BGWH_STOPPED)
+	{
+		pfree(chores);
+		chores = NULL;
+		return false;
+	}
+	if (fha_now_ms() >= sent_ms + HANGS_MS && !ended)
+	{
+		ereport(LOG,
+				errmsg("fawkes_ha chores (PID %d) are not done after %d s: they are ended",
+					   (int) pid, HANGS_MS / 1000),
+				errhint("Look for a stopped process or a disk that hangs."));
+		TerminateBackgroundWorker(chores);
+		ended = true;
+	}
+	return true;
+}
+
+/* Are they due?  If so, the visit is noted as begun. */
+static bool
+begin_visit(const char *database)
+{
+	StewardShared *shared = &fawkes_shared->steward;
+	int64 now_ms = fha_now_ms();
+	int64 pause_ms;
+	bool fresh;
+	bool due;
+
+	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+	fresh = shared->began_ms == 0 || reloaded || shared->term != shared->order.term;
+	pause_ms =
+		shared->done ? VISIT_EVERY_MS : Min(VISIT_EVERY_MS, RETRY_MS << Min(shared->failures, 5));
+	due = shared->chores_pid == 0 && (fresh || now_ms >= shared->began_ms + pause_ms);
+	if (due)
+	{
+		shared->failures = fresh || shared->done ? 0 : shared->failures + 1;
+		shared->began_ms = now_ms;
+		shared->term = shared->order.term;
+		shared->done = false;
+		strlcpy(shared->database, database, NAMEDATALEN);
+		reloaded = false;
+	}
+	LWLockRelease(fawkes_shared->lock);
+	return due;
+}
+
+/*
+ * Parallel queries of one user may have all workers for as long as it likes.  A session cannot change
+ * its database, so the next steward begins with the chores, in a place that is ours.
+ */
+static void
+do_it_ourselves(void)
+{
+	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+	fawkes_shared->steward.by_itself = true;
+	LWLockRelease(fawkes_shared->lock);
+	ereport(
+		LOG, errmsg("no background worker is free: the steward does the chores itself"),
+		errdetail("All of max_worker_processes (%d) are in use, by parallel queries for example.",
+				  max_worker_processes),
+		errhint("Raise max_worker_processes, or lower max_parallel_workers for who uses them."));
+	proc_exit(1);
+}
+
+static void
+keep_chores(const char *database)
+{
+	BackgroundWorker worker = {
+		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+		.bgw_start_time = BgWorkerStart_RecoveryFinished,
+		.bgw_restart_time = BGW_NEVER_RESTART,
+		.bgw_library_name = "fawkes_ha",
+		.bgw_function_name = "fawkes_ha_chores_main",
+		.bgw_name = "fawkes_ha chores",
+		.bgw_type = "fawkes_ha chores",
+		.bgw_notify_pid = MyProcPid,
+	};
+
+	if (mind_chores() || !begin_visit(database))
 		return;
-	values[0] = CStringGetTextDatum(snapshot);
-	values[1] = CStringGetTextDatum(primary ? guc_member_name : "");
-#define WANTED                                                                       \
-	"SELECT '" SLOT_PREFIX "' || pg_catalog.replace(m, '-', '_') AS name "           \
-	"FROM pg_catalog.jsonb_array_elements_text($1::jsonb #> '{cluster,members}') m " \
-	"WHERE $2 <> '' AND m <> $2"
-#define OURS                                                                             \
-	"slot_type = 'physical' AND NOT active AND pg_catalog.starts_with(slot_name::text, " \
-	"'" SLOT_PREFIX "')"
-	run("SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM "
-		"pg_catalog.pg_replication_slots WHERE " OURS " AND slot_name NOT IN (" WANTED ")",
-		2, types, values);
-	/* What a member missed is gone: its new slot keeps WAL from when it streams again. */
-	if (primary)
-		run("SELECT pg_catalog.pg_create_physical_replication_slot(slot_name) FROM "
-			"(SELECT slot_name FROM pg_catalog.pg_replication_slots "
-			"WHERE " OURS " AND wal_status = 'lost' OFFSET 0) lost "
-			"WHERE pg_catalog.pg_drop_replication_slot(slot_name) IS NOT NULL",
-			0, NULL, NULL);
-	if (primary)
-		run("SELECT pg_catalog.pg_create_physical_replication_slot(name, true) FROM (" WANTED ") w "
-			"WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = name)",
-			2, types, values);
+	ended = false;
+	sent_ms = fha_now_ms();
+	MemoryContextSwitchTo(TopMemoryContext);
+	if (!RegisterDynamicBackgroundWorker(&worker, &chores))
+		do_it_ourselves();
 }
 
-/* What an operator has to mend must not keep the rest from being done. */
-static void
-try(void (*chore)(void))
-{
-	MemoryContext context = CurrentMemoryContext;
+/* --- the steward */
 
-	PG_TRY();
+static void
+forget_steward(int code, Datum argument)
+{
+	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+	if (fawkes_shared->steward.pid == MyProcPid)
 	{
-		chore();
+		fawkes_shared->steward.pid = 0;
+		fawkes_shared->steward.latch = NULL;
 	}
-	PG_CATCH();
-	{
-		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		AbortOutOfAnyTransaction();
-		FlushErrorState();
-		MemoryContextSwitchTo(context);
-		RESUME_INTERRUPTS();
-	}
-	PG_END_TRY();
+	LWLockRelease(fawkes_shared->lock);
+}
+
+/* True: the chores come first. */
+static bool
+begin_work(void)
+{
+	bool by_itself;
+
+	before_shmem_exit(forget_steward, (Datum) 0);
+	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+	fawkes_shared->steward.pid = MyProcPid;
+	fawkes_shared->steward.latch = MyLatch;
+	by_itself = fawkes_shared->steward.by_itself;
+	fawkes_shared->steward.by_itself = false;
+	LWLockRelease(fawkes_shared->lock);
+	return by_itself;
 }
 
 static void
-send_extension(void)
+copy_order(StewardOrder *out)
 {
-	if (guc_database[0] != '\0')
-		steward_send_extension(guc_database);
+	LWLockAcquire(fawkes_shared->lock, LW_SHARED);
+	*out = fawkes_shared->steward.order;
+	if (fawkes_shared->agent_pid == 0)
+		out->role = FHA_PG_DOWN;
+	LWLockRelease(fawkes_shared->lock);
+}
+
+static void
+tell_trouble(const char *trouble)
+{
+	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+	strlcpy(fawkes_shared->steward.trouble, trouble, TROUBLE_SIZE);
+	LWLockRelease(fawkes_shared->lock);
+}
+
+static void
+look_around(void)
+{
+	static StewardOrder order;
+	char database[NAMEDATALEN];
+	char trouble[TROUBLE_SIZE] = "";
+
+	copy_order(&order);
+	if (order.role != FHA_PG_PRIMARY && order.role != FHA_PG_STANDBY)
+		return;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	steward_keep_slots(&order, trouble);
+	choose_database(database);
+	CommitTransactionCommand();
+	tell_trouble(trouble);
+	if (order.role == FHA_PG_PRIMARY)
+		keep_chores(database);
 }
 
 void
 fawkes_ha_steward_main(Datum argument)
 {
-	bool primary;
+	SessionTerms terms = {.lock_timeout = "0"};
 
 	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnection("postgres", NULL, 0);
-	primary = !RecoveryInProgress();
-	pgstat_report_activity(STATE_RUNNING, "fawkes_ha steward");
-
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	SPI_connect();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (primary)
-		keep_role();
-	keep_slots(primary);
-	SPI_finish();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	if (primary)
+	if (begin_work())
 	{
-		LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
-		fawkes_shared->ready_timeline = GetWALInsertionTimeLine();
-		LWLockRelease(fawkes_shared->lock);
-		try(steward_keep_owner);
-		try(steward_keep_readonly);
-		try(steward_keep_exporter);
-		try(steward_keep_extension);
-		try(send_extension);
+		chores_do();
+		proc_exit(1); /* with 0 the postmaster would never start us again */
 	}
-	proc_exit(0);
+	session_open(&terms);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	for (;;)
+	{
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			/* A password that was given to this node may be another. */
+			reloaded = true;
+		}
+		if (ShutdownRequestPending)
+			proc_exit(1);
+		look_around();
+		pgstat_report_activity(STATE_IDLE, NULL);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_MS,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
 }

@@ -1,6 +1,10 @@
 /*
- * steward.h: SQL chores, by a worker that comes, does them and goes: a standing
- * connection would block DROP DATABASE and CREATE DATABASE ... TEMPLATE.
+ * steward.h: what a member does for others beside the lease: slots, and the chores of SQL.
+ *
+ * The steward is there for as long as the server is, in a place that no user's parallel query can
+ * have.  It is connected to no database, and makes and drops slots itself, because a successor without
+ * slots has no standby.  For what wants SQL (chores.h) it sends a worker that comes, does it and goes:
+ * a standing connection would block DROP DATABASE and CREATE DATABASE ... TEMPLATE.
  */
 #ifndef FAWKES_STEWARD_H
 #define FAWKES_STEWARD_H
@@ -10,17 +14,10 @@
 #include "node.h"
 #include "world.h"
 
-/* What the agent remembers of the last visit. */
-typedef struct StewardState
-{
-	int64 visited_ms; /* 0: never */
-	uint64 term;      /* for which term, as which role, for how many members */
-	FhaPgState role;
-	size_t member_count;
-} StewardState;
+/* In the postmaster, once. */
+extern void steward_register(void);
 
-/* Send for the steward if something is due: after a promotion, a new member, and now and then. */
-extern void steward_keep(StewardState *state, const FhaOrder *order, const FhaPgView *view,
-						 bool supervised);
+/* The agent's word, each turn: what is to be seen to now.  The steward is woken when it changes. */
+extern void steward_tell(const FhaOrder *order, const FhaPgView *view);
 
 #endif

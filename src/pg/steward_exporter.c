@@ -6,12 +6,11 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "executor/spi.h"
 #include "libpq/auth.h"
 #include "libpq/libpq-be.h"
-#include "utils/snapmgr.h"
 
+#include "session.h"
 #include "steward_exporter.h"
 
 static ClientAuthentication_hook_type previous_client_authentication = NULL;
@@ -34,42 +33,29 @@ steward_exporter_install_hooks(void)
 	ClientAuthentication_hook = client_authentication;
 }
 
-static void
-order(const char *sql)
-{
-	int result = SPI_execute(sql, false, 0);
-
-	if (result < 0)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
-}
-
 void
 steward_keep_exporter(void)
 {
 	bool there;
 	bool as_it_should_be;
 
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	SPI_connect();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	order("SELECT rolcanlogin AND rolinherit AND NOT rolsuper AND NOT rolcreatedb "
-		  "AND NOT rolcreaterole AND NOT rolreplication AND NOT rolbypassrls "
-		  "AND rolconnlimit = -1 AND rolpassword IS NULL "
-		  "AND pg_catalog.pg_has_role(oid, 'pg_monitor', 'USAGE') "
-		  "FROM pg_catalog.pg_authid WHERE rolname = '" EXPORTER_ROLE "'");
+	session_begin();
+	session_query("SELECT rolcanlogin AND rolinherit AND NOT rolsuper AND NOT rolcreatedb "
+				  "AND NOT rolcreaterole AND NOT rolreplication AND NOT rolbypassrls "
+				  "AND rolconnlimit = -1 AND rolpassword IS NULL "
+				  "AND pg_catalog.pg_has_role(oid, 'pg_monitor', 'USAGE') "
+				  "FROM pg_catalog.pg_authid WHERE rolname = $1",
+				  EXPORTER_ROLE);
 	there = SPI_processed > 0;
-	as_it_should_be =
-		there && SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)[0] == 't';
+	as_it_should_be = session_holds(1);
 	if (!as_it_should_be)
 	{
-		order(psprintf("%s ROLE " EXPORTER_ROLE " LOGIN INHERIT NOSUPERUSER NOCREATEDB "
-					   "NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT -1 PASSWORD NULL",
-					   there ? "ALTER" : "CREATE"));
-		order("GRANT pg_monitor TO " EXPORTER_ROLE);
+		session_order(
+			psprintf("%s ROLE " EXPORTER_ROLE " LOGIN INHERIT NOSUPERUSER NOCREATEDB "
+					 "NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT -1 PASSWORD NULL",
+					 there ? "ALTER" : "CREATE"));
+		session_order("GRANT pg_monitor TO " EXPORTER_ROLE);
 		ereport(LOG, errmsg("role \"%s\" is ready", EXPORTER_ROLE));
 	}
-	SPI_finish();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	session_commit();
 }

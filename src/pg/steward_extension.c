@@ -6,8 +6,6 @@
 
 #include <signal.h>
 
-#include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -15,58 +13,12 @@
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
-#include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/snapmgr.h"
 
+#include "chores.h"
+#include "session.h"
 #include "steward_extension.h"
 
-/* Who uses the extension holds up an update; another one comes. */
-#define LOCK_TIMEOUT "5s"
-
 PGDLLEXPORT void fawkes_ha_extension_main(Datum argument);
-
-static void
-begin(void)
-{
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	/* A database's owner may have set these for it, to have a superuser do what it may not. */
-	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION);
-	SetConfigOption("role", "none", PGC_USERSET, PGC_S_SESSION);
-	SetConfigOption("transaction_read_only", "off", PGC_USERSET, PGC_S_SESSION);
-	SetConfigOption("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION);
-	SPI_connect();
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-commit(void)
-{
-	SPI_finish();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-}
-
-/* The first row's column, or NULL. */
-static char *
-answer(int column)
-{
-	return SPI_processed == 0 ? NULL
-							  : SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
-}
-
-static void
-run(const char *sql, const char *argument)
-{
-	Oid types[] = {TEXTOID};
-	Datum values[] = {CStringGetTextDatum(argument == NULL ? "" : argument)};
-	int result =
-		SPI_execute_with_args(sql, argument == NULL ? 0 : 1, types, values, NULL, false, 0);
-
-	if (result < 0)
-		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
-}
 
 void
 steward_keep_extension(void)
@@ -76,9 +28,10 @@ steward_keep_extension(void)
 	char *wanted;
 	bool taken;
 
-	begin();
+	session_begin();
 	/* No row: it is there, or this server is too old for the version that is. */
-	run("SELECT e.extversion, a.default_version, "
+	session_query(
+		"SELECT e.extversion, a.default_version, "
 		"n.oid IS NOT NULL AND (NOT (SELECT rolsuper FROM pg_roles WHERE oid = n.nspowner) "
 		"OR EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid) "
 		"OR EXISTS (SELECT FROM pg_proc WHERE pronamespace = n.oid) "
@@ -93,13 +46,12 @@ steward_keep_extension(void)
 		NULL);
 	if (SPI_processed == 0)
 	{
-		commit();
+		session_commit();
 		return;
 	}
-	installed = answer(1);
-	wanted = answer(2);
-	/* analyzer: never NULL */
-	taken = answer(3)[0] == 't';
+	installed = session_answer(1);
+	wanted = session_answer(2);
+	taken = session_holds(3);
 	if (installed == NULL && taken)
 	{
 		/* Functions in it would be found in the place of PostgreSQL's. */
@@ -108,14 +60,14 @@ steward_keep_extension(void)
 							 "\"fawkes_ha\" is there, and not an empty one of a superuser",
 							 get_database_name(MyDatabaseId)),
 					  errhint("Drop or rename the schema, or make the extension yourself.")));
-		commit();
+		session_commit();
 		return;
 	}
 	verb = installed == NULL ? "CREATE EXTENSION fawkes_ha" : "ALTER EXTENSION fawkes_ha UPDATE";
-	run(verb, NULL);
+	session_order(verb);
 	ereport(LOG, errmsg("extension \"fawkes_ha\" is in database \"%s\" in version %s",
 						get_database_name(MyDatabaseId), wanted));
-	commit();
+	session_commit();
 }
 
 void
@@ -132,10 +84,10 @@ steward_send_extension(const char *database)
 	};
 	bool there;
 
-	begin();
-	run("SELECT FROM pg_database WHERE datname = $1 AND datallowconn", database);
+	session_begin();
+	session_query("SELECT FROM pg_database WHERE datname = $1 AND datallowconn", database);
 	there = SPI_processed > 0;
-	commit();
+	session_commit();
 	if (!there)
 		return;
 	strlcpy(worker.bgw_extra, database, sizeof(worker.bgw_extra));
@@ -146,9 +98,13 @@ steward_send_extension(const char *database)
 void
 fawkes_ha_extension_main(Datum argument)
 {
+	/* Who uses the extension holds up an update; another one comes. */
+	SessionTerms terms = {
+		.database = MyBgworkerEntry->bgw_extra, .lock_timeout = "5s", .deadline_ms = CHORES_MS};
+
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnection(MyBgworkerEntry->bgw_extra, NULL, 0);
+	session_open(&terms);
 	pgstat_report_activity(STATE_RUNNING, "fawkes_ha extension");
 	steward_keep_extension();
 	proc_exit(0);

@@ -5,18 +5,16 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "executor/spi.h"
 #include "libpq/crypt.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_node.h"
 #include "utils/builtins.h"
-#include "utils/snapmgr.h"
 
 #include "follow.h"
 #include "guc.h"
+#include "session.h"
 #include "steward_exporter.h"
 #include "steward_given.h"
 #include "steward_owner.h"
@@ -46,51 +44,6 @@ may_be_owner(const char *name)
 }
 
 static void
-begin(void)
-{
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	SPI_connect();
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-commit(void)
-{
-	SPI_finish();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-}
-
-static void
-query(const char *sql, const char *argument)
-{
-	Oid types[] = {TEXTOID};
-	Datum values[] = {CStringGetTextDatum(argument)};
-	int result = SPI_execute_with_args(sql, 1, types, values, NULL, true, 0);
-
-	if (result < 0)
-		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
-}
-
-static void
-order(const char *sql)
-{
-	int result = SPI_execute(sql, false, 0);
-
-	if (result < 0)
-		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
-}
-
-/* The only value of the last query; NULL: no row, or NULL. */
-static char *
-answer(void)
-{
-	return SPI_processed == 0 ? NULL
-							  : SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-}
-
-static void
 keep_password(const char *name, const char *password)
 {
 	const char *detail = NULL;
@@ -99,15 +52,15 @@ keep_password(const char *name, const char *password)
 	char *secret;
 
 	/* Not get_role_password: a role that has expired would get its password again each time. */
-	query("SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1", name);
-	stored = answer();
+	session_query("SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1", name);
+	stored = session_answer(1);
 	if (SPI_processed == 0)
 		verb = "CREATE";
 	else if (stored != NULL && plain_crypt_verify(name, stored, password, &detail) == STATUS_OK)
 		return;
 	secret = encrypt_password(PASSWORD_TYPE_SCRAM_SHA_256, name, password);
-	order(psprintf("%s ROLE %s LOGIN PASSWORD %s", verb, quote_identifier(name),
-				   quote_literal_cstr(secret)));
+	session_order(psprintf("%s ROLE %s LOGIN PASSWORD %s", verb, quote_identifier(name),
+						   quote_literal_cstr(secret)));
 	ereport(LOG, errmsg("role \"%s\" has the password of fawkes_ha.credentials_directory", name));
 }
 
@@ -117,10 +70,10 @@ keep_database(const char *owner)
 {
 	char *current;
 
-	query(
+	session_query(
 		"SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = $1",
 		guc_database);
-	current = answer();
+	current = session_answer(1);
 	if (current == NULL)
 	{
 		/* Not through SPI, which refuses what cannot be in a transaction block.  There is none. */
@@ -134,8 +87,8 @@ keep_database(const char *owner)
 	}
 	else if (strcmp(current, owner) != 0)
 	{
-		order(psprintf("ALTER DATABASE %s OWNER TO %s", quote_identifier(guc_database),
-					   quote_identifier(owner)));
+		session_order(psprintf("ALTER DATABASE %s OWNER TO %s", quote_identifier(guc_database),
+							   quote_identifier(owner)));
 		ereport(LOG, errmsg("database \"%s\" belongs to role \"%s\"", guc_database, owner));
 	}
 }
@@ -152,13 +105,13 @@ steward_keep_owner(void)
 	password = name == NULL ? NULL : read_credential("password", CREDENTIAL_MAX);
 	if (password == NULL || !may_be_owner(name))
 		return;
-	begin();
+	session_begin();
 	keep_password(name, password);
 	explicit_bzero(password, strlen(password));
-	commit();
+	session_commit();
 	if (guc_database[0] == '\0')
 		return;
-	begin();
+	session_begin();
 	keep_database(name);
-	commit();
+	session_commit();
 }

@@ -7,17 +7,13 @@
 
 #include <unistd.h>
 
-#include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
-#include "executor/spi.h"
 #include "libpq/crypt.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
-#include "utils/snapmgr.h"
 
 #include "guc.h"
 #include "readonly.h"
+#include "session.h"
 #include "state.h"
 #include "steward_given.h"
 #include "steward_readonly.h"
@@ -38,19 +34,12 @@ is_given(void)
 static char *
 make_verifier(const char *role, const char *password)
 {
-	Oid types[] = {TEXTOID};
-	Datum values[] = {CStringGetTextDatum(role)};
 	const char *detail = NULL;
-	char *stored = NULL;
-	/* Not get_role_password: a role that has expired would get its password again each time. */
-	int result =
-		SPI_execute_with_args("SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1", 1,
-							  types, values, NULL, true, 0);
+	char *stored;
 
-	if (result < 0)
-		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
-	if (SPI_processed > 0)
-		stored = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	/* Not get_role_password: a role that has expired would get its password again each time. */
+	session_query("SELECT rolpassword FROM pg_authid WHERE rolname = $1", role);
+	stored = session_answer(1);
 	if (stored != NULL && plain_crypt_verify(role, stored, password, &detail) == STATUS_OK)
 		return NULL;
 	return encrypt_password(PASSWORD_TYPE_SCRAM_SHA_256, role, password);
@@ -90,14 +79,9 @@ keep_given(void)
 void
 steward_keep_readonly(void)
 {
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	SPI_connect();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	session_begin();
 	readonly_keep_group();
 	if (is_given())
 		keep_given();
-	SPI_finish();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	session_commit();
 }

@@ -1,0 +1,18 @@
+/*
+ * steward_slots.h: a physical slot for each member on a primary, none of ours on a standby.
+ */
+#ifndef FAWKES_STEWARD_SLOTS_H
+#define FAWKES_STEWARD_SLOTS_H
+
+#include "postgres.h"
+
+#include "shmem.h"
+
+/*
+ * In a transaction, in any database or none.  Slots whose names begin with "fawkes_ha_" are ours: one
+ * that nobody wants and nobody uses is dropped, one that has lost its WAL is made anew.  trouble:
+ * why a member has none, "" when all have.
+ */
+extern void steward_keep_slots(const StewardOrder *order, char trouble[TROUBLE_SIZE]);
+
+#endif

@@ -1,0 +1,56 @@
+"""Mutants of our own sessions, and of what a primary keeps for others."""
+
+from mutants_list import Mutant
+
+
+def steward(*names: str) -> tuple[str, ...]:
+    return tuple(f"test/test_steward.py::{name}" for name in names)
+
+
+STEWARD = [
+    Mutant(
+        "trust",
+        "a stranger's operator is found before PostgreSQL's by a worker that is a superuser",
+        "src/pg/session.c",
+        'set("search_path", "pg_catalog, pg_temp");',
+        'set("search_path", "\\"$user\\", public");',
+        steward("test_a_strangers_operators_are_not_run"),
+        short=False,
+    ),
+    Mutant(
+        "trust",
+        "what a database's owner sets for it counts in our workers",
+        "src/pg/session.c",
+        'set("default_transaction_read_only", terms->read_only ? "on" : "off");',
+        "",
+        steward("test_a_strangers_operators_are_not_run"),
+        short=False,
+    ),
+    Mutant(
+        "S9",
+        "a new cluster's role waits for the standby that waits for the role",
+        "src/pg/session.c",
+        'set("synchronous_commit", "local");',
+        "",
+        steward("test_a_new_cluster_that_wants_a_synchronous_standby"),
+        short=False,
+    ),
+    Mutant(
+        "S9",
+        "who has all background workers keeps the chores from being done",
+        "src/pg/steward.c",
+        "		do_it_ourselves();",
+        "		return;",
+        steward("test_parallel_queries_keep_no_standby_out"),
+        short=False,
+    ),
+    Mutant(
+        "S9",
+        "a slot that a person dropped is not made again",
+        "src/pg/steward_slots.c",
+        "strcmp(order->members[i], guc_member_name) != 0)",
+        "false)",
+        steward("test_slots_want_no_database"),
+        short=False,
+    ),
+]
