@@ -185,6 +185,47 @@ def test_it_dumps_a_database(readers: Readers) -> None:
     assert "CREATE TABLE later.things" in dump and "\ntwo\n" not in dump and "\ttwo\n" in dump
 
 
+SYSTEM_RELATIONS = """
+SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE nspname IN ('pg_catalog', 'information_schema', 'pg_toast') AND relkind IN ('r', 'v', 't') ORDER BY 1"""
+
+
+def test_nothing_of_postgresql_shows_it_secrets(readers: Readers) -> None:
+    """Every catalogue and every view, as a whole: verifiers, passwords and large objects are in none that it may read."""
+    _, standby = readers.pair()
+    words = ("secret", b"secret".hex())
+    shown, refused = set(), set()
+    with Session(readers.dsn(standby)) as session:
+        relations = [row[0] for row in session.query(SYSTEM_RELATIONS)]
+        for relation in relations:
+            try:
+                rows = session.query(f"SELECT * FROM {relation}", timeout=60)
+            except Error as error:
+                assert error.pgcode == "42501", f"{relation}: {error}"
+                refused.add(relation)
+                continue
+            values = [bytes(value).hex() if isinstance(value, memoryview) else str(value) for row in rows for value in row]
+            if any(word in value for value in values for word in words):
+                shown.add(relation)
+    assert shown == set()
+    assert {"pg_authid", "pg_statistic", "pg_stats", "pg_stats_ext", "pg_largeobject", "pg_user_mapping"} <= refused
+    assert len(relations) > 150
+
+
+def test_the_planner_tells_it_nothing(readers: Readers) -> None:
+    """It hands what ANALYZE found to an operator's function, before the executor asks who may read the table."""
+    leader, standby = readers.pair()
+    direct = "EXPLAIN SELECT rolname FROM pg_authid WHERE rolpassword OPERATOR(later.===) 'x'"
+    with readers.admin(leader) as admin:
+        admin.query(direct)
+        assert any("secret" in notice for notice in admin.notices)
+    for statement in (direct, "EXPLAIN SELECT * FROM later.holders()", "SELECT * FROM later.holders()"):
+        with Session(readers.dsn(standby)) as session:
+            with pytest.raises(Error) as refusal:
+                session.query(statement)
+            assert refusal.value.pgcode == "42501" and session.notices == [], statement
+
+
 # --- on a primary
 
 
@@ -387,6 +428,56 @@ def test_it_is_granted_no_more_than_that(readers: Readers) -> None:
         admin.query("REVOKE CONNECT ON DATABASE postgres FROM third; DROP ROLE third")
         groups_groups = "SELECT count(*) FROM pg_auth_members WHERE member = 'fawkes_ha_readonly'::regrole"
         assert admin.value(groups_groups) == 0
+
+
+LIMITS = """
+SELECT rolconnlimit, (SELECT array_agg(c ORDER BY c) FROM unnest(rolconfig) c WHERE c !~ '^default_') FROM pg_roles
+WHERE rolname = %s"""
+
+
+def test_its_use_of_a_server_has_bounds(readers: Readers) -> None:
+    """One of an earlier version gets them with the next visit of the primary's steward; others of somebody's stay."""
+    leader, _ = readers.pair()
+    usual = [(20, ["idle_in_transaction_session_timeout=10min", "temp_file_limit=1GB"])]
+    with readers.admin(leader) as admin:
+        assert admin.query(LIMITS, (READER,)) == usual
+        admin.query(f"ALTER ROLE {READER} CONNECTION LIMIT 7; ALTER ROLE {READER} SET temp_file_limit = '3GB'")
+        admin.query(f"ALTER ROLE {READER} RESET idle_in_transaction_session_timeout")
+        admin.query("CREATE ROLE own IN ROLE fawkes_ha_readonly")
+        changed = [(7, ["idle_in_transaction_session_timeout=10min", "temp_file_limit=3GB"])]
+        os.kill(leader.supervisor_pid, signal.SIGHUP)
+        until("the steward was there", lambda: admin.query(LIMITS, (READER,)) == changed, 90)
+        admin.value(SETUP, (READER, None, None))
+        assert admin.query(LIMITS, (READER,)) == changed
+        assert admin.query(LIMITS, ("own",)) == [(-1, None)]
+        admin.query(f"ALTER ROLE {READER} CONNECTION LIMIT -1; ALTER ROLE {READER} RESET ALL; DROP ROLE own")
+        admin.value(SETUP, (READER, None, None))
+        assert admin.query(LIMITS, (READER,)) == usual
+
+
+def test_options_of_a_login_fill_no_log(readers: Readers) -> None:
+    _, standby = readers.pair()
+    for option in ("debug_print_plan", "trace_sort"):
+        with pytest.raises(Error, match=f'permission denied to set parameter "{option}"'):
+            Session(readers.dsn(standby, more=f"options='-c {option}=on'"))
+
+
+def test_the_group_stays(readers: Readers) -> None:
+    """Without it a reader keeps pg_read_all_data, and nothing holds it to reading."""
+    leader, _ = readers.pair()
+    with readers.admin(leader) as admin:
+        for statement in (
+            "ALTER ROLE fawkes_ha_readonly RENAME TO x",
+            "ALTER USER fawkes_ha_readonly RENAME TO x",
+            "DROP ROLE unlucky, fawkes_ha_readonly",
+            "DROP GROUP IF EXISTS fawkes_ha_readonly",
+            "DO $$ BEGIN DROP ROLE fawkes_ha_readonly; END $$",
+        ):
+            with pytest.raises(Error, match="(?s)fawkes_ha_readonly. cannot be (dropped|renamed).*REVOKE") as refusal:
+                admin.query(statement)
+            assert refusal.value.pgcode == "42501"
+        admin.query("ALTER TABLE everybodys RENAME TO fawkes_ha_readonly")
+        admin.query("ALTER TABLE fawkes_ha_readonly RENAME TO everybodys")
 
 
 def test_whoever_is_granted_it_may_do_it(readers: Readers) -> None:

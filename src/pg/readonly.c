@@ -27,6 +27,7 @@
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/selfuncs.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -39,6 +40,7 @@ static ExecutorStart_hook_type previous_executor_start = NULL;
 static ExecutorCheckPerms_hook_type previous_check_perms = NULL;
 static ProcessUtility_hook_type previous_process_utility = NULL;
 static object_access_hook_type previous_object_access = NULL;
+static get_relation_stats_hook_type previous_relation_stats = NULL;
 
 /* The last decision: about whom, and does it still count? */
 static Oid decided_for = InvalidOid;
@@ -109,6 +111,7 @@ decide(Oid user)
 	reads_only = reads;
 	if (user != login_role)
 		return;
+	readonly_hold_settings(reads_only);
 	if (reads_only)
 		register_session();
 	else
@@ -160,6 +163,7 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 	ProcessUtility_hook_type next =
 		previous_process_utility ? previous_process_utility : standard_ProcessUtility;
 
+	readonly_check_group(statement->utilityStmt);
 	/* In a transaction that has failed, only its end is let through by PostgreSQL. */
 	if (is_reader() && IsTransactionState())
 	{
@@ -188,12 +192,26 @@ check_perms(COMPAT_CHECK_PERMS_ARGUMENTS)
 	{
 		CompatPermission *wanted = lfirst(cell);
 
-		/* Nor are those of a view's. */
-		if (compat_is_table(wanted) && (wanted->requiredPerms & ACL_SELECT) != 0 &&
-			!OidIsValid(wanted->checkAsUser))
+		if (!compat_is_table(wanted) || (wanted->requiredPerms & ACL_SELECT) == 0)
+			continue;
+		readonly_check_statistics(wanted->relid);
+		/* The rights of a view's owner are not the reader's either. */
+		if (!OidIsValid(wanted->checkAsUser))
 			readonly_check_table(wanted->relid, wanted->selectedCols);
 	}
 	return true;
+}
+
+/*
+ * The planner calls an operator's function with values of a table before anybody asks whether the
+ * table may be read: pg_read_all_data is enough for it, and anybody may make an operator that tells.
+ */
+static bool
+relation_stats(PlannerInfo *root, RangeTblEntry *entry, AttrNumber column, VariableStatData *found)
+{
+	if (is_reader() && entry->rtekind == RTE_RELATION && !readonly_may_estimate(entry->relid))
+		return true;
+	return previous_relation_stats && previous_relation_stats(root, entry, column, found);
 }
 
 static void
@@ -279,6 +297,7 @@ client_authentication(Port *port, int status)
 				 errdetail("Role \"%s\" is a member of %s; what PUBLIC may does not count for it.",
 						   port->user_name, READONLY_GROUP),
 				 errhint("A superuser may GRANT CONNECT ON DATABASE to it by name.")));
+	readonly_hold_settings(true);
 	register_session();
 }
 
@@ -318,4 +337,6 @@ readonly_install_hooks(void)
 	ProcessUtility_hook = process_utility;
 	previous_object_access = object_access_hook;
 	object_access_hook = object_access;
+	previous_relation_stats = get_relation_stats_hook;
+	get_relation_stats_hook = relation_stats;
 }

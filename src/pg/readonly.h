@@ -31,7 +31,18 @@ extern void readonly_keep_sessions(bool primary, bool alone);
 extern void readonly_check_utility(const Node *statement);
 extern void readonly_check_function(Oid function);
 extern void readonly_check_table(Oid table, const Bitmapset *columns);
+/* Also below a view, whose owner may read them: the views ask for rights that the group does not mean. */
+extern void readonly_check_statistics(Oid table);
 extern void readonly_refuse_change(void); /* does not return */
+
+/* May the planner use what it knows of this table's values, for a reader?  In a transaction. */
+extern bool readonly_may_estimate(Oid table);
+
+/* Settings that fill the server's log are a superuser's in this session, or everybody's again. */
+extern void readonly_hold_settings(bool held);
+
+/* Of any session: the group stays, under its name; 42501 else. */
+extern void readonly_check_group(const Node *statement);
 
 /* Has a grant to `role`, or to a role whose rights it has, this right?  PUBLIC's do not count. */
 extern bool readonly_is_granted_by_name(const Acl *acl, Oid role, AclMode right);
@@ -42,7 +53,8 @@ extern bool readonly_is_granted_by_name(const Acl *acl, Oid role, AclMode right)
  * to no others.  verifier: of SCRAM-SHA-256; NULL: the password stays as it is.  Raises 22023 for
  * a name that cannot be one, 42710 for a role that is somebody else's.  False: nothing was to do.
  */
-extern void readonly_keep_group(void);
+extern void
+readonly_keep_group(void); /* and the limits of the roles that readonly_keep_role made */
 extern bool readonly_keep_role(const char *role, char **databases, int count, bool exactly,
 							   const char *verifier);
 

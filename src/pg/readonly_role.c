@@ -32,6 +32,21 @@ PG_FUNCTION_INFO_V1(fawkes_ha_setup_readonly_role);
 /* What a role of ours is: besides LOGIN nothing, and no rights but to read. */
 #define ATTRIBUTES "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 
+/*
+ * What it may use of a server at most, unless it was given other bounds.  A standby whose disk is
+ * full ends, so temporary files are the bound that counts: connections times temp_file_limit, which
+ * a role cannot raise for itself.  No statement_timeout: reports take hours.
+ */
+#define CONNECTIONS_MAX 20
+static const struct
+{
+	const char *name;
+	const char *value;
+} limits[] = {
+	{"temp_file_limit", "1GB"},
+	{"idle_in_transaction_session_timeout", "10min"},
+};
+
 static void
 query(const char *sql, const char *argument)
 {
@@ -70,11 +85,62 @@ is_true(const char *sql, const char *argument)
 	return value != NULL && strcmp(value, "t") == 0;
 }
 
+static bool
+keep_limits(const char *role)
+{
+	const char *quoted = quote_identifier(role);
+	bool changed = false;
+
+	if (is_true("SELECT rolconnlimit = -1 FROM pg_catalog.pg_roles WHERE rolname = $1", role))
+	{
+		order(psprintf("ALTER ROLE %s CONNECTION LIMIT %d", quoted, CONNECTIONS_MAX));
+		changed = true;
+	}
+	for (int i = 0; i < lengthof(limits); i++)
+	{
+		if (is_true(psprintf("SELECT true FROM pg_catalog.pg_roles r, pg_catalog.unnest(rolconfig) "
+							 "c WHERE rolname = $1 AND pg_catalog.starts_with(c, '%s=')",
+							 limits[i].name),
+					role))
+			continue;
+		order(psprintf("ALTER ROLE %s SET %s = '%s'", quoted, limits[i].name, limits[i].value));
+		changed = true;
+	}
+	return changed;
+}
+
+/* Those that an earlier version made have none. */
+static void
+keep_all_limits(void)
+{
+	char **roles;
+	int count;
+
+	query("SELECT r.rolname FROM pg_catalog.pg_roles r WHERE NOT r.rolsuper AND "
+		  "r.rolconfig OPERATOR(pg_catalog.@>) '{default_transaction_read_only=on}' AND "
+		  "(SELECT pg_catalog.count(DISTINCT g.rolname) FROM pg_catalog.pg_auth_members m JOIN "
+		  "pg_catalog.pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND "
+		  "g.rolname IN ($1, 'pg_read_all_data')) = 2",
+		  READONLY_GROUP);
+	count = (int) SPI_processed;
+	roles = palloc(sizeof(char *) * (count + 1));
+	for (int i = 0; i < count; i++)
+		roles[i] = answer(i);
+	for (int i = 0; i < count; i++)
+		if (keep_limits(roles[i]))
+			ereport(LOG, errmsg("role \"%s\", which may only read, has limits now", roles[i]),
+					errhint("ALTER ROLE sets others: CONNECTION LIMIT, temp_file_limit, "
+							"idle_in_transaction_session_timeout."));
+}
+
 void
 readonly_keep_group(void)
 {
 	if (OidIsValid(get_role_oid(READONLY_GROUP, true)))
+	{
+		keep_all_limits();
 		return;
+	}
 	order("CREATE ROLE " READONLY_GROUP " NOLOGIN");
 	order("COMMENT ON ROLE " READONLY_GROUP
 		  " IS 'its members may only read, from standbys; see fawkes_ha.setup_readonly_role()'");
@@ -191,6 +257,7 @@ readonly_keep_role(const char *role, char **databases, int count, bool exactly,
 	/* The group first: there is no moment in which it reads and is not held to it. */
 	changed |= keep_membership(role, READONLY_GROUP);
 	changed |= keep_membership(role, "pg_read_all_data");
+	changed |= keep_limits(role);
 	changed |= keep_databases(role, databases, count, exactly);
 	if (verifier == NULL)
 		return changed;

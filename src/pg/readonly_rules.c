@@ -16,6 +16,8 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_statistic.h"
+#include "catalog/pg_statistic_ext_data.h"
 #include "miscadmin.h"
 #include "nodes/bitmapset.h"
 #include "nodes/parsenodes.h"
@@ -24,6 +26,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
@@ -194,7 +197,6 @@ is_harmless(const char *name)
 										"pg_current_wal_lsn",
 										"pg_database_collation_actual_version",
 										"pg_database_size",
-										"pg_export_snapshot",
 										"pg_get_sequence_data",
 										"pg_get_wait_events",
 										"pg_get_wal_replay_pause_state",
@@ -330,8 +332,8 @@ may_read_columns(Oid table, const Bitmapset *columns, Oid role)
  * pg_read_all_data, which the role has for the sake of all tables to come, reads pg_authid as well,
  * with everybody's verifiers, and pg_largeobject.  What came with PostgreSQL is as it is without it.
  */
-void
-readonly_check_table(Oid table, const Bitmapset *columns)
+static bool
+may_read_table(Oid table, const Bitmapset *columns)
 {
 	Oid role = GetUserId();
 	HeapTuple tuple;
@@ -340,7 +342,7 @@ readonly_check_table(Oid table, const Bitmapset *columns)
 	bool may;
 
 	if (table >= FirstNormalObjectId)
-		return;
+		return true;
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for relation %u", table);
@@ -348,10 +350,115 @@ readonly_check_table(Oid table, const Bitmapset *columns)
 	may = !is_null && aclmask(DatumGetAclP(acl), role, ((Form_pg_class) GETSTRUCT(tuple))->relowner,
 							  ACL_SELECT, ACLMASK_ANY) != 0;
 	ReleaseSysCache(tuple);
-	if (!may && !may_read_columns(table, columns, role))
+	return may || may_read_columns(table, columns, role);
+}
+
+void
+readonly_check_table(Oid table, const Bitmapset *columns)
+{
+	if (!may_read_table(table, columns))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for table %s", get_rel_name(table)),
 				 errdetail("Of what is PostgreSQL's own, members of %s read what everybody reads.",
 						   READONLY_GROUP)));
+}
+
+/*
+ * pg_stats and its kin show values of every table that has_column_privilege() says yes to, and with
+ * pg_read_all_data it says yes to pg_authid.
+ */
+void
+readonly_check_statistics(Oid table)
+{
+	if (table == StatisticRelationId || table == StatisticExtDataRelationId)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", get_rel_name(table)),
+				 errdetail("Statistics hold values of all tables, those with passwords too; "
+						   "members of %s do not read them.",
+						   READONLY_GROUP),
+				 errhint("A function with SECURITY DEFINER may show them what they need of it.")));
+}
+
+bool
+readonly_may_estimate(Oid table)
+{
+	return may_read_table(table, NULL);
+}
+
+/* --- settings */
+
+/* With these a session has the server log plans, values or lines without end. */
+static const char *const log_fillers[] = {
+	"debug_print_parse",
+	"debug_print_plan",
+	"debug_print_rewritten",
+	"log_parameter_max_length_on_error",
+	"trace_sort",
+};
+
+static bool
+fills_log(const struct config_generic *setting)
+{
+	for (int i = 0; i < lengthof(log_fillers); i++)
+		if (strcmp(setting->name, log_fillers[i]) == 0)
+			return true;
+	return false;
+}
+
+/* By the context, because SET is only one of the ways: set_config() and a login's options are others. */
+void
+readonly_hold_settings(bool held)
+{
+	static bool are_held = false;
+	struct config_generic **settings;
+	int count;
+
+	if (held == are_held)
+		return;
+	settings = compat_guc_variables(&count);
+	for (int i = 0; i < count; i++)
+		if (fills_log(settings[i]))
+			settings[i]->context = held ? PGC_SUSET : PGC_USERSET;
+	are_held = held;
+}
+
+/* --- the group */
+
+static bool
+is_group(const char *name)
+{
+	return name != NULL && strcmp(name, READONLY_GROUP) == 0;
+}
+
+static bool
+drops_group(const DropRoleStmt *statement)
+{
+	ListCell *cell;
+
+	foreach (cell, statement->roles)
+		if (is_group(((const RoleSpec *) lfirst(cell))->rolename))
+			return true;
+	return false;
+}
+
+/* A reader without the group keeps pg_read_all_data, and nothing holds it to reading any more. */
+void
+readonly_check_group(const Node *statement)
+{
+	const char *what = NULL;
+
+	if (IsA(statement, DropRoleStmt) && drops_group((const DropRoleStmt *) statement))
+		what = "dropped";
+	if (IsA(statement, RenameStmt) && ((const RenameStmt *) statement)->renameType == OBJECT_ROLE &&
+		is_group(((const RenameStmt *) statement)->subname))
+		what = "renamed";
+	if (what != NULL)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("role \"%s\" cannot be %s", READONLY_GROUP, what),
+						errdetail("Its members may only read because they are in it."),
+						errhint("To free one of them, REVOKE %s FROM it.  The group itself goes "
+								"with the library: drop it when fawkes_ha is not preloaded.",
+								READONLY_GROUP)));
 }

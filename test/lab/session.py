@@ -53,6 +53,10 @@ class Session:
         return self._connection.info.backend_pid
 
     @property
+    def notices(self) -> list[str]:
+        return self._connection.notices
+
+    @property
     def command_tag(self) -> str:
         return self._cursor.statusmessage or ""
 

@@ -121,7 +121,7 @@ SELECT pg_temp.cannot('SELECT lo_get(4711)::text');
 SELECT pg_temp.cannot('SELECT definer_makes_a_large_object()::text');
 SELECT pg_temp.cannot('SELECT definer_writes_a_large_object()::text');
 SELECT pg_temp.cannot('ALTER LARGE OBJECT 4711 OWNER TO CURRENT_USER');
-SELECT is((SELECT count(*) FROM pg_largeobject_metadata), 1::bigint, 'there is the large object that was there');
+SELECT is((SELECT count(*) FROM pg_largeobject_metadata), 13::bigint, 'there are the large objects that were there');
 SELECT is(lo_get(4711), '', 'and nothing is in it');
 
 -- Files and programs.
@@ -130,6 +130,19 @@ SELECT pg_temp.cannot('COPY later.things TO ''/tmp/of-a-reader''');
 SELECT pg_temp.cannot('SELECT definer_runs_a_program()::text');
 SELECT pg_temp.cannot('SELECT pg_read_file(''PG_VERSION'')');
 SELECT pg_temp.cannot('LOAD ''pg_prewarm''');
+SELECT pg_temp.cannot('SELECT pg_export_snapshot()');
+
+-- The server's log, and what a login may use.
+SELECT pg_temp.cannot('SET debug_print_plan = on');
+SELECT pg_temp.cannot('SET debug_print_parse = on');
+SELECT pg_temp.cannot('SET debug_print_rewritten = on');
+SELECT pg_temp.cannot('SET trace_sort = on');
+SELECT pg_temp.cannot('SET log_parameter_max_length_on_error = -1');
+SELECT pg_temp.cannot('SELECT set_config(''debug_print_plan'', ''on'', true)');
+SELECT pg_temp.can('application_name debug_pretty_print', 'SELECT string_agg(name, '' '' ORDER BY name) FROM pg_settings '
+    'WHERE context = ''user'' AND (category LIKE ''Reporting and Logging%'' OR name ~ ''^(trace_sort|log_)'')');
+SELECT pg_temp.cannot('SET temp_file_limit = -1');
+SELECT pg_temp.can('1GB 10min', 'SHOW temp_file_limit', 'SHOW idle_in_transaction_session_timeout');
 
 -- Locks, messages, signals, transaction ids.
 SELECT pg_temp.cannot('SELECT pg_advisory_lock(1)::text');
@@ -164,9 +177,16 @@ SELECT pg_temp.cannot('SELECT count(*)::text FROM pg_authid');
 SELECT pg_temp.cannot('SELECT passwd FROM pg_shadow LIMIT 1');
 SELECT pg_temp.cannot('SELECT data::text FROM pg_largeobject LIMIT 1');
 SELECT pg_temp.cannot('SELECT stavalues1::text FROM pg_statistic LIMIT 1');
+SELECT pg_temp.cannot('SELECT stxdmcv::text FROM pg_statistic_ext_data LIMIT 1');
+SELECT pg_temp.cannot('SELECT histogram_bounds::text FROM pg_stats LIMIT 1');
+SELECT pg_temp.cannot('SELECT n_distinct::text FROM pg_stats_ext LIMIT 1');
+SELECT pg_temp.cannot('SELECT histogram_bounds::text FROM pg_stats_ext_exprs LIMIT 1');
+SELECT pg_temp.cannot('SELECT attname FROM later.values_seen LIMIT 1');
+SELECT pg_temp.can('ERROR:  42501', 'COPY (SELECT * FROM later.values_seen) TO STDOUT');
+SELECT pg_temp.can('t', 'SELECT later.is_estimated()');
 SELECT pg_temp.cannot('SELECT subconninfo FROM pg_subscription LIMIT 1');
 SELECT pg_temp.cannot('SELECT umoptions::text FROM pg_user_mapping LIMIT 1');
-SELECT pg_temp.can('0', 'SELECT count(subname)::text FROM pg_subscription');
+SELECT pg_temp.can('12', 'SELECT count(subname)::text FROM pg_subscription');
 SELECT pg_temp.can('pg_read_all_data ERROR:  42501', 'SELECT set_config(''role'', ''pg_read_all_data'', false)',
     'SELECT rolpassword FROM pg_authid LIMIT 1');
 SELECT pg_temp.can('ERROR:  42501', 'COPY pg_authid TO STDOUT');

@@ -14,7 +14,31 @@ CREATE VIEW later.names AS SELECT name FROM later.things;
 CREATE MATERIALIZED VIEW later.counted AS SELECT count(*) AS n FROM later.things;
 CREATE FUNCTION later.longest() RETURNS text LANGUAGE plpgsql AS
 $$ BEGIN RETURN (SELECT name FROM later.things ORDER BY length(name) DESC, name LIMIT 1); END $$;
+-- An operator that tells what it is given: the planner gives it what it knows of a column.
+CREATE FUNCTION later.tell(text, text) RETURNS boolean LANGUAGE plpgsql AS
+$$ BEGIN RAISE WARNING 'told %', $1; RETURN true; END $$;
+CREATE OPERATOR later.=== (LEFTARG = text, RIGHTARG = text, FUNCTION = later.tell, RESTRICT = matchingsel);
+CREATE FUNCTION later.holders() RETURNS SETOF name LANGUAGE sql STABLE AS
+$$ SELECT rolname FROM pg_authid WHERE rolpassword OPERATOR(later.===) 'x' $$;
 RESET ROLE;
+
+-- What the statistics of catalogues hold: each value has the word `secret`.
+CREATE FOREIGN DATA WRAPPER nothing;
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER nothing;
+DO $$ BEGIN
+    FOR i IN 1 .. 12 LOOP
+        EXECUTE format('CREATE ROLE holder_%s PASSWORD %L', i, 'SCRAM-SHA-256$4096:secretAA' || md5(i::text) || '$'
+            || encode(sha256(int4send(i)), 'base64') || ':' || encode(sha256(int4send(-i)), 'base64'));
+        EXECUTE format('CREATE USER MAPPING FOR holder_%s SERVER elsewhere OPTIONS (password %L)', i, 'secret' || i);
+        EXECUTE format('CREATE SUBSCRIPTION s_%s CONNECTION %L PUBLICATION p WITH (connect = false)', i,
+            'dbname=x password=secret' || i);
+        PERFORM lo_from_bytea(0, convert_to('secret' || i, 'UTF8'));
+    END LOOP;
+END $$;
+ANALYZE pg_authid, pg_user_mapping, pg_subscription, pg_largeobject;
+CREATE VIEW later.values_seen AS SELECT attname, histogram_bounds::text AS bounds FROM pg_stats;
+CREATE FUNCTION later.is_estimated() RETURNS boolean LANGUAGE sql SECURITY DEFINER AS
+$$ SELECT count(*) > 0 FROM pg_stats WHERE tablename = 'pg_authid' AND attname = 'rolname' $$;
 
 -- With the rights of a superuser, and for PUBLIC.
 CREATE FUNCTION definer_inserts() RETURNS void LANGUAGE sql SECURITY DEFINER AS
