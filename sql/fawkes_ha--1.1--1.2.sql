@@ -4,6 +4,46 @@
 \echo Use "ALTER EXTENSION fawkes_ha UPDATE" to load this file. \quit
 
 --
+-- What this script names without a schema is looked for in the extension's schema too, and an overload there that fits
+-- better than PostgreSQL's own would run with the rights of whoever uses the extension.  So nothing may be there that is
+-- not the extension's, and nobody but superusers may put anything there.
+--
+
+DO $guard$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_extension AS e
+            JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+            JOIN pg_catalog.pg_roles AS o ON o.oid OPERATOR(pg_catalog.=) n.nspowner
+        WHERE e.extname OPERATOR(pg_catalog.=) 'fawkes_ha'::pg_catalog.name AND (
+            NOT o.rolsuper
+            OR EXISTS (
+                SELECT FROM pg_catalog.aclexplode(n.nspacl) AS a
+                    LEFT JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) a.grantee
+                WHERE a.privilege_type OPERATOR(pg_catalog.=) 'CREATE'::pg_catalog.text AND r.rolsuper IS NOT TRUE)
+            OR EXISTS (
+                SELECT FROM pg_catalog.pg_depend AS d
+                    JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) d.classid
+                WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass::pg_catalog.oid
+                    AND d.refobjid OPERATOR(pg_catalog.=) n.oid
+                    AND NOT c.relname OPERATOR(pg_catalog.=)
+                        ANY ('{pg_extension,pg_default_acl,pg_publication_namespace}'::pg_catalog.name[])
+                    AND NOT EXISTS (
+                        SELECT FROM pg_catalog.pg_depend AS m
+                        WHERE m.classid OPERATOR(pg_catalog.=) d.classid AND m.objid OPERATOR(pg_catalog.=) d.objid
+                            AND m.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass::pg_catalog.oid
+                            AND m.refobjid OPERATOR(pg_catalog.=) e.oid
+                            AND m.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog."char"))))
+    THEN
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_schema',
+            MESSAGE = 'schema "fawkes_ha" may hold things that are not the extension''s',
+            DETAIL = 'It must belong to a superuser, be empty but for the extension, and give CREATE to nobody else.',
+            HINT = 'Rename or drop the schema, or what is in it, and try again.';
+    END IF;
+END
+$guard$;
+
+--
 -- Replication lag: none of a standby that has everything and hears the leader.
 --
 
@@ -179,3 +219,53 @@ CREATE OR REPLACE VIEW server_metrics AS
 REVOKE ALL ON FUNCTION without_incarnation(name, text), volumes() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION without_incarnation(name, text), volumes() TO pg_monitor;
 GRANT SELECT ON metrics_volumes TO pg_monitor;
+
+--
+-- Orders that are only tried.  Overloads: who may give an order may then keep that right and try it under another one.
+--
+
+CREATE FUNCTION switchover(dry_run boolean, target text DEFAULT NULL, wait_seconds integer DEFAULT 60, reason text DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME', 'fawkes_ha_try_switchover'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION switchover(boolean, text, integer, text) IS
+'with dry_run => true: what a switchover would do; nothing is done';
+
+CREATE FUNCTION pause(dry_run boolean, reason text DEFAULT NULL, wait_seconds integer DEFAULT 60) RETURNS text
+AS 'MODULE_PATHNAME', 'fawkes_ha_try_pause'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION pause(boolean, text, integer) IS
+'with dry_run => true: what a pause would do; nothing is done';
+
+CREATE FUNCTION resume(dry_run boolean, reason text DEFAULT NULL, wait_seconds integer DEFAULT 60) RETURNS text
+AS 'MODULE_PATHNAME', 'fawkes_ha_try_resume'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION resume(boolean, text, integer) IS
+'with dry_run => true: what the end of a pause would do; nothing is done';
+
+CREATE FUNCTION set_setting(dry_run boolean, name text, value text, wait_seconds integer DEFAULT 60, reason text DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME', 'fawkes_ha_try_set_setting'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION set_setting(boolean, text, text, integer, text) IS
+'with dry_run => true: what setting a setting of all members would do; nothing is done';
+
+CREATE FUNCTION reset_setting(dry_run boolean, name text, wait_seconds integer DEFAULT 60, reason text DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME', 'fawkes_ha_try_reset_setting'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION reset_setting(boolean, text, integer, text) IS
+'with dry_run => true: what leaving a setting to each member''s own file would do; nothing is done';
+
+COMMENT ON FUNCTION set_setting(text, text, integer, text) IS
+'set a setting of PostgreSQL or of fawkes_ha on all members, over their own files; besides EXECUTE it wants ALTER SYSTEM on that parameter';
+COMMENT ON FUNCTION reset_setting(text, integer, text) IS
+'leave a setting to each member''s own file again; besides EXECUTE it wants ALTER SYSTEM on that parameter';
+
+REVOKE ALL ON FUNCTION switchover(boolean, text, integer, text),
+    pause(boolean, text, integer),
+    resume(boolean, text, integer),
+    set_setting(boolean, text, text, integer, text),
+    reset_setting(boolean, text, integer, text) FROM PUBLIC;

@@ -194,6 +194,45 @@ def test_an_order_is_found_in_the_history(server: Server) -> None:
     assert order.answer == "n2 took the lease"
 
 
+def test_an_order_is_only_tried(server: Server) -> None:
+    """dry_run says what would be done, and hands nothing to the agent."""
+    server.probe.publish(SNAPSHOT)
+    server.probe.take_requests(False)
+    for statement in (
+        "switchover(dry_run => true, target => 'n2')",
+        "switchover(dry_run => true)",
+        "pause(dry_run => true, reason => 'maintenance')",
+        "set_setting(dry_run => true, name => 'work_mem', value => '5MB')",
+    ):
+        assert server.sql(f"SELECT fawkes_ha.{statement}")[0][0].startswith("would do: "), statement
+    assert refused(server, "SELECT fawkes_ha.switchover(dry_run => true, target => 'n9')").pgcode == "22023"
+    assert "not paused" in str(refused(server, "SELECT fawkes_ha.resume(dry_run => true)"))
+    assert "is not set for all" in str(refused(server, "SELECT fawkes_ha.reset_setting(true, 'work_mem')"))
+    assert "withdrawn" in str(refused(server, "SELECT fawkes_ha.pause(dry_run => false, wait_seconds => 1)"))
+    assert "withdrawn" in str(refused(server, "SELECT fawkes_ha.switchover('n2', 1)"))
+
+
+def test_a_setting_takes_what_alter_system_takes(server: Server) -> None:
+    """archive_command runs programs: EXECUTE on the function is not enough."""
+    server.probe.publish(SNAPSHOT)
+    server.probe.take_requests(False)
+    server.sql("CREATE ROLE mon; GRANT USAGE ON SCHEMA fawkes_ha TO mon;"
+               " GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA fawkes_ha TO mon;"
+               " GRANT ALTER SYSTEM ON PARAMETER work_mem TO mon")
+    for statement in (
+        "set_setting('archive_command', 'true')",
+        "set_setting('session_preload_libraries', '/tmp/evil')",
+        "set_setting('fawkes_ha.lease_duration', '20s')",
+        "reset_setting('archive_command')",
+        "set_setting(dry_run => true, name => 'archive_command', value => 'true')",
+        "reset_setting(dry_run => true, name => 'archive_command')",
+    ):
+        error = refused(server, f"SET SESSION AUTHORIZATION mon; SELECT fawkes_ha.{statement}")
+        assert error.pgcode == "42501" and "GRANT ALTER SYSTEM ON PARAMETER" in error.diag.message_hint, statement
+    tried = "SET SESSION AUTHORIZATION mon; SELECT fawkes_ha.set_setting(true, 'work_mem', '5MB')"
+    assert server.sql(tried)[0][0].startswith("would do: ")
+
+
 def test_an_order_fails(server: Server) -> None:
     """The leader's reason becomes the error."""
     server.probe.publish(SNAPSHOT)

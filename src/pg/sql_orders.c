@@ -6,9 +6,11 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
@@ -34,6 +36,11 @@ PG_FUNCTION_INFO_V1(fawkes_ha_pause);
 PG_FUNCTION_INFO_V1(fawkes_ha_resume);
 PG_FUNCTION_INFO_V1(fawkes_ha_set_setting);
 PG_FUNCTION_INFO_V1(fawkes_ha_reset_setting);
+PG_FUNCTION_INFO_V1(fawkes_ha_try_switchover);
+PG_FUNCTION_INFO_V1(fawkes_ha_try_pause);
+PG_FUNCTION_INFO_V1(fawkes_ha_try_resume);
+PG_FUNCTION_INFO_V1(fawkes_ha_try_set_setting);
+PG_FUNCTION_INFO_V1(fawkes_ha_try_reset_setting);
 
 /* More would overflow the milliseconds of a wait, and nobody waits for days. */
 #define WAIT_SECONDS_MAX 86400
@@ -335,27 +342,33 @@ is_true(FunctionCallInfo fcinfo, int number)
 	return PG_NARGS() > number && !PG_ARGISNULL(number) && PG_GETARG_BOOL(number);
 }
 
-/* (member, wait_seconds, reason [, dry_run [, force]]) */
-static Datum
-ask_about_member(FunctionCallInfo fcinfo, FhaRequestKind kind)
+static int
+wait_of(FunctionCallInfo fcinfo, int number)
 {
-	FhaOrderSlip request = {.kind = kind};
-
-	take_text(fcinfo, 0, "the member's name", request.target, sizeof(request.target));
-	take_text(fcinfo, 2, "the reason", request.reason, sizeof(request.reason));
-	PG_RETURN_TEXT_P(cstring_to_text(carry_out(&request, PG_ARGISNULL(1) ? 60 : PG_GETARG_INT32(1),
-											   is_true(fcinfo, 3), is_true(fcinfo, 4))));
+	return PG_ARGISNULL(number) ? 60 : PG_GETARG_INT32(number);
 }
 
-/* (reason, wait_seconds) */
+/* (member, wait_seconds, reason [, dry_run [, force]]) from argument `first` on; dry: one that comes before. */
 static Datum
-ask_about_cluster(FunctionCallInfo fcinfo, FhaRequestKind kind)
+ask_about_member(FunctionCallInfo fcinfo, FhaRequestKind kind, int first, bool dry)
 {
 	FhaOrderSlip request = {.kind = kind};
 
-	take_text(fcinfo, 0, "the reason", request.reason, sizeof(request.reason));
-	PG_RETURN_TEXT_P(cstring_to_text(
-		carry_out(&request, PG_ARGISNULL(1) ? 60 : PG_GETARG_INT32(1), false, false)));
+	take_text(fcinfo, first, "the member's name", request.target, sizeof(request.target));
+	take_text(fcinfo, first + 2, "the reason", request.reason, sizeof(request.reason));
+	PG_RETURN_TEXT_P(
+		cstring_to_text(carry_out(&request, wait_of(fcinfo, first + 1),
+								  dry || is_true(fcinfo, first + 3), is_true(fcinfo, first + 4))));
+}
+
+/* (reason, wait_seconds), as above */
+static Datum
+ask_about_cluster(FunctionCallInfo fcinfo, FhaRequestKind kind, int first, bool dry)
+{
+	FhaOrderSlip request = {.kind = kind};
+
+	take_text(fcinfo, first, "the reason", request.reason, sizeof(request.reason));
+	PG_RETURN_TEXT_P(cstring_to_text(carry_out(&request, wait_of(fcinfo, first + 1), dry, false)));
 }
 
 /* PostgreSQL's own settings are PostgreSQL's to judge; it raises the error. */
@@ -369,86 +382,135 @@ check_value(const FhaSetting *setting)
 							 GUC_ACTION_SET, false, ERROR, false);
 }
 
-/* (name, value, wait_seconds, reason); reset: (name, wait_seconds, reason) */
+/*
+ * archive_command and its kin are run by the operating system's user, so the right to call this is
+ * not enough: what ALTER SYSTEM asks for is asked for here.
+ */
+static void
+check_right(const char *setting)
+{
+	if (superuser() || pg_parameter_aclcheck(setting, GetUserId(), ACL_ALTER_SYSTEM) == ACLCHECK_OK)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to set parameter \"%s\" for all members", setting),
+			 errdetail("It takes what ALTER SYSTEM takes, because a setting may run programs."),
+			 errhint("GRANT ALTER SYSTEM ON PARAMETER %s TO %s.", quote_identifier(setting),
+					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+}
+
+/* (name, value, wait_seconds, reason); reset: (name, wait_seconds, reason); as above */
 static Datum
-ask_about_setting(FunctionCallInfo fcinfo, FhaRequestKind kind)
+ask_about_setting(FunctionCallInfo fcinfo, FhaRequestKind kind, int first, bool dry)
 {
 	FhaOrderSlip request = {.kind = kind};
 	bool reset = kind == FHA_REQUEST_RESET;
-	int next = reset ? 1 : 2;
+	int next = first + (reset ? 1 : 2);
 	char name[FHA_SETTING_NAME_SIZE];
 	char value[FHA_SETTING_VALUE_SIZE] = "";
 	FhaError error;
 
-	take_text(fcinfo, 0, "the setting's name", name, sizeof(name));
+	take_text(fcinfo, first, "the setting's name", name, sizeof(name));
 	if (!reset)
-		take_text(fcinfo, 1, "the value", value, sizeof(value));
+		take_text(fcinfo, first + 1, "the value", value, sizeof(value));
 	take_text(fcinfo, next + 1, "the reason", request.reason, sizeof(request.reason));
 	if (fha_request_setting(reset ? name : psprintf("%s=%s", name, value), reset, &request.setting,
 							&error) != FHA_OK)
 		refuse(fha_request_kind_name(kind), ERRCODE_INVALID_PARAMETER_VALUE, error.text, NULL);
+	check_right(request.setting.name);
 	if (!reset)
 		check_value(&request.setting);
-	PG_RETURN_TEXT_P(cstring_to_text(
-		carry_out(&request, PG_ARGISNULL(next) ? 60 : PG_GETARG_INT32(next), false, false)));
+	PG_RETURN_TEXT_P(cstring_to_text(carry_out(&request, wait_of(fcinfo, next), dry, false)));
 }
 
 Datum
 fawkes_ha_switchover(PG_FUNCTION_ARGS)
 {
-	return ask_about_member(fcinfo, FHA_REQUEST_SWITCHOVER);
+	return ask_about_member(fcinfo, FHA_REQUEST_SWITCHOVER, 0, false);
 }
 
 Datum
 fawkes_ha_failover(PG_FUNCTION_ARGS)
 {
-	return ask_about_member(fcinfo, FHA_REQUEST_FAILOVER);
+	return ask_about_member(fcinfo, FHA_REQUEST_FAILOVER, 0, false);
 }
 
 Datum
 fawkes_ha_restart(PG_FUNCTION_ARGS)
 {
-	return ask_about_member(fcinfo, FHA_REQUEST_RESTART);
+	return ask_about_member(fcinfo, FHA_REQUEST_RESTART, 0, false);
 }
 
 Datum
 fawkes_ha_reinit(PG_FUNCTION_ARGS)
 {
-	return ask_about_member(fcinfo, FHA_REQUEST_REINIT);
+	return ask_about_member(fcinfo, FHA_REQUEST_REINIT, 0, false);
 }
 
 Datum
 fawkes_ha_rejoin(PG_FUNCTION_ARGS)
 {
-	return ask_about_member(fcinfo, FHA_REQUEST_REJOIN);
+	return ask_about_member(fcinfo, FHA_REQUEST_REJOIN, 0, false);
 }
 
 Datum
 fawkes_ha_remove_member(PG_FUNCTION_ARGS)
 {
-	return ask_about_member(fcinfo, FHA_REQUEST_REMOVE);
+	return ask_about_member(fcinfo, FHA_REQUEST_REMOVE, 0, false);
 }
 
 Datum
 fawkes_ha_pause(PG_FUNCTION_ARGS)
 {
-	return ask_about_cluster(fcinfo, FHA_REQUEST_PAUSE);
+	return ask_about_cluster(fcinfo, FHA_REQUEST_PAUSE, 0, false);
 }
 
 Datum
 fawkes_ha_resume(PG_FUNCTION_ARGS)
 {
-	return ask_about_cluster(fcinfo, FHA_REQUEST_RESUME);
+	return ask_about_cluster(fcinfo, FHA_REQUEST_RESUME, 0, false);
 }
 
 Datum
 fawkes_ha_set_setting(PG_FUNCTION_ARGS)
 {
-	return ask_about_setting(fcinfo, FHA_REQUEST_SET);
+	return ask_about_setting(fcinfo, FHA_REQUEST_SET, 0, false);
 }
 
 Datum
 fawkes_ha_reset_setting(PG_FUNCTION_ARGS)
 {
-	return ask_about_setting(fcinfo, FHA_REQUEST_RESET);
+	return ask_about_setting(fcinfo, FHA_REQUEST_RESET, 0, false);
+}
+
+/* The same with dry_run before the others: overloads, so that grants on the former stay. */
+
+Datum
+fawkes_ha_try_switchover(PG_FUNCTION_ARGS)
+{
+	return ask_about_member(fcinfo, FHA_REQUEST_SWITCHOVER, 1, is_true(fcinfo, 0));
+}
+
+Datum
+fawkes_ha_try_pause(PG_FUNCTION_ARGS)
+{
+	return ask_about_cluster(fcinfo, FHA_REQUEST_PAUSE, 1, is_true(fcinfo, 0));
+}
+
+Datum
+fawkes_ha_try_resume(PG_FUNCTION_ARGS)
+{
+	return ask_about_cluster(fcinfo, FHA_REQUEST_RESUME, 1, is_true(fcinfo, 0));
+}
+
+Datum
+fawkes_ha_try_set_setting(PG_FUNCTION_ARGS)
+{
+	return ask_about_setting(fcinfo, FHA_REQUEST_SET, 1, is_true(fcinfo, 0));
+}
+
+Datum
+fawkes_ha_try_reset_setting(PG_FUNCTION_ARGS)
+{
+	return ask_about_setting(fcinfo, FHA_REQUEST_RESET, 1, is_true(fcinfo, 0));
 }

@@ -59,7 +59,7 @@ steward_keep_extension(void)
 					  errmsg("extension \"fawkes_ha\" is not made in database \"%s\": schema "
 							 "\"fawkes_ha\" is there, and not an empty one of a superuser",
 							 get_database_name(MyDatabaseId)),
-					  errhint("Drop or rename the schema, or make the extension yourself.")));
+					  errhint("Drop or rename the schema.")));
 		session_commit();
 		return;
 	}

@@ -29,6 +29,11 @@ SELECT function_returns('fawkes_ha', 'switchover', ARRAY['text', 'integer', 'tex
 SELECT function_returns('fawkes_ha', 'failover', ARRAY['text', 'integer', 'text', 'boolean', 'boolean'], 'text');
 SELECT function_returns('fawkes_ha', 'reinit', ARRAY['text', 'integer', 'text', 'boolean'], 'text');
 SELECT function_returns('fawkes_ha', 'set_setting', ARRAY['text', 'text', 'integer', 'text'], 'text');
+SELECT function_returns('fawkes_ha', 'switchover', ARRAY['boolean', 'text', 'integer', 'text'], 'text');
+SELECT function_returns('fawkes_ha', 'pause', ARRAY['boolean', 'text', 'integer'], 'text');
+SELECT function_returns('fawkes_ha', 'resume', ARRAY['boolean', 'text', 'integer'], 'text');
+SELECT function_returns('fawkes_ha', 'set_setting', ARRAY['boolean', 'text', 'text', 'integer', 'text'], 'text');
+SELECT function_returns('fawkes_ha', 'reset_setting', ARRAY['boolean', 'text', 'integer', 'text'], 'text');
 SELECT function_returns('fawkes_ha', 'setup_readonly_role', ARRAY['text', 'text[]', 'text'], 'text');
 SELECT columns_are('fawkes_ha', 'members', ARRAY['member', 'address', 'role', 'state', 'is_leader',
     'term', 'timeline', 'lsn', 'replayed', 'lag_bytes', 'following', 'pending_restart', 'updated_at']);
