@@ -291,9 +291,10 @@ def test_certificates(cluster: Cluster, leader: Node) -> None:
         return context
 
     try:
-        until("it answers", lambda: fetch(standby, context(own), None) == 200)
+        until("it answers", lambda: fetch(standby, context(authority.client("client")), None) == 200)
         assert fetch(standby, context(None), None) == 403
-        assert fetch(standby, context(foreign.server("client", ["DNS:client"])), None) == 403
+        assert fetch(standby, context(own), None) == 403, "a server's certificate"
+        assert fetch(standby, context(foreign.client("client")), None) == 403
         with pytest.raises(OSError):
             fetch(standby, None, None)
     finally:

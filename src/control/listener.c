@@ -3,7 +3,9 @@
  */
 #include "listener.h"
 
+#include <arpa/inet.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <openssl/crypto.h>
@@ -19,7 +21,7 @@
 
 /* From the accept to the last byte of the answer. */
 #define CONNECTION_MS 2000
-/* At more than these the oldest connection (of that address) is broken off. */
+/* At more than these one connection (of that address) is broken off. */
 #define CONNECTIONS_MAX 64
 #define CONNECTIONS_PER_ADDRESS 32
 /* What libmicrohttpd accepts before it comes to the next step; then others wait in the kernel. */
@@ -27,6 +29,19 @@
 /* Request line, headers and answer's headers of one connection. */
 #define HEADERS_MAX 8192
 #define QUERY_MAX 256
+
+/* 1.2 with forward secrecy and authenticated ciphers, or 1.3: what every client of ten years has. */
+#define TLS_PRIORITIES                                               \
+	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-RSA:" \
+	"+ECDHE-ECDSA:+DHE-RSA:-CIPHER-ALL:+AES-256-GCM:+AES-128-GCM:+CHACHA20-POLY1305"
+
+/* The less it has of an answer, the sooner it goes when there are too many. */
+typedef enum Progress
+{
+	SENDS_REQUEST,
+	READS_ANSWER,
+	AWAITS_PAGE,
+} Progress;
 
 typedef struct Client
 {
@@ -36,7 +51,9 @@ typedef struct Client
 	int64_t since_ms;
 	uint64_t number;         /* counts connections: many come in one millisecond */
 	struct in6_addr address; /* an IPv4 address in its first bytes */
-	bool begun;              /* its request's headers have been seen */
+	Progress progress;
+	bool at_loopback; /* it reached this machine by an address that only this machine has */
+	bool begun;       /* its request's headers have been seen */
 	char query[QUERY_MAX];
 	size_t query_size; /* QUERY_MAX: too long */
 	char *body;
@@ -77,10 +94,21 @@ break_off(Client *client)
 	(void) shutdown(client->fd, SHUT_RDWR);
 }
 
-static void
-break_oldest(FhaListener *listener, const struct in6_addr *address, size_t allowed)
+static bool
+goes_before(const Client *client, const Client *other)
 {
-	Client *oldest = NULL;
+	return client->progress != other->progress ? client->progress < other->progress
+											   : client->number < other->number;
+}
+
+/*
+ * Strangers who send nothing must not cost the scraper its answer, who waits for the page by then;
+ * among equals the oldest goes.  The newest stays: it had no time yet.
+ */
+static void
+break_one(FhaListener *listener, const Client *newest, bool of_its_address, size_t allowed)
+{
+	Client *first = NULL;
 	size_t count = 0;
 
 	for (size_t i = 0; i < CONNECTIONS_LIMIT; i++)
@@ -88,14 +116,39 @@ break_oldest(FhaListener *listener, const struct in6_addr *address, size_t allow
 		Client *client = &listener->clients[i];
 
 		if (!client->used || client->broken ||
-			(address != NULL && memcmp(&client->address, address, sizeof(*address)) != 0))
+			(of_its_address &&
+			 memcmp(&client->address, &newest->address, sizeof(newest->address)) != 0))
 			continue;
 		count++;
-		if (oldest == NULL || client->number < oldest->number)
-			oldest = client;
+		if (client == newest)
+			continue;
+		if (first == NULL || goes_before(client, first))
+			first = client;
 	}
-	if (oldest != NULL && count > allowed)
-		break_off(oldest);
+	if (first != NULL && count > allowed)
+		break_off(first);
+}
+
+/* Of the connection's own end. */
+static bool
+is_loopback(int fd)
+{
+	struct sockaddr_storage own = {0};
+	struct sockaddr_in6 six;
+	struct sockaddr_in four;
+	socklen_t size = sizeof(own);
+
+	if (getsockname(fd, (struct sockaddr *) &own, &size) != 0)
+		return false; /* LCOV_EXCL_LINE: it was accepted */
+	memcpy(&six, &own, sizeof(six));
+	memcpy(&four, &own, sizeof(four));
+	if (own.ss_family == AF_INET)
+		return (ntohl(four.sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
+	/* LCOV_EXCL_START: a host with IPv6 */
+	return own.ss_family == AF_INET6 &&
+		   (IN6_IS_ADDR_LOOPBACK(&six.sin6_addr) ||
+			(IN6_IS_ADDR_V4MAPPED(&six.sin6_addr) && six.sin6_addr.s6_addr[12] == IN_LOOPBACKNET));
+	/* LCOV_EXCL_STOP */
 }
 
 static void
@@ -117,6 +170,7 @@ connected(FhaListener *listener, struct MHD_Connection *connection, void **conte
 	client->fd = fd->connect_fd;
 	client->since_ms = fha_now_ms();
 	client->number = ++listener->connections;
+	client->at_loopback = is_loopback(client->fd);
 	if (from->client_addr->sa_family == AF_INET6)
 	{
 		struct sockaddr_in6 address;
@@ -134,8 +188,8 @@ connected(FhaListener *listener, struct MHD_Connection *connection, void **conte
 		memcpy(&client->address, &address.sin_addr, sizeof(address.sin_addr));
 	}
 	*context = client;
-	break_oldest(listener, &client->address, CONNECTIONS_PER_ADDRESS);
-	break_oldest(listener, NULL, CONNECTIONS_MAX);
+	break_one(listener, client, true, CONNECTIONS_PER_ADDRESS);
+	break_one(listener, client, false, CONNECTIONS_MAX);
 }
 
 static void
@@ -181,6 +235,17 @@ note_query(void *argument, const char *uri, struct MHD_Connection *connection)
 	return NULL;
 }
 
+/* A browser takes an answer for nothing that it is not, and shows it to no other site's page. */
+static bool
+add_headers(struct MHD_Response *response, const char *type)
+{
+	return MHD_add_response_header(response, "Content-Type", type) == MHD_YES &&
+		   MHD_add_response_header(response, "Connection", "close") == MHD_YES &&
+		   MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
+		   MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin") ==
+			   MHD_YES;
+}
+
 /* `text` (free'd here; NULL: out of memory, nothing is sent) with headers that are always the same. */
 static enum MHD_Result
 respond(struct MHD_Connection *connection, int status, char *text, const char *type,
@@ -199,8 +264,7 @@ respond(struct MHD_Connection *connection, int status, char *text, const char *t
 		return MHD_NO;
 		/* LCOV_EXCL_STOP */
 	}
-	if (MHD_add_response_header(response, "Content-Type", type) == MHD_YES &&
-		MHD_add_response_header(response, "Connection", "close") == MHD_YES &&
+	if (add_headers(response, type) &&
 		MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES &&
 		(name == NULL || MHD_add_response_header(response, name, value) == MHD_YES))
 		result = MHD_queue_response(connection, (unsigned) status, response);
@@ -216,7 +280,7 @@ refuse(struct MHD_Connection *connection, int status, const char *text, const ch
 }
 
 static enum MHD_Result
-answer_health(FhaListener *listener, struct MHD_Connection *connection, const Client *client,
+answer_health(FhaListener *listener, struct MHD_Connection *connection, Client *client,
 			  const char *path, const char *verb)
 {
 	bool known =
@@ -226,6 +290,7 @@ answer_health(FhaListener *listener, struct MHD_Connection *connection, const Cl
 
 	if (client->query_size == QUERY_MAX)
 		return refuse(connection, 414, "the query is too long\n", NULL, NULL);
+	client->progress = READS_ANSWER;
 	listener->tell(listener->argument, &health);
 	fha_health_answer(&health, path, client->query, known, &answer);
 	return respond(connection, answer.status, answer.text,
@@ -294,17 +359,54 @@ has_token(struct MHD_Connection *connection, const char *token)
 	return strlen(value) == strlen(token) && CRYPTO_memcmp(value, token, strlen(token)) == 0;
 }
 
-/* Was its certificate signed by the authority that this listener was given? */
+/* Was its certificate signed by the authority that this listener was given, and for a client? */
 static bool
 has_certificate(struct MHD_Connection *connection)
 {
+	gnutls_typed_vdata_st wanted = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
+									.data = (unsigned char *) (uintptr_t) GNUTLS_KP_TLS_WWW_CLIENT};
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 	unsigned status = 0;
 
 	return info != NULL &&
-		   gnutls_certificate_verify_peers2(info->tls_session, &status) == GNUTLS_E_SUCCESS &&
+		   gnutls_certificate_verify_peers(info->tls_session, &wanted, 1, &status) ==
+			   GNUTLS_E_SUCCESS &&
 		   status == 0;
+}
+
+/* An address, or the one name that no server of names is asked for; with a port or without. */
+static bool
+is_name_of_this_machine(const char *host)
+{
+	bool bracket = host[0] == '[';
+	const char *start = bracket ? host + 1 : host;
+	size_t length = strcspn(start, bracket ? "]" : ":");
+	const char *rest = start + length;
+	char name[INET6_ADDRSTRLEN];
+	struct in6_addr ignored;
+
+	if (length >= sizeof(name) || (bracket && *rest++ != ']') ||
+		(*rest != '\0' && (*rest != ':' || rest[1 + strspn(rest + 1, "0123456789")] != '\0')))
+		return false;
+	memcpy(name, start, length);
+	name[length] = '\0';
+	return inet_pton(bracket ? AF_INET6 : AF_INET, name, &ignored) == 1 ||
+		   (!bracket && strcasecmp(name, "localhost") == 0);
+}
+
+/*
+ * Did a browser take another site's name for this machine's address?  That site's page could then
+ * read ours, as if it were its own.  Where a client has to prove who it is, or the server does, the
+ * page could not; other addresses than the loopback's are reached by names that we do not know.
+ */
+static bool
+is_misled(const FhaListener *listener, struct MHD_Connection *connection, const Client *client)
+{
+	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+
+	return client->at_loopback && listener->pages.certificate == NULL &&
+		   listener->pages.token == NULL && host != NULL && !is_name_of_this_machine(host);
 }
 
 static enum MHD_Result
@@ -324,8 +426,7 @@ send_page(struct MHD_Connection *connection, FhaPage *page)
 		return MHD_NO;
 		/* LCOV_EXCL_STOP */
 	}
-	if (MHD_add_response_header(response, "Content-Type", page->type) == MHD_YES &&
-		MHD_add_response_header(response, "Connection", "close") == MHD_YES &&
+	if (add_headers(response, page->type) &&
 		(page->headers != NULL ||
 		 MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES))
 		result = MHD_YES;
@@ -345,6 +446,10 @@ answer_page(FhaListener *listener, struct MHD_Connection *connection, Client *cl
 {
 	FhaPage page = {.status = 0};
 
+	client->progress = READS_ANSWER;
+	if (is_misled(listener, connection, client))
+		return refuse(connection, 421, "here this is known as localhost, or by its address\n", NULL,
+					  NULL);
 	if (strcmp(verb, "GET") != 0 && strcmp(verb, "HEAD") != 0)
 		return refuse(connection, 405, "pages are only read\n", "Allow", "GET, HEAD");
 	if (listener->pages.client_ca != NULL && !has_certificate(connection))
@@ -354,6 +459,7 @@ answer_page(FhaListener *listener, struct MHD_Connection *connection, Client *cl
 	listener->pages.answer(listener->pages.argument, path, &page);
 	if (page.status != 0)
 		return send_page(connection, &page);
+	client->progress = AWAITS_PAGE;
 	client->waits = connection;
 	MHD_suspend_connection(connection);
 	return MHD_YES;
@@ -380,7 +486,10 @@ handle(void *argument, struct MHD_Connection *connection, const char *path, cons
 		return begin_question(connection, verb, client);
 	}
 	if (*size == 0)
+	{
+		client->progress = READS_ANSWER;
 		return answer_question(listener, connection, client);
+	}
 	if (*size > FHA_MEMBER_BODY_MAX - client->body_size)
 		return MHD_NO; /* LCOV_EXCL_LINE: libmicrohttpd keeps to the size that begin_question saw */
 	memcpy(client->body + client->body_size, data, *size);
@@ -443,7 +552,7 @@ fha_listener_open(FhaListener **out, int fd, const FhaConfig *config, FhaTell te
 FhaCode
 fha_listener_open_pages(FhaListener **out, int fd, const FhaPages *pages, FhaError *err)
 {
-	struct MHD_OptionItem tls[4] = {{MHD_OPTION_END, 0, NULL}};
+	struct MHD_OptionItem tls[5] = {{MHD_OPTION_END, 0, NULL}};
 	FhaListener *listener = calloc(1, sizeof(*listener));
 	unsigned flags = MHD_ALLOW_SUSPEND_RESUME;
 	size_t count = 0;
@@ -461,6 +570,8 @@ fha_listener_open_pages(FhaListener **out, int fd, const FhaPages *pages, FhaErr
 											   (void *) (uintptr_t) pages->certificate};
 		tls[count++] =
 			(struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) pages->key};
+		tls[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
+											   (void *) (uintptr_t) TLS_PRIORITIES};
 		if (pages->client_ca != NULL)
 			tls[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0,
 												   (void *) (uintptr_t) pages->client_ca};

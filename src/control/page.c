@@ -57,11 +57,9 @@ fha_page_headers(void)
 									"img-src 'self'; connect-src 'self'; "
 									"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
 									"require-trusted-types-for 'script'; trusted-types 'none'"},
-		{"X-Content-Type-Options", "nosniff"},
 		{"X-Frame-Options", "DENY"},
 		{"Referrer-Policy", "no-referrer"},
 		{"Cross-Origin-Opener-Policy", "same-origin"},
-		{"Cross-Origin-Resource-Policy", "same-origin"},
 		{"Permissions-Policy", "camera=(), geolocation=(), microphone=()"},
 		{"Cache-Control", "no-store"},
 		{NULL, NULL},

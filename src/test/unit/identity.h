@@ -40,14 +40,16 @@ bio_text(BIO *bio, char *out, size_t size)
 	BIO_free(bio);
 }
 
+/* key: taken over.  purpose: what extendedKeyUsage says; NULL: nothing is said. */
 static void
-identity_init(Identity *out, const char *name, const char *address)
+identity_make(Identity *out, const char *name, const char *address, EVP_PKEY *key,
+			  const char *purpose)
 {
 	X509_EXTENSION *extension;
 	X509_NAME *subject;
 	BIO *bio;
 
-	out->key = EVP_EC_gen("P-256");
+	out->key = key;
 	out->cert = X509_new();
 	NEEDED(out->key != NULL && out->cert != NULL);
 	subject = X509_get_subject_name(out->cert);
@@ -65,6 +67,12 @@ identity_init(Identity *out, const char *name, const char *address)
 	extension = X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, "critical,CA:TRUE");
 	NEEDED(extension != NULL && X509_add_ext(out->cert, extension, -1) == 1);
 	X509_EXTENSION_free(extension);
+	if (purpose != NULL)
+	{
+		extension = X509V3_EXT_conf_nid(NULL, NULL, NID_ext_key_usage, purpose);
+		NEEDED(extension != NULL && X509_add_ext(out->cert, extension, -1) == 1);
+		X509_EXTENSION_free(extension);
+	}
 	NEEDED(X509_sign(out->cert, out->key, EVP_sha256()) > 0);
 	bio = BIO_new(BIO_s_mem());
 	NEEDED(PEM_write_bio_X509(bio, out->cert) == 1);
@@ -72,6 +80,12 @@ identity_init(Identity *out, const char *name, const char *address)
 	bio = BIO_new(BIO_s_mem());
 	NEEDED(PEM_write_bio_PrivateKey(bio, out->key, NULL, NULL, 0, NULL, NULL) == 1);
 	bio_text(bio, out->key_pem, sizeof(out->key_pem));
+}
+
+static void
+identity_init(Identity *out, const char *name, const char *address)
+{
+	identity_make(out, name, address, EVP_EC_gen("P-256"), NULL);
 }
 
 static void

@@ -105,6 +105,22 @@ typedef struct Browser
 	size_t size;
 } Browser;
 
+/* From a loopback address of its own. */
+static void
+browse_from(Browser *browser, uint32_t from, const char *request)
+{
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr = {htonl(from)}};
+	struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_port = port, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+
+	memset(browser, 0, sizeof(*browser));
+	browser->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(browser->fd, (struct sockaddr *) &own, sizeof(own)), 0);
+	assert_int_equal(connect(browser->fd, (struct sockaddr *) &at, sizeof(at)), 0);
+	assert_int_equal(fcntl(browser->fd, F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(send(browser->fd, request, strlen(request), 0), (ssize_t) strlen(request));
+}
+
 static void
 browse(Browser *browser, SSL_CTX *tls, const char *request)
 {
@@ -200,18 +216,20 @@ pages_and_their_headers(void **state)
 
 	(void) state;
 	open_pages(&plain);
-	got = get(NULL, "GET /made HTTP/1.1\r\nHost: a\r\n\r\n");
+	got = get(NULL, "GET /made HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	assert_true(has_status(got, 200));
 	assert_non_null(strstr(got, "\r\n\r\n/made"));
 	assert_non_null(strstr(got, "Cache-Control: no-store"));
-	got = get(NULL, "GET /fixed?x=1 HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_non_null(strstr(got, "X-Content-Type-Options: nosniff"));
+	assert_non_null(strstr(got, "Cross-Origin-Resource-Policy: same-origin"));
+	got = get(NULL, "GET /fixed?x=1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	assert_non_null(strstr(got, "\r\n\r\nfixed"));
 	assert_non_null(strstr(got, "X-Own: yes"));
 	assert_null(strstr(got, "no-store"));
-	got = get(NULL, "HEAD /fixed HTTP/1.1\r\nHost: a\r\n\r\n");
+	got = get(NULL, "HEAD /fixed HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	assert_true(has_status(got, 200));
 	assert_null(strstr(got, "\r\n\r\nfixed"));
-	got = get(NULL, "POST /fixed HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+	got = get(NULL, "POST /fixed HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
 	assert_true(has_status(got, 405));
 	close_pages();
 }
@@ -223,8 +241,8 @@ a_page_that_is_not_there_yet(void **state)
 
 	(void) state;
 	open_pages(&plain);
-	browse(&first, NULL, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
-	browse(&second, NULL, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+	browse(&first, NULL, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	browse(&second, NULL, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	while (asked < 2)
 		turn();
 	for (int i = 0; i < 20; i++)
@@ -248,13 +266,116 @@ a_page_that_never_comes(void **state)
 	(void) state;
 	pages.connection_ms = SHORT_MS;
 	open_pages(&pages);
-	assert_string_equal(get(NULL, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"), "");
-	browse(&browser, NULL, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_string_equal(get(NULL, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n"), "");
+	browse(&browser, NULL, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	asked = 0;
 	while (asked < 1)
 		turn();
 	close_pages();
 	leave(&browser);
+}
+
+/* Of 100 who come from as many addresses and send nothing, none costs a scraper its answer. */
+static void
+strangers_do_not_break_off_who_waits(void **state)
+{
+	static Browser strangers[100];
+	Browser waiting, reading;
+
+	(void) state;
+	open_pages(&plain);
+	browse(&waiting, NULL, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	while (asked < 1)
+		turn();
+	for (uint32_t i = 0; i < 100; i++)
+	{
+		browse_from(&strangers[i], INADDR_LOOPBACK + 1 + i, i % 2 == 0 ? "" : "GET / HTTP/1.1\r\n");
+		turn();
+	}
+	browse(&reading, NULL, "GET /made HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	assert_true(has_status(finish(&reading), 200));
+	assert_false(receive(&waiting));
+	assert_true(receive(&strangers[0]));
+	ready = true;
+	fha_listener_wake_pages(listener);
+	assert_true(has_status(finish(&waiting), 200));
+	for (int i = 0; i < 100; i++)
+		leave(&strangers[i]);
+	close_pages();
+}
+
+/* Of those who all wait, the oldest goes. */
+static void
+who_waits_longest_goes(void **state)
+{
+	static Browser waiting[70];
+
+	(void) state;
+	open_pages(&plain);
+	for (uint32_t i = 0; i < 70; i++)
+	{
+		browse_from(&waiting[i], INADDR_LOOPBACK + 1 + i,
+					"GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+		while (asked <= (int) i)
+			turn();
+	}
+	assert_true(receive(&waiting[0]));
+	ready = true;
+	fha_listener_wake_pages(listener);
+	assert_true(has_status(finish(&waiting[69]), 200));
+	for (int i = 0; i < 69; i++)
+		leave(&waiting[i]);
+	close_pages();
+}
+
+static int
+status_for_host(const char *host)
+{
+	char request[128];
+
+	(void) snprintf(request, sizeof(request), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host);
+	return atoi(get(NULL, request) + strlen("HTTP/1.1 "));
+}
+
+/* A page of evil.example, whose name leads to 127.0.0.1 by now, reads nothing. */
+static void
+another_sites_name_is_not_ours(void **state)
+{
+	static const char *const ours[] = {"localhost", "LocalHost:9187", "127.0.0.1", "127.0.0.1:9187",
+									   "[::1]",     "[::1]:9187",     "10.0.0.1"};
+	static const char *const others[] = {"evil.example",
+										 "evil.example:9187",
+										 "localhost.evil.example",
+										 "127.0.0.1.evil.example",
+										 "localhost4",
+										 "[evil.example]",
+										 "[127.0.0.1]",
+										 "[",
+										 "[]",
+										 "::1",
+										 "[::1",
+										 "[localhost]",
+										 "localhost:80.evil.example",
+										 "127.0.0.1:evil",
+										 "[::1].evil.example.of.a.name.that.is.long"};
+	FhaPages pages = plain;
+
+	(void) state;
+	open_pages(&plain);
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		assert_int_equal(status_for_host(ours[i]), 200);
+	asked = 0;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_int_equal(status_for_host(others[i]), 421);
+	assert_int_equal(asked, 0);
+	assert_non_null(strstr(get(NULL, "GET / HTTP/1.0\r\n\r\n"), " 200 "));
+	close_pages();
+	pages.token = "secret";
+	open_pages(&pages);
+	assert_true(has_status(
+		get(NULL, "GET / HTTP/1.1\r\nHost: db.example\r\nAuthorization: bearer secret\r\n\r\n"),
+		200));
+	close_pages();
 }
 
 static void
@@ -265,14 +386,17 @@ a_token(void **state)
 	(void) state;
 	pages.token = "secret";
 	open_pages(&pages);
-	assert_true(has_status(get(NULL, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 401));
+	assert_true(has_status(get(NULL, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), 401));
 	assert_true(has_status(
-		get(NULL, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic secret\r\n\r\n"), 401));
+		get(NULL, "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic secret\r\n\r\n"),
+		401));
 	assert_true(has_status(
-		get(NULL, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secreT\r\n\r\n"), 401));
+		get(NULL, "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secreT\r\n\r\n"),
+		401));
 	assert_int_equal(asked, 0);
 	assert_true(has_status(
-		get(NULL, "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: bearer secret\r\n\r\n"), 200));
+		get(NULL, "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: bearer secret\r\n\r\n"),
+		200));
 	close_pages();
 }
 
@@ -282,7 +406,7 @@ certificates(void **state)
 	static Identity own, client, foreign;
 	FhaPages pages = plain;
 	SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
-	const char *request = "GET /tls HTTP/1.1\r\nHost: a\r\n\r\n";
+	const char *request = "GET /tls HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 	(void) state;
 	identity_init(&own, "own", "IP:127.0.0.1");
@@ -307,6 +431,93 @@ certificates(void **state)
 }
 
 static void
+a_servers_certificate_is_no_clients(void **state)
+{
+	static Identity own, server, client;
+	static Identity *const authorities[] = {&server, &client};
+	FhaPages pages = plain;
+	const char *request = "GET /tls HTTP/1.1\r\nHost: a\r\n\r\n";
+
+	(void) state;
+	identity_init(&own, "own", "IP:127.0.0.1");
+	identity_make(&server, "server", "DNS:server", EVP_EC_gen("P-256"), "serverAuth");
+	identity_make(&client, "client", "DNS:client", EVP_EC_gen("P-256"), "clientAuth");
+	pages.certificate = own.cert_pem;
+	pages.key = own.key_pem;
+	for (int i = 0; i < 2; i++)
+	{
+		SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+
+		pages.client_ca = authorities[i]->cert_pem;
+		open_pages(&pages);
+		assert_int_equal(SSL_CTX_use_certificate(tls, authorities[i]->cert), 1);
+		assert_int_equal(SSL_CTX_use_PrivateKey(tls, authorities[i]->key), 1);
+		assert_true(has_status(get(tls, request), i == 0 ? 403 : 200));
+		close_pages();
+		SSL_CTX_free(tls);
+	}
+	identity_release(&own);
+	identity_release(&server);
+	identity_release(&client);
+}
+
+/* Does a client that knows nothing better come to an agreement? */
+static bool
+agrees(int version, const char *ciphers)
+{
+	SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+	Browser browser = {0};
+	struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_port = port, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int64_t until_ms = fha_now_ms() + BOUND_MS;
+	int result;
+	bool agreed;
+
+	assert_int_equal(SSL_CTX_set_min_proto_version(tls, TLS1_VERSION), 1);
+	assert_int_equal(SSL_CTX_set_max_proto_version(tls, version), 1);
+	assert_int_equal(SSL_CTX_set_cipher_list(tls, ciphers), 1);
+	browser.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(browser.fd, (struct sockaddr *) &at, sizeof(at)), 0);
+	assert_int_equal(fcntl(browser.fd, F_SETFL, O_NONBLOCK), 0);
+	browser.ssl = SSL_new(tls);
+	assert_int_equal(SSL_set_fd(browser.ssl, browser.fd), 1);
+	while ((result = SSL_connect(browser.ssl)) != 1 &&
+		   SSL_get_error(browser.ssl, result) == SSL_ERROR_WANT_READ)
+	{
+		assert_true(fha_now_ms() < until_ms);
+		turn();
+	}
+	agreed = result == 1;
+	ERR_clear_error();
+	leave(&browser);
+	SSL_CTX_free(tls);
+	return agreed;
+}
+
+/* What was recorded cannot be read with the key later, and nothing older than 1.2 is spoken. */
+static void
+old_tls_is_not_spoken(void **state)
+{
+	static Identity own;
+	FhaPages pages = plain;
+
+	(void) state;
+	identity_make(&own, "own", "IP:127.0.0.1", EVP_RSA_gen(2048), NULL);
+	pages.certificate = own.cert_pem;
+	pages.key = own.key_pem;
+	open_pages(&pages);
+	assert_false(agrees(TLS1_VERSION, "ALL:@SECLEVEL=0"));
+	assert_false(agrees(TLS1_1_VERSION, "ALL:@SECLEVEL=0"));
+	assert_false(agrees(TLS1_2_VERSION, "kRSA:@SECLEVEL=0"));
+	assert_false(agrees(TLS1_2_VERSION, "ECDHE-RSA-AES256-SHA:@SECLEVEL=0"));
+	assert_true(agrees(TLS1_2_VERSION, "ECDHE-RSA-AES256-GCM-SHA384"));
+	assert_true(agrees(TLS1_2_VERSION, "ECDHE-RSA-CHACHA20-POLY1305"));
+	assert_true(agrees(TLS1_3_VERSION, "DEFAULT"));
+	close_pages();
+	identity_release(&own);
+}
+
+static void
 a_certificate_that_cannot_be_used(void **state)
 {
 	FhaPages pages = plain;
@@ -328,8 +539,13 @@ main(void)
 		cmocka_unit_test(pages_and_their_headers),
 		cmocka_unit_test(a_page_that_is_not_there_yet),
 		cmocka_unit_test(a_page_that_never_comes),
+		cmocka_unit_test(strangers_do_not_break_off_who_waits),
+		cmocka_unit_test(who_waits_longest_goes),
+		cmocka_unit_test(another_sites_name_is_not_ours),
 		cmocka_unit_test(a_token),
 		cmocka_unit_test(certificates),
+		cmocka_unit_test(a_servers_certificate_is_no_clients),
+		cmocka_unit_test(old_tls_is_not_spoken),
 		cmocka_unit_test(a_certificate_that_cannot_be_used),
 	};
 
