@@ -30,6 +30,28 @@ heading() { printf '\n=== %s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
 is_root() { [ "$(id -u)" = 0 ]; }
 
+# progress_start [FILE], progress_stop: between them a line each 30 s in which FILE does not grow.
+PROGRESS=
+# shellcheck disable=SC2120 # check gives it a file
+progress_start() {
+  (
+    trap 'kill $! 2>/dev/null; exit 0' TERM
+    began=$SECONDS size=0
+    while sleep 30 & wait $! && kill -0 $$ 2>/dev/null; do
+      new=$(stat -c %s "${1:-/dev/null}")
+      [ "$new" != "$size" ] || printf '  ... %d s\n' $((SECONDS - began))
+      size=$new
+    done
+  ) &
+  PROGRESS=$!
+}
+progress_stop() {
+  [ -n "$PROGRESS" ] || return 0
+  kill "$PROGRESS" 2>/dev/null
+  wait "$PROGRESS" 2>/dev/null
+  PROGRESS=
+}
+
 missing_packages() {
   local package
   for package in "$@"; do
@@ -53,11 +75,15 @@ run this once:  sudo $TREE/test/install.sh $PURPOSE"
   esac
   log=$(mktemp)
   export DEBIAN_FRONTEND=noninteractive
+  # shellcheck disable=SC2119 # without a file
+  progress_start
   # shellcheck disable=SC2086 # a list of words
   if ! { apt-get -q update && apt-get -q -y --no-install-recommends install $missing; } </dev/null >"$log" 2>&1; then
+    progress_stop
     tail -n 20 "$log" >&2
     die "the packages could not be installed; the whole output is in $log"
   fi
+  progress_stop
   rm -f "$log"
 }
 

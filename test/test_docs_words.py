@@ -3,17 +3,19 @@
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from lab import documents, programs
+from lab.component import binary
 from lab.documents import OPERATIONS, REFERENCE, changed, fawkes_ha, read, rows, section, shown_options, spans, table
 from lab.documents import usages
 from lab.node import Node
 
-# What a person types that is no program.
-SHELL_WORDS = {"cd"}
+# What a person types that is no program here: kubectl runs where the reader is.
+SHELL_WORDS = {"cd", "kubectl"}
 
 
 # --- sentences and commands in the documents
@@ -138,6 +140,26 @@ def test_shell_and_sql_of_operations(node: Node) -> None:
         with node.session() as session:
             session.query("BEGIN")
             session.query(f"EXPLAIN {statement.text}" if statement.text.startswith("SELECT") else statement.text)
+
+
+def kubectl_complaint(command: str) -> str | None:
+    """Ask kubectl itself: it parses everything that stands before --help."""
+    words = documents.words(command)
+    words = words[: words.index("--")] if "--" in words else words
+    done = subprocess.run([binary(), *words, "--help"], capture_output=True, text=True, timeout=60)
+    # Of a subcommand that it does not know it prints the help of all.
+    if done.returncode == 0 and f"kubectl {words[1]}" not in done.stdout:
+        return f"there is no kubectl {words[1]}"
+    return done.stderr if done.returncode != 0 else None
+
+
+@pytest.mark.kube
+def test_kubectl_in_documents() -> None:
+    lines = [line.text for name in documents.EVERY for line in documents.commands(read(name), "sh")]
+    commands = [line for line in lines if line.startswith("kubectl ")]
+    assert commands and {command: said for command in commands if (said := kubectl_complaint(command))} == {}
+    assert kubectl_complaint("kubectl gets pods") is not None
+    assert kubectl_complaint("kubectl get pods --labels") is not None
 
 
 @pytest.mark.parametrize("name", documents.EVERY)

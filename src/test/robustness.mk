@@ -59,7 +59,7 @@ $(COVERED_TESTS): build-coverage/%: src/test/%.c $(COVERED_OBJS)
 coverage: $(COVERED_TESTS)
 	@find build-coverage -name '*.gcda' -delete
 	@! grep -nE '(L|G)COVR?_EXCL_[A-Z_]*(LINE|START)' src/core/*.[ch] src/control/*.[ch] | grep -vE 'LCOV_EXCL_(LINE|START): [a-zA-Z]' || { echo 'an exception without its reason'; exit 1; }
-	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(COVERED_TESTS) >build-coverage/tests.log 2>&1 || { cat build-coverage/tests.log; exit 1; }
+	@CMOCKA_MESSAGE_OUTPUT=TAP prove $(PROVE) --exec '' $(COVERED_TESTS) >build-coverage/tests.log 2>&1 || { cat build-coverage/tests.log; exit 1; }
 	@$(GCOVR) -f src/core --fail-under-line $(CORE_LINES)
 	@$(GCOVR) -f src/control --fail-under-line $(CONTROL_LINES)
 	@echo Branches: && $(GCOVR) --branches -f src/core -f src/control | grep -E '^(TOTAL|File|src)' | cut -c1-70

@@ -1,7 +1,10 @@
 # What a person or CI checks and measures; included by the Makefile.
 
+# Names what fails; the programs mostly wait.
+PROVE = --failures --comments -j$(PROGRAMS)
+PROGRAMS = 4
 check-unit: $(UNIT)
-	@CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(UNIT)
+	@CMOCKA_MESSAGE_OUTPUT=TAP prove $(PROVE) --exec '' $(UNIT)
 
 # core may call nothing but itself and mem*/str*.
 check-layers: $(LIB_OBJS)
@@ -30,7 +33,7 @@ check-regress:
 	$(LAB) -m lab.plain $(MAKE) --no-print-directory installcheck || { cat regression.diffs 2>/dev/null; exit 1; }
 check-pgtap:
 	@test -n "$(PGTAP)" || { echo "no test in src/test/pgtap"; exit 1; }
-	$(LAB) -m lab.plain pg_prove $(PGTAP)
+	$(LAB) -m lab.plain pg_prove --failures --comments $(PGTAP)
 check-behaviour:
 	$(RUN_PYTEST) $(call IN_PARALLEL,$(WORKERS)) --durations=10 -m 'not long and not kube' test $(PYTEST)
 # A control plane of Kubernetes, whose binary test/install.sh has built.
@@ -113,7 +116,7 @@ help:
 	@echo 'make                 build the library, the extension and the command'
 	@echo 'make install         install them where pg_config points'
 	@echo 'make demo            three nodes, four ways to lose a primary (./demo)'
-	@echo 'make check           every test; installs what it needs (./check)'
+	@echo 'make check           every test; installs what it needs (./check, or ./check STAGE... for some of it)'
 	@echo 'make check-versions  every test of a server with PostgreSQL 16 and 18; ./check has a short form'
 	@echo 'make check-pg17      the same with PostgreSQL 17, as root, in a folder with Debian 13'
 	@echo 'make check-short     layers, format and unit tests: seconds, no server'

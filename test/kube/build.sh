@@ -71,6 +71,7 @@ prepare_kube() {
     return 1
   fi
   heading "building Kubernetes $KUBE_VERSION, once: some minutes" >&2
+  progress_start >&2
   install -d -m 0755 "$KUBE_HOME"
   work=$KUBE_HOME/work
   rm -rf "$work" # of a build that was interrupted
@@ -83,5 +84,6 @@ prepare_kube() {
     WHY_NO_KUBE="it could not be built; are a Go module proxy
   and PyPI within reach?  ${words:-(no word from go)}"
   fi
+  progress_stop
   [ -z "$WHY_NO_KUBE" ]
 }
