@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -24,6 +25,12 @@ static int64_t
 earlier(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
+}
+
+static uint64_t
+later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
 }
 
 void
@@ -94,9 +101,52 @@ fha_node_reload(FhaNode *node, FhaError *err)
 	if (code != FHA_OK)
 		return code;
 	if (state.highest_term < node->state.highest_term)
+	{
+		/* A job that replaced the data wrote the file while this node learned of a term. */
 		state.highest_term = node->state.highest_term;
+		code = fha_state_save(&node->config, &state, err);
+	}
 	know(node, &state);
-	return FHA_OK;
+	return code;
+}
+
+/* The file as it is: a job may have given the data a new incarnation since this node read it. */
+static FhaCode
+newest_state(const FhaNode *node, FhaState *out, FhaError *err)
+{
+	FhaCode code = fha_state_load(&node->config, out, err);
+
+	if (code == FHA_NOT_FOUND)
+	{
+		*out = node->state;
+		code = FHA_OK;
+	}
+	out->highest_term = later(out->highest_term, node->state.highest_term);
+	return code;
+}
+
+FhaCode
+node_term_heed(FhaNode *node, uint64_t term, FhaError *err)
+{
+	FhaState state;
+	FhaCode code;
+
+	if (term <= node->state.highest_term)
+		return FHA_OK;
+	code = newest_state(node, &state, err);
+	if (code != FHA_OK)
+		return code; /* LCOV_EXCL_LINE: the file is damaged */
+	state.highest_term = term;
+	code = fha_state_save(&node->config, &state, err);
+	if (code == FHA_OK)
+		know(node, &state);
+	return code;
+}
+
+void
+node_nudge(FhaNode *node)
+{
+	(void) eventfd_write(node->nudge, 1);
 }
 
 FhaCode
@@ -127,7 +177,10 @@ fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, b
 	(void) snprintf(node->world.self.incarnation, FHA_ID_SIZE, "%s", incarnation);
 	node->world.self.bootstrap = fha_config_may_found(config);
 	node->world.self.life_held = life_held;
-	code = fha_boot_id(node->world.self.boot_id, sizeof(node->world.self.boot_id), err);
+	node->nudge = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	code = node_wait_for(node, node->nudge, err);
+	if (code == FHA_OK)
+		code = fha_boot_id(node->world.self.boot_id, sizeof(node->world.self.boot_id), err);
 	if (code == FHA_OK)
 		code = fha_life_identity(config, node->world.self.life, sizeof(node->world.self.life), err);
 	if (code == FHA_OK)
@@ -159,6 +212,8 @@ fha_node_close(FhaNode *node)
 	node_promises_close(node);
 	if (node->lock != NULL)
 		fha_lock_close(node->lock);
+	if (node->nudge > 0)
+		(void) close(node->nudge);
 	if (node->epoll > 0)
 		(void) close(node->epoll);
 	node_held_clear(&node->cluster);
@@ -191,15 +246,18 @@ fha_node_changes(const FhaNode *node)
 static FhaCode
 remember_term(FhaNode *node, FhaError *err)
 {
-	FhaState state = node->state;
+	FhaState state;
 	const FhaCluster *cluster = &node->world.cluster;
-	bool joined = state.cluster_uuid[0] == '\0' && !node->world.pg.empty &&
+	bool joined = node->state.cluster_uuid[0] == '\0' && !node->world.pg.empty &&
 				  node->world.pg.system_identifier != 0 &&
 				  node->world.pg.system_identifier == cluster->system_identifier;
 	FhaCode code;
 
-	if (cluster->term <= state.highest_term && !joined)
+	if (cluster->term <= node->state.highest_term && !joined)
 		return FHA_OK;
+	code = newest_state(node, &state, err);
+	if (code != FHA_OK)
+		return code; /* LCOV_EXCL_LINE: the file is damaged */
 	if (strcmp(state.cluster_uuid, cluster->cluster_uuid) != 0 && state.cluster_uuid[0] != '\0')
 		/* LCOV_EXCL_START: a restored copy: test_attacks_identity */
 		return FHA_OK; /* another cluster's terms say nothing about ours */
@@ -247,7 +305,9 @@ static void
 drain(FhaNode *node)
 {
 	FhaLockEvent event;
+	eventfd_t nudges;
 
+	(void) eventfd_read(node->nudge, &nudges);
 	while (fha_lock_step(node->lock, &event) == FHA_OK)
 	{
 		int64_t now_ms = fha_now_ms();
@@ -298,6 +358,7 @@ read_cluster(FhaNode *node, int64_t now_ms)
 {
 	char name[TEXT_NAME_SIZE];
 
+	node->known_term = fha_members_term(&node->world);
 	fha_record_name_cluster(node->config.cluster_name, name, sizeof(name));
 	send_read(node, ERRAND_READ_CLUSTER, name, now_ms);
 }
@@ -435,6 +496,15 @@ run_lease_errand(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 	return false; /* LCOV_EXCL_LINE: every errand has its case */
 }
 
+/* A member knows a later term than the record was last seen with: has the record moved on? */
+static bool
+members_know_more(const FhaNode *node)
+{
+	uint64_t known = fha_members_term(&node->world);
+
+	return known > node->world.cluster.term && known > node->world.others_term;
+}
+
 static void
 run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 {
@@ -448,7 +518,7 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 	{
 		int64_t poll_ms = node->read_ms + POLL_LEASES * node->config.lease_duration_ms;
 
-		if (node->reread || hinted || now_ms >= poll_ms)
+		if (node->reread || hinted || now_ms >= poll_ms || members_know_more(node))
 		{
 			node->hinted[0] = '\0';
 			read_cluster(node, now_ms);
@@ -529,6 +599,20 @@ tell_shortfall(FhaNode *node)
 			  has_lsn, node->world.pg.position.timeline, wanted_lsn, wanted.timeline);
 }
 
+static void
+tell_terms(FhaNode *node)
+{
+	const FhaWorld *world = &node->world;
+
+	node_news(node, "the lock shows term %llu; this node has seen term %llu",
+			  (unsigned long long) world->cluster.term,
+			  (unsigned long long) world->self.highest_term);
+	for (size_t i = 0; i < world->member_count; i++)
+		if (world->members[i].highest_term == world->others_term && world->others_term != 0)
+			node_news(node, "%s has seen term %llu", world->members[i].member,
+					  (unsigned long long) world->others_term);
+}
+
 static FhaFacts
 decide(FhaNode *node, int64_t now_ms)
 {
@@ -553,6 +637,8 @@ decide(FhaNode *node, int64_t now_ms)
 		node_news(node, "%s", node->rule->because);
 		if ((facts & (FHA_STANDBY | FHA_FREE | FHA_FIT)) == (FHA_STANDBY | FHA_FREE))
 			tell_shortfall(node);
+		if ((facts & FHA_STALE) != 0)
+			tell_terms(node);
 	}
 	/* Whatever gives the lease up shuts the fence for good: only a later renewal opens it. */
 	/* analyzer: fha_decide() never returns NULL */
@@ -661,6 +747,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 		order->wake_ms = now_ms + node->config.retry_period_ms;
 		/* LCOV_EXCL_STOP */
 	}
+	node->allowed_until_ms = order->write_until_ms;
 	return code;
 }
 

@@ -117,6 +117,7 @@ struct FhaNode
 	FhaConfig config;
 	FhaLock *lock;
 	int epoll; /* of all that the host waits for */
+	int nudge; /* an eventfd in it: a turn is due */
 	FhaState state;
 	FhaWorld world;
 	const FhaRule *rule; /* the last decision; NULL before the first */
@@ -138,6 +139,10 @@ struct FhaNode
 	int64_t read_ms;    /* when it was last read or written */
 	int64_t renewed_ms; /* when the last renewal was sent */
 	int64_t retry_ms;   /* after a failure: not before */
+
+	uint64_t known_term; /* by members, when the newest read was asked for */
+	int64_t
+		allowed_until_ms; /* as the last order had it: until then the host's fence may be open */
 
 	int64_t confirmed_ms; /* the last renewal that is known to have arrived was sent then */
 	Promises promises;
@@ -186,6 +191,12 @@ void node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms);
 void node_watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms);
 
 void node_held_clear(Held *held);
+
+/* S7: this node knows of that term, on disk when it returns OK.  IO, INVALID: it cannot be kept. */
+FhaCode node_term_heed(FhaNode *node, uint64_t term, FhaError *err);
+
+/* Have the host turn at once. */
+void node_nudge(FhaNode *node);
 
 /* Begin a write that is built on the record as last read. */
 FhaCode node_write_begin(FhaNode *node, Errand errand, FhaError *err);

@@ -121,6 +121,19 @@ node_promises_read(FhaNode *node, const char *version)
 
 /* --- who is asked */
 
+/* Of what is on disk, what the record showed, and what other members say. */
+static uint64_t
+highest_term(const FhaWorld *world)
+{
+	uint64_t highest = world->self.highest_term;
+
+	if (strcmp(world->cluster.cluster_uuid, world->self.cluster_uuid) != 0)
+		return highest;
+	if (world->cluster.term > highest)
+		highest = world->cluster.term;
+	return world->others_term > highest ? world->others_term : highest;
+}
+
 /* Why not; NULL: it can. */
 static const char *
 cannot_promise(const FhaNode *node, const FhaQuestion *asked)
@@ -134,7 +147,7 @@ cannot_promise(const FhaNode *node, const FhaQuestion *asked)
 		return "this member's data is of another cluster, or of none yet";
 	if (terms->duration_ms <= 0 || terms->duration_ms > FHA_LEASE_MAX_MS)
 		return "nobody promises for so long";
-	if (terms->term < world->self.highest_term)
+	if (terms->term < highest_term(world))
 		return "this member has seen a later term";
 	if (node->promises.bond.contended[0] != '\0')
 		return "this member has tried to take the lease, and does not know yet how that ended";
@@ -148,6 +161,20 @@ cannot_promise(const FhaNode *node, const FhaQuestion *asked)
 	return NULL;
 }
 
+/*
+ * A member whose fence may be open leads an older term than the one that it is asked for: the lock
+ * was put back to an older copy.  It gives way, and promises when its fence is shut.
+ */
+static bool
+gives_way(FhaNode *node, int64_t now_ms)
+{
+	if (now_ms >= node->allowed_until_ms)
+		return false;
+	fha_tenure_end(&node->world.tenure, now_ms);
+	node_nudge(node);
+	return true;
+}
+
 void
 fha_node_promise(FhaNode *node, const FhaQuestion *asked, FhaPromise *out)
 {
@@ -159,6 +186,12 @@ fha_node_promise(FhaNode *node, const FhaQuestion *asked, FhaPromise *out)
 	memcpy(out->data_incarnation, node->world.self.data_incarnation, sizeof(out->data_incarnation));
 	if (why != NULL)
 		(void) snprintf(out->why, sizeof(out->why), "%s", why);
+	/* S7: of the term that is promised no lower one is led or taken thereafter, by nobody here. */
+	else if (node_term_heed(node, asked->promise.term, &err) != FHA_OK)
+		(void) snprintf(out->why, sizeof(out->why), "%.180s", err.text);
+	else if (gives_way(node, now_ms))
+		(void) snprintf(out->why, sizeof(out->why),
+						"this member leads an older term, and gives way: ask again");
 	else if (bind_until(node, now_ms, asked->promise.duration_ms, &err) != FHA_OK)
 		(void) snprintf(out->why, sizeof(out->why), "%.180s", err.text);
 	else

@@ -367,6 +367,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 			{
 				node_promises_read(node, read_ok ? event->records[0].version : "");
 				cluster_read(node, read_ok ? &event->records[0] : &gone, now_ms);
+				node->world.others_term = node->known_term;
 			}
 			else
 			{

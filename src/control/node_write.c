@@ -234,6 +234,7 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	if (!world->pg.empty)
 		(void) snprintf(out->data_incarnation, sizeof(out->data_incarnation), "%s",
 						node->state.data_incarnation);
+	memcpy(out->cluster_uuid, world->self.cluster_uuid, sizeof(out->cluster_uuid));
 	(void) snprintf(out->address, sizeof(out->address), "%s", node->config.address);
 	fha_listen_public(node->config.listen, node->config.address, out->listener,
 					  sizeof(out->listener));
@@ -246,6 +247,7 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	if (node->rule != NULL)
 		(void) snprintf(out->state, sizeof(out->state), "%s", node->rule->because);
 	out->term = world->cluster.term;
+	out->highest_term = world->self.highest_term;
 	out->position = world->pg.position;
 	out->written = world->pg.written;
 	out->replayed = world->pg.replayed;
@@ -271,9 +273,9 @@ bool
 node_member_differs(const FhaMember *a, const FhaMember *b)
 {
 	return a->role != b->role || a->serves != b->serves || strcmp(a->pod, b->pod) != 0 ||
-		   a->term != b->term || a->rewindable != b->rewindable ||
-		   a->position.timeline != b->position.timeline || strcmp(a->state, b->state) != 0 ||
-		   strcmp(a->incarnation, b->incarnation) != 0 ||
+		   a->term != b->term || a->highest_term != b->highest_term ||
+		   a->rewindable != b->rewindable || a->position.timeline != b->position.timeline ||
+		   strcmp(a->state, b->state) != 0 || strcmp(a->incarnation, b->incarnation) != 0 ||
 		   strcmp(a->data_incarnation, b->data_incarnation) != 0 ||
 		   strcmp(a->address, b->address) != 0 || strcmp(a->listener, b->listener) != 0 ||
 		   strcmp(a->following, b->following) != 0 ||

@@ -258,6 +258,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_text(object, "life", out->life, sizeof(out->life), &local);
 		fha_json_text(object, "data_incarnation", out->data_incarnation,
 					  sizeof(out->data_incarnation), &local);
+		fha_json_text(object, "cluster_uuid", out->cluster_uuid, sizeof(out->cluster_uuid), &local);
 		fha_json_text(object, "address", out->address, sizeof(out->address), &local);
 		fha_json_text(object, "listener", out->listener, sizeof(out->listener), &local);
 		fha_json_text(object, "exporter", out->exporter, sizeof(out->exporter), &local);
@@ -266,6 +267,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_text(object, "role", role, sizeof(role), &local);
 		fha_json_text(object, "state", out->state, sizeof(out->state), &local);
 		fha_json_u64(object, "term", &out->term, &local);
+		fha_json_u64(object, "highest_term", &out->highest_term, &local);
 		read_timeline(object, &out->position.timeline, &local);
 		fha_json_lsn(object, "lsn", &out->position.lsn, &local);
 		fha_json_lsn(object, "written", &out->written, &local);
@@ -433,6 +435,8 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_text(object, "incarnation", member->incarnation, &failed);
 	fha_json_put_text(object, "life", member->life, &failed);
 	fha_json_put_text(object, "data_incarnation", member->data_incarnation, &failed);
+	if (member->cluster_uuid[0] != '\0')
+		fha_json_put_text(object, "cluster_uuid", member->cluster_uuid, &failed);
 	fha_json_put_text(object, "address", member->address, &failed);
 	fha_json_put_text(object, "listener", member->listener, &failed);
 	if (member->exporter[0] != '\0')
@@ -443,6 +447,8 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_text(object, "role", fha_role_name(member->role), &failed);
 	fha_json_put_text(object, "state", member->state, &failed);
 	fha_json_put_u64(object, "term", member->term, &failed);
+	if (member->highest_term != 0)
+		fha_json_put_u64(object, "highest_term", member->highest_term, &failed);
 	fha_json_put_int(object, "timeline", member->position.timeline, &failed);
 	fha_json_put_lsn(object, "lsn", member->position.lsn, &failed);
 	if (member->written != 0)

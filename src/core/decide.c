@@ -20,7 +20,7 @@
 static const FhaRule rules[] = {
 	/* Nothing may be concluded. */
 	{ FHA_STALE, 0,
-	  LEAVE, SHUT, FHA_NODE_HOLD, "the lock shows an older term than this node has seen: put back the record.json of the member that saw the highest" },
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the lock shows an older term than this node or another member has seen: put back the record.json of the member that saw the highest" },
 	{ FHA_FOREIGN, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "this data directory belongs to another cluster" },
 

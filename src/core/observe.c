@@ -107,6 +107,22 @@ fha_lease_is_free(const FhaWorld *world, int64_t now_ms)
 		   (has_lapsed(world, now_ms) && now_ms >= world->bound_until_ms);
 }
 
+uint64_t
+fha_members_term(const FhaWorld *world)
+{
+	uint64_t highest = 0;
+
+	for (size_t i = 0; i < world->member_count; i++)
+	{
+		const FhaMember *member = &world->members[i];
+
+		if (member->highest_term > highest && member->cluster_uuid[0] != '\0' &&
+			same(member->cluster_uuid, world->cluster.cluster_uuid))
+			highest = member->highest_term;
+	}
+	return highest;
+}
+
 int
 fha_position_compare(FhaPosition a, FhaPosition b)
 {
@@ -605,7 +621,7 @@ held_what_vanished(const FhaWorld *world)
 		const FhaMember *member = find_member(world, last->members[i]);
 
 		if (member == NULL ? !same(last->members[i], world->self.member)
-						   : member->term > last->term)
+						   : member->term > last->term || member->highest_term > last->term)
 			return false;
 	}
 	return true;
@@ -636,6 +652,8 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 		return held_what_vanished(world) ? facts | FHA_RECLAIM : facts;
 
 	if (cluster->term < world->self.highest_term)
+		facts |= FHA_STALE;
+	if (cluster->term < world->others_term)
 		facts |= FHA_STALE;
 	if (cluster->system_identifier == 0)
 		facts |= FHA_NEWBORN;

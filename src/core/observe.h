@@ -25,6 +25,8 @@ typedef struct FhaWorld
 	int64_t led_ms;                     /* when we last led, or became the holder; 0: we are not */
 	int64_t free_since_ms;              /* when the lease was first seen to be free; 0: it is not */
 	int64_t bound_until_ms;             /* S10: promised not to take the lease before; 0: nothing */
+	uint64_t
+		others_term; /* S7: a member has seen it, and the record read thereafter is lower; or 0 */
 } FhaWorld;
 
 FhaFacts fha_observe(const FhaWorld *world, int64_t now_ms);
@@ -40,6 +42,9 @@ bool fha_lease_is_mine(const FhaWorld *world);
  * it is released, duration (S1).
  */
 FHA_API void fha_cluster_sign(const FhaCluster *cluster, char out[FHA_WATCH_SIGN_SIZE]);
+
+/* S7: the highest term of the record's cluster that any member says it knows; 0: none says so. */
+uint64_t fha_members_term(const FhaWorld *world);
 
 /* S5: -1, 0, 1 as for memcmp; by timeline, then by LSN. */
 int fha_position_compare(FhaPosition a, FhaPosition b);

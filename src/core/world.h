@@ -174,8 +174,9 @@ typedef struct FhaMember
 	char cluster[FHA_NAME_SIZE];
 	char member[FHA_NAME_SIZE];
 	char incarnation[FHA_ID_SIZE];
-	char life[FHA_UUID_TEXT_SIZE];      /* which life lock file, as device:inode */
-	char data_incarnation[FHA_ID_SIZE]; /* "": it has no data */
+	char life[FHA_UUID_TEXT_SIZE];         /* which life lock file, as device:inode */
+	char data_incarnation[FHA_ID_SIZE];    /* "": it has no data */
+	char cluster_uuid[FHA_UUID_TEXT_SIZE]; /* of the cluster that its data belongs to; "": none */
 	char address[FHA_ADDRESS_SIZE];
 	char listener[FHA_ADDRESS_SIZE]; /* where it answers HTTP; "": nowhere */
 	char exporter[FHA_URL_SIZE];     /* its exporter's page; "": none */
@@ -183,9 +184,10 @@ typedef struct FhaMember
 	FhaServes serves;
 	FhaRole role;
 	char state[FHA_SENTENCE_SIZE]; /* the sentence of the rule that it follows */
-	uint64_t term;
-	FhaPosition position; /* flushed */
-	uint64_t written;     /* 0: not known */
+	uint64_t term;                 /* of the cluster record, as it sees that */
+	uint64_t highest_term;         /* S7: that it knows of in cluster_uuid; 0: it does not say */
+	FhaPosition position;          /* flushed */
+	uint64_t written;              /* 0: not known */
 	uint64_t replayed;
 	FhaLag lag[FHA_STAGES]; /* standby: when it wrote this record */
 	uint64_t oldest_wal;    /* leader: from here on it has all WAL; 0: not known */

@@ -237,15 +237,72 @@ what_may_not_be_promised(void **state)
 	asked = good;
 	asked.from[0] = 'x';
 	assert_string_equal(refusal(standby, &asked), "another holds the lease of that term");
-	/* A term that this member has not heard of yet. */
-	asked = good;
-	asked.promise.term++;
-	assert_string_equal(refusal(standby, &asked), "");
 	/* The holder itself, asked by who held the term before. */
 	asked = question_of(standby);
 	assert_string_equal(refusal(leader(), &asked), "another holds the lease of that term");
 	standby->node->world.cluster.released = true;
 	assert_string_equal(refusal(standby, &good), "the lease of that term was released");
+	standby->node->world.cluster.released = false;
+	/* A later term that the record showed and that is not on disk yet; that a member knows of. */
+	standby->node->world.cluster.term++;
+	assert_string_equal(refusal(standby, &good), "this member has seen a later term");
+	standby->node->world.cluster.term--;
+	standby->node->world.others_term = good.promise.term + 1;
+	assert_string_equal(refusal(standby, &good), "this member has seen a later term");
+	standby->node->world.others_term = 0;
+	assert_string_equal(refusal(standby, &good), "");
+}
+
+/* S7: once a term is promised, a lower one is led and promised by nobody here, also after a restart. */
+static void
+a_promised_term_is_the_lowest_from_then_on(void **state)
+{
+	Player *standby;
+	FhaQuestion good;
+	FhaQuestion asked;
+	FhaState saved;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	standby = a_standby();
+	good = question_of(leader());
+	asked = good;
+	asked.promise.term++;
+	assert_string_equal(refusal(standby, &asked), "");
+	assert_int_equal(fha_state_load(&standby->config, &saved, &err), FHA_OK);
+	assert_int_equal(saved.highest_term, asked.promise.term);
+	assert_string_equal(refusal(standby, &good), "this member has seen a later term");
+	TURN_UNTIL(strstr(standby->order.because, "older term") != NULL);
+	start_again(standby);
+	assert_string_equal(refusal(standby, &good), "this member has seen a later term");
+	/* What cannot be kept is not promised. */
+	asked.promise.term = INT64_MAX;
+	assert_non_null(strstr(refusal(standby, &asked), "too large"));
+}
+
+/* The lock was put back to an older copy, and this member leads a term that is over. */
+static void
+who_leads_a_lower_term_gives_way(void **state)
+{
+	Player *old;
+	FhaQuestion asked;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	asked = question_of(a_standby());
+	asked.promise.term++;
+	assert_true(is_open(old));
+	assert_string_equal(refusal(old, &asked),
+						"this member leads an older term, and gives way: ask again");
+	assert_string_equal(refusal(old, &asked),
+						"this member leads an older term, and gives way: ask again");
+	turn();
+	assert_false(is_open(old));
+	assert_string_equal(refusal(old, &asked), "");
+	turn_for(OUTAGE_LEASES * LEASE_MS);
+	assert_false(is_open(old));
 }
 
 static void
@@ -472,6 +529,8 @@ main(void)
 		TEST(who_promised_waits_for_as_long),
 		TEST(a_promise_outlives_its_giver),
 		TEST(what_may_not_be_promised),
+		TEST(a_promised_term_is_the_lowest_from_then_on),
+		TEST(who_leads_a_lower_term_gives_way),
 		TEST(who_may_still_get_the_lease_does_not_promise),
 		TEST(what_cannot_be_written_down_is_not_promised),
 		TEST(a_damaged_bond_is_told),

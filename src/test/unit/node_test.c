@@ -176,6 +176,15 @@ an_older_term_is_refused(void **state)
 	TURN_UNTIL(players[0].absent || strstr(players[0].order.because, "older term") != NULL);
 	TURN_UNTIL(players[1].absent || strstr(players[1].order.because, "older term") != NULL);
 	assert_null(leader());
+	/* Whoever held that term knows of no later one but by the records of the others. */
+	first->absent = false;
+	assert_int_equal(first->node->state.highest_term, 1);
+	while (strstr(first->order.because, "older term") == NULL)
+	{
+		turn();
+		assert_null(leader());
+	}
+	assert_int_equal(first->node->world.others_term, 2);
 }
 
 static void
@@ -812,6 +821,33 @@ data_without_a_state_joins_its_cluster(void **state)
 	assert_int_equal(fha_state_load(&third->config, &own, &err), FHA_OK);
 	assert_string_equal(own.cluster_uuid, players[0].node->world.cluster.cluster_uuid);
 	assert_int_equal(strlen(own.data_incarnation), sizeof(own.data_incarnation) - 1);
+	/* S7: a job that read the file before the term was noted there writes it without. */
+	assert_int_equal(own.highest_term, 1);
+	own.highest_term = 0;
+	assert_int_equal(fha_state_save(&third->config, &own, &err), FHA_OK);
+	assert_int_equal(fha_node_reload(third->node, &err), FHA_OK);
+	assert_int_equal(fha_state_load(&third->config, &own, &err), FHA_OK);
+	assert_int_equal(own.highest_term, 1);
+}
+
+/* The other way round: what a job wrote is not undone by a term that is noted before the node reads it. */
+static void
+a_term_is_noted_beside_what_a_job_wrote(void **state)
+{
+	Player *only = &players[0];
+	FhaState own;
+	FhaError err;
+
+	(void) state;
+	player_make(0, "initdb");
+	TURN_UNTIL(is_open(only));
+	assert_int_equal(fha_state_load(&only->config, &own, &err), FHA_OK);
+	memcpy(own.data_incarnation, "00000000000000aa", FHA_ID_SIZE);
+	assert_int_equal(fha_state_save(&only->config, &own, &err), FHA_OK);
+	assert_int_equal(node_term_heed(only->node, 7, &err), FHA_OK);
+	assert_int_equal(fha_state_load(&only->config, &own, &err), FHA_OK);
+	assert_int_equal(own.highest_term, 7);
+	assert_string_equal(own.data_incarnation, "00000000000000aa");
 }
 
 static void
@@ -862,6 +898,7 @@ main(void)
 		TEST(messages_of_the_stream_keep_a_standby_fresh),
 		TEST(a_lost_request_is_found_in_the_record),
 		TEST(data_without_a_state_joins_its_cluster),
+		TEST(a_term_is_noted_beside_what_a_job_wrote),
 		TEST(s3_time_is_counted_since_boot),
 	};
 

@@ -257,6 +257,25 @@ s7_a_lower_term_is_stale(void **state)
 	(void) state;
 	FACTS(FHA_STALE, 0, world.self.highest_term = 8);
 	FACTS(0, 0, world.self.highest_term = 6);
+	FACTS(FHA_STALE, 0, world.others_term = 8);
+	FACTS(0, 0, world.others_term = 7);
+}
+
+/* Of this cluster's term a member knows; another cluster's terms say nothing about ours. */
+static void
+s7_members_know_terms(void **state)
+{
+	(void) state;
+	settle();
+	assert_int_equal(fha_members_term(&world), 0);
+	world.members[0].highest_term = 9;
+	assert_int_equal(fha_members_term(&world), 0);
+	SET_TEXT(world.members[0].cluster_uuid, "decaf");
+	assert_int_equal(fha_members_term(&world), 0);
+	memcpy(world.members[0].cluster_uuid, world.cluster.cluster_uuid, FHA_UUID_TEXT_SIZE);
+	assert_int_equal(fha_members_term(&world), 9);
+	world.cluster.cluster_uuid[0] = world.members[0].cluster_uuid[0] = '\0';
+	assert_int_equal(fha_members_term(&world), 0);
 }
 
 static void
@@ -541,6 +560,7 @@ s7_a_vanished_record_is_its_last_holder_s(void **state)
 	NOT_OURS(world.pg.position.timeline--);
 	/* Whoever was listed must have been heard, and must not have seen a later term. */
 	NOT_OURS(world.members[0].term = world.cluster.term + 1);
+	NOT_OURS(world.members[0].highest_term = world.cluster.term + 1);
 	NOT_OURS(world.member_count = 1);
 }
 
@@ -1263,6 +1283,7 @@ main(void)
 		cmocka_unit_test(s7_an_older_copy_is_not_the_holder_s_data),
 		cmocka_unit_test(s7_another_cluster_s_data_is_foreign),
 		cmocka_unit_test(s7_a_lower_term_is_stale),
+		cmocka_unit_test(s7_members_know_terms),
 		cmocka_unit_test(s7_lineage_holds_up_to_each_end),
 		cmocka_unit_test(s7_an_unpublished_tip_leaves_the_newest_step_open),
 		cmocka_unit_test(the_holder_s_own_data_is_not_diverged),

@@ -183,7 +183,9 @@ fill_member(FhaMember *member)
 	member->serves = FHA_SERVES_REPLICA;
 	member->role = FHA_ROLE_PRIMARY;
 	fill(member->state, sizeof(member->state));
+	fill(member->cluster_uuid, sizeof(member->cluster_uuid));
 	member->term = UINT64_MAX;
+	member->highest_term = UINT64_MAX - 4;
 	member->position = (FhaPosition){UINT32_MAX, UINT64_MAX};
 	member->written = UINT64_MAX - 3;
 	member->replayed = UINT64_MAX - 1;
