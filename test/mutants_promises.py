@@ -138,6 +138,15 @@ PROMISES = [
     ),
     Mutant(
         "S10",
+        "a take whose end is not known is not read about",
+        "src/control/node.c",
+        "members_know_more(node) ||\n\t\t\tnode_promises_owe_a_read(node))",
+        "members_know_more(node))",
+        promise("a_take_whose_end_is_not_known_is_read_about"),
+        short=False,
+    ),
+    Mutant(
+        "S10",
         "a promised term is not remembered",
         NODE,
         "else if (node_term_heed(node, asked->promise.term, &err) != FHA_OK)",

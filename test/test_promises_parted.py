@@ -20,17 +20,17 @@ SETTLE_S = 60
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Part]:
+def cluster(request: pytest.FixtureRequest) -> Iterator[Part]:
     base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
     cluster = Part(base / "c")
+    failed_before = request.session.testsfailed
     try:
         cluster.create()
         cluster.start()
         yield cluster
-    except BaseException:
-        print(cluster.log_tails(60), file=sys.stderr)
-        raise
     finally:
+        if request.session.testsfailed > failed_before or sys.exc_info()[0]:
+            print(cluster.log_tails(60), file=sys.stderr)
         cluster.destroy()
         shutil.rmtree(base, ignore_errors=True)
 

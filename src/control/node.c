@@ -518,7 +518,8 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 	{
 		int64_t poll_ms = node->read_ms + POLL_LEASES * node->config.lease_duration_ms;
 
-		if (node->reread || hinted || now_ms >= poll_ms || members_know_more(node))
+		if (node->reread || hinted || now_ms >= poll_ms || members_know_more(node) ||
+			node_promises_owe_a_read(node))
 		{
 			node->hinted[0] = '\0';
 			read_cluster(node, now_ms);

@@ -284,6 +284,8 @@ int64_t node_promises_wake_ms(const FhaNode *node, FhaFacts facts);
 FhaCode node_promises_contend(FhaNode *node, FhaError *err);
 /* How a take ended. */
 void node_promises_settled(FhaNode *node, FhaCode code);
+/* Would such a read tell how a take ended that this node does not know the end of? */
+bool node_promises_owe_a_read(const FhaNode *node);
 /* A read of the record, by the lock's own answer, showed this version. */
 void node_promises_read(FhaNode *node, const char *version);
 

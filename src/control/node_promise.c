@@ -110,12 +110,27 @@ node_promises_settled(FhaNode *node, FhaCode code)
 		forget_take(node);
 }
 
-void
-node_promises_read(FhaNode *node, const char *version)
+/* Is this version, "" for an absent record, another one than that which this node tried to replace? */
+static bool
+shows_the_end(const FhaNode *node, const char *version)
 {
 	const char *contended = node->promises.bond.contended;
 
-	if (contended[0] != '\0' && strcmp(contended, version[0] == '\0' ? FHA_BOND_ABSENT : version))
+	return contended[0] != '\0' &&
+		   strcmp(contended, version[0] == '\0' ? FHA_BOND_ABSENT : version) != 0;
+}
+
+bool
+node_promises_owe_a_read(const FhaNode *node)
+{
+	/* The watch may be behind: it is reason to read, and not an answer. */
+	return node->world.watch.seen && shows_the_end(node, node->world.watch.version);
+}
+
+void
+node_promises_read(FhaNode *node, const char *version)
+{
+	if (shows_the_end(node, version))
 		forget_take(node);
 }
 

@@ -348,6 +348,26 @@ who_may_still_get_the_lease_does_not_promise(void **state)
 	assert_string_equal(refusal(standby, &asked), "");
 }
 
+/* The watch tells a process that starts the newest version before its first read is sent. */
+static void
+a_take_whose_end_is_not_known_is_read_about(void **state)
+{
+	Player *standby;
+	FhaQuestion asked;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	standby = a_standby();
+	asked = question_of(leader());
+	assert_int_equal(node_promises_contend(standby->node, &err), FHA_OK);
+	start_again(standby);
+	standby->node->reread = false;
+	standby->node->read_ms = fha_now_ms();
+	TURN_UNTIL(standby->node->promises.bond.contended[0] == '\0');
+	assert_string_equal(refusal(standby, &asked), "");
+}
+
 static void
 what_cannot_be_written_down_is_not_promised(void **state)
 {
@@ -532,6 +552,7 @@ main(void)
 		TEST(a_promised_term_is_the_lowest_from_then_on),
 		TEST(who_leads_a_lower_term_gives_way),
 		TEST(who_may_still_get_the_lease_does_not_promise),
+		TEST(a_take_whose_end_is_not_known_is_read_about),
 		TEST(what_cannot_be_written_down_is_not_promised),
 		TEST(a_damaged_bond_is_told),
 		TEST(a_refusal_is_no_promise),
