@@ -313,7 +313,7 @@ KUBERNETES = [
         "S9",
         "the last who could take over is taken off the list",
         MEMBERS,
-        "world->pg.standby_count == 0)",
+        "fha_member_is_listed(&world->cluster, name) && world->pg.standby_count == 0)",
         "false)",
         unit("node", "who_stays_on_the_list"),
     ),

@@ -63,9 +63,7 @@ node_members_tombstone(FhaNode *node, int64_t now_ms, const Held **held, char **
 	const FhaWorld *world = &node->world;
 
 	node->buried[0] = '\0';
-	/* Whom nobody else could replace stays: who is not on the list is never elected. */
-	if (node->rule->fence != FHA_FENCE_OPEN || world->cluster.paused ||
-		world->pg.standby_count == 0)
+	if (node->rule->fence != FHA_FENCE_OPEN || world->cluster.paused)
 		return false;
 	for (size_t i = 0; i < world->member_count; i++)
 	{
@@ -74,6 +72,9 @@ node_members_tombstone(FhaNode *node, int64_t now_ms, const Held **held, char **
 
 		if (strcmp(name, world->self.member) == 0 || streams(world, name) ||
 			now_ms - silent_since_ms(node, i) <= timeout_ms(node))
+			continue;
+		/* Whom nobody else could replace stays: who is not on the list is never elected. */
+		if (fha_member_is_listed(&world->cluster, name) && world->pg.standby_count == 0)
 			continue;
 		member = world->members[i];
 		member.removed = true;

@@ -225,8 +225,9 @@ node_request_answer(const FhaNode *node, FhaCluster *cluster, int64_t now_ms)
 		answer_handover(node, request);
 		return;
 	}
-	/* Whoever wrote it may have seen less than we do. */
+	/* Whoever wrote it may have seen less than we do.  Who is to be removed and has no record any more, is. */
 	if (request->state == FHA_REQUEST_PENDING &&
+		(request->kind != FHA_REQUEST_REMOVE || has_record(world, request->target)) &&
 		fha_request_check(&world->cluster, world->members, world->member_count, node->config.lock,
 						  request, plan, &err) != FHA_OK)
 	{

@@ -302,7 +302,9 @@ check_target(const FhaCluster *cluster, const FhaMember *target, const FhaOrderS
 								  : fha_error(err, FHA_INVALID, "%s whom?  Name a member", kind);
 	if (use == TARGET_NEVER)
 		return fha_error(err, FHA_INVALID, "%s takes no member", kind);
-	if (!fha_member_is_listed(cluster, name))
+	/* Who never got data is on no list, and has a record that can be taken away. */
+	if (!fha_member_is_listed(cluster, name) &&
+		(request->kind != FHA_REQUEST_REMOVE || target == NULL))
 		return unknown_target(cluster, name, err);
 	if (is_leader &&
 		(request->kind == FHA_REQUEST_SWITCHOVER || request->kind == FHA_REQUEST_FAILOVER))

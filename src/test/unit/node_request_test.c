@@ -218,6 +218,25 @@ a_member_goes_after_its_record(void **state)
 }
 
 static void
+who_never_had_data_goes_too(void **state)
+{
+	const Held *held = NULL;
+	char *text = NULL;
+
+	(void) state;
+	cluster->member_count = 2;
+	node.world.members[2].role = FHA_ROLE_DOWN;
+	ask(FHA_REQUEST_REMOVE, "n3");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_PENDING);
+	assert_true(node_request_tombstone(&node, &held, &text));
+	free(text);
+	node.world.member_count = 2;
+	assert_int_equal(answer_at(1000), FHA_REQUEST_DONE);
+	SAYS("n3 is not a member any more");
+	assert_int_equal(cluster->member_count, 2);
+}
+
+static void
 what_cannot_be_is_refused(void **state)
 {
 	(void) state;
@@ -370,6 +389,7 @@ main(void)
 		TEST(a_reinit_ends_when_the_copy_streams),
 		TEST(a_rejoin_ends_when_it_streams),
 		TEST(a_member_goes_after_its_record),
+		TEST(who_never_had_data_goes_too),
 		TEST(what_cannot_be_is_refused),
 		TEST(what_takes_too_long_fails_with_its_last_state),
 		TEST(a_handover_is_answered_by_who_leads),

@@ -553,6 +553,7 @@ who_stays_on_the_list(void **state)
 	FhaNode *node;
 	FhaPgView *pg;
 	int64_t later_ms;
+	size_t listed;
 
 	(void) state;
 	start_cluster();
@@ -569,6 +570,11 @@ who_stays_on_the_list(void **state)
 	assert_string_not_equal(node->buried, first->config.member_name);
 	pg->standby_count = 0;
 	assert_false(is_to_be_struck(node, later_ms));
+	/* One that is on no list could replace nobody. */
+	listed = node->world.cluster.member_count;
+	node->world.cluster.member_count = 1;
+	assert_true(is_to_be_struck(node, later_ms));
+	node->world.cluster.member_count = listed;
 	pg->standby_count = 1;
 	node->world.cluster.paused = true;
 	assert_false(is_to_be_struck(node, later_ms));

@@ -95,6 +95,17 @@ what_cannot_be_is_refused_with_a_sentence(void **state)
 	assert_check(FHA_REQUEST_FAILOVER, "n1", FHA_OK, "n1 takes the lease");
 }
 
+/* Who never got data is on no list; its record is to be taken away all the same. */
+static void
+a_member_that_never_had_data_can_be_removed(void **state)
+{
+	(void) state;
+	cluster.member_count = 2;
+	assert_check(FHA_REQUEST_REMOVE, "n3", FHA_OK, "it cannot lead");
+	assert_check(FHA_REQUEST_REINIT, "n3", FHA_INVALID, "there is no member \"n3\"");
+	assert_check(FHA_REQUEST_REMOVE, "n9", FHA_INVALID, "there is no member \"n9\"");
+}
+
 static void
 a_dry_run_says_what_would_be(void **state)
 {
@@ -342,6 +353,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(what_cannot_be_is_refused_with_a_sentence, settle),
+		cmocka_unit_test_setup(a_member_that_never_had_data_can_be_removed, settle),
 		cmocka_unit_test_setup(a_dry_run_says_what_would_be, settle),
 		cmocka_unit_test_setup(resume_ends_a_pause_and_its_reason, settle),
 		cmocka_unit_test_setup(one_at_a_time_but_for_what_is_done_at_once, settle),
