@@ -4,6 +4,7 @@
  * Reads the lock alone, so that it works with no server running.
  */
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,13 @@
 #include "overview.h"
 #include "request.h"
 #include "status_ask.h"
+
+/* Of a terminal that somebody has beside a log. */
+#define WIDTH 96
+/* At a lease that seems to have lapsed. */
+#define LOOKS 5
+/* Clocks that are kept do not differ by more. */
+#define FUTURE_MS 1000
 
 static void
 print_lag(int64_t lag, char *out, size_t size)
@@ -28,117 +36,152 @@ print_lag(int64_t lag, char *out, size_t size)
 		(void) snprintf(out, size, "%" PRId64 " MB", lag / (1024 * 1024));
 }
 
-/* How old is what a standby shows, as the newer of the two records had it when it was written? */
 static void
-print_age(const FhaCluster *record, const FhaMember *member, char *out, size_t size)
+print_age(int64_t ms, char *out, size_t size)
 {
-	FhaLag lag = member->lag[FHA_REPLAYED];
-
-	for (size_t i = 0; i < record->standby_count && !record->released; i++)
-		if (strcmp(record->standbys[i].member, member->member) == 0 &&
-			record->standbys[i].lag[FHA_REPLAYED].known)
-			lag = record->standbys[i].lag[FHA_REPLAYED];
-	if (member->role != FHA_ROLE_STANDBY || !lag.known)
+	if (ms < 0)
 		(void) snprintf(out, size, "-");
-	else if (lag.ms < 10 * 1000)
-		(void) snprintf(out, size, "%" PRId64 ".%" PRId64 " s", lag.ms / 1000, lag.ms % 1000 / 100);
-	else if (lag.ms < 600 * 1000)
-		(void) snprintf(out, size, "%" PRId64 " s", lag.ms / 1000);
+	else if (ms < 10 * 1000)
+		(void) snprintf(out, size, "%" PRId64 ".%" PRId64 " s", ms / 1000, ms % 1000 / 100);
+	else if (ms < 600 * 1000)
+		(void) snprintf(out, size, "%" PRId64 " s", ms / 1000);
 	else
-		(void) snprintf(out, size, "%" PRId64 " min", lag.ms / (60 * 1000));
+		(void) snprintf(out, size, "%" PRId64 " min", ms / (60 * 1000));
+}
+
+/* Words of `text`, in lines of WIDTH that begin with `indent` spaces; the cursor is at `used`. */
+static void
+print_wrapped(const char *text, int indent, int used)
+{
+	while (*text != '\0')
+	{
+		int length = (int) strcspn(text, " ");
+
+		if (used > indent && used + 1 + length > WIDTH)
+		{
+			(void) printf("\n%*s", indent, "");
+			used = indent;
+		}
+		else if (used > indent)
+			used += printf(" ");
+		used += printf("%.*s", length, text);
+		text += length;
+		text += strspn(text, " ");
+	}
+	(void) putchar('\n');
+}
+
+/* Wide enough for the longest name. */
+static int
+name_width(const Cluster *cluster)
+{
+	int width = (int) strlen("member");
+
+	for (size_t i = 0; i < cluster->member_count; i++)
+		if ((int) strlen(cluster->members[i].member) > width)
+			width = (int) strlen(cluster->members[i].member);
+	return width;
 }
 
 static void
-print_member(const FhaCluster *record, const FhaMember *member, int64_t wall_s)
+print_member(const FhaOutlook *outlook, const FhaMember *member, int width)
 {
 	FhaShown shown;
-	char lsn[FHA_LSN_TEXT_SIZE];
+	char lsn[FHA_LSN_TEXT_SIZE] = "-";
+	char timeline[16] = "-";
 	char lag[32];
-	char age[32] = "-";
+	char age[32];
 
-	fha_overview_member(record, member, wall_s, &shown);
-	fha_lsn_print(shown.lsn, lsn, sizeof(lsn));
+	fha_overview_member(outlook, member, &shown);
+	/* A node that stopped does not know its position any more. */
+	if (member->position.timeline != 0)
+	{
+		fha_lsn_print(shown.lsn, lsn, sizeof(lsn));
+		(void) snprintf(timeline, sizeof(timeline), "%" PRIu32, member->position.timeline);
+	}
 	print_lag(shown.lag_bytes, lag, sizeof(lag));
-	if (strcmp(shown.role, "silent") != 0)
-		print_age(record, member, age, sizeof(age));
-	(void) printf("%-12s %-8s %-9s %8" PRIu32 "  %-14s %8s %8s  %-21s %s\n", member->member,
-				  shown.role, shown.holds ? "holds it" : "", member->position.timeline, lsn, lag,
-				  age, member->address, shown.state);
+	print_age(strcmp(shown.role, "silent") == 0 ? -1 : shown.age_ms, age, sizeof(age));
+	(void) printf("%-*s %-8s %-8s %8s  %-12s %7s %7s  %s\n", width, member->member, shown.role,
+				  shown.holds ? "holds it" : "", timeline, lsn, lag, age, member->address);
+	(void) printf("    ");
+	print_wrapped(shown.state, 4, 4);
 }
 
 static void
-print_findings(const Cluster *cluster, const FhaConfig *config, bool held, int64_t wall_s)
+print_findings(const FhaOutlook *outlook)
 {
 	static FhaFinding findings[FHA_FINDINGS_MAX];
-	FhaOutlook outlook = {
-		.record = &cluster->record,
-		.members = cluster->members,
-		.member_count = cluster->member_count,
-		.wall_s = wall_s,
-		.held = held,
-		.lease_age_ms = -1,
-		/* Without a node the members' setting is not known. */
-		.max_lag_bytes = config->member_name[0] == '\0' ? 0 : config->max_lag_bytes,
-	};
-	size_t count = fha_findings(&outlook, findings);
+	size_t count = fha_findings(outlook, findings);
 
 	for (size_t i = 0; i < count; i++)
-		(void) printf("%s%-8s  %s\n          do: %s\n", i == 0 ? "\n" : "",
-					  fha_severity_name(findings[i].severity), findings[i].what, findings[i].todo);
+	{
+		(void) printf("%s%-8s  ", i == 0 ? "\n" : "", fha_severity_name(findings[i].severity));
+		print_wrapped(findings[i].what, 10, 10);
+		(void) printf("          do: ");
+		print_wrapped(findings[i].todo, 14, 14);
+	}
 }
 
-/* Where a browser and Prometheus look. */
+/* Where a browser and Prometheus look; of a node that is not there nothing answers. */
 static void
-print_exporters(const Cluster *cluster)
+print_exporters(const FhaOutlook *outlook)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < cluster->member_count; i++)
-		if (cluster->members[i].exporter[0] != '\0')
-		{
-			(void) printf("%s  %s %s",
-						  any ? "" : "\nstatus page and metrics:", cluster->members[i].member,
-						  cluster->members[i].exporter);
-			any = true;
-		}
-	if (any)
-		(void) putchar('\n');
+	for (size_t i = 0; i < outlook->member_count; i++)
+	{
+		const FhaMember *member = &outlook->members[i];
+		FhaShown shown;
+
+		fha_overview_member(outlook, member, &shown);
+		if (member->exporter[0] == '\0' || shown.stopped || strcmp(shown.role, "silent") == 0)
+			continue;
+		(void) printf("%s    %s %s\n", any ? "" : "\nstatus page and metrics:\n", member->member,
+					  member->exporter);
+		any = true;
+	}
 }
 
-/* CLI_OK, or CLI_FAILED when the lease does not look held. */
-static int
-print_table(const Cluster *cluster, const FhaConfig *config)
+static void
+print_request(const FhaOrderSlip *request)
+{
+	if (request->kind == FHA_REQUEST_NONE || request->state > FHA_REQUEST_RUNNING)
+		return;
+	(void) printf("%s to %s, asked for by %s at %s, is %s\n", fha_request_kind_name(request->kind),
+				  request->target[0] == '\0' ? "the best standby" : request->target,
+				  request->requested_by, request->requested_at,
+				  fha_request_state_name(request->state));
+}
+
+static void
+print_table(const Cluster *cluster, const FhaOutlook *outlook)
 {
 	const FhaCluster *record = &cluster->record;
-	int64_t wall_s = (int64_t) time(NULL);
-	int64_t age = fha_age_s(record->renewed_at, wall_s);
-	bool stale = age > 2 * (record->lease_duration_ms / 1000 + 1);
+	int width = name_width(cluster);
 
-	(void) printf("cluster %s   term %" PRIu64 "   timeline %" PRIu32 "   lease: %s %s, renewed %s",
+	(void) printf("cluster %s   term %" PRIu64 "   timeline %" PRIu32 "\nlease: %s %s, renewed %s",
 				  record->cluster, record->term, record->timeline,
-				  record->released ? "released by" : "held by", record->holder, record->renewed_at);
-	if (stale)
-		(void) printf(", LAPSED: not renewed for %" PRId64 " s", age);
+				  record->released ? "released by"
+				  : outlook->held  ? "held by"
+								   : "last held by",
+				  record->holder, record->renewed_at);
+	if (!outlook->held && !record->released)
+		(void) printf(", LAPSED: not renewed for %" PRId64 " s",
+					  fha_age_s(record->renewed_at, outlook->wall_s));
 	(void) putchar('\n');
 	if (record->paused)
 		(void) printf("PAUSED: %s\n", record->pause_reason);
-	if (record->request.kind != FHA_REQUEST_NONE && record->request.state <= FHA_REQUEST_RUNNING)
-		(void) printf(
-			"%s to %s, asked for by %s at %s, is %s\n", fha_request_kind_name(record->request.kind),
-			record->request.target[0] == '\0' ? "the best standby" : record->request.target,
-			record->request.requested_by, record->request.requested_at,
-			fha_request_state_name(record->request.state));
-	(void) printf("\n%-12s %-8s %-9s %8s  %-14s %8s %8s  %-21s %s\n", "member", "role", "lease",
-				  "timeline", "LSN", "lag", "age", "address", "state");
+	print_request(&record->request);
+	(void) printf("\n%-*s %-8s %-8s %8s  %-12s %7s %7s  %s\n", width, "member", "role", "lease",
+				  "timeline", "LSN", "lag", "age", "address");
 	for (size_t i = 0; i < cluster->member_count; i++)
-		print_member(record, &cluster->members[i], wall_s);
-	print_exporters(cluster);
-	print_findings(cluster, config, !stale && !record->released, wall_s);
-	return stale || record->released ? CLI_FAILED : CLI_OK;
+		print_member(outlook, &cluster->members[i], width);
+	print_exporters(outlook);
+	print_findings(outlook);
 }
 
 static int
-print_json(const Cluster *cluster)
+print_json(const Cluster *cluster, bool held)
 {
 	const char *members[FHA_MEMBERS_MAX];
 	FhaSnapshot snapshot = {
@@ -146,6 +189,7 @@ print_json(const Cluster *cluster)
 		.incarnation = "",
 		.decision = "",
 		.because = "",
+		.lease_is_free = !held,
 		.cluster = cluster->cluster_json,
 		.history = cluster->history_json,
 		.members = members,
@@ -166,6 +210,67 @@ print_json(const Cluster *cluster)
 	return CLI_OK;
 }
 
+static int64_t
+wall_ms(void)
+{
+	struct timespec now;
+
+	(void) clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * Is the lease held?  The record's time is of the holder's clock, which may be wrong: when it says that
+ * the lease has lapsed, or lies in the future, watching decides.  A lease that is held is renewed
+ * several times in a third of its duration.
+ */
+static int
+look_whether_held(Cluster *cluster, const CliOptions *options, bool *held)
+{
+	int64_t age_ms = fha_age_ms(cluster->record.renewed_at, wall_ms());
+	int64_t pause_ms = cluster->record.lease_duration_ms / (3 * LOOKS);
+	char seen[FHA_ID_SIZE];
+	int result = CLI_OK;
+
+	memcpy(seen, cluster->record.nonce, sizeof(seen));
+	*held = !cluster->record.released && age_ms >= -FUTURE_MS &&
+			age_ms <= cluster->record.lease_duration_ms;
+	for (int i = 0; i < LOOKS && result == CLI_OK && !*held && !cluster->record.released; i++)
+	{
+		(void) poll(NULL, 0, (int) pause_ms);
+		result = cluster_read(cluster, options);
+		*held = strcmp(seen, cluster->record.nonce) != 0 && !cluster->record.released;
+	}
+	return result;
+}
+
+/* CLI_OK, or CLI_FAILED when nobody can write, as far as the records tell. */
+static int
+show(Cluster *cluster, const CliOptions *options)
+{
+	const FhaConfig *config = &options->config;
+	FhaOutlook outlook = {
+		.record = &cluster->record,
+		.members = cluster->members,
+		.lease_age_ms = -1,
+		/* Without a node the members' setting is not known. */
+		.max_lag_bytes = config->member_name[0] == '\0' ? 0 : config->max_lag_bytes,
+	};
+	int result = look_whether_held(cluster, options, &outlook.held);
+
+	if (result != CLI_OK)
+		return result;
+	outlook.member_count = cluster->member_count;
+	outlook.wall_s = (int64_t) time(NULL);
+	if (options->json)
+		result = print_json(cluster, outlook.held);
+	else
+		print_table(cluster, &outlook);
+	if (result == CLI_OK && (!outlook.held || fha_overview_is_out(&outlook)))
+		result = CLI_FAILED;
+	return result;
+}
+
 static int
 run_status(CliOptions *options, int argc, char **argv)
 {
@@ -182,10 +287,8 @@ run_status(CliOptions *options, int argc, char **argv)
 	result = cluster_open(&cluster, options);
 	if (result == CLI_OK)
 		result = cluster_read(&cluster, options);
-	if (result == CLI_OK && options->json)
-		result = print_json(&cluster);
-	else if (result == CLI_OK)
-		result = print_table(&cluster, &options->config);
+	if (result == CLI_OK)
+		result = show(&cluster, options);
 	if (options->ask && !options->json && (result == CLI_OK || result == CLI_FAILED) &&
 		cluster.version[0] != '\0')
 	{
@@ -223,7 +326,7 @@ run_rules(CliOptions *options, int argc, char **argv)
 const CliCommand command_status = {
 	"status",
 	"-D DATA | --lock URI --cluster NAME  [--ask] [-o json]",
-	"show the cluster: members, roles, positions, the lease; status 1 when nobody holds it",
+	"show the cluster: members, roles, positions, the lease; status 1 when nobody can write",
 	run_status,
 	false,
 };

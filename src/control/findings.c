@@ -19,7 +19,12 @@ typedef struct Case
 	const FhaMember *member; /* NULL in rows about the cluster */
 	FhaShown shown;
 	char more[FHA_SHOWN_STATE_SIZE]; /* what the sentence ends with */
+	const char *todo;                /* static; in place of the table's */
 } Case;
+
+#define RESUME_FIRST                                                                         \
+	"fawkes-ha resume: nobody takes over while failover is paused; if the pause must stay: " \
+	"fawkes-ha failover"
 
 static bool
 is_held(const Case *at)
@@ -52,6 +57,23 @@ nothing_known(Case *at)
 	return at->outlook->record == NULL;
 }
 
+/* Standbys, the old leader among them, have so long to connect to a new one. */
+static bool
+is_settling(const Case *at)
+{
+	const FhaCluster *record = at->outlook->record;
+	int64_t age_s = fha_age_s(record->acquired_at, at->outlook->wall_s);
+
+	return age_s >= 0 && age_s <= record->lease_duration_ms / 1000;
+}
+
+static void
+resume_first(Case *at)
+{
+	if (at->outlook->record->paused)
+		at->todo = RESUME_FIRST;
+}
+
 static bool
 released(Case *at)
 {
@@ -59,6 +81,7 @@ released(Case *at)
 
 	if (record == NULL || !record->released)
 		return false;
+	resume_first(at);
 	(void) snprintf(at->more, sizeof(at->more), ": %s released the lease", record->holder);
 	return true;
 }
@@ -71,10 +94,26 @@ lapsed(Case *at)
 
 	if (record == NULL || record->released || at->outlook->held)
 		return false;
+	resume_first(at);
 	age_s = at->outlook->lease_age_ms >= 0 ? at->outlook->lease_age_ms / 1000
 										   : fha_age_s(record->renewed_at, at->outlook->wall_s);
 	(void) snprintf(at->more, sizeof(at->more), ": %s has not renewed the lease for %" PRId64 " s",
 					record->holder, age_s);
+	return true;
+}
+
+static bool
+no_writes(Case *at)
+{
+	const FhaCluster *record = at->outlook->record;
+
+	if (record == NULL || !fha_overview_is_out(at->outlook))
+		return false;
+	resume_first(at);
+	for (size_t i = 0; i < at->outlook->member_count; i++)
+		if (strcmp(at->outlook->members[i].member, record->holder) == 0)
+			(void) snprintf(at->more, sizeof(at->more), ": %s holds the lease, and says: %s",
+							record->holder, at->outlook->members[i].state);
 	return true;
 }
 
@@ -112,7 +151,19 @@ not_serving(Case *at)
 static bool
 no_fit_standby(Case *at)
 {
-	return is_held(at) && at->outlook->record->standby_count == 0;
+	const FhaOutlook *outlook = at->outlook;
+
+	if (!is_held(at) || outlook->record->standby_count > 0 || is_settling(at))
+		return false;
+	for (size_t i = 0; i < outlook->member_count; i++)
+	{
+		FhaShown shown;
+
+		fha_overview_member(outlook, &outlook->members[i], &shown);
+		if (shown.streaming)
+			return false;
+	}
+	return true;
 }
 
 static bool
@@ -142,8 +193,12 @@ request_stands(Case *at)
 static bool
 member_silent(Case *at)
 {
-	(void) snprintf(at->more, sizeof(at->more), ": no sign of it for %" PRId64 " s",
-					at->shown.silent_s);
+	bool ghost = at->member->role == FHA_ROLE_DOWN && at->member->data_incarnation[0] == '\0';
+
+	(void) snprintf(at->more, sizeof(at->more), ": %s%s", at->shown.why,
+					ghost ? ", and it has no data" : "");
+	if (ghost)
+		at->todo = "look at its node; if it is not to be a member: fawkes-ha remove";
 	return strcmp(at->shown.role, "silent") == 0;
 }
 
@@ -154,10 +209,24 @@ member_fenced(Case *at)
 }
 
 static bool
+member_stopped(Case *at)
+{
+	return at->shown.stopped;
+}
+
+/* The holder's is no_writes; who led before a handover starts again. */
+static bool
 member_down(Case *at)
 {
 	(void) snprintf(at->more, sizeof(at->more), ": %s", at->member->state);
-	return strcmp(at->shown.role, "down") == 0;
+	return strcmp(at->shown.role, "down") == 0 && !at->shown.stopped && !at->shown.holds &&
+		   !(at->outlook->held && is_settling(at));
+}
+
+static bool
+member_unattended(Case *at)
+{
+	return at->member->unattended && strcmp(at->shown.role, "silent") != 0;
 }
 
 static bool
@@ -179,7 +248,7 @@ static bool
 member_cut_off(Case *at)
 {
 	(void) snprintf(at->more, sizeof(at->more), ": %s", at->member->state);
-	return is_standby(at) && !at->shown.streaming;
+	return is_standby(at) && !at->shown.streaming && !at->shown.holds && !is_settling(at);
 }
 
 static bool
@@ -230,6 +299,10 @@ static const struct
 	{"no_primary", FHA_CRITICAL, false, lapsed, "nobody leads",
 	 "up to one lease that is by design; then read each standby's state, and: fawkes-ha failover "
 	 "--dry-run"},
+	{"no_writes", FHA_CRITICAL, false, no_writes, "nobody can write",
+	 "for some seconds that is a restart or a promotion; then see that member's log, and: "
+	 "fawkes-ha "
+	 "failover --force --dry-run"},
 	{"fence_shut", FHA_CRITICAL, false, fence_shut,
 	 "the fence of this server is shut: it acknowledges no write",
 	 "if this member holds the lease, look at the lock: no renewal arrives; if not, it comes back "
@@ -251,6 +324,11 @@ static const struct
 	 "look at its node: is fawkes-ha run alive, and does it reach the lock?"},
 	{"fenced", FHA_WARNING, true, member_fenced, "is out of recovery without the lease",
 	 "with a supervisor it comes back as a standby by itself; a plain server: fawkes-ha rejoin"},
+	{"stopped", FHA_WARNING, true, member_stopped, "was stopped",
+	 "start fawkes-ha run on its node again; if it is gone for good: fawkes-ha remove"},
+	{"unattended", FHA_WARNING, true, member_unattended, "runs without its supervisor",
+	 "start fawkes-ha run on its node: it takes over the server that runs; without it nothing "
+	 "starts PostgreSQL after a crash"},
 	{"down", FHA_WARNING, true, member_down, "serves nobody",
 	 "wait if it starts or is copied; else see that node's log"},
 	{"far_behind", FHA_WARNING, true, member_far_behind,
@@ -289,7 +367,7 @@ judge(const Case *given, size_t row, FhaFinding *out, size_t count)
 		return count;
 	finding->name = table[row].name;
 	finding->severity = table[row].severity;
-	finding->todo = table[row].todo;
+	finding->todo = at.todo != NULL ? at.todo : table[row].todo;
 	(void) snprintf(finding->member, sizeof(finding->member), "%s", member);
 	(void) snprintf(finding->what, sizeof(finding->what), "%s%s%s%s", member,
 					member[0] == '\0' ? "" : " ", table[row].what, at.more);
@@ -316,7 +394,8 @@ fha_findings(const FhaOutlook *outlook, FhaFinding *out)
 			for (size_t i = 0; outlook->record != NULL && i < outlook->member_count; i++)
 			{
 				at.member = &outlook->members[i];
-				fha_overview_member(outlook->record, at.member, outlook->wall_s, &at.shown);
+				at.todo = NULL;
+				fha_overview_member(outlook, at.member, &at.shown);
 				count = judge(&at, row, out, count);
 			}
 		}

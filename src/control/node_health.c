@@ -19,7 +19,9 @@ fha_node_health(const FhaNode *node, FhaHealth *out)
 	out->position = world->pg.position;
 	out->replayed = world->pg.replayed;
 	node_lag_own_shown(node, out->lag, now_ms);
-	(void) snprintf(out->following, sizeof(out->following), "%s", world->pg.following);
+	/* A primary follows nobody, whom its server followed before. */
+	(void) snprintf(out->following, sizeof(out->following), "%s",
+					world->pg.state == FHA_PG_PRIMARY ? "" : world->pg.following);
 	out->system_identifier = world->pg.system_identifier;
 	if (node->rule != NULL)
 	{

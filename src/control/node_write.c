@@ -253,11 +253,15 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	out->replayed = world->pg.replayed;
 	node_lag_own(node, out->lag, now_ms);
 	out->oldest_wal = world->pg.oldest_wal;
-	(void) snprintf(out->following, sizeof(out->following), "%s", world->pg.following);
+	/* A primary follows nobody, whom its server followed before. */
+	if (world->pg.state != FHA_PG_PRIMARY)
+		(void) snprintf(out->following, sizeof(out->following), "%s", world->pg.following);
 	if ((facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE))
 		(void) snprintf(out->candidate_for, sizeof(out->candidate_for), "%s", world->watch.version);
 	out->rewindable = world->pg.rewindable;
 	out->supervised = world->pg.supervised;
+	out->unattended = world->pg.unattended;
+	out->streaming = world->pg.state == FHA_PG_STANDBY && world->pg.streaming;
 	out->pending_restart = world->pg.pending_restart;
 	out->slots = world->pg.slots;
 	out->max_slots = world->pg.max_slots;
@@ -281,6 +285,7 @@ node_member_differs(const FhaMember *a, const FhaMember *b)
 		   strcmp(a->following, b->following) != 0 ||
 		   strcmp(a->candidate_for, b->candidate_for) != 0 ||
 		   strcmp(a->carried_out, b->carried_out) != 0 || a->supervised != b->supervised ||
+		   a->unattended != b->unattended || a->streaming != b->streaming ||
 		   a->pending_restart != b->pending_restart || a->max_slots != b->max_slots ||
 		   a->max_senders != b->max_senders;
 }

@@ -15,37 +15,9 @@
 #include "world.h"
 
 #define FHA_FINDINGS_MAX 100
-#define FHA_SHOWN_STATE_SIZE (FHA_SENTENCE_SIZE + 60)
+#define FHA_SHOWN_WHY_SIZE 80
+#define FHA_SHOWN_STATE_SIZE (FHA_SENTENCE_SIZE + FHA_SHOWN_WHY_SIZE + 10)
 #define FHA_FINDING_SIZE 500
-
-/* A member as the records show it. */
-typedef struct FhaShown
-{
-	const char *role; /* primary, standby, down; silent: no sign of it; fenced: primary, no lease */
-	bool holds;
-	bool streaming;    /* on the holder's list, at its last renewal */
-	uint64_t lsn;      /* the newest that anybody knows of it */
-	int64_t lag_bytes; /* of a standby, behind the holder's last renewal; -1: not known */
-	int64_t silent_s;  /* since it wrote its record; -1: that time cannot be read */
-	char state[FHA_SHOWN_STATE_SIZE];
-} FhaShown;
-
-/* Seconds from a record's wall-clock time to wall_s (time()), for people; -1: it cannot be read. */
-FHA_API int64_t fha_age_s(const char *wall_time, int64_t wall_s);
-
-/* record: the cluster's. */
-FHA_API void fha_overview_member(const FhaCluster *record, const FhaMember *member, int64_t wall_s,
-								 FhaShown *out);
-
-typedef enum FhaSeverity
-{
-	FHA_CRITICAL, /* no writes, or soon */
-	FHA_WARNING,  /* a failover would go badly, or a member is lost */
-	FHA_NOTICE,   /* to be known */
-	FHA_SEVERITY_COUNT
-} FhaSeverity;
-
-FHA_API const char *fha_severity_name(FhaSeverity severity);
 
 /* What the table's tests look at. */
 typedef struct FhaOutlook
@@ -54,6 +26,7 @@ typedef struct FhaOutlook
 	const FhaMember *members;
 	size_t member_count;
 	int64_t wall_s;
+	const char *self;      /* who asks; NULL: none of these */
 	bool held;             /* neither released nor lapsed, as who asks sees it */
 	int64_t lease_age_ms;  /* since the renewal; -1: not known so closely */
 	int64_t max_lag_bytes; /* that a new primary may have; 0: not known */
@@ -66,6 +39,43 @@ typedef struct FhaOutlook
 	bool fence_open;
 	bool promised; /* it leads by the promises of the others */
 } FhaOutlook;
+
+/* A member as the records show it. */
+typedef struct FhaShown
+{
+	const char *role; /* primary, standby, down; silent: no sign of it; fenced: primary, no lease */
+	bool holds;       /* the lease, and that is held */
+	bool streaming; /* on the holder's list, at its last renewal; or it says so, later than that */
+	bool stopped;   /* its node was stopped by somebody, and is not missed */
+	uint64_t lsn;   /* the newest that anybody knows of it */
+	int64_t lag_bytes; /* of a standby, behind the holder's last renewal; -1: not known */
+	int64_t age_ms;    /* of what a standby shows, at this moment; -1: not known */
+	int64_t silent_s;  /* since it wrote its record; -1: that time cannot be read */
+	char why[FHA_SHOWN_WHY_SIZE]; /* it is silent or fenced */
+	char state[FHA_SHOWN_STATE_SIZE];
+} FhaShown;
+
+/* Seconds from a record's wall-clock time to wall_s (time()), for people; -1: it cannot be read. */
+FHA_API int64_t fha_age_s(const char *wall_time, int64_t wall_s);
+
+/* The same in milliseconds; INT64_MIN: it cannot be read. */
+FHA_API int64_t fha_age_ms(const char *wall_time, int64_t wall_ms);
+
+/* outlook: with the cluster's record, held, wall_s and self. */
+FHA_API void fha_overview_member(const FhaOutlook *outlook, const FhaMember *member, FhaShown *out);
+
+/* Somebody holds the lease, and is no primary by its own record: nobody can write. */
+FHA_API bool fha_overview_is_out(const FhaOutlook *outlook);
+
+typedef enum FhaSeverity
+{
+	FHA_CRITICAL, /* no writes, or soon */
+	FHA_WARNING,  /* a failover would go badly, or a member is lost */
+	FHA_NOTICE,   /* to be known */
+	FHA_SEVERITY_COUNT
+} FhaSeverity;
+
+FHA_API const char *fha_severity_name(FhaSeverity severity);
 
 typedef struct FhaFinding
 {

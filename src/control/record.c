@@ -279,6 +279,8 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 					  &local);
 		fha_json_bool(object, "rewindable", &out->rewindable, &local);
 		fha_json_bool(object, "supervised", &out->supervised, &local);
+		fha_json_bool(object, "unattended", &out->unattended, &local);
+		fha_json_bool(object, "streaming", &out->streaming, &local);
 		fha_json_bool(object, "pending_restart", &out->pending_restart, &local);
 		fha_json_int(object, "slots", 0, INT32_MAX, &out->slots, &local);
 		fha_json_int(object, "max_slots", 0, INT32_MAX, &out->max_slots, &local);
@@ -461,6 +463,10 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_text(object, "candidate_for", member->candidate_for, &failed);
 	fha_json_put_bool(object, "rewindable", member->rewindable, &failed);
 	fha_json_put_bool(object, "supervised", member->supervised, &failed);
+	if (member->unattended)
+		fha_json_put_bool(object, "unattended", true, &failed);
+	if (member->streaming)
+		fha_json_put_bool(object, "streaming", true, &failed);
 	fha_json_put_bool(object, "pending_restart", member->pending_restart, &failed);
 	if (member->slots != 0)
 		fha_json_put_int(object, "slots", member->slots, &failed);

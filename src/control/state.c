@@ -520,6 +520,15 @@ fha_seat_called(const FhaSeat *seat)
 	return fcntl(seat->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+bool
+fha_seat_is_guarded(const FhaSeat *seat)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = GUARD_BYTE, .l_len = 1, .l_pid = 0};
+
+	return fcntl(seat->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 /* When a process began, in the kernel's ticks: with its id, a name that is never used again. */
 static bool
 start_time(int pid, unsigned long long *out)

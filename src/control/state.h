@@ -79,11 +79,12 @@ typedef struct FhaSeat
 FHA_API FHA_MUST_CHECK FhaCode fha_seat_open(const FhaConfig *config, FhaSeat *seat, FhaError *err);
 FHA_API bool fha_seat_take(FhaSeat *seat); /* try; true when we sit */
 FHA_API void fha_seat_leave(FhaSeat *seat);
-FHA_API bool fha_seat_call(FhaSeat *seat);         /* agent: "I am here"; false: another one is */
-FHA_API bool fha_seat_guard(FhaSeat *seat);        /* supervisor: false: another one is there */
-FHA_API bool fha_seat_called(const FhaSeat *seat); /* supervisor: is there an agent? */
-FHA_API void fha_seat_write_pid(const FhaSeat *seat); /* agent: who holds the call */
-FHA_API int fha_seat_read_pid(const FhaSeat *seat);   /* 0: unknown */
+FHA_API bool fha_seat_call(FhaSeat *seat);  /* agent: "I am here"; false: another one is */
+FHA_API bool fha_seat_guard(FhaSeat *seat); /* supervisor: false: another one is there */
+FHA_API bool fha_seat_is_guarded(const FhaSeat *seat); /* agent: does a supervisor live? */
+FHA_API bool fha_seat_called(const FhaSeat *seat);     /* supervisor: is there an agent? */
+FHA_API void fha_seat_write_pid(const FhaSeat *seat);  /* agent: who holds the call */
+FHA_API int fha_seat_read_pid(const FhaSeat *seat);    /* 0: unknown */
 FHA_API void fha_seat_close(FhaSeat *seat);
 
 /*

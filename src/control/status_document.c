@@ -23,6 +23,7 @@ typedef struct Snapshot
 {
 	struct json_object *object; /* NULL: none, or none that can be read */
 	bool known;                 /* and the cluster's record is in it */
+	char self[FHA_NAME_SIZE];   /* whose it is */
 	FhaSnapshotView view;
 } Snapshot;
 
@@ -30,12 +31,15 @@ static Snapshot *
 snapshot_open(const char *text, size_t size)
 {
 	Snapshot *snapshot = calloc(1, sizeof(*snapshot));
+	FhaError err = {.code = FHA_OK};
 
 	if (snapshot == NULL || text == NULL)
 		return snapshot;
 	snapshot->object = fha_json_parse(text, size, NULL);
 	snapshot->known =
 		snapshot->object != NULL && fha_snapshot_parse(text, size, &snapshot->view, NULL) == FHA_OK;
+	if (snapshot->object != NULL)
+		fha_json_text(snapshot->object, "member", snapshot->self, sizeof(snapshot->self), &err);
 	return snapshot;
 }
 
@@ -100,10 +104,12 @@ void
 fha_status_sample(FhaLagRing *ring, const char *text, size_t size, int64_t now_ms)
 {
 	Snapshot *snapshot = snapshot_open(text, size);
+	FhaOutlook outlook = {.held = true};
 
 	fha_lag_ring_begin(ring, now_ms);
 	if (snapshot == NULL)
 		return; /* LCOV_EXCL_LINE: no memory */
+	outlook.record = &snapshot->view.cluster;
 	for (size_t i = 0; snapshot->known && i < snapshot->view.member_count; i++)
 	{
 		const FhaMember *member = &snapshot->view.members[i];
@@ -113,7 +119,7 @@ fha_status_sample(FhaLagRing *ring, const char *text, size_t size, int64_t now_m
 
 		if (member->role != FHA_ROLE_STANDBY)
 			continue;
-		fha_overview_member(&snapshot->view.cluster, member, 0, &shown);
+		fha_overview_member(&outlook, member, &shown);
 		read_replay(snapshot, member, &shown, now_ms, &ms, &bytes);
 		fha_lag_ring_put(ring, member->member, ms, bytes);
 	}
@@ -143,6 +149,7 @@ look_out(const FhaStatusInput *input, const Snapshot *snapshot, FhaOutlook *out)
 
 	*out = (FhaOutlook){
 		.wall_s = input->wall_s,
+		.self = snapshot->self,
 		.lease_age_ms = -1,
 		.max_lag_bytes = input->max_lag_bytes,
 		.local = true,
@@ -218,13 +225,20 @@ put_lags(struct json_object *to, struct json_object *lag, int64_t now_ms, bool *
 }
 
 static struct json_object *
-member_object(const Snapshot *snapshot, const FhaMember *member, const FhaStatusInput *input,
-			  bool *failed)
+member_object(const Snapshot *snapshot, const FhaOutlook *outlook, const FhaMember *member,
+			  const FhaStatusInput *input, bool *failed)
 {
 	struct json_object *object = json_object_new_object();
+	struct json_object *lag = lag_of(snapshot, member->member);
 	FhaShown shown;
+	int64_t ms;
+	int64_t bytes;
 
-	fha_overview_member(&snapshot->view.cluster, member, input->wall_s, &shown);
+	fha_overview_member(outlook, member, &shown);
+	/* What was measured is of this moment, the records are of their last writing. */
+	read_lag(lag, "flush", input->now_ms, &ms, &bytes);
+	if (bytes != FHA_LAG_UNSEEN && shown.lag_bytes >= 0)
+		shown.lag_bytes = bytes;
 	fha_json_put_text(object, "member", member->member, failed);
 	fha_json_put_text(object, "role", shown.role, failed);
 	fha_json_put_text(object, "serves", fha_serves_name(member->serves), failed);
@@ -233,13 +247,15 @@ member_object(const Snapshot *snapshot, const FhaMember *member, const FhaStatus
 	fha_json_put_text(object, "state", shown.state, failed);
 	fha_json_put_text(object, "address", member->address, failed);
 	fha_json_put_text(object, "listener", member->listener, failed);
+	if (member->exporter[0] != '\0')
+		fha_json_put_text(object, "exporter", member->exporter, failed);
 	fha_json_put_text(object, "following", member->following, failed);
 	fha_json_put_int(object, "timeline", member->position.timeline, failed);
 	fha_json_put_lsn(object, "lsn", shown.lsn, failed);
 	fha_json_put_lsn(object, "replayed", member->replayed, failed);
 	if (shown.lag_bytes >= 0)
 		fha_json_put_int(object, "lag_bytes", shown.lag_bytes, failed);
-	put_lags(object, lag_of(snapshot, member->member), input->now_ms, failed);
+	put_lags(object, lag, input->now_ms, failed);
 	fha_json_put_bool(object, "pending_restart", member->pending_restart, failed);
 	fha_json_put_text(object, "updated_at", member->updated_at, failed);
 	return object;
@@ -252,13 +268,15 @@ by_name(const void *one, const void *other)
 }
 
 static void
-put_members(struct json_object *to, Snapshot *snapshot, const FhaStatusInput *input, bool *failed)
+put_members(struct json_object *to, Snapshot *snapshot, const FhaOutlook *outlook,
+			const FhaStatusInput *input, bool *failed)
 {
 	struct json_object *members = json_object_new_array();
 
 	qsort(snapshot->view.members, snapshot->view.member_count, sizeof(FhaMember), by_name);
 	for (size_t i = 0; snapshot->known && i < snapshot->view.member_count; i++)
-		fha_json_append(members, member_object(snapshot, &snapshot->view.members[i], input, failed),
+		fha_json_append(members,
+						member_object(snapshot, outlook, &snapshot->view.members[i], input, failed),
 						failed);
 	fha_json_put(to, "members", members, failed);
 }
@@ -356,19 +374,15 @@ put_self(struct json_object *to, const Snapshot *snapshot, const FhaStatusInput 
 		 const FhaOutlook *outlook, bool *failed)
 {
 	char at[FHA_TIME_SIZE] = "";
-	char member[FHA_NAME_SIZE] = "";
 	time_t wall = (time_t) input->wall_s;
 	struct tm broken;
-	FhaError err = {.code = FHA_OK};
 	struct json_object *agent = json_object_new_object();
 	struct json_object *fence = json_object_new_object();
 
 	if (gmtime_r(&wall, &broken) != NULL)
 		(void) strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%SZ", &broken);
-	if (snapshot->object != NULL)
-		fha_json_text(snapshot->object, "member", member, sizeof(member), &err);
 	fha_json_put_text(to, "cluster", snapshot->view.cluster.cluster, failed);
-	fha_json_put_text(to, "member", member, failed);
+	fha_json_put_text(to, "member", snapshot->self, failed);
 	fha_json_put_text(to, "at", at, failed);
 	fha_json_put_text(to, "role", fha_pg_state_name(input->vitals->postgres), failed);
 	if (input->vitals->decision != NULL)
@@ -405,7 +419,7 @@ fha_status_document(const FhaStatusInput *input, char **out, FhaError *err)
 	put_self(object, snapshot, input, &outlook, &failed);
 	put_findings(object, &outlook, &failed);
 	put_lease(object, input, &outlook, &failed);
-	put_members(object, snapshot, input, &failed);
+	put_members(object, snapshot, &outlook, input, &failed);
 	put_ring(object, input, &failed);
 	put_history(object, snapshot, &failed);
 	snapshot_close(snapshot);

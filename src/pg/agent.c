@@ -524,6 +524,7 @@ fawkes_ha_agent_main(Datum argument)
 		take_request(node);
 		view_fill(&view, ordered ? &order : NULL);
 		view.supervised = supervised;
+		view.unattended = supervised && !fha_seat_is_guarded(&seat);
 		view.prepared = progress.prepared;
 		forget_old_address(&order, &progress);
 		strlcpy(view.following, progress.following, sizeof(view.following));

@@ -157,17 +157,36 @@ test_findings_of_the_lease(void **state)
 						"the lease is near its end: n1 has not renewed it for 1.5 s of 3.0 s");
 	outlook.held = false;
 	outlook.lease_age_ms = 4000;
-	assert_string_equal(names(), "no_primary");
+	assert_string_equal(names(), "no_primary silent");
+	assert_string_equal(findings[1].what, "n1 is silent: it does not renew its lease");
 	assert_int_equal(findings[0].severity, FHA_CRITICAL);
 	assert_string_equal(findings[0].what, "nobody leads: n1 has not renewed the lease for 4 s");
 	outlook.lease_age_ms = -1;
-	assert_string_equal(names(), "no_primary");
+	assert_string_equal(names(), "no_primary silent");
 	assert_string_equal(findings[0].what, "nobody leads: n1 has not renewed the lease for 2 s");
+	/* Seen by itself it is there, and fenced.  While elections are paused waiting helps nobody. */
+	outlook.self = "n1";
+	record.paused = true;
+	assert_string_equal(names(), "no_primary fenced paused");
+	assert_non_null(strstr(findings[0].todo, "fawkes-ha resume: "));
+	record.paused = false;
+	assert_null(strstr((names(), findings[0].todo), "resume"));
 	record.released = true;
 	assert_string_equal(names(), "no_primary fenced");
 	assert_string_equal(findings[0].what, "nobody leads: n1 released the lease");
 	set_up(NULL);
 	record.standby_count = 0;
+	assert_string_equal(names(), "no_fit_standby cut_off");
+	/* The holder's list is older than the standby's word. */
+	members[1].streaming = true;
+	(void) snprintf(members[1].following, sizeof(members[1].following), "n1");
+	assert_string_equal(names(), "");
+	(void) snprintf(record.renewed_at, sizeof(record.renewed_at), "2025-11-23T11:59:58.001Z");
+	assert_string_equal(names(), "no_fit_standby cut_off");
+	/* A leader that is new has yet to be found by its standbys. */
+	(void) snprintf(record.acquired_at, sizeof(record.acquired_at), "2025-11-23T11:59:57.000Z");
+	assert_string_equal(names(), "");
+	(void) snprintf(record.acquired_at, sizeof(record.acquired_at), "2025-11-23T11:59:56.000Z");
 	assert_string_equal(names(), "no_fit_standby cut_off");
 	set_up(NULL);
 	record.paused = true;
@@ -185,6 +204,127 @@ test_findings_of_the_lease(void **state)
 	assert_string_equal(names(), "");
 }
 
+/* The lease is held and renewed, and its holder takes no writes. */
+static void
+test_a_holder_that_does_not_serve(void **state)
+{
+	(void) state;
+	members[0].role = FHA_ROLE_DOWN;
+	outlook.local = false;
+	assert_true(fha_overview_is_out(&outlook));
+	assert_string_equal(names(), "no_writes");
+	assert_int_equal(findings[0].severity, FHA_CRITICAL);
+	assert_string_equal(findings[0].what,
+						"nobody can write: n1 holds the lease, and says: as ever");
+	record.paused = true;
+	assert_string_equal(names(), "no_writes paused");
+	assert_non_null(strstr(findings[0].todo, "fawkes-ha resume: "));
+	/* It is being promoted, until it has written its lineage; its own record follows. */
+	set_up(NULL);
+	members[0].role = FHA_ROLE_STANDBY;
+	assert_true(fha_overview_is_out(&outlook));
+	record.lineage_term = record.term;
+	assert_false(fha_overview_is_out(&outlook));
+	assert_string_equal(names(), "");
+	/* Nobody holds it: that is another finding.  A holder without a record is not judged. */
+	set_up(NULL);
+	members[0].role = FHA_ROLE_DOWN;
+	outlook.held = false;
+	assert_false(fha_overview_is_out(&outlook));
+	outlook.held = true;
+	(void) snprintf(members[0].member, sizeof(members[0].member), "n7");
+	assert_false(fha_overview_is_out(&outlook));
+}
+
+static const FhaShown *
+shown(size_t index)
+{
+	static FhaShown one;
+
+	fha_overview_member(&outlook, &members[index], &one);
+	return &one;
+}
+
+static void
+test_what_a_member_said_last_is_doubted(void **state)
+{
+	(void) state;
+	assert_true(shown(0)->holds);
+	assert_string_equal(shown(0)->role, "primary");
+	outlook.held = false;
+	assert_false(shown(0)->holds);
+	assert_string_equal(shown(0)->role, "silent");
+	assert_string_equal(shown(0)->state, "it does not renew its lease; last: as ever");
+	/* Another one leads: who was killed has not written since, who is fenced has. */
+	set_up(NULL);
+	(void) snprintf(record.acquired_at, sizeof(record.acquired_at), "2025-11-23T11:59:58.500Z");
+	members[1].role = FHA_ROLE_PRIMARY;
+	assert_string_equal(shown(1)->role, "silent");
+	assert_string_equal(shown(1)->state, "no sign of it since it lost the lease; last: as ever");
+	outlook.self = "n2";
+	assert_string_equal(shown(1)->role, "fenced");
+	outlook.self = "n3";
+	(void) snprintf(members[1].updated_at, sizeof(members[1].updated_at),
+					"2025-11-23T11:59:59.000Z");
+	assert_string_equal(shown(1)->role, "fenced");
+	assert_string_equal(shown(1)->state, "lost the lease; last: as ever");
+	/* A node that was stopped is not missed, whatever stood in its last record. */
+	members[1].role = FHA_ROLE_DOWN;
+	(void) snprintf(members[1].state, sizeof(members[1].state), "this node stops: and so on");
+	assert_string_equal(shown(1)->role, "down");
+	assert_string_equal(shown(1)->state, "its node was stopped");
+	assert_string_equal(names(), "stopped");
+	/* A standby that streams from nobody does not follow. */
+	set_up(NULL);
+	record.standby_count = 0;
+	assert_string_equal(shown(1)->state, "does not stream; says: as ever");
+	members[1].unattended = true;
+	record.standby_count = 1;
+	assert_string_equal(names(), "unattended");
+	assert_string_equal(findings[0].what, "n2 runs without its supervisor");
+	/* A record without data that nobody writes any more: somebody's try to join. */
+	set_up(NULL);
+	members[1].role = FHA_ROLE_DOWN;
+	(void) snprintf(members[1].updated_at, sizeof(members[1].updated_at), STALE);
+	assert_string_equal(names(), "silent");
+	assert_string_equal(findings[0].what,
+						"n2 is silent: no sign of it for 1800 s, and it has no data");
+	assert_non_null(strstr(findings[0].todo, "fawkes-ha remove"));
+}
+
+static void
+test_times_of_records(void **state)
+{
+	(void) state;
+	assert_int_equal(fha_age_s(FRESH, WALL_S), 2);
+	assert_int_equal(fha_age_s("yesterday", WALL_S), -1);
+	assert_int_equal(fha_age_ms("2025-11-23T11:59:58.250Z", WALL_S * INT64_C(1000) + 1), 1751);
+	assert_int_equal(fha_age_ms("2025-11-23T12:00:01Z", WALL_S * INT64_C(1000)), -1000);
+	assert_true(fha_age_ms("", WALL_S * INT64_C(1000)) == INT64_MIN);
+}
+
+/* Of one that does not stream the time goes on. */
+static void
+test_age_of_what_a_standby_shows(void **state)
+{
+	FhaLag *listed = &record.standbys[0].lag[FHA_REPLAYED];
+
+	(void) state;
+	assert_int_equal(shown(0)->age_ms, -1);
+	assert_int_equal(shown(1)->age_ms, -1);
+	*listed = (FhaLag){true, 700};
+	assert_int_equal(shown(1)->age_ms, 700);
+	record.standbys[0].replayed = record.position.lsn;
+	assert_int_equal(shown(1)->age_ms, 0);
+	listed->ms = 3001;
+	assert_int_equal(shown(1)->age_ms, 3001);
+	members[1].lag[FHA_REPLAYED] = (FhaLag){true, 6800};
+	record.standby_count = 0;
+	assert_int_equal(shown(1)->age_ms, 8800);
+	outlook.wall_s += 6;
+	assert_int_equal(shown(1)->age_ms, 14800);
+}
+
 static void
 test_findings_of_members(void **state)
 {
@@ -193,15 +333,15 @@ test_findings_of_members(void **state)
 	assert_string_equal(names(), "silent");
 	assert_string_equal(findings[0].member, "n2");
 	assert_string_equal(findings[0].what, "n2 is silent: no sign of it for 1800 s");
-	/* Who said that it stops is not missed. */
-	(void) snprintf(members[1].state, sizeof(members[1].state), "this node stops");
-	assert_string_equal(names(), "");
 	set_up(NULL);
 	members[1].role = FHA_ROLE_PRIMARY;
 	assert_string_equal(names(), "fenced");
 	members[1].role = FHA_ROLE_DOWN;
 	assert_string_equal(names(), "down");
 	assert_string_equal(findings[0].what, "n2 serves nobody: as ever");
+	(void) snprintf(record.acquired_at, sizeof(record.acquired_at), "2025-11-23T11:59:57.000Z");
+	assert_string_equal(names(), "");
+	record.acquired_at[0] = '\0';
 	members[1].role = FHA_ROLE_STANDBY;
 	record.standbys[0].member[0] = 'x';
 	assert_string_equal(names(), "cut_off");
@@ -528,6 +668,10 @@ main(void)
 		cmocka_unit_test_setup(test_findings_of_the_server, set_up),
 		cmocka_unit_test_setup(test_findings_of_the_lease, set_up),
 		cmocka_unit_test_setup(test_findings_of_members, set_up),
+		cmocka_unit_test_setup(test_age_of_what_a_standby_shows, set_up),
+		cmocka_unit_test_setup(test_times_of_records, set_up),
+		cmocka_unit_test_setup(test_what_a_member_said_last_is_doubted, set_up),
+		cmocka_unit_test_setup(test_a_holder_that_does_not_serve, set_up),
 		cmocka_unit_test_setup(test_findings_are_bounded, set_up),
 		cmocka_unit_test_setup(test_ring_keeps_the_newest, set_up),
 		cmocka_unit_test_setup(test_ring_is_bounded, set_up),
