@@ -80,6 +80,9 @@ typedef struct RangeTblEntry CompatPermission;
 #define compat_worker(at) slist_container(RegisteredBgWorker, rw_lnode, (at).cur)
 #endif
 
+/* From 16 on a standby has logical slots of its own, and ends those that it cannot serve. */
+#define COMPAT_STANDBY_DECODES (PG_VERSION_NUM >= 160000)
+
 /* 16 keeps some connections for a role that is granted this; "": there is none. */
 #if PG_VERSION_NUM >= 160000
 #define COMPAT_RESERVED_ROLE "pg_use_reserved_connections"

@@ -11,6 +11,7 @@
 
 #include "compat.h"
 #include "guc.h"
+#include "leftover_slots.h"
 #include "shmem.h"
 
 FawkesShared *fawkes_shared = NULL;
@@ -68,7 +69,10 @@ startup(void)
 	if (previous_startup)
 		previous_startup();
 	if (!IsUnderPostmaster)
+	{
 		refuse_half_promotion();
+		leftover_slots_remove();
+	}
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	fawkes_shared = ShmemInitStruct("fawkes_ha", sizeof(FawkesShared), &found);
 	if (!found)

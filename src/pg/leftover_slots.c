@@ -1,0 +1,116 @@
+/*
+ * leftover_slots.c: slots of others in a former primary's data directory.  See leftover_slots.h.
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "catalog/pg_control.h"
+#include "common/controldata_utils.h"
+#include "common/file_utils.h"
+#include "miscadmin.h"
+#include "replication/slot.h"
+#include "storage/fd.h"
+
+#include "compat.h"
+#include "leftover_slots.h"
+
+#define SLOTS "pg_replslot"
+#define OURS "fawkes_ha_"
+/* Of ReplicationSlotOnDisk, which slot.c keeps to itself. */
+#define STATE_MAGIC 0x1051CA1
+
+typedef struct State
+{
+	uint32 magic;
+	uint32 checksum;
+	uint32 version;
+	uint32 length;
+	ReplicationSlotPersistentData slot;
+} State;
+
+/* True: the server starts as a standby.  *led: in this data directory it was a primary before. */
+static bool
+becomes_standby(bool *led)
+{
+	bool valid;
+	ControlFileData *control;
+
+	if (access("standby.signal", F_OK) != 0)
+		return false;
+	control = get_controlfile(DataDir, &valid);
+	*led = control->state != DB_SHUTDOWNED_IN_RECOVERY && control->state != DB_IN_ARCHIVE_RECOVERY;
+	pfree(control);
+	return valid;
+}
+
+/* What cannot be read is left to PostgreSQL, which says so. */
+static bool
+read_state(const char *name, State *out)
+{
+	char path[MAXPGPATH];
+	int fd;
+	ssize_t got;
+
+	snprintf(path, sizeof(path), SLOTS "/%s/state", name);
+	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	if (fd < 0)
+		return false;
+	got = read(fd, out, sizeof(*out));
+	CloseTransientFile(fd);
+	return got == sizeof(*out) && out->magic == STATE_MAGIC &&
+		   strncmp(NameStr(out->slot.name), name, NAMEDATALEN) == 0;
+}
+
+static void
+remove_slot(const char *name)
+{
+	char path[MAXPGPATH];
+	char doomed[MAXPGPATH];
+
+	snprintf(path, sizeof(path), SLOTS "/%s", name);
+	snprintf(doomed, sizeof(doomed), SLOTS "/%s.tmp", name);
+	/* PostgreSQL removes a directory of that name itself, should we not come to it. */
+	if (rename(path, doomed) != 0)
+	{
+		ereport(LOG, errcode_for_file_access(), errmsg("could not rename \"%s\": %m", path));
+		return;
+	}
+	fsync_fname(SLOTS, true);
+	(void) rmtree(doomed, true);
+	ereport(LOG,
+			errmsg("logical replication slot \"%s\" is removed: it was made on a primary, and this "
+				   "server is a standby now",
+				   name),
+			errhint("Slots do not move with the role: its consumer makes it anew on the primary."));
+}
+
+void
+leftover_slots_remove(void)
+{
+	bool led;
+	DIR *directory;
+	struct dirent *entry;
+
+	if (!becomes_standby(&led) || (COMPAT_STANDBY_DECODES && !led))
+		return;
+	directory = AllocateDir(SLOTS);
+	while ((entry = ReadDirExtended(directory, SLOTS, LOG)) != NULL)
+	{
+		State state;
+
+		if (strspn(entry->d_name, "abcdefghijklmnopqrstuvwxyz0123456789_") !=
+				strlen(entry->d_name) ||
+			!read_state(entry->d_name, &state))
+			continue;
+		if (OidIsValid(state.slot.database))
+			remove_slot(entry->d_name);
+		else if (led && strncmp(entry->d_name, OURS, strlen(OURS)) != 0)
+			ereport(LOG,
+					errmsg("replication slot \"%s\" stays, and keeps WAL of this standby, up to "
+						   "max_slot_wal_keep_size",
+						   entry->d_name),
+					errhint("Drop it here if its consumer now follows the new primary."));
+	}
+	FreeDir(directory);
+}
