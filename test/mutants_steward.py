@@ -53,4 +53,22 @@ STEWARD = [
         steward("test_slots_want_no_database"),
         short=False,
     ),
+    Mutant(
+        "S7",
+        "a logical slot of a primary stays when its server becomes a standby",
+        "src/pg/leftover_slots.c",
+        "if (OidIsValid(state.slot.database))",
+        "if (false)",
+        steward("test_a_logical_slot_does_not_outlive_the_role"),
+        short=False,
+    ),
+    Mutant(
+        "S9",
+        "a leader that refuses a rewind for ever keeps a member out for ever",
+        "src/cli/rejoin_judge.c",
+        "return HAS_ONE(words, answers) && !HAS_ONE(words, passes);",
+        "return words[0] == '\\0';",
+        steward("test_who_is_refused_again_and_again_is_cloned"),
+        short=False,
+    ),
 ]

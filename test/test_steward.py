@@ -107,8 +107,9 @@ def test_a_strangers_operators_are_not_run(alone: Node) -> None:
                 ("name", "text", "=", "boolean", "true"),
                 ("timestamptz", "text", "=", "boolean", "true"),
             ):
-                trap = {"schema": schema, "left": left, "right": right, "name": name, "result": result, "answer": answer}
-                session.query(TRAP.format(**trap))
+                session.query(
+                    TRAP.format(schema=schema, left=left, right=right, name=name, result=result, answer=answer)
+                )
     with alone.session() as session:
         session.query('ALTER DATABASE postgres SET search_path = public, postgres, pg_catalog')
         session.query("ALTER DATABASE postgres SET default_transaction_read_only = on")
@@ -146,7 +147,8 @@ def is_right(node: Node, condition: str) -> bool:
         (f"SET password_encryption = md5; ALTER ROLE {ROLE} PASSWORD 'x'", "rolpassword LIKE 'SCRAM%'"),
         (f"ALTER ROLE {ROLE} RENAME TO before", "true"),
         (
-            f"ALTER ROLE {ROLE} SET statement_timeout = 1; ALTER ROLE {ROLE} IN DATABASE postgres SET role = pg_monitor",
+            f"ALTER ROLE {ROLE} SET statement_timeout = 1;"
+            f" ALTER ROLE {ROLE} IN DATABASE postgres SET role = pg_monitor",
             "NOT EXISTS (SELECT FROM pg_db_role_setting WHERE setrole = pg_authid.oid)",
         ),
         (
@@ -159,7 +161,7 @@ def is_right(node: Node, condition: str) -> bool:
             "has_function_privilege(oid, 'pg_read_binary_file(text, bigint, bigint, boolean)', 'EXECUTE')",
         ),
     ],
-    ids=["expired", "replication", "login", "superuser", "password", "renamed", "settings", "membership", "connect", "functions"],
+    ids="expired replication login superuser password renamed settings membership connect functions".split(),
 )
 def test_the_replication_role_is_put_right(alone: Node, harm: str, mended: str) -> None:
     until("the role", lambda: has_role(alone), 60)
@@ -175,7 +177,10 @@ def test_chores_find_another_database(alone: Node) -> None:
     with session_in(alone, "template1") as session:
         session.query("DROP DATABASE postgres WITH (FORCE)", timeout=60)
         session.query(f"ALTER ROLE {ROLE} NOREPLICATION")
-        right = f"SELECT rolreplication AND has_function_privilege(oid, 'pg_read_binary_file(text)', 'EXECUTE') FROM pg_authid WHERE rolname = '{ROLE}'"
+        right = (
+            "SELECT rolreplication AND has_function_privilege(oid, 'pg_read_binary_file(text)', 'EXECUTE')"
+            f" FROM pg_authid WHERE rolname = '{ROLE}'"
+        )
         visit(alone)
         until("it is put right", lambda: session.value(right), 60)
         assert session.value("SELECT count(*) FROM pg_extension WHERE extname = 'fawkes_ha'") == 0
@@ -208,7 +213,7 @@ def test_parallel_queries_keep_no_standby_out(cluster: Cluster) -> None:
     target = cluster.others(leader)[0]
     greedy = [cluster_session(cluster, target) for _ in range(2)]
     with cluster_session(cluster, leader) as session:
-        session.query("CREATE TABLE big WITH (parallel_workers = 40) AS SELECT generate_series(1, 20000) AS n", timeout=30)
+        session.query("CREATE TABLE big WITH (parallel_workers = 40) AS SELECT generate_series(1, 20000) AS n")
     until("the table is there", lambda: has_table(cluster, target), 30)
     for session in greedy:
         session.query("SET max_parallel_workers_per_gather = 40; SET max_parallel_workers = 64;"
@@ -248,7 +253,8 @@ def test_slots_want_no_database(cluster: Cluster) -> None:
         slot = f"fawkes_ha_{victim.name}"
         victim.freeze()
         try:
-            session.query("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = %s", (slot,))
+            end = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = %s"
+            session.query(end, (slot,))
             until("it is let go", lambda: session.value(
                 "SELECT count(*) FROM pg_replication_slots WHERE slot_name = %s AND NOT active", (slot,)), 30)
             session.query("SELECT pg_drop_replication_slot(%s)", (slot,))
@@ -257,3 +263,103 @@ def test_slots_want_no_database(cluster: Cluster) -> None:
         until("both stream", lambda: session.value(count) == 2, 60)
     for standby in cluster.others(leader):
         until("none there", lambda: standby.value("SELECT count(*) FROM pg_replication_slots") == 0, 60)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two members that can decode, one of which streams."""
+    base = Path(tempfile.mkdtemp(prefix="fh-", dir="/tmp"))
+    settings = {"wal_level": "logical", "max_connections": "12", "wal_retrieve_retry_interval": "200ms"}
+    cluster = Cluster(base / "c", names=("n1", "n2"), first_port=5981, settings=settings)
+    try:
+        cluster.create()
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.destroy()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def slots(node: Node) -> list[str]:
+    return [name for (name,) in node.session().query("SELECT slot_name FROM pg_replication_slots ORDER BY 1")]
+
+
+def test_a_logical_slot_does_not_outlive_the_role(pair: Cluster) -> None:
+    """Nothing protects what it needs on a standby of 15: read again by a later primary, it ended the server."""
+    leader = pair.wait_all_stream()
+    standby = pair.others(leader)[0]
+    with leader.session() as session:
+        session.query("SELECT pg_create_logical_replication_slot('cdc', 'test_decoding')", timeout=30)
+        session.query("SELECT pg_create_physical_replication_slot('receiver', true)")
+    since = leader.log.stat().st_size
+    assert leader.command("switchover", "--to", standby.name).returncode == 0
+    pair.wait_all_stream()
+    leader.wait_for_log('logical replication slot "cdc" is removed', 60, since)
+    leader.wait_for_log('replication slot "receiver" stays', 60, since)
+    until("what is left", lambda: slots(leader) == ["receiver"], 60)
+    # A standby that starts again says nothing more, and what follows it may go on.
+    leader.stop()
+    since = leader.log.stat().st_size
+    leader.start()
+    pair.wait_all_stream()
+    assert slots(leader) == ["receiver"]
+    assert "stays" not in leader.log.read_bytes()[since:].decode()
+    leader.value("SELECT pg_drop_replication_slot('receiver')")
+
+
+def leave_history(pair: Cluster, old: Node) -> Node:
+    """`old` has WAL that its successor lacks, and is down."""
+    standby = pair.others(old)[0]
+    standby.stop()
+    old.value("SELECT pg_switch_wal() FROM pg_create_restore_point('past the fork')")
+    old.kill()
+    standby.start()
+    return pair.wait_for_leader(besides=old)
+
+
+def test_a_rewind_finds_its_way(pair: Cluster) -> None:
+    """Neither PUBLIC's CONNECT, nor a database's settings, nor `postgres` itself decide whether a node comes back."""
+    old = pair.wait_all_stream()
+    with old.session() as session:
+        session.query("CREATE TABLE IF NOT EXISTS t AS SELECT generate_series(1, 100) AS a")
+        session.query("REVOKE ALL ON DATABASE postgres FROM PUBLIC")
+        session.query("ALTER DATABASE template1 SET default_transaction_isolation = serializable")
+        session.query("ALTER DATABASE template1 SET search_path = nowhere")
+    pair.wait_all_stream()
+    since = old.log.stat().st_size
+    leader = leave_history(pair, old)
+    connects = f"SELECT has_database_privilege('{ROLE}', 'postgres', 'CONNECT')"
+    until("it has the rights", lambda: leader.value(connects), 60)
+    with session_in(leader, "template1") as session:
+        session.query("ALTER DATABASE postgres ALLOW_CONNECTIONS false")
+        rights = "SELECT has_function_privilege('fawkes_replication', 'pg_read_binary_file(text)', 'EXECUTE')"
+        visit(leader)
+        until("the rights are in template1", lambda: session.value(rights), 60)
+    old.start()
+    with session_in(leader, "template1") as session:
+        streams = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
+        until("it streams", lambda: session.value(streams) == 1, 90)
+        session.query("ALTER DATABASE postgres ALLOW_CONNECTIONS true")
+        session.query("ALTER DATABASE template1 RESET ALL")
+    assert "rewinding to" in old.log.read_bytes()[since:].decode()
+    assert "cloning from" not in old.log.read_bytes()[since:].decode()
+
+
+def test_who_is_refused_again_and_again_is_cloned(pair: Cluster) -> None:
+    """The leader refuses the rewind's session again and again: the member is cloned, which wants no such session."""
+    old = pair.wait_all_stream()
+    since = old.log.stat().st_size
+    leader = leave_history(pair, old)
+    assert has_role(leader)
+    with leader.session() as session:
+        session.query("ALTER DATABASE postgres CONNECTION LIMIT 0")
+        session.query("ALTER DATABASE template1 CONNECTION LIMIT 0")
+    (old.state / "rewind-refused").write_text("6\n")  # as after a minute and a half
+    old.start()
+    until("it streams", lambda: pair.streams(old, leader), 90)
+    told = old.log.read_bytes()[since:].decode()
+    assert "has refused a rewind again and again" in told and "cloned in" in told
+    assert not (old.state / "rewind-refused").exists()
+    with leader.session() as session:
+        session.query("ALTER DATABASE postgres CONNECTION LIMIT -1")
+        session.query("ALTER DATABASE template1 CONNECTION LIMIT -1")

@@ -90,6 +90,14 @@ rejoin_run(const char *const argv[], RejoinWords *words, FhaError *err)
 	return fha_error(err, FHA_IO, "%s %s", name == NULL ? argv[0] : name + 1, ending);
 }
 
+/*
+ * What a database, a role or an operator on the path could change about our session is stated, as in
+ * the extension's own (pg/session.h).  libpq takes a backslash before a blank of one value.
+ */
+#define OPTIONS                                                                                \
+	"-c search_path=pg_catalog,pg_temp -c role=none -c statement_timeout=0 -c lock_timeout=0 " \
+	"-c default_transaction_isolation=read\\ committed -c default_transaction_deferrable=off"
+
 /* Add `word` to a conninfo in quotes. */
 static bool
 add_quoted(char *out, size_t size, const char *name, const char *word, size_t length)
@@ -175,6 +183,7 @@ rejoin_conninfo(const RejoinPlan *plan, const char *database, char *out, size_t 
 		!add_quoted(out, size, "dbname", database, strlen(database)) ||
 		!add_quoted(out, size, "passfile", passfile, strlen(passfile)) ||
 		!add_quoted(out, size, "application_name", "fawkes_ha_clone", strlen("fawkes_ha_clone")) ||
+		!add_quoted(out, size, "options", OPTIONS, strlen(OPTIONS)) ||
 		!add_quoted(out, size, "connect_timeout", "10", 2) ||
 		!add_quoted(out, size, "keepalives_idle", "10", 2) ||
 		!add_quoted(out, size, "keepalives_interval", "5", 1) ||
@@ -386,7 +395,10 @@ clone(const RejoinPlan *plan, FhaError *err)
 	if (code == FHA_OK)
 		code = swap(plan, fresh, err);
 	if (code == FHA_OK)
+	{
 		rejoin_forget_own(config);
+		rejoin_forget_refusals(config);
+	}
 	return code;
 }
 

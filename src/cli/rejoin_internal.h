@@ -28,6 +28,18 @@ int rejoin_fail(const char *what, const FhaError *err);
 /* Run to the end, its stderr passed on to our log unless words->quiet.  IO: its status was not 0. */
 FHA_MUST_CHECK FhaCode rejoin_run(const char *const argv[], RejoinWords *words, FhaError *err);
 
+/* The leader answered, and said no: not that it is busy for a moment, nor that it was not reached. */
+bool rejoin_is_refusal(const char *words);
+
+/* What may be otherwise the next time, and would keep a clone from being made too. */
+bool rejoin_is_passing(const char *words);
+
+/* Count one refusal of the leader's; true when it has refused so often that a clone is needed. */
+bool rejoin_is_refused_for_good(const FhaConfig *config);
+
+/* A rewind, or a clone, is done. */
+void rejoin_forget_refusals(const FhaConfig *config);
+
 /* libpq ignores a pgpass that it cannot read or that others may: say so.  NOT_FOUND: no pgpass. */
 FHA_MUST_CHECK FhaCode rejoin_check_passfile(const FhaConfig *config, FhaError *err);
 

@@ -44,36 +44,27 @@ typedef struct Fork
 	uint64_t position;
 } Fork;
 
-/* What pg_rewind says when it did not reach the leader: no reason to copy everything. */
-static bool
-is_passing(const char *words)
-{
-	static const char *const signs[] = {"connection to server",
-										"could not connect",
-										"server closed the connection",
-										"could not receive",
-										"could not fetch",
-										"terminating connection",
-										"No space left on device",
-										"must be a superuser",
-										"permission denied",
-										"password authentication",
-										"is starting up",
-										"is shutting down",
-										"could not translate host",
-										"lock file"};
-
-	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
-		if (strstr(words, signs[i]) != NULL)
-			return true;
-	return false;
-}
+/*
+ * Where SQL is asked: the leader's steward gives our role its rights in "postgres", or in
+ * "template1" when that is not there or lets nobody in.
+ */
+static const char *const databases[] = {"postgres", "template1"};
 
 /* A failed run of a program: what it said decides; silence or a system error is no verdict. */
 static Outcome
-judge(FhaCode code, const RejoinWords *words)
+judge(const FhaConfig *config, FhaCode code, const char *words)
 {
-	return code != FHA_IO || words->text[0] == '\0' || is_passing(words->text) ? LATER : NEVER;
+	if (code != FHA_IO || words[0] == '\0')
+		return LATER;
+	if (rejoin_is_refusal(words))
+	{
+		if (!rejoin_is_refused_for_good(config))
+			return LATER;
+		rejoin_say(
+			"the leader has refused a rewind again and again: a clone needs no session of SQL");
+		return NEVER;
+	}
+	return rejoin_is_passing(words) ? LATER : NEVER;
 }
 
 /* A standby's signal files go: neither recovery here nor pg_rewind accepts them (S11). */
@@ -129,7 +120,7 @@ recover(const RejoinPlan *plan, RejoinWords *words, FhaError *err)
  * never left our timeline and finds nothing to do.
  */
 static FhaCode
-await_checkpoint(const RejoinPlan *plan, FhaError *err)
+await_checkpoint(const RejoinPlan *plan, const char *database, RejoinWords *words, FhaError *err)
 {
 	static const char query[] =
 		"SELECT pg_is_in_recovery() OR (SELECT timeline_id FROM pg_control_checkpoint())"
@@ -137,24 +128,24 @@ await_checkpoint(const RejoinPlan *plan, FhaError *err)
 	char program[FHA_PATH_MAX + 32];
 	char conninfo[4 * FHA_PATH_MAX];
 	char out[64];
-	char errors[160];
 	const char *argv[] = {program, "-XAtw", "-d", conninfo, "-c", query, NULL};
 	int64_t deadline_ms = fha_now_ms() + CHECKPOINT_WAIT_MS;
-	FhaCode code = rejoin_conninfo(plan, "postgres", conninfo, sizeof(conninfo), err);
+	FhaCode code = rejoin_conninfo(plan, database, conninfo, sizeof(conninfo), err);
 	int status;
 
+	words->text[0] = '\0';
 	if (code != FHA_OK)
 		return code;
 	(void) snprintf(program, sizeof(program), "%s/psql", plan->bindir);
 	for (;;)
 	{
-		code =
-			process_run(argv, deadline_ms, out, sizeof(out), errors, sizeof(errors), &status, err);
+		code = process_run(argv, deadline_ms, out, sizeof(out), words->text, sizeof(words->text),
+						   &status, err);
 		if (code != FHA_OK)
 			return code;
 		if (status != 0)
 			return fha_error(err, FHA_IO, "could not ask the leader: %.*s",
-							 (int) strcspn(errors, "\n"), errors);
+							 (int) strcspn(words->text, "\n"), words->text);
 		if (out[0] == 'f')
 			return FHA_OK;
 		if (fha_now_ms() >= deadline_ms)
@@ -164,8 +155,28 @@ await_checkpoint(const RejoinPlan *plan, FhaError *err)
 	}
 }
 
+/* *database: the first that lets us in. */
+static Outcome
+ask_leader(const RejoinPlan *plan, const char **database, FhaError *err)
+{
+	RejoinWords words = {.quiet = true};
+	FhaCode code = FHA_OK;
+
+	for (size_t i = 0; i < sizeof(databases) / sizeof(databases[0]); i++)
+	{
+		*database = databases[i];
+		code = await_checkpoint(plan, *database, &words, err);
+		if (code == FHA_OK)
+			return DONE;
+		if (code != FHA_IO || !rejoin_is_refusal(words.text))
+			return LATER;
+	}
+	return judge(plan->config, code, words.text);
+}
+
 static FhaCode
-run_rewind(const RejoinPlan *plan, bool dry, RejoinWords *words, FhaError *err)
+run_rewind(const RejoinPlan *plan, const char *database, bool dry, RejoinWords *words,
+		   FhaError *err)
 {
 	const FhaConfig *config = plan->config;
 	char program[FHA_PATH_MAX + 32];
@@ -177,7 +188,7 @@ run_rewind(const RejoinPlan *plan, bool dry, RejoinWords *words, FhaError *err)
 	char restore[FHA_PATH_MAX];
 	const char *argv[8] = {program, target, source, file};
 	size_t count = 4;
-	FhaCode code = rejoin_conninfo(plan, "postgres", conninfo, sizeof(conninfo), err);
+	FhaCode code = rejoin_conninfo(plan, database, conninfo, sizeof(conninfo), err);
 
 	words->text[0] = '\0';
 	if (code == FHA_OK)
@@ -201,20 +212,20 @@ run_rewind(const RejoinPlan *plan, bool dry, RejoinWords *words, FhaError *err)
 }
 
 static Outcome
-find_fork(const RejoinPlan *plan, Fork *fork, FhaError *err)
+find_fork(const RejoinPlan *plan, const char *database, Fork *fork, FhaError *err)
 {
 	static const char sign[] = "servers diverged at WAL location ";
 	RejoinWords words = {.quiet = true}; /* it speaks as if it had rewound */
 	const char *at;
 	unsigned high;
 	unsigned low;
-	FhaCode code = run_rewind(plan, true, &words, err);
+	FhaCode code = run_rewind(plan, database, true, &words, err);
 
 	memset(fork, 0, sizeof(*fork));
 	if (code != FHA_OK)
 	{
 		(void) fputs(words.text, stderr);
-		return judge(code, &words);
+		return judge(plan->config, code, words.text);
 	}
 	if (strstr(words.text, "no rewind required") != NULL)
 		return DONE;
@@ -400,7 +411,7 @@ save_wal(const RejoinPlan *plan, const Fork *fork, FhaError *err)
 }
 
 static Outcome
-mend(const RejoinPlan *plan, FhaError *err)
+mend(const RejoinPlan *plan, const char *database, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
 	RejoinWords words = {.quiet = false};
@@ -408,12 +419,13 @@ mend(const RejoinPlan *plan, FhaError *err)
 	if (rejoin_keep_own(config, err) != FHA_OK || rejoin_mark_damaged(config, err) != FHA_OK)
 		return LATER;
 	/* From here on `damaged` stays, whatever happens, until all is well: then a clone follows. */
-	if (run_rewind(plan, false, &words, err) != FHA_OK ||
+	if (run_rewind(plan, database, false, &words, err) != FHA_OK ||
 		rejoin_restore_own(config, config->data_directory, err) != FHA_OK ||
 		files_sync_directory(config->data_directory, err) != FHA_OK ||
 		rejoin_new_incarnation(plan, err) != FHA_OK || rejoin_mark_usable(config, err) != FHA_OK)
 		return NEVER;
 	rejoin_forget_own(config);
+	rejoin_forget_refusals(config);
 	return DONE;
 }
 
@@ -422,6 +434,7 @@ rewind_data(const RejoinPlan *plan, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
 	RejoinWords words = {.quiet = false};
+	const char *database;
 	Outcome outcome;
 	FhaCode code;
 	Fork fork;
@@ -436,10 +449,11 @@ rewind_data(const RejoinPlan *plan, FhaError *err)
 		return LATER;
 	code = recover(plan, &words, err);
 	if (code != FHA_OK)
-		return judge(code, &words);
-	if (await_checkpoint(plan, err) != FHA_OK)
-		return LATER;
-	outcome = find_fork(plan, &fork, err);
+		return judge(config, code, words.text);
+	outcome = ask_leader(plan, &database, err);
+	if (outcome != DONE)
+		return outcome;
+	outcome = find_fork(plan, database, &fork, err);
 	if (outcome != DONE)
 		return outcome;
 	if (!fork.found)
@@ -453,7 +467,7 @@ rewind_data(const RejoinPlan *plan, FhaError *err)
 			   fork.position >> 32, fork.position & 0xFFFFFFFF, fork.timeline);
 	if (save_wal(plan, &fork, err) != FHA_OK)
 		return LATER;
-	return mend(plan, err);
+	return mend(plan, database, err);
 }
 
 int
