@@ -422,9 +422,11 @@ def test_an_error_before_the_record_is_told(server: Server, wire: Wire) -> None:
     ],
 )
 def test_statements_are_refused_at_their_start(server: Server, wire: Wire, statement: str) -> None:
-    """S2, S2b: lasting work before any commit, and reads."""
+    """S2, S2b: lasting work before any commit, and reads.  Whatever fails later has the same SQLSTATE, and another text."""
     server.probe.shut()
-    assert error_of(wire.query(statement)) == "25006"
+    answer = wire.query(statement)
+    assert error_of(answer) == "25006"
+    assert fields_of(answer)["M"].startswith("cannot execute ")
 
 
 def test_a_session_can_end_its_transaction(server: Server, wire: Wire) -> None:
