@@ -80,6 +80,9 @@ endif
 # Every test of a server, with each of the other versions.
 check-versions:
 	./check versions
+# The newest drivers of five kinds through a failover; network is needed to prepare them: not in ./check.
+check-drivers:
+	test/drivers.sh
 # Debian 13's 17, in a folder of some 1.5 GB.  Minutes, and it wants a Debian mirror: not in ./check.
 check-pg17:
 	test/pg17.sh
@@ -119,6 +122,8 @@ help:
 	@echo 'make check           every test; installs what it needs (./check, or ./check STAGE... for some of it)'
 	@echo 'make check-versions  every test of a server with PostgreSQL 16 and 18; ./check has a short form'
 	@echo 'make check-pg17      the same with PostgreSQL 17, as root, in a folder with Debian 13'
+	@echo 'make check-drivers   psycopg, asyncpg, pgx, node-postgres and pgjdbc with HikariCP through switchover, kill,'
+	@echo '                     restart and a frozen node; fetches them once'
 	@echo 'make check-short     layers, format and unit tests: seconds, no server'
 	@echo 'make check-unit, check-layers, format-check, check-regress, check-pgtap, check-behaviour, check-kube'
 	@echo '                     one stage of the check; PYTEST="-k NAME" for one test of behaviour'
@@ -149,5 +154,5 @@ help:
 	@echo '                     CLUSTERS [50] of three members on it, SECONDS [60] each; builds Kubernetes'
 
 .PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour check-kube \
-        check-behaviour-short check-versions check-pg17 check-short check-long chaos mutants page-picture \
+        check-behaviour-short check-versions check-drivers check-pg17 check-short check-long chaos mutants page-picture \
         mutants-short check demo e2e e2e-bed bench-failover bench-window bench-fence bench-idle bench-exporter bench-api help
