@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from lab import process
+from lab import process, record
 from lab.cluster import Cluster
 from lab.evidence import missing_rows, overlap
 from lab.load import Load
@@ -225,6 +225,24 @@ def test_bad_settings_are_refused(cluster: Cluster, assignment: str, status: int
         with leader.session() as session, pytest.raises(Error) as error:
             session.query("SELECT fawkes_ha.set_setting(%s, %s)", tuple(assignment.split("=", 1)))
         assert error.value.pgcode in ("22023", "42704"), error.value
+
+
+def test_a_program_written_into_the_lock_is_not_run(cluster: Cluster) -> None:
+    """Write access to the lock is not the right to run programs on members: they take what is signed."""
+    leader = cluster.wait_all_stream()
+    until("the primary has signed", lambda: "settings_signature" in record.newest(cluster))
+    ends = {node: node.log.stat().st_size for node in cluster.nodes}
+    record.edit(cluster, settings=[{"name": "archive_command", "value": f"touch {cluster.base}/evil"}])
+    for node, since in ends.items():
+        node.wait_for_log("the lock's settings of all members are not used: they differ from what was signed", since=since)
+    until("the primary puts back its own", lambda: not record.newest(cluster).get("settings"))
+    until("history tells it", lambda: any("put back" in entry["reason"] for entry in history(leader)))
+    assert {node.value("SHOW archive_command") for node in cluster.nodes} <= {"(disabled)", ""}
+    # What a member asks for is signed by it, by the command and by SQL.
+    done(cluster.others(leader)[0], "set", "work_mem=5MB")
+    until("all have it", lambda: {node.value("SHOW work_mem") for node in cluster.nodes} == {"5MB"})
+    call(leader, "reset_setting('work_mem')")
+    until("none has it", lambda: "5MB" not in {node.value("SHOW work_mem") for node in cluster.nodes})
 
 
 # --- reinit, rejoin, remove

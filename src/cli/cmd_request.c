@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "cluster.h"
+#include "member.h"
 #include "observe.h"
 #include "postgres.h"
 #include "rejoin.h"
@@ -46,6 +47,36 @@ check(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request, 
 	return CLI_REFUSED;
 }
 
+/* Members use no settings but those that are signed with the cluster key, once all of them sign. */
+static int
+sign_settings(const CliOptions *options, const FhaCluster *before, FhaCluster *changed)
+{
+	FhaError err;
+	FhaKey key;
+
+	if (before->settings_signature.serial == 0)
+		return CLI_OK;
+	if (fha_key_read(&options->config, &key, &err) != FHA_OK)
+	{
+		cli_complain(
+			"settings of all members are signed with the cluster key, which is made from a "
+			"member's pgpass: give -D DATA of a member, as the user that runs it: %s",
+			err.text);
+		return CLI_REFUSED;
+	}
+	if (!fha_settings_are_signed(before, &key))
+	{
+		cli_complain("the settings in the lock are not signed with this member's cluster key: the "
+					 "primary puts its own back; if this stays, compare the members' pgpass");
+		return CLI_REFUSED;
+	}
+	changed->settings_signature.serial++;
+	if (fha_settings_sign(changed, &key, &err) == FHA_OK)
+		return CLI_OK;
+	cli_complain("%s", err.text);
+	return CLI_FAILED;
+}
+
 /* *request changes when it is done by having been written. */
 static int
 put_request(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
@@ -73,6 +104,10 @@ put_request(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
 			cli_complain("%s", event.error.text);
 			return CLI_REFUSED;
 		}
+		if (request->kind == FHA_REQUEST_SET || request->kind == FHA_REQUEST_RESET)
+			result = sign_settings(options, &cluster->record, &changed);
+		if (result != CLI_OK)
+			return result;
 		code = cluster_swap(cluster, &changed, &event);
 		if (code == FHA_OK)
 		{

@@ -3,6 +3,7 @@
  */
 #include "member.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -17,35 +18,10 @@
 
 /* As many as scram-sha-256: who listens learns no more of the password than at a login. */
 #define ITERATIONS 4096
+/* What the name of a key is made from: it tells keys apart, and nothing about them. */
+#define KEY_ID_OF "fawkes_ha key id"
 
 static const char hex[] = "0123456789abcdef";
-
-FhaCode
-fha_key_read(const FhaConfig *config, FhaKey *out, FhaError *err)
-{
-	char password[FHA_PGPASS_MAX];
-	char salt[FHA_NAME_MAX + 32];
-	unsigned char both[2 * FHA_MAC_BYTES];
-	FhaCode code = fha_password_read(config, password, sizeof(password), err);
-
-	if (code != FHA_OK)
-		return code;
-	(void) snprintf(salt, sizeof(salt), "fawkes_ha members of %s", config->cluster_name);
-	if (PKCS5_PBKDF2_HMAC(password, (int) strlen(password), (const unsigned char *) salt,
-						  (int) strlen(salt), ITERATIONS, EVP_sha256(), (int) sizeof(both),
-						  both) != 1)
-		/* LCOV_EXCL_START: OpenSSL finds no memory */
-		code = fha_error(err, FHA_NO_MEMORY, "the cluster key could not be computed");
-	/* LCOV_EXCL_STOP */
-	else
-	{
-		memcpy(out->question, both, FHA_MAC_BYTES);
-		memcpy(out->answer, both + FHA_MAC_BYTES, FHA_MAC_BYTES);
-	}
-	OPENSSL_cleanse(password, sizeof(password));
-	OPENSSL_cleanse(both, sizeof(both));
-	return code;
-}
 
 static bool
 authenticate(const unsigned char key[FHA_MAC_BYTES], const char *data, size_t size,
@@ -68,6 +44,38 @@ authenticate(const unsigned char key[FHA_MAC_BYTES], const char *data, size_t si
 	return true;
 }
 
+FhaCode
+fha_key_read(const FhaConfig *config, FhaKey *out, FhaError *err)
+{
+	char password[FHA_PGPASS_MAX];
+	char salt[FHA_NAME_MAX + 32];
+	unsigned char all[3 * FHA_MAC_BYTES];
+	char mac[FHA_MAC_TEXT_SIZE];
+	FhaCode code = fha_password_read(config, password, sizeof(password), err);
+
+	if (code != FHA_OK)
+		return code;
+	(void) snprintf(salt, sizeof(salt), "fawkes_ha members of %s", config->cluster_name);
+	if (PKCS5_PBKDF2_HMAC(password, (int) strlen(password), (const unsigned char *) salt,
+						  (int) strlen(salt), ITERATIONS, EVP_sha256(), (int) sizeof(all),
+						  all) != 1)
+		/* LCOV_EXCL_START: OpenSSL finds no memory */
+		code = fha_error(err, FHA_NO_MEMORY, "the cluster key could not be computed");
+	/* LCOV_EXCL_STOP */
+	else
+	{
+		memcpy(out->question, all, FHA_MAC_BYTES);
+		memcpy(out->answer, all + FHA_MAC_BYTES, FHA_MAC_BYTES);
+		memcpy(out->record, all + 2 * (size_t) FHA_MAC_BYTES, FHA_MAC_BYTES);
+		out->id[0] = '\0';
+		if (authenticate(out->record, KEY_ID_OF, strlen(KEY_ID_OF), mac))
+			(void) snprintf(out->id, sizeof(out->id), "%.8s", mac);
+	}
+	OPENSSL_cleanse(password, sizeof(password));
+	OPENSSL_cleanse(all, sizeof(all));
+	return code;
+}
+
 /* In constant time: how much of a guess is right must not show. */
 static bool
 is_authentic(const unsigned char key[FHA_MAC_BYTES], const char *data, size_t size, const char *mac)
@@ -77,6 +85,70 @@ is_authentic(const unsigned char key[FHA_MAC_BYTES], const char *data, size_t si
 	return mac != NULL && strlen(mac) == FHA_MAC_TEXT_SIZE - 1 &&
 		   authenticate(key, data, size, right) &&
 		   CRYPTO_memcmp(mac, right, FHA_MAC_TEXT_SIZE - 1) == 0;
+}
+
+/* What is signed, line by line: neither a name nor a value can hold a line's end.  *text: free it. */
+static FhaCode
+settings_text(const FhaCluster *cluster, char **text, size_t *size, FhaError *err)
+{
+	const FhaSignature *signature = &cluster->settings_signature;
+	FILE *out = open_memstream(text, size);
+	bool good = out != NULL;
+
+	if (good)
+	{
+		good = fprintf(out, "fawkes_ha settings\n%s\n%" PRIu64 "\n%s\n", cluster->cluster_uuid,
+					   signature->serial, signature->key_id) > 0;
+		for (size_t i = 0; i < cluster->setting_count && good; i++)
+			good =
+				fprintf(out, "%s=%s\n", cluster->settings[i].name, cluster->settings[i].value) > 0;
+		if (fclose(out) != 0)
+			good = false; /* LCOV_EXCL_LINE: no memory */
+	}
+	if (good)
+		return FHA_OK;
+	/* LCOV_EXCL_START: no memory */
+	if (out != NULL)
+		free(*text);
+	*text = NULL;
+	return fha_error(err, FHA_NO_MEMORY, "out of memory signing settings");
+	/* LCOV_EXCL_STOP */
+}
+
+FhaCode
+fha_settings_sign(FhaCluster *cluster, const FhaKey *key, FhaError *err)
+{
+	FhaSignature *signature = &cluster->settings_signature;
+	size_t size = 0;
+	char *text;
+	FhaCode code;
+
+	memcpy(signature->key_id, key->id, sizeof(signature->key_id));
+	code = settings_text(cluster, &text, &size, err);
+	if (code != FHA_OK)
+		return code; /* LCOV_EXCL_LINE: no memory */
+	if (!authenticate(key->record, text, size, signature->mac))
+		/* LCOV_EXCL_START: OpenSSL finds no memory */
+		code = fha_error(err, FHA_NO_MEMORY, "settings could not be signed");
+	/* LCOV_EXCL_STOP */
+	free(text);
+	return code;
+}
+
+bool
+fha_settings_are_signed(const FhaCluster *cluster, const FhaKey *key)
+{
+	const FhaSignature *signature = &cluster->settings_signature;
+	size_t size = 0;
+	char *text;
+	bool good;
+
+	if (signature->serial == 0 || strcmp(signature->key_id, key->id) != 0 ||
+		settings_text(cluster, &text, &size, NULL) != FHA_OK)
+		return false;
+	good = is_authentic(key->record, text, size, signature->mac);
+	free(text);
+	return good;
 }
 
 FhaCode

@@ -25,7 +25,6 @@
 #define FHA_MEMBER_BODY_MAX 4096    /* a question has some 300 bytes */
 #define FHA_MEMBER_ANSWER_MAX 16384 /* an answer of kind status has some 1000 */
 #define FHA_MAC_BYTES 32            /* SHA-256 */
-#define FHA_MAC_TEXT_SIZE 65        /* in hexadecimal, with the NUL */
 #define FHA_NONCE_SIZE 33           /* 32 hex digits */
 #define FHA_DESK_NONCES 512         /* remembered under one challenge; then a new one begins */
 
@@ -33,6 +32,8 @@ typedef struct FhaKey
 {
 	unsigned char question[FHA_MAC_BYTES];
 	unsigned char answer[FHA_MAC_BYTES];
+	unsigned char record[FHA_MAC_BYTES]; /* signs what members take from the lock's records */
+	char id[FHA_KEY_ID_SIZE];            /* of the record key */
 } FhaKey;
 
 /*
@@ -40,6 +41,16 @@ typedef struct FhaKey
  * INVALID: no password in it; IO.  It takes some milliseconds.
  */
 FHA_API FHA_MUST_CHECK FhaCode fha_key_read(const FhaConfig *config, FhaKey *out, FhaError *err);
+
+/*
+ * The settings of all members with their serial, signed with the record key.  The serial is the
+ * caller's to count up.  NO_MEMORY.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_settings_sign(FhaCluster *cluster, const FhaKey *key,
+												 FhaError *err);
+
+/* Did a holder of this key sign these settings, with this serial, for this cluster? */
+FHA_API bool fha_settings_are_signed(const FhaCluster *cluster, const FhaKey *key);
 
 /* Kinds of questions. */
 #define FHA_KIND_STATUS "status"   /* what do you say of yourself? */

@@ -186,6 +186,8 @@ fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, b
 	if (code == FHA_OK)
 		code = fha_node_reload(node, err);
 	if (code == FHA_OK)
+		code = node_settings_open(node, err);
+	if (code == FHA_OK)
 		code = fha_lock_open(&node->lock, config->lock, config->cluster_name, true, err);
 	if (code == FHA_OK)
 		code = node_wait_for(node, fha_lock_fd(node->lock), err);

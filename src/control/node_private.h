@@ -12,7 +12,9 @@
 #include "node.h"
 #include "observe.h"
 #include "pods.h"
+#include "member.h"
 #include "record.h"
+#include "settings.h"
 #include "state.h"
 
 #define NEWS_MAX 16     /* sentences that wait for the host; older ones are dropped */
@@ -162,10 +164,14 @@ struct FhaNode
 	char request_seen[FHA_ID_SIZE]; /* the one in the record, and since when we know it */
 	int64_t request_since_ms;
 
-	bool settings_written; /* cluster.conf says what these say */
-	size_t setting_count;
-	FhaSetting settings[FHA_SETTINGS_MAX];
-	uint64_t settings_changes; /* how often it was written anew */
+	bool settings_written;     /* cluster.conf says what these say */
+	FhaSettings settings;      /* of all members, as taken from the record */
+	uint64_t settings_changes; /* how often they changed */
+	FhaKey key;                /* the cluster key, as pgpass had it ... */
+	int64_t key_read_ms;       /* ... then; 0: never */
+	bool key_known;
+	int64_t refused_since_ms;
+	int64_t refused_ms; /* that settings are not used was said then; 0: never */
 
 	int64_t hearing_since_ms;   /* the lock has told of itself from then on, without a long pause */
 	int64_t answering_since_ms; /* it has answered from then on */
@@ -309,8 +315,20 @@ FhaCode node_write_request(FhaNode *node, FhaError *err);
 /* Must the record of a removed member be replaced?  *text: what by, free it. */
 bool node_request_tombstone(const FhaNode *node, const Held **held, char **text);
 
+/* --- settings of all members (node_settings.c) */
+
+/* What was taken from records before this process.  IO, NO_MEMORY. */
+FhaCode node_settings_open(FhaNode *node, FhaError *err);
+
 /* What is set for all members is on disk before this node acts on that record. */
 FhaCode node_settings_remember(FhaNode *node, FhaError *err);
+
+/* Into the record that this holder is about to write: its own settings where those are not to be
+ * used, and its signature where that is missing or of an older key. */
+void node_settings_keep(FhaNode *node, FhaCluster *cluster);
+
+/* Enter the SET or RESET that waits, and sign.  INVALID: what is there now is not to be used. */
+FhaCode node_settings_change(FhaNode *node, FhaCluster *cluster, FhaError *err);
 
 /* A write was confirmed: queue the history entry of the request that ended with it. */
 void node_request_remember(FhaNode *node, const ClusterWrite *write);

@@ -251,7 +251,9 @@ node_write_request(FhaNode *node, FhaError *err)
 		return code; /* LCOV_EXCL_LINE: no memory */
 	/* The holder's nonce stays: it shows which of the holder's own writes arrived. */
 	memcpy(node->write.cluster.nonce, node->world.cluster.nonce, sizeof(node->write.cluster.nonce));
-	return fha_request_enter(&node->write.cluster, &node->request, err);
+	if (node->request.kind != FHA_REQUEST_SET && node->request.kind != FHA_REQUEST_RESET)
+		return fha_request_enter(&node->write.cluster, &node->request, err);
+	return node_settings_change(node, &node->write.cluster, err);
 }
 
 bool
@@ -310,36 +312,4 @@ node_request_remember(FhaNode *node, const ClusterWrite *write)
 	entry = node_history_room(node);
 	if (entry != NULL)
 		fha_history_of_request(&write->cluster, request, entry);
-}
-
-FhaCode
-node_settings_remember(FhaNode *node, FhaError *err)
-{
-	const FhaCluster *cluster = &node->world.cluster;
-	bool changed;
-	FhaCode code;
-
-	if (!node->world.watch.seen || node->world.watch.absent ||
-		(node->settings_written && cluster->setting_count == node->setting_count &&
-		 memcmp(cluster->settings, node->settings, sizeof(node->settings)) == 0))
-		return FHA_OK;
-	code =
-		fha_settings_write(&node->config, cluster->settings, cluster->setting_count, &changed, err);
-	if (code != FHA_OK)
-		return code; /* LCOV_EXCL_LINE: the kernel refuses */
-	node->settings_written = true;
-	node->setting_count = cluster->setting_count;
-	memcpy(node->settings, cluster->settings, sizeof(node->settings));
-	if (changed)
-		node->settings_changes++;
-	return FHA_OK;
-}
-
-const char *
-fha_node_setting(const FhaNode *node, const char *name)
-{
-	for (size_t i = 0; i < node->setting_count; i++)
-		if (strcasecmp(node->settings[i].name, name) == 0)
-			return node->settings[i].value;
-	return NULL;
 }

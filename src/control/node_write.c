@@ -178,6 +178,7 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 		if (unlisted_member(node, i))
 			(void) fha_member_list(cluster, node->world.members[i].member,
 								   node->world.members[i].data_incarnation);
+	node_settings_keep(node, cluster);
 	node_request_answer(node, cluster, now_ms);
 	if (cluster->request.state == FHA_REQUEST_RUNNING &&
 		node->world.cluster.request.state == FHA_REQUEST_PENDING &&
@@ -266,6 +267,7 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	out->slots = world->pg.slots;
 	out->max_slots = world->pg.max_slots;
 	out->max_senders = world->pg.max_senders;
+	out->format = FHA_RECORD_FORMAT;
 	memcpy(out->carried_out,
 		   world->cluster.request.kind == FHA_REQUEST_REINIT ? world->self.cloned_for
 															 : world->pg.started_for,
@@ -287,7 +289,7 @@ node_member_differs(const FhaMember *a, const FhaMember *b)
 		   strcmp(a->carried_out, b->carried_out) != 0 || a->supervised != b->supervised ||
 		   a->unattended != b->unattended || a->streaming != b->streaming ||
 		   a->pending_restart != b->pending_restart || a->max_slots != b->max_slots ||
-		   a->max_senders != b->max_senders;
+		   a->max_senders != b->max_senders || a->format != b->format;
 }
 
 /* What a leader that vanished had beyond us when it last said so: async mode's stated limit. */

@@ -190,6 +190,18 @@ read_settings(struct json_object *from, FhaCluster *out, FhaError *err)
 	}
 }
 
+static void
+read_signature(struct json_object *from, FhaSignature *out, FhaError *err)
+{
+	struct json_object *object = fha_json_object(from, "settings_signature", err);
+
+	if (object == NULL)
+		return;
+	fha_json_u64(object, "serial", &out->serial, err);
+	fha_json_text(object, "key_id", out->key_id, sizeof(out->key_id), err);
+	fha_json_text(object, "mac", out->mac, sizeof(out->mac), err);
+}
+
 FhaCode
 fha_cluster_parse(const char *data, size_t size, FhaCluster *out, FhaError *err)
 {
@@ -225,6 +237,7 @@ fha_cluster_parse(const char *data, size_t size, FhaCluster *out, FhaError *err)
 		fha_json_text(object, "pause_reason", out->pause_reason, sizeof(out->pause_reason), &local);
 		fha_request_read(object, &out->request, &local);
 		read_settings(object, out, &local);
+		read_signature(object, &out->settings_signature, &local);
 		fha_json_text(object, "acquired_at", out->acquired_at, sizeof(out->acquired_at), &local);
 		fha_json_text(object, "renewed_at", out->renewed_at, sizeof(out->renewed_at), &local);
 		json_object_put(object);
@@ -285,6 +298,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_int(object, "slots", 0, INT32_MAX, &out->slots, &local);
 		fha_json_int(object, "max_slots", 0, INT32_MAX, &out->max_slots, &local);
 		fha_json_int(object, "max_senders", 0, INT32_MAX, &out->max_senders, &local);
+		fha_json_int(object, "format", 0, INT32_MAX, &out->format, &local);
 		fha_json_bool(object, "removed", &out->removed, &local);
 		fha_json_text(object, "carried_out", out->carried_out, sizeof(out->carried_out), &local);
 		fha_json_text(object, "updated_at", out->updated_at, sizeof(out->updated_at), &local);
@@ -387,6 +401,20 @@ put_settings(struct json_object *to, const FhaCluster *cluster, bool *failed)
 	fha_json_put(to, "settings", settings, failed);
 }
 
+static void
+put_signature(struct json_object *to, const FhaSignature *signature, bool *failed)
+{
+	struct json_object *object;
+
+	if (signature->serial == 0)
+		return;
+	object = json_object_new_object();
+	fha_json_put_u64(object, "serial", signature->serial, failed);
+	fha_json_put_text(object, "key_id", signature->key_id, failed);
+	fha_json_put_text(object, "mac", signature->mac, failed);
+	fha_json_put(to, "settings_signature", object, failed);
+}
+
 FhaCode
 fha_cluster_print(const FhaCluster *cluster, char **out, FhaError *err)
 {
@@ -419,6 +447,7 @@ fha_cluster_print(const FhaCluster *cluster, char **out, FhaError *err)
 		fha_json_put_text(object, "pause_reason", cluster->pause_reason, &failed);
 	fha_request_put(object, &cluster->request, &failed);
 	put_settings(object, cluster, &failed);
+	put_signature(object, &cluster->settings_signature, &failed);
 	fha_json_put_text(object, "acquired_at", cluster->acquired_at, &failed);
 	fha_json_put_text(object, "renewed_at", cluster->renewed_at, &failed);
 	*out = fha_json_finish(object, failed, err);
@@ -474,6 +503,8 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 		fha_json_put_int(object, "max_slots", member->max_slots, &failed);
 	if (member->max_senders != 0)
 		fha_json_put_int(object, "max_senders", member->max_senders, &failed);
+	if (member->format != 0)
+		fha_json_put_int(object, "format", member->format, &failed);
 	if (member->removed)
 		fha_json_put_bool(object, "removed", true, &failed);
 	if (member->carried_out[0] != '\0')

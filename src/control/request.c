@@ -137,6 +137,21 @@ may_be_shared(const char *name)
 }
 
 bool
+fha_setting_runs_programs(const char *name)
+{
+	static const char *const known[] = {"archive_cleanup_command",   "archive_command",
+										"archive_library",           "dynamic_library_path",
+										"extension_control_path",    "jit_provider",
+										"local_preload_libraries",   "recovery_end_command",
+										"session_preload_libraries", "ssl_passphrase_command"};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcasecmp(name, known[i]) == 0)
+			return true;
+	return false;
+}
+
+bool
 fha_setting_is_valid(const FhaSetting *setting)
 {
 	return setting->name[0] != '\0' && setting->name[strspn(setting->name, name_set)] == '\0' &&

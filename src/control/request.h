@@ -49,6 +49,9 @@ FHA_API FHA_MUST_CHECK FhaCode fha_request_setting(const char *text, bool reset,
 /* As the record may hold it: the text ends up in a file that PostgreSQL reads. */
 bool fha_setting_is_valid(const FhaSetting *setting);
 
+/* Does it make PostgreSQL run a program or load a library? */
+bool fha_setting_runs_programs(const char *name);
+
 /* A request as one JSON object, as fha_request_put makes it; its state becomes pending. */
 FHA_API FHA_MUST_CHECK FhaCode fha_request_parse(const char *data, size_t size, FhaOrderSlip *out,
 												 FhaError *err);

@@ -8,9 +8,22 @@
 #include "err.h"
 #include "world.h"
 
-/* Make the file say these; *changed: it did not.  INVALID: it would be too long.  IO, NO_MEMORY. */
-FHA_MUST_CHECK FhaCode fha_settings_write(const FhaConfig *config, const FhaSetting *settings,
-										  size_t count, bool *changed, FhaError *err);
+/* What a member has taken from the record. */
+typedef struct FhaSettings
+{
+	char cluster_uuid[FHA_UUID_TEXT_SIZE]; /* of that record */
+	FhaSignature signature;
+	size_t count;
+	FhaSetting settings[FHA_SETTINGS_MAX];
+} FhaSettings;
+
+/* Make the file say these; *changed: a setting is another.  INVALID: it would be too long.  IO, NO_MEMORY. */
+FHA_MUST_CHECK FhaCode fha_settings_write(const FhaConfig *config, const FhaSettings *wanted,
+										  bool *changed, FhaError *err);
+
+/* What fha_settings_write has written; zeroed where there is no file, or another one.  IO, NO_MEMORY. */
+FHA_MUST_CHECK FhaCode fha_settings_recall(const FhaConfig *config, FhaSettings *out,
+										   FhaError *err);
 
 /*
  * All of a node's own settings, over *config: fawkes_ha.conf, then cluster.conf where there is one.

@@ -38,6 +38,18 @@ typedef struct FhaLineageStep
 	uint64_t end;
 } FhaLineageStep;
 
+#define FHA_KEY_ID_SIZE 9    /* eight hexadecimal digits */
+#define FHA_MAC_TEXT_SIZE 65 /* HMAC-SHA-256 in hexadecimal */
+#define FHA_RECORD_FORMAT 2  /* of what this version writes: settings are signed from 2 on */
+
+/* Who put something into a record: the cluster key's mark on it. */
+typedef struct FhaSignature
+{
+	uint64_t serial; /* counts up with each change; 0: not signed */
+	char key_id[FHA_KEY_ID_SIZE];
+	char mac[FHA_MAC_TEXT_SIZE];
+} FhaSignature;
+
 /* A setting for all members alike. */
 typedef struct FhaSetting
 {
@@ -147,6 +159,7 @@ typedef struct FhaCluster
 	FhaOrderSlip request;
 	size_t setting_count;
 	FhaSetting settings[FHA_SETTINGS_MAX]; /* of all members, over their own files */
+	FhaSignature settings_signature;
 
 	char acquired_at[FHA_TIME_SIZE];
 	char renewed_at[FHA_TIME_SIZE];
@@ -201,6 +214,7 @@ typedef struct FhaMember
 	int64_t slots;                 /* replication slots that there are; 0: none, or not known */
 	int64_t max_slots;             /* max_replication_slots that it runs with; 0: not known */
 	int64_t max_senders;           /* max_wal_senders, likewise */
+	int64_t format;                /* FHA_RECORD_FORMAT of its program; 0: of version 1.1 */
 	bool removed;                  /* what is left of a member that was taken off the list */
 	char carried_out[FHA_ID_SIZE]; /* the newest restart or reinit that it has behind it */
 	char updated_at[FHA_TIME_SIZE];

@@ -158,6 +158,9 @@ fill_cluster(FhaCluster *cluster)
 	(void) snprintf(cluster->settings[0].value, FHA_SETTING_VALUE_SIZE, "200");
 	(void) snprintf(cluster->settings[1].name, FHA_SETTING_NAME_SIZE, "work_mem");
 	(void) snprintf(cluster->settings[1].value, FHA_SETTING_VALUE_SIZE, "'4 \"MB'");
+	cluster->settings_signature.serial = UINT64_MAX;
+	fill(cluster->settings_signature.key_id, FHA_KEY_ID_SIZE);
+	fill(cluster->settings_signature.mac, FHA_MAC_TEXT_SIZE);
 	cluster->request.kind = FHA_REQUEST_FAILOVER;
 	cluster->request.primary_first = true;
 	cluster->request.state = FHA_REQUEST_FAILED;
