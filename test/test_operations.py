@@ -54,6 +54,29 @@ def extension(cluster: Cluster) -> None:
 # --- pause
 
 
+def test_every_order_of_many_is_answered(cluster: Cluster) -> None:
+    """Twenty sessions at once, on two members: each order is carried out or refused, and none is left in doubt."""
+    leader = cluster.wait_all_stream()
+    nodes = [leader, cluster.others(leader)[0]]
+    statements = [("pause", "resume")[i % 2] for i in range(20)]
+    sessions = [nodes[i // 2 % 2].session() for i in range(20)]
+    answers = []
+    try:
+        for session, statement in zip(sessions, statements):
+            session.send(f"SELECT fawkes_ha.{statement}(wait_seconds => 60)")
+        for session in sessions:
+            try:
+                answers.append(session.receive(90)[0][0])
+            except Error as error:
+                assert error.pgcode in ("22023", "55000"), error
+        assert len(answers) > 1
+    finally:
+        for session in sessions:
+            session.close()
+        if json.loads(done(leader, "status", "-o", "json"))["cluster"]["paused"]:
+            done(leader, "resume")
+
+
 def test_pause_keeps_everybody_from_leading(cluster: Cluster) -> None:
     """Section 4: pause stops elections and restarts, never the fence; resume lets them go on."""
     leader = cluster.wait_all_stream()

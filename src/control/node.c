@@ -536,6 +536,9 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 			if (code == FHA_CONFLICT || code == FHA_INVALID)
 			{
 				node->request_waits = false;
+				node->refused = node->request;
+				(void) snprintf(node->refused.message, sizeof(node->refused.message), "%.*s",
+								(int) sizeof(node->refused.message) - 1, err->text);
 				node_news(node, "a request was refused: %s", err->text);
 			}
 			else
@@ -722,6 +725,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 	FhaError local = {.code = FHA_OK};
 
 	node->world.pg = *view;
+	node->refused.kind = FHA_REQUEST_NONE;
 	drain(node);
 	now_ms = fha_now_ms();
 	node_promises_hear(node);
@@ -754,10 +758,22 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 	return code;
 }
 
+bool
+fha_node_takes_requests(const FhaNode *node)
+{
+	return !node->request_waits && node->entry_count < HISTORY_QUEUE / 2;
+}
+
+const FhaOrderSlip *
+fha_node_refused(const FhaNode *node)
+{
+	return node->refused.kind == FHA_REQUEST_NONE ? NULL : &node->refused;
+}
+
 FhaCode
 fha_node_request(FhaNode *node, const FhaOrderSlip *request, FhaError *err)
 {
-	if (node->request_waits)
+	if (!fha_node_takes_requests(node))
 		return fha_error(err, FHA_CONFLICT, "another request waits to be written");
 	node->request = *request;
 	node->request_waits = true;

@@ -156,6 +156,24 @@ publish_vitals(const FhaNode *node)
 	own_metrics_publish(&vitals);
 }
 
+/* Its session waits, and the record says nothing of it. */
+static void
+tell_refusal(const FhaNode *node)
+{
+	const FhaOrderSlip *refused = fha_node_refused(node);
+	Refusal *refusal;
+
+	if (refused == NULL)
+		return;
+	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
+	refusal = &fawkes_shared->refusals[fawkes_shared->refusal_count++ % REFUSALS];
+	strlcpy(refusal->request, refused->id, sizeof(refusal->request));
+	strlcpy(refusal->why, refused->message, sizeof(refusal->why));
+	LWLockRelease(fawkes_shared->lock);
+	ConditionVariableBroadcast(&fawkes_shared->snapshot_changed);
+}
+
+/* A request that comes while there is no room stays where it is, and others wait behind it. */
 static void
 take_request(FhaNode *node)
 {
@@ -163,12 +181,15 @@ take_request(FhaNode *node)
 	FhaOrderSlip request;
 	FhaError err;
 
+	if (!fha_node_takes_requests(node))
+		return;
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
 	memcpy(text, fawkes_shared->request, sizeof(text));
 	fawkes_shared->request[0] = '\0';
 	LWLockRelease(fawkes_shared->lock);
 	if (text[0] == '\0')
 		return;
+	ConditionVariableBroadcast(&fawkes_shared->snapshot_changed);
 	if (fha_request_parse(text, strlen(text), &request, &err) != FHA_OK ||
 		fha_node_request(node, &request, &err) != FHA_OK)
 		fha_report(LOG, &err);
@@ -540,6 +561,9 @@ fawkes_ha_agent_main(Datum argument)
 		say_news(node);
 		publish_vitals(node);
 		publish(node, &progress);
+		tell_refusal(node);
+		if (fha_node_takes_requests(node) && fawkes_shared->request[0] != '\0')
+			SetLatch(MyLatch); /* it came while there was no room */
 		wait_for_turn(patience_ms(&order, &view));
 		MemoryContextReset(turn);
 	}

@@ -19,6 +19,7 @@
 #define SNAPSHOT_SIZE (192 * 1024)
 #define REQUEST_SIZE 2048
 #define TROUBLE_SIZE 256
+#define REFUSALS 16
 
 /* What the steward is to see to, said by the agent. */
 typedef struct StewardOrder
@@ -45,6 +46,13 @@ typedef struct StewardShared
 	int failures;               /* visits in a row, before it, that did not */
 	char trouble[TROUBLE_SIZE]; /* why members cannot stream from this primary; "": they can */
 } StewardShared;
+
+/* Why a request came to nothing. */
+typedef struct Refusal
+{
+	char request[FHA_ID_SIZE];
+	char why[FHA_SENTENCE_SIZE];
+} Refusal;
 
 typedef struct FawkesShared
 {
@@ -73,6 +81,9 @@ typedef struct FawkesShared
 
 	/* One request at a time from a backend to the agent: JSON, "" when there is none. */
 	char request[REQUEST_SIZE];
+	/* Those that could not be entered into the record, which has no word of them: the newest. */
+	uint32 refusal_count;
+	Refusal refusals[REFUSALS];
 } FawkesShared;
 
 extern FawkesShared *fawkes_shared; /* NULL when inert or not preloaded */

@@ -95,37 +95,56 @@ raise_no_agent(void)
 						   "server's log.")));
 }
 
-/* Hand a request to the agent; it takes one at a time. */
-static void
-put_request(const FhaOrderSlip *request)
+/* False: another one lies there, which the agent has not taken yet. */
+static bool
+lay_down(const char *text)
 {
-	char *text;
-	FhaError error;
-	bool busy;
 	bool is_gone;
-	bool fits;
+	bool free_now;
 
-	if (fha_request_print(request, &text, &error) != FHA_OK)
-		fha_report(ERROR, &error);
-	fits = strlen(text) < REQUEST_SIZE;
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
 	is_gone = fawkes_shared->agent_latch == NULL;
-	busy = fawkes_shared->request[0] != '\0';
-	if (!busy && !is_gone && fits)
+	free_now = fawkes_shared->request[0] == '\0';
+	if (free_now && !is_gone)
 	{
 		strlcpy(fawkes_shared->request, text, REQUEST_SIZE);
 		SetLatch(fawkes_shared->agent_latch);
 	}
 	LWLockRelease(fawkes_shared->lock);
-	free(text);
-	if (!fits)
-		elog(ERROR, "the request is too long");
 	if (is_gone)
 		raise_no_agent();
-	if (busy)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-						errmsg("another request is on its way to the agent"),
-						errhint("Try again in a moment.")));
+	return free_now;
+}
+
+/* Hand a request to the agent; it takes one at a time, and others wait for it until `end`. */
+static void
+put_request(const FhaOrderSlip *request, TimestampTz end)
+{
+	char *printed;
+	char *text;
+	FhaError error;
+
+	if (fha_request_print(request, &printed, &error) != FHA_OK)
+		fha_report(ERROR, &error);
+	text = pstrdup(printed);
+	free(printed);
+	if (strlen(text) >= REQUEST_SIZE)
+		elog(ERROR, "the request is too long");
+	ConditionVariablePrepareToSleep(&fawkes_shared->snapshot_changed);
+	while (!lay_down(text))
+	{
+		long left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+
+		if (left_ms <= 0)
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+							errmsg("another request is on its way to the agent"),
+							errdetail("This one was not given to it in all the time."),
+							errhint("Look into the server's log for what the agent waits for.")));
+		(void) ConditionVariableTimedSleep(&fawkes_shared->snapshot_changed,
+										   Min(left_ms, LOOK_AGAIN_MS), PG_WAIT_EXTENSION);
+		CHECK_FOR_INTERRUPTS();
+	}
+	ConditionVariableCancelSleep();
 }
 
 /* A request that the agent has not taken yet is taken back.  False: it is under way. */
@@ -189,11 +208,23 @@ find_answer(const char *text, const char *id, Answer *answer)
 	}
 }
 
+/* The agent could not enter it into the record, and said why.  message: in the current memory context. */
 static void
-wait_for_answer(const char *id, int wait_seconds, Answer *answer)
+find_refusal(const char *id, Answer *answer)
 {
-	TimestampTz end =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) wait_seconds * 1000);
+	LWLockAcquire(fawkes_shared->lock, LW_SHARED);
+	for (int i = 0; i < REFUSALS; i++)
+		if (strcmp(fawkes_shared->refusals[i].request, id) == 0)
+		{
+			answer->done = answer->failed = true;
+			answer->message = pstrdup(fawkes_shared->refusals[i].why);
+		}
+	LWLockRelease(fawkes_shared->lock);
+}
+
+static void
+wait_for_answer(const char *id, TimestampTz end, Answer *answer)
+{
 	MemoryContext turn =
 		AllocSetContextCreate(CurrentMemoryContext, "fawkes_ha answer", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(turn);
@@ -208,6 +239,8 @@ wait_for_answer(const char *id, int wait_seconds, Answer *answer)
 
 		if (snapshot != NULL && count != seen)
 			find_answer(snapshot, id, answer);
+		if (!answer->done)
+			find_refusal(id, answer);
 		seen = count;
 		if (answer->done || left_ms <= 0)
 			break;
@@ -287,6 +320,7 @@ carry_out(FhaOrderSlip *request, int wait_seconds, bool dry_run, bool force)
 	Answer answer = {false, false, NULL};
 	char plan[FHA_PLAN_SIZE];
 	FhaError error;
+	TimestampTz end;
 
 	if (wait_seconds < 1 || wait_seconds > WAIT_SECONDS_MAX)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -303,11 +337,12 @@ carry_out(FhaOrderSlip *request, int wait_seconds, bool dry_run, bool force)
 			sizeof(request->requested_by));
 	fha_wall_time(request->requested_at, sizeof(request->requested_at));
 
-	put_request(request);
+	end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) wait_seconds * 1000);
+	put_request(request, end);
 	/* A cancelled wait must not leave a request behind that nobody has begun. */
 	PG_ENSURE_ERROR_CLEANUP(take_back_at_error, CStringGetDatum(request->id));
 	{
-		wait_for_answer(request->id, wait_seconds, &answer);
+		wait_for_answer(request->id, end, &answer);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(take_back_at_error, CStringGetDatum(request->id));
 

@@ -628,6 +628,35 @@ a_damaged_history_stops_nothing(void **state)
 	TURN_UNTIL(leader() != NULL);
 }
 
+/* What cannot be entered is told, in the step that finds it out; until then no other is taken. */
+static void
+a_request_in_the_way_is_told(void **state)
+{
+	FhaOrderSlip standing = {.kind = FHA_REQUEST_RESTART, .id = "0123456789abcdef"};
+	FhaOrderSlip late = {.kind = FHA_REQUEST_RESTART, .id = "fedcba9876543210"};
+	FhaNode *node;
+	FhaError err;
+
+	(void) state;
+	node = lone_leader();
+	assert_true(fha_node_takes_requests(node));
+	assert_int_equal(fha_node_request(node, &standing, &err), FHA_OK);
+	assert_false(fha_node_takes_requests(node));
+	TURN_UNTIL(strcmp(node->world.cluster.request.id, standing.id) == 0);
+	TURN_UNTIL(fha_node_takes_requests(node));
+	assert_null(fha_node_refused(node));
+	assert_int_equal(fha_node_request(node, &late, &err), FHA_OK);
+	TURN_UNTIL(fha_node_refused(node) != NULL);
+	assert_string_equal(fha_node_refused(node)->id, late.id);
+	assert_true(fha_node_refused(node)->message[0] != '\0');
+	assert_true(fha_node_takes_requests(node));
+	TURN_UNTIL(fha_node_refused(node) == NULL);
+	/* What becomes of a request is told by the history: without room there, none is taken. */
+	node->entry_count = HISTORY_QUEUE / 2;
+	assert_int_equal(fha_node_request(node, &late, &err), FHA_CONFLICT);
+	node->entry_count = 0;
+}
+
 /* Read from its beginning by an agent that has just come: the second entry follows the first. */
 static void
 entries_follow_one_another(void **state)
@@ -896,6 +925,7 @@ main(void)
 		TEST(who_stays_on_the_list),
 		TEST(a_deleted_record_of_a_member_is_forgotten),
 		TEST(a_damaged_history_stops_nothing),
+		TEST(a_request_in_the_way_is_told),
 		TEST(entries_follow_one_another),
 		TEST(a_restart_is_ordered_of_whom_it_names),
 		TEST(what_a_successor_lacks_is_in_the_history),
