@@ -54,6 +54,23 @@ EXPORTER = [
         unit("listener_pages", "strangers_do_not_break_off_who_waits"),
     ),
     Mutant(
+        "trust",
+        "a reason steers an operator's terminal",
+        "src/cli/say.c",
+        "\tfha_tame(text);\n",
+        "",
+        ("test/test_operations.py::test_a_reason_steers_no_terminal",),
+        short=False,
+    ),
+    Mutant(
+        "trust",
+        "what is no UTF-8 reaches a terminal",
+        "src/control/tame.c",
+        "\t\tif (length == 0 || is_wild(character))\n",
+        "\t\tif (length != 0 && is_wild(character))\n",
+        unit("tame", "what_is_no_utf8_goes"),
+    ),
+    Mutant(
         "own",
         "a label's text can end the label",
         "src/control/prometheus.c",

@@ -4,7 +4,9 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "config.h"
 #include "err.h"
@@ -70,5 +72,13 @@ int cli_options(CliOptions *options, int argc, char **argv, const CliCommand *co
 
 /* "fawkes-ha: <text>" on stderr. */
 void cli_complain(const char *format, ...) FHA_PRINTF(1, 2);
+
+/*
+ * The doors of everything that people read: what comes of records, names and reasons is tamed
+ * (tame.h), so the text is one line, or a part of one, whatever is in it.
+ */
+void cli_line(const char *format, ...) FHA_PRINTF(1, 2); /* on stdout, with the line's end */
+int cli_part(const char *format, ...) FHA_PRINTF(1, 2);  /* on stdout, without; bytes */
+int cli_write(FILE *out, const char *format, va_list args) FHA_PRINTF(2, 0);
 
 #endif

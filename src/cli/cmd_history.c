@@ -10,16 +10,16 @@
 static void
 print_entry(const FhaHistoryEntry *entry)
 {
-	(void) printf("%-24s  %-10s  %-12s term %" PRIu64 ", timeline %" PRIu32, entry->at,
-				  entry->event, entry->member, entry->term, entry->timeline);
+	(void) cli_part("%-24s  %-10s  %-12s term %" PRIu64 ", timeline %" PRIu32, entry->at,
+					entry->event, entry->member, entry->term, entry->timeline);
 	if (entry->from[0] != '\0')
-		(void) printf(", after %s", entry->from);
+		(void) cli_part(", after %s", entry->from);
 	if (entry->requested_by[0] != '\0')
-		(void) printf("; asked for by %s", entry->requested_by);
+		(void) cli_part("; asked for by %s", entry->requested_by);
 	if (entry->reason[0] != '\0')
-		(void) printf("; %s", entry->reason);
+		(void) cli_part("; %s", entry->reason);
 	if (entry->result[0] != '\0')
-		(void) printf("; %s", entry->result);
+		(void) cli_part("; %s", entry->result);
 	(void) putchar('\n');
 }
 

@@ -205,7 +205,7 @@ watch_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *r
 		}
 		if (strcmp(now->message, told) != 0)
 		{
-			(void) printf("%s\n", now->message);
+			cli_line("%s", now->message);
 			(void) fflush(stdout);
 			memcpy(told, now->message, sizeof(told));
 		}
@@ -260,7 +260,7 @@ carry_out(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
 		result = check_leader(cluster, options, request->kind);
 	if (result == CLI_OK && options->dry_run)
 	{
-		(void) printf("would do: %s\n", plan);
+		cli_line("would do: %s", plan);
 		return CLI_OK;
 	}
 	if (result == CLI_OK)
@@ -269,7 +269,7 @@ carry_out(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
 		return result;
 	if (!fha_request_is_done_at_once(request->kind))
 		return watch_request(cluster, options, request);
-	(void) printf("%s\n", request->message);
+	cli_line("%s", request->message);
 	fha_history_of_request(&cluster->record, request, &entry);
 	return cluster_remember(cluster, options, &entry);
 }

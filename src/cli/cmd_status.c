@@ -59,12 +59,13 @@ print_wrapped(const char *text, int indent, int used)
 
 		if (used > indent && used + 1 + length > WIDTH)
 		{
-			(void) printf("\n%*s", indent, "");
+			cli_line("%s", "");
+			cli_part("%*s", indent, "");
 			used = indent;
 		}
 		else if (used > indent)
-			used += printf(" ");
-		used += printf("%.*s", length, text);
+			used += cli_part(" ");
+		used += cli_part("%.*s", length, text);
 		text += length;
 		text += strspn(text, " ");
 	}
@@ -101,9 +102,9 @@ print_member(const FhaOutlook *outlook, const FhaMember *member, int width)
 	}
 	print_lag(shown.lag_bytes, lag, sizeof(lag));
 	print_age(strcmp(shown.role, "silent") == 0 ? -1 : shown.age_ms, age, sizeof(age));
-	(void) printf("%-*s %-8s %-8s %8s  %-12s %7s %7s  %s\n", width, member->member, shown.role,
-				  shown.holds ? "holds it" : "", timeline, lsn, lag, age, member->address);
-	(void) printf("    ");
+	cli_line("%-*s %-8s %-8s %8s  %-12s %7s %7s  %s", width, member->member, shown.role,
+			 shown.holds ? "holds it" : "", timeline, lsn, lag, age, member->address);
+	(void) cli_part("    ");
 	print_wrapped(shown.state, 4, 4);
 }
 
@@ -115,9 +116,11 @@ print_findings(const FhaOutlook *outlook)
 
 	for (size_t i = 0; i < count; i++)
 	{
-		(void) printf("%s%-8s  ", i == 0 ? "\n" : "", fha_severity_name(findings[i].severity));
+		if (i == 0)
+			cli_line("%s", "");
+		(void) cli_part("%-8s  ", fha_severity_name(findings[i].severity));
 		print_wrapped(findings[i].what, 10, 10);
-		(void) printf("          do: ");
+		(void) cli_part("          do: ");
 		print_wrapped(findings[i].todo, 14, 14);
 	}
 }
@@ -136,8 +139,9 @@ print_exporters(const FhaOutlook *outlook)
 		fha_overview_member(outlook, member, &shown);
 		if (member->exporter[0] == '\0' || shown.stopped || strcmp(shown.role, "silent") == 0)
 			continue;
-		(void) printf("%s    %s %s\n", any ? "" : "\nstatus page and metrics:\n", member->member,
-					  member->exporter);
+		if (!any)
+			(void) puts("\nstatus page and metrics:");
+		cli_line("    %s %s", member->member, member->exporter);
 		any = true;
 	}
 }
@@ -147,10 +151,9 @@ print_request(const FhaOrderSlip *request)
 {
 	if (request->kind == FHA_REQUEST_NONE || request->state > FHA_REQUEST_RUNNING)
 		return;
-	(void) printf("%s to %s, asked for by %s at %s, is %s\n", fha_request_kind_name(request->kind),
-				  request->target[0] == '\0' ? "the best standby" : request->target,
-				  request->requested_by, request->requested_at,
-				  fha_request_state_name(request->state));
+	cli_line("%s to %s, asked for by %s at %s, is %s", fha_request_kind_name(request->kind),
+			 request->target[0] == '\0' ? "the best standby" : request->target,
+			 request->requested_by, request->requested_at, fha_request_state_name(request->state));
 }
 
 static void
@@ -159,21 +162,23 @@ print_table(const Cluster *cluster, const FhaOutlook *outlook)
 	const FhaCluster *record = &cluster->record;
 	int width = name_width(cluster);
 
-	(void) printf("cluster %s   term %" PRIu64 "   timeline %" PRIu32 "\nlease: %s %s, renewed %s",
-				  record->cluster, record->term, record->timeline,
-				  record->released ? "released by"
-				  : outlook->held  ? "held by"
-								   : "last held by",
-				  record->holder, record->renewed_at);
+	cli_line("cluster %s   term %" PRIu64 "   timeline %" PRIu32, record->cluster, record->term,
+			 record->timeline);
+	(void) cli_part("lease: %s %s, renewed %s",
+					record->released ? "released by"
+					: outlook->held  ? "held by"
+									 : "last held by",
+					record->holder, record->renewed_at);
 	if (!outlook->held && !record->released)
-		(void) printf(", LAPSED: not renewed for %" PRId64 " s",
-					  fha_age_s(record->renewed_at, outlook->wall_s));
+		(void) cli_part(", LAPSED: not renewed for %" PRId64 " s",
+						fha_age_s(record->renewed_at, outlook->wall_s));
 	(void) putchar('\n');
 	if (record->paused)
-		(void) printf("PAUSED: %s\n", record->pause_reason);
+		cli_line("PAUSED: %s", record->pause_reason);
 	print_request(&record->request);
-	(void) printf("\n%-*s %-8s %-8s %8s  %-12s %7s %7s  %s\n", width, "member", "role", "lease",
-				  "timeline", "LSN", "lag", "age", "address");
+	cli_line("%s", "");
+	cli_line("%-*s %-8s %-8s %8s  %-12s %7s %7s  %s", width, "member", "role", "lease", "timeline",
+			 "LSN", "lag", "age", "address");
 	for (size_t i = 0; i < cluster->member_count; i++)
 		print_member(outlook, &cluster->members[i], width);
 	print_exporters(outlook);

@@ -16,18 +16,6 @@ static const CliCommand *const commands[] = {
 	&command_remove, &command_set,    &command_reset,   &command_rules,
 };
 
-void
-cli_complain(const char *format, ...)
-{
-	va_list args;
-
-	(void) fputs("fawkes-ha: ", stderr);
-	va_start(args, format);
-	(void) vfprintf(stderr, format, args);
-	va_end(args);
-	(void) fputc('\n', stderr);
-}
-
 static void
 usage(FILE *out)
 {

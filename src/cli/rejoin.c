@@ -28,13 +28,13 @@
 void
 rejoin_say(const char *format, ...)
 {
-	char text[512];
 	va_list args;
 
+	(void) fputs("fawkes-ha: ", stderr);
 	va_start(args, format);
-	(void) vsnprintf(text, sizeof(text), format, args);
+	(void) cli_write(stderr, format, args);
 	va_end(args);
-	(void) fprintf(stderr, "fawkes-ha: %s\n", text);
+	(void) fputc('\n', stderr);
 }
 
 int

@@ -98,12 +98,12 @@ mend(const CliOptions *options, RejoinPlan *plan, const Cluster *cluster, FhaErr
 	diverged = !damaged && !fha_lineage_holds(&cluster->record, position);
 	if (options->dry_run)
 	{
-		(void) printf("would do: %s, then make this a standby of %s\n",
-					  damaged    ? "copy the leader's data (a rewind did not end well)"
-					  : diverged ? "rewind this data, which has WAL that the leader has not; that "
-								   "WAL is kept in the state directory"
-								 : "nothing to the data, which the leader's history contains",
-					  cluster->record.holder);
+		cli_line("would do: %s, then make this a standby of %s",
+				 damaged    ? "copy the leader's data (a rewind did not end well)"
+				 : diverged ? "rewind this data, which has WAL that the leader has not; that "
+							  "WAL is kept in the state directory"
+							: "nothing to the data, which the leader's history contains",
+				 cluster->record.holder);
 		return CLI_OK;
 	}
 	if (diverged && rejoin_rewind(plan) != 0)
@@ -120,8 +120,8 @@ mend(const CliOptions *options, RejoinPlan *plan, const Cluster *cluster, FhaErr
 	}
 	if (make_standby(options, plan->leader_address, err) != FHA_OK)
 		return CLI_FAILED;
-	(void) printf("%s is a standby of %s: start it\n", options->config.member_name,
-				  cluster->record.holder);
+	cli_line("%s is a standby of %s: start it", options->config.member_name,
+			 cluster->record.holder);
 	return CLI_OK;
 }
 

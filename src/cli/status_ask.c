@@ -36,7 +36,7 @@ static void
 print_line(const char *member, const char *role, const char *fence, const char *position,
 		   const char *term, const char *text)
 {
-	(void) printf("%-12s %-8s %-15s %-20s %5s  %s\n", member, role, fence, position, term, text);
+	cli_line("%-12s %-8s %-15s %-20s %5s  %s", member, role, fence, position, term, text);
 }
 
 static void
@@ -110,8 +110,9 @@ status_ask(const Cluster *cluster, const CliOptions *options)
 		cli_complain("%s", err.text);
 		return CLI_FAILED;
 	}
-	(void) printf("\n%-12s %-8s %-15s %-20s %5s  %s\n", "asked", "role", "fence", "position",
-				  "term", "says");
+	(void) putchar('\n');
+	cli_line("%-12s %-8s %-15s %-20s %5s  %s", "asked", "role", "fence", "position", "term",
+			 "says");
 	for (size_t i = 0; i < cluster->member_count; i++)
 	{
 		const FhaMember *member = &cluster->members[i];

@@ -47,7 +47,7 @@ supervisor_say(const Supervisor *self, const char *format, ...)
 	fha_wall_time(now, sizeof(now));
 	(void) fprintf(stderr, "%s [%s] ", now, self->config.member_name);
 	va_start(args, format);
-	(void) vfprintf(stderr, format, args);
+	(void) cli_write(stderr, format, args);
 	va_end(args);
 	(void) fputc('\n', stderr);
 }

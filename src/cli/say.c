@@ -1,0 +1,58 @@
+/*
+ * say.c: the doors of what people read.  See cli.h.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli.h"
+#include "tame.h"
+
+int
+cli_write(FILE *out, const char *format, va_list args)
+{
+	char *text;
+	int size = vasprintf(&text, format, args);
+
+	if (size < 0)
+		return 0;
+	fha_tame(text);
+	(void) fputs(text, out);
+	free(text);
+	return size;
+}
+
+void
+cli_complain(const char *format, ...)
+{
+	va_list args;
+
+	(void) fputs("fawkes-ha: ", stderr);
+	va_start(args, format);
+	(void) cli_write(stderr, format, args);
+	va_end(args);
+	(void) fputc('\n', stderr);
+}
+
+int
+cli_part(const char *format, ...)
+{
+	va_list args;
+	int size;
+
+	va_start(args, format);
+	size = cli_write(stdout, format, args);
+	va_end(args);
+	return size;
+}
+
+void
+cli_line(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void) cli_write(stdout, format, args);
+	va_end(args);
+	(void) putchar('\n');
+}

@@ -1,0 +1,16 @@
+/*
+ * tame.h: text of others, before a person's terminal gets it.
+ */
+#ifndef FHA_TAME_H
+#define FHA_TAME_H
+
+#include "api.h"
+
+/*
+ * In place, byte for byte: what would steer a terminal, begin another line, turn the direction of
+ * writing or is no UTF-8 becomes '?'.  What is printed of a record, a reason or a role's name could
+ * else repaint the screen and forge lines.
+ */
+FHA_API void fha_tame(char *text);
+
+#endif
