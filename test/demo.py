@@ -1,18 +1,20 @@
 """The demonstration: three nodes, steady writes, four ways to lose a primary.  Called by ./demo."""
 
 import argparse
+import getpass
 import os
+import re
 import signal
 import sys
 from pathlib import Path
 
-from lab import events, report
+from lab import events, programs, report
 from lab.cluster import CLUSTER_NAME, Alone, Cluster
 from lab.component import binary
 from lab.kube import ControlPlane
 from lab.kube_cluster import KubeCluster
 from lab.load import Load
-from lab.wait import NotInTime
+from lab.wait import NotInTime, until
 
 
 def default_directory() -> Path:
@@ -69,10 +71,40 @@ def run_events(cluster: Cluster, say: report.Timeline, cases: list[str]) -> list
     return outcomes
 
 
+SETTLE_S = 60
+WRONG = re.compile(r"^(critical|warning) ", re.MULTILINE)
+
+
+def settled_status(cluster: Cluster) -> str:
+    """The table once it tells of no trouble: members write their records some moments after they have recovered."""
+    try:
+        return until("the status is quiet", lambda: None if WRONG.search(text := cluster.status_table()) else text, SETTLE_S)
+    except NotInTime:
+        return cluster.status_table()
+
+
+def without_links(status: str) -> str:
+    """For a cluster that ends now: its pages are gone when the reader sees the table."""
+    return "\n".join(line for line in status.split("\n") if not line.startswith("status page and metrics:")).rstrip()
+
+
+def command(cluster: Cluster, *words: str) -> str:
+    """As it is typed: by the user whose cluster it is, wherever that user's PATH leads."""
+    user = getpass.getuser()
+    # ./demo as root runs everything as a user whom nobody logs in as.
+    become = f"runuser -u {user} -- " if user == "fawkes" else ""
+    return f"{become}{programs.path('fawkes-ha')} {words[0]} -D {cluster.nodes[0].data} {' '.join(words[1:])}".rstrip()
+
+
 def how_to_connect(cluster: Cluster) -> str:
-    look = ""
+    look = f"""
+See how it is, and hand the primary's role over:
+
+  {command(cluster, 'status')}
+  {command(cluster, 'switchover')}
+"""
     if isinstance(cluster, KubeCluster):
-        look = f"""
+        look += f"""
 Look at it without PostgreSQL, and at its Leases:
 
   fawkes-ha status --lock '{cluster.uri}' --cluster {CLUSTER_NAME}
@@ -108,7 +140,8 @@ def demo(chosen: argparse.Namespace) -> int:
             cluster = KubeCluster(chosen.dir, kube, {}, first_port=5501, export=True)
         cluster.create()
         outcomes = run_events(cluster, say, chosen.events or list(events.EVENTS))
-        print(f"\n{cluster.status_table()}\n\n{report.table(outcomes)}")
+        status = settled_status(cluster)
+        print(f"\n{status if chosen.keep else without_links(status)}\n\n{report.table(outcomes)}")
         if any(outcome.missing for outcome in outcomes):
             print("Missing rows are async mode's stated limit: acknowledged, not yet streamed, beyond the fork.")
         broken = report.problems_text(outcomes)

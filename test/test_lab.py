@@ -1,9 +1,11 @@
-"""The judge is judged: what the lab calls an overlap, an outage and a forbidden loss, and how sure a mean is."""
+"""The judge is judged: what the lab calls an overlap, an outage and a forbidden loss, how sure a mean is; and its ports."""
 
 import bench_fence
+import demo
 import pytest
-from lab import evidence, interval
+from lab import evidence, interval, ports
 from lab.load import Ack
+from lab.node import free_ports
 
 
 def ack(at: float, timeline: int = 1, port: int = 1, row: int = 1, transaction: int = 1) -> Ack:
@@ -81,3 +83,40 @@ def test_one_in_a_hundred_is_left_out_of_the_fences_time() -> None:
     assert bench_fence.mean_of_most(histogram) == pytest.approx((50 * 100 + 49 * 200) / 99)
     with pytest.raises(ValueError, match="longer"):
         bench_fence.mean_of_most([0, 90, 10])
+
+
+def test_runs_beside_each_other_have_ports_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [ports.part(number, 3) for number in range(3)]
+    found = []
+    for part in parts:
+        monkeypatch.setenv("FAWKES_PORTS", part)
+        servers = free_ports(3, 5501)
+        # A port of one's own is one from which to go on.
+        listeners = free_ports(3, max(servers) + 1)
+        assert min(listeners) > max(servers) and {*servers, *listeners} <= set(ports.own())
+        assert free_ports(1, ports.own().stop - 1) and free_ports(2, ports.own().stop - 1), "it begins again at the first"
+        found += [*servers, *listeners, *free_ports(1, 9390)]
+    assert len(set(found)) == len(found)
+
+
+def test_the_parts_of_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAWKES_PORTS", "6000-6999")
+    assert [ports.part(number, 4) for number in (0, 3, 4)] == ["6000-6249", "6750-6999", "6000-6249"]
+    with pytest.raises(ValueError):
+        ports.part(0, 100)
+
+
+STATUS = """
+cluster db-demo-dev   term 3   timeline 3
+
+n1           primary  holds it         3  0/7003DB0             -        -  127.0.0.1:5501        this member leads
+
+status page and metrics:  n1 http://127.0.0.1:5603/  n2 http://127.0.0.1:5604/
+"""
+
+
+def test_what_the_demo_says_of_the_status() -> None:
+    assert "http" not in demo.without_links(STATUS) and "this member leads" in demo.without_links(STATUS)
+    assert not demo.WRONG.search(STATUS)
+    for severity in ("warning ", "critical"):
+        assert demo.WRONG.search(f"{STATUS}\n{severity}  n2 does not stream from the primary\n          do: wait\n")

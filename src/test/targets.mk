@@ -86,6 +86,12 @@ check-drivers:
 # Debian 13's 17, in a folder of some 1.5 GB.  Minutes, and it wants a Debian mirror: not in ./check.
 check-pg17:
 	test/pg17.sh
+# On a bare Debian 12 in a folder, as root; STAGES='unit behaviour' runs these alone.
+check-fresh:
+	test/fresh.sh $(STAGES)
+# Beside four processes that do nothing but compute: as on a machine that has other work.
+check-busy:
+	@test/busy.sh 4 $(MAKE) --no-print-directory check-behaviour
 demo:
 	./demo
 # Real kubelets and pods, as root: the bed itself, and the cluster of deploy/ in it.
@@ -124,6 +130,8 @@ help:
 	@echo 'make check-pg17      the same with PostgreSQL 17, as root, in a folder with Debian 13'
 	@echo 'make check-drivers   psycopg, asyncpg, pgx, node-postgres and pgjdbc with HikariCP through switchover, kill,'
 	@echo '                     restart and a frozen node; fetches them once'
+	@echo "make check-fresh     ./check on a bare Debian 12 that it makes in a folder, as root; STAGES='unit ...' for some of it"
+	@echo 'make check-busy      the tests of behaviour beside four processes that only compute'
 	@echo 'make check-short     layers, format and unit tests: seconds, no server'
 	@echo 'make check-unit, check-layers, format-check, check-regress, check-pgtap, check-behaviour, check-kube'
 	@echo '                     one stage of the check; PYTEST="-k NAME" for one test of behaviour'
@@ -154,5 +162,5 @@ help:
 	@echo '                     CLUSTERS [50] of three members on it, SECONDS [60] each; builds Kubernetes'
 
 .PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour check-kube \
-        check-behaviour-short check-versions check-drivers check-pg17 check-short check-long chaos mutants page-picture \
+        check-behaviour-short check-versions check-drivers check-pg17 check-fresh check-busy check-short check-long chaos mutants page-picture \
         mutants-short check demo e2e e2e-bed bench-failover bench-window bench-fence bench-idle bench-exporter bench-api help
