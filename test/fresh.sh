@@ -3,6 +3,7 @@
 #
 # As root.  In mount and process namespaces of its own, with the host's network and no other path of the host.  Taken over is
 # only what tells how packages are reached: apt.conf.d, pip.conf, the certificates, and the variables named below.
+# PYTEST='-k NAME' goes through to the tests of behaviour.
 # MIRROR=URL names another mirror than Debian's own, FOLDER=PATH another folder; KEEP=1 leaves it.
 set -eu -o pipefail
 . "$(dirname "$0")/install.sh"
@@ -16,7 +17,7 @@ taken=()
 while IFS= read -r name; do
   case ${name,,} in
     *_proxy | pip_* | goproxy | goflags | gosumdb | gonosumdb | gonosumcheck | goprivate | gotoolchain | \
-      ssl_cert_file | ssl_cert_dir | curl_ca_bundle | requests_ca_bundle | debian_mirror | ci) taken+=("$name=${!name}") ;;
+      ssl_cert_file | ssl_cert_dir | curl_ca_bundle | requests_ca_bundle | debian_mirror | pytest | ci) taken+=("$name=${!name}") ;;
   esac
 done < <(compgen -e)
 
@@ -37,15 +38,18 @@ mkdir "$FOLDER/fawkes_ha"
 sources | tar -C "$TREE" -cf - -T - | tar -C "$FOLDER/fawkes_ha" -xf - --no-same-owner
 # All mounts and all processes end with the namespaces.
 status=0
-# shellcheck disable=SC2016 # for the inner shell
+# Its root is the namespace's, not chroot's: below that one the kernel gives an ordinary user no namespaces.
+# shellcheck disable=SC2016 # for the inner shells
 unshare --mount --pid --fork --kill-child bash -euc '
-  folder=$1
-  mount -t proc proc "$folder/proc"
-  mount --rbind /sys "$folder/sys"
-  mount --rbind /dev "$folder/dev"
-  mount -t tmpfs -o mode=1777 shm "$folder/dev/shm"
-  cd "$folder"
+  mount --bind "$1" "$1"
+  cd "$1"
   shift
-  exec chroot "$folder" env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+  mount -t proc proc proc
+  mount --rbind /sys sys
+  mount --rbind /dev dev
+  mount -t tmpfs -o mode=1777 shm dev/shm
+  pivot_root . mnt
+  exec chroot . env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    bash -euc "umount -l /mnt; exec env \"\$@\"" fresh "$@"
 ' fresh "$FOLDER" "${taken[@]}" /fawkes_ha/check "$@" </dev/null || status=$?
 exit "$status"
