@@ -342,7 +342,7 @@ who_has_everything_has_no_lag_while_the_leader_is_heard(void **state)
 	pg->streaming = true;
 	assert_int_equal(own_ms(FHA_REPLAYED, NOW), -1);
 	node_lag_step(&node, NOW);
-	memcpy(world->watch.version, "2", 2);
+	memcpy(world->watch.sign, "2", 2);
 	node_lag_step(&node, NOW + 500);
 	assert_whole(2, NOW + 6500, NOW + 6500, NOW + 6500);
 	assert_int_equal(own_ms(FHA_REPLAYED, NOW + 2499), 0);
