@@ -1,6 +1,7 @@
 """What `fawkes-ha status` and the page say when nobody can write, of members that are gone, and of what is not watched."""
 
 import json
+import re
 import signal
 from datetime import datetime, timedelta, timezone
 
@@ -107,4 +108,12 @@ def test_a_standby_that_was_stopped(cluster: Cluster, leader: Node) -> None:
     assert f"warning {standby.name} was stopped" in words(told)
     assert f"{standby.name} http" not in told
     standby.start()
+    cluster.wait_all_stream()
+
+
+def test_why_a_failover_happened(cluster: Cluster, leader: Node) -> None:
+    """The history has it from the primary's own supervisor, and how long the lease was nobody's."""
+    process.send([leader.postmaster_pid], signal.SIGKILL)
+    wanted = re.compile(r"the lease was released [0-9.]+ s before: PostgreSQL was killed by signal 9")
+    until("the history says so", lambda: wanted.search(leader.command("history").stdout))
     cluster.wait_all_stream()

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "cluster.h"
 #include "decide.h"
 #include "overview.h"
@@ -215,15 +216,6 @@ print_json(const Cluster *cluster, bool held)
 	return CLI_OK;
 }
 
-static int64_t
-wall_ms(void)
-{
-	struct timespec now;
-
-	(void) clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /*
  * Is the lease held?  The record's time is of the holder's clock, which may be wrong: when it says that
  * the lease has lapsed, or lies in the future, watching decides.  A lease that is held is renewed
@@ -232,7 +224,7 @@ wall_ms(void)
 static int
 look_whether_held(Cluster *cluster, const CliOptions *options, bool *held)
 {
-	int64_t age_ms = fha_age_ms(cluster->record.renewed_at, wall_ms());
+	int64_t age_ms = fha_age_ms(cluster->record.renewed_at, fha_wall_ms());
 	int64_t pause_ms = cluster->record.lease_duration_ms / (3 * LOOKS);
 	char seen[FHA_ID_SIZE];
 	int result = CLI_OK;

@@ -69,6 +69,18 @@ supervisor_back_off(Supervisor *self)
 	self->not_before_ms = fha_now_ms() + earlier(wait_ms, BACKOFF_MAX_MS);
 }
 
+/* For the history, if another member leads then. */
+static void
+tell_end(Supervisor *self, int status, const char *how)
+{
+	if (self->stopping)
+		(void) snprintf(self->ended, sizeof(self->ended), "its node was stopped");
+	else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		(void) snprintf(self->ended, sizeof(self->ended), "PostgreSQL was shut down");
+	else
+		(void) snprintf(self->ended, sizeof(self->ended), "PostgreSQL %.50s", how);
+}
+
 static void
 postmaster_ended(Supervisor *self, int status)
 {
@@ -78,6 +90,7 @@ postmaster_ended(Supervisor *self, int status)
 
 	process_describe(status, how, sizeof(how));
 	supervisor_say(self, "PostgreSQL %s", how);
+	tell_end(self, status, how);
 	/* The first restart is at once; a server that cannot stay up is started ever less often. */
 	if (fha_now_ms() - self->started_ms >= GOOD_RUN_MS)
 		self->failures = 0;
@@ -314,6 +327,7 @@ fill_view(Supervisor *self, FhaPgView *view)
 {
 	memset(view, 0, sizeof(*view));
 	view->supervised = true;
+	memcpy(view->ended, self->ended, sizeof(view->ended));
 	view->stopping = self->stopping;
 	view->job = self->job != 0;
 	view->failing = self->failures >= FAILURES_IN_A_ROW && fha_now_ms() < self->not_before_ms;

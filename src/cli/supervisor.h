@@ -58,9 +58,10 @@ typedef struct Supervisor
 	bool mark_counts;   /* a postmaster of ours has used it since it was cleared */
 	bool old_forgotten; /* since the last start */
 
-	pid_t postmaster;    /* our child; 0: none */
-	pid_t foreign;       /* a postmaster that somebody else started; 0: none */
-	int64_t started_ms;  /* when the postmaster was started */
+	char ended[FHA_CAUSE_SIZE]; /* how the last PostgreSQL did; "": not seen */
+	pid_t postmaster;           /* our child; 0: none */
+	pid_t foreign;              /* a postmaster that somebody else started; 0: none */
+	int64_t started_ms;         /* when the postmaster was started */
 	int64_t orphaned_ms; /* a dead postmaster left processes, seen first then; 0: none are known */
 	bool library_seen;   /* its agent has called for the seat */
 	int64_t busy_since_ms; /* it runs without an agent since then; 0: it has one */

@@ -18,6 +18,9 @@ FHA_API int64_t fha_now_ms(void);
 /* UTC wall clock as "2026-11-22T17:00:00.123Z", for people only.  size >= 25. */
 FHA_API void fha_wall_time(char *out, size_t size);
 
+/* The same in milliseconds since the epoch. */
+FHA_API int64_t fha_wall_ms(void);
+
 /* hex_digits random lower-case hexadecimal digits and a NUL; size >= hex_digits + 1. */
 FHA_API FHA_MUST_CHECK FhaCode fha_random_hex(char *out, size_t size, FhaError *err);
 

@@ -6,11 +6,13 @@
  */
 #include "node_private.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
 #include "listen.h"
+#include "overview.h"
 #include "request.h"
 
 FhaCode
@@ -39,6 +41,7 @@ become_holder(const FhaNode *node, FhaCluster *cluster)
 	cluster->released = false;
 	cluster->release = (FhaPosition){0, 0};
 	cluster->release_to[0] = '\0';
+	cluster->release_because[0] = '\0';
 	cluster->standby_count = 0;
 	fha_wall_time(cluster->acquired_at, sizeof(cluster->acquired_at));
 	fha_wall_time(cluster->renewed_at, sizeof(cluster->renewed_at));
@@ -203,6 +206,7 @@ node_write_release(FhaNode *node, FhaError *err)
 	cluster->release = pg->required.timeline != 0 ? pg->required : pg->position;
 	cluster->position = pg->position;
 	cluster->release_to[0] = '\0';
+	memcpy(cluster->release_because, pg->ended, sizeof(cluster->release_because));
 	if (node_request_moves_lease(&cluster->request) &&
 		cluster->request.state <= FHA_REQUEST_RUNNING)
 		(void) snprintf(cluster->release_to, sizeof(cluster->release_to), "%s",
@@ -311,6 +315,28 @@ tell_loss(FhaNode *node, const ClusterWrite *take, FhaHistoryEntry *entry)
 		take->previous_holder, (unsigned long long) (had->lsn - mine));
 }
 
+/* Why the lease was there to be taken, and since when: by wall clocks, for people. */
+static void
+tell_why(const FhaNode *node, const ClusterWrite *take, char *out, size_t size)
+{
+	const FhaCluster *before = &node->world.cluster;
+	const char *because = before->release_because;
+	int64_t age_ms = fha_age_ms(before->renewed_at, fha_wall_ms());
+	char when[48] = "";
+
+	if (age_ms >= 0 && age_ms < INT64_C(1000) * 3600 * 24)
+		(void) snprintf(when, sizeof(when), " %" PRId64 ".%" PRId64 " s before", age_ms / 1000,
+						age_ms % 1000 / 100);
+	if (take->founding)
+		(void) snprintf(out, size, "no cluster was there");
+	else if (before->released)
+		(void) snprintf(out, size, "the lease was released%s%s%s", when,
+						because[0] == '\0' ? "" : ": ", because);
+	else
+		(void) snprintf(out, size, "the lease had lapsed%s%s",
+						when[0] == '\0' ? "" : ": renewed last", when);
+}
+
 FhaHistoryEntry *
 node_history_room(FhaNode *node)
 {
@@ -329,7 +355,7 @@ node_history_queue(FhaNode *node, const ClusterWrite *take)
 	FhaHistoryEntry *entry;
 	const FhaOrderSlip *request = &take->cluster.request;
 	bool asked = node_request_moves_lease(request) && request->state == FHA_REQUEST_RUNNING;
-	bool released = node->world.cluster.released;
+	char why[98];
 
 	entry = node_history_room(node);
 	if (entry == NULL)
@@ -342,11 +368,10 @@ node_history_queue(FhaNode *node, const ClusterWrite *take)
 									: "failover");
 	(void) snprintf(entry->member, sizeof(entry->member), "%s", node->world.self.member);
 	(void) snprintf(entry->from, sizeof(entry->from), "%s", take->previous_holder);
-	(void) snprintf(entry->reason, sizeof(entry->reason), "%.120s%s%s",
+	tell_why(node, take, why, sizeof(why));
+	(void) snprintf(entry->reason, sizeof(entry->reason), "%.100s%s%s",
 					asked ? request->reason : "", asked && request->reason[0] != '\0' ? "; " : "",
-					take->founding ? "no cluster was there"
-					: released     ? "the lease was released"
-								   : "the lease had lapsed");
+					why);
 	if (asked)
 	{
 		memcpy(entry->request, request->id, sizeof(entry->request));

@@ -226,6 +226,8 @@ fha_cluster_parse(const char *data, size_t size, FhaCluster *out, FhaError *err)
 		fha_json_bool(object, "released", &out->released, &local);
 		read_position(object, "release", &out->release, &local);
 		fha_json_text(object, "release_to", out->release_to, sizeof(out->release_to), &local);
+		fha_json_text(object, "release_because", out->release_because, sizeof(out->release_because),
+					  &local);
 		fha_json_u64(object, "term", &out->term, &local);
 		read_timeline(object, &out->timeline, &local);
 		fha_json_u64(object, "lineage_term", &out->lineage_term, &local);
@@ -436,6 +438,8 @@ fha_cluster_print(const FhaCluster *cluster, char **out, FhaError *err)
 	{
 		put_position(object, "release", cluster->release, &failed);
 		fha_json_put_text(object, "release_to", cluster->release_to, &failed);
+		if (cluster->release_because[0] != '\0')
+			fha_json_put_text(object, "release_because", cluster->release_because, &failed);
 	}
 	fha_json_put_u64(object, "term", cluster->term, &failed);
 	fha_json_put_int(object, "timeline", cluster->timeline, &failed);

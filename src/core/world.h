@@ -17,6 +17,7 @@
 #define FHA_URL_SIZE (FHA_ADDRESS_SIZE + 10) /* https://host:port/ */
 #define FHA_POD_SIZE 254                     /* Kubernetes' names have 253 at most */
 #define FHA_SENTENCE_SIZE 200                /* reasons and messages */
+#define FHA_CAUSE_SIZE 64                    /* how a PostgreSQL ended */
 #define FHA_MEMBERS_MAX 64                   /* as many as one cluster may have */
 #define FHA_SETTING_NAME_SIZE 64
 #define FHA_SETTING_VALUE_SIZE 256
@@ -138,8 +139,9 @@ typedef struct FhaCluster
 	int64_t lease_duration_ms;
 
 	bool released;
-	FhaPosition release;            /* a successor must have flushed this */
-	char release_to[FHA_NAME_SIZE]; /* "" for anybody */
+	FhaPosition release;                  /* a successor must have flushed this */
+	char release_to[FHA_NAME_SIZE];       /* "" for anybody */
+	char release_because[FHA_CAUSE_SIZE]; /* for people; "": nothing is known */
 
 	uint64_t term;
 	uint32_t timeline;     /* S7: reserved for this term */
@@ -232,10 +234,11 @@ typedef enum FhaPgState
 typedef struct FhaPgView
 {
 	FhaPgState state;
-	bool supervised; /* somebody can start PostgreSQL again after a stop */
-	bool unattended; /* for people alone: as in FhaMember */
-	bool empty;      /* no data directory yet */
-	bool damaged;    /* a rewind or clone was interrupted */
+	bool supervised;            /* somebody can start PostgreSQL again after a stop */
+	bool unattended;            /* for people alone: as in FhaMember */
+	char ended[FHA_CAUSE_SIZE]; /* for people alone: how the last one ended; "": not known */
+	bool empty;                 /* no data directory yet */
+	bool damaged;               /* a rewind or clone was interrupted */
 	bool recovering; /* BUSY, but in archive recovery: it may need another leader's WAL to go on */
 	bool failing;    /* starts or jobs have failed in a row, and a pause is on */
 	bool job;        /* initdb, clone or rewind is under way */

@@ -197,8 +197,13 @@ a_take_is_counted_by_why_it_was_free(void **state)
 	old = next;
 	all_catch_up();
 	kill_postgres(old);
+	(void) snprintf(old->view.ended, sizeof(old->view.ended), "PostgreSQL was killed");
 	TURN_UNTIL(leader() != NULL && leader() != old);
 	next = leader();
+	/* Why is in the history, and since when. */
+	TURN_UNTIL(next->node->history.text != NULL &&
+			   strstr(next->node->history.text, " s before: PostgreSQL was killed") != NULL);
+	assert_non_null(strstr(next->node->history.text, "the lease had lapsed: renewed last "));
 	assert_int_equal(vitals_of(next).takeovers[FHA_TAKEOVER_RELEASED], 1);
 	TURN_UNTIL(all_settled());
 

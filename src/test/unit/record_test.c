@@ -130,6 +130,7 @@ fill_cluster(FhaCluster *cluster)
 	cluster->released = true;
 	cluster->release = (FhaPosition){UINT32_MAX, UINT64_MAX};
 	fill(cluster->release_to, sizeof(cluster->release_to));
+	fill(cluster->release_because, sizeof(cluster->release_because));
 	cluster->term = UINT64_MAX - 1;
 	cluster->timeline = UINT32_MAX - 1;
 	cluster->lineage_term = UINT64_MAX - 2;
@@ -177,6 +178,8 @@ static void
 fill_member(FhaMember *member)
 {
 	memset(member, 0, sizeof(*member));
+	member->unattended = true;
+	member->streaming = true;
 	fill(member->cluster, sizeof(member->cluster));
 	fill(member->member, sizeof(member->member));
 	fill(member->incarnation, sizeof(member->incarnation));
