@@ -1,6 +1,7 @@
 """The status page, in a real Chromium: what it shows, to whom, and what it lets in."""
 
 import json
+import time
 from pathlib import Path
 
 import jsonschema
@@ -92,6 +93,13 @@ def wanted_roles(cluster: Cluster, leader) -> dict[str, str]:
     return {node.name: "primary" if node is leader else "standby" for node in cluster.nodes}
 
 
+def looks(count: int):
+    """So many, each a moment after the one before."""
+    for _ in range(count):
+        time.sleep(0.2)
+        yield
+
+
 def assert_clean(page: Browser, url: str) -> None:
     """Nothing was said on the console, no policy was met, and nobody else was asked."""
     assert page.console == []
@@ -124,6 +132,14 @@ def test_it_shows_a_cluster_and_follows_a_failover(cluster: Cluster, page: Brows
     until("it is known", lambda: "not known" not in page.text("#lag"), SETTLE_S)
     assert page.run("document.querySelectorAll('#plot path').length") == 2
     assert "bootstrap" in page.text("#history")
+    # In the one zone that logs have, too.
+    assert all(text.endswith(" UTC") for text in page.texts("#history time"))
+    others = {node.name: f"http://127.0.0.1:{node.exporter_port}/" for node in cluster.others(seen_by)}
+    links = "Object.fromEntries([...document.querySelectorAll('#members a')].map((a) => [a.textContent, a.href]))"
+    assert page.run(links) == others
+    until("SQL has told of this server", lambda: "WAL kept by slots" in page.text("#server"), SETTLE_S)
+    for name in ("PostgreSQL 1", "Connections", "Longest transaction", "Oldest xid", "Volume", "Archiving"):
+        assert name in page.text("#server"), name
     leader.kill()
     new = cluster.wait_for_leader(besides=leader)
     until("the page shows the new primary", lambda: roles(page).get(new.name) == "primary", SETTLE_S)
@@ -147,6 +163,12 @@ def test_what_is_wrong_and_what_to_do(cluster: Cluster, page: Browser) -> None:
     assert "WARNING" in page.text("#findings .severity")
     assert "Do: when the work is done: fawkes-ha resume" in page.text("#findings")
     assert "Fence shuts in" in page.text("#lease")
+
+    def counts_on() -> bool:
+        """In every look over several renewals: the page asks again before the countdown ends."""
+        return all(page.text("#remaining") not in ("0.0 s", "not known") for _ in looks(15))
+
+    until("the countdown does not end between answers", counts_on, SETTLE_S)
     table = leader.command("status").stdout
     assert "failover is paused: a new switch\n" in table and "do: " in table
     assert leader.command("resume").returncode == 0
@@ -184,10 +206,11 @@ def test_a_keyboard_reaches_everything(cluster: Cluster, server: PageServer, pag
     page.open(server.url)
     until("the page has all members", lambda: len(roles(page)) == 3, SETTLE_S)
     stops = []
-    for _ in range(6):
+    for _ in range(8):
         stops.append(page.tab())
         assert page.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    assert stops == ["Skip to the cluster", "pause", "ms", "older", "/status", "/metrics"]
+    others = sorted(node.name for node in cluster.nodes if node.name != snapshot["member"])
+    assert stops == ["Skip to the cluster", "pause", *others, "ms", "older", "/status", "/metrics"]
     page.run("document.getElementById('older').focus()")
     before = len(page.texts("#history li"))
     page.press(" ", 32)
@@ -235,6 +258,8 @@ def test_hostile_texts_stay_texts(cluster: Cluster, server: PageServer, page: Br
     snapshot["cluster"] |= {"paused": True, "pause_reason": HOSTILE[0]}
     for key in ("state", "address"):
         snapshot["members"][0][key] = HOSTILE[0]
+    for member in snapshot["members"]:
+        member["exporter"] = HOSTILE[3]
     server.show(snapshot)
     page.open(server.url)
     until("the page has all members", lambda: len(roles(page)) == 3, SETTLE_S)
@@ -243,6 +268,7 @@ def test_hostile_texts_stay_texts(cluster: Cluster, server: PageServer, page: Br
         assert text in history
     assert HOSTILE[0] in page.text("#members") and HOSTILE[0] in page.text("#findings")
     assert page.run("document.querySelectorAll('main img, main script, main [onload], main [onerror]').length") == 0
+    assert page.run("document.querySelectorAll('#members a').length") == 0
     assert page.run("document.title") != "taken"
     assert_clean(page, server.url)
 
@@ -264,7 +290,9 @@ def test_its_policy_lets_nothing_in(cluster: Cluster, server: PageServer, page: 
         assert headers["content-security-policy"].startswith("default-src 'none';")
         assert "unsafe" not in headers["content-security-policy"]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
-        assert headers["x-content-type-options"] == "nosniff"
+        # Every answer of an exporter has this, also those that are not of the page.
+        of_exporter = http.ask(cluster.nodes[0].exporter_port, path).headers
+        assert of_exporter["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["cache-control"] == "no-store"
 

@@ -3,6 +3,7 @@
  */
 #include "status_document.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -399,6 +400,69 @@ put_self(struct json_object *to, const Snapshot *snapshot, const FhaStatusInput 
 	fha_json_put(to, "fence", fence, failed);
 }
 
+static void
+put_count(struct json_object *to, const char *key, double value, bool *failed)
+{
+	/* Beyond that it is no count, and not for an int64_t. */
+	if (value >= 0 && value < 1e15)
+		fha_json_put_int(to, key, (int64_t) value, failed);
+}
+
+static void
+put_volume(struct json_object *to, const char *key, double size, double free, bool *failed)
+{
+	struct json_object *volume;
+
+	if (!(size > 0))
+		return;
+	volume = json_object_new_object();
+	put_count(volume, "bytes", size, failed);
+	put_count(volume, "free", free, failed);
+	fha_json_put(to, key, volume, failed);
+}
+
+/* What is not known is left out. */
+static void
+put_server(struct json_object *to, const FhaServerFacts *facts, bool *failed)
+{
+	struct json_object *server;
+	struct json_object *slots;
+
+	if (facts == NULL)
+		return;
+	server = json_object_new_object();
+	slots = json_object_new_array();
+	fha_json_put_text(server, "fawkes_ha", FAWKES_HA_VERSION, failed);
+	if (facts->postgres[0] != '\0')
+		fha_json_put_text(server, "postgres", facts->postgres, failed);
+	if (facts->age_ms >= 0)
+		fha_json_put_int(server, "age_ms", facts->age_ms, failed);
+	put_count(server, "started_at", facts->started_at, failed);
+	put_count(server, "connections", facts->connections, failed);
+	put_count(server, "max_connections", facts->max_connections, failed);
+	put_count(server, "longest_transaction_s", facts->longest_transaction_s, failed);
+	put_count(server, "xid_age", facts->xid_age, failed);
+	if (facts->age_ms >= 0)
+		fha_json_put_text(server, "archiving",
+						  isnan(facts->archived) && isnan(facts->archive_failed) ? "off"
+						  : facts->archive_failed > facts->archived              ? "fails"
+						  : facts->archived > 0                                  ? "works"
+																				 : "nothing yet",
+						  failed);
+	put_volume(server, "data_volume", facts->data_bytes, facts->data_free, failed);
+	put_volume(server, "wal_volume", facts->wal_bytes, facts->wal_free, failed);
+	for (size_t i = 0; i < facts->slot_count; i++)
+	{
+		struct json_object *slot = json_object_new_object();
+
+		fha_json_put_text(slot, "name", facts->slots[i].name, failed);
+		put_count(slot, "bytes", facts->slots[i].bytes, failed);
+		fha_json_append(slots, slot, failed);
+	}
+	fha_json_put(server, "slots", slots, failed);
+	fha_json_put(to, "server", server, failed);
+}
+
 FhaCode
 fha_status_document(const FhaStatusInput *input, char **out, FhaError *err)
 {
@@ -420,6 +484,7 @@ fha_status_document(const FhaStatusInput *input, char **out, FhaError *err)
 	put_findings(object, &outlook, &failed);
 	put_lease(object, input, &outlook, &failed);
 	put_members(object, snapshot, &outlook, input, &failed);
+	put_server(object, input->server, &failed);
 	put_ring(object, input, &failed);
 	put_history(object, snapshot, &failed);
 	snapshot_close(snapshot);

@@ -18,6 +18,37 @@
 /* The newest entries of the history that are shown. */
 #define FHA_STATUS_HISTORY_MAX 50
 
+#define FHA_FACT_SLOTS_MAX 8
+#define FHA_FACT_TEXT_SIZE 64
+
+/* What SQL said of this server last, for the page's one line about it; NAN: not known. */
+typedef struct FhaServerFacts
+{
+	char postgres[FHA_FACT_TEXT_SIZE]; /* its version; "": not known */
+	int64_t age_ms;                    /* of all that follows; -1: nothing was collected */
+	double started_at;                 /* seconds since the epoch */
+	double connections;
+	double max_connections;
+	double longest_transaction_s;
+	double xid_age;  /* of the database that is nearest to wraparound */
+	double archived; /* when a WAL file was archived, and when that failed; -1: never */
+	double archive_failed;
+	double data_bytes, data_free; /* of the volumes */
+	double wal_bytes, wal_free;   /* NAN: the data's */
+	size_t slot_count;            /* those that keep the most, the most first */
+	struct
+	{
+		char name[FHA_FACT_TEXT_SIZE];
+		double bytes;
+	} slots[FHA_FACT_SLOTS_MAX];
+} FhaServerFacts;
+
+/* Nothing is known. */
+FHA_API void fha_facts_begin(FhaServerFacts *facts);
+/* One row of metrics; labels as fha_prometheus_label makes them; claim: the data's volume. */
+FHA_API void fha_facts_take(FhaServerFacts *facts, const char *name, const char *labels,
+							double value, const char *claim);
+
 typedef struct FhaStatusInput
 {
 	const char *snapshot; /* fha_node_snapshot's text; NULL: none yet */
@@ -29,6 +60,7 @@ typedef struct FhaStatusInput
 	int64_t now_ms;        /* CLOCK_BOOTTIME */
 	int64_t wall_s;        /* time() */
 	const FhaLagRing *ring;
+	const FhaServerFacts *server; /* NULL: nothing is said of it */
 } FhaStatusInput;
 
 /*

@@ -332,9 +332,18 @@ show_metrics(FhaPage *page)
 static void
 answer(void *argument, const char *path, FhaPage *page)
 {
+	FhaServerFacts facts;
+
 	if (strcmp(path, "/metrics") == 0)
+	{
 		show_metrics(page);
-	else if (!exporter_status_answer(path, page))
+		return;
+	}
+	/* Who looks at the page wants the server's values as well, and waits for nothing. */
+	if (strcmp(path, "/status") == 0 && !is_fresh() && !is_hopeless())
+		exporter.wanted = true;
+	rows_facts(exporter.databases, &facts);
+	if (!exporter_status_answer(path, &facts, page))
 		say(page, 404, "there are /, /status and /metrics\n");
 }
 

@@ -5,6 +5,8 @@
 
 #include <time.h>
 
+#include "utils/guc.h"
+
 #include "clock.h"
 #include "collector.h"
 #include "exporter_rows.h"
@@ -153,6 +155,28 @@ rows_take(Rows *rows, Rows **databases, const char *message, Size size)
 	}
 }
 
+/* The next of the rows that begin at *at: its name, type, help and labels; false: there is none. */
+static bool
+next_row(const char **at, const char *end, const char **texts, double *value)
+{
+	int length;
+
+	while (*at + sizeof(length) <= end)
+	{
+		const char *row = *at + sizeof(length);
+
+		memcpy(&length, *at, sizeof(length));
+		*at = row + length;
+		if (length > (int) sizeof(*value) + 1 &&
+			split(row + 1 + sizeof(*value), length - 1 - sizeof(*value), texts, 4))
+		{
+			memcpy(value, row + 1, sizeof(*value));
+			return true;
+		}
+	}
+	return false;
+}
+
 static void
 show_collected(const Rows *rows, FhaPrometheus *page)
 {
@@ -160,20 +184,30 @@ show_collected(const Rows *rows, FhaPrometheus *page)
 	const char *end = at + rows->good.len;
 	const char *texts[4];
 	double value;
-	int length;
 
-	while (at + sizeof(length) <= end)
-	{
-		memcpy(&length, at, sizeof(length));
-		at += sizeof(length);
-		if (length > (int) sizeof(value) + 1 &&
-			split(at + 1 + sizeof(value), length - 1 - sizeof(value), texts, 4))
-		{
-			memcpy(&value, at + 1, sizeof(value));
-			fha_prometheus_add(page, texts[0], texts[1], texts[2], texts[3], value);
-		}
-		at += length;
-	}
+	while (next_row(&at, end, texts, &value))
+		fha_prometheus_add(page, texts[0], texts[1], texts[2], texts[3], value);
+}
+
+void
+rows_facts(const Rows *databases, FhaServerFacts *facts)
+{
+	const char *claim = guc_pod[0] == '\0' ? guc_member_name : guc_pod;
+	const char *at = databases->good.data;
+	const char *end = at + databases->good.len;
+	const char *texts[4];
+	double value;
+
+	fha_facts_begin(facts);
+	strlcpy(facts->postgres, GetConfigOption("server_version", true, false),
+			sizeof(facts->postgres));
+	/* Behind it packagers say who they are. */
+	facts->postgres[strcspn(facts->postgres, " ")] = '\0';
+	if (databases->got_ms == 0)
+		return;
+	facts->age_ms = fha_now_ms() - databases->got_ms;
+	while (next_row(&at, end, texts, &value))
+		fha_facts_take(facts, texts[0], texts[3], value, claim);
 }
 
 void

@@ -9,6 +9,7 @@
 #include "lib/stringinfo.h"
 
 #include "prometheus.h"
+#include "status_document.h"
 
 /* A query that fails, by the name that its collector gives it. */
 typedef struct Failure
@@ -53,6 +54,9 @@ extern bool rows_take(Rows *rows, Rows **databases, const char *message, Size si
 
 /* The collection, or a query of it, failed: counted, and logged now and then. */
 extern void rows_failed(Rows *rows, const char *what, const char *why);
+
+/* What the page shows of this server, from the newest rows of the first database.  Raises no error. */
+extern void rows_facts(const Rows *databases, FhaServerFacts *facts);
 
 /* One of fawkes_ha's own, with its cluster as a label; a sink of metrics.h, `page` is a FhaPrometheus. */
 extern void rows_own_metric(void *page, const FhaMetric *metric);

@@ -44,11 +44,11 @@ exporter_status_sample(void)
 }
 
 static void
-show_document(FhaPage *page)
+show_document(const FhaServerFacts *facts, FhaPage *page)
 {
 	FhaVitals vitals;
 	FhaFenceState fence;
-	FhaStatusInput input = {.vitals = &vitals, .fence = &fence, .ring = &ring};
+	FhaStatusInput input = {.vitals = &vitals, .fence = &fence, .ring = &ring, .server = facts};
 
 	copy_snapshot();
 	input.snapshot = snapshot_size == 0 ? NULL : snapshot;
@@ -71,13 +71,13 @@ show_document(FhaPage *page)
 }
 
 bool
-exporter_status_answer(const char *path, FhaPage *page)
+exporter_status_answer(const char *path, const FhaServerFacts *facts, FhaPage *page)
 {
 	FhaPageFile file;
 
 	page->headers = fha_page_headers();
 	if (strcmp(path, "/status") == 0)
-		show_document(page);
+		show_document(facts, page);
 	else if (fha_page_file(path, &file))
 	{
 		page->status = 200;

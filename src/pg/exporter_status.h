@@ -7,11 +7,12 @@
 #include "postgres.h"
 
 #include "listener.h"
+#include "status_document.h"
 
 /* Take a sample of the standbys' lag if one is due; when the next one is (CLOCK_BOOTTIME). */
 extern int64 exporter_status_sample(void);
 
-/* One of the page's files, or /status; false: another path.  Raises no error. */
-extern bool exporter_status_answer(const char *path, FhaPage *page);
+/* One of the page's files, or /status, with what is known of this server; false: another path.  Raises no error. */
+extern bool exporter_status_answer(const char *path, const FhaServerFacts *facts, FhaPage *page);
 
 #endif

@@ -4,6 +4,9 @@
 import { bytes, draw, duration, key, show } from "/plot.js";
 
 const PERIOD_MS = 2000;
+// A lease that is short is asked for so often that its countdown does not end between two answers.
+const PERIOD_LEAST_MS = 500;
+const RUNBOOK = "docs/operations.md";
 const ANSWER_MS = 4000;
 const STALE_MS = 6000;
 const AGENT_STALE_MS = 10000;
@@ -42,7 +45,8 @@ function setText(element, text) {
 
 function headline(data) {
   const bad = data.findings.filter((one) => one.severity !== "notice").length;
-  const lead = data.lease && data.lease.held ? `${data.lease.holder} leads` : "Nobody leads";
+  const out = data.findings.some((one) => one.name === "no_writes");
+  const lead = !data.lease || !data.lease.held ? "Nobody leads" : out ? "Nobody can write" : `${data.lease.holder} leads`;
   const wrong = bad === 0 ? "nothing is wrong" : bad === 1 ? "one thing is wrong" : `${bad} things are wrong`;
   return `${lead}; ${wrong}.`;
 }
@@ -58,6 +62,7 @@ function drawFindings(data) {
     ),
   );
   if (items.length === 0) items.push(make("li", { class: "fine" }, "Nothing is wrong."));
+  else items.push(make("li", { class: "soft" }, `Each sentence, and what to do, stands in ${RUNBOOK}.`));
   at("findings").replaceChildren(...items);
 }
 
@@ -105,7 +110,7 @@ function drawMembers(data) {
     return tree(
       "tr",
       { role: "row" },
-      make("th", { role: "rowheader", scope: "row" }, member.member),
+      nameCell(member, data),
       role,
       cell("Timeline", member.timeline, "num"),
       cell("LSN", member.lsn, "mono"),
@@ -117,10 +122,54 @@ function drawMembers(data) {
   at("members").tBodies[0].replaceChildren(...rows);
 }
 
+function volumeText(volume) {
+  const free = volume.free === undefined ? "not known" : `${bytes(volume.free)} free`;
+  return `${free} of ${bytes(volume.bytes)}`;
+}
+
+function slotsText(slots) {
+  if (slots.length === 0) return "none";
+  return slots.map((one) => `${one.name} ${one.bytes === undefined ? "not known" : bytes(one.bytes)}`).join(", ");
+}
+
+function drawServer(data) {
+  const server = data.server;
+  const list = make("dl", { class: "facts" });
+  const known = (name, value) => value !== undefined && list.append(fact(name, value));
+  list.append(fact("Versions", `PostgreSQL ${server.postgres ?? "not known"}, fawkes_ha ${server.fawkes_ha}`));
+  known("Started", server.started_at === undefined ? undefined : clock(server.started_at * 1000));
+  if (server.connections !== undefined)
+    list.append(fact("Connections", `${server.connections} of ${server.max_connections ?? "not known"}`));
+  known("Longest transaction", server.longest_transaction_s === undefined ? undefined : duration(server.longest_transaction_s * 1000));
+  known("Oldest xid", server.xid_age === undefined ? undefined : `${server.xid_age.toLocaleString("en")} transactions old`);
+  if (server.data_volume) list.append(fact("Volume", volumeText(server.data_volume)));
+  if (server.wal_volume) list.append(fact("Volume of WAL", volumeText(server.wal_volume)));
+  if (server.age_ms !== undefined) list.append(fact("WAL kept by slots", slotsText(server.slots)));
+  known("Archiving", server.archiving);
+  if (server.age_ms === undefined) list.append(fact("More", "no answer from SQL yet"));
+  else if (server.age_ms > STALE_MS) list.append(fact("As SQL said", `${duration(server.age_ms)} ago`));
+  at("server").replaceChildren(list);
+}
+
+// A page of a member: its address comes from its record, and is only ever a web page.
+function nameCell(member, data) {
+  const cell = make("th", { role: "rowheader", scope: "row" });
+  const link = /^https?:\/\//.test(member.exporter ?? "") && member.member !== data.member;
+  cell.append(link ? make("a", { href: member.exporter }, member.member) : member.member);
+  return cell;
+}
+
 const unit = () => document.querySelector("input[name=unit]:checked").value;
 
+// Who leads has no lag, and had one before perhaps.
+function lags(data) {
+  const leads = new Set(data.members.filter((one) => one.holds_lease).map((one) => one.member));
+  const members = data.lag.members.filter((one) => !leads.has(one.member));
+  return { ...data.lag, members: members.sort((a, b) => (a.member < b.member ? -1 : 1)) };
+}
+
 function drawLag() {
-  const lag = state.data.lag;
+  const lag = lags(state.data);
   const rows = lag.members.map((one, index) => {
     const known = one[unit()].filter((value) => value >= 0);
     const last = one[unit()][lag.age_ms.length - 1];
@@ -136,10 +185,10 @@ function drawLag() {
   at("lag").tBodies[0].replaceChildren(...rows);
 }
 
-// Local time, as logs have it.
+// In UTC, as logs and fawkes-ha history have it.
 function clock(text) {
   const when = new Date(text);
-  return Number.isNaN(when.getTime()) ? text : when.toLocaleString("sv-SE");
+  return Number.isNaN(when.getTime()) ? text : `${when.toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
 function sentence(entry) {
@@ -211,9 +260,16 @@ function render() {
   const lease = { ...data.lease, remaining_ms: 0, age_ms: 0, renewed_at: "" };
   replace("lease", [data.lease === undefined, lease, data.paused, data.fence.open], () => drawLease(data));
   replace("members", data.members, () => drawMembers(data));
+  at("server-section").hidden = data.server === undefined;
+  if (data.server) replace("server", data.server, () => drawServer(data));
   replace("history", [data.history, state.older], drawHistory);
   drawLag();
   tick();
+}
+
+function period() {
+  const lease = state.data && state.data.lease ? state.data.lease.duration_ms : Infinity;
+  return Math.max(PERIOD_LEAST_MS, Math.min(PERIOD_MS, lease / 4));
 }
 
 async function ask() {
@@ -236,7 +292,7 @@ async function ask() {
   } finally {
     clearTimeout(limit);
     state.asking = null;
-    if (!state.paused && document.visibilityState === "visible") state.timer = setTimeout(ask, PERIOD_MS);
+    if (!state.paused && document.visibilityState === "visible") state.timer = setTimeout(ask, period());
   }
 }
 

@@ -45,7 +45,9 @@ document(void)
 	static char text[SNAPSHOT_MAX];
 	FILE *file = fopen(path_of_snapshot, "r");
 	size_t size = file == NULL ? 0 : fread(text, 1, sizeof(text), file);
+	FhaServerFacts facts;
 	FhaStatusInput input = {.snapshot = text,
+							.server = &facts,
 							.vitals = &vitals,
 							.fence = &fence,
 							.agent = true,
@@ -56,6 +58,7 @@ document(void)
 	if (file != NULL)
 		(void) fclose(file);
 	look(text, size);
+	fha_facts_begin(&facts);
 	input.snapshot_size = size;
 	input.now_ms = fha_now_ms();
 	fha_status_sample(&ring, text, size, input.now_ms);

@@ -563,6 +563,118 @@ test_document(void **state)
 	free(snapshot);
 }
 
+static const FhaServerFacts *
+facts_of(bool archives)
+{
+	static FhaServerFacts facts;
+	static const struct
+	{
+		const char *name, *labels;
+		double value;
+	} rows[] = {
+		{"cnpg_pg_postmaster_start_time", "", 1763899000.7},
+		{"cnpg_pg_connections", "", 12},
+		{"cnpg_pg_settings_setting", "name=\"max_connections\"", 100},
+		{"cnpg_pg_settings_setting", "name=\"max_connections_of_another\"", 7},
+		{"cnpg_backends_max_tx_duration_seconds", "datname=\"a\"", 3.9},
+		{"cnpg_backends_max_tx_duration_seconds", "datname=\"b\"", 1},
+		{"cnpg_pg_database_xid_age", "datname=\"a\"", 5},
+		{"cnpg_pg_database_xid_age", "datname=\"b\"", 70},
+		{"kubelet_volume_stats_capacity_bytes", "persistentvolumeclaim=\"n2\"", 1000},
+		{"kubelet_volume_stats_available_bytes", "persistentvolumeclaim=\"n2\"", 400},
+		{"kubelet_volume_stats_capacity_bytes", "persistentvolumeclaim=\"n2-wal\"", 50},
+		{"kubelet_volume_stats_available_bytes", "nothing=\"n2\"", 9},
+		{"cnpg_collector_up", "", 1},
+		{"cnpg_pg_replication_slots_pg_wal_lsn_diff", "slot_type=\"x\"", 1e9},
+		{"cnpg_pg_stat_archiver_last_archived_time", "", 5},
+		{"cnpg_pg_stat_archiver_last_failed_time", "", -1},
+	};
+
+	fha_facts_begin(&facts);
+	(void) snprintf(facts.postgres, sizeof(facts.postgres), "15.4");
+	facts.age_ms = 300;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) - (archives ? 0 : 2); i++)
+		fha_facts_take(&facts, rows[i].name, rows[i].labels, rows[i].value, "n2");
+	/* Of many slots those that keep the most. */
+	for (int i = 0; i < FHA_FACT_SLOTS_MAX + 4; i++)
+	{
+		char labels[40];
+
+		(void) snprintf(labels, sizeof(labels), "slot_name=\"s%d\"", i);
+		fha_facts_take(&facts, "cnpg_pg_replication_slots_pg_wal_lsn_diff", labels,
+					   i % 2 == 0 ? i : 100 - i, "n2");
+	}
+	return &facts;
+}
+
+static struct json_object *
+document_with(const FhaServerFacts *facts)
+{
+	char *snapshot = snapshot_of(NULL, NULL);
+	FhaStatusInput input = {.snapshot = snapshot,
+							.snapshot_size = strlen(snapshot),
+							.vitals = &standby,
+							.fence = &shut,
+							.agent = true,
+							.now_ms = NOW_MS,
+							.wall_s = WALL_S,
+							.ring = &ring,
+							.server = facts};
+	struct json_object *object;
+	char *text;
+
+	assert_int_equal(fha_status_document(&input, &text, NULL), FHA_OK);
+	object = fha_json_parse(text, strlen(text), NULL);
+	assert_non_null(object);
+	free(text);
+	free(snapshot);
+	return object;
+}
+
+static void
+test_document_of_the_server(void **state)
+{
+	FhaServerFacts nothing;
+	struct json_object *object = document_with(facts_of(true));
+
+	(void) state;
+	assert_string_equal(value_at(object, "server/postgres"), "15.4");
+	assert_string_equal(value_at(object, "server/fawkes_ha"), FAWKES_HA_VERSION);
+	assert_string_equal(value_at(object, "server/age_ms"), "300");
+	assert_string_equal(value_at(object, "server/started_at"), "1763899000");
+	assert_string_equal(value_at(object, "server/connections"), "12");
+	assert_string_equal(value_at(object, "server/max_connections"), "100");
+	assert_string_equal(value_at(object, "server/longest_transaction_s"), "3");
+	assert_string_equal(value_at(object, "server/xid_age"), "70");
+	assert_string_equal(value_at(object, "server/archiving"), "works");
+	assert_string_equal(value_at(object, "server/data_volume/bytes"), "1000");
+	assert_string_equal(value_at(object, "server/data_volume/free"), "400");
+	assert_string_equal(value_at(object, "server/wal_volume/bytes"), "50");
+	assert_string_equal(value_at(object, "server/wal_volume/free"), "absent");
+	assert_string_equal(value_at(object, "server/slots/0/name"), "s1");
+	assert_string_equal(value_at(object, "server/slots/0/bytes"), "99");
+	assert_string_equal(value_at(object, "server/slots/5/name"), "s11");
+	assert_string_equal(value_at(object, "server/slots/6/name"), "s10");
+	assert_string_equal(value_at(object, "server/slots/7/bytes"), "8");
+	assert_string_equal(value_at(object, "server/slots/8"), "absent");
+	json_object_put(object);
+	object = document_with(facts_of(false));
+	assert_string_equal(value_at(object, "server/archiving"), "off");
+	json_object_put(object);
+	fha_facts_begin(&nothing);
+	nothing.postgres[0] = '\0';
+	object = document_with(&nothing);
+	assert_string_equal(value_at(object, "server/postgres"), "absent");
+	assert_string_equal(value_at(object, "server/connections"), "absent");
+	assert_string_equal(value_at(object, "server/archiving"), "absent");
+	assert_string_equal(value_at(object, "server/data_volume"), "absent");
+	assert_string_equal(value_at(object, "server/slots"), "[ ]");
+	json_object_put(object);
+	object = document_with(NULL);
+	assert_string_equal(value_at(object, "server"), "absent");
+	json_object_put(object);
+}
+
 /* What the holder shows is when it stops by itself, not when others may begin. */
 static void
 test_document_of_the_holder(void **state)
@@ -677,6 +789,7 @@ main(void)
 		cmocka_unit_test_setup(test_ring_is_bounded, set_up),
 		cmocka_unit_test_setup(test_document, set_up),
 		cmocka_unit_test_setup(test_document_of_the_holder, set_up),
+		cmocka_unit_test_setup(test_document_of_the_server, set_up),
 		cmocka_unit_test_setup(test_document_ages, set_up),
 		cmocka_unit_test_setup(test_document_of_nothing, set_up),
 		cmocka_unit_test(test_page_files),
