@@ -25,6 +25,7 @@ pytestmark = pytest.mark.kube
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 EXAMPLE = DEPLOY / "db-focalboard-dev"
+POLICY = DEPLOY / "policy"
 NAMESPACE = "fawkes"
 NAME = "db-focalboard-dev"
 CREDENTIALS = "db-focalboard-credentials"
@@ -72,11 +73,13 @@ def secrets_of(*words: str) -> str:
 def shipped(control_plane: ControlPlane):
     control_plane.must_kubectl("create", "-f", "-", stdin=secrets_of(NAMESPACE, NAME, CREDENTIALS, "focalboard"))
     try:
-        # The two commands of the README.
+        # The two commands of the README, and the policy beside them.
         control_plane.must_kubectl("apply", "-k", EXAMPLE)
+        control_plane.must_kubectl("apply", "-k", POLICY)
         yield Shipped(control_plane, rendered(control_plane))
     finally:
         control_plane.heal()
+        control_plane.kubectl("delete", "-k", POLICY)
         control_plane.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
         gone = lambda: control_plane.request("GET", f"/api/v1/namespaces/{NAMESPACE}").status == 404  # noqa: E731
         until("the namespace is gone", gone, 120)
@@ -109,13 +112,22 @@ def test_all_names_are_the_clusters(shipped: Shipped) -> None:
     text = shipped.kube.must_kubectl("kustomize", EXAMPLE)
     assert re.findall(r":\s*\"?cluster(?:-\w+)?\"?$", text, re.MULTILINE) == []
     labels = shipped.of("StatefulSet")["spec"]["template"]["metadata"]["labels"]
-    assert labels == {"cnpg.io/cluster": NAME}
+    instance = {"cnpg.io/cluster": NAME, "cnpg.io/podRole": "instance"}
+    application = {"name": "postgresql", "instance": NAME, "component": "database", "part-of": "fawkes-ha"}
+    assert labels == instance | {f"app.kubernetes.io/{key}": value for key, value in application.items()}
     roles = {"rw": "primary", "ro": "replica", "r": None, "pods": None}
     for suffix, role in roles.items():
-        wanted = {"cnpg.io/cluster": NAME} | ({"cnpg.io/instanceRole": role} if role else {})
-        assert shipped.of("Service", f"{NAME}-{suffix}")["spec"]["selector"] == wanted
-    assert shipped.of("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == labels
-    assert shipped.of("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == labels
+        # A pooler's pods carry the cluster's label too; instanceRole is a member's alone.
+        wanted = {"cnpg.io/cluster": NAME, "cnpg.io/instanceRole": role} if role else instance
+        service = shipped.of("Service", f"{NAME}-{suffix}")
+        assert service["spec"]["selector"] == wanted
+        assert service["metadata"]["labels"] == {"cnpg.io/cluster": NAME}
+    assert shipped.of("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == instance
+    network = shipped.of("NetworkPolicy")["spec"]
+    assert network["podSelector"]["matchLabels"] == instance
+    assert network["ingress"][1]["from"] == [{"podSelector": {"matchLabels": instance}}]
+    # It cannot be changed where a StatefulSet is there already.
+    assert shipped.of("StatefulSet")["spec"]["selector"]["matchLabels"] == {"cnpg.io/cluster": NAME}
 
 
 def test_three_pods_from_1(shipped: Shipped) -> None:
@@ -130,6 +142,13 @@ def test_three_pods_from_1(shipped: Shipped) -> None:
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     assert shipped.container()["name"] == "postgres"
     assert shipped.container()["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_every_container_and_volume_has_a_limit(shipped: Shipped) -> None:
+    """What one pod uses up is taken from it, and not from the node's other pods."""
+    assert set(shipped.container()["resources"]["limits"]) == {"memory", "ephemeral-storage"}
+    volumes = shipped.of("StatefulSet")["spec"]["template"]["spec"]["volumes"]
+    assert [v["name"] for v in volumes if "emptyDir" in v and "sizeLimit" not in v["emptyDir"]] == []
 
 
 def test_a_pod_with_more_rights_is_not_admitted(shipped: Shipped) -> None:
@@ -247,6 +266,100 @@ def test_denied(shipped: Shipped, token: str, verb: str, path: str) -> None:
     assert answer.status == 403 and "cannot" in answer.text
 
 
+# --- the policy: what a Role cannot say
+
+POD_1, POD_2 = (f"{CORE}/pods/{name}" for name in MEMBERS[:2])
+MERGE = "application/merge-patch+json"
+REFUSED_PATCHES = [
+    {"metadata": {"labels": {"cnpg.io/cluster": "db-other-dev"}}},
+    {"metadata": {"labels": {"cnpg.io/podRole": None}}},
+    {"metadata": {"labels": {"app": "web"}}},
+    {"metadata": {"labels": {"cnpg.io/instanceName": MEMBERS[1]}}},
+    {"metadata": {"annotations": {"a": "b"}}},
+    {"metadata": {"finalizers": ["example.com/mine"]}},
+    {"metadata": {"ownerReferences": None}},
+    {"spec": {"activeDeadlineSeconds": 1}},
+    {"spec": {"containers": [{"name": "postgres", "image": "evil:1"}]}},
+]
+
+
+@pytest.fixture(scope="module")
+def member_token(shipped: Shipped, token: str) -> str:
+    """As the kubelet lays it into the first pod."""
+    test_three_pods_from_1(shipped)
+    made = shipped.kube.token(NAMESPACE, NAME, pod=MEMBERS[0])
+    evil = {"metadata": {"labels": {"app": "web"}}}
+    refused = lambda: shipped.kube.request("PATCH", f"{POD_1}?dryRun=All", evil, token=made, kind=MERGE).status == 422  # noqa: E731
+    until("the policy is in force", refused, 60)
+    return made
+
+
+def lease(name: str, cluster: str = NAME, record: str = "{}") -> dict:
+    metadata = {"name": name, "labels": {"fawkes-ha/cluster": cluster}, "annotations": {"fawkes-ha/record": record}}
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
+
+
+REFUSED_LEASES = [
+    lease("db-new-dev", "db-new-dev"),
+    lease("db-other-dev.history", "db-other-dev"),
+    lease("db-other-dev-db-other-dev-5", NAME),
+    lease(f"{NAME}-db-other-dev-1"),
+    lease(f"{NAME}.other"),
+    lease(f"{NAME}-{NAME}-8"),  # another member's
+    lease(f"{NAME}-{MEMBERS[0]}", "db-other-dev"),
+]
+
+
+@pytest.mark.parametrize("patch", REFUSED_PATCHES, ids=str)
+def test_a_member_cannot_leave_its_pod(shipped: Shipped, member_token: str, patch: dict) -> None:
+    """By real requests with the token of a pod, each of which the Role alone allows."""
+    kind = "application/strategic-merge-patch+json" if "containers" in patch.get("spec", {}) else MERGE
+    answer = shipped.kube.request("PATCH", f"{POD_1}?dryRun=All", patch, token=member_token, kind=kind)
+    assert answer.status == 422 and "ValidatingAdmissionPolicy 'fawkes-ha-pods'" in answer.text
+
+
+@pytest.mark.parametrize("body", REFUSED_LEASES, ids=lambda body: body["metadata"]["name"])
+def test_a_member_cannot_leave_its_leases(shipped: Shipped, member_token: str, body: dict) -> None:
+    answer = shipped.kube.request("POST", f"{LEASES}?dryRun=All", body, token=member_token)
+    assert answer.status == 422 and "ValidatingAdmissionPolicy 'fawkes-ha-leases'" in answer.text
+
+
+def test_what_members_do_is_allowed(shipped: Shipped, member_token: str) -> None:
+    labels = {"cnpg.io/instanceRole": "replica", "role": "replica", "cnpg.io/instanceName": MEMBERS[1]}
+    patch = {"metadata": {"labels": labels}}
+    assert shipped.kube.request("PATCH", f"{POD_2}?dryRun=All", patch, token=member_token, kind=MERGE).status == 200
+    allowed = [lease(NAME), lease(f"{NAME}.history"), lease(f"{NAME}-{MEMBERS[0]}")]
+    allowed.append(lease(f"{NAME}-{NAME}-8", record='{"member":"x","removed":true}'))
+    for body in allowed:
+        answer = shipped.kube.request("POST", f"{LEASES}?dryRun=All", body, token=member_token)
+        assert answer.status in (201, 409), answer.text
+
+
+def test_others_are_not_looked_at(shipped: Shipped, member_token: str) -> None:
+    """The administrator's requests, and a stranger's Lease, are nothing to the policy."""
+    patch = {"metadata": {"labels": {"app": "web"}}}
+    assert shipped.kube.request("PATCH", f"{POD_1}?dryRun=All", patch, kind=MERGE).status == 200
+    assert shipped.kube.request("POST", f"{LEASES}?dryRun=All", lease("web-leader", "")).status == 201
+
+
+def test_the_role_alone_would_allow_it(shipped: Shipped, member_token: str) -> None:
+    """The control of the tests above: without the policy's bindings each of these requests is taken."""
+    bindings = ["fawkes-ha-pods", "fawkes-ha-leases"]
+    shipped.kube.must_kubectl("delete", "validatingadmissionpolicybinding", *bindings)
+    try:
+
+        def taken() -> bool:
+            answers = [
+                shipped.kube.request("PATCH", f"{POD_1}?dryRun=All", REFUSED_PATCHES[0], token=member_token, kind=MERGE),
+                *(shipped.kube.request("POST", f"{LEASES}?dryRun=All", body, token=member_token) for body in REFUSED_LEASES),
+            ]
+            return {answer.status for answer in answers} <= {200, 201}
+
+        until("all are taken", taken, 60)
+    finally:
+        shipped.kube.must_kubectl("apply", "-k", POLICY)
+
+
 # --- members that have what a pod has
 
 
@@ -287,9 +400,12 @@ class Pods:
         self.given.password = shipped.secret(f"{NAME}-replication")["password"]
         self.given.volume("replication", {"password": self.given.password})
         self.take_credentials()
-        kubeconfig = shipped.kube.service_account_kubeconfig(NAMESPACE, NAME, base / "access")
-        self.token = re.search(r"token: \"?([\w.-]+)", kubeconfig.read_text())[1]
-        self.nodes = [Pod(shipped, name, base, base / "given", kubeconfig) for name in MEMBERS]
+        access = {
+            name: shipped.kube.service_account_kubeconfig(NAMESPACE, NAME, base / f"access-{name}", pod=name)
+            for name in MEMBERS
+        }
+        self.tokens = [re.search(r"token: \"?([\w.-]+)", file.read_text())[1] for file in access.values()]
+        self.nodes = [Pod(shipped, name, base, base / "given", access[name]) for name in MEMBERS]
 
     def take_credentials(self) -> None:
         """As the kubelet does when the Secret has changed."""
@@ -317,7 +433,7 @@ class Pods:
 
 
 @pytest.fixture(scope="module")
-def pods(shipped: Shipped, token: str):
+def pods(shipped: Shipped, member_token: str):
     base, lock = own_directory("fh-pods-")
     made = None
     try:
@@ -407,7 +523,7 @@ def test_no_log_tells_a_secret(pods: Pods) -> None:
     found = [
         (node.name, secret[:4])
         for node in pods.nodes
-        for secret in (pods.token, pods.given.password, pods.given.owner_password, pods.given.reader_password)
+        for secret in (*pods.tokens, pods.given.password, pods.given.owner_password, pods.given.reader_password)
         if secret in node.log.read_text(errors="replace")
     ]
-    assert found == [] and len(pods.token) > 100
+    assert found == [] and min(map(len, pods.tokens)) > 100

@@ -25,7 +25,7 @@ struct FhaPods
 };
 
 FhaCode
-fha_pod_patch_print(FhaServes serves, char **out, FhaError *err)
+fha_pod_patch_print(const char *pod, FhaServes serves, char **out, FhaError *err)
 {
 	struct json_object *patch = json_object_new_object();
 	struct json_object *metadata = json_object_new_object();
@@ -34,6 +34,7 @@ fha_pod_patch_print(FhaServes serves, char **out, FhaError *err)
 
 	fha_json_put_text(labels, FHA_POD_LABEL_ROLE, fha_serves_name(serves), &failed);
 	fha_json_put_text(labels, FHA_POD_LABEL_OLD_ROLE, fha_serves_name(serves), &failed);
+	fha_json_put_text(labels, FHA_POD_LABEL_NAME, pod, &failed);
 	fha_json_put(metadata, "labels", labels, &failed);
 	fha_json_put(patch, "metadata", metadata, &failed);
 	*out = fha_json_finish(patch, failed, err);
@@ -56,6 +57,19 @@ serves_of(struct json_object *metadata)
 	return strcmp(role, old_role) == 0 ? fha_serves_parse(role) : FHA_SERVES_NOTHING;
 }
 
+/* A pooler's pods carry the cluster's label too; pods of version 1.1 do not say what they are. */
+static bool
+is_instance(struct json_object *metadata)
+{
+	FhaError none = {0};
+	struct json_object *labels = fha_json_object(metadata, "labels", &none);
+	char role[64] = "";
+
+	if (labels != NULL)
+		fha_json_text(labels, FHA_POD_LABEL_POD_ROLE, role, sizeof(role), &none);
+	return role[0] == '\0' || strcmp(role, FHA_POD_INSTANCE) == 0;
+}
+
 FhaCode
 fha_pod_list_parse(const char *data, size_t size, FhaPod *found, size_t *count, FhaError *err)
 {
@@ -74,7 +88,7 @@ fha_pod_list_parse(const char *data, size_t size, FhaPod *found, size_t *count, 
 			item == NULL ? NULL : fha_json_object(item, "metadata", &local);
 		FhaPod *pod = &found[*count];
 
-		if (metadata == NULL)
+		if (metadata == NULL || !is_instance(metadata))
 			continue;
 		pod->name[0] = '\0';
 		fha_json_text(metadata, "name", pod->name, sizeof(pod->name), &local);
@@ -155,7 +169,7 @@ fha_pods_start(FhaPods *pods, const FhaRoutingTask *task, int64_t deadline_ms, F
 	else
 	{
 		(void) snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s", namespace_, task->pod);
-		code = fha_pod_patch_print(task->serves, &body, err);
+		code = fha_pod_patch_print(task->pod, task->serves, &body, err);
 		call.body = body;
 		call.body_size = body == NULL ? 0 : strlen(body);
 	}

@@ -14,6 +14,9 @@
 #define FHA_POD_LABEL_ROLE "cnpg.io/instanceRole"
 #define FHA_POD_LABEL_OLD_ROLE "role"
 #define FHA_POD_LABEL_CLUSTER "cnpg.io/cluster"
+#define FHA_POD_LABEL_NAME "cnpg.io/instanceName"
+#define FHA_POD_LABEL_POD_ROLE "cnpg.io/podRole"
+#define FHA_POD_INSTANCE "instance"
 
 typedef struct FhaPods FhaPods;
 
@@ -42,10 +45,11 @@ typedef struct FhaPodsEvent
 /* AGAIN: nothing has ended. */
 FHA_MUST_CHECK FhaCode fha_pods_step(FhaPods *pods, FhaPodsEvent *event);
 
-/* The merge patch of a LABEL; *out: free it.  NO_MEMORY. */
-FHA_MUST_CHECK FhaCode fha_pod_patch_print(FhaServes serves, char **out, FhaError *err);
+/* The merge patch of a LABEL on that pod; *out: free it.  NO_MEMORY. */
+FHA_MUST_CHECK FhaCode fha_pod_patch_print(const char *pod, FhaServes serves, char **out,
+										   FhaError *err);
 
-/* A PodList; what has no name that a path may have is left out.  PROTOCOL, NO_MEMORY. */
+/* A PodList; what is no member's pod, or has no name that a path may have, is left out.  PROTOCOL, NO_MEMORY. */
 FHA_MUST_CHECK FhaCode fha_pod_list_parse(const char *data, size_t size, FhaPod *found,
 										  size_t *count, FhaError *err);
 

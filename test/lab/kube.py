@@ -366,11 +366,11 @@ class ControlPlane:
         return self._write_kubeconfig(path, made, api or self.api)
 
     def service_account_kubeconfig(
-        self, namespace: str, name: str, folder: Path, seconds: int = 3600, api: ApiServer | None = None
+        self, namespace: str, name: str, folder: Path, seconds: int = 3600, api: ApiServer | None = None, pod: str = ""
     ) -> Path:
-        """`folder`/kubeconfig with a token of a ServiceAccount that exists; `seconds` as in token()."""
+        """`folder`/kubeconfig with a token of a ServiceAccount that exists; `seconds` and `pod` as in token()."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        token = self.token(namespace, name, seconds)
+        token = self.token(namespace, name, seconds, pod)
         return self._write_kubeconfig(folder / "kubeconfig", token, api or self.api, namespace)
 
     def in_cluster_files(self, namespace: str, name: str, folder: Path, seconds: int = 3600) -> Path:
@@ -397,14 +397,15 @@ class ControlPlane:
             shutil.rmtree(folder / before)
         return folder
 
-    def token(self, namespace: str, name: str, seconds: int = 3600) -> str:
-        """A token of a ServiceAccount as pods have it, which the API server takes for `seconds`.
+    def token(self, namespace: str, name: str, seconds: int = 3600, pod: str = "") -> str:
+        """A token of a ServiceAccount as pods have it, which the API server takes for `seconds`, and while `pod` is there.
 
         It issues none for less than ten minutes: a shorter one is a real one signed anew. What it
         took it may remember for ten seconds more.
         """
         token = self.must_kubectl(
-            "create", "token", name, "-n", namespace, "--duration", f"{max(seconds, 600)}s"
+            "create", "token", name, "-n", namespace, "--duration", f"{max(seconds, 600)}s",
+            *(("--bound-object-kind", "Pod", "--bound-object-name", pod) if pod else ())
         ).strip()
         return token if seconds >= 600 else self._sign_anew(token, int(time.time()) + seconds - LEEWAY_S)
 

@@ -342,7 +342,9 @@ labels_as_json(void **state)
 		"instanceRole\":\"replica\",\"role\":\"primary\"}}},"
 		"{\"metadata\":{\"name\":\"a-3\",\"labels\":{\"cnpg.io/"
 		"instanceRole\":\"teapot\",\"role\":\"teapot\"}}},"
-		"{\"metadata\":{\"name\":\"../secrets/x\"}},{\"metadata\":{\"name\":\"a-4\"}}]}";
+		"{\"metadata\":{\"name\":\"../secrets/x\"}},{\"metadata\":{\"name\":\"a-4\"}},"
+		"{\"metadata\":{\"name\":\"pooler-1\",\"labels\":{\"cnpg.io/podRole\":\"pooler\"}}},"
+		"{\"metadata\":{\"name\":\"a-5\",\"labels\":{\"cnpg.io/podRole\":\"instance\"}}}]}";
 	static FhaPod found[FHA_PODS_MAX];
 	size_t count;
 	FhaError err;
@@ -350,7 +352,8 @@ labels_as_json(void **state)
 
 	(void) state;
 	assert_int_equal(fha_pod_list_parse(list, strlen(list), found, &count, &err), FHA_OK);
-	assert_int_equal(count, 4);
+	assert_int_equal(count, 5);
+	assert_string_equal(found[4].name, "a-5");
 	assert_string_equal(found[0].name, "a-1");
 	assert_int_equal(found[0].serves, FHA_SERVES_PRIMARY);
 	for (size_t i = 1; i < 4; i++)
@@ -358,9 +361,9 @@ labels_as_json(void **state)
 	assert_int_equal(fha_pod_list_parse("{}", 2, found, &count, &err), FHA_PROTOCOL);
 	assert_int_equal(fha_pod_list_parse("{\"items\":[1]}", 13, found, &count, &err), FHA_PROTOCOL);
 	assert_int_equal(fha_pod_list_parse("{", 1, found, &count, NULL), FHA_PROTOCOL);
-	assert_int_equal(fha_pod_patch_print(FHA_SERVES_REPLICA, &text, &err), FHA_OK);
+	assert_int_equal(fha_pod_patch_print("db-2", FHA_SERVES_REPLICA, &text, &err), FHA_OK);
 	assert_string_equal(text, "{\"metadata\":{\"labels\":{\"cnpg.io/instanceRole\":\"replica\","
-							  "\"role\":\"replica\"}}}");
+							  "\"role\":\"replica\",\"cnpg.io/instanceName\":\"db-2\"}}}");
 	free(text);
 }
 
