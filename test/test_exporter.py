@@ -322,6 +322,34 @@ def test_status_says_where_they_are(cluster: Cluster, leader: Node) -> None:
         assert f"{node.name} http://127.0.0.1:{node.exporter_port}/" in told
 
 
+def test_a_port_that_another_member_has(cluster: Cluster, leader: Node) -> None:
+    """As with two members of one machine and the usual port: status does not lead to the other one's page."""
+    standby = cluster.others(leader)[0]
+    since = standby.log.stat().st_size
+    taken = f"127.0.0.1:{leader.exporter_port}"
+    standby.write_settings(**{"fawkes_ha.exporter_listen": taken})
+    standby.stop()
+    standby.start()
+    cluster.wait_all_stream()
+    line = standby.wait_for_log(f'"{taken}": Address already in use', 30, since)
+    assert "WARNING:  this member shows no metrics: could not listen on fawkes_ha.exporter_listen" in line
+
+    def says_so() -> str | None:
+        told = leader.command("status").stdout
+        return told if f"{standby.name} shows no status page and no metrics" in " ".join(told.split()) else None
+
+    told = until("status says so", says_so, 30)
+    assert f"{leader.name} http://{taken}/" in told and told.count(taken) == 1
+    standby.write_settings()
+    standby.stop()
+    since = standby.log.stat().st_size
+    standby.start()
+    cluster.wait_all_stream()
+    until("its page is there again", lambda: f"{standby.name} http://" in leader.command("status").stdout, 30)
+    until("it answers", lambda: http.ask(standby.exporter_port, "/status").status == 200)
+    assert standby.log.read_text()[since:].count("metrics are on") == 1, "once, whatever was reloaded"
+
+
 def test_no_worker_for_other_databases(directory: Path) -> None:
     """Who is scraped shows what one collector can tell, and says what it could not."""
     (directory / "lock").mkdir(mode=0o700)

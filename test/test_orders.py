@@ -233,6 +233,17 @@ def test_a_setting_takes_what_alter_system_takes(server: Server) -> None:
     assert server.sql(tried)[0][0].startswith("would do: ")
 
 
+def test_paths_and_addresses_are_not_everybodys(server: Server) -> None:
+    """As data_directory is not; who reads all settings, as pg_monitor, reads these."""
+    server.sql("CREATE ROLE nobody; CREATE ROLE watcher IN ROLE pg_monitor")
+    named = "SELECT name FROM pg_settings WHERE name LIKE 'fawkes_ha.%' AND vartype = 'string' ORDER BY name"
+    shown = ["bootstrap", "cluster_name", "database", "member_name", "pod"]
+    assert server.sql(f"SET SESSION AUTHORIZATION nobody; {named}") == [(f"fawkes_ha.{name}",) for name in shown]
+    error = refused(server, "SET SESSION AUTHORIZATION nobody; SHOW fawkes_ha.state_directory")
+    assert error.pgcode == "42501"
+    assert len(server.sql(f"SET SESSION AUTHORIZATION watcher; {named}")) > 15
+
+
 def test_an_order_fails(server: Server) -> None:
     """The leader's reason becomes the error."""
     server.probe.publish(SNAPSHOT)

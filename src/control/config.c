@@ -43,6 +43,7 @@ typedef enum Kind
 	KIND_BOOTSTRAP,
 	KIND_DATABASE,
 	KIND_TIME,
+	KIND_SECONDS, /* a time; a number without a unit counts seconds */
 	KIND_BYTES,
 	KIND_BOOL,
 	KIND_PORT,
@@ -91,7 +92,7 @@ static const Setting settings[] = {
 	{ PREFIX "max_lag_on_failover", KIND_BYTES,      NUMBER(max_lag_bytes, 0, TB, "0 to 1TB") },
 	{ PREFIX "max_replica_lag",     KIND_TIME,       NUMBER(max_replica_lag_ms, SECOND, 24 * HOUR, "1s to 24h") },
 	{ PREFIX "member_timeout",      KIND_TIME,       NUMBER(member_timeout_ms, 10 * SECOND, 168 * HOUR, "10s to 168h") },
-	{ PREFIX "shutdown_timeout",    KIND_TIME,       NUMBER(shutdown_timeout_ms, SECOND, HOUR, "1s to 1h") },
+	{ PREFIX "shutdown_timeout",    KIND_SECONDS,    NUMBER(shutdown_timeout_ms, SECOND, HOUR, "1s to 1h") },
 	{ PREFIX "fenced_reads",        KIND_BOOL,       0, 0, 0, 0, NULL },
 	{ PREFIX "readonly_when_alone", KIND_BOOL,       0, 0, 0, 0, NULL },
 	{ "port",                       KIND_PORT,       NUMBER(port, 1, 65535, "1 to 65535") },
@@ -386,26 +387,31 @@ set_number(FhaConfig *config, const Setting *setting, const char *value, FhaErro
 	static const Unit no_units[] = {{NULL, 0}};
 	const Unit *units = no_units;
 	const char *hint = "";
+	const char *read_as = ""; /* of a number without a unit */
 	int64_t plain = 1;
 	int64_t amount;
 
-	if (setting->kind == KIND_TIME)
+	if (setting->kind == KIND_TIME || setting->kind == KIND_SECONDS)
 	{
 		units = time_units;
+		plain = setting->kind == KIND_TIME ? 1 : SECOND; /* as PostgreSQL has their units */
 		hint = " with a unit of ms, s, min or h";
+		read_as = plain == 1 ? "; without a unit it counts ms" : "; without a unit it counts s";
 	}
 	else if (setting->kind == KIND_BYTES)
 	{
 		units = byte_units;
 		plain = KB; /* as PostgreSQL reads a GUC_UNIT_KB setting */
 		hint = " with a unit of B, kB, MB, GB or TB";
+		read_as = "; without a unit it counts kB";
 	}
 	if (!parse_amount(value, units, plain, &amount))
 		return fha_error(err, FHA_INVALID, "%s = \"%.40s\" makes no sense: give a number%s",
 						 setting->name, value, hint);
 	if (amount < setting->least || amount > setting->most)
-		return fha_error(err, FHA_INVALID, "%s = \"%.40s\" is out of range: %s is allowed",
-						 setting->name, value, setting->range);
+		return fha_error(err, FHA_INVALID, "%s = \"%.40s\" is out of range: %s is allowed%s",
+						 setting->name, value, setting->range,
+						 value[strspn(value, "0123456789.+- ")] == '\0' ? read_as : "");
 	if (setting->kind == KIND_PORT)
 	{
 		int port = (int) amount;
@@ -488,6 +494,7 @@ fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError 
 			memcpy((char *) config + setting->offset, &on, setting->size);
 			return FHA_OK;
 		case KIND_TIME:
+		case KIND_SECONDS:
 		case KIND_BYTES:
 		case KIND_PORT:
 			return set_number(config, setting, value, err);

@@ -230,6 +230,13 @@ member_unattended(Case *at)
 }
 
 static bool
+member_exporter_fails(Case *at)
+{
+	return at->member->exporter_fails && strcmp(at->shown.role, "silent") != 0 &&
+		   !at->shown.stopped;
+}
+
+static bool
 is_standby(const Case *at)
 {
 	return is_held(at) && strcmp(at->shown.role, "standby") == 0;
@@ -344,6 +351,9 @@ static const struct
 	 "when the work is done: fawkes-ha resume"},
 	{"request", FHA_NOTICE, false, request_stands, "a request is under way",
 	 "nothing; fawkes-ha history tells how it ended"},
+	{"no_exporter", FHA_WARNING, true, member_exporter_fails, "shows no status page and no metrics",
+	 "see its log for why its exporter does not listen; on one machine each member needs an "
+	 "fawkes_ha.exporter_listen of its own"},
 	{"pending_restart", FHA_NOTICE, true, member_wants_restart,
 	 "has a changed setting that counts after a restart", "when it suits: fawkes-ha restart"},
 };

@@ -266,6 +266,10 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	out->rewindable = world->pg.rewindable;
 	out->supervised = world->pg.supervised;
 	out->unattended = world->pg.unattended;
+	out->exporter_fails = world->pg.exporter_fails;
+	/* The page there is another program's, or another member's. */
+	if (out->exporter_fails)
+		out->exporter[0] = '\0';
 	out->streaming = world->pg.state == FHA_PG_STANDBY && world->pg.streaming;
 	out->pending_restart = world->pg.pending_restart;
 	out->slots = world->pg.slots;
@@ -291,9 +295,10 @@ node_member_differs(const FhaMember *a, const FhaMember *b)
 		   strcmp(a->following, b->following) != 0 ||
 		   strcmp(a->candidate_for, b->candidate_for) != 0 ||
 		   strcmp(a->carried_out, b->carried_out) != 0 || a->supervised != b->supervised ||
-		   a->unattended != b->unattended || a->streaming != b->streaming ||
-		   a->pending_restart != b->pending_restart || a->max_slots != b->max_slots ||
-		   a->max_senders != b->max_senders || a->format != b->format;
+		   a->unattended != b->unattended || a->exporter_fails != b->exporter_fails ||
+		   a->streaming != b->streaming || a->pending_restart != b->pending_restart ||
+		   a->max_slots != b->max_slots || a->max_senders != b->max_senders ||
+		   a->format != b->format;
 }
 
 /* What a leader that vanished had beyond us when it last said so: async mode's stated limit. */

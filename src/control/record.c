@@ -295,6 +295,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_bool(object, "rewindable", &out->rewindable, &local);
 		fha_json_bool(object, "supervised", &out->supervised, &local);
 		fha_json_bool(object, "unattended", &out->unattended, &local);
+		fha_json_bool(object, "exporter_fails", &out->exporter_fails, &local);
 		fha_json_bool(object, "streaming", &out->streaming, &local);
 		fha_json_bool(object, "pending_restart", &out->pending_restart, &local);
 		fha_json_int(object, "slots", 0, INT32_MAX, &out->slots, &local);
@@ -498,6 +499,8 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_bool(object, "supervised", member->supervised, &failed);
 	if (member->unattended)
 		fha_json_put_bool(object, "unattended", true, &failed);
+	if (member->exporter_fails)
+		fha_json_put_bool(object, "exporter_fails", true, &failed);
 	if (member->streaming)
 		fha_json_put_bool(object, "streaming", true, &failed);
 	fha_json_put_bool(object, "pending_restart", member->pending_restart, &failed);

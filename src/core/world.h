@@ -211,7 +211,8 @@ typedef struct FhaMember
 	bool rewindable; /* leader: role, slots and a checkpoint on its timeline are there for others */
 	bool supervised; /* somebody starts its PostgreSQL again after a stop */
 	bool unattended; /* somebody did: its supervisor is gone, and PostgreSQL goes on without */
-	bool streaming;  /* standby: WAL was coming in */
+	bool exporter_fails;           /* it cannot listen where its settings say */
+	bool streaming;                /* standby: WAL was coming in */
 	bool pending_restart;          /* a setting was changed that counts after a restart */
 	int64_t slots;                 /* replication slots that there are; 0: none, or not known */
 	int64_t max_slots;             /* max_replication_slots that it runs with; 0: not known */
@@ -236,6 +237,7 @@ typedef struct FhaPgView
 	FhaPgState state;
 	bool supervised;            /* somebody can start PostgreSQL again after a stop */
 	bool unattended;            /* for people alone: as in FhaMember */
+	bool exporter_fails;        /* likewise */
 	char ended[FHA_CAUSE_SIZE]; /* for people alone: how the last one ended; "": not known */
 	bool empty;                 /* no data directory yet */
 	bool damaged;               /* a rewind or clone was interrupted */

@@ -546,6 +546,7 @@ fawkes_ha_agent_main(Datum argument)
 		view_fill(&view, ordered ? &order : NULL);
 		view.supervised = supervised;
 		view.unattended = supervised && !fha_seat_is_guarded(&seat);
+		view.exporter_fails = pg_atomic_read_u32(&fawkes_shared->exporter_fails) != 0;
 		view.prepared = progress.prepared;
 		forget_old_address(&order, &progress);
 		strlcpy(view.following, progress.following, sizeof(view.following));

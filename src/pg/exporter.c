@@ -37,6 +37,7 @@
 #include "own_metrics.h"
 #include "prometheus.h"
 #include "report.h"
+#include "shmem.h"
 #include "state.h"
 
 /* Who scrapes within this time of a collection shares it. */
@@ -400,34 +401,61 @@ read_secrets(void)
 		   (config->exporter_client_ca_file[0] == '\0' || exporter.pem[2] != NULL);
 }
 
+/* Once for what is new: a reload, of which a standby has one whenever it follows, opens it again. */
 static void
-listen_again(void)
+tell_where(bool tls, const FhaError *err)
+{
+	static char told[1024] = "";
+	char now[sizeof(told)];
+
+	if (err != NULL)
+		snprintf(now, sizeof(now), "%s", err->text);
+	else
+		snprintf(now, sizeof(now), "metrics are on %s://%s/metrics (fawkes_ha.exporter_listen)",
+				 tls ? "https" : "http", exporter.config.exporter_listen);
+	if (strcmp(now, told) == 0)
+		return;
+	strlcpy(told, now, sizeof(told));
+	if (err == NULL)
+		ereport(LOG, errmsg("%s", now));
+	else
+		ereport(WARNING,
+				(errmsg("this member shows no metrics: %s", now),
+				 errhint("It is tried again every %d s.  On one machine each member needs a "
+						 "fawkes_ha.exporter_listen of its own.",
+						 RETRY_MS / 1000)));
+}
+
+static FhaCode
+open_listener(FhaError *err)
 {
 	FhaPages pages = {.answer = answer, .connection_ms = CONNECTION_MS};
-	FhaError err;
-	static bool told = false;
-	FhaCode code;
+	FhaCode code = FHA_OK;
 
-	exporter.listen_ms = fha_now_ms() + RETRY_MS;
 	if (!read_secrets())
-		return;
+		return fha_error(err, FHA_INVALID, "its token or certificate cannot be used");
 	pages.certificate = exporter.pem[0];
 	pages.key = exporter.pem[1];
 	pages.client_ca = exporter.pem[2];
 	pages.token = exporter.token;
-	code = exporter.listen_fd >= 0
-			   ? FHA_OK
-			   : fha_listen_open("exporter_listen", exporter.config.exporter_listen,
-								 &exporter.listen_fd, &err);
-	if (code == FHA_OK)
-		code = fha_listener_open_pages(&exporter.listener, exporter.listen_fd, &pages, &err);
-	if (code == FHA_OK)
-		ereport(LOG, errmsg("metrics are on %s://%s/metrics (fawkes_ha.exporter_listen)",
-							pages.certificate == NULL ? "http" : "https",
-							exporter.config.exporter_listen));
-	else if (!told)
-		fha_report(LOG, &err);
-	told = code != FHA_OK;
+	if (exporter.listen_fd < 0)
+		code = fha_listen_open("exporter_listen", exporter.config.exporter_listen,
+							   &exporter.listen_fd, err);
+	return code == FHA_OK
+			   ? fha_listener_open_pages(&exporter.listener, exporter.listen_fd, &pages, err)
+			   : code;
+}
+
+static void
+listen_again(void)
+{
+	FhaError err;
+	FhaCode code;
+
+	exporter.listen_ms = fha_now_ms() + RETRY_MS;
+	code = open_listener(&err);
+	tell_where(exporter.pem[0] != NULL, code == FHA_OK ? NULL : &err);
+	pg_atomic_write_u32(&fawkes_shared->exporter_fails, code != FHA_OK);
 }
 
 static void

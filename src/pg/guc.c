@@ -140,6 +140,19 @@ static const struct
 };
 /* clang-format on */
 
+/* Where files, the lock and other processes are is nobody's who only logs in, as with data_directory. */
+static bool
+is_shown_to_all(const char *name)
+{
+	static const char *const shown[] = {"cluster_name", "member_name", "pod", "bootstrap",
+										"database"};
+
+	for (int i = 0; i < lengthof(shown); i++)
+		if (strcmp(name + strlen(PREFIX), shown[i]) == 0)
+			return true;
+	return false;
+}
+
 /* What nobody sets of them depends on the lock, which is known by now and stays. */
 static int
 initial_number(int *variable, int otherwise)
@@ -159,8 +172,9 @@ guc_define(void)
 	GucContext fixed = process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP;
 
 	for (int i = 0; i < lengthof(texts); i++)
-		DefineCustomStringVariable(texts[i].name, texts[i].description, NULL, texts[i].variable,
-								   texts[i].initial, fixed, 0, texts[i].check, NULL, NULL);
+		DefineCustomStringVariable(
+			texts[i].name, texts[i].description, NULL, texts[i].variable, texts[i].initial, fixed,
+			is_shown_to_all(texts[i].name) ? 0 : GUC_SUPERUSER_ONLY, texts[i].check, NULL, NULL);
 	for (int i = 0; i < lengthof(numbers); i++)
 		DefineCustomIntVariable(numbers[i].name, numbers[i].description, NULL, numbers[i].variable,
 								initial_number(numbers[i].variable, numbers[i].initial),

@@ -58,6 +58,9 @@ typedef struct FawkesShared
 {
 	FenceShared fence pg_attribute_aligned(PG_CACHE_LINE_SIZE);
 
+	/* The exporter tries in vain to listen. */
+	pg_atomic_uint32 exporter_fails;
+
 	/* No standby serves reads (readonly.h). */
 	pg_atomic_uint32 is_alone;
 

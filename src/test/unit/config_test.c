@@ -149,7 +149,7 @@ reads_a_whole_file(void **state)
 						 "fawkes_ha.release_wait = 2s\n"
 						 "fawkes_ha.max_lag_on_failover = 1GB\n"
 						 "fawkes_ha.shutdown_timeout = 1min\n"
-						 "fawkes_ha.shutdown_timeout = 1h\n"
+						 "fawkes_ha.shutdown_timeout = 3600\n"
 						 "fawkes_ha.fenced_reads = on\n"
 						 "fawkes_ha.listen = '127.0.0.1:8008'\n"
 						 "other.thing = 'tab\\tline\\n\\101'\n"
@@ -254,6 +254,12 @@ refuses_amounts_out_of_range(void **state)
 	assert_refused("fawkes_ha.shutdown_timeout = 0\n", 1, "1s to 1h");
 	assert_refused("fawkes_ha.lease_duration = 3sec\n", 1, "unit of ms");
 	assert_refused("fawkes_ha.lease_duration = 99999999999999999999999s\n", 1, "makes no sense");
+	assert_refused("fawkes_ha.lease_duration = 3\n", 1,
+				   "out of range: 1s to 10min is allowed; without a unit it counts ms");
+	assert_refused("fawkes_ha.shutdown_timeout = 3601\n", 1, "without a unit it counts s");
+	assert_refused("fawkes_ha.max_lag_on_failover = 9000000000000\n", 1,
+				   "without a unit it counts kB");
+	assert_refused("fawkes_ha.lease_duration = 1h\n", 1, "is allowed");
 	assert_refused("fawkes_ha.max_lag_on_failover = 9000000000000000000TB\n", 1, "makes no sense");
 }
 

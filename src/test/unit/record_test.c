@@ -187,6 +187,7 @@ fill_member(FhaMember *member)
 	fill(member->address, sizeof(member->address));
 	fill(member->pod, sizeof(member->pod));
 	member->serves = FHA_SERVES_REPLICA;
+	member->exporter_fails = true;
 	member->role = FHA_ROLE_PRIMARY;
 	fill(member->state, sizeof(member->state));
 	fill(member->cluster_uuid, sizeof(member->cluster_uuid));

@@ -282,6 +282,10 @@ test_what_a_member_said_last_is_doubted(void **state)
 	record.standby_count = 1;
 	assert_string_equal(names(), "unattended");
 	assert_string_equal(findings[0].what, "n2 runs without its supervisor");
+	members[1].unattended = false;
+	members[1].exporter_fails = true;
+	assert_string_equal(names(), "no_exporter");
+	assert_string_equal(findings[0].what, "n2 shows no status page and no metrics");
 	/* A record without data that nobody writes any more: somebody's try to join. */
 	set_up(NULL);
 	members[1].role = FHA_ROLE_DOWN;
