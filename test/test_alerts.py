@@ -24,6 +24,7 @@ HEALTHY = {
     f'fawkes_ha_fence_open{{{TWO}}}': 0,
     f'cnpg_collector_fencing_on{{{ONE}}}': 0,
     f'fawkes_ha_lease_held{{{ONE}}}': 1,
+    f'fawkes_ha_end_missing{{{TWO},member="p-1"}}': 0,
     f'fawkes_ha_lease_remaining_seconds{{{ONE}}}': 8,
     f'fawkes_ha_lease_duration_seconds{{{ONE}}}': 15,
     f'fawkes_ha_renew_deadline_seconds{{{ONE}}}': 10,
@@ -50,6 +51,7 @@ HEALTHY = {
 # What makes each alert fire: a series, and the value that it has instead.
 BROKEN = {
     "FawkesNoPrimary": (f'fawkes_ha_fence_open{{{ONE}}}', 0),
+    "FawkesEndMissing": (f'fawkes_ha_end_missing{{{TWO},member="p-1"}}', 1),
     "FawkesTwoPrimaries": (f'fawkes_ha_fence_open{{{TWO}}}', 1),
     "FawkesFenceShut": (f'cnpg_collector_fencing_on{{{ONE}}}', 1),
     "FawkesLeaseNearExpiry": (f'fawkes_ha_lease_remaining_seconds{{{ONE}}}', 4),

@@ -355,6 +355,25 @@ forget_oldest_saved(const char *state, FhaError *err)
 	}
 }
 
+/* For the history of the cluster, which the node loop writes. */
+static FhaCode
+note_saved(const FhaConfig *config, const Fork *fork, const PgControl *control, const char *saved,
+		   FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	char text[FHA_SENTENCE_SIZE];
+	uint64_t bytes =
+		control->checkpoint > fork->position ? control->checkpoint - fork->position : 0;
+	FhaCode code = fha_state_path(config, "saved-wal", path, sizeof(path), err);
+
+	(void) snprintf(text, sizeof(text),
+					"%" PRIu64 " bytes of WAL past %" PRIX64 "/%" PRIX64 " on timeline %" PRIu32
+					" are in %.130s",
+					bytes, fork->position >> 32, fork->position & 0xFFFFFFFF, fork->timeline,
+					saved);
+	return code == FHA_OK ? fha_file_replace(path, text, strlen(text), err) : code;
+}
+
 /* S11: nothing is destroyed to recover; the rows only this node had are in this WAL. */
 static FhaCode
 save_wal(const RejoinPlan *plan, const Fork *fork, FhaError *err)
@@ -402,6 +421,8 @@ save_wal(const RejoinPlan *plan, const Fork *fork, FhaError *err)
 	free(segments);
 	if (code == FHA_OK)
 		code = files_sync_directory(saved, err);
+	if (code == FHA_OK)
+		code = note_saved(config, fork, &control, saved, err);
 	if (code == FHA_OK && copied < count)
 		rejoin_say("saved the newest %d of %d files of WAL past the fork in \"%s\"", copied, count,
 				   saved);

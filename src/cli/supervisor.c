@@ -312,12 +312,13 @@ find_end(Supervisor *self)
 	{
 		/* Further than anybody: nobody takes the lease before us, and a rewind finds out. */
 		supervisor_say(self, "the end of the WAL could not be read: %s", err.text);
-		self->end.lsn = UINT64_MAX;
+		self->end.lsn = FHA_LSN_UNREAD;
 	}
 	if (self->end.lsn < control->min_recovery)
 		self->end.lsn = control->min_recovery;
 	self->required = self->end;
-	if (!control->clean && self->mark_counts && acked < self->end.lsn)
+	/* 0: nothing was acknowledged here yet, so nothing is known of what clients were told. */
+	if (!control->clean && self->mark_counts && acked != 0 && acked < self->end.lsn)
 		self->required.lsn = acked;
 	self->end_known = true;
 }
@@ -357,6 +358,8 @@ fill_view(Supervisor *self, FhaPgView *view)
 	{
 		view->position = self->end;
 		view->required = self->required;
+		view->clean =
+			self->control.clean && self->control.was_primary && self->end.lsn != FHA_LSN_UNREAD;
 	}
 }
 
@@ -455,6 +458,8 @@ meets_foreign(Supervisor *self)
 	(void) close(self->life_fd);
 	self->life_fd = -1;
 	fha_node_life_held(self->node, false);
+	/* It does not write into our page: what stands there is of an earlier server. */
+	self->mark_counts = false;
 	self->library_seen = false;
 	self->busy_since_ms = fha_now_ms();
 	return true;

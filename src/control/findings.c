@@ -75,11 +75,24 @@ resume_first(Case *at)
 }
 
 static bool
+end_missing(Case *at)
+{
+	const FhaOutlook *outlook = at->outlook;
+
+	if (outlook->record == NULL || !fha_end_is_missing(outlook->record, outlook->members,
+													   outlook->member_count, outlook->held))
+		return false;
+	resume_first(at);
+	(void) snprintf(at->more, sizeof(at->more), ": start %s", outlook->record->holder);
+	return true;
+}
+
+static bool
 released(Case *at)
 {
 	const FhaCluster *record = at->outlook->record;
 
-	if (record == NULL || !record->released)
+	if (record == NULL || !record->released || end_missing(at))
 		return false;
 	resume_first(at);
 	(void) snprintf(at->more, sizeof(at->more), ": %s released the lease", record->holder);
@@ -92,7 +105,7 @@ lapsed(Case *at)
 	const FhaCluster *record = at->outlook->record;
 	int64_t age_s;
 
-	if (record == NULL || record->released || at->outlook->held)
+	if (record == NULL || record->released || at->outlook->held || end_missing(at))
 		return false;
 	resume_first(at);
 	age_s = at->outlook->lease_age_ms >= 0 ? at->outlook->lease_age_ms / 1000
@@ -300,6 +313,10 @@ static const struct
 	 "look for a stopped process, a full machine or a disk that hangs; what is shown is old"},
 	{"nothing_known", FHA_WARNING, false, nothing_known, "the cluster's record was not seen yet",
 	 "wait a moment; if it stays, see this server's log for what the lock answers"},
+	{"end_missing", FHA_CRITICAL, false, end_missing,
+	 "nobody leads: the primary was stopped cleanly, and no member that runs has all of its WAL",
+	 "start the member that is named; if its data is lost: fawkes-ha failover --dry-run tells what "
+	 "that costs"},
 	{"no_primary", FHA_CRITICAL, false, released, "nobody leads",
 	 "for some seconds that is a handover; then read each standby's state, and: fawkes-ha failover "
 	 "--dry-run"},

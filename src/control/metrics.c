@@ -105,6 +105,10 @@ put_lease(Output *out, const FhaVitals *vitals, const FhaFenceState *fence, int6
 	gauge(out, "fawkes_ha_lease_held", "1 on the member that holds the lease.", vitals->mine);
 	gauge(out, "fawkes_ha_lease_released", "1 while the lease was given away and nobody took it.",
 		  vitals->released);
+	begin(out, "fawkes_ha_end_missing", "gauge",
+		  "1 while nobody leads because no member that runs has all WAL of a primary that was "
+		  "stopped cleanly: the member that must be started.");
+	put_labelled(out, "member", vitals->holder, vitals->end_missing);
 	gauge(out, "fawkes_ha_lease_duration_seconds",
 		  "How long the lease binds others after a renewal.", seconds(vitals->lease_ms));
 	gauge(out, "fawkes_ha_renew_deadline_seconds",

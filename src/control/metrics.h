@@ -75,6 +75,8 @@ typedef struct FhaVitals
 	bool known;         /* the cluster's record was seen: what follows comes of it */
 	bool mine;          /* this very process holds the lease */
 	bool released;
+	bool end_missing;           /* it waits for a member that has all WAL of a clean stop ... */
+	char holder[FHA_NAME_SIZE]; /* ... this one */
 	bool paused;
 	bool promised; /* it leads by the promises of the others (S10) */
 	uint64_t term;

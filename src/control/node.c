@@ -107,6 +107,7 @@ fha_node_reload(FhaNode *node, FhaError *err)
 		code = fha_state_save(&node->config, &state, err);
 	}
 	know(node, &state);
+	node_saved_tell(node);
 	return code;
 }
 
@@ -587,7 +588,7 @@ static void
 tell_shortfall(FhaNode *node)
 {
 	const FhaCluster *cluster = &node->world.cluster;
-	FhaPosition wanted = cluster->released ? cluster->release : cluster->position;
+	FhaPosition wanted = fha_needed(cluster);
 	char has_lsn[FHA_LSN_TEXT_SIZE];
 	char wanted_lsn[FHA_LSN_TEXT_SIZE];
 

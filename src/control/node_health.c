@@ -64,6 +64,9 @@ fha_node_vitals(const FhaNode *node, FhaVitals *out)
 		return;
 	out->mine = fha_lease_is_mine(world);
 	out->released = world->cluster.released;
+	out->end_missing = fha_end_is_missing(&world->cluster, world->members, world->member_count,
+										  !fha_lease_is_free(world, out->at_ms));
+	memcpy(out->holder, world->cluster.holder, sizeof(out->holder));
 	out->paused = world->cluster.paused;
 	out->promised = out->mine && world->tenure.promised;
 	out->term = world->cluster.term;

@@ -223,6 +223,12 @@ bool node_member_differs(const FhaMember *a, const FhaMember *b);
 /* A take was confirmed: queue the history entry that tells it. */
 void node_history_queue(FhaNode *node, const ClusterWrite *take);
 
+/*
+ * What a rewind has saved goes into the history: it stands in a file until that is written.
+ */
+void node_saved_tell(FhaNode *node);
+void node_saved_told(FhaNode *node);
+
 /* A cleared entry that will be written, or NULL: the queue is full. */
 FhaHistoryEntry *node_history_room(FhaNode *node);
 

@@ -425,6 +425,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 		case ERRAND_HISTORY:
 			if (read_ok)
 			{
+				node_saved_told(node);
 				memmove(&node->entries[0], &node->entries[1],
 						sizeof(node->entries) - sizeof(node->entries[0]));
 				node->entry_count--;

@@ -8,12 +8,16 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "listen.h"
 #include "overview.h"
 #include "request.h"
+
+#define SAVED_EVENT "wal saved"
 
 FhaCode
 node_write_begin(FhaNode *node, Errand errand, FhaError *err)
@@ -39,12 +43,18 @@ become_holder(const FhaNode *node, FhaCluster *cluster)
 	(void) snprintf(cluster->life, sizeof(cluster->life), "%s", self->life);
 	cluster->lease_duration_ms = self->lease_duration_ms;
 	cluster->released = false;
-	cluster->release = (FhaPosition){0, 0};
 	cluster->release_to[0] = '\0';
 	cluster->release_because[0] = '\0';
 	cluster->standby_count = 0;
 	fha_wall_time(cluster->acquired_at, sizeof(cluster->acquired_at));
 	fha_wall_time(cluster->renewed_at, sizeof(cluster->renewed_at));
+}
+
+static void
+forget_release(FhaCluster *cluster)
+{
+	cluster->release = (FhaPosition){0, 0};
+	cluster->release_final = false;
 }
 
 FhaCode
@@ -54,6 +64,7 @@ node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 	ClusterWrite *write = &node->write;
 	FhaCluster *cluster = &write->cluster;
 	FhaCode code = node_write_begin(node, ERRAND_TAKE, err);
+	bool keeps_end = false;
 
 	if (code != FHA_OK)
 		return code; /* LCOV_EXCL_LINE: no memory */
@@ -81,6 +92,9 @@ node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 		write->reclaim = true;
 	else
 	{
+		/* Until this member has led, the next must have all of the last clean stop's WAL too. */
+		keeps_end =
+			cluster->release_final && fha_position_compare(pg->position, cluster->release) >= 0;
 		cluster->term++;
 		if (cluster->system_identifier != 0)
 		{
@@ -88,8 +102,11 @@ node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 				cluster->timeline = pg->position.timeline;
 			cluster->timeline++;
 		}
-		cluster->position = pg->position;
+		if (fha_position_is_known(pg->position))
+			cluster->position = pg->position;
 	}
+	if (!keeps_end)
+		forget_release(cluster);
 	become_holder(node, cluster);
 	(void) fha_member_list(cluster, node->world.self.member, node->world.self.data_incarnation);
 	node_request_settle(node, &cluster->request, write->reclaim);
@@ -150,6 +167,7 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 		cluster->system_identifier = pg->system_identifier;
 	if (may_publish_lineage(node))
 	{
+		forget_release(cluster);
 		cluster->lineage_term = cluster->term;
 		cluster->lineage_count = pg->lineage_count;
 		memcpy(cluster->lineage, pg->lineage, sizeof(cluster->lineage));
@@ -203,8 +221,15 @@ node_write_release(FhaNode *node, FhaError *err)
 	if (code != FHA_OK)
 		return code; /* LCOV_EXCL_LINE: no memory */
 	cluster->released = true;
-	cluster->release = pg->required.timeline != 0 ? pg->required : pg->position;
-	cluster->position = pg->position;
+	if (fha_position_is_known(pg->position))
+		cluster->position = pg->position;
+	/* What cannot be read is at least what the last renewal told; and who never led in its term
+	 * gives on what it was given. */
+	if (!cluster->release_final)
+	{
+		cluster->release = fha_position_is_known(pg->required) ? pg->required : cluster->position;
+		cluster->release_final = pg->clean && !pg->failing && fha_position_is_known(pg->required);
+	}
 	cluster->release_to[0] = '\0';
 	memcpy(cluster->release_because, pg->ended, sizeof(cluster->release_because));
 	if (node_request_moves_lease(&cluster->request) &&
@@ -301,23 +326,29 @@ node_member_differs(const FhaMember *a, const FhaMember *b)
 		   a->format != b->format;
 }
 
-/* What a leader that vanished had beyond us when it last said so: async mode's stated limit. */
+/*
+ * What the last leader had beyond us, by its release or its last renewal: async mode's stated limit,
+ * or what an operator gave up.
+ */
 static void
 tell_loss(FhaNode *node, const ClusterWrite *take, FhaHistoryEntry *entry)
 {
-	const FhaPosition *had = &node->world.cluster.position;
-	uint64_t mine = node->world.pg.position.lsn;
+	const FhaCluster *before = &node->world.cluster;
+	FhaPosition had = fha_needed(before);
+	FhaPosition mine = node->world.pg.position;
+	const char *when = before->released ? "at its release" : "at its last renewal";
 	size_t used = strlen(entry->reason);
+	unsigned long long behind;
 
-	if (take->founding || take->reclaim || node->world.cluster.released || had->lsn <= mine)
+	if (take->founding || take->reclaim || !fha_position_is_known(had) ||
+		fha_position_compare(mine, had) >= 0 || mine.lsn >= had.lsn)
 		return;
+	behind = had.lsn - mine.lsn;
 	(void) snprintf(entry->reason + used, sizeof(entry->reason) - used,
-					"; this member is %llu bytes of WAL behind its last renewal",
-					(unsigned long long) (had->lsn - mine));
-	node_news(
-		node,
-		"%s had %llu bytes of WAL more at its last renewal: what it acknowledged there is lost",
-		take->previous_holder, (unsigned long long) (had->lsn - mine));
+					"; %s had %llu bytes of WAL more %s than this member", take->previous_holder,
+					behind, when);
+	node_news(node, "%s had %llu bytes of WAL more %s: what it acknowledged there is lost",
+			  take->previous_holder, behind, when);
 }
 
 /* Why the lease was there to be taken, and since when: by wall clocks, for people. */
@@ -352,6 +383,42 @@ node_history_room(FhaNode *node)
 	entry = &node->entries[node->entry_count++];
 	memset(entry, 0, sizeof(*entry));
 	return entry;
+}
+
+void
+node_saved_tell(FhaNode *node)
+{
+	FhaHistoryEntry *entry;
+	char path[FHA_PATH_MAX];
+	char *text = NULL;
+	FhaError err;
+
+	for (size_t i = 0; i < node->entry_count; i++)
+		if (strcmp(node->entries[i].event, SAVED_EVENT) == 0)
+			return;
+	if (fha_state_path(&node->config, "saved-wal", path, sizeof(path), &err) != FHA_OK ||
+		fha_file_read(path, FHA_SENTENCE_SIZE, &text, &err) != FHA_OK)
+		return;
+	entry = node_history_room(node);
+	if (entry != NULL)
+	{
+		fha_wall_time(entry->at, sizeof(entry->at));
+		(void) snprintf(entry->event, sizeof(entry->event), SAVED_EVENT);
+		(void) snprintf(entry->member, sizeof(entry->member), "%s", node->config.member_name);
+		(void) snprintf(entry->reason, sizeof(entry->reason), "%s", text);
+	}
+	free(text);
+}
+
+void
+node_saved_told(FhaNode *node)
+{
+	char path[FHA_PATH_MAX];
+	FhaError err;
+
+	if (strcmp(node->entries[0].event, SAVED_EVENT) == 0 &&
+		fha_state_path(&node->config, "saved-wal", path, sizeof(path), &err) == FHA_OK)
+		(void) unlink(path);
 }
 
 void

@@ -79,6 +79,16 @@ read_position(struct json_object *from, const char *key, FhaPosition *out, FhaEr
 }
 
 static void
+read_release(struct json_object *from, FhaCluster *out, FhaError *err)
+{
+	struct json_object *object = fha_json_object(from, "release", err);
+
+	read_position(from, "release", &out->release, err);
+	if (object != NULL)
+		fha_json_bool(object, "final", &out->release_final, err);
+}
+
+static void
 read_lineage(struct json_object *from, FhaCluster *out, FhaError *err)
 {
 	struct json_object *array = fha_json_array(from, "lineage", FHA_LINEAGE_MAX, err);
@@ -224,7 +234,7 @@ fha_cluster_parse(const char *data, size_t size, FhaCluster *out, FhaError *err)
 		fha_json_int(object, "lease_duration_ms", 100, 3600 * 1000, &out->lease_duration_ms,
 					 &local);
 		fha_json_bool(object, "released", &out->released, &local);
-		read_position(object, "release", &out->release, &local);
+		read_release(object, out, &local);
 		fha_json_text(object, "release_to", out->release_to, sizeof(out->release_to), &local);
 		fha_json_text(object, "release_because", out->release_because, sizeof(out->release_because),
 					  &local);
@@ -326,6 +336,27 @@ put_position(struct json_object *to, const char *key, FhaPosition position, bool
 	fha_json_put_int(object, "timeline", position.timeline, failed);
 	fha_json_put_lsn(object, "lsn", position.lsn, failed);
 	fha_json_put(to, key, object, failed);
+}
+
+/* Releases of 1.1 have no "final"; and a final one stands in the record of who holds the lease next. */
+static void
+put_release(struct json_object *to, const FhaCluster *cluster, bool *failed)
+{
+	struct json_object *object;
+
+	if (!cluster->released && !cluster->release_final)
+		return;
+	object = json_object_new_object();
+	fha_json_put_int(object, "timeline", cluster->release.timeline, failed);
+	fha_json_put_lsn(object, "lsn", cluster->release.lsn, failed);
+	if (cluster->release_final)
+		fha_json_put_bool(object, "final", true, failed);
+	fha_json_put(to, "release", object, failed);
+	if (!cluster->released)
+		return;
+	fha_json_put_text(to, "release_to", cluster->release_to, failed);
+	if (cluster->release_because[0] != '\0')
+		fha_json_put_text(to, "release_because", cluster->release_because, failed);
 }
 
 void
@@ -435,13 +466,7 @@ fha_cluster_print(const FhaCluster *cluster, char **out, FhaError *err)
 	fha_json_put_text(object, "nonce", cluster->nonce, &failed);
 	fha_json_put_int(object, "lease_duration_ms", cluster->lease_duration_ms, &failed);
 	fha_json_put_bool(object, "released", cluster->released, &failed);
-	if (cluster->released)
-	{
-		put_position(object, "release", cluster->release, &failed);
-		fha_json_put_text(object, "release_to", cluster->release_to, &failed);
-		if (cluster->release_because[0] != '\0')
-			fha_json_put_text(object, "release_because", cluster->release_because, &failed);
-	}
+	put_release(object, cluster, &failed);
 	fha_json_put_u64(object, "term", cluster->term, &failed);
 	fha_json_put_int(object, "timeline", cluster->timeline, &failed);
 	fha_json_put_u64(object, "lineage_term", cluster->lineage_term, &failed);

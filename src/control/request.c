@@ -337,24 +337,44 @@ check_target(const FhaCluster *cluster, const FhaMember *target, const FhaOrderS
 	return FHA_OK;
 }
 
-static void
-plan_failover(const FhaCluster *cluster, const FhaMember *target, const FhaOrderSlip *request,
-			  char *plan)
+/* The standby on the list that has most, by the records; NULL: there is none. */
+static const FhaMember *
+best_standby(const FhaCluster *cluster, const FhaMember *members, size_t count)
 {
-	uint64_t behind = 0;
+	const FhaMember *best = NULL;
 
-	if (target != NULL && target->position.lsn < cluster->position.lsn)
-		behind = cluster->position.lsn - target->position.lsn;
-	if (target == NULL)
-		(void) snprintf(plan, FHA_PLAN_SIZE,
-						"the best standby takes the lease of %s as soon as it is free; what %s "
-						"acknowledged and no standby has is lost",
-						cluster->holder, cluster->holder);
+	for (size_t i = 0; i < count; i++)
+		if (members[i].role == FHA_ROLE_STANDBY && !leads(cluster, members[i].member) &&
+			fha_member_is_listed(cluster, members[i].member) &&
+			(best == NULL || fha_position_compare(members[i].position, best->position) > 0))
+			best = &members[i];
+	return best;
+}
+
+static void
+plan_failover(const FhaCluster *cluster, const FhaMember *members, size_t count,
+			  const FhaMember *target, const FhaOrderSlip *request, char *plan)
+{
+	FhaPosition needed = fha_needed(cluster);
+	const FhaMember *next = target == NULL ? best_standby(cluster, members, count) : target;
+	const char *who = request->target[0] == '\0' ? "the best standby" : request->target;
+	uint64_t behind = 0;
+	size_t used =
+		(size_t) snprintf(plan, FHA_PLAN_SIZE, "%s takes the lease of %s as soon as it is free; ",
+						  who, cluster->holder);
+
+	if (next == NULL || !fha_position_is_known(needed))
+		(void) snprintf(plan + used, FHA_PLAN_SIZE - used,
+						"what %s acknowledged and no standby has is lost", cluster->holder);
 	else
-		(void) snprintf(plan, FHA_PLAN_SIZE,
-						"%s takes the lease of %s as soon as it is free; by its record it is "
-						"%" PRIu64 " bytes of WAL behind, and what was acknowledged there is lost",
-						request->target, cluster->holder, behind);
+	{
+		if (next->position.lsn < needed.lsn)
+			behind = needed.lsn - next->position.lsn;
+		(void) snprintf(plan + used, FHA_PLAN_SIZE - used,
+						"by its record %s is %" PRIu64
+						" bytes of WAL behind, and what was acknowledged there is lost",
+						next->member, behind);
+	}
 }
 
 static void
@@ -381,8 +401,8 @@ plan_restart(const FhaCluster *cluster, const FhaOrderSlip *request, char *plan)
 }
 
 static void
-make_plan(const FhaCluster *cluster, const FhaMember *target, const FhaOrderSlip *request,
-		  char *plan)
+make_plan(const FhaCluster *cluster, const FhaMember *members, size_t count,
+		  const FhaMember *target, const FhaOrderSlip *request, char *plan)
 {
 	const char *name = request->target;
 	char lsn[20];
@@ -395,7 +415,7 @@ make_plan(const FhaCluster *cluster, const FhaMember *target, const FhaOrderSlip
 							cluster->holder, name[0] == '\0' ? "the best standby" : name);
 			break;
 		case FHA_REQUEST_FAILOVER:
-			plan_failover(cluster, target, request, plan);
+			plan_failover(cluster, members, count, target, request, plan);
 			break;
 		case FHA_REQUEST_RESTART:
 			plan_restart(cluster, request, plan);
@@ -468,7 +488,7 @@ fha_request_check(const FhaCluster *cluster, const FhaMember *members, size_t co
 	if (code == FHA_OK && request->kind == FHA_REQUEST_SET)
 		code = check_room(cluster, members, count, &request->setting, err);
 	if (code == FHA_OK)
-		make_plan(cluster, target, request, plan);
+		make_plan(cluster, members, count, target, request, plan);
 	return code;
 }
 

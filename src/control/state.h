@@ -12,6 +12,7 @@
  *   server.crt, .key what PostgreSQL serves TLS with
  *   seat, life       the two locks
  *   promoting        exists while a promotion is under way: the timeline that it leaves
+ *   saved-wal        what a rewind has saved, until the history of the cluster says so
  *   damaged          exists while a rewind or clone is under way
  */
 #ifndef FHA_STATE_H

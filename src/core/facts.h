@@ -78,6 +78,9 @@ typedef uint64_t FhaFacts;
 #define FHA_BOUND \
 	FHA_FACT(43) /* the lease has lapsed for all that is seen, but this member promised (S10) */
 
-#define FHA_FACT_COUNT 44
+#define FHA_AWAITED \
+	FHA_FACT(44) /* a clean stop released the lease, and this member does not have all of its WAL */
+
+#define FHA_FACT_COUNT 45
 
 #endif

@@ -307,28 +307,68 @@ free_for(const FhaWorld *world, int64_t now_ms)
 	return world->free_since_ms == 0 ? 0 : now_ms - world->free_since_ms;
 }
 
+bool
+fha_position_is_known(FhaPosition position)
+{
+	return position.timeline != 0 && position.lsn != 0 && position.lsn != FHA_LSN_UNREAD;
+}
+
+FhaPosition
+fha_needed(const FhaCluster *cluster)
+{
+	return (cluster->released || cluster->release_final) && fha_position_is_known(cluster->release)
+			   ? cluster->release
+			   : cluster->position;
+}
+
+bool
+fha_end_is_missing(const FhaCluster *cluster, const FhaMember *members, size_t count, bool held)
+{
+	if (!cluster->release_final || (held && !cluster->released))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (members[i].role == FHA_ROLE_STANDBY &&
+			fha_position_compare(members[i].position, cluster->release) >= 0)
+			return false;
+	return true;
+}
+
+/* Has this member what the last clean stop left? */
+static bool
+has_final_end(const FhaWorld *world)
+{
+	return !world->cluster.release_final ||
+		   fha_position_compare(world->pg.position, world->cluster.release) >= 0;
+}
+
 /* May this member lead without losing more than it should? */
 static bool
 is_fit(const FhaWorld *world, int64_t now_ms)
 {
 	const FhaCluster *cluster = &world->cluster;
 	FhaPosition mine = world->pg.position;
-	FhaPosition wanted = cluster->position;
+	FhaPosition wanted = fha_needed(cluster);
 
 	if (world->pg.empty || mine.timeline == 0 || world->pg.too_small)
 		return false;
 	if (is_failover_to_me(world))
 		return true;
-	if (cluster->released)
+	/* Nothing known is never nothing needed, and no patience makes up for it. */
+	if (!fha_position_is_known(wanted) || !has_final_end(world))
+		return false;
+	if (cluster->released || cluster->release_final)
 	{
 		/* Whoever released reads what was acknowledged: only a member that has it may lead
 		 * while the releaser can still take the lease back itself. */
-		if (fha_position_compare(mine, cluster->release) >= 0)
+		if (fha_position_compare(mine, wanted) >= 0)
 			return true;
 		if (free_for(world, now_ms) < TARGET_WAITS * world->self.release_wait_ms)
 			return false;
-		wanted = cluster->release;
 	}
+	/* Then the limit counts from the furthest that is known of anybody. */
+	if (fha_position_is_known(cluster->position) &&
+		fha_position_compare(cluster->position, wanted) > 0)
+		wanted = cluster->position;
 	return mine.lsn + (uint64_t) world->self.max_lag_bytes >= wanted.lsn;
 }
 
@@ -701,6 +741,8 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 		facts |= FHA_LISTED;
 	if (is_fit(world, now_ms))
 		facts |= FHA_FIT;
+	else if (!has_final_end(world))
+		facts |= FHA_AWAITED;
 	if (is_my_turn(world, now_ms))
 		facts |= FHA_TURN;
 	return facts;

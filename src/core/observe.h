@@ -49,6 +49,22 @@ uint64_t fha_members_term(const FhaWorld *world);
 /* S5: -1, 0, 1 as for memcmp; by timeline, then by LSN. */
 int fha_position_compare(FhaPosition a, FhaPosition b);
 
+/* Is it a place in the WAL at all? */
+FHA_API bool fha_position_is_known(FhaPosition position);
+
+/*
+ * What a successor must have to lose nothing that was acknowledged, as far as the record knows: what
+ * was released, else what the holder had at its last renewal.  Unknown: nobody knows, not "nothing".
+ */
+FHA_API FhaPosition fha_needed(const FhaCluster *cluster);
+
+/*
+ * The lease waits for a member that has the end of a server that was stopped cleanly: nobody holds
+ * it, and no standby of these members has that, by its record.
+ */
+FHA_API bool fha_end_is_missing(const FhaCluster *cluster, const FhaMember *members, size_t count,
+								bool held);
+
 /* S7: is this position part of the history that ends in the record's timeline? */
 FHA_API bool fha_lineage_holds(const FhaCluster *cluster, FhaPosition position);
 

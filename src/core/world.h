@@ -29,8 +29,11 @@
 typedef struct FhaPosition
 {
 	uint32_t timeline; /* 0: unknown */
-	uint64_t lsn;
+	uint64_t lsn;      /* 0: unknown */
 } FhaPosition;
+
+/* The end of the WAL of a stopped server that could not be read: unknown, and further than anybody's. */
+#define FHA_LSN_UNREAD UINT64_MAX
 
 /* One timeline of the leader's history and where the next one left it. */
 typedef struct FhaLineageStep
@@ -139,7 +142,12 @@ typedef struct FhaCluster
 	int64_t lease_duration_ms;
 
 	bool released;
-	FhaPosition release;                  /* a successor must have flushed this */
+	FhaPosition release; /* a successor must have flushed this */
+	/*
+	 * It is the end of a server that was shut down cleanly: who does not have it never leads by
+	 * itself.  It stands until a member that has it has led, also in terms that it begins.
+	 */
+	bool release_final;
 	char release_to[FHA_NAME_SIZE];       /* "" for anybody */
 	char release_because[FHA_CAUSE_SIZE]; /* for people; "": nothing is known */
 
@@ -248,6 +256,7 @@ typedef struct FhaPgView
 	uint64_t system_identifier; /* 0: unknown */
 	FhaPosition position;       /* end of the WAL flushed here; timeline 0: not known yet */
 	FhaPosition required;       /* what a successor must have: position, or the acknowledged mark */
+	bool clean;                 /* DOWN: a primary that was shut down; position is all of its WAL */
 	uint64_t written;           /* standby: received, on the timeline of position */
 	uint64_t replayed;
 	bool

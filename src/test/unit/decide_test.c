@@ -24,7 +24,8 @@ static const FhaFacts leases[] = {
 	FHA_UNREAD, FHA_ABSENT, FHA_ABSENT | FHA_RECLAIM, FHA_BLANK, FHA_BLANK | FHA_RECLAIM,
 	FHA_MINE, FHA_MINE | FHA_BEYOND, FHA_MINE | FHA_STUCK,
 	FHA_MINE | FHA_SAFE, FHA_MINE | FHA_SAFE | FHA_BEYOND, FHA_MINE | FHA_SAFE | FHA_STUCK,
-	FHA_MINE | FHA_SAFE | FHA_PROMISED, FHA_FREE, FHA_FREE | FHA_RECLAIM, FHA_BOUND, 0,
+	FHA_MINE | FHA_SAFE | FHA_PROMISED, FHA_FREE, FHA_FREE | FHA_RECLAIM,
+	FHA_FREE | FHA_AWAITED, FHA_BOUND, 0,
 };
 /* Facts that need a record, and facts of the node. */
 static const FhaFacts with_record[] = {
@@ -161,6 +162,9 @@ check_safety(FhaFacts facts, const FhaRule *rule, void *argument)
 		broken = "S7: data that the lineage has not is not elected";
 	else if (HAS(facts, FHA_DIVERGED) && rule->node == FHA_NODE_START_STANDBY)
 		broken = "S7: diverged data does not start to stream";
+	else if (HAS(facts, FHA_STANDBY | FHA_FREE) && (facts & FHA_FIT) == 0 &&
+			 rule->lease == FHA_LEASE_TAKE)
+		broken = "a standby that lacks what a successor needs is not elected";
 	else if (HAS(facts, FHA_TWIN) &&
 			 (rule->lease != FHA_LEASE_LEAVE || rule->node != FHA_NODE_HOLD))
 		broken = "S1b: a node whose name another one has does nothing";

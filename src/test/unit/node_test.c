@@ -110,6 +110,163 @@ what_nobody_has_stays_with_who_has_it(void **state)
 	assert_int_equal(old->node->world.cluster.term, 1);
 }
 
+/* Its PostgreSQL is told to stop, and ends as told: `clean`, or not. */
+static void
+stop_player(Player *player, bool clean)
+{
+	player->view.stopping = true;
+	turn();
+	player->view.state = FHA_PG_DOWN;
+	player->view.standby_count = 0;
+	player->view.clean = clean;
+	player->view.required = player->view.position;
+	player->order.write_until_ms = 0;
+	fha_node_life_held(player->node, true);
+	TURN_UNTIL(player->node->world.cluster.released);
+	player->absent = true;
+}
+
+/* The next life of a stopped node. */
+static void
+start_player(Player *player)
+{
+	FhaError err;
+
+	fha_node_close(player->node);
+	assert_int_equal(fha_random_hex(player->incarnation, sizeof(player->incarnation), &err),
+					 FHA_OK);
+	player->view.stopping = false;
+	player->absent = false;
+	player_open(player, true);
+}
+
+static void
+nobody_leads_for(int64_t ms)
+{
+	int64_t until_ms = fha_now_ms() + ms;
+
+	while (fha_now_ms() < until_ms)
+	{
+		turn();
+		assert_null(leader());
+	}
+}
+
+/* However long it takes, until the member that has it is started. */
+static void
+what_a_clean_stop_has_is_waited_for(void **state)
+{
+	Player *old;
+	Player *standby;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	standby = old == &players[0] ? &players[1] : &players[0];
+	old->view.position.lsn += 50;
+	stop_player(old, true);
+	assert_true(old->node->world.cluster.release_final);
+	nobody_leads_for(5 * old->config.release_wait_ms);
+	assert_non_null(strstr(standby->order.because, "stopped cleanly"));
+	start_player(old);
+	TURN_UNTIL(leader() != NULL);
+	assert_ptr_equal(leader(), old);
+	assert_int_equal(old->node->world.cluster.term, 1);
+	assert_false(old->node->world.cluster.release_final);
+}
+
+/* After a crash, as after failed starts, patience ends and the lag limit holds. */
+static void
+what_a_crash_left_is_waited_for_in_vain(void **state)
+{
+	Player *old;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	old->view.position.lsn += 50;
+	stop_player(old, false);
+	assert_false(old->node->world.cluster.release_final);
+	TURN_UNTIL(leader() != NULL && leader() != old);
+}
+
+static void
+a_person_gives_up_what_a_clean_stop_has(void **state)
+{
+	FhaOrderSlip request = {.kind = FHA_REQUEST_FAILOVER, .id = "0123456789abcdef"};
+	Player *old;
+	Player *standby;
+	const char *text;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	standby = old == &players[0] ? &players[1] : &players[0];
+	old->view.position.lsn += 50;
+	stop_player(old, true);
+	assert_int_equal(fha_node_request(standby->node, &request, &err), FHA_OK);
+	TURN_UNTIL(leader() != NULL);
+	TURN_UNTIL((text = leader() == NULL ? NULL : leader()->node->history.text) != NULL &&
+			   strstr(text, "had 50 bytes of WAL more at its release") != NULL);
+	assert_false(leader()->node->world.cluster.release_final);
+}
+
+/* Who takes the lease of a clean stop and never leads leaves it to nobody who has less. */
+static void
+the_end_of_a_clean_stop_outlives_who_took_it(void **state)
+{
+	Player *old;
+	Player *taker = NULL;
+	Player *third = NULL;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	for (int i = 0; i < NODES; i++)
+		if (&players[i] != old && taker == NULL)
+			taker = &players[i];
+		else if (&players[i] != old)
+			third = &players[i];
+	old->view.position.lsn += 50;
+	taker->view.position.lsn += 50;
+	third->absent = true;
+	stop_player(old, true);
+	while (!fha_lease_is_mine(&taker->node->world))
+	{
+		/* Not turn(): it would be promoted in the same step. */
+		step(taker);
+		(void) poll(NULL, 0, 5);
+	}
+	taker->absent = true;
+	third->absent = false;
+	nobody_leads_for(3 * LEASE_MS);
+	start_player(old);
+	TURN_UNTIL(leader() != NULL);
+	assert_ptr_equal(leader(), old);
+	assert_int_equal(old->node->world.cluster.term, 3);
+	assert_false(old->node->world.cluster.release_final);
+}
+
+/* The end of whose WAL could not be read asks for what its last renewal told. */
+static void
+an_end_that_cannot_be_read_asks_for_the_last_renewal_s(void **state)
+{
+	Player *old;
+	uint64_t told;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	told = old->node->world.cluster.position.lsn;
+	old->view.position.lsn = FHA_LSN_UNREAD;
+	stop_player(old, true);
+	assert_false(old->node->world.cluster.release_final);
+	assert_int_equal(old->node->world.cluster.release.lsn, told);
+	assert_int_equal(old->node->world.cluster.position.lsn, told);
+	TURN_UNTIL(leader() != NULL);
+}
+
 static void
 a_switchover_goes_where_it_was_asked_to(void **state)
 {
@@ -720,7 +877,29 @@ what_a_successor_lacks_is_in_the_history(void **state)
 	old->absent = true;
 	TURN_UNTIL(leader() != NULL);
 	TURN_UNTIL((text = leader() == NULL ? NULL : leader()->node->history.text) != NULL &&
-			   strstr(text, "bytes of WAL behind its last renewal") != NULL);
+			   strstr(text, "had 500 bytes of WAL more at its last renewal") != NULL);
+}
+
+static void
+what_a_rewind_has_saved_is_in_the_history(void **state)
+{
+	static const char saved[] = "500 bytes of WAL past 0/10 on timeline 1 are in \"here\"";
+	char path[FHA_PATH_MAX];
+	const char *text;
+	Player *other;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	other = leader() == &players[0] ? &players[1] : &players[0];
+	assert_int_equal(fha_state_path(&other->config, "saved-wal", path, sizeof(path), &err), FHA_OK);
+	assert_int_equal(fha_file_replace(path, saved, strlen(saved), &err), FHA_OK);
+	assert_int_equal(fha_node_reload(other->node, &err), FHA_OK);
+	assert_int_equal(fha_node_reload(other->node, &err), FHA_OK);
+	assert_int_equal(other->node->entry_count, 1);
+	TURN_UNTIL((text = leader() == NULL ? NULL : leader()->node->history.text) != NULL &&
+			   strstr(text, "wal saved") != NULL && strstr(text, "500 bytes") != NULL);
+	TURN_UNTIL(access(path, F_OK) != 0);
 }
 
 /* What the listener shows is the fence (S1), and a leader only while its lease is good. */
@@ -906,6 +1085,11 @@ main(void)
 		TEST(s1_orders_without_end_keep_no_dead_holder_alive),
 		TEST(a_released_lease_goes_to_the_best),
 		TEST(what_nobody_has_stays_with_who_has_it),
+		TEST(what_a_clean_stop_has_is_waited_for),
+		TEST(what_a_crash_left_is_waited_for_in_vain),
+		TEST(a_person_gives_up_what_a_clean_stop_has),
+		TEST(the_end_of_a_clean_stop_outlives_who_took_it),
+		TEST(an_end_that_cannot_be_read_asks_for_the_last_renewal_s),
 		TEST(a_switchover_goes_where_it_was_asked_to),
 		TEST(a_switchover_to_nobody_is_refused),
 		TEST(an_older_term_is_refused),
@@ -929,6 +1113,7 @@ main(void)
 		TEST(entries_follow_one_another),
 		TEST(a_restart_is_ordered_of_whom_it_names),
 		TEST(what_a_successor_lacks_is_in_the_history),
+		TEST(what_a_rewind_has_saved_is_in_the_history),
 		TEST(s1_health_follows_the_fence_and_the_lease),
 		TEST(a_standby_that_does_not_stream_ages),
 		TEST(messages_of_the_stream_keep_a_standby_fresh),

@@ -489,9 +489,9 @@ reclaim_needs_our_name_and_that_term_s_timeline(void **state)
 	FACTS(FHA_RECLAIM | FHA_FREE, FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING,
 		  SET_TEXT(world.cluster.holder, "n2"),
 		  SET_TEXT(world.cluster.incarnation, "2222222222222222"), world.cluster.released = true);
-	FACTS(FHA_FREE, FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING | FHA_LINEAGE,
+	FACTS(FHA_FREE, FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING | FHA_LINEAGE | FHA_FIT,
 		  SET_TEXT(world.cluster.holder, "n2"), world.cluster.released = true,
-		  world.pg.position = (FhaPosition){3, 60000}, world.cluster.position.lsn = 0);
+		  world.pg.position = (FhaPosition){3, 60000}, world.cluster.position.lsn = 1);
 }
 
 /* The record of our name is another directory's, and was written a moment ago. */
@@ -729,18 +729,107 @@ fit_after_a_release_means_to_have_its_position(void **state)
 	world.cluster.release = (FhaPosition){TIMELINE, LSN};
 	world.pg.position = (FhaPosition){3, LSN + 1};
 	assert_int_equal(fact(FHA_FIT, patient_ms - 1), 0);
-	/* Then the lag rule, against the released position and not the last renewal's. */
+	/* Then the lag rule, from the furthest that anybody is known to have got. */
 	world.pg.position = (FhaPosition){TIMELINE, LSN};
 	world.cluster.release.lsn = LSN + LAG;
 	assert_int_equal(fact(FHA_FIT, patient_ms), FHA_FIT);
 	world.cluster.release.lsn = LSN + LAG + 1;
 	assert_int_equal(fact(FHA_FIT, patient_ms), 0);
 	world.cluster.release.lsn = LSN + LAG;
-	world.cluster.position.lsn = LSN + 10 * LAG;
+	world.cluster.position.lsn = LSN + LAG;
 	assert_int_equal(fact(FHA_FIT, patient_ms), FHA_FIT);
+	world.cluster.position.lsn = LSN + LAG + 1;
+	assert_int_equal(fact(FHA_FIT, patient_ms), 0);
+	world.cluster.position.lsn = LSN;
 	/* Not seen to be free yet: not even patience helps. */
 	world.free_since_ms = 0;
 	assert_int_equal(fact(FHA_FIT, patient_ms), 0);
+}
+
+/* A release that says nothing asks for what the last renewal told; and with that unknown, for a person. */
+static void
+nothing_known_is_never_nothing_needed(void **state)
+{
+	const FhaPosition unknown[] = {
+		{0, 0}, {TIMELINE, 0}, {0, LSN}, {TIMELINE, FHA_LSN_UNREAD}, {TIMELINE + 1, 0}};
+	int64_t patient_ms = NOW + 10 * RELEASE_MS;
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+	{
+		settle();
+		assert_false(fha_position_is_known(unknown[i]));
+		world.cluster.released = true;
+		world.free_since_ms = NOW;
+		world.cluster.release = unknown[i];
+		assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
+		world.cluster.position.lsn = LSN + 1;
+		assert_int_equal(fact(FHA_FIT, NOW), 0);
+		assert_int_equal(fact(FHA_FIT, patient_ms), FHA_FIT);
+		world.cluster.position.lsn = LSN + LAG + 1;
+		assert_int_equal(fact(FHA_FIT, patient_ms), 0);
+		world.cluster.position = unknown[i];
+		assert_int_equal(fact(FHA_FIT, patient_ms), 0);
+		world.cluster.released = false;
+		assert_int_equal(fact(FHA_FIT, patient_ms), 0);
+		world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+		assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
+	}
+}
+
+/* A planned stop loses nothing: only a person gives up what the stopped server has. */
+static void
+a_clean_stop_waits_for_who_has_its_end(void **state)
+{
+	int64_t patient_ms = NOW + 1000000;
+
+	(void) state;
+	settle();
+	world.cluster.released = true;
+	world.cluster.release_final = true;
+	world.cluster.release = (FhaPosition){TIMELINE, LSN};
+	world.free_since_ms = NOW;
+	assert_int_equal(fact(FHA_FIT | FHA_AWAITED, NOW), FHA_FIT);
+	world.cluster.release.lsn = LSN + 1;
+	assert_int_equal(fact(FHA_FIT | FHA_AWAITED, patient_ms), FHA_AWAITED);
+	/* Nor when a member that has it took the lease, and was lost before it led. */
+	world.cluster.released = false;
+	assert_int_equal(fact(FHA_FIT | FHA_AWAITED, patient_ms), FHA_AWAITED);
+	world.cluster.release.lsn = LSN;
+	assert_int_equal(fact(FHA_FIT | FHA_AWAITED, patient_ms), FHA_FIT);
+	world.cluster.release.timeline = TIMELINE + 1;
+	assert_int_equal(fact(FHA_FIT | FHA_AWAITED, patient_ms), FHA_AWAITED);
+	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+	assert_int_equal(fact(FHA_FIT | FHA_AWAITED, NOW), FHA_FIT);
+	SET_TEXT(world.cluster.request.target, "n3");
+	assert_int_equal(fact(FHA_FIT | FHA_AWAITED, NOW), FHA_AWAITED);
+}
+
+static bool
+is_missing(bool held)
+{
+	return fha_end_is_missing(&world.cluster, world.members, world.member_count, held);
+}
+
+static void
+an_end_is_missing_when_no_standby_has_it(void **state)
+{
+	(void) state;
+	settle();
+	world.members[0].role = FHA_ROLE_DOWN;
+	assert_false(is_missing(false));
+	world.cluster.release_final = true;
+	world.cluster.release = (FhaPosition){TIMELINE, LSN + 1};
+	assert_true(is_missing(false));
+	assert_false(is_missing(true));
+	world.cluster.released = true;
+	assert_true(is_missing(true));
+	assert_int_equal(fha_needed(&world.cluster).lsn, LSN + 1);
+	world.members[1].position.lsn = LSN + 1;
+	assert_false(is_missing(true));
+	/* One that is down has it, and does not lead. */
+	world.members[1].role = FHA_ROLE_DOWN;
+	assert_true(is_missing(true));
 }
 
 static void
@@ -1305,6 +1394,9 @@ main(void)
 		cmocka_unit_test(s5_positions_are_compared_by_timeline_first),
 		cmocka_unit_test(fit_up_to_the_lag_limit),
 		cmocka_unit_test(fit_after_a_release_means_to_have_its_position),
+		cmocka_unit_test(nothing_known_is_never_nothing_needed),
+		cmocka_unit_test(a_clean_stop_waits_for_who_has_its_end),
+		cmocka_unit_test(an_end_is_missing_when_no_standby_has_it),
 		cmocka_unit_test(an_explicit_failover_lifts_lag_and_pause),
 		cmocka_unit_test(no_turn_while_it_is_not_free),
 		cmocka_unit_test(the_best_goes_at_once_when_all_have_published),

@@ -128,6 +128,7 @@ fill_cluster(FhaCluster *cluster)
 	fill(cluster->nonce, sizeof(cluster->nonce));
 	cluster->lease_duration_ms = 3600 * 1000;
 	cluster->released = true;
+	cluster->release_final = true;
 	cluster->release = (FhaPosition){UINT32_MAX, UINT64_MAX};
 	fill(cluster->release_to, sizeof(cluster->release_to));
 	fill(cluster->release_because, sizeof(cluster->release_because));
@@ -287,6 +288,7 @@ the_small_texts_are_good(void **state)
 	(void) state;
 	assert_int_equal(parse_cluster(cluster_text, strlen(cluster_text), &cluster, &err), FHA_OK);
 	assert_int_equal(cluster.release.timeline, 5);
+	assert_false(cluster.release_final);
 	assert_int_equal(cluster.request.kind, FHA_REQUEST_SWITCHOVER);
 	assert_int_equal(parse_member(member_text, strlen(member_text), &member, &err), FHA_OK);
 	assert_int_equal(member.role, FHA_ROLE_PRIMARY);
@@ -315,6 +317,7 @@ static const Hostile hostile_clusters[] = {
 	{"\"released\":true", "\"released\":1", "released"},
 	{"\"release\":{\"timeline\":5,\"lsn\":\"0/10\"}", "\"release\":[]", "release"},
 	{"\"release\":{\"timeline\":5,", "\"release\":{\"timeline\":\"5\",", "timeline"},
+	{"\"release\":{\"timeline\":5,", "\"release\":{\"final\":1,\"timeline\":5,", "final"},
 	{"\"term\":\"7\"", "\"term\":7", "term"},
 	{"\"timeline\":6,", "\"timeline\":\"6\",", "timeline"},
 	{"\"lineage\":[{\"timeline\":5,\"end\":\"0/0\"}]", "\"lineage\":{}", "lineage"},

@@ -40,6 +40,7 @@ settle(void **state)
 		(void) snprintf(members[i].member, FHA_NAME_SIZE, "n%d", i + 1);
 		members[i].supervised = i != 2;
 		members[i].position = (FhaPosition){5, 0x5000000};
+		members[i].role = i == 0 ? FHA_ROLE_PRIMARY : i == 1 ? FHA_ROLE_STANDBY : FHA_ROLE_DOWN;
 	}
 	cluster.standby_count = 1;
 	(void) snprintf(cluster.standbys[0].member, FHA_NAME_SIZE, "n2");
@@ -113,6 +114,15 @@ a_dry_run_says_what_would_be(void **state)
 	assert_check(FHA_REQUEST_SWITCHOVER, "", FHA_OK, "n1 stops after a checkpoint and the best");
 	assert_check(FHA_REQUEST_FAILOVER, "n2", FHA_OK, "16777216 bytes of WAL behind");
 	assert_check(FHA_REQUEST_FAILOVER, "", FHA_OK, "the best standby takes the lease of n1");
+	assert_check(FHA_REQUEST_FAILOVER, "", FHA_OK, "by its record n2 is 16777216 bytes of WAL");
+	/* What it released asks for more than its last renewal did. */
+	cluster.released = true;
+	cluster.release = (FhaPosition){5, UINT64_C(0x7000000)};
+	assert_check(FHA_REQUEST_FAILOVER, "", FHA_OK, "by its record n2 is 33554432 bytes of WAL");
+	cluster.released = false;
+	cluster.position = (FhaPosition){5, 0};
+	assert_check(FHA_REQUEST_FAILOVER, "n2", FHA_OK, "no standby has is lost");
+	(void) settle(NULL);
 	assert_check(FHA_REQUEST_RESTART, "", FHA_OK, "n2, n3, and last the primary n1");
 	assert_check(FHA_REQUEST_RESTART, "n1", FHA_OK, "nobody can write meanwhile");
 	assert_check(FHA_REQUEST_REINIT, "n2", FHA_OK, "at 0/5000000 on timeline 5, is replaced");

@@ -174,6 +174,13 @@ test_findings_of_the_lease(void **state)
 	record.released = true;
 	assert_string_equal(names(), "no_primary fenced");
 	assert_string_equal(findings[0].what, "nobody leads: n1 released the lease");
+	/* Stopped cleanly, with more than anybody who runs has. */
+	record.release_final = true;
+	record.release = (FhaPosition){1000, UINT64_MAX - 1};
+	assert_string_equal(names(), "end_missing fenced");
+	assert_non_null(strstr(findings[0].what, "has all of its WAL: start n1"));
+	record.released = false;
+	assert_string_equal(names(), "end_missing fenced");
 	set_up(NULL);
 	record.standby_count = 0;
 	assert_string_equal(names(), "no_fit_standby cut_off");
