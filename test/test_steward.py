@@ -53,7 +53,8 @@ def alone(request: pytest.FixtureRequest):
         node.prepare(node.password)
         node.start()
         until("the role", lambda: has_role(node), 120)
-        node.wait_for_extension()
+        made = "SELECT count(*) FROM pg_roles WHERE rolname = 'fawkes_exporter'"
+        until("the chores are done", lambda: node.value(made) == 1, 60)
         node.founded_under = node.value("SHOW synchronous_standby_names")
         with node.session() as session:
             session.query("ALTER SYSTEM SET synchronous_standby_names = ''")
@@ -269,7 +270,7 @@ def test_slots_want_no_database(cluster: Cluster) -> None:
 def pair():
     """Two members that can decode, one of which streams."""
     base = Path(tempfile.mkdtemp(prefix="fh-", dir="/tmp"))
-    settings = {"wal_level": "logical", "max_connections": "12", "wal_retrieve_retry_interval": "200ms"}
+    settings = {"wal_level": "logical", "max_replication_slots": "3", "wal_retrieve_retry_interval": "200ms"}
     cluster = Cluster(base / "c", names=("n1", "n2"), first_port=5981, settings=settings)
     try:
         cluster.create()
@@ -305,6 +306,30 @@ def test_a_logical_slot_does_not_outlive_the_role(pair: Cluster) -> None:
     assert slots(leader) == ["receiver"]
     assert "stays" not in leader.log.read_bytes()[since:].decode()
     leader.value("SELECT pg_drop_replication_slot('receiver')")
+
+
+def status(node: Node) -> str:
+    """Without the breaks of its lines."""
+    return " ".join(node.command("status").stdout.split())
+
+
+def test_a_primary_without_room_for_a_slot_says_so(pair: Cluster) -> None:
+    """In its log, and in every member's status; once there is room, the member streams by itself."""
+    old = pair.wait_all_stream()
+    leader = pair.others(old)[0]
+    with leader.session() as session:
+        for name in ("a", "b", "c"):
+            session.query(f"SELECT pg_create_physical_replication_slot('{name}')")
+    since = leader.log.stat().st_size
+    assert old.command("switchover", "--to", leader.name).returncode == 0
+    leader.wait_for_log(f'slot "fawkes_ha_{old.name}" cannot be seen to: all replication slots are in use', 60, since)
+    said = f'cannot be followed by all members: there is no slot "fawkes_ha_{old.name}": all replication slots'
+    until("status says so", lambda: said in status(old), 30)
+    with leader.session() as session:
+        for name in ("a", "b", "c"):
+            session.query(f"SELECT pg_drop_replication_slot('{name}')")
+    pair.wait_all_stream()
+    until("and no more", lambda: said not in status(old), 30)
 
 
 def leave_history(pair: Cluster, old: Node) -> Node:

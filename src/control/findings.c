@@ -292,6 +292,14 @@ member_lacks_room(Case *at)
 		   (slots || (at->member->max_senders != 0 && at->member->max_senders < needed));
 }
 
+/* A server that does not lead any more has said it of another time. */
+static bool
+member_has_trouble(Case *at)
+{
+	(void) snprintf(at->more, sizeof(at->more), ": %s", at->member->trouble);
+	return is_held(at) && at->shown.holds && at->member->trouble[0] != '\0';
+}
+
 static bool
 member_wants_restart(Case *at)
 {
@@ -362,6 +370,8 @@ static const struct
 	 "wait if it has just started; else see that node's log for what its connection meets"},
 	{"unhealthy", FHA_WARNING, true, member_unhealthy, "is unhealthy to readers",
 	 "what it shows is older than max_replica_lag: readers are sent elsewhere until it catches up"},
+	{"no_slot", FHA_WARNING, true, member_has_trouble, "cannot be followed by all members",
+	 "see that node's log; docs/operations.md, A primary without standbys that stream"},
 	{"no_room", FHA_WARNING, true, member_lacks_room, "has too little room for the members",
 	 "raise it, for all members: fawkes-ha set; then fawkes-ha restart"},
 	{"paused", FHA_WARNING, false, paused, "failover is paused",

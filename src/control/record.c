@@ -312,6 +312,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_int(object, "max_slots", 0, INT32_MAX, &out->max_slots, &local);
 		fha_json_int(object, "max_senders", 0, INT32_MAX, &out->max_senders, &local);
 		fha_json_int(object, "format", 0, INT32_MAX, &out->format, &local);
+		fha_json_text(object, "trouble", out->trouble, sizeof(out->trouble), &local);
 		fha_json_bool(object, "removed", &out->removed, &local);
 		fha_json_text(object, "carried_out", out->carried_out, sizeof(out->carried_out), &local);
 		fha_json_text(object, "updated_at", out->updated_at, sizeof(out->updated_at), &local);
@@ -531,6 +532,8 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_bool(object, "pending_restart", member->pending_restart, &failed);
 	if (member->slots != 0)
 		fha_json_put_int(object, "slots", member->slots, &failed);
+	if (member->trouble[0] != '\0')
+		fha_json_put_text(object, "trouble", member->trouble, &failed);
 	if (member->max_slots != 0)
 		fha_json_put_int(object, "max_slots", member->max_slots, &failed);
 	if (member->max_senders != 0)

@@ -219,15 +219,16 @@ typedef struct FhaMember
 	bool rewindable; /* leader: role, slots and a checkpoint on its timeline are there for others */
 	bool supervised; /* somebody starts its PostgreSQL again after a stop */
 	bool unattended; /* somebody did: its supervisor is gone, and PostgreSQL goes on without */
-	bool exporter_fails;           /* it cannot listen where its settings say */
-	bool streaming;                /* standby: WAL was coming in */
-	bool pending_restart;          /* a setting was changed that counts after a restart */
-	int64_t slots;                 /* replication slots that there are; 0: none, or not known */
-	int64_t max_slots;             /* max_replication_slots that it runs with; 0: not known */
-	int64_t max_senders;           /* max_wal_senders, likewise */
-	int64_t format;                /* FHA_RECORD_FORMAT of its program; 0: of version 1.1 */
-	bool removed;                  /* what is left of a member that was taken off the list */
-	char carried_out[FHA_ID_SIZE]; /* the newest restart or reinit that it has behind it */
+	bool exporter_fails;             /* it cannot listen where its settings say */
+	bool streaming;                  /* standby: WAL was coming in */
+	bool pending_restart;            /* a setting was changed that counts after a restart */
+	int64_t slots;                   /* replication slots that there are; 0: none, or not known */
+	int64_t max_slots;               /* max_replication_slots that it runs with; 0: not known */
+	int64_t max_senders;             /* max_wal_senders, likewise */
+	int64_t format;                  /* FHA_RECORD_FORMAT of its program; 0: of version 1.1 */
+	bool removed;                    /* what is left of a member that was taken off the list */
+	char carried_out[FHA_ID_SIZE];   /* the newest restart or reinit that it has behind it */
+	char trouble[FHA_SENTENCE_SIZE]; /* leader: why others cannot stream from it; "": they can */
 	char updated_at[FHA_TIME_SIZE];
 } FhaMember;
 
@@ -272,6 +273,7 @@ typedef struct FhaPgView
 	bool pending_restart; /* as in FhaMember */
 	int64_t slots;        /* as in FhaMember, with the two that follow */
 	int64_t max_slots;
+	char trouble[FHA_SENTENCE_SIZE];
 	int64_t max_senders;
 	bool limits_lowered; /* primary: the record lowers what a standby may not have less of */
 	char following[FHA_NAME_SIZE]; /* leader that primary_conninfo names, "" for none */

@@ -18,7 +18,7 @@
 /* 64 members of 1000 bytes, the cluster record and 100 history entries of 600 bytes fit. */
 #define SNAPSHOT_SIZE (192 * 1024)
 #define REQUEST_SIZE 2048
-#define TROUBLE_SIZE 256
+#define TROUBLE_SIZE FHA_SENTENCE_SIZE
 #define REFUSALS 16
 
 /* What the steward is to see to, said by the agent. */

@@ -139,6 +139,16 @@ list_wanted(const StewardOrder *order, Slot *out)
 	return count;
 }
 
+/* It goes into a record: in plain characters, whatever language the server speaks. */
+static void
+tell_trouble(char trouble[TROUBLE_SIZE], const char *slot, const char *why)
+{
+	snprintf(trouble, TROUBLE_SIZE, "there is no slot \"%s\": %s", slot, why);
+	for (char *c = trouble; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+}
+
 void
 steward_keep_slots(const StewardOrder *order, char trouble[TROUBLE_SIZE])
 {
@@ -161,7 +171,7 @@ steward_keep_slots(const StewardOrder *order, char trouble[TROUBLE_SIZE])
 			is_among(wanted[i].name, slots, count) ? NULL : try_slot(make_slot, wanted[i].name);
 
 		if (why != NULL && trouble[0] == '\0')
-			snprintf(trouble, TROUBLE_SIZE, "there is no slot %s: %s", wanted[i].name, why);
+			tell_trouble(trouble, wanted[i].name, why);
 	}
 	pfree(slots);
 }

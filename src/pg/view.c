@@ -23,6 +23,8 @@
 #include "view.h"
 
 #define OLDEST_WAL_MS 5000
+/* It comes back within a second. */
+#define STEWARD_ABSENT_MS (10 * 1000)
 /* A standby tries to stream twice a second; conflicts with readers end in 30 s by default. */
 #define STALLED_MS (35 * 1000)
 
@@ -151,6 +153,27 @@ oldest_wal(void)
 	return oldest;
 }
 
+/* Why others cannot stream from this primary, as its steward says, or as its absence does. */
+static void
+fill_trouble(FhaPgView *view)
+{
+	static int64 seen_ms = 0;
+	const StewardShared *steward = &fawkes_shared->steward;
+	int64 now_ms = fha_now_ms();
+
+	LWLockAcquire(fawkes_shared->lock, LW_SHARED);
+	if (seen_ms == 0 || steward->pid != 0)
+		seen_ms = now_ms;
+	if (now_ms >= seen_ms + STEWARD_ABSENT_MS)
+		strlcpy(view->trouble, "its steward does not run, see its log", sizeof(view->trouble));
+	else if (steward->trouble[0] != '\0')
+		strlcpy(view->trouble, steward->trouble, sizeof(view->trouble));
+	else if (!steward->done && steward->failures > 1)
+		strlcpy(view->trouble, "the chores of its steward fail, see its log",
+				sizeof(view->trouble));
+	LWLockRelease(fawkes_shared->lock);
+}
+
 static void
 fill_primary(FhaPgView *view, const FhaOrder *order)
 {
@@ -168,6 +191,7 @@ fill_primary(FhaPgView *view, const FhaOrder *order)
 		rewindable = timeline;
 	view->rewindable = rewindable == timeline;
 	fill_lineage(view, timeline);
+	fill_trouble(view);
 	if (order != NULL)
 		fill_standbys(view, order);
 }

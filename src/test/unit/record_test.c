@@ -207,6 +207,7 @@ fill_member(FhaMember *member)
 	member->slots = 1;
 	member->max_slots = 262143;
 	member->max_senders = 262143;
+	fill(member->trouble, sizeof(member->trouble));
 	fill(member->updated_at, sizeof(member->updated_at));
 }
 

@@ -378,6 +378,15 @@ test_findings_of_members(void **state)
 	assert_string_equal(names(), "no_room");
 	assert_non_null(strstr(findings[0].what, "max_wal_senders = 1"));
 	set_up(NULL);
+	(void) snprintf(members[0].trouble, sizeof(members[0].trouble),
+					"there is no slot for n2: full");
+	assert_string_equal(names(), "no_slot");
+	assert_string_equal(findings[0].what,
+						"n1 cannot be followed by all members: there is no slot for n2: full");
+	/* It leads no more. */
+	(void) snprintf(record.holder, sizeof(record.holder), "n2");
+	assert_null(strstr(names(), "no_slot"));
+	set_up(NULL);
 	record.position.lsn = 0x5000000 + 16 * MB;
 	assert_string_equal(names(), "");
 	record.position.lsn++;
