@@ -5,11 +5,12 @@
     test/mutants.py -k WORD...      those whose rule or name contains a word
     test/mutants.py --write-table   renew docs/mutants.md
 
-Two copies of the tree in a temporary directory, one for each of two workers.  First
-every test that shall kill a mutant must pass on the unchanged sources.  Then one
-mutant at a time: its text is replaced (it must occur exactly once, or the mutant has
-rotted), what is needed is built, and only the tests that are named run.  A mutant is
-killed when one of these tests fails; not when something else goes wrong.
+Copies of the tree in a temporary directory, one for each worker; there are more workers
+than cores, because tests mostly wait.  First every test that shall kill a mutant must
+pass on the unchanged sources.  Then one mutant at a time: its text is replaced (it must
+occur exactly once, or the mutant has rotted), what is needed is built, and only the tests
+that are named run.  A mutant is killed when one of these tests fails; not when something
+else goes wrong.
 
 PostgreSQL's directories are not touched: test_fence.py loads the libraries of its own
 tree, and the lab's nodes run the command and the libraries of $FAWKES_TREE.
@@ -52,7 +53,7 @@ MUTANTS = [*LISTED, *ATTACKS, *DATA, *EXPORTER, *FENCED, *GIVEN, *KUBERNETES, *L
 
 TREE = Path(__file__).resolve().parent.parent
 TABLE = "docs/mutants.md"
-WORKERS = 2
+WORKERS = 2 * (os.cpu_count() or 1)
 BUILD_LIMIT_S = 300
 TEST_LIMIT_S = 300
 
@@ -165,7 +166,7 @@ class Tree:
 
     def make(self, *targets: str) -> Done:
         # Without -Werror: a mutant may leave a variable unused.
-        return run(["make", "--no-print-directory", *targets, "WERROR="], self.root, BUILD_LIMIT_S)
+        return run(["make", f"-j{os.cpu_count()}", "--no-print-directory", *targets, "WERROR="], self.root, BUILD_LIMIT_S)
 
     def build(self, test: str) -> None:
         if test.endswith("_test"):

@@ -2,7 +2,7 @@
 
 # Names what fails; the programs mostly wait.
 PROVE = --failures --comments -j$(PROGRAMS)
-PROGRAMS = 4
+PROGRAMS = 6
 check-unit: $(UNIT)
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove $(PROVE) --exec '' $(UNIT)
 
