@@ -826,6 +826,7 @@ entries_follow_one_another(void **state)
 	node = lone_leader();
 	assert_int_equal(fha_node_request(node, &request, &err), FHA_OK);
 	TURN_UNTIL(node->world.cluster.paused);
+	TURN_UNTIL(fha_node_takes_requests(node));
 	request = (FhaOrderSlip){.kind = FHA_REQUEST_RESUME, .id = "fedcba9876543210"};
 	assert_int_equal(fha_node_request(node, &request, &err), FHA_OK);
 	TURN_UNTIL(node->history.text != NULL && strstr(node->history.text, "resume") != NULL);
