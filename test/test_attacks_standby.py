@@ -26,10 +26,21 @@ def restart(node, **settings: str) -> None:
 def test_standbys_that_became_too_small_are_not_elected(cluster: Cluster) -> None:
     """S9: a running standby whose primary raised max_connections cannot be promoted: it says so, and is not elected.
 
-    Elected, it would hold the lease and never lead.
+    Elected, it would hold the lease and never lead.  Status names the setting; a switchover that would bring it about warns.
     """
     old = revive(cluster)
     first, second = cluster.others(old)
+    less = int(old.value("SHOW max_connections"))
+    restart(first, max_connections=str(less + 1))
+    cluster.wait_all_stream()
+    warning = f"once {first.name} leads, "
+    lack = f" cannot be promoted before it is restarted: max_connections {less} < {less + 1}"
+
+    def warns() -> bool:
+        done = old.command("switchover", "--to", first.name, "--dry-run")
+        return done.returncode == 0 and warning in done.stderr and lack in done.stderr
+
+    until("a switchover to one that has more warns", warns, 30)
     old.write_settings(max_connections="150")
     with frozen(first, second):
         process.send([old.postmaster_pid], signal.SIGKILL)
@@ -41,6 +52,9 @@ def test_standbys_that_became_too_small_are_not_elected(cluster: Cluster) -> Non
         until(f"{node.name} stands still", lambda: node.value("SELECT pg_get_wal_replay_pause_state()") == "paused")
         received = "SELECT pg_last_wal_receive_lsn() >= %s::pg_lsn"
         until(f"{node.name} has the row's WAL", lambda: node.value(received, (flushed,)))
+    for node, has_now in ((first, less + 1), (second, less)):
+        finding = f"{node.name} cannot be promoted: max_connections {has_now} < 150"
+        until("status says so", lambda: finding in old.command("status").stdout, 30)
     marks = {node: node.log.stat().st_size for node in (first, second)}
     old.kill()
     for node, at in marks.items():

@@ -251,6 +251,7 @@ static int
 carry_out(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
 {
 	char plan[FHA_PLAN_SIZE];
+	char warning[FHA_PLAN_SIZE];
 	FhaHistoryEntry entry;
 	int result = cluster_read(cluster, options);
 
@@ -258,6 +259,9 @@ carry_out(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
 		result = check(cluster, options, request, plan);
 	if (result == CLI_OK && !fha_request_is_done_at_once(request->kind))
 		result = check_leader(cluster, options, request->kind);
+	if (result == CLI_OK && fha_request_warning(&cluster->record, cluster->members,
+												cluster->member_count, request, warning))
+		cli_complain("%s", warning);
 	if (result == CLI_OK && options->dry_run)
 	{
 		cli_line("would do: %s", plan);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "primary_limits.h"
 #include "observe.h"
 #include "overview.h"
 #include "request.h"
@@ -301,6 +302,18 @@ member_has_trouble(Case *at)
 }
 
 static bool
+member_cannot_be_promoted(Case *at)
+{
+	char lack[FHA_LACK_SIZE];
+	bool lacks =
+		is_standby(at) && fha_limits_lack(&at->member->limits, &at->member->limits_needed, lack);
+
+	if (lacks)
+		(void) snprintf(at->more, sizeof(at->more), ": %s", lack);
+	return lacks;
+}
+
+static bool
 member_wants_restart(Case *at)
 {
 	return at->member->pending_restart;
@@ -374,6 +387,9 @@ static const struct
 	 "see that node's log; docs/operations.md, A primary without standbys that stream"},
 	{"no_room", FHA_WARNING, true, member_lacks_room, "has too little room for the members",
 	 "raise it, for all members: fawkes-ha set; then fawkes-ha restart"},
+	{"cannot_be_promoted", FHA_WARNING, true, member_cannot_be_promoted, "cannot be promoted",
+	 "its primary has more, so it replays nothing: fawkes-ha restart with its name gives it as "
+	 "much"},
 	{"paused", FHA_WARNING, false, paused, "failover is paused",
 	 "when the work is done: fawkes-ha resume"},
 	{"request", FHA_NOTICE, false, request_stands, "a request is under way",

@@ -302,6 +302,8 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	out->max_senders = world->pg.max_senders;
 	out->format = FHA_RECORD_FORMAT;
 	memcpy(out->trouble, world->pg.trouble, sizeof(out->trouble));
+	out->limits = world->pg.limits;
+	out->limits_needed = world->pg.limits_needed;
 	memcpy(out->carried_out,
 		   world->cluster.request.kind == FHA_REQUEST_REINIT ? world->self.cloned_for
 															 : world->pg.started_for,
@@ -324,7 +326,9 @@ node_member_differs(const FhaMember *a, const FhaMember *b)
 		   a->unattended != b->unattended || a->exporter_fails != b->exporter_fails ||
 		   a->streaming != b->streaming || a->pending_restart != b->pending_restart ||
 		   a->max_slots != b->max_slots || a->max_senders != b->max_senders ||
-		   a->format != b->format || strcmp(a->trouble, b->trouble) != 0;
+		   a->format != b->format || strcmp(a->trouble, b->trouble) != 0 ||
+		   memcmp(&a->limits, &b->limits, sizeof(a->limits)) != 0 ||
+		   memcmp(&a->limits_needed, &b->limits_needed, sizeof(a->limits_needed)) != 0;
 }
 
 /*

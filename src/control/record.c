@@ -9,8 +9,11 @@
 #include <string.h>
 
 #include "json.h"
+#include "primary_limits.h"
 #include "request.h"
 #include "routing.h"
+
+#define LIMIT_KEY_SIZE 40
 
 void
 fha_lsn_print(uint64_t lsn, char *out, size_t size)
@@ -265,6 +268,32 @@ fha_cluster_parse(const char *data, size_t size, FhaCluster *out, FhaError *err)
 	return local.code;
 }
 
+static void
+read_limits(struct json_object *object, const char *prefix, FhaLimits *out, FhaError *err)
+{
+	for (size_t i = 0; i < FHA_LIMITS; i++)
+	{
+		char key[LIMIT_KEY_SIZE];
+
+		(void) snprintf(key, sizeof(key), "%s%s", prefix, fha_limit_name(i));
+		fha_json_int(object, key, 0, INT32_MAX, &out->value[i], err);
+	}
+	if (out->value[0] == 0)
+		memset(out, 0, sizeof(*out));
+}
+
+static void
+put_limits(struct json_object *object, const char *prefix, const FhaLimits *limits, bool *failed)
+{
+	for (size_t i = 0; i < FHA_LIMITS && limits->value[0] != 0; i++)
+	{
+		char key[LIMIT_KEY_SIZE];
+
+		(void) snprintf(key, sizeof(key), "%s%s", prefix, fha_limit_name(i));
+		fha_json_put_int(object, key, limits->value[i], failed);
+	}
+}
+
 FhaCode
 fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 {
@@ -313,6 +342,8 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_int(object, "max_senders", 0, INT32_MAX, &out->max_senders, &local);
 		fha_json_int(object, "format", 0, INT32_MAX, &out->format, &local);
 		fha_json_text(object, "trouble", out->trouble, sizeof(out->trouble), &local);
+		read_limits(object, "", &out->limits, &local);
+		read_limits(object, "needs_", &out->limits_needed, &local);
 		fha_json_bool(object, "removed", &out->removed, &local);
 		fha_json_text(object, "carried_out", out->carried_out, sizeof(out->carried_out), &local);
 		fha_json_text(object, "updated_at", out->updated_at, sizeof(out->updated_at), &local);
@@ -540,6 +571,8 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 		fha_json_put_int(object, "max_senders", member->max_senders, &failed);
 	if (member->format != 0)
 		fha_json_put_int(object, "format", member->format, &failed);
+	put_limits(object, "", &member->limits, &failed);
+	put_limits(object, "needs_", &member->limits_needed, &failed);
 	if (member->removed)
 		fha_json_put_bool(object, "removed", true, &failed);
 	if (member->carried_out[0] != '\0')

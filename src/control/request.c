@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "config.h"
 #include "json.h"
+#include "primary_limits.h"
 #include "observe.h"
 
 /* The agent, the exporter, its two collectors and a steward; and PostgreSQL's own launcher. */
@@ -490,6 +491,35 @@ fha_request_check(const FhaCluster *cluster, const FhaMember *members, size_t co
 	if (code == FHA_OK)
 		make_plan(cluster, members, count, target, request, plan);
 	return code;
+}
+
+/* A standby with less than its primary replays nothing, and cannot be promoted until it is restarted. */
+bool
+fha_request_warning(const FhaCluster *cluster, const FhaMember *members, size_t count,
+					const FhaOrderSlip *request, char out[FHA_PLAN_SIZE])
+{
+	char lack[FHA_LACK_SIZE];
+
+	out[0] = '\0';
+	if (request->kind != FHA_REQUEST_SWITCHOVER && request->kind != FHA_REQUEST_FAILOVER)
+		return false;
+	for (size_t i = 0; i < count * count; i++)
+	{
+		const FhaMember *next = &members[i / count];
+		const FhaMember *other = &members[i % count];
+		bool may_lead = request->target[0] == '\0' ? !leads(cluster, next->member)
+												   : strcmp(request->target, next->member) == 0;
+
+		if (!may_lead || !fha_member_is_listed(cluster, next->member) ||
+			!fha_member_is_listed(cluster, other->member) ||
+			!fha_limits_lack(&other->limits, &next->limits, lack))
+			continue;
+		(void) snprintf(out, FHA_PLAN_SIZE,
+						"once %s leads, %s cannot be promoted before it is restarted: %s",
+						next->member, other->member, lack);
+		return true;
+	}
+	return false;
 }
 
 FhaCode

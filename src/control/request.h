@@ -36,6 +36,13 @@ FHA_API FHA_MUST_CHECK FhaCode fha_request_check(const FhaCluster *cluster,
 												 char *plan, FhaError *err);
 
 /*
+ * Does what can be done leave a member unable to lead?  Then a sentence in out that says whom and why;
+ * else it is "".
+ */
+FHA_API bool fha_request_warning(const FhaCluster *cluster, const FhaMember *members, size_t count,
+								 const FhaOrderSlip *request, char out[FHA_PLAN_SIZE]);
+
+/*
  * Put it into the cluster record.  What is done at once is done then: *request becomes DONE, with
  * its message, and is not kept.  CONFLICT: another one is on its way.  INVALID: no room.
  */

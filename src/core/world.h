@@ -182,6 +182,13 @@ typedef enum FhaRole
 	FHA_ROLE_PRIMARY
 } FhaRole;
 
+/* What a standby may not have less of than its primary (primary_limits.h); value[0] is 0: not known. */
+#define FHA_LIMITS 5
+typedef struct FhaLimits
+{
+	int64_t value[FHA_LIMITS];
+} FhaLimits;
+
 /* What a member is to clients; as a pod's labels say it. */
 typedef enum FhaServes
 {
@@ -226,6 +233,8 @@ typedef struct FhaMember
 	int64_t max_slots;               /* max_replication_slots that it runs with; 0: not known */
 	int64_t max_senders;             /* max_wal_senders, likewise */
 	int64_t format;                  /* FHA_RECORD_FORMAT of its program; 0: of version 1.1 */
+	FhaLimits limits;                /* that it runs with */
+	FhaLimits limits_needed;         /* standby: it cannot be promoted with less; else not known */
 	bool removed;                    /* what is left of a member that was taken off the list */
 	char carried_out[FHA_ID_SIZE];   /* the newest restart or reinit that it has behind it */
 	char trouble[FHA_SENTENCE_SIZE]; /* leader: why others cannot stream from it; "": they can */
@@ -275,6 +284,8 @@ typedef struct FhaPgView
 	int64_t max_slots;
 	char trouble[FHA_SENTENCE_SIZE];
 	int64_t max_senders;
+	FhaLimits limits;
+	FhaLimits limits_needed;
 	bool limits_lowered; /* primary: the record lowers what a standby may not have less of */
 	char following[FHA_NAME_SIZE]; /* leader that primary_conninfo names, "" for none */
 	uint64_t following_term;

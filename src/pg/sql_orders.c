@@ -318,7 +318,9 @@ carry_out(FhaOrderSlip *request, int wait_seconds, bool dry_run, bool force)
 {
 	const char *kind = fha_request_kind_name(request->kind);
 	Answer answer = {false, false, NULL};
+	const FhaSnapshotView *view;
 	char plan[FHA_PLAN_SIZE];
+	char warning[FHA_PLAN_SIZE];
 	FhaError error;
 	TimestampTz end;
 
@@ -326,7 +328,11 @@ carry_out(FhaOrderSlip *request, int wait_seconds, bool dry_run, bool force)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("wait_seconds = %d is out of range", wait_seconds),
 						errdetail("1 to %d is allowed.", WAIT_SECONDS_MAX)));
-	check(read_cluster(), request, force, plan);
+	view = read_cluster();
+	check(view, request, force, plan);
+	if (fha_request_warning(&view->cluster, view->members, view->member_count, request, warning))
+		ereport(WARNING, errmsg("%s", warning),
+				errhint("A restart of that member gives it as much."));
 	if (dry_run)
 		return psprintf("would do: %s", plan);
 	if (fha_random_hex(request->id, sizeof(request->id), &error) != FHA_OK)

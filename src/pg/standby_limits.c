@@ -25,7 +25,8 @@ typedef struct Limit
 	size_t offset; /* of the primary's value in the control file */
 } Limit;
 
-static const Limit limits[] = {
+/* In the order of fha_limit_name. */
+static const Limit limits[FHA_LIMITS] = {
 	{"max_connections", &MaxConnections, offsetof(ControlFileData, MaxConnections)},
 	{"max_worker_processes", &max_worker_processes,
 	 offsetof(ControlFileData, max_worker_processes)},
@@ -56,6 +57,24 @@ limits_are_smaller(void)
 		smaller = smaller || *limits[i].running < wanted_by(control, &limits[i]);
 	pfree(control);
 	return smaller;
+}
+
+void
+limits_running(FhaLimits *out)
+{
+	for (int i = 0; i < lengthof(limits); i++)
+		out->value[i] = *limits[i].running;
+}
+
+void
+limits_wanted(FhaLimits *out)
+{
+	bool valid;
+	ControlFileData *control = get_controlfile(DataDir, &valid);
+
+	for (int i = 0; valid && i < lengthof(limits); i++)
+		out->value[i] = wanted_by(control, &limits[i]);
+	pfree(control);
 }
 
 /*

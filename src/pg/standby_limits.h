@@ -16,6 +16,10 @@ extern void limits_raise(void);
  */
 extern bool limits_are_smaller(void);
 
+/* What this server runs with; what its control file asks for. */
+extern void limits_running(FhaLimits *out);
+extern void limits_wanted(FhaLimits *out);
+
 /* Was a setting changed that counts after a restart?  As of the last reload. */
 extern bool limits_need_restart(void);
 

@@ -273,6 +273,8 @@ fill_standby(FhaPgView *view)
 	view->state = HotStandbyActive() ? FHA_PG_STANDBY : FHA_PG_BUSY;
 	view->recovering = view->state == FHA_PG_BUSY;
 	view->too_small = GetRecoveryPauseState() == RECOVERY_PAUSED && limits_are_smaller();
+	if (view->too_small)
+		limits_wanted(&view->limits_needed);
 }
 
 static void
@@ -280,6 +282,7 @@ fill_room(FhaPgView *view)
 {
 	view->max_slots = max_replication_slots;
 	view->max_senders = max_wal_senders;
+	limits_running(&view->limits);
 	LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
 	for (int i = 0; i < max_replication_slots; i++)
 		view->slots += ReplicationSlotCtl->replication_slots[i].in_use;

@@ -241,6 +241,43 @@ settings_of_all_members(void **state)
 	assert_non_null(strstr(err.text, "no more than 32"));
 }
 
+static const char *
+warning_of(FhaRequestKind kind, const char *target)
+{
+	static char warning[FHA_PLAN_SIZE];
+	FhaOrderSlip request = make(kind, target);
+
+	bool warns = fha_request_warning(&cluster, members, 3, &request, warning);
+
+	assert_int_equal(warns, warning[0] != '\0');
+	return warning;
+}
+
+/* Who has less than the new primary replays nothing after it, and cannot lead until it is restarted. */
+static void
+a_handover_to_a_larger_member_warns(void **state)
+{
+	static const FhaRequestKind kinds[] = {FHA_REQUEST_SWITCHOVER, FHA_REQUEST_FAILOVER};
+
+	(void) state;
+	members[0].limits = members[1].limits = (FhaLimits){{100, 8, 16, 0, 64}};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+	{
+		members[1].limits.value[0] = 100; /* n3 says nothing of itself */
+		assert_string_equal(warning_of(kinds[i], "n2"), "");
+		members[1].limits.value[0] = 200;
+		assert_string_equal(warning_of(kinds[i], "n2"),
+							"once n2 leads, n1 cannot be promoted before it is restarted: "
+							"max_connections 100 < 200");
+		assert_string_equal(warning_of(kinds[i], "n3"), "");
+		/* Whoever it will be. */
+		assert_non_null(strstr(warning_of(kinds[i], ""), "once n2 leads, n1 cannot"));
+	}
+	assert_string_equal(warning_of(FHA_REQUEST_RESTART, "n2"), "");
+	cluster.member_count = 1;
+	assert_string_equal(warning_of(FHA_REQUEST_SWITCHOVER, "n2"), "");
+}
+
 /* Members that cannot stream, copy or run their agents are no members. */
 static void
 what_leaves_members_no_room_is_refused(void **state)
@@ -368,6 +405,7 @@ main(void)
 		cmocka_unit_test_setup(resume_ends_a_pause_and_its_reason, settle),
 		cmocka_unit_test_setup(one_at_a_time_but_for_what_is_done_at_once, settle),
 		cmocka_unit_test_setup(settings_of_all_members, settle),
+		cmocka_unit_test_setup(a_handover_to_a_larger_member_warns, settle),
 		cmocka_unit_test_setup(what_leaves_members_no_room_is_refused, settle),
 		cmocka_unit_test_setup(synchronous_standbys_are_refused_until_there_is_a_mode_for_them,
 							   settle),

@@ -387,6 +387,15 @@ test_findings_of_members(void **state)
 	(void) snprintf(record.holder, sizeof(record.holder), "n2");
 	assert_null(strstr(names(), "no_slot"));
 	set_up(NULL);
+	/* A standby that replays nothing because its primary has more. */
+	members[1].limits = (FhaLimits){{100, 8, 16, 0, 64}};
+	assert_string_equal(names(), "");
+	members[1].limits_needed = (FhaLimits){{100, 8, 16, 5, 128}};
+	assert_string_equal(names(), "cannot_be_promoted");
+	assert_string_equal(findings[0].what, "n2 cannot be promoted: max_prepared_transactions 0 < 5");
+	members[1].limits_needed = members[1].limits;
+	assert_string_equal(names(), "");
+	set_up(NULL);
 	record.position.lsn = 0x5000000 + 16 * MB;
 	assert_string_equal(names(), "");
 	record.position.lsn++;
