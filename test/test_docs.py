@@ -7,13 +7,14 @@ its negative control is the same function over a changed copy of the document.
 import http.client
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from lab import documents, programs
-from lab.documents import REFERENCE, both_ways, changed, fawkes_ha, read, rows, section, shown_options
+from lab.documents import REFERENCE, TREE, both_ways, changed, fawkes_ha, read, rows, section, shown_options
 from lab.documents import spans, sqlstates, table, usages
 from lab.node import Node
 from lab.wait import until
@@ -397,6 +398,23 @@ def targets_differences(help_text: str) -> list[str]:
         found = re.match(r"make ((?:[a-z][a-z0-9-]*, )*[a-z][a-z0-9-]*)(?:  |$)", line)
         listed.update(found[1].split(", ") if found else [])
     return both_ways("target", listed, real)
+
+
+# --- the unit for systemd
+
+
+def test_the_unit_for_systemd() -> None:
+    """It leaves the stop to `fawkes-ha run`, and waits for as long as that may take."""
+    unit = TREE / "deploy" / "systemd" / "fawkes-ha@.service"
+    lines = [line.partition("=") for line in unit.read_text().splitlines() if "=" in line and line[0] != "#"]
+    values = {name: value for name, _, value in lines}
+    settings = {spans(row[0])[0]: row[1] for row in table(section(read(REFERENCE), "Settings"), "setting (`fawkes_ha.`)")}
+    shutdown_s = amount(spans(settings["shutdown_timeout"])[0]) / 1000
+    assert values["KillMode"] == "mixed" and values["Type"] == "exec" and values["Restart"] == "always"
+    assert int(values["TimeoutStopSec"]) > 2 * shutdown_s
+    if shutil.which("systemd-analyze"):
+        done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
+        assert "fawkes-ha@" not in done.stderr, done.stderr
 
 
 def test_make_help() -> None:

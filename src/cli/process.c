@@ -203,11 +203,19 @@ process_serve_meanwhile(int fd, void (*serve)(void *argument), void *argument)
 	meanwhile.argument = argument;
 }
 
+static bool (*end_asked)(void) = NULL;
+
+void
+process_end_when(bool (*asked)(void))
+{
+	end_asked = asked;
+}
+
 static int
 wait_time(int64_t deadline_ms)
 {
 	int64_t left = deadline_ms - fha_now_ms();
-	int64_t most = meanwhile.fd >= 0 ? MEANWHILE_MS : INT_MAX;
+	int64_t most = meanwhile.fd >= 0 || end_asked != NULL ? MEANWHILE_MS : INT_MAX;
 
 	if (left <= 0)
 		return 0;
@@ -240,7 +248,7 @@ attend(Pipes *pipes, int pidfd, int64_t deadline_ms, const ProcessOutput *out,
 			drain(&pipes->errors[0], errors);
 			return true;
 		}
-		if (fha_now_ms() >= deadline_ms)
+		if (fha_now_ms() >= deadline_ms || (end_asked != NULL && end_asked()))
 			return false;
 	}
 }
@@ -427,6 +435,7 @@ process_job(int (*work)(void *argument), void *argument, int keep_fd, FhaError *
 		die_with(parent);
 		process_reset_signals();
 		meanwhile.fd = -1;
+		end_asked = NULL;
 		if (keep_fd < 0)
 			(void) close_range(3, ~0U, 0);
 		else
@@ -514,6 +523,136 @@ process_kill_holders(const char *path)
 	if (proc != NULL)
 		(void) closedir(proc);
 	return count;
+}
+
+int
+process_maps(pid_t pid, const char *part)
+{
+	char path[64];
+	char *line = NULL;
+	size_t room = 0;
+	int found = -1;
+	FILE *file;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/maps", (int) pid);
+	file = fopen(path, "re");
+	while (file != NULL && found != 1 && getline(&line, &room, file) > 0)
+		found = strstr(line, part) != NULL;
+	free(line);
+	if (file != NULL)
+		(void) fclose(file);
+	return found;
+}
+
+void
+process_title(pid_t pid, char *out, size_t size)
+{
+	char path[64];
+	FILE *file;
+	size_t got = 0;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/cmdline", (int) pid);
+	file = fopen(path, "re");
+	if (file != NULL)
+	{
+		got = fread(out, 1, size - 1, file);
+		(void) fclose(file);
+	}
+	out[got] = '\0';
+}
+
+static pid_t
+parent_of(const char *pid)
+{
+	char path[280];
+	char text[512];
+	size_t got = 0;
+	const char *end;
+	int parent = 0;
+	FILE *file;
+
+	(void) snprintf(path, sizeof(path), "/proc/%.255s/stat", pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	got = fread(text, 1, sizeof(text) - 1, file);
+	(void) fclose(file);
+	text[got] = '\0';
+	/* The name before it may contain anything, and ends at the last ")". */
+	end = strrchr(text, ')');
+	if (end == NULL || sscanf(end + 1, " %*c %d", &parent) != 1)
+		return 0;
+	return parent;
+}
+
+size_t
+process_list(ProcessEntry *out, size_t max)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	size_t count = 0;
+
+	while (proc != NULL && count < max && (entry = readdir(proc)) != NULL)
+	{
+		long pid = strtol(entry->d_name, NULL, 10);
+
+		if (pid <= 0)
+			continue;
+		out[count].pid = (pid_t) pid;
+		out[count++].parent = parent_of(entry->d_name);
+	}
+	if (proc != NULL)
+		(void) closedir(proc);
+	return count;
+}
+
+static pid_t
+listed_parent(const ProcessEntry *list, size_t count, pid_t pid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i].pid == pid)
+			return list[i].parent;
+	return 0;
+}
+
+static bool
+descends_from(const ProcessEntry *list, size_t count, pid_t pid, pid_t root)
+{
+	/* Numbers that came again while the list was made could make a ring of it. */
+	for (int depth = 0; pid > 1 && depth < 64; depth++)
+	{
+		pid = listed_parent(list, count, pid);
+		if (pid == root)
+			return true;
+	}
+	return false;
+}
+
+int
+process_signal_programs(const ProcessEntry *list, size_t count, pid_t root, const char *path,
+						int number)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash == NULL ? path : slash + 1;
+	struct stat wanted;
+	int told = 0;
+
+	if (stat(path, &wanted) != 0 || !has_open(root, name, &wanted))
+		return 0;
+	for (size_t i = 0; i < count; i++)
+	{
+		int pidfd;
+
+		if (!descends_from(list, count, list[i].pid, root))
+			continue;
+		/* Before the looks, so that the signal cannot reach whoever gets the number next. */
+		pidfd = pidfd_open(list[i].pid, 0);
+		if (pidfd >= 0 && !has_open(list[i].pid, name, &wanted) &&
+			pidfd_send_signal(pidfd, number, NULL, 0) == 0)
+			told++;
+		close_one(&pidfd);
+	}
+	return told;
 }
 
 bool

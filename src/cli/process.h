@@ -54,6 +54,12 @@ char **process_environment(const char *const extra[]);
 void process_serve_meanwhile(int fd, void (*serve)(void *argument), void *argument);
 
 /*
+ * Until it is called again with NULL: a program that process_run or process_stream waits for is
+ * killed (TIMEOUT) soon after asked() says so.
+ */
+void process_end_when(bool (*asked)(void));
+
+/*
  * Between fork and exec, or in a job: default signals and an empty mask, as a program expects.
  */
 void process_reset_signals(void);
@@ -79,6 +85,32 @@ int process_kill_holders(const char *path);
  * zombie, or of whoever has the number by now, it is not.
  */
 bool process_works_in(pid_t pid, const char *directory);
+
+/*
+ * Has the process mapped a file with this in its path, though it may have been deleted since?  1, 0;
+ * -1: that cannot be read.
+ */
+int process_maps(pid_t pid, const char *part);
+
+/* Its title, as ps shows it; "" for one that is gone. */
+void process_title(pid_t pid, char *out, size_t size);
+
+typedef struct ProcessEntry
+{
+	pid_t pid;
+	pid_t parent;
+} ProcessEntry;
+
+/* All processes of this machine, at most `max` of them; how many. */
+size_t process_list(ProcessEntry *out, size_t max);
+
+/*
+ * Send `number` to each descendant of `root` in the list, root itself not, that does not have the file
+ * open: with the node's life file these are programs that PostgreSQL's processes have started.
+ * Only if root has it open itself.  How many.
+ */
+int process_signal_programs(const ProcessEntry *list, size_t count, pid_t root, const char *path,
+							int number);
 
 /*
  * What the variable `name` was when the process was started, into out.  False, and out as it was:

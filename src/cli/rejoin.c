@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -220,6 +221,8 @@ rejoin_mark_damaged(const FhaConfig *config, FhaError *err)
 	char path[FHA_PATH_MAX];
 	FhaCode code = fha_state_path(config, "damaged", path, sizeof(path), err);
 
+	/* From here on the directory is between two states: a stop of the node waits for the end. */
+	(void) signal(SIGTERM, SIG_IGN);
 	return code == FHA_OK ? fha_file_replace(path, "", 0, err) : code;
 }
 

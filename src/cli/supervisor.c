@@ -113,6 +113,7 @@ job_ended(Supervisor *self, int status)
 	FhaError err;
 
 	self->job = 0;
+	self->job_told_ms = 0;
 	self->looked = false;
 	self->end_known = false;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
@@ -277,6 +278,17 @@ leaving(const Supervisor *self)
 	return timeline > self->control.timeline ? timeline : self->control.timeline;
 }
 
+/* A signal that this process has not taken yet: it waits for a program meanwhile. */
+static bool
+told_to_stop(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 &&
+		   (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1 ||
+			sigismember(&pending, SIGQUIT) == 1);
+}
+
 /*
  * Where does the WAL end, and what must a successor have?  Reading starts at the position that the
  * holder last put into the record, for 256 MB may lie behind it.  After a crash, a successor needs
@@ -297,10 +309,13 @@ find_end(Supervisor *self)
 		start = control->min_recovery;
 	if (self->order.holds_lease && mark->timeline == control->timeline && mark->lsn > start)
 		start = mark->lsn;
+	/* A lease waits for no more than a second of it; nothing else may keep a node from stopping. */
+	process_end_when(self->order.holds_lease ? NULL : told_to_stop);
 	code = postgres_end_of_all_wal(
 		self->bindir, self->config.data_directory, control, leaving(self), start,
 		fha_now_ms() + (self->order.holds_lease ? HOLDER_WAL_MS : OTHER_WAL_MS), &self->end,
 		&hollow, &err);
+	process_end_when(NULL);
 	if (code == FHA_OK && hollow != 0)
 	{
 		supervisor_say(
@@ -387,6 +402,24 @@ start_job(Supervisor *self, int (*work)(void *))
 	}
 }
 
+/* Behind a proxy that may be meant; else nobody reaches this member, and nothing else says why. */
+static void
+say_of_port(const Supervisor *self)
+{
+	const char *colon = strrchr(self->config.address, ':');
+	char port[16];
+	FhaError err;
+
+	if (colon == NULL ||
+		postgres_setting(&self->config, self->bindir, "port", port, sizeof(port), &err) != FHA_OK)
+		return;
+	if (strcmp(port, colon + 1) != 0)
+		supervisor_say(self,
+					   "PostgreSQL listens on port %s, but others reach this member at "
+					   "fawkes_ha.address = %s",
+					   port, self->config.address);
+}
+
 static void
 start_postgres(Supervisor *self, bool standby)
 {
@@ -409,6 +442,11 @@ start_postgres(Supervisor *self, bool standby)
 			code =
 				fha_follow_write(&self->config, &state, self->order.leader_address, &changed, &err);
 	}
+	/* A holder is to be promoted: a restore_command that hangs would keep it from that. */
+	if (code == FHA_OK && standby)
+		code = fha_follow_commands(&self->config,
+								   self->order.holds_lease ? FHA_COMMANDS_OFF : FHA_COMMANDS_KEPT,
+								   &changed, &err);
 	if (code == FHA_OK)
 	{
 		(void) unlink(path);
@@ -431,6 +469,7 @@ start_postgres(Supervisor *self, bool standby)
 		supervisor_back_off(self);
 		return;
 	}
+	say_of_port(self);
 	supervisor_say(self, "started PostgreSQL as a %s (process %d)", standby ? "standby" : "primary",
 				   (int) self->postmaster);
 	/* Only the processes of PostgreSQL keep the life lock from now on, so that we can ask. */
@@ -457,7 +496,8 @@ meets_foreign(Supervisor *self)
 				   (int) self->foreign);
 	(void) close(self->life_fd);
 	self->life_fd = -1;
-	fha_node_life_held(self->node, false);
+	if (self->node != NULL)
+		fha_node_life_held(self->node, false);
 	/* It does not write into our page: what stands there is of an earlier server. */
 	self->mark_counts = false;
 	self->library_seen = false;
@@ -468,6 +508,7 @@ meets_foreign(Supervisor *self)
 static void
 act(Supervisor *self)
 {
+	/* Once more, just before anything is touched. */
 	if (self->order.node == FHA_NODE_HOLD || meets_foreign(self))
 		return;
 	switch (self->order.node)
@@ -545,6 +586,9 @@ supervisor_turn(Supervisor *self)
 		rejoin_forget_old(&self->config);
 		self->old_forgotten = true;
 	}
+	/* pg_ctl may be faster than we are; what was read of the directory does not hold any more. */
+	if (self->life_fd >= 0 && self->job == 0)
+		(void) meets_foreign(self);
 	if (self->node == NULL)
 		return fha_now_ms() + (self->agent_pidfd >= 0 && !self->stopping ? IDLE_MS : POLL_MS);
 	fill_view(self, &view);

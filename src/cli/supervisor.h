@@ -1,8 +1,8 @@
 /*
  * supervisor.h: the state of `fawkes-ha run`, shared by its parts:
  * cmd_run.c (signals and the main loop), supervisor.c (what to do with
- * PostgreSQL now), supervisor_stop.c (ending it), supervisor_listen.c and
- * supervisor_mounts.c.
+ * PostgreSQL now), supervisor_stop.c (ending it), supervisor_rest.c (what keeps
+ * it from ending), supervisor_listen.c and supervisor_mounts.c.
  */
 #ifndef CLI_SUPERVISOR_H
 #define CLI_SUPERVISOR_H
@@ -30,6 +30,18 @@ typedef struct MountedFile
 } MountedFile;
 
 #define MOUNTED_FILES 8
+
+/* What holds up a server that stops (supervisor_rest.c); zeroed: it does not stop. */
+typedef struct Rest
+{
+	int64_t looked_ms; /* at its processes; 0: not yet */
+	int64_t told_ms;   /* programs of its sessions were told to end; 0: not yet */
+	int64_t
+		alone_ms; /* only the archiver is left since then, and has got on last; 0: there is more */
+	int64_t first_ms;    /* when that was first seen */
+	pid_t command;       /* that the archiver ran then */
+	int64_t archiver_ms; /* the archiver was told to end; 0: not yet */
+} Rest;
 
 typedef struct Supervisor
 {
@@ -67,6 +79,7 @@ typedef struct Supervisor
 	int64_t busy_since_ms; /* it runs without an agent since then; 0: it has one */
 
 	pid_t job;
+	int64_t job_told_ms; /* when it was told to end; 0: not yet */
 	FhaNodeOrder job_kind;
 	RejoinPlan plan;
 
@@ -92,6 +105,7 @@ typedef struct Supervisor
 	bool hurry;             /* told so twice: nothing is prepared */
 	int64_t prepare_ms;     /* when PostgreSQL was asked to prepare; 0: not yet */
 	int64_t stop_ms;        /* when the current way of stopping began */
+	Rest rest;              /* of a server that stops */
 	int stop_stage;         /* 0: not yet, 1: fast, 2: immediate, 3: SIGKILL */
 	int64_t released_by_ms; /* a stopping node gives up releasing then */
 	int64_t ended_ms;       /* PostgreSQL has ended since it was told to stop; 0: not yet */
@@ -139,6 +153,9 @@ void supervisor_mind_listener(Supervisor *self);
 
 /* Stop, step by step: fast, immediate, SIGKILL, each with its deadline. */
 void supervisor_mind_stop(Supervisor *self);
+
+/* End what keeps `server`, which stops fast, from ending: programs, and the archiver. */
+void supervisor_mind_rest(Supervisor *self, pid_t server);
 
 /* Has a stopping node nothing more to do? */
 bool supervisor_is_done(const Supervisor *self);

@@ -36,7 +36,7 @@ server(const Supervisor *self)
 			   : 0;
 }
 
-/* The status line of postmaster.pid: the last word it has there. */
+/* The status line of postmaster.pid, if that is of this server and not of one before it. */
 static bool
 postmaster_says(const Supervisor *self, const char *word)
 {
@@ -47,7 +47,7 @@ postmaster_says(const Supervisor *self, const char *word)
 	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", self->config.data_directory);
 	if (fha_file_read(path, 4096, &text, NULL) != FHA_OK)
 		return false;
-	says = strstr(text, word) != NULL;
+	says = strtol(text, NULL, 10) == server(self) && strstr(text, word) != NULL;
 	free(text);
 	return says;
 }
@@ -57,11 +57,14 @@ stop_harder(Supervisor *self, int stage)
 {
 	static const char *const ways[] = {"", "fast", "immediate", "by SIGKILL"};
 	static const int signals[] = {0, SIGINT, SIGQUIT, SIGKILL};
+	/* Asked once: one that ended between two questions would send the signal to our own group. */
+	pid_t pid = server(self);
 
 	self->stop_stage = stage;
 	self->stop_ms = fha_now_ms();
 	supervisor_say(self, "stopping PostgreSQL (%s)", ways[stage]);
-	(void) kill(server(self), signals[stage]);
+	if (pid > 0)
+		(void) kill(pid, signals[stage]);
 }
 
 /*
@@ -73,7 +76,8 @@ is_prepared_to_stop(Supervisor *self)
 {
 	int64_t now_ms = fha_now_ms();
 
-	if (self->agent_pidfd < 0 || self->hurry)
+	/* A server that does not use our page does not see what stands there. */
+	if (self->agent_pidfd < 0 || self->hurry || (self->foreign != 0 && !self->mark_counts))
 		return true;
 	if (self->prepare_ms == 0)
 	{
@@ -87,15 +91,51 @@ is_prepared_to_stop(Supervisor *self)
 		   now_ms > self->prepare_ms + self->config.shutdown_timeout_ms;
 }
 
+/*
+ * A clone, an initdb, and a rewind that has changed nothing yet end by SIGTERM; with them goes the
+ * program that they run (process.c).  What would leave the directory between two states ignores
+ * it (rejoin_mark_damaged), and is seen to the end, but not for ever: the mark is on disk.
+ */
+static void
+end_job(Supervisor *self, int64_t now_ms)
+{
+	if (!self->stopping || self->job == 0)
+		return;
+	if (self->job_told_ms == 0)
+	{
+		self->job_told_ms = now_ms;
+		supervisor_say(self, "ending the %s", fha_node_order_name(self->job_kind));
+		(void) kill(self->job, SIGTERM);
+	}
+	else if (now_ms > self->job_told_ms + self->config.shutdown_timeout_ms)
+		(void) kill(self->job, SIGKILL);
+}
+
+/*
+ * PostgreSQL that runs without the library is not fenced.  What it has mapped tells at once; where
+ * that cannot be read, an agent is missed after a while.
+ */
+static bool
+lacks_library(const Supervisor *self)
+{
+	int mapped = process_maps(server(self), "/fawkes_ha.so");
+
+	if (self->library_seen || !(postmaster_says(self, "ready") || postmaster_says(self, "standby")))
+		return false;
+	return mapped == 0 || fha_now_ms() > self->busy_since_ms + LIBRARY_WAIT_MS;
+}
+
 void
 supervisor_mind_stop(Supervisor *self)
 {
 	int64_t now_ms = fha_now_ms();
 	int64_t answer_ms = 2 * self->config.retry_period_ms;
 
+	end_job(self, now_ms);
 	if (server(self) == 0)
 	{
 		self->stop_stage = 0;
+		self->rest = (Rest){0};
 		if (self->stopping && self->ended_ms == 0)
 			self->ended_ms = now_ms;
 		if (self->stopping && self->led_ms == 0 && self->ordered && self->order.leader[0] != '\0')
@@ -118,8 +158,7 @@ supervisor_mind_stop(Supervisor *self)
 			self->stop_stage = 1;
 			self->stop_ms = now_ms;
 		}
-		else if (!self->library_seen && now_ms > self->busy_since_ms + LIBRARY_WAIT_MS &&
-				 (postmaster_says(self, "ready") || postmaster_says(self, "standby")))
+		else if (lacks_library(self))
 		{
 			supervisor_say(self,
 						   "PostgreSQL runs without the fawkes_ha library: nothing fences it. "
@@ -128,7 +167,9 @@ supervisor_mind_stop(Supervisor *self)
 			stop_harder(self, 1);
 		}
 	}
-	else if (self->stop_stage == 1 && now_ms > self->stop_ms + self->config.shutdown_timeout_ms)
+	else if (self->stop_stage == 1 && now_ms <= self->stop_ms + self->config.shutdown_timeout_ms)
+		supervisor_mind_rest(self, server(self));
+	else if (self->stop_stage == 1)
 		stop_harder(self, 2);
 	else if (self->stop_stage == 2 && now_ms > self->stop_ms + IMMEDIATE_WAIT_MS)
 		stop_harder(self, 3);

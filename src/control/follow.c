@@ -149,6 +149,49 @@ fha_follow_write(const FhaConfig *config, const FhaState *state, const char *lea
 	return fha_file_replace(path, text, strlen(text), err);
 }
 
+static const char commands_off[] = "restore_command = ''\narchive_cleanup_command = ''\n";
+static const char end_command_off[] = "recovery_end_command = ''\n";
+
+FhaCode
+fha_follow_commands(const FhaConfig *config, FhaCommands wanted, bool *changed, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	char text[2 * CONNINFO_MAX + sizeof(commands_off) + sizeof(end_command_off)];
+	char *before = NULL;
+	const char *off;
+	size_t length;
+	FhaCode code = fha_state_path(config, "follow.conf", path, sizeof(path), err);
+
+	*changed = false;
+	if (code == FHA_OK)
+		code = fha_file_read(path, sizeof(text), &before, err);
+	if (code == FHA_NOT_FOUND)
+	{
+		before = strdup("");
+		code = before == NULL ? fha_error(err, FHA_NO_MEMORY, "out of memory") : FHA_OK;
+	}
+	if (code != FHA_OK)
+		return code;
+	if (wanted == FHA_COMMANDS_OFF && strstr(before, end_command_off) != NULL)
+		wanted = FHA_COMMANDS_ALL_OFF;
+	/* Ours is the end of the file. */
+	off = strstr(before, commands_off);
+	length = off == NULL ? strlen(before) : (size_t) (off - before);
+	if ((size_t) snprintf(text, sizeof(text), "%.*s%s%s", (int) length, before,
+						  wanted == FHA_COMMANDS_KEPT ? "" : commands_off,
+						  wanted == FHA_COMMANDS_ALL_OFF ? end_command_off : "") >= sizeof(text))
+		/* LCOV_EXCL_START: fha_follow_write leaves room */
+		code = fha_error(err, FHA_INVALID, "\"%.150s\" is too long", path);
+	/* LCOV_EXCL_STOP */
+	else if (strcmp(text, before) != 0)
+	{
+		*changed = true;
+		code = fha_file_replace(path, text, strlen(text), err);
+	}
+	free(before);
+	return code;
+}
+
 static void
 history_path(const char *data_directory, uint32_t timeline, char *out, size_t size)
 {

@@ -47,6 +47,21 @@ FHA_API FHA_MUST_CHECK FhaCode fha_follow_write(const FhaConfig *config, const F
 												const char *leader_address, bool *changed,
 												FhaError *err);
 
+/* Which commands of recovery follow.conf takes away, whatever the user's files say. */
+typedef enum FhaCommands
+{
+	FHA_COMMANDS_KEPT,
+	FHA_COMMANDS_OFF,    /* restore_command, archive_cleanup_command: a promotion needs neither */
+	FHA_COMMANDS_ALL_OFF /* recovery_end_command too: it has held up a promotion */
+} FhaCommands;
+
+/*
+ * Make follow.conf do so, and leave what it says of a leader.  OFF leaves ALL_OFF as it is;
+ * fha_follow_write keeps all.  *changed: a reload is needed.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_follow_commands(const FhaConfig *config, FhaCommands wanted,
+												   bool *changed, FhaError *err);
+
 /*
  * S7: PostgreSQL promotes to the first timeline after `current` that has no history file; make it
  * choose `wanted` by placeholders for those between.  They are never removed once promoted: a

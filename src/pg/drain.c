@@ -12,6 +12,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "access/timeline.h"
@@ -39,6 +41,13 @@
 /* As much as PostgreSQL's own walsender puts into one message. */
 #define CHUNK_MAX (XLOG_BLCKSZ * 16)
 #define BEHIND_MAX (16 * 1024 * 1024)
+/* A walsender that was told to end looks so often, each time after so long, whether all are. */
+#define PATIENCE_MS 10
+#define PATIENCE_TIMES 30
+
+static timer_t again;
+static volatile sig_atomic_t waited = 0;
+static void (*previous_on_terminate)(int signal_number) = NULL;
 
 /* Read WAL of one segment straight from its file: at most *size bytes. */
 static bool
@@ -137,12 +146,75 @@ drain(int code, Datum argument)
 	}
 }
 
+/* The last line of postmaster.pid; called by a signal handler. */
+static bool
+is_postmaster_stopping(void)
+{
+	static const char wanted[] = "stopping";
+	char text[MAXPGPATH * 2];
+	ssize_t size;
+	ssize_t begin;
+	int fd = open("postmaster.pid", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	size = read(fd, text, sizeof(text));
+	close(fd);
+	while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == ' '))
+		size--;
+	begin = size;
+	while (begin > 0 && text[begin - 1] != '\n')
+		begin--;
+	return size - begin == sizeof(wanted) - 1 && memcmp(text + begin, wanted, size - begin) == 0;
+}
+
+/*
+ * SIGTERM for all processes at once, as service managers send it, would end the walsenders while
+ * sessions are still told of their commits, and before the shutdown's own WAL: no standby would
+ * have the end.  In a shutdown the postmaster ends walsenders itself, last and by another signal, so
+ * one that is told by somebody else stays.  The postmaster hears of it at the same time: whoever
+ * terminates a single walsender is obeyed when that has not happened after a moment.
+ */
+static void
+on_terminate(int signal_number)
+{
+	static const struct itimerspec soon = {.it_value = {.tv_nsec = PATIENCE_MS * 1000000}};
+	int saved_errno = errno;
+
+	if (is_postmaster_stopping())
+		waited = 0;
+	else if (waited < PATIENCE_TIMES && timer_settime(again, 0, &soon, NULL) == 0)
+		waited++;
+	else
+	{
+		waited = 0;
+		previous_on_terminate(signal_number);
+	}
+	errno = saved_errno;
+}
+
+static void
+outlive_sigterm(void)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGTERM};
+	struct sigaction action;
+
+	if (sigaction(SIGTERM, NULL, &action) != 0 || (action.sa_flags & SA_SIGINFO) != 0 ||
+		action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN ||
+		timer_create(CLOCK_MONOTONIC, &event, &again) != 0)
+		return;
+	previous_on_terminate = action.sa_handler;
+	action.sa_handler = on_terminate;
+	(void) sigaction(SIGTERM, &action, NULL);
+}
+
 void
 drain_register(void)
 {
 	TimeLineID timeline;
 	ListCell *cell;
 
+	outlive_sigterm();
 	/* A cascading walsender has nothing to add; and its timeline may change under it. */
 	if (RecoveryInProgress())
 		return;

@@ -1,5 +1,5 @@
 /*
- * drain.h: a walsender's last words when the postmaster was killed.
+ * drain.h: a walsender's last words, when the postmaster was killed or all processes are told to stop.
  */
 #ifndef FAWKES_DRAIN_H
 #define FAWKES_DRAIN_H

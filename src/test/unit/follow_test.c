@@ -326,6 +326,52 @@ only_what_differs_is_a_change(void **state)
 	assert_false(changed);
 }
 
+/* What stands behind the leader's address takes commands away that a user's file gives. */
+static void
+commands_of_recovery_are_taken_and_given_back(void **state)
+{
+	FhaState node = {.data_incarnation = "da7a000000000001"};
+	FhaError err;
+	char *text;
+	bool changed;
+
+	(void) state;
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_KEPT, &changed, &err), FHA_OK);
+	assert_false(changed);
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5432", &changed, &err), FHA_OK);
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_OFF, &changed, &err), FHA_OK);
+	assert_true(changed);
+	text = read_follow_conf();
+	assert_non_null(strstr(text, "primary_conninfo = "));
+	assert_non_null(strstr(text, "\nrestore_command = ''\narchive_cleanup_command = ''\n"));
+	assert_null(strstr(text, "recovery_end_command"));
+	free(text);
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_OFF, &changed, &err), FHA_OK);
+	assert_false(changed);
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_ALL_OFF, &changed, &err), FHA_OK);
+	assert_true(changed);
+	/* Who comes after does not know that it held up a promotion. */
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_OFF, &changed, &err), FHA_OK);
+	assert_false(changed);
+	text = read_follow_conf();
+	assert_non_null(strstr(text, "\nrecovery_end_command = ''\n"));
+	free(text);
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_KEPT, &changed, &err), FHA_OK);
+	assert_true(changed);
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5432", &changed, &err), FHA_OK);
+	assert_false(changed);
+	/* Another leader: all are back. */
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_OFF, &changed, &err), FHA_OK);
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5432", &changed, &err), FHA_OK);
+	assert_true(changed);
+	text = read_follow_conf();
+	assert_null(strstr(text, "restore_command"));
+	free(text);
+	(void) snprintf(config.state_directory, sizeof(config.state_directory), "%s/nowhere",
+					directory);
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_OFF, &changed, &err), FHA_IO);
+}
+
 static void
 follow_write_that_cannot_write_says_so(void **state)
 {
@@ -507,6 +553,7 @@ main(void)
 		TEST(an_overlong_conninfo_is_refused),
 		TEST(follow_conf_names_the_leader),
 		TEST(only_what_differs_is_a_change),
+		TEST(commands_of_recovery_are_taken_and_given_back),
 		TEST(follow_write_that_cannot_write_says_so),
 		TEST(placeholders_are_made_between),
 		TEST(nothing_between_nothing_made),
