@@ -167,14 +167,16 @@ def cluster(request: pytest.FixtureRequest):
     """Three nodes that stream, shared by the tests of one module.
 
     A module with FAULTS = True can order faults of their processes: cluster.faults[node].
-    In one with LISTEN = True the nodes have HTTP listeners, with EXPORT = True exporters.
+    In one with LISTEN = True the nodes have HTTP listeners, with EXPORT = True exporters; SETTINGS are
+    settings of all of them.
     """
 
     def has(wish: str) -> bool:
         return getattr(request.module, wish, False)
 
     base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
-    cluster = Cluster(base / "c", first_port=5701, listen=has("LISTEN"), export=has("EXPORT"))
+    settings = getattr(request.module, "SETTINGS", None)
+    cluster = Cluster(base / "c", first_port=5701, settings=settings, listen=has("LISTEN"), export=has("EXPORT"))
     try:
         cluster.create()
         if has("FAULTS"):

@@ -48,8 +48,12 @@ from mutants_metrics import OWN
 from mutants_promises import PROMISES
 from mutants_readonly import READONLY
 from mutants_steward import STEWARD
+from mutants_stop import STOPS
 
-MUTANTS = [*LISTED, *ATTACKS, *DATA, *EXPORTER, *FENCED, *GIVEN, *KUBERNETES, *LAG, *OWN, *PROMISES, *READONLY, *STEWARD]
+MUTANTS = [
+    *[*LISTED, *ATTACKS, *DATA, *EXPORTER, *FENCED, *GIVEN, *KUBERNETES, *LAG, *OWN, *PROMISES, *READONLY],
+    *[*STEWARD, *STOPS],
+]
 
 TREE = Path(__file__).resolve().parent.parent
 TABLE = "docs/mutants.md"
@@ -380,7 +384,7 @@ def table() -> str:
         "Each breaks one safety rule of docs/design.md (fuzz: a check of input; fail: of memory and disk); `make mutants`",
         "shows that the test named beside it notices. Written by `test/mutants.py --write-table` from `test/mutants_list.py`,",
         "`test/mutants_attacks.py`, `test/mutants_data.py`, `test/mutants_given.py`, `test/mutants_kube.py`,",
-        "`test/mutants_exporter.py`, `test/mutants_fence.py`, `test/mutants_lag.py`, `test/mutants_metrics.py`, `test/mutants_promises.py` and `test/mutants_readonly.py`;",
+        "`test/mutants_exporter.py`, `test/mutants_fence.py`, `test/mutants_lag.py`, `test/mutants_metrics.py`, `test/mutants_promises.py`, `test/mutants_readonly.py` and `test/mutants_stop.py`;",
         "those marked * run in `make mutants-short`.",
         "",
         "| rule | mutant | in | killed by |",

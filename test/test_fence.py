@@ -440,7 +440,17 @@ def test_a_session_can_end_its_transaction(server: Server, wire: Wire) -> None:
     assert wire.query("ROLLBACK")[-1] == ("Z", b"I")
 
 
-@pytest.mark.parametrize("name", ["primary_conninfo", "fawkes_ha.lock", "shared_preload_libraries"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "primary_conninfo",
+        "fawkes_ha.lock",
+        "shared_preload_libraries",
+        "port",
+        "recovery_end_command",
+        "synchronous_standby_names",
+    ],
+)
 def test_managed_settings_are_not_for_alter_system(server: Server, wire: Wire, name: str) -> None:
     """Section 6: a line in postgresql.auto.conf would beat the cluster's own; RESET may take one away."""
     assert error_of(wire.query(f"ALTER SYSTEM SET {name} = 'x'")) == "55P02"

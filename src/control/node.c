@@ -670,6 +670,9 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 	order->term = cluster->term;
 	order->read = world->watch.seen;
 	order->holds_lease = (facts & FHA_MINE) != 0;
+	order->leads_soon = (facts & (FHA_MINE | FHA_PRIMARY)) == FHA_MINE ||
+						(facts & (FHA_STANDBY | FHA_FREE | FHA_FIT | FHA_LISTED | FHA_PAUSED)) ==
+							(FHA_STANDBY | FHA_FREE | FHA_FIT | FHA_LISTED);
 	order->contested = (facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE);
 	order->alone = node->pods.alone;
 	order->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;

@@ -8,6 +8,13 @@
 
 #include "clock.h"
 
+/* To whom it matters whether they can connect. */
+static FhaPgState
+shown_state(const FhaWorld *world)
+{
+	return world->pg.cold ? FHA_PG_BUSY : world->pg.state;
+}
+
 void
 fha_node_health(const FhaNode *node, FhaHealth *out)
 {
@@ -15,7 +22,7 @@ fha_node_health(const FhaNode *node, FhaHealth *out)
 	int64_t now_ms = fha_now_ms();
 
 	(void) snprintf(out->incarnation, sizeof(out->incarnation), "%s", world->self.incarnation);
-	out->postgres = world->pg.state;
+	out->postgres = shown_state(world);
 	out->position = world->pg.position;
 	out->replayed = world->pg.replayed;
 	node_lag_own_shown(node, out->lag, now_ms);
@@ -51,7 +58,7 @@ fha_node_vitals(const FhaNode *node, FhaVitals *out)
 
 	*out = node->counted;
 	out->at_ms = fha_now_ms();
-	out->postgres = world->pg.state;
+	out->postgres = shown_state(world);
 	out->pending_restart = world->pg.pending_restart;
 	if (node->rule != NULL)
 	{

@@ -15,8 +15,8 @@
 #include "primary_limits.h"
 #include "observe.h"
 
-/* The agent, the exporter, its two collectors and a steward; and PostgreSQL's own launcher. */
-#define WORKERS_NEEDED 6
+/* Agent, exporter and its two collectors, steward and what it sends; and PostgreSQL's own launcher. */
+#define WORKERS_NEEDED 7
 #define TIME_LIMIT_MAX_MS (7 * INT64_C(86400) * 1000)
 
 typedef enum TargetUse

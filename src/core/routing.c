@@ -30,7 +30,7 @@ fha_routing_own(const FhaWorld *world, const FhaFreshness *freshness, bool may_l
 		return may_lead && (world->pg.state == FHA_PG_PRIMARY || world->pg.state == FHA_PG_STANDBY)
 				   ? FHA_SERVES_PRIMARY
 				   : FHA_SERVES_NOTHING;
-	if (world->pg.state == FHA_PG_STANDBY && freshness->fit)
+	if (world->pg.state == FHA_PG_STANDBY && !world->pg.cold && freshness->fit)
 		return FHA_SERVES_REPLICA;
 	return FHA_SERVES_UNHEALTHY;
 }

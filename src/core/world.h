@@ -245,7 +245,7 @@ typedef enum FhaPgState
 {
 	FHA_PG_DOWN, /* no process of PostgreSQL is left: we hold the life lock */
 	FHA_PG_BUSY, /* something runs, but is neither of the next two: starting, recovering, ending */
-	FHA_PG_STANDBY, /* in recovery, and able to follow */
+	FHA_PG_STANDBY, /* in recovery, consistent: able to follow and to be promoted */
 	FHA_PG_PRIMARY  /* out of recovery */
 } FhaPgState;
 
@@ -276,8 +276,9 @@ typedef struct FhaPgView
 	char started_for[FHA_ID_SIZE]; /* the request that stood when this server was started */
 	uint64_t oldest_wal;           /* as in FhaMember */
 	bool stalled;                  /* in recovery: has not streamed or moved for long */
-	bool streaming;                /* standby: WAL is coming in */
-	uint64_t heard_lsn;            /* standby: where its sender was when that last sent something */
+	bool cold;            /* standby: nobody can connect to read, as in hot_standby = off */
+	bool streaming;       /* standby: WAL is coming in */
+	uint64_t heard_lsn;   /* standby: where its sender was when that last sent something */
 	int64_t heard_stamp;  /* changes with each message of the sender; of no clock of ours */
 	bool pending_restart; /* as in FhaMember */
 	int64_t slots;        /* as in FhaMember, with the two that follow */

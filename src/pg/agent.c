@@ -14,9 +14,10 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/bgworker.h"
+#include "postmaster/bgworker_internals.h"
 #include "postmaster/bgwriter.h"
 #include "postmaster/interrupt.h"
+#include "replication/syncrep.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/procarray.h"
@@ -27,6 +28,7 @@
 #include "agent.h"
 #include "compat.h"
 #include "clock.h"
+#include "commands.h"
 #include "evict.h"
 #include "fence.h"
 #include "follow.h"
@@ -70,6 +72,7 @@ typedef struct Progress
 {
 	uint64 promoted_term;
 	int64 promoted_ms;
+	int64 promotion_ms; /* when the promotion of that term began */
 	bool promotion_marked;
 	uint64 replayed;
 	int64 replayed_ms; /* when replay was last seen to move */
@@ -84,7 +87,21 @@ typedef struct Progress
 	uint64 published;
 	uint64 settings_changes; /* of the orders, as last seen */
 	bool needs_restart;      /* as of the last reload */
+	Commands commands;
 } Progress;
+
+static bool
+has_worker(const char *function)
+{
+	CompatWorkerIterator at;
+
+	compat_each_worker(at)
+	{
+		if (strcmp(compat_worker(at)->rw_worker.bgw_function_name, function) == 0)
+			return true;
+	}
+	return false;
+}
 
 void
 agent_register(void)
@@ -114,6 +131,14 @@ agent_register(void)
 	else if (fha_random_hex(incarnation, sizeof(incarnation), &err) != FHA_OK)
 		fha_report(FATAL, &err);
 	RegisterBackgroundWorker(&worker);
+	/* PostgreSQL leaves out what it has no room for: the fence would stay shut, and nothing say why. */
+	if (IsPostmasterEnvironment && !has_worker(worker.bgw_function_name))
+		ereport(supervised ? FATAL : WARNING,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("max_worker_processes = %d leaves no room for the fawkes_ha agent",
+						max_worker_processes),
+				 errdetail("Other libraries of shared_preload_libraries have taken all of it."),
+				 errhint("Raise max_worker_processes; fawkes_ha itself uses up to 6.")));
 }
 
 static void
@@ -240,7 +265,9 @@ end_readers(const FhaPgView *view, Progress *progress)
 		progress->replayed = view->replayed;
 		progress->replayed_ms = now_ms;
 	}
-	if (now_ms < progress->replayed_ms + READERS_WAIT_MS)
+	/* With all replayed, or while a command of recovery runs, readers hold up nothing. */
+	if (now_ms < progress->replayed_ms + READERS_WAIT_MS || view->replayed >= view->position.lsn ||
+		progress->commands.running != 0)
 		return;
 	progress->replayed_ms = now_ms;
 	ereport(LOG,
@@ -280,8 +307,11 @@ promote(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, P
 		return;
 	}
 	if (progress->promoted_term != order->term)
+	{
+		progress->promotion_ms = now_ms;
 		ereport(LOG, errmsg("promoting to timeline %u for term %llu", order->timeline,
 							(unsigned long long) order->term));
+	}
 	progress->promoted_term = order->term;
 	progress->promoted_ms = now_ms;
 	kill(PostmasterPid, SIGUSR1);
@@ -300,6 +330,7 @@ follow(const FhaConfig *config, const FhaOrder *order, Progress *progress)
 		fha_report(LOG, &err);
 		return;
 	}
+	commands_are_back(&progress->commands);
 	strlcpy(progress->following, order->leader, sizeof(progress->following));
 	strlcpy(progress->following_address, order->leader_address,
 			sizeof(progress->following_address));
@@ -378,6 +409,10 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 	if (order->write_until_ms > 0 && progress->promotion_marked)
 		progress->promotion_marked = !unmark_promotion(config);
 
+	commands_mind(&progress->commands, config, order, view,
+				  order->node == FHA_NODE_PROMOTE && progress->promoted_term == order->term
+					  ? progress->promotion_ms
+					  : 0);
 	switch (order->node)
 	{
 		case FHA_NODE_PROMOTE:
@@ -472,6 +507,22 @@ wait_for_turn(long timeout_ms)
 	} while (serve_step() && !woken && fha_now_ms() < until_ms);
 }
 
+/* Of a member's own files; "set" and ALTER SYSTEM refuse it. */
+static void
+warn_of_synchronous_standbys(void)
+{
+	static bool warned = false;
+	bool set = SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0';
+
+	if (set && !warned)
+		ereport(
+			WARNING,
+			(errmsg("synchronous_standby_names = '%s' is not fawkes_ha's", SyncRepStandbyNames),
+			 errdetail("A failover does not look at it, and a standby's application_name changes "
+					   "with each copy of its data: commits may wait for ever.")));
+	warned = set;
+}
+
 static void
 forget_agent(int code, Datum argument)
 {
@@ -530,6 +581,7 @@ fawkes_ha_agent_main(Datum argument)
 	MemoryContextSwitchTo(turn);
 
 	progress.needs_restart = limits_need_restart();
+	warn_of_synchronous_standbys();
 	for (;;)
 	{
 		if (ConfigReloadPending)
@@ -540,11 +592,13 @@ fawkes_ha_agent_main(Datum argument)
 			config.supervised = supervised;
 			fha_node_configure(node, &config);
 			progress.needs_restart = limits_need_restart();
+			warn_of_synchronous_standbys();
 			serve_reload(&config);
 		}
 		take_request(node);
 		view_fill(&view, ordered ? &order : NULL);
-		view.supervised = supervised;
+		/* Started by hand, it is started again all the same if a supervisor watches over it. */
+		view.supervised = supervised || fha_seat_is_guarded(&seat);
 		view.unattended = supervised && !fha_seat_is_guarded(&seat);
 		view.exporter_fails = pg_atomic_read_u32(&fawkes_shared->exporter_fails) != 0;
 		view.prepared = progress.prepared;

@@ -341,16 +341,32 @@ utility_kind(const Node *statement)
 static void
 refuse_managed_setting(const AlterSystemStmt *statement)
 {
-	static const char *const managed[] = {"primary_conninfo",          "primary_slot_name",
-										  "recovery_target_timeline",  "restore_command",
-										  "shared_preload_libraries",  "fawkes_ha.cluster_name",
-										  "fawkes_ha.member_name",     "fawkes_ha.lock",
-										  "fawkes_ha.address",         "fawkes_ha.bootstrap",
-										  "fawkes_ha.state_directory", "fawkes_ha.listen"};
+	static const char *const managed[] = {"primary_conninfo",
+										  "primary_slot_name",
+										  "recovery_target_timeline",
+										  "restore_command",
+										  "shared_preload_libraries",
+										  "fawkes_ha.cluster_name",
+										  "fawkes_ha.member_name",
+										  "fawkes_ha.lock",
+										  "fawkes_ha.address",
+										  "fawkes_ha.bootstrap",
+										  "fawkes_ha.state_directory",
+										  "fawkes_ha.listen",
+										  "archive_cleanup_command",
+										  "recovery_end_command",
+										  "port"};
 	const VariableSetStmt *set = statement->setstmt;
 
 	if (set->name == NULL || set->kind == VAR_RESET || set->kind == VAR_SET_DEFAULT)
 		return;
+	if (pg_strcasecmp(set->name, "synchronous_standby_names") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
+				 errmsg("parameter \"synchronous_standby_names\" cannot be set"),
+				 errdetail("Replication is asynchronous in this release.  A standby's "
+						   "application_name changes with each copy of its data, and any other "
+						   "list, '*' too, counts clients that are no members.")));
 	for (int i = 0; i < lengthof(managed); i++)
 	{
 		if (pg_strcasecmp(set->name, managed[i]) == 0)

@@ -239,6 +239,29 @@ is_stalled(XLogRecPtr position)
 }
 
 /*
+ * Could this server be promoted?  Consistent data is what that takes.  A snapshot for readers may
+ * never come: it waits for a transaction with many subtransactions, which a dead primary never ends.
+ */
+static bool
+is_consistent(XLogRecPtr replayed)
+{
+	static bool consistent = false;
+	bool valid;
+	ControlFileData *control;
+
+	if (consistent)
+		return true;
+	control = get_controlfile(DataDir, &valid);
+	consistent = valid && control->state == DB_IN_ARCHIVE_RECOVERY && !control->backupEndRequired &&
+				 XLogRecPtrIsInvalid(control->backupStartPoint) &&
+				 XLogRecPtrIsInvalid(control->backupEndPoint) &&
+				 !XLogRecPtrIsInvalid(control->minRecoveryPoint) &&
+				 control->minRecoveryPoint <= replayed;
+	pfree(control);
+	return consistent;
+}
+
+/*
  * S5's trap: what the receiver says is not the position after a restart, when it reads the start
  * of a segment; what was replayed is not it while replay lags.  The higher of both is.
  */
@@ -270,7 +293,8 @@ fill_standby(FhaPgView *view)
 	view->heard_stamp = WalRcv->lastMsgReceiptTime;
 	SpinLockRelease(&WalRcv->mutex);
 	view->stalled = is_stalled(view->position.lsn);
-	view->state = HotStandbyActive() ? FHA_PG_STANDBY : FHA_PG_BUSY;
+	view->cold = !HotStandbyActive();
+	view->state = !view->cold || is_consistent(replayed) ? FHA_PG_STANDBY : FHA_PG_BUSY;
 	view->recovering = view->state == FHA_PG_BUSY;
 	view->too_small = GetRecoveryPauseState() == RECOVERY_PAUSED && limits_are_smaller();
 	if (view->too_small)

@@ -138,6 +138,29 @@ who_has_no_data_is_counted(void **state)
 	TURN_UNTIL(all_settled() && vitals_of(leader()).without_data == 0);
 }
 
+/* It leads if it must, takes its restore_command away for that, and serves nobody meanwhile. */
+static void
+a_cold_standby_leads_and_serves_nobody(void **state)
+{
+	Player *old;
+	Player *next;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	all_catch_up();
+	for (int i = 0; i < NODES; i++)
+		if (&players[i] != old)
+			players[i].view.cold = true;
+	next = another_than(old);
+	TURN_UNTIL(vitals_of(next).postgres == FHA_PG_BUSY);
+	assert_false(next->order.leads_soon);
+	old->absent = true;
+	TURN_UNTIL(next->order.leads_soon || another_than(next)->order.leads_soon);
+	TURN_UNTIL(leader() != NULL && leader() != old);
+	assert_false(leader()->order.leads_soon);
+}
+
 /* Its record still says that it is a standby. */
 static void
 who_writes_no_record_is_silent(void **state)
@@ -295,6 +318,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_standby_sees_the_lease_and_counts_nothing, set_up,
 										tear_down),
 		cmocka_unit_test_setup_teardown(who_has_no_data_is_counted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_cold_standby_leads_and_serves_nobody, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_writes_no_record_is_silent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_dead_leader_is_silent_while_nobody_leads, set_up,
 										tear_down),

@@ -301,8 +301,8 @@ what_leaves_members_no_room_is_refused(void **state)
 	assert_non_null(strstr(err.text, "7 are needed"));
 	assert_int_equal(set("max_replication_slots=7", false), FHA_OK);
 	assert_int_equal(set("max_wal_senders=6", false), FHA_OK);
-	assert_int_equal(set("max_worker_processes=5", false), FHA_INVALID);
-	assert_int_equal(set("max_worker_processes=6", false), FHA_OK);
+	assert_int_equal(set("max_worker_processes=6", false), FHA_INVALID);
+	assert_int_equal(set("max_worker_processes=7", false), FHA_OK);
 	/* What is no number is PostgreSQL's to judge. */
 	assert_int_equal(set("max_wal_senders=lots", false), FHA_OK);
 }

@@ -191,6 +191,11 @@ a_standby_says_whether_it_serves_reads(void **state)
 	assert_label("p2", FHA_SERVES_UNHEALTHY);
 	freshness.fit = true;
 	assert_label("p2", FHA_SERVES_REPLICA);
+	/* It has everything, and lets nobody in. */
+	world.pg.cold = true;
+	assert_label("p2", FHA_SERVES_UNHEALTHY);
+	world.pg.cold = false;
+	assert_label("p2", FHA_SERVES_REPLICA);
 	world.pg.state = FHA_PG_BUSY;
 	assert_label("p2", FHA_SERVES_UNHEALTHY);
 	assert_nothing();
