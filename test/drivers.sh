@@ -74,7 +74,7 @@ case ${1:-} in
     prepare server
     prepare_drivers
     cd /
-    as_user env FAWKES_DRIVERS="$DRIVERS_HOME/ready" /usr/bin/python3 -m pytest -p no:cacheprovider -q -rs \
+    as_user env FAWKES_DRIVERS="$DRIVERS_HOME/ready" /usr/bin/python3 -m pytest -p no:cacheprovider -q -rfEs \
       --durations=5 "$BUILD/test/test_drivers.py" ;;
   *) die "usage: $0 [prepare]" ;;
 esac

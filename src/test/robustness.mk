@@ -39,7 +39,7 @@ build-sanitized/fawkes-ha: $(SANITIZED_OBJS)
 -include $(wildcard build-sanitized/src/*/*.d build-sanitized/src/test/*/*.d)
 
 check-sanitized:
-	$(LAB) -m pytest -p no:cacheprovider -q -rs test/test_sanitized.py
+	$(LAB) -m pytest -p no:cacheprovider -q -rfEs test/test_sanitized.py
 
 # --- coverage of core and control by the unit tests.  A line that none can reach is excused in itself,
 # with the reason: LCOV_EXCL_LINE: WHY (LCOV_EXCL_START: WHY ... LCOV_EXCL_STOP for several).

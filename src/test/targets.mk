@@ -58,7 +58,7 @@ chaos:
 	test/install.sh bench chaos.py $(CHAOS)
 # What takes minutes, as an ordinary user.
 check-long:
-	$(LAB) -m pytest -p no:cacheprovider -q -rs --durations=10 -m long test $(PYTEST)
+	$(LAB) -m pytest -p no:cacheprovider -q -rfEs --durations=10 -m long test $(PYTEST)
 	$(LAB) test/chaos.py $(CHAOS)
 
 # What needs no server: seconds, before every commit.
