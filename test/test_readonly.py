@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -193,7 +194,7 @@ WHERE nspname IN ('pg_catalog', 'information_schema', 'pg_toast') AND relkind IN
 def test_nothing_of_postgresql_shows_it_secrets(readers: Readers) -> None:
     """Every catalogue and every view, as a whole: verifiers, passwords and large objects are in none that it may read."""
     _, standby = readers.pair()
-    words = ("secret", b"secret".hex())
+    secret = re.compile(rf"secret(AA|[0-9])|{b'secret'.hex()}3[0-9]")
     shown, refused = set(), set()
     with Session(readers.dsn(standby)) as session:
         relations = [row[0] for row in session.query(SYSTEM_RELATIONS)]
@@ -205,7 +206,7 @@ def test_nothing_of_postgresql_shows_it_secrets(readers: Readers) -> None:
                 refused.add(relation)
                 continue
             values = [bytes(value).hex() if isinstance(value, memoryview) else str(value) for row in rows for value in row]
-            if any(word in value for value in values for word in words):
+            if any(secret.search(value) for value in values):
                 shown.add(relation)
     assert shown == set()
     assert {"pg_authid", "pg_statistic", "pg_stats", "pg_stats_ext", "pg_largeobject", "pg_user_mapping"} <= refused

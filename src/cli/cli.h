@@ -79,6 +79,7 @@ void cli_complain(const char *format, ...) FHA_PRINTF(1, 2);
  */
 void cli_line(const char *format, ...) FHA_PRINTF(1, 2); /* on stdout, with the line's end */
 int cli_part(const char *format, ...) FHA_PRINTF(1, 2);  /* on stdout, without; bytes */
+void cli_lines(FILE *out, const char *text);             /* what a program said: lines of it */
 int cli_write(FILE *out, const char *format, va_list args) FHA_PRINTF(2, 0);
 
 #endif

@@ -224,7 +224,7 @@ find_fork(const RejoinPlan *plan, const char *database, Fork *fork, FhaError *er
 	memset(fork, 0, sizeof(*fork));
 	if (code != FHA_OK)
 	{
-		(void) fputs(words.text, stderr);
+		cli_lines(stderr, words.text);
 		return judge(plan->config, code, words.text);
 	}
 	if (strstr(words.text, "no rewind required") != NULL)

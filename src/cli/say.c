@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 #include "tame.h"
@@ -20,6 +21,23 @@ cli_write(FILE *out, const char *format, va_list args)
 	(void) fputs(text, out);
 	free(text);
 	return size;
+}
+
+void
+cli_lines(FILE *out, const char *text)
+{
+	while (*text != '\0')
+	{
+		size_t length = strcspn(text, "\n");
+		char *line = strndup(text, length);
+
+		if (line == NULL)
+			return;
+		fha_tame(line);
+		(void) fprintf(out, "%s\n", line);
+		free(line);
+		text += length + (text[length] == '\n');
+	}
 }
 
 void
