@@ -59,7 +59,7 @@ EXPORTER = [
         "src/cli/say.c",
         "\tfha_tame(text);\n",
         "",
-        ("test/test_operations.py::test_a_reason_steers_no_terminal",),
+        ("test/test_membership.py::test_a_reason_steers_no_terminal",),
         short=False,
     ),
     Mutant(

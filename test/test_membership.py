@@ -47,3 +47,15 @@ def test_a_member_that_is_gone_for_long(cluster: Cluster) -> None:
     assert leader is other
     until("it is a member again", lambda: gone.name in listed(leader))
     until("its slot is there", lambda: f"fawkes_ha_{gone.name}" in leader.value(SLOTS).split())
+
+
+def test_a_reason_steers_no_terminal(cluster: Cluster) -> None:
+    """Reasons and names come from others: on a screen they are one line, and only text."""
+    leader = cluster.wait_all_stream()
+    shown = [leader.command("pause", "--reason", "r\x1b[31m\n2026-01-01 FAKE LOG\u202e"), leader.command("status")]
+    shown += [leader.command("history"), leader.command("pause")]
+    assert leader.command("resume").returncode == 0
+    for text in (done.stdout + done.stderr for done in shown):
+        assert not any(ord(letter) < 32 and letter != "\n" or 127 <= ord(letter) < 160 or letter == "\u202e" for letter in text)
+        assert not any(line.startswith("2026-01-01 FAKE") for line in text.splitlines())
+    assert all("r?[31m?2026-01-01 FAKE LOG???" in done.stdout + done.stderr for done in shown[1:])
