@@ -96,6 +96,22 @@ files_remove(const char *path, FhaError *err)
 						   : fha_error_errno(err, FHA_IO, "could not remove \"%.120s\"", path);
 }
 
+/* Another filesystem begins here; an overlay's files have other devices than their directories. */
+static int
+is_inner_mount(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+	struct statx more;
+
+	(void) status;
+	(void) kind;
+	if (place->level == 0 ||
+		statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &more) != 0 ||
+		(more.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0)
+		return 0;
+	errno = EBUSY;
+	return -1;
+}
+
 static int
 remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
 {
@@ -113,7 +129,10 @@ files_remove_tree(const char *path, FhaError *err)
 	if (lstat(path, &status) != 0)
 		return errno == ENOENT ? FHA_OK
 							   : fha_error_errno(err, FHA_IO, "could not look at \"%.120s\"", path);
-	if (nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0)
+	if (nftw(path, is_inner_mount, 32, FTW_PHYS) != 0)
+		return fha_error_errno(
+			err, FHA_IO, "\"%.120s\" is not removed, because something is mounted in it", path);
+	if (nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS) != 0)
 		return fha_error_errno(err, FHA_IO, "could not remove \"%.120s\"", path);
 	return FHA_OK;
 }

@@ -226,6 +226,7 @@ FhaCode
 postgres_control(const char *bindir, const char *data, PgControl *out, FhaError *err)
 {
 	char program[FHA_PATH_MAX + 32];
+	char control[FHA_PATH_MAX + 32];
 	const char *argv[] = {program, "-D", data, NULL};
 	char text[8192];
 	char errors[160];
@@ -236,6 +237,13 @@ postgres_control(const char *bindir, const char *data, PgControl *out, FhaError 
 	memset(out, 0, sizeof(*out));
 	if (is_absent_or_empty(data))
 		return fha_error(err, FHA_NOT_FOUND, "there is no data directory \"%.120s\"", data);
+	(void) snprintf(control, sizeof(control), "%s/global/pg_control", data);
+	if (access(control, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+		return fha_error(
+			err, FHA_INVALID,
+			"the data directory \"%.120s\" is not empty and holds no data of PostgreSQL: "
+			"nothing is ever overwritten; empty it, or name another with -D",
+			data);
 	(void) snprintf(program, sizeof(program), "%s/pg_controldata", bindir);
 	code = process_run(argv, fha_now_ms() + QUICK_MS, text, sizeof(text), errors, sizeof(errors),
 					   &status, err);

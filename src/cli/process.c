@@ -28,12 +28,15 @@
 
 extern char **environ;
 
-/* What libpq or postgres would obey although our arguments say where to go. */
-static const char *const disturbing[] = {
-	"PGDATA",      "PGHOST",          "PGHOSTADDR", "PGPORT",    "PGDATABASE",
-	"PGUSER",      "PGPASSWORD",      "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE",
-	"PGOPTIONS",   "PGAPPNAME",       "PGTZ",       "PGGEQO",    "PGTARGETSESSIONATTRS",
-	"PGDATESTYLE", "PGCLIENTENCODING"};
+/*
+ * What libpq and postgres obey although our arguments say where to go and how: PGHOST, PGSSLMODE and
+ * whatever a later version adds.  PG_OOM_ADJUST_FILE and its kin are for the server, and stay.
+ */
+static bool
+is_disturbing(const char *variable)
+{
+	return strncmp(variable, "PG", 2) == 0 && variable[2] >= 'A' && variable[2] <= 'Z';
+}
 
 static bool
 same_name(const char *variable, const char *name)
@@ -60,10 +63,8 @@ process_environment(const char *const extra[])
 		return NULL;
 	for (size_t i = 0; i < count; i++)
 	{
-		bool wanted = true;
+		bool wanted = !is_disturbing(environ[i]);
 
-		for (size_t j = 0; j < sizeof(disturbing) / sizeof(disturbing[0]); j++)
-			wanted = wanted && !same_name(environ[i], disturbing[j]);
 		for (size_t j = 0; j < more; j++)
 			wanted = wanted && !same_name(environ[i], extra[j]);
 		if (wanted)

@@ -192,8 +192,7 @@ rejoin_conninfo(const RejoinPlan *plan, const char *database, char *out, size_t 
 		!add_quoted(out, size, "tcp_user_timeout", "30000", 5) ||
 		strlen(out) + sizeof(FHA_TLS_CONNINFO) + 1 > size)
 		return fha_error(err, FHA_INVALID, "the connection string would be too long");
-	if (plan->config->tls)
-		(void) strcat(out, " " FHA_TLS_CONNINFO);
+	(void) strcat(out, plan->config->tls ? " " FHA_TLS_CONNINFO : " " FHA_PLAIN_CONNINFO);
 	return FHA_OK;
 }
 
@@ -286,6 +285,7 @@ initdb(const RejoinPlan *plan, FhaError *err)
 	const FhaConfig *config = plan->config;
 	char program[FHA_PATH_MAX + 32];
 	char fresh[FHA_PATH_MAX];
+	char place[FHA_PATH_MAX];
 	RejoinWords words = {.quiet = false};
 	const char *argv[] = {program,
 						  "-D",
@@ -320,7 +320,9 @@ initdb(const RejoinPlan *plan, FhaError *err)
 		code = rejoin_new_incarnation(plan, err);
 	/* An empty directory gives way to a rename; a whole cluster appears at once, or none. */
 	if (code == FHA_OK)
-		code = files_rename(fresh, config->data_directory, err);
+		code = rejoin_sibling(config, "", place, sizeof(place), err);
+	if (code == FHA_OK)
+		code = files_rename(fresh, place, err);
 	return code == FHA_OK ? rejoin_mark_usable(config, err) : code;
 }
 

@@ -69,7 +69,4 @@ FHA_MUST_CHECK FhaCode rejoin_map_user(const char *data, FhaError *err);
 /* pg_hba.conf and pg_ident.conf of a new cluster. */
 FHA_MUST_CHECK FhaCode rejoin_access_rules(const char *data, bool tls, FhaError *err);
 
-/* pgpass, once, by the member that bootstraps; the steward gives its password to the role. */
-FHA_MUST_CHECK FhaCode rejoin_make_password(const FhaConfig *config, FhaError *err);
-
 #endif

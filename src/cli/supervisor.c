@@ -19,8 +19,10 @@
 
 #include "clock.h"
 #include "follow.h"
+#include "log_limit.h"
 #include "process.h"
 #include "settings.h"
+#include "tame.h"
 
 /* A server that has run this long was a success: the back-off starts again. */
 #define GOOD_RUN_MS (30 * 1000)
@@ -37,18 +39,27 @@
 #define ORPHAN_POLL_MS 3
 #define IDLE_MS 1000
 #define NEVER INT64_MAX
+#define LINE_SIZE 1024
 
 void
 supervisor_say(const Supervisor *self, const char *format, ...)
 {
+	static FhaLogLimit limit;
 	char now[FHA_TIME_SIZE];
+	char text[LINE_SIZE];
+	uint64_t withheld = 0;
 	va_list args;
 
-	fha_wall_time(now, sizeof(now));
-	(void) fprintf(stderr, "%s [%s] ", now, self->config.member_name);
 	va_start(args, format);
-	(void) cli_write(stderr, format, args);
+	(void) vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	if (!fha_log_may(&limit, text, fha_now_ms(), &withheld))
+		return;
+	fha_wall_time(now, sizeof(now));
+	fha_tame(text);
+	(void) fprintf(stderr, "%s [%s] %s", now, self->config.member_name, text);
+	if (withheld > 0)
+		(void) fprintf(stderr, " (and %" PRIu64 " times since the last line)", withheld);
 	(void) fputc('\n', stderr);
 }
 
@@ -161,6 +172,7 @@ supervisor_check_life(Supervisor *self)
 	if (fha_life_take(&self->config, &self->life_fd, &err) == FHA_OK)
 	{
 		self->orphaned_ms = 0;
+		self->life_unreadable = false;
 		/* The port of an agent that listened by itself is free. */
 		self->listen_after_ms = 0;
 		if (self->node != NULL)
@@ -168,7 +180,8 @@ supervisor_check_life(Supervisor *self)
 		return;
 	}
 	self->life_fd = -1;
-	if (err.code != FHA_CONFLICT)
+	self->life_unreadable = err.code != FHA_CONFLICT;
+	if (self->life_unreadable)
 		supervisor_say(self, "%s", err.text);
 	if (self->orphaned_ms == 0)
 		self->orphaned_ms = fha_now_ms();
@@ -354,7 +367,8 @@ fill_view(Supervisor *self, FhaPgView *view)
 	}
 	view->state = FHA_PG_DOWN;
 	/* What is to be replaced need not be readable. */
-	if (!self->looked && self->job == 0 && !self->order.reinit)
+	if (!self->looked && self->job == 0 && !self->order.reinit &&
+		fha_now_ms() >= self->not_before_ms)
 		look(self);
 	if (!self->looked)
 	{
@@ -447,6 +461,9 @@ start_postgres(Supervisor *self, bool standby)
 		code = fha_follow_commands(&self->config,
 								   self->order.holds_lease ? FHA_COMMANDS_OFF : FHA_COMMANDS_KEPT,
 								   &changed, &err);
+	/* An adopted database: its other members are to have the password that the role gets. */
+	if (code == FHA_OK && !standby && fha_config_may_found(&self->config))
+		code = rejoin_make_password(&self->config, &err);
 	if (code == FHA_OK)
 	{
 		(void) unlink(path);

@@ -85,6 +85,7 @@ typedef struct Supervisor
 
 	/* The stopped data directory, read once after each end. */
 	bool looked;
+	bool life_unreadable; /* not held by others: it cannot be opened or locked */
 	bool end_known;
 	bool empty;
 	PgControl control;

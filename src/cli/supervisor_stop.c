@@ -190,7 +190,10 @@ supervisor_is_done(const Supervisor *self)
 {
 	if (!self->stopping || server(self) != 0 || self->job != 0)
 		return false;
-	if (self->life_fd < 0 || lingers(self))
+	/* With no process of its own left, a lock that cannot be opened keeps nothing alive. */
+	if (self->life_fd < 0)
+		return self->life_unreadable;
+	if (lingers(self))
 		return false;
 	return (self->ordered && (!self->order.holds_lease || self->order.released)) ||
 		   (self->released_by_ms != 0 && fha_now_ms() > self->released_by_ms);

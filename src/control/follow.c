@@ -97,7 +97,8 @@ fha_conninfo(const FhaConfig *config, const char *address, const char *applicati
 							 "port=%s user=" FHA_REPLICATION_USER " application_name=%s "
 							 "connect_timeout=3 keepalives_idle=5 keepalives_interval=2 "
 							 "keepalives_count=3%s host='",
-							 port, application_name, config->tls ? " " FHA_TLS_CONNINFO : "");
+							 port, application_name,
+							 config->tls ? " " FHA_TLS_CONNINFO : " " FHA_PLAIN_CONNINFO);
 	if (used < size && append_quoted(out, size, &used, host, "'\\", '\\') &&
 		append_quoted(out, size, &used, "' passfile='", "", '\0') &&
 		append_quoted(out, size, &used, passfile, "'\\", '\\') &&

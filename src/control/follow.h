@@ -17,9 +17,13 @@
 #define FHA_PGPASS_MAX 4096
 /*
  * No authority vouches for a leader's certificate: who has no verifier of the password cannot bind
- * the channel to it (SCRAM), so that nobody can stand between.
+ * the channel to it (SCRAM), so that nobody can stand between.  Certificates in a home directory and
+ * tickets of Kerberos are somebody else's: no file can have the name that is given for them.
  */
-#define FHA_TLS_CONNINFO "sslmode=require channel_binding=require"
+#define FHA_TLS_CONNINFO "sslmode=require channel_binding=require " FHA_NOTHING_OF_HOME
+#define FHA_PLAIN_CONNINFO "sslmode=prefer " FHA_NOTHING_OF_HOME
+#define FHA_NOTHING_OF_HOME \
+	"gssencmode=disable sslcert=/dev/null/none sslkey=/dev/null/none sslrootcert=/dev/null/none"
 
 /* Slot of a member on its leader: "fawkes_ha_" and the name with '_' for '-'. */
 FHA_API void fha_slot_name(const char *member, char *out, size_t size);

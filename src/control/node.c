@@ -733,6 +733,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 	drain(node);
 	now_ms = fha_now_ms();
 	node_promises_hear(node);
+	node_absence_tell(node, now_ms);
 	if (node->world.watch.seen && !node->world.watch.absent)
 	{
 		code = remember_term(node, err);

@@ -20,6 +20,7 @@
 #define NEWS_MAX 16     /* sentences that wait for the host; older ones are dropped */
 #define HISTORY_QUEUE 4 /* entries that wait to be written */
 #define TEXT_NAME_SIZE 128
+#define NODE_STRANGERS 3
 
 /* A record as it stands in the lock. */
 typedef struct Held
@@ -129,6 +130,10 @@ struct FhaNode
 	Held own;                     /* our member record */
 	Held others[FHA_MEMBERS_MAX]; /* same index as world.members */
 	bool synced;                  /* the watch has told what existed */
+	int64_t absent_since_ms;      /* no cluster of ours is in the lock; 0: there is */
+	bool absence_told;
+	size_t stranger_count; /* clusters of other names there, as far as they are worth telling */
+	char strangers[NODE_STRANGERS][FHA_NAME_SIZE];
 
 	Errand errand;
 	ClusterWrite write; /* the one in flight */
@@ -196,6 +201,9 @@ void node_news(FhaNode *node, const char *format, ...) FHA_PRINTF(2, 3);
 /* An answer to the errand in flight; a change that the watch tells. */
 void node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms);
 void node_watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms);
+
+/* A node without data that waits for a cluster that is not in the lock: says so after a lease, once. */
+void node_absence_tell(FhaNode *node, int64_t now_ms);
 
 void node_held_clear(Held *held);
 

@@ -268,6 +268,62 @@ history_read(FhaNode *node, const FhaRecord *record)
 	node->changes++;
 }
 
+/* A name in a setting may be wrong: clusters that are there help to see it. */
+static void
+stranger_note(FhaNode *node, const FhaRecord *record)
+{
+	FhaCluster *other;
+
+	if ((node->world.watch.seen && !node->world.watch.absent) ||
+		node->stranger_count == NODE_STRANGERS || record->size == 0)
+		return;
+	other = malloc(sizeof(*other));
+	if (other != NULL && fha_cluster_parse(record->data, record->size, other, NULL) == FHA_OK &&
+		strcmp(other->cluster, record->name) == 0)
+	{
+		bool known = false;
+
+		for (size_t i = 0; i < node->stranger_count; i++)
+			known = known || strcmp(node->strangers[i], other->cluster) == 0;
+		if (!known)
+			memcpy(node->strangers[node->stranger_count++], other->cluster, FHA_NAME_SIZE);
+	}
+	free(other);
+}
+
+void
+node_absence_tell(FhaNode *node, int64_t now_ms)
+{
+	char names[NODE_STRANGERS * (FHA_NAME_SIZE + 2)] = "";
+	size_t used = 0;
+
+	if (!node->synced || !node->world.watch.seen || !node->world.watch.absent ||
+		!node->world.pg.empty || node->world.self.bootstrap)
+	{
+		node->absent_since_ms = 0;
+		node->absence_told = false;
+		return;
+	}
+	if (node->absent_since_ms == 0)
+		node->absent_since_ms = now_ms;
+	if (node->absence_told || now_ms - node->absent_since_ms < node->config.lease_duration_ms)
+		return;
+	node->absence_told = true;
+	for (size_t i = 0; i < node->stranger_count; i++)
+		used += (size_t) snprintf(names + used, sizeof(names) - used, "%s%s", i == 0 ? "" : ", ",
+								  node->strangers[i]);
+	if (node->stranger_count > 0)
+		node_news(
+			node,
+			"there is no cluster \"%s\" in this lock, but %s: is fawkes_ha.cluster_name right?",
+			node->config.cluster_name, names);
+	else
+		node_news(node,
+				  "there is no cluster \"%s\" in this lock: its founder has not started "
+				  "(fawkes_ha.bootstrap), or fawkes_ha.lock or fawkes_ha.cluster_name is wrong",
+				  node->config.cluster_name);
+}
+
 void
 node_watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 {
@@ -279,7 +335,10 @@ node_watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	if (strcmp(record->name, history) == 0)
 		history_read(node, record);
 	else if (strcmp(record->name, cluster) != 0)
+	{
+		stranger_note(node, record);
 		member_read(node, record, now_ms);
+	}
 	else if (fha_lease_is_mine(&node->world) || node->errand != ERRAND_NONE)
 	{
 		/* The watch may be behind our own writes: it is a hint to look, never an answer. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "state.h"
@@ -133,8 +134,14 @@ FhaCode
 fha_settings_read(FhaConfig *config, FhaError *err)
 {
 	char path[FHA_PATH_MAX];
+	struct stat status;
 	FhaCode code = fha_state_path(config, "fawkes_ha.conf", path, sizeof(path), err);
 
+	if (code == FHA_OK && stat(path, &status) == 0 && (status.st_mode & S_IWOTH) != 0)
+		code = fha_error(err, FHA_INVALID,
+						 "every user of this machine may write \"%.100s\" (mode %04o), and so have "
+						 "programs run: chmod 600 it",
+						 path, (unsigned) status.st_mode & 07777);
 	if (code == FHA_OK)
 		code = fha_config_read(config, path, err);
 	if (code == FHA_OK)

@@ -29,6 +29,7 @@
 #include "compat.h"
 #include "clock.h"
 #include "commands.h"
+#include "log_limit.h"
 #include "evict.h"
 #include "fence.h"
 #include "follow.h"
@@ -453,10 +454,13 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 static void
 say_news(FhaNode *node)
 {
+	static FhaLogLimit limit;
 	char sentence[512];
+	uint64 withheld = 0;
 
 	while (fha_node_news(node, sentence, sizeof(sentence)))
-		ereport(LOG, errmsg("%s", sentence));
+		if (fha_log_may(&limit, sentence, fha_now_ms(), &withheld))
+			ereport(LOG, errmsg("%s", sentence));
 }
 
 /* How long may we wait?  Promotion and checkpoints end without waking us. */
