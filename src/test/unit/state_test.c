@@ -369,10 +369,10 @@ one_process_has_the_seat(void **state)
 	assert_true(fha_seat_take(&seat));
 	assert_int_equal(fha_seat_open(&config, &second, &err), FHA_OK);
 	/* Of two supervisors the second sees the first; the seat itself is another matter. */
-	assert_false(fha_seat_guarded(&second));
+	assert_false(fha_seat_is_guarded(&second));
 	assert_true(fha_seat_guard(&seat));
 	assert_false(fha_seat_guard(&second));
-	assert_true(fha_seat_guarded(&second));
+	assert_true(fha_seat_is_guarded(&second));
 	assert_false(fha_seat_take(&second));
 	assert_true(fha_seat_call(&second));
 	fha_seat_close(&seat);
