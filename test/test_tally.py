@@ -91,6 +91,7 @@ def counts(found: Tally) -> tuple[int, int, int]:
         (MUTANTS, (2, 1, 0), ["S2   a late write wins"]),
         (FUZZ, (1, 1, 0), ["state"]),
     ],
+    ids=["pytest", "pytest twice", "prove", "a crash", "regress 15", "regress 18", "pgtap", "mutants", "fuzz"],
 )
 def test_failures_are_counted_and_named(text: str, expected: tuple[int, int, int], names: list[str]) -> None:
     found = tally("stage", 1, text.splitlines())
