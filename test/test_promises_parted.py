@@ -3,13 +3,16 @@
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from lab import faults
 from lab.node import Node
 from lab.part import Part
 from lab.wait import until
@@ -26,6 +29,8 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Part]:
     failed_before = request.session.testsfailed
     try:
         cluster.create()
+        library = faults.build()
+        cluster.faults = {node: faults.Faults(node, library) for node in cluster.nodes}
         cluster.start()
         yield cluster
     finally:
@@ -70,8 +75,43 @@ def forget_term(node: Node) -> None:
     file.write_text(json.dumps({**state, "highest_term": state["highest_term"] - 1}))
 
 
+def bond(node: Node) -> dict:
+    try:
+        return json.loads((node.state / "bond.json").read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def contended(node: Node) -> str:
+    return bond(node).get("contended", "")
+
+
+def lsn(text: str) -> int:
+    high, low = text.split("/")
+    return int(high, 16) << 32 | int(low, 16)
+
+
+def heard(node: Node) -> int:
+    return lsn(bond(node).get("heard", {"lsn": "0/0"})["lsn"])
+
+
+def log_since(node: Node, since: int) -> str:
+    with open(node.log, errors="replace") as log:
+        log.seek(since)
+        return log.read()
+
+
 def ends(cluster: Part) -> dict[Node, int]:
     return {node: node.log.stat().st_size for node in cluster.nodes}
+
+
+@contextmanager
+def outage(cluster: Part) -> Iterator[None]:
+    cluster.cut(*cluster.nodes)
+    try:
+        yield
+    finally:
+        cluster.join(*cluster.nodes)
 
 
 def test_a_lock_that_comes_back_older(cluster: Part) -> None:
@@ -104,3 +144,59 @@ def test_a_lock_that_comes_back_older(cluster: Part) -> None:
     assert cluster.find_leader() is None
     restore(cluster, newer)
     cluster.wait_all_stream()
+
+
+def test_an_outage_after_a_switchover(cluster: Part) -> None:
+    """Whoever has taken the lease knows how that ended, in the next process too: it promises, and the primary writes on."""
+    old = cluster.wait_all_stream()
+    to = cluster.others(old)[0]
+    assert old.command("switchover", "--to", to.name).returncode == 0
+    leader = cluster.wait_all_stream()
+    # All who took part speak for their nodes in new processes, as after a restart of PostgreSQL.
+    until("every bond says so", lambda: all(contended(node) == "" for node in cluster.nodes), SETTLE_S)
+    logs = ends(cluster)
+    with outage(cluster):
+        leader.wait_for_log(BY_PROMISES, SETTLE_S, logs[leader])
+        for _ in range(20):
+            assert can_write(leader)
+    assert "tried to take the lease" not in log_since(leader, logs[leader])
+    assert cluster.wait_all_stream() is leader
+
+
+def test_slow_disks(cluster: Part) -> None:
+    """Nobody waits for the flush of a promise: it is on disk in advance."""
+    leader = cluster.wait_all_stream()
+    logs = ends(cluster)
+    for node in cluster.nodes:
+        cluster.faults[node].slow("bond.json", 800)
+    try:
+        with outage(cluster):
+            leader.wait_for_log(BY_PROMISES, SETTLE_S, logs[leader])
+            for _ in range(100):
+                assert can_write(leader)
+    finally:
+        for node in cluster.nodes:
+            cluster.faults[node].quick()
+    assert cluster.wait_all_stream() is leader
+
+
+def test_the_lag_limit_counts_in_an_outage(cluster: Part) -> None:
+    """A standby that promised knows how far the primary came by promises: it does not lead without that."""
+    leader = cluster.wait_all_stream()
+    behind, other = cluster.others(leader)
+    logs = ends(cluster)
+    (receiver,) = behind.titled("walreceiver")
+    with outage(cluster):
+        leader.wait_for_log(BY_PROMISES, SETTLE_S, logs[leader])
+        os.kill(receiver, signal.SIGSTOP)
+        with leader.session() as session:
+            session.query("CREATE TABLE more AS SELECT repeat(md5(g::text), 31) FROM generate_series(1, 40000) AS g", timeout=60)
+            end = session.value("SELECT pg_current_wal_lsn()::text")
+        until("the standby was told", lambda: heard(behind) >= lsn(end), SETTLE_S)
+        leader.kill()
+        other.kill()
+    behind.wait_for_log("would lose more than allowed", SETTLE_S, logs[behind])
+    assert not can_write(behind)
+    leader.start()
+    other.start()
+    assert cluster.wait_all_stream() is leader

@@ -60,6 +60,22 @@ fha_random_hex(char *out, size_t size, FhaError *err)
 	return FHA_OK;
 }
 
+void
+fha_time_namespace(char *out, size_t size)
+{
+	char target[64];
+	ssize_t length = readlink("/proc/self/ns/time", target, sizeof(target) - 1);
+	const char *digits;
+
+	out[0] = '\0';
+	if (length <= 0)
+		return; /* LCOV_EXCL_LINE: a kernel older than 5.6 */
+	target[length] = '\0';
+	digits = strpbrk(target, "0123456789");
+	if (digits != NULL)
+		(void) snprintf(out, size, "%.*s", (int) strspn(digits, "0123456789"), digits);
+}
+
 FhaCode
 fha_boot_id(char *out, size_t size, FhaError *err)
 {

@@ -27,4 +27,8 @@ FHA_API FHA_MUST_CHECK FhaCode fha_random_hex(char *out, size_t size, FhaError *
 /* This boot's identity (/proc/sys/kernel/random/boot_id) without dashes; size >= 33. */
 FHA_API FHA_MUST_CHECK FhaCode fha_boot_id(char *out, size_t size, FhaError *err);
 
+/* Which time namespace this process is in, as its number in the kernel; "": the kernel has none. */
+#define FHA_TIME_NAMESPACE_SIZE 24
+FHA_API void fha_time_namespace(char *out, size_t size);
+
 #endif

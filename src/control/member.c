@@ -151,6 +151,29 @@ fha_settings_are_signed(const FhaCluster *cluster, const FhaKey *key)
 	return good;
 }
 
+static void
+put_position(struct json_object *to, FhaPosition position, bool *failed)
+{
+	struct json_object *object = json_object_new_object();
+
+	fha_json_put_int(object, "timeline", position.timeline, failed);
+	fha_json_put_lsn(object, "lsn", position.lsn, failed);
+	fha_json_put(to, "position", object, failed);
+}
+
+static void
+read_position(struct json_object *from, FhaPosition *out, FhaError *err)
+{
+	struct json_object *position = fha_json_object(from, "position", err);
+	int64_t timeline = 0;
+
+	if (position == NULL)
+		return;
+	fha_json_int(position, "timeline", 0, UINT32_MAX, &timeline, err);
+	out->timeline = (uint32_t) timeline;
+	fha_json_lsn(position, "lsn", &out->lsn, err);
+}
+
 FhaCode
 fha_question_print(const FhaQuestion *question, const FhaKey *key, char **text,
 				   char mac[FHA_MAC_TEXT_SIZE], FhaError *err)
@@ -171,6 +194,8 @@ fha_question_print(const FhaQuestion *question, const FhaKey *key, char **text,
 		fha_json_put_text(object, "cluster_uuid", question->promise.cluster_uuid, &failed);
 		fha_json_put_u64(object, "term", question->promise.term, &failed);
 		fha_json_put_int(object, "duration_ms", question->promise.duration_ms, &failed);
+		if (question->promise.position.timeline != 0)
+			put_position(object, question->promise.position, &failed);
 	}
 	*text = fha_json_finish(object, failed, err);
 	if (*text == NULL)
@@ -214,6 +239,7 @@ fha_question_parse(const char *data, size_t size, FhaQuestion *out, FhaError *er
 					  sizeof(out->promise.cluster_uuid), &local);
 		fha_json_u64(object, "term", &out->promise.term, &local);
 		fha_json_int(object, "duration_ms", 0, FHA_LEASE_MAX_MS, &out->promise.duration_ms, &local);
+		read_position(object, &out->promise.position, &local);
 		json_object_put(object);
 	}
 	if (local.code == FHA_OK &&
@@ -274,6 +300,8 @@ tell_promise(const FhaDesk *desk, const FhaHealth *health, const FhaQuestion *qu
 	fha_json_put_bool(object, "given", promise.given, failed);
 	fha_json_put_text(object, "data_incarnation", promise.data_incarnation, failed);
 	fha_json_put_text(object, "why", promise.why, failed);
+	if (promise.soon)
+		fha_json_put_bool(object, "soon", true, failed);
 	fha_json_put(to, "promise", object, failed);
 }
 
@@ -417,8 +445,6 @@ read_status(struct json_object *status, FhaReply *out, FhaError *err)
 {
 	struct json_object *fence = fha_json_object(status, "fence", err);
 	struct json_object *lease = fha_json_object(status, "lease", err);
-	struct json_object *position = fha_json_object(status, "position", err);
-	int64_t timeline = 0;
 
 	fha_json_text(status, "role", out->role, sizeof(out->role), err);
 	fha_json_text(status, "incarnation", out->incarnation, sizeof(out->incarnation), err);
@@ -431,12 +457,7 @@ read_status(struct json_object *status, FhaReply *out, FhaError *err)
 	}
 	if (lease != NULL)
 		fha_json_u64(lease, "term", &out->term, err);
-	if (position != NULL)
-	{
-		fha_json_int(position, "timeline", 0, UINT32_MAX, &timeline, err);
-		out->position.timeline = (uint32_t) timeline;
-		fha_json_lsn(position, "lsn", &out->position.lsn, err);
-	}
+	read_position(status, &out->position, err);
 }
 
 static void
@@ -446,6 +467,7 @@ read_promise(struct json_object *promise, FhaPromise *out, FhaError *err)
 	fha_json_text(promise, "data_incarnation", out->data_incarnation, sizeof(out->data_incarnation),
 				  err);
 	fha_json_text(promise, "why", out->why, sizeof(out->why), err);
+	fha_json_bool(promise, "soon", &out->soon, err);
 }
 
 /* Is it ours, and the answer to what was asked? */

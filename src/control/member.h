@@ -60,8 +60,9 @@ FHA_API bool fha_settings_are_signed(const FhaCluster *cluster, const FhaKey *ke
 typedef struct FhaPromiseTerms
 {
 	char cluster_uuid[FHA_UUID_TEXT_SIZE];
-	uint64_t term;       /* in which the asker holds the lease */
-	int64_t duration_ms; /* from the receipt of the question */
+	uint64_t term;        /* in which the asker holds the lease */
+	int64_t duration_ms;  /* from the receipt of the question */
+	FhaPosition position; /* where the asker's WAL ends; timeline 0: it does not say */
 } FhaPromiseTerms;
 
 typedef struct FhaPromise
@@ -69,6 +70,7 @@ typedef struct FhaPromise
 	bool given;
 	char data_incarnation[FHA_ID_SIZE]; /* of who promises; "": it has no data */
 	char why[FHA_SENTENCE_SIZE];        /* why not */
+	bool soon;                          /* not yet: it is being written down */
 } FhaPromise;
 
 typedef struct FhaQuestion

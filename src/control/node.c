@@ -195,6 +195,10 @@ fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, b
 	if (code == FHA_OK)
 		code = node_pods_open(node, err);
 	if (code == FHA_OK)
+		code = fha_writer_open(&node->keeper, err);
+	if (code == FHA_OK)
+		code = node_wait_for(node, fha_writer_fd(node->keeper), err);
+	if (code == FHA_OK)
 		code = node_promises_open(node, err);
 	if (code != FHA_OK)
 	{
@@ -213,6 +217,7 @@ fha_node_close(FhaNode *node)
 		return;
 	node_pods_close(node);
 	node_promises_close(node);
+	fha_writer_close(node->keeper);
 	if (node->lock != NULL)
 		fha_lock_close(node->lock);
 	if (node->nudge > 0)
@@ -291,17 +296,23 @@ keep_record(FhaNode *node)
 	const FhaCluster *cluster = &node->world.cluster;
 	char path[FHA_PATH_MAX];
 	FhaError err;
+	FhaCode code = fha_writer_step(node->keeper, 0, &err);
 
-	if (node->cluster.text == NULL || cluster->term != node->world.self.highest_term ||
-		(cluster->term == node->kept_term && cluster->lineage_term == node->kept_lineage_term))
-		return;
-	node->kept_term = cluster->term;
-	node->kept_lineage_term = cluster->lineage_term;
-	if (fha_state_path(&node->config, "record.json", path, sizeof(path), &err) != FHA_OK ||
-		fha_file_replace(path, node->cluster.text, strlen(node->cluster.text), &err) != FHA_OK)
+	if (code != FHA_OK && code != FHA_AGAIN)
 		/* LCOV_EXCL_START: the kernel refuses */
 		node_news(node, "no copy of the cluster record: %s", err.text);
 	/* LCOV_EXCL_STOP */
+	if (node->cluster.text == NULL || cluster->term != node->world.self.highest_term ||
+		(cluster->term == node->kept_term && cluster->lineage_term == node->kept_lineage_term))
+		return;
+	code = fha_state_path(&node->config, "record.json", path, sizeof(path), &err);
+	if (code == FHA_OK)
+		code = fha_writer_start(node->keeper, path, node->cluster.text, &err);
+	/* While another copy is on its way to the disk, this one waits. */
+	if (code != FHA_OK)
+		return;
+	node->kept_term = cluster->term;
+	node->kept_lineage_term = cluster->lineage_term;
 }
 
 static void
@@ -390,6 +401,11 @@ send_cluster(FhaNode *node, FhaCode built, int64_t now_ms, FhaError *err)
 		built = fha_cluster_print(&node->write.cluster, &text, err);
 	if (built == FHA_OK && node->write.errand == ERRAND_TAKE)
 		built = node_promises_contend(node, err);
+	if (built == FHA_AGAIN)
+	{
+		free(text);
+		return;
+	}
 	if (built != FHA_OK)
 	{
 		free(text);
@@ -587,8 +603,7 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 static void
 tell_shortfall(FhaNode *node)
 {
-	const FhaCluster *cluster = &node->world.cluster;
-	FhaPosition wanted = fha_needed(cluster);
+	FhaPosition wanted = fha_wanted(&node->world);
 	char has_lsn[FHA_LSN_TEXT_SIZE];
 	char wanted_lsn[FHA_LSN_TEXT_SIZE];
 
@@ -732,6 +747,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 	node->refused.kind = FHA_REQUEST_NONE;
 	drain(node);
 	now_ms = fha_now_ms();
+	node_promises_look(node);
 	node_promises_hear(node);
 	node_absence_tell(node, now_ms);
 	if (node->world.watch.seen && !node->world.watch.absent)
@@ -747,6 +763,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 		code = node_settings_remember(node, err);
 	if (code == FHA_OK)
 		run_errands(node, facts, now_ms, &local);
+	node_promises_keep(node);
 	if (code == FHA_OK)
 		node_promises_ask(node, facts, now_ms);
 	/* The write just begun may have shut the tenure: the order says so at once. */

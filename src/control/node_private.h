@@ -16,6 +16,7 @@
 #include "record.h"
 #include "settings.h"
 #include "state.h"
+#include "writer.h"
 
 #define NEWS_MAX 16     /* sentences that wait for the host; older ones are dropped */
 #define HISTORY_QUEUE 4 /* entries that wait to be written */
@@ -100,6 +101,8 @@ typedef struct Promised
 	int64_t sent_ms;              /* when the newest one that was promised was sent; 0: none was */
 	int64_t asked_for_ms;         /* the duration that it was asked for ... */
 	int64_t for_ms;               /* ... and that was promised */
+	int64_t next_ms;              /* it is not asked before */
+	int soon;                     /* so many answers in a row said "soon" */
 	char told[FHA_SENTENCE_SIZE]; /* why not, as the news has it */
 } Promised;
 
@@ -112,7 +115,15 @@ typedef struct Promises
 	bool told;      /* that this holder leads by promises */
 	bool told_why;  /* why it cannot ask */
 	bool lost_take; /* one was sent whose fate nobody knows */
-	FhaBond bond;   /* as bond.json has it, or stricter */
+	bool takes;     /* a take waits until bond.json says so */
+	char time_namespace[FHA_TIME_NAMESPACE_SIZE];
+	FhaWriter *writer;
+	FhaBond bond;                   /* as bond.json should be */
+	FhaBond durable;                /* as it is, or as `written` */
+	FhaBond written;                /* what is under way to the disk ... */
+	bool writes;                    /* ... if anything is */
+	int64_t write_ms;               /* after a failure: not before */
+	char failed[FHA_SENTENCE_SIZE]; /* why the last write failed; "" */
 } Promises;
 
 struct FhaNode
@@ -140,6 +151,7 @@ struct FhaNode
 	bool unknown;       /* `lost` may or may not have been applied */
 	ClusterWrite lost;
 	char hinted[FHA_VERSION_SIZE]; /* a version of the cluster record that the watch named */
+	FhaWriter *keeper;             /* writes the copy of the cluster record in our directory */
 	uint64_t kept_term;            /* of the copy of the cluster record in our directory */
 	uint64_t kept_lineage_term;
 	bool reread;        /* read the cluster record before the next write */
@@ -294,6 +306,11 @@ void node_lag_show(const FhaNode *node, size_t index, FhaMemberLag *out);
 FhaCode node_promises_open(FhaNode *node, FhaError *err);
 void node_promises_close(FhaNode *node);
 
+/* What became of a write of bond.json? */
+void node_promises_look(FhaNode *node);
+/* Each turn: what must not be forgotten goes to the disk. */
+void node_promises_keep(FhaNode *node);
+
 /* Answers that came: with those of all others, the fence may stay open. */
 void node_promises_hear(FhaNode *node);
 
@@ -301,7 +318,10 @@ void node_promises_hear(FhaNode *node);
 void node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms);
 int64_t node_promises_wake_ms(const FhaNode *node, FhaFacts facts);
 
-/* A take is about to be sent: on disk before, for until its fate is known nothing is promised. */
+/*
+ * A take is about to be sent: on disk before, because nothing is promised until its fate is known.
+ * AGAIN: it is not on disk yet, the host is woken when it is; IO.
+ */
 FhaCode node_promises_contend(FhaNode *node, FhaError *err);
 /* How a take ended. */
 void node_promises_settled(FhaNode *node, FhaCode code);

@@ -12,6 +12,7 @@
 #include "node_private.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -20,6 +21,10 @@
 #define SILENT_PERIODS 2
 /* Who is asked has so many retry periods to answer. */
 #define ANSWER_PERIODS 2
+/* A member whose disk has not got its word yet is asked again after this part of a retry period. */
+#define SOON_PARTS 5
+/* So long the loop waits for its disk; what takes longer is waited for without it. */
+#define DISK_WAIT_MS 50
 
 /* --- this node's own word, on disk */
 
@@ -30,20 +35,29 @@ node_promises_open(FhaNode *node, FhaError *err)
 	FhaBond *bond = &promises->bond;
 	const char *boot_id = node->world.self.boot_id;
 	int64_t now_ms = fha_now_ms();
-	FhaCode code = fha_bond_load(&node->config, bond, err);
+	FhaCode code = fha_writer_open(&promises->writer, err);
 
+	if (code == FHA_OK)
+		code = node_wait_for(node, fha_writer_fd(promises->writer), err);
+	if (code == FHA_OK)
+		code = fha_bond_load(&node->config, bond, err);
 	if (code != FHA_OK && code != FHA_NOT_FOUND)
 		return code;
-	node->world.bound_until_ms = fha_bond_until_ms(bond, boot_id, now_ms);
+	fha_time_namespace(promises->time_namespace, sizeof(promises->time_namespace));
+	node->world.bound_until_ms = fha_bond_until_ms(bond, boot_id, promises->time_namespace, now_ms);
 	promises->lost_take = bond->contended[0] != '\0';
-	if (bond->for_ms != 0 && strcmp(bond->boot_id, boot_id) != 0)
+	node->world.heard_term = bond->heard_term;
+	node->world.heard = bond->heard;
+	if (bond->for_ms != 0 && !fha_bond_is_of(bond, boot_id, promises->time_namespace))
 	{
 		memcpy(bond->boot_id, boot_id, sizeof(bond->boot_id));
+		memcpy(bond->time_namespace, promises->time_namespace, sizeof(bond->time_namespace));
 		bond->until_ms = node->world.bound_until_ms;
 		code = fha_bond_save(&node->config, bond, err);
 		if (code != FHA_OK)
 			return code; /* LCOV_EXCL_LINE: the kernel refuses */
 	}
+	promises->durable = *bond;
 	return FHA_OK;
 }
 
@@ -52,51 +66,127 @@ node_promises_close(FhaNode *node)
 {
 	fha_ask_close(node->promises.ask);
 	node->promises.ask = NULL;
+	/* What is under way must not replace what the next one who sits writes. */
+	fha_writer_close(node->promises.writer);
+	node->promises.writer = NULL;
 }
 
-/* Bound until now + for_ms, on disk. */
-static FhaCode
-bind_until(FhaNode *node, int64_t now_ms, int64_t for_ms, FhaError *err)
+/* Did a write end, perhaps within wait_ms? */
+static void
+look_at_disk(FhaNode *node, int64_t wait_ms)
 {
-	FhaBond bond = node->promises.bond;
+	Promises *promises = &node->promises;
+	FhaError err;
+	FhaCode code = fha_writer_step(promises->writer, wait_ms, &err);
+
+	if (code == FHA_AGAIN)
+		return;
+	promises->writes = false;
+	promises->failed[0] = '\0';
+	if (code == FHA_OK)
+	{
+		promises->durable = promises->written;
+		return;
+	}
+	(void) snprintf(promises->failed, sizeof(promises->failed), "%.180s", err.text);
+	promises->write_ms = fha_now_ms() + node->config.retry_period_ms;
+}
+
+/* Have bond.json say what it should; how that ends is seen later. */
+static void
+keep(FhaNode *node)
+{
+	Promises *promises = &node->promises;
+	char path[FHA_PATH_MAX];
+	char *text = NULL;
+	FhaError err;
 	FhaCode code;
 
-	memcpy(bond.boot_id, node->world.self.boot_id, sizeof(bond.boot_id));
-	bond.for_ms = for_ms;
-	bond.until_ms = now_ms + for_ms;
-	if (bond.until_ms < node->world.bound_until_ms)
-	{
-		/* An earlier promise was for longer. */
-		bond.until_ms = node->world.bound_until_ms;
-		bond.for_ms = bond.until_ms - now_ms;
-	}
-	code = fha_bond_save(&node->config, &bond, err);
+	look_at_disk(node, 0);
+	if (promises->writes || fha_bond_is_same(&promises->bond, &promises->durable) ||
+		fha_now_ms() < promises->write_ms)
+		return;
+	code = fha_state_path(&node->config, "bond.json", path, sizeof(path), &err);
 	if (code == FHA_OK)
-		node->promises.bond = bond;
-	return code;
+		code = fha_bond_print(&promises->bond, &text, &err);
+	if (code == FHA_OK)
+		code = fha_writer_start(promises->writer, path, text, &err);
+	free(text);
+	promises->writes = code == FHA_OK;
+	if (promises->writes)
+		promises->written = promises->bond;
+	else
+	{
+		/* LCOV_EXCL_START: no memory, no thread */
+		(void) snprintf(promises->failed, sizeof(promises->failed), "%.180s", err.text);
+		promises->write_ms = fha_now_ms() + node->config.retry_period_ms;
+		/* LCOV_EXCL_STOP */
+	}
+}
+
+/* Bound for for_ms from now on, and as long again: then the disk has time to write the next one. */
+static void
+bind(FhaNode *node, int64_t now_ms, int64_t for_ms)
+{
+	FhaBond *bond = &node->promises.bond;
+	int64_t left_ms = node->world.bound_until_ms - now_ms;
+	bool mine = fha_bond_is_of(bond, node->world.self.boot_id, node->promises.time_namespace);
+
+	/* An earlier promise was for longer. */
+	if (left_ms > for_ms)
+		for_ms = left_ms;
+	if (mine && bond->for_ms >= for_ms && bond->until_ms >= now_ms + for_ms + for_ms / 2)
+		return;
+	memcpy(bond->boot_id, node->world.self.boot_id, sizeof(bond->boot_id));
+	memcpy(bond->time_namespace, node->promises.time_namespace, sizeof(bond->time_namespace));
+	bond->for_ms = for_ms;
+	bond->until_ms = now_ms + 2 * for_ms;
+}
+
+/* Whoever starts from what is on disk for certain is bound until then, and anywhere else for_ms. */
+static bool
+disk_binds(const FhaNode *node, int64_t until_ms, int64_t for_ms)
+{
+	const FhaBond *durable = &node->promises.durable;
+
+	return fha_bond_is_of(durable, node->world.self.boot_id, node->promises.time_namespace) &&
+		   durable->until_ms >= until_ms && durable->for_ms >= for_ms;
+}
+
+static const char *
+contended_version(const FhaNode *node)
+{
+	const char *version = node->world.watch.version;
+
+	return version[0] == '\0' ? FHA_BOND_ABSENT : version;
 }
 
 FhaCode
 node_promises_contend(FhaNode *node, FhaError *err)
 {
-	FhaBond bond = node->promises.bond;
-	const char *version = node->world.watch.version;
-	FhaCode code;
+	Promises *promises = &node->promises;
+	const char *version = contended_version(node);
 
-	(void) snprintf(bond.contended, sizeof(bond.contended), "%s",
-					version[0] == '\0' ? FHA_BOND_ABSENT : version);
-	code = fha_bond_save(&node->config, &bond, err);
-	if (code == FHA_OK)
-		node->promises.bond = bond;
-	return code;
+	(void) snprintf(promises->bond.contended, sizeof(promises->bond.contended), "%s", version);
+	promises->takes = true;
+	keep(node);
+	if (strcmp(promises->durable.contended, version) != 0)
+		look_at_disk(node, DISK_WAIT_MS);
+	if (strcmp(promises->durable.contended, version) == 0)
+	{
+		promises->takes = false;
+		return FHA_OK;
+	}
+	return promises->failed[0] != '\0' ? fha_error(err, FHA_IO, "%s", promises->failed) : FHA_AGAIN;
 }
 
-/* The file says so with what is next written to it: until then a node that starts again reads. */
 static void
 forget_take(FhaNode *node)
 {
 	node->promises.bond.contended[0] = '\0';
 	node->promises.lost_take = false;
+	node->promises.takes = false;
+	keep(node);
 }
 
 void
@@ -108,6 +198,24 @@ node_promises_settled(FhaNode *node, FhaCode code)
 		node->promises.lost_take = true;
 	else if (version_is_gone || !node->promises.lost_take)
 		forget_take(node);
+}
+
+void
+node_promises_look(FhaNode *node)
+{
+	look_at_disk(node, 0);
+}
+
+void
+node_promises_keep(FhaNode *node)
+{
+	/* A take that waited for the disk, and is not wanted any more, was never sent. */
+	if (node->promises.takes && node->rule->lease != FHA_LEASE_TAKE)
+	{
+		node->promises.takes = false;
+		node_promises_settled(node, FHA_IO);
+	}
+	keep(node);
 }
 
 /* Is this version, "" for an absent record, another one than that which this node tried to replace? */
@@ -190,6 +298,49 @@ gives_way(FhaNode *node, int64_t now_ms)
 	return true;
 }
 
+/* The asker was there: who succeeds it may have to have that much. */
+static void
+hear_position(FhaNode *node, const FhaPromiseTerms *terms)
+{
+	FhaWorld *world = &node->world;
+	FhaBond *bond = &node->promises.bond;
+
+	if (terms->term < world->heard_term ||
+		(terms->term == world->heard_term &&
+		 fha_position_compare(terms->position, world->heard) <= 0))
+		return;
+	world->heard_term = bond->heard_term = terms->term;
+	world->heard = bond->heard = terms->position;
+}
+
+static void
+give(FhaNode *node, const FhaQuestion *asked, int64_t now_ms, FhaPromise *out)
+{
+	int64_t for_ms = asked->promise.duration_ms;
+
+	hear_position(node, &asked->promise);
+	bind(node, now_ms, for_ms);
+	keep(node);
+	if (!disk_binds(node, now_ms + for_ms, for_ms))
+	{
+		look_at_disk(node, DISK_WAIT_MS);
+		keep(node);
+	}
+	/* From now on, and not from before it was on disk. */
+	now_ms = fha_now_ms();
+	if (disk_binds(node, now_ms + for_ms, for_ms))
+	{
+		if (now_ms + for_ms > node->world.bound_until_ms)
+			node->world.bound_until_ms = now_ms + for_ms;
+		out->given = true;
+		return;
+	}
+	out->soon = node->promises.failed[0] == '\0';
+	(void) snprintf(out->why, sizeof(out->why), "%s",
+					out->soon ? "this member's word is not on its disk yet: ask again"
+							  : node->promises.failed);
+}
+
 void
 fha_node_promise(FhaNode *node, const FhaQuestion *asked, FhaPromise *out)
 {
@@ -207,17 +358,8 @@ fha_node_promise(FhaNode *node, const FhaQuestion *asked, FhaPromise *out)
 	else if (gives_way(node, now_ms))
 		(void) snprintf(out->why, sizeof(out->why),
 						"this member leads an older term, and gives way: ask again");
-	else if (bind_until(node, now_ms, asked->promise.duration_ms, &err) != FHA_OK)
-		(void) snprintf(out->why, sizeof(out->why), "%.180s", err.text);
 	else
-	{
-		/* From now on, and not from before it was on disk. */
-		int64_t until_ms = fha_now_ms() + asked->promise.duration_ms;
-
-		if (until_ms > node->world.bound_until_ms)
-			node->world.bound_until_ms = until_ms;
-		out->given = true;
-	}
+		give(node, asked, now_ms, out);
 }
 
 /* --- who asks */
@@ -236,11 +378,30 @@ wants_promises(const FhaNode *node, FhaFacts facts)
 }
 
 static int64_t
-asks_from_ms(const FhaNode *node)
+silent_ms(const FhaNode *node)
 {
-	int64_t silent_ms = node->confirmed_ms + SILENT_PERIODS * node->config.retry_period_ms;
+	return node->confirmed_ms + SILENT_PERIODS * node->config.retry_period_ms;
+}
 
-	return silent_ms > node->promises.next_ms ? silent_ms : node->promises.next_ms;
+/* Its own disk is asked first, for it may be slow. */
+static int64_t
+binds_ms(const FhaNode *node)
+{
+	return node->confirmed_ms + (2 * SILENT_PERIODS - 1) * node->config.retry_period_ms / 2;
+}
+
+/* When the next question is due. */
+static int64_t
+asks_ms(const FhaNode *node)
+{
+	const Promises *promises = &node->promises;
+	int64_t next_ms = promises->ask == NULL ? promises->next_ms : INT64_MAX;
+
+	for (size_t i = 0; promises->ask != NULL && i < promises->count; i++)
+		if (promises->of[i].asked_ms == 0 && promises->of[i].next_ms < next_ms &&
+			fha_member_is_listed(&node->world.cluster, promises->of[i].member))
+			next_ms = promises->of[i].next_ms;
+	return next_ms > silent_ms(node) ? next_ms : silent_ms(node);
 }
 
 int64_t
@@ -250,9 +411,11 @@ node_promises_wake_ms(const FhaNode *node, FhaFacts facts)
 
 	if (node->promises.ask != NULL)
 		wake_ms = fha_ask_wake_ms(node->promises.ask);
-	if (wants_promises(node, facts) && asks_from_ms(node) < wake_ms)
-		wake_ms = asks_from_ms(node);
-	return wake_ms;
+	if (!wants_promises(node, facts))
+		return wake_ms;
+	if (asks_ms(node) < wake_ms)
+		wake_ms = asks_ms(node);
+	return binds_ms(node) < wake_ms && fha_now_ms() < binds_ms(node) ? binds_ms(node) : wake_ms;
 }
 
 static Promised *
@@ -329,6 +492,12 @@ hear(FhaNode *node, const FhaAskEvent *event)
 		memcpy(promised->data, promise->data_incarnation, sizeof(promised->data));
 		why = "";
 	}
+	promised->soon = event->code == FHA_OK && promise->soon ? promised->soon + 1 : 0;
+	if (promised->soon > 0)
+		promised->next_ms = fha_now_ms() + node->config.retry_period_ms / SOON_PARTS;
+	/* That is no news, unless it goes on. */
+	if (promised->soon > 0 && promised->soon <= SOON_PARTS)
+		why = promised->told;
 	promised->asked_ms = 0;
 	if (strncmp(promised->told, why, 190) == 0)
 		return;
@@ -350,6 +519,9 @@ node_promises_hear(FhaNode *node)
 		hear(node, &event);
 	sent_ms = all_promised_ms(node);
 	if (sent_ms == 0 || !fha_lease_is_mine(&node->world))
+		return;
+	/* This data may soon be on a machine that knows nothing of it. */
+	if (!disk_binds(node, sent_ms + node->world.tenure.duration_ms, node->world.tenure.duration_ms))
 		return;
 	fha_tenure_promised(&node->world.tenure, sent_ms);
 	if (node->world.tenure.promised && !promises->told)
@@ -400,18 +572,22 @@ static void
 ask_one(FhaNode *node, const char *name, int64_t now_ms)
 {
 	FhaWorld *world = &node->world;
-	FhaPromiseTerms terms = {.term = world->cluster.term, .duration_ms = world->tenure.duration_ms};
+	FhaPromiseTerms terms = {.term = world->cluster.term,
+							 .duration_ms = world->tenure.duration_ms,
+							 .position = world->pg.position};
 	Promised *promised = promised_by(&node->promises, name);
 	const char *address = "";
 	FhaAskEvent event = {.code = FHA_OK};
 
-	if (strcmp(name, world->self.member) == 0 || promised == NULL || promised->asked_ms != 0)
+	if (strcmp(name, world->self.member) == 0 || promised == NULL || promised->asked_ms != 0 ||
+		now_ms < promised->next_ms)
 		return;
 	memcpy(terms.cluster_uuid, world->cluster.cluster_uuid, sizeof(terms.cluster_uuid));
 	for (size_t i = 0; i < world->member_count; i++)
 		if (strcmp(world->members[i].member, name) == 0)
 			address = world->members[i].listener;
 	promised->asked_ms = now_ms;
+	promised->next_ms = now_ms + node->config.retry_period_ms;
 	promised->asked_for_ms = terms.duration_ms;
 	event.code =
 		address[0] == '\0'
@@ -432,20 +608,25 @@ node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms)
 	FhaError err;
 	FhaCode code = FHA_OK;
 
-	if (!wants_promises(node, facts) ||
-		now_ms < node->confirmed_ms + SILENT_PERIODS * node->config.retry_period_ms)
+	if (wants_promises(node, facts) && now_ms >= binds_ms(node))
+	{
+		bind(node, now_ms, node->world.tenure.duration_ms);
+		keep(node);
+	}
+	if (!wants_promises(node, facts) || now_ms < silent_ms(node))
 	{
 		stop_asking(node);
 		return;
 	}
-	if (now_ms < promises->next_ms)
-		return;
-	promises->next_ms = now_ms + node->config.retry_period_ms;
 	if (promises->ask == NULL)
+	{
+		if (now_ms < promises->next_ms)
+			return;
+		promises->next_ms = now_ms + node->config.retry_period_ms;
 		code = begin_asking(node, &err);
-	/* Before anybody is asked: this data may soon be on a machine that knows nothing of it. */
-	if (code == FHA_OK)
-		code = bind_until(node, now_ms, node->world.tenure.duration_ms, &err);
+	}
+	if (code == FHA_OK && promises->failed[0] != '\0')
+		code = fha_error(&err, FHA_IO, "%s", promises->failed);
 	if (code != FHA_OK)
 	{
 		if (!promises->told_why)

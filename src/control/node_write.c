@@ -339,9 +339,11 @@ static void
 tell_loss(FhaNode *node, const ClusterWrite *take, FhaHistoryEntry *entry)
 {
 	const FhaCluster *before = &node->world.cluster;
-	FhaPosition had = fha_needed(before);
+	FhaPosition had = fha_wanted(&node->world);
 	FhaPosition mine = node->world.pg.position;
-	const char *when = before->released ? "at its release" : "at its last renewal";
+	const char *when = before->released                 ? "at its release"
+					   : had.lsn > before->position.lsn ? "when it last asked for promises"
+														: "at its last renewal";
 	size_t used = strlen(entry->reason);
 	unsigned long long behind;
 

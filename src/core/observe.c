@@ -133,6 +133,17 @@ fha_position_compare(FhaPosition a, FhaPosition b)
 	return 0;
 }
 
+FhaPosition
+fha_holder_position(const FhaWorld *world)
+{
+	const FhaCluster *cluster = &world->cluster;
+
+	return world->heard_term == cluster->term &&
+				   fha_position_compare(world->heard, cluster->position) > 0
+			   ? world->heard
+			   : cluster->position;
+}
+
 bool
 fha_lineage_holds(const FhaCluster *cluster, FhaPosition position)
 {
@@ -321,6 +332,15 @@ fha_needed(const FhaCluster *cluster)
 			   : cluster->position;
 }
 
+FhaPosition
+fha_wanted(const FhaWorld *world)
+{
+	FhaPosition needed = fha_needed(&world->cluster);
+	FhaPosition heard = fha_holder_position(world);
+
+	return !world->cluster.released && fha_position_compare(heard, needed) > 0 ? heard : needed;
+}
+
 bool
 fha_end_is_missing(const FhaCluster *cluster, const FhaMember *members, size_t count, bool held)
 {
@@ -348,6 +368,7 @@ is_fit(const FhaWorld *world, int64_t now_ms)
 	const FhaCluster *cluster = &world->cluster;
 	FhaPosition mine = world->pg.position;
 	FhaPosition wanted = fha_needed(cluster);
+	FhaPosition heard = fha_holder_position(world);
 
 	if (world->pg.empty || mine.timeline == 0 || world->pg.too_small)
 		return false;
@@ -366,9 +387,8 @@ is_fit(const FhaWorld *world, int64_t now_ms)
 			return false;
 	}
 	/* Then the limit counts from the furthest that is known of anybody. */
-	if (fha_position_is_known(cluster->position) &&
-		fha_position_compare(cluster->position, wanted) > 0)
-		wanted = cluster->position;
+	if (fha_position_is_known(heard) && fha_position_compare(heard, wanted) > 0)
+		wanted = heard;
 	return mine.lsn + (uint64_t) world->self.max_lag_bytes >= wanted.lsn;
 }
 

@@ -25,8 +25,9 @@ typedef struct FhaWorld
 	int64_t led_ms;                     /* when we last led, or became the holder; 0: we are not */
 	int64_t free_since_ms;              /* when the lease was first seen to be free; 0: it is not */
 	int64_t bound_until_ms;             /* S10: promised not to take the lease before; 0: nothing */
-	uint64_t
-		others_term; /* S7: a member has seen it, and the record read thereafter is lower; or 0 */
+	uint64_t heard_term; /* S10: in it a holder that asked for promises told where it is; 0: none */
+	FhaPosition heard;   /* its latest */
+	uint64_t others_term; /* S7: members know of it, as of the last read of the record; 0: none */
 } FhaWorld;
 
 FhaFacts fha_observe(const FhaWorld *world, int64_t now_ms);
@@ -42,6 +43,15 @@ bool fha_lease_is_mine(const FhaWorld *world);
  * it is released, duration (S1).
  */
 FHA_API void fha_cluster_sign(const FhaCluster *cluster, char out[FHA_WATCH_SIGN_SIZE]);
+
+/*
+ * Where the holder was when it was last heard, by its record or by a question for promises (S10):
+ * what it acknowledged up to there is lost with a successor that has less.
+ */
+FhaPosition fha_holder_position(const FhaWorld *world);
+
+/* As fha_needed(); after a lapse at least where the holder was last heard. */
+FhaPosition fha_wanted(const FhaWorld *world);
 
 /* S7: the highest term of the record's cluster that any member says it knows; 0: none says so. */
 uint64_t fha_members_term(const FhaWorld *world);

@@ -50,6 +50,15 @@ class Faults:
     def free(self) -> None:
         (self._orders / "full").unlink(missing_ok=True)
 
+    def slow(self, part: str, milliseconds: int) -> None:
+        """Flushing a file with `part` in its path takes so much longer, until quick()."""
+        aside = self._orders / "aside"
+        aside.write_text(f"{milliseconds} {part}")
+        aside.rename(self._orders / "slow")
+
+    def quick(self) -> None:
+        (self._orders / "slow").unlink(missing_ok=True)
+
     def clear(self) -> None:
         for order in self._orders.iterdir():
             order.unlink()

@@ -12,6 +12,7 @@
  *                      siblings), stop (SIGSTOP).  Who carries it out renames the order to
  *                      met.PID first: once, by one.
  *   full               its content is the beginning of the paths that cannot grow.
+ *   slow               "MILLISECONDS PART": fsync of a file with PART in its path takes so much longer.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -303,6 +304,33 @@ total(const struct iovec *parts, int count)
 	for (int i = 0; i < count; i++)
 		size += parts[i].iov_len;
 	return size;
+}
+
+int
+fsync(int fd)
+{
+	char path[PATH_MAX];
+	char link[64];
+	char slow[WORD_MAX];
+	char file[PATH_MAX];
+	char *part;
+	long delay_ms;
+	ssize_t length;
+
+	REAL(int, "fsync", int);
+	if (orders() == NULL)
+		return real(fd);
+	(void) snprintf(path, sizeof(path), "%s/slow", orders());
+	(void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (access(path, F_OK) == 0 && read_word(path, slow) &&
+		(length = readlink(link, file, sizeof(file) - 1)) > 0)
+	{
+		file[length] = '\0';
+		delay_ms = strtol(slow, &part, 10);
+		if (*part == ' ' && strstr(file, part + 1) != NULL)
+			(void) usleep((useconds_t) delay_ms * 1000);
+	}
+	return real(fd);
 }
 
 ssize_t

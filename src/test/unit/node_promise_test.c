@@ -154,8 +154,13 @@ static const char *
 refusal(Player *player, const FhaQuestion *asked)
 {
 	static FhaPromise promise;
+	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
 
-	fha_node_promise(player->node, asked, &promise);
+	do
+	{
+		fha_node_promise(player->node, asked, &promise);
+		assert_true(fha_now_ms() < give_up_ms);
+	} while (promise.soon);
 	assert_string_equal(promise.data_incarnation, player->node->state.data_incarnation);
 	assert_true(promise.given == (promise.why[0] == '\0'));
 	return promise.why;
@@ -204,6 +209,14 @@ a_promise_outlives_its_giver(void **state)
 	bound_ms = standby->node->world.bound_until_ms;
 	start_again(standby);
 	assert_int_equal(standby->node->world.bound_until_ms, bound_ms);
+
+	/* A container with another offset to the clock; also what was written by a release that noted none. */
+	assert_int_equal(fha_bond_load(&standby->config, &bond, &err), FHA_OK);
+	bond.time_namespace[0] = '\0';
+	bond.until_ms = 1;
+	assert_int_equal(fha_bond_save(&standby->config, &bond, &err), FHA_OK);
+	start_again(standby);
+	assert_true(standby->node->world.bound_until_ms > fha_now_ms() + 60 * LEASE_MS);
 }
 
 static void
@@ -306,13 +319,27 @@ who_leads_a_lower_term_gives_way(void **state)
 }
 
 static void
+contend(FhaNode *node)
+{
+	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
+	FhaError err;
+	FhaCode code;
+
+	do
+	{
+		code = node_promises_contend(node, &err);
+		assert_true(fha_now_ms() < give_up_ms);
+	} while (code == FHA_AGAIN);
+	assert_int_equal(code, FHA_OK);
+}
+
+static void
 who_may_still_get_the_lease_does_not_promise(void **state)
 {
 	static const char doubt[] =
 		"this member has tried to take the lease, and does not know yet how that ended";
 	Player *standby;
 	FhaQuestion asked;
-	FhaError err;
 	FhaNode *node;
 	char version[FHA_VERSION_SIZE];
 
@@ -322,7 +349,7 @@ who_may_still_get_the_lease_does_not_promise(void **state)
 	asked = question_of(leader());
 	node = standby->node;
 	memcpy(version, node->world.watch.version, sizeof(version));
-	assert_int_equal(node_promises_contend(node, &err), FHA_OK);
+	contend(node);
 	assert_string_equal(refusal(standby, &asked), doubt);
 	/* It is on disk: who takes over the seat knows of it. */
 	start_again(standby);
@@ -336,11 +363,18 @@ who_may_still_get_the_lease_does_not_promise(void **state)
 	assert_string_equal(refusal(standby, &asked), doubt);
 	node_promises_settled(node, FHA_CONFLICT);
 	assert_string_equal(refusal(standby, &asked), "");
+	/* And that is on disk, so that whoever sits next promises, though the lock may be away then. */
+	contend(node);
+	node_promises_settled(node, FHA_OK);
+	TURN_UNTIL(node->promises.durable.contended[0] == '\0');
+	start_again(standby);
+	node = standby->node;
+	assert_string_equal(node->promises.bond.contended, "");
 
-	assert_int_equal(node_promises_contend(node, &err), FHA_OK);
+	contend(node);
 	node_promises_settled(node, FHA_IO);
 	assert_string_equal(refusal(standby, &asked), "");
-	assert_int_equal(node_promises_contend(node, &err), FHA_OK);
+	contend(node);
 	node_promises_settled(node, FHA_UNKNOWN);
 	node_promises_settled(node, FHA_DENIED);
 	assert_string_equal(refusal(standby, &asked), doubt);
@@ -354,13 +388,12 @@ a_take_whose_end_is_not_known_is_read_about(void **state)
 {
 	Player *standby;
 	FhaQuestion asked;
-	FhaError err;
 
 	(void) state;
 	start_cluster();
 	standby = a_standby();
 	asked = question_of(leader());
-	assert_int_equal(node_promises_contend(standby->node, &err), FHA_OK);
+	contend(standby->node);
 	start_again(standby);
 	standby->node->reread = false;
 	standby->node->read_ms = fha_now_ms();
@@ -419,6 +452,45 @@ a_damaged_bond_is_told(void **state)
 	}
 }
 
+/* While it leads by promises the record's position is as old as the outage. */
+static void
+who_promises_knows_where_the_holder_was(void **state)
+{
+	Player *old;
+	Player *standby;
+	uint64_t lsn;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	lock_out(true);
+	TURN_UNTIL(leads_by_promises(old));
+	old->view.position.lsn += 5000;
+	lsn = old->view.position.lsn;
+	for (int i = 0; i < NODES; i++)
+		if (&players[i] != old)
+			TURN_UNTIL(players[i].node->world.heard.lsn == lsn);
+	/* One who keeps the seat after it knows it too. */
+	standby = a_standby();
+	TURN_UNTIL(standby->node->promises.durable.heard.lsn == lsn);
+	old->absent = true;
+	lock_out(false);
+	start_again(standby);
+	assert_int_equal(standby->node->world.heard.lsn, lsn);
+	assert_int_equal(standby->node->world.heard_term, 1);
+	/* max_lag_bytes is 1000: nobody may lead. */
+	TURN_UNTIL(strstr(standby->order.because, "would lose more than allowed") != NULL);
+	turn_for(OUTAGE_LEASES * LEASE_MS);
+	assert_null(leader());
+	standby->view.position.lsn = lsn - 900;
+	TURN_UNTIL(leader() == standby);
+	assert_non_null(strstr(standby->node->entry_count > 0 ? standby->node->entries[0].reason
+														  : standby->node->history.text,
+						   "900 bytes of WAL more when it last asked"));
+	old->absent = false;
+	TURN_UNTIL(all_settled());
+}
+
 /* --- who asks */
 
 /* Somebody who answers, and does not promise. */
@@ -441,6 +513,88 @@ a_refusal_is_no_promise(void **state)
 	turn_for(OUTAGE_LEASES * LEASE_MS);
 	assert_null(leader());
 	lock_out(false);
+	TURN_UNTIL(all_settled());
+}
+
+/* This data may soon be on a machine that knows nothing of it. */
+static void
+a_holder_s_own_word_is_on_disk_before_it_counts(void **state)
+{
+	Player *old;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	old->node->promises.write_ms = INT64_MAX / 2;
+	lock_out(true);
+	TURN_UNTIL(!is_open(old));
+	turn_for(OUTAGE_LEASES * LEASE_MS);
+	assert_null(leader());
+	old->node->promises.write_ms = 0;
+	TURN_UNTIL(leads_by_promises(old));
+	lock_out(false);
+	TURN_UNTIL(all_settled());
+}
+
+/* While a disk is slow nobody waits for it, and what it has already is enough. */
+static void
+a_slow_disk_is_asked_in_advance(void **state)
+{
+	Player *standby;
+	FhaQuestion asked;
+	FhaPromise promise;
+	int64_t until_ms;
+
+	(void) state;
+	start_cluster();
+	standby = a_standby();
+	asked = question_of(leader());
+	standby->node->promises.write_ms = INT64_MAX / 2;
+	fha_node_promise(standby->node, &asked, &promise);
+	assert_true(promise.soon && !promise.given);
+	assert_string_equal(promise.why, "this member's word is not on its disk yet: ask again");
+	assert_int_equal(standby->node->world.bound_until_ms, 0);
+	standby->node->promises.write_ms = 0;
+	assert_string_equal(refusal(standby, &asked), "");
+	/* As long again, from what is there. */
+	standby->node->promises.write_ms = INT64_MAX / 2;
+	until_ms = fha_now_ms() + LEASE_MS / 2;
+	while (fha_now_ms() < until_ms)
+	{
+		fha_node_promise(standby->node, &asked, &promise);
+		assert_true(promise.given);
+	}
+	until_ms += LEASE_MS;
+	while (fha_now_ms() < until_ms)
+		continue;
+	fha_node_promise(standby->node, &asked, &promise);
+	assert_false(promise.given);
+}
+
+/* A take that waits for the disk is not sent, and forgotten when it is not wanted any more. */
+static void
+a_take_waits_for_the_disk(void **state)
+{
+	Player *standby;
+	FhaNode *node;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	standby = a_standby();
+	node = standby->node;
+	node->promises.write_ms = INT64_MAX / 2;
+	leader()->absent = true;
+	TURN_UNTIL(leader() == NULL);
+	assert_int_equal(node_promises_contend(node, &err), FHA_AGAIN);
+	assert_string_not_equal(node->promises.bond.contended, "");
+	node_promises_keep(node);
+	assert_string_equal(node->promises.bond.contended, "");
+	TURN_UNTIL(leader() != NULL);
+	assert_ptr_not_equal(leader(), standby);
+	node->promises.write_ms = 0;
+	for (int i = 0; i < NODES; i++)
+		players[i].absent = false;
 	TURN_UNTIL(all_settled());
 }
 
@@ -555,7 +709,11 @@ main(void)
 		TEST(a_take_whose_end_is_not_known_is_read_about),
 		TEST(what_cannot_be_written_down_is_not_promised),
 		TEST(a_damaged_bond_is_told),
+		TEST(who_promises_knows_where_the_holder_was),
 		TEST(a_refusal_is_no_promise),
+		TEST(a_holder_s_own_word_is_on_disk_before_it_counts),
+		TEST(a_slow_disk_is_asked_in_advance),
+		TEST(a_take_waits_for_the_disk),
 		TEST(a_promise_for_less_does_not_count),
 		TEST(only_the_data_on_the_list_can_promise),
 		TEST(who_may_be_on_the_list_must_promise_too),
