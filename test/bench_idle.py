@@ -2,9 +2,9 @@
 
 Called by `make bench-idle SECONDS=n JSON=FILE`.
 
-Counted are, of each node, the supervisor, the agent and the process of the lock's input and output: CPU
+Counted are, of each node, the supervisor, the agent, the steward and the process of the lock's input and output: CPU
 time (to the nanosecond, from schedstat), wake-ups (context switches of both kinds) and private
-memory (Private_Clean and Private_Dirty of smaps_rollup). The steward comes and goes; what it takes is within what the
+memory (Private_Clean and Private_Dirty of smaps_rollup). The chores come and go; what they take is within what the
 postmaster's ended children took, which is counted as a whole, autovacuum's workers among them.
 
 The agent is a background worker of PostgreSQL, and any such has some private memory, also
@@ -86,7 +86,12 @@ def our_processes(node: Node) -> dict[str, int]:
     locks = node.lock_children()
     if len(locks) != 1:
         raise RuntimeError(f"{node.name} has {len(locks)} processes {LOCK_CHILD!r}")
-    return {"supervisor": node.supervisor_pid, "agent": titled(node, "fawkes_ha agent"), "lock": locks[0]}
+    return {
+        "supervisor": node.supervisor_pid,
+        "agent": titled(node, "fawkes_ha agent"),
+        "steward": titled(node, "fawkes_ha steward"),
+        "lock": locks[0],
+    }
 
 
 @dataclass(frozen=True)
