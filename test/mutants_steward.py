@@ -47,9 +47,9 @@ STEWARD = [
     Mutant(
         "S9",
         "a slot that a person dropped is not made again",
-        "src/pg/steward_slots.c",
-        "strcmp(order->members[i], guc_member_name) != 0)",
-        "false)",
+        "src/pg/steward.c",
+        "#define LOOK_MS 2000",
+        "#define LOOK_MS 600000",
         steward("test_slots_want_no_database"),
         short=False,
     ),
@@ -69,6 +69,15 @@ STEWARD = [
         "return HAS_ONE(words, answers) && !HAS_ONE(words, passes);",
         "return words[0] == '\\0';",
         steward("test_who_is_refused_again_and_again_is_cloned"),
+        short=False,
+    ),
+    Mutant(
+        "trust",
+        "a database's owner has the visits of all databases wait",
+        "src/pg/session.c",
+        'set("default_transaction_deferrable", "off");',
+        'set("default_transaction_deferrable", "on");\n	set("default_transaction_isolation", "serializable");',
+        ("test/test_exporter.py::test_a_database_s_settings_delay_no_visit",),
         short=False,
     ),
 ]

@@ -190,6 +190,21 @@ def test_a_database_that_is_scraped_can_be_dropped(cluster: Cluster, leader: Nod
     until("it is forgotten", lambda: 'fawkes_ha_exporter_age_seconds{datname="going"}' not in scrape(leader))
 
 
+def test_a_database_s_settings_delay_no_visit(cluster: Cluster, leader: Node) -> None:
+    """Its owner may have each transaction wait for a safe snapshot: ours do not."""
+    with leader.session(30) as session:
+        session.query("CREATE DATABASE slow", timeout=30)
+        for setting in ("isolation = serializable", "deferrable = on", "read_only = on"):
+            session.query(f"ALTER DATABASE slow SET default_transaction_{setting}")
+    with leader.session(30, "slow") as writer:
+        writer.query("BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE")
+        writer.query("CREATE TABLE t ()")
+        until("it is visited", lambda: 'fawkes_ha_exporter_age_seconds{datname="slow"}' in scrape(leader), 30)
+        writer.query("ROLLBACK")
+    with leader.session(30) as session:
+        session.query("DROP DATABASE slow WITH (FORCE)", timeout=30)
+
+
 def test_a_thousand_idle_connections(cluster: Cluster, leader: Node) -> None:
     idle = []
     try:
