@@ -24,6 +24,8 @@ FUZZ = re.compile(r"^(\S+) +\d+ inputs kept, ")
 FUZZ_FAILED = re.compile(r"^FAILED (\w+): (an input of|a new input|src/)")
 E2E = re.compile(r"^ *[\d.]+ +run (\d+), (\S+): outage ")
 
+TIMED_OUT = 124  # timeout(1)
+
 
 class Tally:
     def __init__(self) -> None:
@@ -77,7 +79,7 @@ class Tally:
         """A stage says at least that it passed or failed."""
         if status != 0 and self.failed == 0:
             self.failed = 1
-            self.names = self.names or [f"(ended with {status})"]
+            self.names = self.names or ["(it did not end in time)" if status == TIMED_OUT else f"(ended with {status})"]
         elif status == 0 and self.passed + self.failed + self.skipped == 0:
             self.passed = 1
 

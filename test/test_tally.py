@@ -110,4 +110,5 @@ def test_a_stage_that_fails_without_a_failed_test() -> None:
     assert counts(tally("unit", 2, [])) == (0, 1, 0)
     killed = tally("behaviour", 137, ["....... [ 14%]"])
     assert counts(killed) == (0, 1, 0) and killed.names == ["(ended with 137)"]
+    assert tally("unit", 124, ["  LD  config_test"]).names == ["(it did not end in time)"]
     assert counts(tally("kube", 5, ["no tests ran in 0.12s"])) == (0, 1, 0)
