@@ -167,8 +167,16 @@ ATTACKS = [
         "S7",
         "a record that vanished is written anew although a member saw a later term",
         OBSERVE,
-        "if (member == NULL ? !same(last->members[i], world->self.member)",
-        "if (member == NULL ? true",
+        "if (member != NULL && (member->term > last->term || member->highest_term > last->term))",
+        "if (false)",
+        unit("observe", "s7_a_vanished_record_is_its_last_holder_s"),
+    ),
+    Mutant(
+        "S7",
+        "a record that vanished is written anew although a member that may have led is not heard",
+        OBSERVE,
+        "world->watch.since_ms < world->confirmed_ms + world->self.renew_deadline_ms;",
+        "world->watch.since_ms > 0;",
         unit("observe", "s7_a_vanished_record_is_its_last_holder_s"),
     ),
     Mutant(

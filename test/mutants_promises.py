@@ -13,6 +13,22 @@ def promise(*names: str) -> tuple[str, ...]:
 PROMISES = [
     Mutant(
         "S10",
+        "an operator makes a member lead that is not on the list",
+        "src/core/observe.c",
+        "self->data_incarnation[0] != '\\0' && fha_member_is_listed(cluster, self->member));",
+        "self->data_incarnation[0] != '\\0');",
+        unit("observe", "s10_an_operator_may_name_a_member_with_other_data"),
+    ),
+    Mutant(
+        "S10",
+        "a holder that is cut off leads by promises although an operator has asked for a failover",
+        NODE,
+        "if (cluster->request.kind == FHA_REQUEST_FAILOVER &&\n\t\tcluster->request.state == FHA_REQUEST_PENDING)",
+        "if (false)",
+        promise("what_may_not_be_promised"),
+    ),
+    Mutant(
+        "S10",
         "who promised takes the lease when it lapses",
         "src/core/observe.c",
         "(has_lapsed(world, now_ms) && now_ms >= world->bound_until_ms)",

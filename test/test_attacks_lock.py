@@ -169,6 +169,22 @@ def test_a_deleted_record(cluster: Cluster, load: Load) -> None:
     assert newest(cluster)["term"] == term
 
 
+def test_all_records_are_deleted_while_a_member_is_down(cluster: Cluster, load: Load) -> None:
+    """S7: gone under a holder that renewed: nobody can have led since, also who is not heard; it writes on."""
+    attack = Attack(cluster, load)
+    down = cluster.others(attack.old)[-1]
+    down.stop()
+    try:
+        for path in cluster.lock.iterdir():
+            path.unlink(missing_ok=True)
+        attack.wait_for_log(attack.old, "it writes the record anew")
+        until("it leads on", lambda: cluster.find_leader() is attack.old, 60)
+    finally:
+        down.start()
+    assert attack.judge() is attack.old
+    assert attack.nothing_happened()
+
+
 def test_a_deleted_record_whose_holder_forgot_it(cluster: Cluster, load: Load) -> None:
     """S7: nobody founds the cluster anew; the log says what to do, and that brings it back."""
     attack = Attack(cluster, load)

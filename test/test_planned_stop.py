@@ -1,7 +1,8 @@
-"""S7: what a stopped primary has is waited for: stops of everything, a new holder that never leads, a crash in between."""
+"""S7: what a stopped primary has is waited for, and what an operator may do: stops of everything, a new holder that never leads, a crash in between."""
 
 import json
 import os
+import re
 import signal
 from contextlib import suppress
 
@@ -151,3 +152,34 @@ def test_a_holder_that_never_led(cluster: Cluster, leader: Node) -> None:
     heir.write_settings()
     leader.start()
     assert count(cluster.wait_all_stream()) == 80000
+
+
+def test_a_forced_failover_of_a_primary_that_nobody_can_stream_from(cluster: Cluster, leader: Node) -> None:
+    """The role is taken away all the same; the dry run and the history say what that costs."""
+    standbys = cluster.others(leader)
+    rules = leader.data / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text("".join(line for line in before.splitlines(True) if "replication" not in line))
+    leader.value("SELECT pg_reload_conf()")
+    process.send(leader.titled("walsender"), signal.SIGTERM)
+    until("nobody streams", lambda: leader.value("SELECT count(*) FROM pg_stat_replication") == 0, 30)
+    insert(leader)
+    until("the record says so", lambda: not newest(cluster)["standbys"], 30)
+    refused = standbys[0].command("switchover")
+    assert refused.returncode != 0 and "no standby streams" in refused.stdout + refused.stderr
+    until(
+        "the dry run says what it costs",
+        lambda: int(re.search(r"(\d+) bytes of WAL behind", dry_run(standbys[0]))[1]) > 100_000,
+        30,
+    )
+    assert standbys[0].command("failover", "--force").returncode == 0
+    new = cluster.wait_for_leader(60, besides=leader)
+    until("the history has it", lambda: "more at its release" in entries(new, "failover")[-1]["reason"], 30)
+    rules.write_text(before)
+    cluster.wait_all_stream()
+
+
+def dry_run(node: Node) -> str:
+    done = node.command("failover", "--force", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "process.h"
@@ -52,19 +54,32 @@ postmaster_says(const Supervisor *self, const char *word)
 	return says;
 }
 
+/*
+ * A server that ends meanwhile leaves its number to somebody else, or kill(0), which is everybody: so
+ * it is asked for once, held by a descriptor, and then asked for again.
+ */
+static void
+signal_server(const Supervisor *self, int signal_number)
+{
+	pid_t pid = server(self);
+	int held = pid > 0 ? (int) syscall(SYS_pidfd_open, pid, 0) : -1;
+
+	if (held >= 0 && server(self) == pid)
+		(void) syscall(SYS_pidfd_send_signal, held, signal_number, NULL, 0);
+	if (held >= 0)
+		(void) close(held);
+}
+
 static void
 stop_harder(Supervisor *self, int stage)
 {
 	static const char *const ways[] = {"", "fast", "immediate", "by SIGKILL"};
 	static const int signals[] = {0, SIGINT, SIGQUIT, SIGKILL};
-	/* Asked once: one that ended between two questions would send the signal to our own group. */
-	pid_t pid = server(self);
 
 	self->stop_stage = stage;
 	self->stop_ms = fha_now_ms();
 	supervisor_say(self, "stopping PostgreSQL (%s)", ways[stage]);
-	if (pid > 0)
-		(void) kill(pid, signals[stage]);
+	signal_server(self, signals[stage]);
 }
 
 /*
@@ -85,7 +100,7 @@ is_prepared_to_stop(Supervisor *self)
 		atomic_store(&self->mark->stop_prepared, 0);
 		atomic_store(&self->mark->stop_asked, 1);
 		/* Its latch is set by a reload. */
-		(void) kill(self->agent_pid, SIGHUP);
+		(void) syscall(SYS_pidfd_send_signal, self->agent_pidfd, SIGHUP, NULL, 0);
 	}
 	return atomic_load(&self->mark->stop_prepared) != 0 ||
 		   now_ms > self->prepare_ms + self->config.shutdown_timeout_ms;

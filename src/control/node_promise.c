@@ -281,6 +281,10 @@ cannot_promise(const FhaNode *node, const FhaQuestion *asked)
 		return "another holds the lease of that term";
 	if (cluster->released)
 		return "the lease of that term was released";
+	/* Its holder may be cut off from the lock, and not know of it. */
+	if (cluster->request.kind == FHA_REQUEST_FAILOVER &&
+		cluster->request.state == FHA_REQUEST_PENDING)
+		return "an operator has asked for a failover";
 	return NULL;
 }
 

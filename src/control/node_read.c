@@ -101,6 +101,7 @@ confirm(FhaNode *node, const ClusterWrite *write)
 	if (write->errand == ERRAND_RENEW || write->errand == ERRAND_TAKE)
 	{
 		node->confirmed_ms = write->sent_ms;
+		node->world.confirmed_ms = write->sent_ms;
 		fha_tenure_confirm(&node->world.tenure, write->sent_ms, write->deadline_ms,
 						   write->cluster.lease_duration_ms);
 	}

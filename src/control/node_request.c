@@ -71,10 +71,15 @@ answer_handover(const FhaNode *node, FhaOrderSlip *request)
 	else if (!world->pg.supervised)
 		answer(request, FHA_REQUEST_FAILED,
 			   "%s has no supervisor: stop it with pg_ctl, and a standby takes over", self);
+	else if (heir < 0 && request->kind == FHA_REQUEST_FAILOVER)
+		/* The role is taken away all the same; if nobody takes it up, it comes back. */
+		answer(request, FHA_REQUEST_RUNNING, "%s gives its role up to %s, which does not stream",
+			   self, request->target[0] == '\0' ? "the best standby" : request->target);
+	else if (heir < 0 && request->target[0] == '\0')
+		answer(request, FHA_REQUEST_FAILED, "no standby streams from %s at this moment", self);
 	else if (heir < 0)
-		answer(request, FHA_REQUEST_FAILED, "no %s%sstreams from %s at this moment",
-			   request->target[0] == '\0' ? "standby " : request->target,
-			   request->target[0] == '\0' ? "" : " ", self);
+		answer(request, FHA_REQUEST_FAILED, "%s does not stream from %s at this moment",
+			   request->target, self);
 	else if (world->pg.prepared || request->kind == FHA_REQUEST_FAILOVER)
 	{
 		(void) snprintf(request->target, sizeof(request->target), "%s",

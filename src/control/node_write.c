@@ -228,7 +228,10 @@ node_write_release(FhaNode *node, FhaError *err)
 	if (!cluster->release_final)
 	{
 		cluster->release = fha_position_is_known(pg->required) ? pg->required : cluster->position;
-		cluster->release_final = pg->clean && !pg->failing && fha_position_is_known(pg->required);
+		/* An operator who takes the role away gives up what no standby has. */
+		cluster->release_final = pg->clean && !pg->failing && fha_position_is_known(pg->required) &&
+								 !(cluster->request.kind == FHA_REQUEST_FAILOVER &&
+								   cluster->request.state <= FHA_REQUEST_RUNNING);
 	}
 	cluster->release_to[0] = '\0';
 	memcpy(cluster->release_because, pg->ended, sizeof(cluster->release_because));

@@ -278,12 +278,39 @@ is_failover_asked(const FhaWorld *world)
 	return request->kind == FHA_REQUEST_FAILOVER && request->state == FHA_REQUEST_PENDING;
 }
 
+/* Still to be done, or begun by a holder that has given the lease up for it. */
+static bool
+is_failover_open(const FhaWorld *world)
+{
+	const FhaOrderSlip *request = &world->cluster.request;
+
+	return is_failover_asked(world) ||
+		   (request->kind == FHA_REQUEST_FAILOVER && request->state == FHA_REQUEST_RUNNING &&
+			world->cluster.released);
+}
+
 static bool
 is_failover_to_me(const FhaWorld *world)
 {
 	const char *target = world->cluster.request.target;
 
-	return is_failover_asked(world) && (target[0] == '\0' || same(target, world->self.member));
+	return is_failover_open(world) && (target[0] == '\0' || same(target, world->self.member));
+}
+
+/*
+ * S10: may this member contend?  With the data that the list names; or with other data under a name
+ * that is on the list, if an operator names it: whose data is not the list's has promised nothing
+ * that a holder could count.
+ */
+static bool
+is_listed(const FhaWorld *world)
+{
+	const FhaCluster *cluster = &world->cluster;
+	const FhaSelf *self = &world->self;
+
+	return fha_member_is_listed_as(cluster, self->member, self->data_incarnation) ||
+		   (is_failover_to_me(world) && cluster->request.target[0] != '\0' &&
+			self->data_incarnation[0] != '\0' && fha_member_is_listed(cluster, self->member));
 }
 
 /* A switchover that we agreed to, or a failover that finds our PostgreSQL down. */
@@ -427,8 +454,9 @@ is_my_turn(const FhaWorld *world, int64_t now_ms)
 		waited < TARGET_WAITS * world->self.release_wait_ms)
 		return same(target, world->self.member);
 	if (holder_has_my_name(world) && has_what_the_record_shows(world))
-		/* We gave it away: others first, but not for ever. */
-		return !cluster->released || waited >= world->self.release_wait_ms;
+		/* We gave it away: others first, but not for ever; longer if an operator wants another. */
+		return !cluster->released ||
+			   waited >= (is_failover_open(world) ? TARGET_WAITS : 1) * world->self.release_wait_ms;
 	if (waited >= 2 * world->self.election_wait_ms)
 		return true;
 	for (size_t i = 0; i < cluster->member_count; i++)
@@ -662,8 +690,31 @@ is_own_newborn(const FhaWorld *world)
 }
 
 /*
+ * S7: was the record gone so soon after our last confirmed renewal that nobody, heard of or not, can
+ * have seen the lease lapse in between?
+ */
+static bool
+vanished_under_us(const FhaWorld *world)
+{
+	return world->confirmed_ms != 0 &&
+		   world->watch.since_ms < world->confirmed_ms + world->self.renew_deadline_ms;
+}
+
+const char *
+fha_missing_find(const FhaWorld *world)
+{
+	const FhaCluster *last = &world->cluster;
+
+	for (size_t i = 0; i < last->member_count && !vanished_under_us(world); i++)
+		if (!same(last->members[i], world->self.member) &&
+			find_member(world, last->members[i]) == NULL)
+			return last->members[i];
+	return NULL;
+}
+
+/*
  * S7: the record vanished while this process held the lease, and nobody who was listed has seen a
- * later term: then nobody was given this term but us.
+ * later term, or can have: then nobody was given this term but us.
  */
 static bool
 held_what_vanished(const FhaWorld *world)
@@ -680,11 +731,10 @@ held_what_vanished(const FhaWorld *world)
 	{
 		const FhaMember *member = find_member(world, last->members[i]);
 
-		if (member == NULL ? !same(last->members[i], world->self.member)
-						   : member->term > last->term || member->highest_term > last->term)
+		if (member != NULL && (member->term > last->term || member->highest_term > last->term))
 			return false;
 	}
-	return true;
+	return fha_missing_find(world) == NULL;
 }
 
 /*
@@ -757,7 +807,7 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 				facts |= FHA_FOLLOWING;
 		}
 	}
-	if (fha_member_is_listed_as(cluster, world->self.member, world->self.data_incarnation))
+	if (is_listed(world))
 		facts |= FHA_LISTED;
 	if (is_fit(world, now_ms))
 		facts |= FHA_FIT;

@@ -24,6 +24,7 @@ typedef struct FhaWorld
 	FhaWatch own;                       /* of the record that has our name */
 	int64_t led_ms;                     /* when we last led, or became the holder; 0: we are not */
 	int64_t free_since_ms;              /* when the lease was first seen to be free; 0: it is not */
+	int64_t confirmed_ms;               /* our last confirmed renewal was sent then; 0: none */
 	int64_t bound_until_ms;             /* S10: promised not to take the lease before; 0: nothing */
 	uint64_t heard_term; /* S10: in it a holder that asked for promises told where it is; 0: none */
 	FhaPosition heard;   /* its latest */
@@ -95,6 +96,9 @@ bool fha_must_restart(const FhaWorld *world, const char *name);
 bool fha_has_carried_out(const FhaWorld *world, const char *name);
 
 FHA_API bool fha_member_is_listed(const FhaCluster *cluster, const char *name);
+
+/* Who is on the last list, has no record, and may have led a later term; NULL: nobody. */
+FHA_API const char *fha_missing_find(const FhaWorld *world);
 
 /* Put on the list with this data, or take off it.  False: there is no room. */
 bool fha_member_list(FhaCluster *cluster, const char *name, const char *data);

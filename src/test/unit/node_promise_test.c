@@ -256,6 +256,12 @@ what_may_not_be_promised(void **state)
 	standby->node->world.cluster.released = true;
 	assert_string_equal(refusal(standby, &good), "the lease of that term was released");
 	standby->node->world.cluster.released = false;
+	/* Who asked for it knows that the holder loses what it goes on to acknowledge. */
+	standby->node->world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+	assert_string_equal(refusal(standby, &good), "an operator has asked for a failover");
+	standby->node->world.cluster.request.state = FHA_REQUEST_FAILED;
+	assert_string_equal(refusal(standby, &good), "");
+	memset(&standby->node->world.cluster.request, 0, sizeof(FhaOrderSlip));
 	/* A later term that the record showed and that is not on disk yet; that a member knows of. */
 	standby->node->world.cluster.term++;
 	assert_string_equal(refusal(standby, &good), "this member has seen a later term");

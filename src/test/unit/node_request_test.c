@@ -276,7 +276,16 @@ a_handover_is_answered_by_who_leads(void **state)
 	SAYS("no standby streams");
 	ask(FHA_REQUEST_SWITCHOVER, "n2");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_FAILED);
-	SAYS("no n2 streams");
+	SAYS("n2 does not stream");
+	/* Who takes the role away needs no standby that streams: only one that takes it up. */
+	ask(FHA_REQUEST_FAILOVER, "n2");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	SAYS("n1 gives its role up to n2, which does not stream");
+	assert_string_equal(slip->target, "n2");
+	ask(FHA_REQUEST_FAILOVER, "");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	SAYS("to the best standby");
+	assert_string_equal(slip->target, "");
 }
 
 static void

@@ -47,6 +47,7 @@ s1_orders_without_end_keep_no_dead_holder_alive(void **state)
 	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
 	Player *old;
 	Player *asked;
+	Player *next;
 	FhaError err;
 
 	(void) state;
@@ -54,7 +55,7 @@ s1_orders_without_end_keep_no_dead_holder_alive(void **state)
 	old = leader();
 	asked = old == &players[0] ? &players[1] : &players[0];
 	old->absent = true;
-	while (leader() == NULL || leader() == old)
+	while ((next = leader()) == NULL || next == old)
 	{
 		assert_true(fha_now_ms() < give_up_ms);
 		if (fha_now_ms() >= next_ms && !asked->node->request_waits)
@@ -65,7 +66,7 @@ s1_orders_without_end_keep_no_dead_holder_alive(void **state)
 		}
 		turn();
 	}
-	assert_true(leader()->opened_ms >= old->order.write_until_ms);
+	assert_true(next->opened_ms >= old->order.write_until_ms);
 }
 
 static void
@@ -210,6 +211,52 @@ a_person_gives_up_what_a_clean_stop_has(void **state)
 	TURN_UNTIL((text = leader() == NULL ? NULL : leader()->node->history.text) != NULL &&
 			   strstr(text, "had 50 bytes of WAL more at its release") != NULL);
 	assert_false(leader()->node->world.cluster.release_final);
+}
+
+/* Far behind, and nobody streams: the role is taken away all the same, and the cost is in the history. */
+static void
+a_forced_failover_needs_nobody_that_streams(void **state)
+{
+	FhaOrderSlip request = {.kind = FHA_REQUEST_FAILOVER, .id = "0123456789abcdef"};
+	Player *old;
+	Player *standby;
+	const char *text;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	standby = old == &players[0] ? &players[1] : &players[0];
+	old->unreachable = true;
+	TURN_UNTIL(old->node->world.cluster.standby_count == 0);
+	old->view.position.lsn += 5000;
+	TURN_UNTIL(old->node->world.cluster.position.lsn == old->view.position.lsn);
+	assert_int_equal(fha_node_request(standby->node, &request, &err), FHA_OK);
+	TURN_UNTIL(leader() != NULL && leader() != old);
+	TURN_UNTIL((text = leader() == NULL ? NULL : leader()->node->history.text) != NULL &&
+			   strstr(text, "had 5000 bytes of WAL more at its release") != NULL);
+	TURN_UNTIL(leader()->node->world.cluster.request.state == FHA_REQUEST_DONE);
+}
+
+/* Nobody takes it up: it comes back to who gave it up, who has everything. */
+static void
+a_forced_failover_that_nobody_takes_up_comes_back(void **state)
+{
+	FhaOrderSlip request = {.kind = FHA_REQUEST_FAILOVER, .id = "0123456789abcdef"};
+	Player *old;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	for (int i = 0; i < NODES; i++)
+		players[i].absent = &players[i] != old;
+	TURN_UNTIL(old->node->world.cluster.standby_count == 0);
+	assert_int_equal(fha_node_request(old->node, &request, &err), FHA_OK);
+	TURN_UNTIL(old->node->world.cluster.released);
+	TURN_UNTIL(leader() == old);
+	assert_int_equal(old->node->world.cluster.term, 1);
+	TURN_UNTIL(old->node->world.cluster.request.state == FHA_REQUEST_FAILED);
 }
 
 /* Who takes the lease of a clean stop and never leads leaves it to nobody who has less. */
@@ -903,6 +950,38 @@ what_a_rewind_has_saved_is_in_the_history(void **state)
 	TURN_UNTIL(access(path, F_OK) != 0);
 }
 
+/* A member that is down may have led since, for all that is known: it is named. */
+static void
+who_may_have_led_is_named(void **state)
+{
+	char command[2 * PATH_MAX];
+	Player *old;
+	Player *down;
+	char said[FHA_SENTENCE_SIZE + 80] = "";
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	down = old == &players[0] ? &players[1] : &players[0];
+	down->absent = true;
+	turn();
+	(void) snprintf(command, sizeof(command), "rm -f %s/lock/*", root);
+	assert_int_equal(system(command), 0);
+	TURN_UNTIL(old->node->world.watch.absent);
+	/* As if it had slept since its last renewal. */
+	old->node->world.confirmed_ms = 1;
+	TURN_UNTIL(strstr(old->order.because, "the cluster has no record: put back") != NULL);
+	while (strstr(said, "may have led later") == NULL &&
+		   fha_node_news(old->node, said, sizeof(said)))
+		;
+	assert_non_null(strstr(said, "may have led later"));
+	assert_memory_equal(said, down->config.member_name, strlen(down->config.member_name));
+	down->absent = false;
+	TURN_UNTIL(leader() != NULL);
+	assert_ptr_equal(leader(), old);
+	assert_int_equal(old->node->world.cluster.term, 1);
+}
+
 /* What the listener shows is the fence (S1), and a leader only while its lease is good. */
 static void
 s1_health_follows_the_fence_and_the_lease(void **state)
@@ -1090,6 +1169,8 @@ main(void)
 		TEST(what_a_crash_left_is_waited_for_in_vain),
 		TEST(a_person_gives_up_what_a_clean_stop_has),
 		TEST(the_end_of_a_clean_stop_outlives_who_took_it),
+		TEST(a_forced_failover_needs_nobody_that_streams),
+		TEST(a_forced_failover_that_nobody_takes_up_comes_back),
 		TEST(an_end_that_cannot_be_read_asks_for_the_last_renewal_s),
 		TEST(a_switchover_goes_where_it_was_asked_to),
 		TEST(a_switchover_to_nobody_is_refused),
@@ -1115,6 +1196,7 @@ main(void)
 		TEST(a_restart_is_ordered_of_whom_it_names),
 		TEST(what_a_successor_lacks_is_in_the_history),
 		TEST(what_a_rewind_has_saved_is_in_the_history),
+		TEST(who_may_have_led_is_named),
 		TEST(s1_health_follows_the_fence_and_the_lease),
 		TEST(a_standby_that_does_not_stream_ages),
 		TEST(messages_of_the_stream_keep_a_standby_fresh),

@@ -562,6 +562,15 @@ s7_a_vanished_record_is_its_last_holder_s(void **state)
 	NOT_OURS(world.members[0].term = world.cluster.term + 1);
 	NOT_OURS(world.members[0].highest_term = world.cluster.term + 1);
 	NOT_OURS(world.member_count = 1);
+	assert_string_equal(fha_missing_find(&world), "n3");
+	/* Unless it was gone before anybody, also one that was not heard of, could see the lease lapse. */
+	world.confirmed_ms = world.watch.since_ms - world.self.renew_deadline_ms + 1;
+	assert_facts(FHA_PRIMARY | FHA_ABSENT | FHA_RECLAIM, "gone at once", __LINE__);
+	assert_null(fha_missing_find(&world));
+	world.confirmed_ms--;
+	assert_facts(FHA_PRIMARY | FHA_ABSENT, "gone later", __LINE__);
+	NOT_OURS(world.confirmed_ms = world.watch.since_ms,
+			 world.members[0].term = world.cluster.term + 1);
 }
 
 static void
@@ -832,6 +841,33 @@ an_end_is_missing_when_no_standby_has_it(void **state)
 	assert_true(is_missing(true));
 }
 
+/* S10: whose data is not what the list has under its name has promised nothing that counts. */
+static void
+s10_an_operator_may_name_a_member_with_other_data(void **state)
+{
+	(void) state;
+	settle();
+	SET_TEXT(world.self.data_incarnation, "0therda7a0000000");
+	SET_TEXT(world.cluster.member_data[1], "da7a000000000001");
+	assert_int_equal(fact(FHA_LISTED, NOW), 0);
+	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+	assert_int_equal(fact(FHA_LISTED, NOW), 0);
+	SET_TEXT(world.cluster.request.target, "n2");
+	assert_int_equal(fact(FHA_LISTED, NOW), FHA_LISTED);
+	SET_TEXT(world.cluster.request.target, "n3");
+	assert_int_equal(fact(FHA_LISTED, NOW), 0);
+	SET_TEXT(world.cluster.request.target, "n2");
+	world.cluster.request.kind = FHA_REQUEST_SWITCHOVER;
+	assert_int_equal(fact(FHA_LISTED, NOW), 0);
+	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+	SET_TEXT(world.self.data_incarnation, "");
+	assert_int_equal(fact(FHA_LISTED, NOW), 0);
+	/* A name that is not on the list never: it may be a clone of a leader that does not ask it. */
+	SET_TEXT(world.self.data_incarnation, "0therda7a0000000");
+	SET_TEXT(world.cluster.members[1], "n4");
+	assert_int_equal(fact(FHA_LISTED, NOW), 0);
+}
+
 static void
 an_explicit_failover_lifts_lag_and_pause(void **state)
 {
@@ -845,8 +881,12 @@ an_explicit_failover_lifts_lag_and_pause(void **state)
 	world.cluster.released = true;
 	world.cluster.release = world.cluster.position;
 	assert_int_equal(fact(FHA_FIT | FHA_PAUSED, NOW), FHA_FIT);
-	/* Only while it waits to be done, and only a failover. */
-	for (int i = FHA_REQUEST_RUNNING; i <= FHA_REQUEST_FAILED; i++)
+	/* Only until it is done, and only a failover. */
+	world.cluster.request.state = FHA_REQUEST_RUNNING;
+	assert_int_equal(fact(FHA_FIT | FHA_PAUSED, NOW), FHA_FIT);
+	world.cluster.released = false;
+	assert_int_equal(fact(FHA_FIT | FHA_PAUSED, NOW), FHA_PAUSED);
+	for (int i = FHA_REQUEST_DONE; i <= FHA_REQUEST_FAILED; i++)
 	{
 		world.cluster.request.state = (FhaRequestState) i;
 		assert_int_equal(fact(FHA_FIT | FHA_PAUSED, NOW), FHA_PAUSED);
@@ -1000,6 +1040,11 @@ the_releaser_waits(void **state)
 	world.cluster.released = true;
 	SET_TEXT(world.cluster.release_to, "n3");
 	TURN_FROM(RELEASE_MS);
+	/* An operator took the role away: others have longer. */
+	world.cluster.release_to[0] = '\0';
+	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+	world.cluster.request.state = FHA_REQUEST_RUNNING;
+	TURN_FROM(3 * RELEASE_MS);
 }
 
 /* S9: who holds the lease and does not come to lead lets others have it. */
@@ -1397,6 +1442,7 @@ main(void)
 		cmocka_unit_test(nothing_known_is_never_nothing_needed),
 		cmocka_unit_test(a_clean_stop_waits_for_who_has_its_end),
 		cmocka_unit_test(an_end_is_missing_when_no_standby_has_it),
+		cmocka_unit_test(s10_an_operator_may_name_a_member_with_other_data),
 		cmocka_unit_test(an_explicit_failover_lifts_lag_and_pause),
 		cmocka_unit_test(no_turn_while_it_is_not_free),
 		cmocka_unit_test(the_best_goes_at_once_when_all_have_published),

@@ -52,7 +52,8 @@ typedef struct Player
 	char incarnation[FHA_ID_SIZE];
 	int listen_fd; /* where it answers, if players_listen; else -1 */
 	FhaListener *listener;
-	bool absent; /* not stepped: stopped, cut off or dead */
+	bool unreachable; /* nobody streams from it */
+	bool absent;      /* not stepped: stopped, cut off or dead */
 	bool ordered;
 	int stops; /* how often it was told to stop */
 	int promotions;
@@ -250,6 +251,7 @@ obey(Player *player)
 			player->stops++;
 			view->state = FHA_PG_DOWN;
 			view->required = view->position;
+			view->clean = true;
 			view->standby_count = 0;
 			view->following[0] = '\0';
 			fha_node_life_held(player->node, true);
@@ -274,7 +276,7 @@ static void
 connect_standbys(Player *leader)
 {
 	leader->view.standby_count = 0;
-	if (leader->view.state != FHA_PG_PRIMARY)
+	if (leader->view.state != FHA_PG_PRIMARY || leader->unreachable)
 		return;
 	for (int i = 0; i < NODES; i++)
 		if (players[i].node != NULL && !players[i].absent &&
