@@ -120,8 +120,12 @@ static const FhaRule rules[] = {
 	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is free: a better member has its turn first" },
 	{ FHA_STANDBY | FHA_FREE | FHA_AWAITED, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "the primary was stopped cleanly and had more WAL than this standby: it must be started, or an operator asks for a failover" },
+	{ FHA_STANDBY | FHA_FREE, FHA_LISTED,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is free, but this standby is not on the list of members" },
+	{ FHA_STANDBY | FHA_FREE | FHA_SMALL, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is free, but this standby cannot be promoted: its settings are smaller than its primary's" },
 	{ FHA_STANDBY | FHA_FREE, 0,
-	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is free, but this standby would lose more than allowed, cannot be promoted or is not on the list" },
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the lease is free, but this standby would lose more than allowed" },
 	{ FHA_STANDBY, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "this standby follows" },
 
@@ -195,7 +199,7 @@ static const char *const fact_names[FHA_FACT_COUNT] = {
 	"paused",     "handover", "heir",      "listed",    "fit",       "turn",    "stopping",
 	"job",        "plain",    "following", "bootstrap", "position",  "beyond",  "failing",
 	"recovering", "stuck",    "restart",   "reinit",    "asked",     "twin",    "stranded",
-	"promised",   "bound",    "awaited",
+	"promised",   "bound",    "awaited",   "small",
 };
 
 const FhaRule *

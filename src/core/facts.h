@@ -81,6 +81,9 @@ typedef uint64_t FhaFacts;
 #define FHA_AWAITED \
 	FHA_FACT(44) /* a clean stop released the lease, and this member does not have all of its WAL */
 
-#define FHA_FACT_COUNT 45
+#define FHA_SMALL \
+	FHA_FACT(45) /* replay stands still: a setting is smaller than the primary's was */
+
+#define FHA_FACT_COUNT 46
 
 #endif

@@ -631,6 +631,8 @@ observe_postgres(const FhaWorld *world, int64_t now_ms)
 			break;
 		case FHA_PG_STANDBY:
 			facts |= FHA_STANDBY;
+			if (pg->too_small)
+				facts |= FHA_SMALL;
 			break;
 		case FHA_PG_PRIMARY:
 			facts |= FHA_PRIMARY;

@@ -17,7 +17,7 @@
 static const FhaFacts servers[] = {
 	FHA_DOWN, FHA_DOWN | FHA_POSITION, FHA_DOWN | FHA_FAILING, FHA_DOWN | FHA_POSITION | FHA_FAILING,
 	FHA_BUSY, FHA_BUSY | FHA_RECOVERING, FHA_BUSY | FHA_RECOVERING | FHA_FOLLOWING,
-	FHA_STANDBY, FHA_STANDBY | FHA_FOLLOWING, FHA_PRIMARY,
+	FHA_STANDBY, FHA_STANDBY | FHA_SMALL, FHA_STANDBY | FHA_FOLLOWING, FHA_PRIMARY,
 };
 static const FhaFacts data[] = {0, FHA_EMPTY, FHA_DAMAGED, FHA_FOREIGN, FHA_DIVERGED, FHA_TWIN};
 static const FhaFacts leases[] = {
@@ -244,12 +244,29 @@ orders_have_names(void **state)
 	assert_string_equal(fha_node_order_name(FHA_NODE_STOP), "stop");
 }
 
+/* Three things keep a standby from a free lease for good, and each has its sentence. */
+static void
+why_a_standby_does_not_take_a_free_lease(void **state)
+{
+	const FhaFacts standby = FHA_STANDBY | FHA_FREE;
+
+	(void) state;
+	assert_non_null(strstr(fha_decide(standby)->because, "not on the list"));
+	assert_non_null(strstr(fha_decide(standby | FHA_SMALL)->because, "not on the list"));
+	assert_non_null(strstr(fha_decide(standby | FHA_LISTED | FHA_SMALL)->because, "settings"));
+	assert_non_null(strstr(fha_decide(standby | FHA_LISTED)->because, "would lose more"));
+	assert_non_null(strstr(fha_decide(standby | FHA_LISTED | FHA_FIT)->because, "better member"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_rule_is_reached),   cmocka_unit_test(no_world_breaks_a_safety_rule),
-		cmocka_unit_test(sentences_are_their_own), cmocka_unit_test(facts_have_names),
+		cmocka_unit_test(why_a_standby_does_not_take_a_free_lease),
+		cmocka_unit_test(every_rule_is_reached),
+		cmocka_unit_test(no_world_breaks_a_safety_rule),
+		cmocka_unit_test(sentences_are_their_own),
+		cmocka_unit_test(facts_have_names),
 		cmocka_unit_test(orders_have_names),
 	};
 

@@ -207,8 +207,10 @@ what_cannot_be_promoted_is_never_fit(void **state)
 	(void) state;
 	settle();
 	assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
+	assert_int_equal(fact(FHA_SMALL, NOW), 0);
 	world.pg.too_small = true;
 	assert_int_equal(fact(FHA_FIT, NOW), 0);
+	assert_int_equal(fact(FHA_SMALL, NOW), FHA_SMALL);
 	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
 	assert_int_equal(fact(FHA_FIT, NOW), 0);
 }
