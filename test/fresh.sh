@@ -36,6 +36,8 @@ for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/ssl/certs/ca-certific
 done
 mkdir "$FOLDER/fawkes_ha"
 sources | tar -C "$TREE" -cf - -T - | tar -C "$FOLDER/fawkes_ha" -xf - --no-same-owner
+# With the history, of which the released version is built; what is not committed is tested all the same.
+git clone -q --bare "$TREE" "$FOLDER/fawkes_ha/.git" 2>/dev/null || true
 # All mounts and all processes end with the namespaces.
 status=0
 # Its root is the namespace's, not chroot's: below that one the kernel gives an ordinary user no namespaces.
