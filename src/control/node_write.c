@@ -271,7 +271,9 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	(void) snprintf(out->address, sizeof(out->address), "%s", node->config.address);
 	fha_listen_public(node->config.listen, node->config.address, out->listener,
 					  sizeof(out->listener));
-	fill_exporter(&node->config, out);
+	/* The page where it should be is another program's then, or another member's. */
+	if (!world->pg.exporter_fails)
+		fill_exporter(&node->config, out);
 	(void) snprintf(out->pod, sizeof(out->pod), "%s", world->self.pod);
 	out->serves = node_pods_serves(node, facts);
 	out->role = world->pg.state == FHA_PG_PRIMARY   ? FHA_ROLE_PRIMARY
@@ -295,9 +297,6 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	out->supervised = world->pg.supervised;
 	out->unattended = world->pg.unattended;
 	out->exporter_fails = world->pg.exporter_fails;
-	/* The page there is another program's, or another member's. */
-	if (out->exporter_fails)
-		out->exporter[0] = '\0';
 	out->streaming = world->pg.state == FHA_PG_STANDBY && world->pg.streaming;
 	out->pending_restart = world->pg.pending_restart;
 	out->slots = world->pg.slots;
