@@ -174,7 +174,8 @@ def test_max_connections_on_all_members(cluster: Cluster, value: str) -> None:
     """Up: standbys first.  Down: the primary first, for a standby may not have less (trap, section 7)."""
     leader = cluster.wait_all_stream()
     everybody = {node.name for node in cluster.nodes}
-    done(cluster.others(leader)[0], "set", f"max_connections={value}")
+    told = done(cluster.others(leader)[0], "set", f"max_connections={value}")
+    assert "if it counts after a restart only, fawkes-ha status says so" in told
     until("everybody waits for a restart", lambda: pending(cluster, leader) == everybody)
     done(leader, "restart")
     assert cluster.wait_all_stream() is leader

@@ -547,10 +547,14 @@ fha_request_enter(FhaCluster *cluster, FhaOrderSlip *request, FhaError *err)
 		case FHA_REQUEST_SET:
 		case FHA_REQUEST_RESET:
 			code = change_setting(cluster, request, err);
-			(void) snprintf(request->message, sizeof(request->message),
-							request->kind == FHA_REQUEST_SET ? "%s is set for all members"
-															 : "%s is each member's own again",
-							request->setting.name);
+			(void) snprintf(request->message, sizeof(request->message), "%s is %s%s",
+							request->setting.name,
+							request->kind == FHA_REQUEST_SET ? "set for all members"
+															 : "each member's own again",
+							/* Which ones do is PostgreSQL's to know: members say who waits. */
+							strncmp(request->setting.name, "fawkes_ha.", 10) == 0
+								? ""
+								: "; if it counts after a restart only, fawkes-ha status says so");
 			break;
 		default:
 			cluster->request = *request;
