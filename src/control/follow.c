@@ -158,21 +158,19 @@ fha_follow_commands(const FhaConfig *config, FhaCommands wanted, bool *changed, 
 {
 	char path[FHA_PATH_MAX];
 	char text[2 * CONNINFO_MAX + sizeof(commands_off) + sizeof(end_command_off)];
-	char *before = NULL;
+	char *content = NULL;
+	const char *before;
 	const char *off;
 	size_t length;
 	FhaCode code = fha_state_path(config, "follow.conf", path, sizeof(path), err);
 
 	*changed = false;
 	if (code == FHA_OK)
-		code = fha_file_read(path, sizeof(text), &before, err);
-	if (code == FHA_NOT_FOUND)
-	{
-		before = strdup("");
-		code = before == NULL ? fha_error(err, FHA_NO_MEMORY, "out of memory") : FHA_OK;
-	}
-	if (code != FHA_OK)
+		code = fha_file_read(path, sizeof(text), &content, err);
+	if (code != FHA_OK && code != FHA_NOT_FOUND)
 		return code;
+	before = content == NULL ? "" : content;
+	code = FHA_OK;
 	if (wanted == FHA_COMMANDS_OFF && strstr(before, end_command_off) != NULL)
 		wanted = FHA_COMMANDS_ALL_OFF;
 	/* Ours is the end of the file. */
@@ -189,7 +187,7 @@ fha_follow_commands(const FhaConfig *config, FhaCommands wanted, bool *changed, 
 		*changed = true;
 		code = fha_file_replace(path, text, strlen(text), err);
 	}
-	free(before);
+	free(content);
 	return code;
 }
 

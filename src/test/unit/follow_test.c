@@ -370,6 +370,9 @@ commands_of_recovery_are_taken_and_given_back(void **state)
 	(void) snprintf(config.state_directory, sizeof(config.state_directory), "%s/nowhere",
 					directory);
 	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_OFF, &changed, &err), FHA_IO);
+	memset(config.state_directory, 'x', sizeof(config.state_directory) - 1);
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_OFF, &changed, &err), FHA_INVALID);
+	assert_false(changed);
 }
 
 static void
