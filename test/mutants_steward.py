@@ -71,13 +71,4 @@ STEWARD = [
         steward("test_who_is_refused_again_and_again_is_cloned"),
         short=False,
     ),
-    Mutant(
-        "trust",
-        "a database's owner has the visits of all databases wait",
-        "src/pg/session.c",
-        'set("default_transaction_deferrable", "off");',
-        'set("default_transaction_deferrable", "on");\n	set("default_transaction_isolation", "serializable");',
-        ("test/test_exporter.py::test_a_database_s_settings_delay_no_visit",),
-        short=False,
-    ),
 ]
