@@ -19,6 +19,7 @@ from lab.wait import until
 
 BY_PROMISES = "the lock does not answer: all other members promise not to contend"
 OLDER_TERM = "the lock shows an older term than this node or another member has seen"
+NO_MORE = "promises of other members are not counted on any more"
 SETTLE_S = 60
 
 
@@ -106,12 +107,20 @@ def ends(cluster: Part) -> dict[Node, int]:
 
 
 @contextmanager
-def outage(cluster: Part) -> Iterator[None]:
+def outage(cluster: Part, leader: Node) -> Iterator[None]:
+    """The lock answers nobody, and the leader leads by promises."""
+    logs = ends(cluster)
     cluster.cut(*cluster.nodes)
     try:
+        leader.wait_for_log(BY_PROMISES, SETTLE_S, logs[leader])
         yield
     finally:
         cluster.join(*cluster.nodes)
+
+
+def wait_over(leader: Node, since: int) -> None:
+    """Until the outage is over for the leader too: the next one is another."""
+    leader.wait_for_log(NO_MORE, SETTLE_S, since)
 
 
 def test_a_lock_that_comes_back_older(cluster: Part) -> None:
@@ -155,10 +164,10 @@ def test_an_outage_after_a_switchover(cluster: Part) -> None:
     # All who took part speak for their nodes in new processes, as after a restart of PostgreSQL.
     until("every bond says so", lambda: all(contended(node) == "" for node in cluster.nodes), SETTLE_S)
     logs = ends(cluster)
-    with outage(cluster):
-        leader.wait_for_log(BY_PROMISES, SETTLE_S, logs[leader])
+    with outage(cluster, leader):
         for _ in range(20):
             assert can_write(leader)
+    wait_over(leader, logs[leader])
     assert "tried to take the lease" not in log_since(leader, logs[leader])
     assert cluster.wait_all_stream() is leader
 
@@ -170,13 +179,13 @@ def test_slow_disks(cluster: Part) -> None:
     for node in cluster.nodes:
         cluster.faults[node].slow("bond.json", 800)
     try:
-        with outage(cluster):
-            leader.wait_for_log(BY_PROMISES, SETTLE_S, logs[leader])
+        with outage(cluster, leader):
             for _ in range(100):
                 assert can_write(leader)
     finally:
         for node in cluster.nodes:
             cluster.faults[node].quick()
+    wait_over(leader, logs[leader])
     assert cluster.wait_all_stream() is leader
 
 
@@ -186,8 +195,7 @@ def test_the_lag_limit_counts_in_an_outage(cluster: Part) -> None:
     behind, other = cluster.others(leader)
     logs = ends(cluster)
     (receiver,) = behind.titled("walreceiver")
-    with outage(cluster):
-        leader.wait_for_log(BY_PROMISES, SETTLE_S, logs[leader])
+    with outage(cluster, leader):
         os.kill(receiver, signal.SIGSTOP)
         with leader.session() as session:
             session.query("CREATE TABLE more AS SELECT repeat(md5(g::text), 31) FROM generate_series(1, 40000) AS g", timeout=60)
