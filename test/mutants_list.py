@@ -1066,7 +1066,7 @@ LISTENER = [
         "trust",
         "a question's HMAC is not checked",
         MEMBER,
-        "if (!is_authentic(desk->key.question, body, size, mac))",
+        "if (!is_authentic(key->question, body, size, mac))",
         "if (false)",
         unit("member", "what_is_not_authentic_is_not_looked_at"),
     ),

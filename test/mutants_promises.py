@@ -197,6 +197,23 @@ PROMISES = [
         short=False,
     ),
     Mutant(
+        "trust",
+        "a password that was changed counts for ever",
+        "src/control/member.c",
+        "&& fha_now_ms() < desk->previous_until_ms)",
+        "&& desk->previous_until_ms != 0)",
+        unit("member", "a_new_password_replaces_the_old_one_after_a_lease"),
+    ),
+    Mutant(
+        "S10",
+        "a holder that is refused keeps to the old password",
+        NODE,
+        "if (event->code == FHA_DENIED)",
+        "if (false)",
+        promise("a_new_password_in_an_outage"),
+        short=False,
+    ),
+    Mutant(
         "S10",
         "a promised term is not remembered",
         NODE,

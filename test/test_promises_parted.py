@@ -189,6 +189,25 @@ def test_slow_disks(cluster: Part) -> None:
     assert cluster.wait_all_stream() is leader
 
 
+def test_a_new_password_in_an_outage(cluster: Part) -> None:
+    """Members that have it and members that do not yet understand each other; no reload is needed."""
+    leader = cluster.wait_all_stream()
+    logs = ends(cluster)
+    with outage(cluster, leader):
+        with leader.session() as session:
+            session.query("ALTER ROLE fawkes_replication PASSWORD 'another'")
+        for node in [leader, *cluster.others(leader)]:
+            (node.state / "pgpass.new").write_text("*:*:*:fawkes_replication:another\n")
+            (node.state / "pgpass.new").chmod(0o600)
+            (node.state / "pgpass.new").rename(node.state / "pgpass")
+            for _ in range(10):
+                assert can_write(leader)
+        for _ in range(100):
+            assert can_write(leader)
+    wait_over(leader, logs[leader])
+    assert cluster.wait_all_stream() is leader
+
+
 def test_the_lag_limit_counts_in_an_outage(cluster: Part) -> None:
     """A standby that promised knows how far the primary came by promises: it does not lead without that."""
     leader = cluster.wait_all_stream()

@@ -3,6 +3,7 @@
  */
 #include "ask.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@ typedef struct Talk
 {
 	bool used;
 	bool again; /* its second question: with the challenge that the first one was told */
+	bool older; /* with the previous key */
+	FhaKey key;
 	char address[FHA_ADDRESS_MAX + 1];
 	int64_t deadline_ms;
 	FhaQuestion question;
@@ -32,6 +35,8 @@ typedef struct Talk
 struct FhaAsk
 {
 	FhaAsker asker;
+	FhaKey previous;
+	int64_t previous_until_ms; /* 0: there is none */
 	FhaHttpClient client;
 	Talk talks[FHA_MEMBERS_MAX];
 };
@@ -56,6 +61,20 @@ fha_ask_open(FhaAsk **out, const FhaAsker *asker, FhaError *err)
 	}
 	*out = ask;
 	return FHA_OK;
+}
+
+void
+fha_ask_new_key(FhaAsk *ask, const FhaKey *key, int64_t until_ms)
+{
+	ask->previous = ask->asker.key;
+	ask->previous_until_ms = until_ms;
+	ask->asker.key = *key;
+}
+
+bool
+fha_ask_has_key(const FhaAsk *ask, const FhaKey *key)
+{
+	return CRYPTO_memcmp(&ask->asker.key, key, sizeof(*key)) == 0;
 }
 
 static void
@@ -160,7 +179,7 @@ send_question(FhaAsk *ask, Talk *talk, FhaError *err)
 	if (left_ms <= 0)
 		return fha_error(err, FHA_TIMEOUT, "no answer in time");
 	if (code == FHA_OK)
-		code = fha_question_print(&talk->question, &ask->asker.key, &talk->body, mac, err);
+		code = fha_question_print(&talk->question, &talk->key, &talk->body, mac, err);
 	if (code != FHA_OK)
 		return code; /* LCOV_EXCL_LINE: no memory */
 	(void) snprintf(url, sizeof(url), "http://%s" FHA_MEMBER_PATH, talk->address);
@@ -195,6 +214,7 @@ fha_ask_start(FhaAsk *ask, const char *address, const char *member, const char *
 	memset(talk, 0, sizeof(*talk));
 	(void) snprintf(talk->address, sizeof(talk->address), "%s", address);
 	talk->deadline_ms = deadline_ms;
+	talk->key = ask->asker.key;
 	question = &talk->question;
 	(void) snprintf(question->kind, sizeof(question->kind), "%s", kind);
 	memcpy(question->cluster, ask->asker.cluster, sizeof(question->cluster));
@@ -250,9 +270,16 @@ finish(FhaAsk *ask, Talk *talk, CURLcode result, FhaAskEvent *event)
 	else if (talk->mac[0] == '\0' && status != 200)
 		event->code = refusal(status, talk, &event->reply, &event->error);
 	else
-		event->code = fha_reply_parse(&talk->question, &ask->asker.key, talk->answer,
-									  talk->answer_size, talk->mac, &event->reply, &event->error);
+		event->code = fha_reply_parse(&talk->question, &talk->key, talk->answer, talk->answer_size,
+									  talk->mac, &event->reply, &event->error);
 	hang_up(ask, talk);
+	if (status == 401 && !talk->older && fha_now_ms() < ask->previous_until_ms)
+	{
+		talk->older = true;
+		talk->key = ask->previous;
+		event->code = send_question(ask, talk, &event->error);
+		return event->code == FHA_OK;
+	}
 	if (event->code != FHA_OK || status == 200)
 		return false;
 	if (status == 409 && !talk->again)

@@ -31,6 +31,13 @@ FHA_API FHA_MUST_CHECK FhaCode fha_ask_open(FhaAsk **out, const FhaAsker *asker,
 FHA_API void fha_ask_close(FhaAsk *ask);
 
 /*
+ * The password was changed: questions begin with this key from now on.  One that is refused with it
+ * is asked again with the key before, until until_ms: its member may not have the new one yet.
+ */
+FHA_API void fha_ask_new_key(FhaAsk *ask, const FhaKey *key, int64_t until_ms);
+FHA_API bool fha_ask_has_key(const FhaAsk *ask, const FhaKey *key);
+
+/*
  * Ask `member`, whose listener is at `address` ("10.0.0.1:8008"), a question of this kind; terms:
  * of the promise that is asked for, NULL for other kinds.  One
  * that does not know our challenge yet is asked a second time, under the same deadline.

@@ -338,6 +338,13 @@ answer_question(FhaListener *listener, struct MHD_Connection *connection, const 
 		open_desk(listener);
 	listener->tell(listener->argument, &health);
 	fha_desk_answer(&listener->desk, &health, client->body, client->body_size, mac, &reply);
+	/* The password may be new here, and nobody has told us to reload. */
+	if (reply.status == 401 && fha_desk_is_old(&listener->desk, &listener->config))
+	{
+		free(reply.text);
+		open_desk(listener);
+		fha_desk_answer(&listener->desk, &health, client->body, client->body_size, mac, &reply);
+	}
 	signed_too = reply.mac[0] != '\0';
 	if (reply.status == 401)
 		return respond(connection, 401, reply.text, "text/plain", "WWW-Authenticate", "Fawkes-MAC");

@@ -11,10 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "clock.h"
 #include "follow.h"
 #include "json.h"
+#include "state.h"
 
 /* As many as scram-sha-256: who listens learns no more of the password than at a login. */
 #define ITERATIONS 4096
@@ -264,11 +266,48 @@ begin_challenge(FhaDesk *desk, FhaError *err)
 	return fha_random_hex(desk->challenge, sizeof(desk->challenge), err);
 }
 
+static FhaKeyFile
+look_at_file(const FhaConfig *config)
+{
+	FhaKeyFile file = {0, 0, 0};
+	char path[FHA_PATH_MAX];
+	struct stat status;
+
+	if (fha_state_path(config, "pgpass", path, sizeof(path), NULL) == FHA_OK &&
+		stat(path, &status) == 0)
+	{
+		file.device = (uint64_t) status.st_dev;
+		file.inode = (uint64_t) status.st_ino;
+		file.changed_ns = (int64_t) status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
+	}
+	return file;
+}
+
+bool
+fha_desk_is_old(const FhaDesk *desk, const FhaConfig *config)
+{
+	FhaKeyFile now = look_at_file(config);
+
+	return now.device != desk->file.device || now.inode != desk->file.inode ||
+		   now.changed_ns != desk->file.changed_ns;
+}
+
 FhaCode
 fha_desk_open(FhaDesk *desk, const FhaConfig *config, FhaError *err)
 {
-	FhaCode code = fha_key_read(config, &desk->key, err);
+	FhaKey before = desk->key;
+	bool had = desk->open;
+	FhaCode code;
 
+	/* Before it is read: what is written meanwhile is read again. */
+	desk->file = look_at_file(config);
+	code = fha_key_read(config, &desk->key, err);
+	if (code == FHA_OK && had && CRYPTO_memcmp(&before, &desk->key, sizeof(before)) != 0)
+	{
+		desk->previous = before;
+		desk->previous_until_ms = fha_now_ms() + config->lease_duration_ms;
+	}
+	OPENSSL_cleanse(&before, sizeof(before));
 	if (code == FHA_OK)
 		code = begin_challenge(desk, err);
 	desk->open = code == FHA_OK;
@@ -388,6 +427,7 @@ void
 fha_desk_answer(FhaDesk *desk, const FhaHealth *health, const char *body, size_t size,
 				const char *mac, FhaDeskReply *out)
 {
+	const FhaKey *key = &desk->key;
 	struct json_object *object;
 	FhaQuestion question;
 	FhaError err;
@@ -402,7 +442,9 @@ fha_desk_answer(FhaDesk *desk, const FhaHealth *health, const char *body, size_t
 		return;
 	}
 	/* Nothing of it is looked at before. */
-	if (!is_authentic(desk->key.question, body, size, mac))
+	if (!is_authentic(key->question, body, size, mac) && fha_now_ms() < desk->previous_until_ms)
+		key = &desk->previous;
+	if (!is_authentic(key->question, body, size, mac))
 	{
 		refuse_plainly(out, 401, "not authenticated with this cluster's key");
 		return;
@@ -428,8 +470,7 @@ fha_desk_answer(FhaDesk *desk, const FhaHealth *health, const char *body, size_t
 		fha_json_put_text(object, "error", why, &failed);
 	fha_json_put_text(object, "challenge", desk->challenge, &failed);
 	out->text = fha_json_finish(object, failed, NULL);
-	if (out->text != NULL &&
-		!authenticate(desk->key.answer, out->text, strlen(out->text), out->mac))
+	if (out->text != NULL && !authenticate(key->answer, out->text, strlen(out->text), out->mac))
 	{
 		/* LCOV_EXCL_START: OpenSSL finds no memory */
 		free(out->text);

@@ -52,6 +52,14 @@ FHA_API FHA_MUST_CHECK FhaCode fha_settings_sign(FhaCluster *cluster, const FhaK
 /* Did a holder of this key sign these settings, with this serial, for this cluster? */
 FHA_API bool fha_settings_are_signed(const FhaCluster *cluster, const FhaKey *key);
 
+/* Tells one content of pgpass from another; zero: there is none. */
+typedef struct FhaKeyFile
+{
+	uint64_t device;
+	uint64_t inode;
+	int64_t changed_ns;
+} FhaKeyFile;
+
 /* Kinds of questions. */
 #define FHA_KIND_STATUS "status"   /* what do you say of yourself? */
 #define FHA_KIND_PROMISE "promise" /* do you promise not to contend for the lease? (S10) */
@@ -103,15 +111,24 @@ typedef struct FhaDesk
 {
 	bool open;
 	FhaKey key;
-	FhaGivePromise promise; /* NULL: nobody here decides anything */
-	void *argument;         /* promise's */
+	FhaKey previous;           /* before the password was changed: others may not have it yet ... */
+	int64_t previous_until_ms; /* ... so it counts until then */
+	FhaKeyFile file;           /* that the key was read from */
+	FhaGivePromise promise;    /* NULL: nobody here decides anything */
+	void *argument;            /* promise's */
 	char challenge[FHA_ID_SIZE];
 	size_t nonce_count;
 	char nonces[FHA_DESK_NONCES][FHA_NONCE_SIZE];
 } FhaDesk;
 
-/* Read the key and begin a new challenge; as fha_key_read.  On failure the desk is shut. */
+/*
+ * Read the key and begin a new challenge; as fha_key_read.  On failure the desk is shut.  A key that
+ * it had counts for one lease duration more.
+ */
 FHA_API FHA_MUST_CHECK FhaCode fha_desk_open(FhaDesk *desk, const FhaConfig *config, FhaError *err);
+
+/* Was pgpass changed since the desk was opened? */
+FHA_API bool fha_desk_is_old(const FhaDesk *desk, const FhaConfig *config);
 
 typedef struct FhaDeskReply
 {

@@ -71,6 +71,7 @@ fha_node_configure(FhaNode *node, const FhaConfig *config)
 	self->election_wait_ms = config->election_wait_ms;
 	self->release_wait_ms = config->release_wait_ms;
 	self->max_lag_bytes = config->max_lag_bytes;
+	node->promises.rekey = true;
 }
 
 static void

@@ -115,6 +115,7 @@ typedef struct Promises
 	bool told;      /* that this holder leads by promises */
 	bool told_why;  /* why it cannot ask */
 	bool lost_take; /* one was sent whose fate nobody knows */
+	bool rekey;     /* pgpass is to be read again */
 	bool takes;     /* a take waits until bond.json says so */
 	char time_namespace[FHA_TIME_NAMESPACE_SIZE];
 	FhaWriter *writer;

@@ -496,6 +496,9 @@ hear(FhaNode *node, const FhaAskEvent *event)
 		memcpy(promised->data, promise->data_incarnation, sizeof(promised->data));
 		why = "";
 	}
+	/* It may have another password by now, or we do. */
+	if (event->code == FHA_DENIED)
+		node->promises.rekey = true;
 	promised->soon = event->code == FHA_OK && promise->soon ? promised->soon + 1 : 0;
 	if (promised->soon > 0)
 		promised->next_ms = fha_now_ms() + node->config.retry_period_ms / SOON_PARTS;
@@ -572,6 +575,20 @@ begin_asking(FhaNode *node, FhaError *err)
 	return code;
 }
 
+/* The password may have been changed since the asking began. */
+static void
+look_at_key(FhaNode *node)
+{
+	FhaKey key;
+
+	if (!node->promises.rekey)
+		return;
+	node->promises.rekey = false;
+	if (fha_key_read(&node->config, &key, NULL) == FHA_OK &&
+		!fha_ask_has_key(node->promises.ask, &key))
+		fha_ask_new_key(node->promises.ask, &key, fha_now_ms() + node->config.lease_duration_ms);
+}
+
 static void
 ask_one(FhaNode *node, const char *name, int64_t now_ms)
 {
@@ -639,6 +656,7 @@ node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms)
 		return;
 	}
 	promises->told_why = false;
+	look_at_key(node);
 	for (size_t i = 0; i < cluster->member_count; i++)
 		ask_one(node, cluster->members[i], now_ms);
 }

@@ -110,6 +110,8 @@ good_question(void)
 	return question;
 }
 
+static int status_of(const FhaQuestion *question, const FhaKey *key);
+
 static FhaDeskReply
 put(const FhaQuestion *question, const FhaKey *key)
 {
@@ -186,6 +188,46 @@ the_key_comes_of_cluster_and_password(void **state)
 	assert_int_equal(fha_key_read(&config, &other, &err), FHA_INVALID);
 	(void) unlink(pgpass);
 	assert_int_equal(fha_key_read(&config, &other, &err), FHA_NOT_FOUND);
+	write_pgpass("*:*:*:fawkes_replication:secret\n");
+}
+
+/* Others may not have a new password yet: for one lease the one before counts too, and no other. */
+static void
+a_new_password_replaces_the_old_one_after_a_lease(void **state)
+{
+	FhaKey first = read_key();
+	FhaKey second;
+	FhaQuestion question;
+	FhaDeskReply reply;
+	FhaReply read;
+	FhaError err = {.text = ""};
+
+	(void) state;
+	open_desk();
+	assert_false(fha_desk_is_old(&desk, &config));
+	write_pgpass("*:*:*:fawkes_replication:secreT\n");
+	assert_true(fha_desk_is_old(&desk, &config));
+	assert_int_equal(fha_desk_open(&desk, &config, &err), FHA_OK);
+	second = read_key();
+	/* The answer to a question with the old key is signed with it. */
+	question = good_question();
+	reply = put(&question, &first);
+	assert_int_equal(reply.status, 200);
+	assert_int_equal(
+		fha_reply_parse(&question, &first, reply.text, strlen(reply.text), reply.mac, &read, &err),
+		FHA_OK);
+	free(reply.text);
+	question = good_question();
+	assert_int_equal(status_of(&question, &second), 200);
+	/* A reload changes nothing of that. */
+	assert_int_equal(fha_desk_open(&desk, &config, &err), FHA_OK);
+	question = good_question();
+	assert_int_equal(status_of(&question, &first), 200);
+	desk.previous_until_ms = 1;
+	question = good_question();
+	assert_int_equal(status_of(&question, &first), 401);
+	question = good_question();
+	assert_int_equal(status_of(&question, &second), 200);
 	write_pgpass("*:*:*:fawkes_replication:secret\n");
 }
 
@@ -467,6 +509,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_question_is_answered),
 		cmocka_unit_test(the_key_comes_of_cluster_and_password),
+		cmocka_unit_test(a_new_password_replaces_the_old_one_after_a_lease),
 		cmocka_unit_test(without_a_key_nobody_is_answered),
 		cmocka_unit_test(what_is_not_authentic_is_not_looked_at),
 		cmocka_unit_test(an_answer_is_no_question),

@@ -604,6 +604,44 @@ a_take_waits_for_the_disk(void **state)
 	TURN_UNTIL(all_settled());
 }
 
+static void
+give_password(Player *player, const char *line)
+{
+	char path[FHA_PATH_MAX];
+	FhaError err;
+
+	assert_int_equal(fha_state_path(&player->config, "pgpass", path, sizeof(path), &err), FHA_OK);
+	assert_int_equal(fha_file_replace(path, line, strlen(line), &err), FHA_OK);
+}
+
+/* One member after another has the new one: whoever is first, the holder or another, leads on or promises. */
+static void
+a_new_password_in_an_outage(void **state)
+{
+	static const char line[] = "*:*:*:fawkes_replication:another\n";
+	Player *old;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	lock_out(true);
+	TURN_UNTIL(leads_by_promises(old));
+	for (int i = 0; i < NODES; i++)
+	{
+		int64_t end_ms = fha_now_ms() + LEASE_MS / 2;
+
+		/* Nobody is told to reload, the holder least of all. */
+		give_password(&players[(i + 1) % NODES], line);
+		while (fha_now_ms() < end_ms)
+			turn();
+	}
+	turn_for(2 * LEASE_MS);
+	TURN_UNTIL(leads_by_promises(old));
+	lock_out(false);
+	TURN_UNTIL(all_settled());
+	assert_ptr_equal(leader(), old);
+}
+
 /* The lease became longer while the answer was under way. */
 static void
 a_promise_for_less_does_not_count(void **state)
@@ -720,6 +758,7 @@ main(void)
 		TEST(a_holder_s_own_word_is_on_disk_before_it_counts),
 		TEST(a_slow_disk_is_asked_in_advance),
 		TEST(a_take_waits_for_the_disk),
+		TEST(a_new_password_in_an_outage),
 		TEST(a_promise_for_less_does_not_count),
 		TEST(only_the_data_on_the_list_can_promise),
 		TEST(who_may_be_on_the_list_must_promise_too),
