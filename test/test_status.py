@@ -68,7 +68,8 @@ def test_a_leader_that_dies_while_paused(cluster: Cluster, leader: Node) -> None
     assert "critical nobody leads" in words(done.stdout)
     assert "do: fawkes-ha resume: nobody takes over while failover is paused" in words(done.stdout)
     assert other.command("status", "-o", "json").returncode == 1
-    other.command("resume")
+    # A standby takes the lease in the moment in which it may: what was written is found replaced at once.
+    assert other.command("resume").returncode == 0
     cluster.wait_for_leader(besides=leader)
     # It has not written its record since another one leads.
     until("it is silent", lambda: "silent" in row(other.command("status").stdout, leader.name))

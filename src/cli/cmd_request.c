@@ -82,19 +82,25 @@ static int
 put_request(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
 {
 	FhaLockEvent event;
+	FhaOrderSlip entered = *request;
+	bool unknown = false;
 
 	for (int i = 0; i < CLUSTER_TRIES; i++)
 	{
 		FhaCluster changed;
-		FhaOrderSlip entered = *request;
 		char plan[FHA_PLAN_SIZE];
 		FhaCode code;
 		int result = cluster_read(cluster, options);
 
 		if (result != CLI_OK)
 			return result;
-		if (strcmp(cluster->record.request.id, request->id) == 0)
-			return CLI_OK; /* an earlier write of ours did arrive */
+		/* An earlier write of ours did arrive: somebody else may have written since. */
+		if (unknown && fha_request_is_in_effect(&cluster->record, request))
+		{
+			*request = entered;
+			return CLI_OK;
+		}
+		entered = *request;
 		result = check(cluster, options, request, plan);
 		if (result != CLI_OK)
 			return result;
@@ -114,6 +120,7 @@ put_request(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
 			*request = entered;
 			return CLI_OK;
 		}
+		unknown = unknown || code == FHA_UNKNOWN;
 		if (code != FHA_CONFLICT && code != FHA_UNKNOWN)
 		{
 			cli_complain("the lock refused the request: %s", event.error.text);

@@ -522,6 +522,27 @@ fha_request_warning(const FhaCluster *cluster, const FhaMember *members, size_t 
 	return false;
 }
 
+bool
+fha_request_is_in_effect(const FhaCluster *cluster, const FhaOrderSlip *request)
+{
+	switch (request->kind)
+	{
+		case FHA_REQUEST_PAUSE:
+			return cluster->paused && strcmp(cluster->pause_reason, request->reason) == 0;
+		case FHA_REQUEST_RESUME:
+			return !cluster->paused;
+		case FHA_REQUEST_SET:
+		case FHA_REQUEST_RESET:
+			for (size_t i = 0; i < cluster->setting_count; i++)
+				if (strcasecmp(cluster->settings[i].name, request->setting.name) == 0)
+					return request->kind == FHA_REQUEST_SET &&
+						   strcmp(cluster->settings[i].value, request->setting.value) == 0;
+			return request->kind == FHA_REQUEST_RESET;
+		default:
+			return strcmp(cluster->request.id, request->id) == 0;
+	}
+}
+
 FhaCode
 fha_request_enter(FhaCluster *cluster, FhaOrderSlip *request, FhaError *err)
 {

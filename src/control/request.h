@@ -42,6 +42,9 @@ FHA_API FHA_MUST_CHECK FhaCode fha_request_check(const FhaCluster *cluster,
 FHA_API bool fha_request_warning(const FhaCluster *cluster, const FhaMember *members, size_t count,
 								 const FhaOrderSlip *request, char out[FHA_PLAN_SIZE]);
 
+/* Does the record have what this request asks for?  After a write whose fate is not known: it arrived. */
+FHA_API bool fha_request_is_in_effect(const FhaCluster *cluster, const FhaOrderSlip *request);
+
 /*
  * Put it into the cluster record.  What is done at once is done then: *request becomes DONE, with
  * its message, and is not kept.  CONFLICT: another one is on its way.  INVALID: no room.

@@ -96,6 +96,40 @@ what_cannot_be_is_refused_with_a_sentence(void **state)
 	assert_check(FHA_REQUEST_FAILOVER, "n1", FHA_OK, "n1 takes the lease");
 }
 
+/* After a write that got no answer, the record tells whether it arrived. */
+static void
+what_a_record_has_is_in_effect(void **state)
+{
+	FhaOrderSlip request = make(FHA_REQUEST_PAUSE, "");
+
+	(void) state;
+	assert_false(fha_request_is_in_effect(&cluster, &request));
+	cluster.paused = true;
+	assert_true(fha_request_is_in_effect(&cluster, &request));
+	(void) snprintf(cluster.pause_reason, sizeof(cluster.pause_reason), "another's");
+	assert_false(fha_request_is_in_effect(&cluster, &request));
+	request = make(FHA_REQUEST_RESUME, "");
+	assert_false(fha_request_is_in_effect(&cluster, &request));
+	cluster.paused = false;
+	assert_true(fha_request_is_in_effect(&cluster, &request));
+	request = make(FHA_REQUEST_RESET, "");
+	(void) snprintf(request.setting.name, sizeof(request.setting.name), "work_mem");
+	(void) snprintf(request.setting.value, sizeof(request.setting.value), "8MB");
+	assert_true(fha_request_is_in_effect(&cluster, &request));
+	request.kind = FHA_REQUEST_SET;
+	assert_false(fha_request_is_in_effect(&cluster, &request));
+	cluster.settings[cluster.setting_count++] = request.setting;
+	assert_true(fha_request_is_in_effect(&cluster, &request));
+	cluster.settings[0].value[0] = '9';
+	assert_false(fha_request_is_in_effect(&cluster, &request));
+	request.kind = FHA_REQUEST_RESET;
+	assert_false(fha_request_is_in_effect(&cluster, &request));
+	request = make(FHA_REQUEST_SWITCHOVER, "n2");
+	assert_false(fha_request_is_in_effect(&cluster, &request));
+	memcpy(cluster.request.id, request.id, sizeof(request.id));
+	assert_true(fha_request_is_in_effect(&cluster, &request));
+}
+
 /* Who never got data is on no list; its record is to be taken away all the same. */
 static void
 a_member_that_never_had_data_can_be_removed(void **state)
@@ -401,6 +435,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(what_cannot_be_is_refused_with_a_sentence, settle),
 		cmocka_unit_test_setup(a_member_that_never_had_data_can_be_removed, settle),
+		cmocka_unit_test_setup(what_a_record_has_is_in_effect, settle),
 		cmocka_unit_test_setup(a_dry_run_says_what_would_be, settle),
 		cmocka_unit_test_setup(resume_ends_a_pause_and_its_reason, settle),
 		cmocka_unit_test_setup(one_at_a_time_but_for_what_is_done_at_once, settle),
