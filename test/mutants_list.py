@@ -136,6 +136,22 @@ CORE = [
         unit("node", "an_end_that_cannot_be_read_asks_for_the_last_renewal_s"),
     ),
     Mutant(
+        "S1b",
+        "a renewal in our name that was never ours is ours",
+        NODE_READ,
+        "node_nonce_is_another_s(node, cluster->nonce))",
+        "false)",
+        unit("node", "s1b_a_renewal_that_was_never_ours_is_a_twin_s"),
+    ),
+    Mutant(
+        "S1b",
+        "an old renewal of ours is a twin's",
+        WRITE,
+        "(age < NONCES_KEPT && ",
+        "(",
+        unit("node", "s1b_no_nonce_of_ours_is_a_twin_s"),
+    ),
+    Mutant(
         "S1",
         "what was never seen counts as lapsed",
         LEASE,

@@ -21,6 +21,8 @@
 #define NEWS_MAX 16     /* sentences that wait for the host; older ones are dropped */
 #define HISTORY_QUEUE 4 /* entries that wait to be written */
 #define TEXT_NAME_SIZE 128
+#define NONCE_TAG_SIZE 7 /* 6 hex digits */
+#define NONCES_KEPT 64   /* the newest ones of this process */
 #define NODE_STRANGERS 3
 
 /* A record as it stands in the lock. */
@@ -147,6 +149,13 @@ struct FhaNode
 	size_t stranger_count; /* clusters of other names there, as far as they are worth telling */
 	char strangers[NODE_STRANGERS][FHA_NAME_SIZE];
 
+	/* Nonces of this process: a tag, a count, and what is random in each; predecessor: the tag of who
+	 * spoke for this node, in this incarnation, before. */
+	char nonce_tag[NONCE_TAG_SIZE];
+	char predecessor_tag[NONCE_TAG_SIZE];
+	uint32_t nonce_count;
+	char nonces[NONCES_KEPT][FHA_ID_SIZE];
+
 	Errand errand;
 	ClusterWrite write; /* the one in flight */
 	bool unknown;       /* `lost` may or may not have been applied */
@@ -225,6 +234,12 @@ FhaCode node_term_heed(FhaNode *node, uint64_t term, FhaError *err);
 
 /* Have the host turn at once. */
 void node_nudge(FhaNode *node);
+
+/*
+ * S1b: does this record, which names us as its holder, show a renewal that was never ours?  Then
+ * another process lives with our identity: a machine that was copied with its memory.
+ */
+bool node_nonce_is_another_s(const FhaNode *node, const char *nonce);
 
 /* Begin a write that is built on the record as last read. */
 FhaCode node_write_begin(FhaNode *node, Errand errand, FhaError *err);

@@ -79,6 +79,42 @@ adopt(FhaNode *node, const FhaCluster *cluster, const char *version, int64_t now
 	tell_leader(node, &before);
 }
 
+/*
+ * S1b: another process holds the lease with our identity.  Whoever sees that begins anew as somebody
+ * else: the lease is the other's, and our name too for as long as that one writes its record.
+ */
+static void
+meet_twin(FhaNode *node, int64_t now_ms)
+{
+	FhaSelf *self = &node->world.self;
+	FhaError err;
+
+	fha_tenure_end(&node->world.tenure, now_ms);
+	if (fha_random_hex(self->incarnation, sizeof(self->incarnation), &err) != FHA_OK)
+		self->incarnation[0] = '\0'; /* LCOV_EXCL_LINE: the kernel refuses */
+	self->life[0] = '\0';
+	self->spoken = false;
+	node_news(node, "the lease was renewed in this process's name by another one: was this machine "
+					"copied while it ran?  This node gives the lease up");
+}
+
+/* A record was read: if it names us, is it by us, or by who spoke for this node before? */
+static void
+heed_nonce(FhaNode *node, const FhaCluster *cluster, int64_t now_ms)
+{
+	const FhaWorld *world = &node->world;
+
+	if (cluster->released || strcmp(cluster->holder, world->self.member) != 0 ||
+		strcmp(cluster->incarnation, world->self.incarnation) != 0)
+		return;
+	if (!fha_lease_is_mine(world))
+		(void) snprintf(node->predecessor_tag, sizeof(node->predecessor_tag), "%.6s",
+						cluster->nonce);
+	else if (strcmp(cluster->nonce, world->cluster.nonce) != 0 &&
+			 node_nonce_is_another_s(node, cluster->nonce))
+		meet_twin(node, now_ms);
+}
+
 static FhaTakeover
 takeover(const FhaNode *node, const ClusterWrite *take)
 {
@@ -163,6 +199,7 @@ cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 		return;
 		/* LCOV_EXCL_STOP */
 	}
+	heed_nonce(node, &cluster, now_ms);
 	adopt(node, &cluster, record->version, now_ms);
 }
 

@@ -18,6 +18,40 @@
 #include "request.h"
 
 #define SAVED_EVENT "wal saved"
+#define NONCE_COUNT_MAX UINT32_C(0xFFFFFF)
+
+/* 6 hex digits of this process, 6 that count, 4 that a copy of this process does not have as well. */
+static FhaCode
+make_nonce(FhaNode *node, char out[FHA_ID_SIZE], FhaError *err)
+{
+	char random[FHA_ID_SIZE];
+	FhaCode code = fha_random_hex(random, sizeof(random), err);
+
+	if (code != FHA_OK)
+		return code;
+	if (node->nonce_count == 0)
+		(void) snprintf(node->nonce_tag, sizeof(node->nonce_tag), "%.6s", random);
+	node->nonce_count = (node->nonce_count + 1) & NONCE_COUNT_MAX;
+	(void) snprintf(out, FHA_ID_SIZE, "%s%06x%.4s", node->nonce_tag, (unsigned) node->nonce_count,
+					random + 6);
+	memcpy(node->nonces[node->nonce_count % NONCES_KEPT], out, FHA_ID_SIZE);
+	return FHA_OK;
+}
+
+bool
+node_nonce_is_another_s(const FhaNode *node, const char *nonce)
+{
+	unsigned count = 0;
+	uint32_t age;
+
+	if (strncmp(nonce, node->nonce_tag, NONCE_TAG_SIZE - 1) != 0 || node->nonce_count == 0)
+		return strncmp(nonce, node->predecessor_tag, NONCE_TAG_SIZE - 1) != 0;
+	(void) sscanf(nonce + NONCE_TAG_SIZE - 1, "%6x", &count);
+	/* Old ones come back when a lock is restored; those that are yet to come were another's. */
+	age = (node->nonce_count - count) & NONCE_COUNT_MAX;
+	return age > NONCE_COUNT_MAX / 2 ||
+		   (age < NONCES_KEPT && strcmp(node->nonces[count % NONCES_KEPT], nonce) != 0);
+}
 
 FhaCode
 node_write_begin(FhaNode *node, Errand errand, FhaError *err)
@@ -29,7 +63,7 @@ node_write_begin(FhaNode *node, Errand errand, FhaError *err)
 	write->cluster = node->world.cluster;
 	(void) snprintf(write->previous_holder, sizeof(write->previous_holder), "%s",
 					node->world.cluster.holder);
-	return fha_random_hex(write->cluster.nonce, sizeof(write->cluster.nonce), err);
+	return make_nonce(node, write->cluster.nonce, err);
 }
 
 static void

@@ -540,6 +540,69 @@ has_told(FhaNode *node, const char *text)
 }
 
 /* S1b: in a state directory of its own, so that no life lock tells; who was first says so when it wakes. */
+/* A machine that was copied with its memory: same boot, same incarnation, same life lock. */
+static void
+s1b_a_renewal_that_was_never_ours_is_a_twin_s(void **state)
+{
+	char command[4 * PATH_MAX];
+	char incarnation[FHA_ID_SIZE];
+	char said[FHA_SENTENCE_SIZE + 80] = "";
+	Player *old;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	memcpy(incarnation, old->incarnation, sizeof(incarnation));
+	(void) snprintf(command, sizeof(command),
+					"cd %s/lock && sed 's/\"nonce\":\"\\([0-9a-f]\\{6\\}\\)[0-9a-f]*\"/"
+					"\"nonce\":\"\\1000000ffff\"/' $(ls db-test.0* | tail -1) >../copied && "
+					"sed -i 's/000000ffff/7ffff0ffff/' ../copied && "
+					"cp ../copied db-test.00000000000000099999",
+					root);
+	assert_int_equal(system(command), 0);
+	TURN_UNTIL(strcmp(old->node->world.self.incarnation, incarnation) != 0);
+	assert_false(is_open(old));
+	while (strstr(said, "copied while it ran") == NULL &&
+		   fha_node_news(old->node, said, sizeof(said)))
+		;
+	assert_non_null(strstr(said, "copied while it ran"));
+	TURN_UNTIL(leader() != NULL);
+	assert_ptr_not_equal(leader(), old);
+}
+
+/* What a process has written itself, however long ago, and what its predecessor wrote. */
+static void
+s1b_no_nonce_of_ours_is_a_twin_s(void **state)
+{
+	FhaNode *node;
+	FhaError err;
+	char first[FHA_ID_SIZE];
+	char own[FHA_ID_SIZE];
+
+	(void) state;
+	player_make(0, "none");
+	node = players[0].node;
+	assert_int_equal(node_write_begin(node, ERRAND_RENEW, &err), FHA_OK);
+	memcpy(first, node->write.cluster.nonce, sizeof(first));
+	assert_false(node_nonce_is_another_s(node, first));
+	for (int i = 0; i < 2 * NONCES_KEPT; i++)
+	{
+		assert_int_equal(node_write_begin(node, ERRAND_RENEW, &err), FHA_OK);
+		memcpy(own, node->write.cluster.nonce, sizeof(own));
+		assert_false(node_nonce_is_another_s(node, own));
+	}
+	assert_false(node_nonce_is_another_s(node, first));
+	/* The same count with another end; the next count; another process. */
+	own[FHA_ID_SIZE - 2] = own[FHA_ID_SIZE - 2] == '0' ? '1' : '0';
+	assert_true(node_nonce_is_another_s(node, own));
+	memcpy(own, node->write.cluster.nonce, sizeof(own));
+	(void) snprintf(own + 6, sizeof(own) - 6, "%06x", (unsigned) node->nonce_count + 1);
+	assert_true(node_nonce_is_another_s(node, own));
+	assert_true(node_nonce_is_another_s(node, "zzzzzz0000010000"));
+	(void) snprintf(node->predecessor_tag, sizeof(node->predecessor_tag), "zzzzzz");
+	assert_false(node_nonce_is_another_s(node, "zzzzzz0000010000"));
+}
+
 static void
 a_namesake_waits_and_the_first_tells(void **state)
 {
@@ -1181,6 +1244,8 @@ main(void)
 		TEST(a_failing_holder_makes_room),
 		TEST(a_failover_replaces_a_pending_switchover),
 		TEST(another_incarnation_waits),
+		TEST(s1b_a_renewal_that_was_never_ours_is_a_twin_s),
+		TEST(s1b_no_nonce_of_ours_is_a_twin_s),
 		TEST(a_namesake_waits_and_the_first_tells),
 		TEST(s1_a_slow_answer_counts_from_the_sending),
 		TEST(s1_a_read_extends_by_nothing_but_our_own_lost_write),
