@@ -1,15 +1,23 @@
-"""Random faults on a three-node cluster under load, each judged.  Called by `make chaos SEED=n EVENTS=n`."""
+"""Random faults on a cluster under load, each judged.  Called by `make chaos SEED=n EVENTS=n`.
+
+With LOCK=links or LOCK=kubernetes members are cut off the lock, one by one and all, and still reach each other: they
+lead by promises.  There each has a link of its own to the directory, or an API server of its own.
+"""
 
 import argparse
 import random
 import signal
 import statistics
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Iterator
 
 from lab import chaos, report
 from lab.cluster import Alone, Cluster
-from lab.strikes import FAULTS
+from lab.kube import ControlPlane
+from lab.part import KubePart, Part
+from lab.strikes import FAULTS, OF_PARTS, USUAL
 from lab.load import Load
 from lab.verdict import DiscardedWal
 from lab.wait import NotInTime
@@ -22,6 +30,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seed", type=int, help="decides which faults come, and what they choose; else a new one")
     parser.add_argument("--events", type=int, default=200, help="faults in all [%(default)s]")
+    parser.add_argument("--minutes", type=float, default=10**6, help="no event is begun after so many")
+    parser.add_argument("--lock", choices=("directory", "links", "kubernetes"), default="directory", help="[%(default)s]")
+    parser.add_argument("--members", type=int, default=3, choices=range(2, 10), help="[%(default)s]; on Kubernetes 3")
     parser.add_argument("--json", metavar="FILE", help="append the figures as a JSON line")
     parser.add_argument("--dir", type=Path, default=Path.home() / "fawkes-chaos", help="[%(default)s]")
     parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"only these, of {', '.join(FAULTS)}")
@@ -29,6 +40,11 @@ def arguments() -> argparse.Namespace:
     for name in chosen.faults:
         if name not in FAULTS:
             parser.error(f"no such fault: {name}; there are {', '.join(FAULTS)}")
+    if chosen.lock == "kubernetes" and chosen.members != 3:
+        parser.error("on Kubernetes there are three members")
+    if chosen.lock == "directory" and [name for name in chosen.faults if name not in USUAL]:
+        parser.error("who is to be cut off wants --lock links or kubernetes")
+    chosen.faults = chosen.faults or (USUAL if chosen.lock == "directory" else OF_PARTS)
     if chosen.events < 1:
         parser.error("--events wants at least 1")
     if chosen.seed is None:
@@ -36,13 +52,15 @@ def arguments() -> argparse.Namespace:
     return chosen
 
 
-def perform(cluster: Cluster, steps: list[chaos.Step], result: chaos.Result, say: report.Timeline) -> None:
+def perform(
+    cluster: Cluster, steps: list[chaos.Step], result: chaos.Result, say: report.Timeline, minutes: float
+) -> None:
     """All steps, then a fast stop of all and a look at every page; `result` also has what came before a failure."""
     cluster.start()
     with Load(cluster, writers=WRITERS, rest_s=REST_S) as load, DiscardedWal(cluster) as wal:
         run = chaos.Run(cluster, load, wal, say)
         run.result = result
-        run.perform(steps)
+        run.perform(steps, minutes * 60)
     if not result.problems:
         cluster.stop(120)
         result.problems += chaos.check_pages(cluster)
@@ -58,11 +76,11 @@ def summary(seed: int, result: chaos.Result) -> str:
     )
 
 
-def figures(seed: int, result: chaos.Result) -> dict:
+def figures(seed: int, lock: str, result: chaos.Result) -> dict:
     return {
         "suite": "chaos",
         "case": f"seed-{seed}",
-        "lock": "directory",
+        "lock": lock,
         "mode": "async",
         **report.figures(result.outages or [0.0], "s"),
         "faults": sum(result.faults.values()),
@@ -73,19 +91,40 @@ def figures(seed: int, result: chaos.Result) -> dict:
     }
 
 
+@contextmanager
+def cluster_of(chosen: argparse.Namespace) -> Iterator[Cluster]:
+    """As the lock wants it; nothing of an earlier run is left in its directory."""
+    Cluster.sweep(chosen.dir)
+    names = tuple(f"n{number}" for number in range(1, chosen.members + 1))
+    if chosen.lock == "kubernetes":
+        with ControlPlane() as kube:
+            yield KubePart(chosen.dir, kube, 5801)
+    elif chosen.lock == "links":
+        yield Part(chosen.dir, names, 5801)
+    else:
+        yield Cluster(chosen.dir, names, 5801)
+
+
 def main() -> int:
     chosen = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     alone = Alone(chosen.dir)  # noqa: F841: held to the end
-    Cluster.sweep(chosen.dir)
-    cluster = Cluster(chosen.dir, first_port=5801)
+    with cluster_of(chosen) as cluster:
+        status = judge(cluster, chosen)
+    if status == 0:
+        Cluster.sweep(chosen.dir)
+    return status
+
+
+def judge(cluster: Cluster, chosen: argparse.Namespace) -> int:
+    """0: nothing forbidden happened."""
     cluster.create()
     steps = chaos.plan(chosen.seed, chosen.events, tuple(chosen.faults))
     say = report.Timeline()
     say(f"seed {chosen.seed}: {chosen.events} faults in {len(steps)} events; directory {chosen.dir}")
     result = chaos.Result()
     try:
-        perform(cluster, steps, result, say)
+        perform(cluster, steps, result, say, chosen.minutes)
     except NotInTime as error:
         result.problems.append(f"event {result.steps + 1}: {error}")
     except KeyboardInterrupt:
@@ -98,12 +137,11 @@ def main() -> int:
             print(f"BROKEN: {problem}", file=sys.stderr)
         for node in cluster.nodes:
             node.kill()
-    report.append_json(chosen.json, [figures(chosen.seed, result)])
+    report.append_json(chosen.json, [figures(chosen.seed, chosen.lock, result)])
     if result.problems:
-        again = f"make chaos SEED={chosen.seed} EVENTS={chosen.events}"
+        again = f"make chaos SEED={chosen.seed} EVENTS={chosen.events} LOCK={chosen.lock} MEMBERS={chosen.members}"
         print(f"the nodes' directories are kept in {chosen.dir}; the same faults again: {again}", file=sys.stderr)
         return 1
-    Cluster.sweep(chosen.dir)
     return 0
 
 

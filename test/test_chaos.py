@@ -9,7 +9,8 @@ import pytest
 
 from lab import chaos
 from lab.cluster import APPLICATION, Cluster
-from lab.strikes import FAULTS
+from lab.part import Part
+from lab.strikes import CUTS, USUAL, named
 from lab.load import Ack, Load
 from lab.node import Node
 from lab.session import Session
@@ -17,6 +18,7 @@ from lab.verdict import DiscardedWal, Judge, unproven
 from lab.wait import NotInTime
 
 EVENTS = 8
+CUT_EVENTS = 5
 
 
 def ack(at: float, timeline: int = 1, port: int = 1, row: int = 1, position: int = 100, backend: int = 7) -> Ack:
@@ -36,6 +38,22 @@ def test_random_faults(run: chaos.Run) -> None:
     result = run.perform(chaos.plan(seed, EVENTS))
     assert result.problems == [], f"seed {seed}"
     assert sum(result.faults.values()) == EVENTS and result.acked > 0
+
+
+def test_random_cuts(directory) -> None:
+    """S10: members are cut off the lock, one by one and all, while other things happen: make chaos LOCK=links."""
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}, {CUT_EVENTS} events")
+    cluster = Part(directory / "c", first_port=5801)
+    cluster.create()
+    try:
+        cluster.start()
+        with Load(cluster, writers=6, rest_s=0.01) as load, DiscardedWal(cluster) as wal:
+            result = chaos.Run(cluster, load, wal, print).perform(chaos.plan(seed, CUT_EVENTS, named(*CUTS)))
+        assert result.problems == [], f"seed {seed}"
+        assert sum(result.faults.values()) == CUT_EVENTS and result.acked > 0
+    finally:
+        cluster.destroy()
 
 
 # --- negative controls on a real cluster: each plants a lie, and the judge names it
@@ -156,5 +174,5 @@ def test_only_what_lies_beyond_the_fork_may_be_missing() -> None:
 
 def test_a_seed_decides_everything_and_no_fault_is_forgotten() -> None:
     assert chaos.plan(1, 50) == chaos.plan(1, 50) != chaos.plan(2, 50)
-    names = [name for step in chaos.plan(3, 2 * len(FAULTS)) for name in step.faults]
-    assert sorted(names) == sorted([*FAULTS, *FAULTS])
+    names = [name for step in chaos.plan(3, 2 * len(USUAL)) for name in step.faults]
+    assert sorted(names) == sorted([*USUAL, *USUAL])

@@ -53,9 +53,9 @@ page-picture:
 
 # Random faults, each judged: SEED=n for the same ones again, FAULTS='kill-node ...' for those alone.
 EVENTS = 200
-CHAOS  = --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(FAULTS)
+CHAOS  = $(if $(LOCK),--lock $(LOCK)) $(if $(MEMBERS),--members $(MEMBERS)) $(if $(MINUTES),--minutes $(MINUTES)) --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(FAULTS)
 chaos:
-	test/install.sh bench chaos.py $(CHAOS)
+	test/install.sh bench$(if $(filter kubernetes,$(LOCK)),-kube) chaos.py $(CHAOS)
 # What takes minutes, as an ordinary user.
 check-long:
 	$(LAB) -m pytest -p no:cacheprovider -q -rfEs --durations=10 -m long test $(PYTEST)
@@ -138,6 +138,8 @@ help:
 	@echo 'make check-behaviour-short  what one server shows of the fence, and one failover of each kind'
 	@echo 'make chaos           EVENTS [200] random faults on three nodes, each judged; SEED=n repeats them,'
 	@echo "                     FAULTS='kill-node stop-node' takes those alone; installs what it needs"
+	@echo '                     LOCK=links or kubernetes: members are cut off the lock and lead by promises;'
+	@echo '                     MEMBERS=4, MINUTES=20 (no event is begun after)'
 	@echo 'make check-long      what takes minutes, as an ordinary user, on what is installed: attacks, chaos'
 	@echo 'make mutants         each safety rule is broken, and the test that guards it must notice'
 	@echo 'make mutants-short   the quick ones of them, for CI'

@@ -16,7 +16,7 @@ from typing import Callable
 from . import programs
 from .cluster import Cluster
 from .evidence import outage
-from .strikes import FAULTS, Record, Scene, restore
+from .strikes import FAULTS, USUAL, Record, Scene, restore
 from .load import Load
 from .node import Node
 from .session import Session
@@ -50,7 +50,7 @@ def monotonic(wall: str) -> float:
 def plan(seed: int, events: int, names: tuple[str, ...] = ()) -> list[Step]:
     """`events` faults; each comes as often as any other, to within one."""
     chance = random.Random(seed)
-    names = names or tuple(FAULTS)
+    names = names or USUAL
     bag: list[str] = []
     while len(bag) < events:
         bag += chance.sample(names, len(names))
@@ -87,14 +87,17 @@ class Run:
         self.whole_s = WHOLE_S
         self._say = say
 
-    def perform(self, steps: list[Step]) -> Result:
-        """Stops at the first step with a problem: its evidence is to be looked at."""
+    def perform(self, steps: list[Step], seconds: float = 10**9) -> Result:
+        """Stops at the first step with a problem: its evidence is to be looked at; or when the time is over."""
+        until_ = now() + seconds
         for step in steps:
             problems = self.step(step)
-            if not problems and (step is steps[-1] or step.number % AUDIT_EVERY == 0):
+            last = step is steps[-1] or now() > until_
+            if not problems and (last or step.number % AUDIT_EVERY == 0):
                 problems = self.audit()
             if problems:
                 self.result.problems += [f"event {step.number}, {step.title}: {problem}" for problem in problems]
+            if problems or last:
                 break
         return self.result
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from .cluster import Cluster
+from .kube import ControlPlane
+from .kube_cluster import SHORT, KubeCluster
 from .node import Node
 
 
@@ -40,3 +42,26 @@ class Part(Cluster):
         for node in nodes:
             if not self._link(node).is_symlink():
                 self._link(node).symlink_to(self.lock)
+
+
+class KubePart(KubeCluster):
+    """Every node has an API server of its own, on one etcd: a frozen one answers its node no more."""
+
+    def __init__(self, base: Path, kube: ControlPlane, first_port: int = 6501) -> None:
+        super().__init__(base, kube, SHORT, first_port, listen=True)
+        self._apis = {node: kube.another_api() for node in self.nodes}
+        for node, api in self._apis.items():
+            folder = kube.base / f"access.{self.namespace}.{api.port}"
+            seconds = 30 * 24 * 3600
+            kubeconfig = kube.service_account_kubeconfig(self.namespace, "fawkes-ha", folder, seconds, api)
+            node.settings["fawkes_ha.lock"] = f"kubernetes:{kubeconfig}?namespace={self.namespace}"
+
+    def cut(self, *nodes: Node) -> None:
+        for node in nodes:
+            self._apis[node].freeze()
+
+    def join(self, *nodes: Node) -> None:
+        for node in nodes:
+            self._apis[node].thaw()
+            if not self._apis[node].runs:
+                self._apis[node].start()

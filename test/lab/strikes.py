@@ -497,6 +497,69 @@ def drop_of_many(scene: Scene) -> None:
     scene.record.checks.append(check)
 
 
+# --- members that are cut off the lock, and still reach each other (lab/part.py)
+
+
+def cut_for_a_while(scene: Scene, nodes: list[Node], meanwhile: Callable[[], None] = lambda: None) -> None:
+    """One after the other, in any order, together for longer than a lease or not; and back likewise."""
+    scene.random.shuffle(nodes)
+    scene.note(f"cut off: {' '.join(node.name for node in nodes)}")
+    pause = scene.random.choice((0, 0.5, 3))
+    try:
+        for node in nodes:
+            scene.cluster.cut(node)
+            scene.wait(0, pause)
+        meanwhile()
+        scene.wait(0, 3 * LEASE_S)
+    finally:
+        scene.random.shuffle(nodes)
+        for node in nodes:
+            scene.cluster.join(node)
+            scene.wait(0, pause)
+
+
+def cut_leader(scene: Scene) -> None:
+    cut_for_a_while(scene, [scene.leader])
+
+
+def cut_standby(scene: Scene) -> None:
+    cut_for_a_while(scene, [scene.standby])
+
+
+def cut_some(scene: Scene) -> None:
+    count = scene.random.randrange(2, len(scene.cluster.nodes) + 1)
+    cut_for_a_while(scene, scene.random.sample(scene.cluster.nodes, count))
+
+
+def outage(scene: Scene) -> None:
+    """Nobody reaches the lock: the leader leads on by promises."""
+    cut_for_a_while(scene, scene.cluster.nodes[:])
+
+
+def outage_with_a_fault(scene: Scene) -> None:
+    faults = [kill_postmaster, kill_node, kill_standby_node, kill_agent, kill_supervisor, kill_supervisor_and_postmaster]
+    faults += [kill_server_process, stop_agent, stop_node, stop_standby_node, stop_supervisor]
+    fault = scene.random.choice(faults)
+    scene.note(fault.__name__.replace("_", "-"))
+    cut_for_a_while(scene, scene.cluster.nodes[:], lambda: fault(scene))
+
+
+def partition_with_a_fault(scene: Scene) -> None:
+    """Some are cut off, the leader among them or not, while something else happens."""
+    faults = [kill_postmaster, kill_node, kill_standby_node, kill_agent, stop_agent, stop_node, switchover]
+    fault = scene.random.choice(faults)
+    scene.note(fault.__name__.replace("_", "-"))
+    scene.alone = False  # an order may be refused
+    chosen = scene.random.sample(scene.cluster.nodes, scene.random.randrange(1, len(scene.cluster.nodes)))
+    cut_for_a_while(scene, chosen, lambda: fault(scene))
+
+
+def switchover_then_outage(scene: Scene) -> None:
+    scene.order("switchover")
+    scene.wait(0, 2)
+    cut_for_a_while(scene, scene.cluster.nodes[:])
+
+
 @dataclass(frozen=True)
 class Fault:
     act: Callable[[Scene], None]
@@ -555,16 +618,39 @@ LOSSY = (
     large_insert,
     drop_of_many,
 )
+# They want a cluster whose members can be cut off.
+CUTS = (
+    cut_leader,
+    cut_standby,
+    cut_some,
+    outage,
+    outage_with_a_fault,
+    partition_with_a_fault,
+    switchover_then_outage,
+)
+# What the directory's own process does is nothing to another lock; operators' orders go through a lock that answers.
+NEVER_CUT = (kill_lock, kill_postmaster_and_lock, kill_agent_and_lock, stop_lock, lock_out_of_reach, changed_lease)
+
+
+def named(*acts: Callable[[Scene], None]) -> tuple[str, ...]:
+    return tuple(act.__name__.replace("_", "-") for act in acts)
+
+
 FAULTS = {
-    act.__name__.replace("_", "-"): Fault(act, loses_nothing)
-    for acts, loses_nothing in ((SAFE, True), (LOSSY, False))
-    for act in acts
+    name: Fault(act, loses_nothing)
+    for acts, loses_nothing in ((SAFE, True), (LOSSY, False), (CUTS, False))
+    for act, name in zip(acts, named(*acts))
 }
+USUAL = named(*SAFE, *LOSSY)
+# Half of them cuts.
+OF_PARTS = (*(name for name in USUAL if name not in named(*NEVER_CUT)), *named(*CUTS) * 6)
 
 
 def restore(cluster: Cluster) -> list[str]:
     """What a service manager does: everything runs again.  Notes on what it had to do."""
     notes = []
+    if hasattr(cluster, "join"):
+        cluster.join(*cluster.nodes)
     for node in cluster.nodes:
         node.thaw()
     for node in cluster.nodes:
