@@ -345,7 +345,10 @@ postgres_running(const FhaConfig *config)
 		return 0;
 	pid = strtol(text, NULL, 10);
 	free(text);
-	return pid > 1 && process_works_in((pid_t) pid, config->data_directory) ? (pid_t) pid : 0;
+	/* Our own number stands there after postgres_forgive_dead, and we may work in that directory. */
+	return pid > 1 && pid != getpid() && process_works_in((pid_t) pid, config->data_directory)
+			   ? (pid_t) pid
+			   : 0;
 }
 
 /* Settings that break a promise; see S4b (fsync), S7 and pg_rewind (full_page_writes), S5. */
