@@ -159,8 +159,16 @@ KUBERNETES = [
         "S1",
         "a 5xx to a write counts as refused",
         ANSWER,
-        "return fha_kube_is_write(verb) ? FHA_UNKNOWN : FHA_IO;",
-        "return FHA_IO;",
+        "if (fha_kube_is_write(verb))\n\t\treturn FHA_UNKNOWN;",
+        "if (false)\n\t\treturn FHA_UNKNOWN;",
+        unit("kube", "each_status_says_what_is_certain"),
+    ),
+    Mutant(
+        "S1",
+        "a write that a proxy answers 408 counts as refused",
+        "src/control/kube_answer.c",
+        "if (fha_kube_is_write(verb))\n\t\treturn FHA_UNKNOWN;",
+        "if (fha_kube_is_write(verb) && status >= 500)\n\t\treturn FHA_UNKNOWN;",
         unit("kube", "each_status_says_what_is_certain"),
     ),
     Mutant(

@@ -26,6 +26,10 @@ fha_fs_is_network(long f_type)
 		0x0000564C, /* NCP */
 		0x65735546, /* FUSE: GlusterFS, sshfs, s3fs, virtiofs, ... */
 		0x01021997, /* 9p */
+		0x20030528, /* OrangeFS */
+		0x786F4256, /* VirtualBox's shared folders */
+		0xBACBACBC, /* VMware's shared folders */
+		0x7C7C6673, /* Parallels' shared folders */
 	};
 
 	/* f_type is signed and its width differs between machines: compare 32 bits. */

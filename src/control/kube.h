@@ -71,11 +71,13 @@ FHA_API void fha_kube_cancel(FhaKube *kube, unsigned id);
  * NOT_FOUND  404
  * DENIED     401 (also with the token read again, if that has changed) and 403
  * INVALID    400, 413, 415, 422: the request itself is wrong
- * PROTOCOL   any other status below 500, 410 among them (see status); an answer or a line too long
+ * PROTOCOL   not of a write: any other status below 500, 410 among them (see status); an answer or a
+ *            line too long
  * TIMEOUT    the deadline came, or silence.  A write: nothing was sent, or all that was sent was
  *            answered 429
  * IO         no connection, TLS refused, an answer cut short; 5xx.  A write: nothing was sent
- * UNKNOWN    a write that may have been carried out: no whole answer to it came, or a 5xx
+ * UNKNOWN    a write that may have been carried out: no whole answer to it came, or a status that is
+ *            none of these, as 5xx, or 408 of a proxy that had passed it on
  * NO_MEMORY  of a write: nothing was sent
  * So a write that ends with anything but OK and UNKNOWN was certainly not applied.
  *

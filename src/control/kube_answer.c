@@ -69,10 +69,13 @@ code_of(FhaKubeVerb verb, int status)
 	}
 	if (status >= 200 && status < 300)
 		return FHA_OK;
-	if (status < 500)
-		return FHA_PROTOCOL;
-	/* Also a 503: what was carried out before the server gave up, it does not say. */
-	return fha_kube_is_write(verb) ? FHA_UNKNOWN : FHA_IO;
+	/*
+	 * Only those above are the server's refusals.  A 503 does not say what was carried out before the
+	 * server gave up, and a proxy in between answers 408 after it has passed the request on.
+	 */
+	if (fha_kube_is_write(verb))
+		return FHA_UNKNOWN;
+	return status < 500 ? FHA_PROTOCOL : FHA_IO;
 }
 
 FhaCode

@@ -630,8 +630,12 @@ a_new_password_in_an_outage(void **state)
 	{
 		int64_t end_ms = fha_now_ms() + LEASE_MS / 2;
 
-		/* Nobody is told to reload, the holder least of all. */
-		give_password(&players[(i + 1) % NODES], line);
+		Player *player = &players[(i + 1) % NODES];
+
+		give_password(player, line);
+		/* The holder is not told to reload. */
+		if (player != old)
+			fha_listener_reload(player->listener, &player->config);
 		while (fha_now_ms() < end_ms)
 			turn();
 	}

@@ -137,6 +137,8 @@ network_filesystems_are_known(void **state)
 	assert_true(fha_fs_is_network(0x6969));             /* NFS */
 	assert_true(fha_fs_is_network((long) 0xFF534D42));  /* CIFS */
 	assert_true(fha_fs_is_network((int) 0xFF534D42));   /* CIFS where f_type has 32 bits */
+	assert_true(fha_fs_is_network(0x786F4256));         /* VirtualBox's shared folders */
+	assert_true(fha_fs_is_network((int) 0xBACBACBC));   /* VMware's */
 	assert_false(fha_fs_is_network(0xEF53));            /* ext4 */
 	assert_false(fha_fs_is_network(0x01021994));        /* tmpfs */
 	assert_false(fha_fs_is_network(0x794c7630));        /* overlayfs */
