@@ -61,7 +61,6 @@ FhaCode
 fha_bond_print(const FhaBond *bond, char **out, FhaError *err)
 {
 	struct json_object *object = json_object_new_object();
-	struct json_object *heard;
 	bool failed = false;
 
 	fha_json_put_text(object, "boot_id", bond->boot_id, &failed);
@@ -71,7 +70,8 @@ fha_bond_print(const FhaBond *bond, char **out, FhaError *err)
 	fha_json_put_text(object, "contended", bond->contended, &failed);
 	if (bond->heard_term != 0)
 	{
-		heard = json_object_new_object();
+		struct json_object *heard = json_object_new_object();
+
 		fha_json_put_u64(heard, "term", bond->heard_term, &failed);
 		fha_json_put_int(heard, "timeline", bond->heard.timeline, &failed);
 		fha_json_put_lsn(heard, "lsn", bond->heard.lsn, &failed);
