@@ -15,7 +15,7 @@ from conftest import is_leading
 from lab import documents, process
 from lab.cluster import Cluster
 from lab.node import Node, free_ports
-from lab.session import Error, Session
+from lab.session import Session
 from lab.wait import NotInTime, until
 
 ROLE = "fawkes_replication"
@@ -172,7 +172,7 @@ def is_right(node: Node, condition: str) -> bool:
         ),
         (
             f"CREATE ROLE friend; GRANT {ROLE} TO friend; GRANT pg_monitor TO {ROLE}",
-            f"NOT pg_has_role('friend', oid, 'MEMBER') AND NOT pg_has_role(oid, 'pg_monitor', 'MEMBER')",
+            "NOT pg_has_role('friend', oid, 'MEMBER') AND NOT pg_has_role(oid, 'pg_monitor', 'MEMBER')",
         ),
         ("REVOKE ALL ON DATABASE postgres FROM PUBLIC", "has_database_privilege(oid, 'postgres', 'CONNECT')"),
         (
