@@ -33,6 +33,12 @@ collect_ignore += [] if programs.has_tls() else ["test_given.py"]
 # Files that take the most time, the longest first.
 LONG_FILES = [
     "test_attacks_lock.py",
+    "test_steward.py",
+    "test_chaos.py",
+    "test_promises_parted.py",
+    "test_released.py",
+    "test_stop.py",
+    "test_planned_stop.py",
     "test_attacks_rejoin.py",
     "test_attacks_identity.py",
     "test_attacks_processes.py",
@@ -40,7 +46,6 @@ LONG_FILES = [
     "test_lag.py",
     "test_operations.py",
     "test_failover.py",
-    "test_chaos.py",
     "test_exporter.py",
     "test_listener.py",
     "test_fence.py",
@@ -51,6 +56,8 @@ LONG_FILES = [
     "test_supervisor.py",
     "test_extension.py",
     "test_haproxy.py",
+    "test_places.py",
+    "test_status.py",
 ]
 CLEANUP_S = 120  # for the fixtures of a test that has failed
 real_stderr = pytest.StashKey[int]()

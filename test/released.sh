@@ -21,10 +21,11 @@ prepare_released() {
   heading "building version $RELEASED_VERSION, once" >&2
   rm -rf "$RELEASED_HOME"
   as_user mkdir -p "$RELEASED_HOME"
-  if ! git -C "$TREE" archive "$RELEASED_COMMIT" | as_user tar -C "$RELEASED_HOME" -xf - ||
-    ! as_user make -C "$RELEASED_HOME" --no-print-directory -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" all >/dev/null; then
+  if git -C "$TREE" archive "$RELEASED_COMMIT" | as_user tar -C "$RELEASED_HOME" -xf - &&
+    as_user make -C "$RELEASED_HOME" --no-print-directory -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" all >/dev/null; then
+    echo $RELEASED_COMMIT >"$RELEASED_HOME/.commit"
+  else
     WHY_NO_RELEASED="version $RELEASED_VERSION could not be built in $RELEASED_HOME"
-    return 1
   fi
-  echo $RELEASED_COMMIT >"$RELEASED_HOME/.commit"
+  [ -z "$WHY_NO_RELEASED" ]
 }
