@@ -63,9 +63,8 @@ def alone(request: pytest.FixtureRequest):
         until("it is up", lambda: node.value("SELECT NOT pg_is_in_recovery()"), 120)
         node.served = comes(lambda: has_role(node) and has_role(node, "fawkes_exporter"))
         node.founded_under = node.value("SHOW synchronous_standby_names")
-        with node.session() as session:
-            session.query("ALTER SYSTEM SET synchronous_standby_names = ''")
-            session.query("SELECT pg_reload_conf()")
+        node.write_settings(synchronous_standby_names="")
+        visit(node)
         until("it writes", lambda: is_leading(node), 30)
         yield node
     finally:
