@@ -28,6 +28,20 @@ RETURNING inet_server_port(),
 """
 
 
+# What Debian's /etc/haproxy/haproxy.cfg has, whose end the README's sections are written for; with a session's limits
+# of 1 s in place of 50 s, so that a section that does not set its own is noticed.
+DEBIANS_DEFAULTS = """
+defaults
+    log global
+    mode http
+    option httplog
+    option dontlognull
+    timeout connect 5000
+    timeout client 1000
+    timeout server 1000
+"""
+
+
 def readme_backend(listen: str, port: int, nodes: list[Node]) -> str:
     """The README's section for `listen`, with this cluster's ports in place of its own."""
     text = README.read_text()
@@ -43,7 +57,7 @@ class Proxy:
         self._config = directory / "haproxy.cfg"
         self.log = directory / "haproxy.log"
         self._config.write_text(
-            "defaults\n    mode tcp\n    timeout connect 1s\n    timeout client 1h\n    timeout server 1h\n"
+            DEBIANS_DEFAULTS
             + readme_backend("primary", self.writes, nodes)
             + readme_backend("replicas", self.reads, nodes)
         )
@@ -133,6 +147,9 @@ def test_haproxy_follows_failover_and_switchover(cluster: Cluster) -> None:
         writers.wait_for(first)
         ports = {node.port for node in cluster.others(first)}
         assert until("a replica answers", lambda: reader_port(cluster, proxy), SETTLE_S) in ports
+        for port in (proxy.writes, proxy.reads):
+            with Session(dsn(cluster, port), 5) as session:
+                assert session.value("SELECT 'outlives the defaults' FROM pg_sleep(2)", timeout=30)
 
         first.kill()
         second = cluster.wait_for_leader(besides=first)
