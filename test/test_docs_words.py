@@ -14,8 +14,8 @@ from lab.documents import OPERATIONS, REFERENCE, changed, fawkes_ha, read, rows,
 from lab.documents import usages
 from lab.node import Node
 
-# What a person types that is no program here: kubectl runs where the reader is.
-SHELL_WORDS = {"cd", "kubectl"}
+# What a person types that is no program here: these run where the reader is.
+SHELL_WORDS = {"cd", "kubectl", "systemctl", "journalctl"}
 
 
 # --- sentences and commands in the documents
