@@ -1,5 +1,6 @@
 """The supervisor `fawkes-ha run`: start, refusal, shutdown, return."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -312,3 +313,45 @@ def test_the_supervisor_is_fit_to_be_process_1(lone: Node) -> None:
     process.send([supervisor.pid], signal.SIGTERM)
     assert lone.wait_ended(SHUTDOWN_BOUND_S) == 0
     assert programs.control_data(lone.data)["Database cluster state"] == "shut down"
+
+
+# --- standard streams
+
+
+def test_a_log_that_is_not_read_does_not_hold_up_the_supervisor(cluster: Cluster) -> None:
+    """The pipe of its standard error is full: it stops its node all the same."""
+    node = cluster.others(cluster.wait_all_stream())[0]
+    node.stop(SHUTDOWN_BOUND_S)
+    fifo = node.directory / "log.fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 1 << 16)
+        node.write_settings(**{"fawkes_ha.shutdown_timeout": "1s"})  # PostgreSQL waits for the reader, and is killed
+        node.start(under=["sh", "-c", 'exec "$@" 2>"$0"', str(fifo)])
+        cluster.wait_streams(node)
+        with pytest.raises(BlockingIOError):
+            while True:
+                os.write(writer, b"x")
+        assert node.stop(SHUTDOWN_BOUND_S) == 0
+        assert gone([node])
+    finally:
+        os.close(writer)
+        os.close(reader)
+        fifo.unlink()
+    node.write_settings()
+    node.start()
+    cluster.wait_streams(node)
+
+
+def test_standard_streams_that_are_closed_are_no_files_of_ours(cluster: Cluster) -> None:
+    """What a lock's or a record's descriptor is must not be standard error: no line is written into a file."""
+    node = cluster.others(cluster.wait_all_stream())[0]
+    node.stop(SHUTDOWN_BOUND_S)
+    node.start(under=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
+    cluster.wait_streams(node)
+    assert (node.state / "life").read_bytes() == b""
+    node.stop(SHUTDOWN_BOUND_S)
+    node.start()
+    cluster.wait_streams(node)

@@ -1,11 +1,13 @@
 /*
  * main.c: one command, a table of subcommands.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "settings.h"
@@ -207,11 +209,28 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 	return result;
 }
 
+/*
+ * A standard stream may be closed where we are started. The next file that is opened would take its
+ * number: a lock, or a record, and what is printed would be written into it.
+ */
+static bool
+standard_streams(void)
+{
+	int null;
+
+	do
+		null = open("/dev/null", O_RDWR);
+	while (null >= 0 && null <= STDERR_FILENO);
+	return null >= 0 && close(null) == 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	CliOptions options;
 
+	if (!standard_streams())
+		return CLI_FAILED;
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
 	{
 		usage(argc < 2 ? stderr : stdout);

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +18,8 @@
 
 #include "clock.h"
 #include "follow.h"
-#include "log_limit.h"
 #include "process.h"
 #include "settings.h"
-#include "tame.h"
 
 /* A server that has run this long was a success: the back-off starts again. */
 #define GOOD_RUN_MS (30 * 1000)
@@ -39,29 +36,6 @@
 #define ORPHAN_POLL_MS 3
 #define IDLE_MS 1000
 #define NEVER INT64_MAX
-#define LINE_SIZE 1024
-
-void
-supervisor_say(const Supervisor *self, const char *format, ...)
-{
-	static FhaLogLimit limit;
-	char now[FHA_TIME_SIZE];
-	char text[LINE_SIZE];
-	uint64_t withheld = 0;
-	va_list args;
-
-	va_start(args, format);
-	(void) vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	if (!fha_log_may(&limit, text, fha_now_ms(), &withheld))
-		return;
-	fha_wall_time(now, sizeof(now));
-	fha_tame(text);
-	(void) fprintf(stderr, "%s [%s] %s", now, self->config.member_name, text);
-	if (withheld > 0)
-		(void) fprintf(stderr, " (and %" PRIu64 " times since the last line)", withheld);
-	(void) fputc('\n', stderr);
-}
 
 static int64_t
 earlier(int64_t a, int64_t b)

@@ -113,7 +113,7 @@ typedef struct Supervisor
 	int64_t led_ms;         /* since then a stopping node sees another one lead; 0: not yet */
 } Supervisor;
 
-/* A line of the supervisor's log, on stderr. */
+/* A line of the supervisor's log, on stderr: it is lost, and counted, when its reader does not read. */
 void supervisor_say(const Supervisor *self, const char *format, ...) FHA_PRINTF(2, 3);
 
 /* Read the settings again; those that cannot be used change nothing. */

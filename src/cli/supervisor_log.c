@@ -1,0 +1,97 @@
+/*
+ * supervisor_log.c: the lines that the supervisor writes to its standard error.
+ *
+ * That is PostgreSQL's log as well. When the program that reads it stops, the pipe fills up. PostgreSQL
+ * then waits; the supervisor does not, because it has to stop, restart and speak for the node.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log_limit.h"
+#include "supervisor.h"
+#include "tame.h"
+
+#define TEXT_SIZE 1024
+#define NOTE_SIZE 128
+#define LINE_SIZE \
+	(TEXT_SIZE + 3 * NOTE_SIZE) /* below PIPE_BUF: a pipe takes all of a line, or nothing */
+/* A reader that is only slow gets its line. */
+#define READER_MS 100
+
+/*
+ * A description of our own for a pipe or a terminal: PostgreSQL shares the one of standard error, and
+ * would lose lines if that did not block.  -1: there is none, as for a pipe of another user.
+ */
+static int
+own_description(void)
+{
+	static int own = -1;
+	static bool looked;
+	struct stat status;
+
+	if (!looked && fstat(STDERR_FILENO, &status) == 0 &&
+		(S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)))
+		own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	looked = true;
+	return own;
+}
+
+/* In no more than wait_ms; false: there is no room for the line. */
+static bool
+put(const char *line, size_t size, int wait_ms)
+{
+	struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+	int own = own_description();
+	ssize_t done;
+
+	if (poll(&room, 1, wait_ms) != 1)
+		return false;
+	done = send(STDERR_FILENO, line, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (done < 0 && errno == ENOTSOCK)
+		done = write(own >= 0 ? own : STDERR_FILENO, line, size);
+	return done >= 0;
+}
+
+void
+supervisor_say(const Supervisor *self, const char *format, ...)
+{
+	static FhaLogLimit limit;
+	static uint64_t lost;
+	char now[FHA_TIME_SIZE];
+	char text[TEXT_SIZE];
+	char since[NOTE_SIZE] = "";
+	char gap[NOTE_SIZE] = "";
+	char line[LINE_SIZE];
+	uint64_t withheld = 0;
+	va_list args;
+
+	va_start(args, format);
+	(void) vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (!fha_log_may(&limit, text, fha_now_ms(), &withheld))
+		return;
+	fha_wall_time(now, sizeof(now));
+	fha_tame(text);
+	if (withheld > 0)
+		(void) snprintf(since, sizeof(since), " (and %" PRIu64 " times since the last line)",
+						withheld);
+	if (lost > 0)
+		(void) snprintf(
+			gap, sizeof(gap),
+			" (%" PRIu64 " lines before this one were lost: the log's reader did not read)", lost);
+	(void) snprintf(line, sizeof(line), "%s [%s] %s%s%s\n", now, self->config.member_name, text,
+					since, gap);
+	if (put(line, strlen(line), lost > 0 ? 0 : READER_MS))
+		lost = 0;
+	else
+		lost++;
+}
