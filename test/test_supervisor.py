@@ -355,3 +355,16 @@ def test_standard_streams_that_are_closed_are_no_files_of_ours(cluster: Cluster)
     node.stop(SHUTDOWN_BOUND_S)
     node.start()
     cluster.wait_streams(node)
+
+
+def test_a_working_directory_that_is_removed(cluster: Cluster) -> None:
+    """PostgreSQL, which does not start in one, is started all the same."""
+    node = cluster.others(cluster.wait_all_stream())[0]
+    node.stop(SHUTDOWN_BOUND_S)
+    here = node.directory / "here"
+    here.mkdir()
+    node.start(under=["sh", "-c", 'cd "$0" && rmdir "$0" && exec "$@"', str(here)])
+    cluster.wait_streams(node)
+    node.stop(SHUTDOWN_BOUND_S)
+    node.start()
+    cluster.wait_streams(node)

@@ -211,6 +211,16 @@ wait_until(const Supervisor *self, int signal_fd, int64_t wake_ms)
 			 fha_now_ms() < until_ms);
 }
 
+/* PostgreSQL and its programs do not start in a directory that was removed; no relative path leads out of one. */
+static void
+mind_directory(void)
+{
+	char here[PATH_MAX];
+
+	if (getcwd(here, sizeof(here)) == NULL && errno == ENOENT)
+		(void) !chdir("/");
+}
+
 static int
 run(CliOptions *options, int argc, char **argv)
 {
@@ -255,6 +265,7 @@ run(CliOptions *options, int argc, char **argv)
 	{
 		int64_t wake_ms;
 
+		mind_directory();
 		take_signals(&self, signal_fd);
 		supervisor_reap(&self);
 		supervisor_check_life(&self);
