@@ -211,12 +211,21 @@ wait_until(const Supervisor *self, int signal_fd, int64_t wake_ms)
 			 fha_now_ms() < until_ms);
 }
 
-/* PostgreSQL and its programs do not start in a directory that was removed; no relative path leads out of one. */
+static bool
+is_relative(const char *path)
+{
+	return path != NULL && path[0] != '\0' && path[0] != '/';
+}
+
+/* PostgreSQL and its programs do not start in a directory that was removed. "../" still leads out of one. */
 static void
-mind_directory(void)
+mind_directory(const Supervisor *self, const CliOptions *options)
 {
 	char here[PATH_MAX];
 
+	if (is_relative(self->config.state_directory) || is_relative(self->bindir) ||
+		is_relative(options->given.path))
+		return;
 	if (getcwd(here, sizeof(here)) == NULL && errno == ENOENT)
 		(void) !chdir("/");
 }
@@ -265,7 +274,7 @@ run(CliOptions *options, int argc, char **argv)
 	{
 		int64_t wake_ms;
 
-		mind_directory();
+		mind_directory(&self, options);
 		take_signals(&self, signal_fd);
 		supervisor_reap(&self);
 		supervisor_check_life(&self);
