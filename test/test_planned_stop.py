@@ -12,7 +12,6 @@ from lab import process
 from lab.cluster import LEASE_S, Cluster
 from lab.node import Node
 from lab.record import newest
-from lab.session import Session
 from lab.wait import now, until
 
 EXPORT = True

@@ -636,17 +636,19 @@ tell_terms(FhaNode *node)
 					  (unsigned long long) world->others_term);
 }
 
-/* Why the holder of a record that is gone does not write it anew. */
+/* Why the holder of a record that is gone does not write it anew; others come back meanwhile. */
 static void
 tell_missing(FhaNode *node)
 {
 	const char *missing = fha_missing_find(&node->world);
 
-	if (missing != NULL)
-		node_news(node,
-				  "%s is on the list, has no record now, and may have led later: start it, or put "
-				  "back the record.json of the member that saw the highest term",
-				  missing);
+	if (missing == NULL || strcmp(missing, node->missing_told) == 0)
+		return;
+	(void) snprintf(node->missing_told, sizeof(node->missing_told), "%s", missing);
+	node_news(node,
+			  "%s is on the list, has no record now, and may have led later: start it, or put "
+			  "back the record.json of the member that saw the highest term",
+			  missing);
 }
 
 static FhaFacts
@@ -673,11 +675,11 @@ decide(FhaNode *node, int64_t now_ms)
 		node_news(node, "%s", node->rule->because);
 		if ((facts & (FHA_STANDBY | FHA_FREE | FHA_FIT)) == (FHA_STANDBY | FHA_FREE))
 			tell_shortfall(node);
-		if ((facts & (FHA_PRIMARY | FHA_ABSENT | FHA_RECLAIM)) == (FHA_PRIMARY | FHA_ABSENT))
-			tell_missing(node);
 		if ((facts & FHA_STALE) != 0)
 			tell_terms(node);
 	}
+	if ((facts & (FHA_PRIMARY | FHA_ABSENT | FHA_RECLAIM)) == (FHA_PRIMARY | FHA_ABSENT))
+		tell_missing(node);
 	/* Whatever gives the lease up shuts the fence for good: only a later renewal opens it. */
 	/* analyzer: fha_decide() never returns NULL */
 	if (node->rule->node == FHA_NODE_STOP || node->rule->lease == FHA_LEASE_RELEASE)

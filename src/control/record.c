@@ -183,6 +183,15 @@ read_standbys(struct json_object *from, FhaCluster *out, FhaError *err)
 	}
 }
 
+/* A term that no node could write down must not be taken from the lock: it would keep the node from all else. */
+static void
+read_term(struct json_object *from, const char *key, uint64_t *out, FhaError *err)
+{
+	fha_json_u64(from, key, out, err);
+	if (err->code == FHA_OK && *out > FHA_TERM_MAX)
+		(void) fha_error(err, FHA_PROTOCOL, "key \"%s\" is too large", key);
+}
+
 static void
 read_settings(struct json_object *from, FhaCluster *out, FhaError *err)
 {
@@ -241,9 +250,9 @@ fha_cluster_parse(const char *data, size_t size, FhaCluster *out, FhaError *err)
 		fha_json_text(object, "release_to", out->release_to, sizeof(out->release_to), &local);
 		fha_json_text(object, "release_because", out->release_because, sizeof(out->release_because),
 					  &local);
-		fha_json_u64(object, "term", &out->term, &local);
+		read_term(object, "term", &out->term, &local);
 		read_timeline(object, &out->timeline, &local);
-		fha_json_u64(object, "lineage_term", &out->lineage_term, &local);
+		read_term(object, "lineage_term", &out->lineage_term, &local);
 		read_lineage(object, out, &local);
 		read_position(object, "position", &out->position, &local);
 		read_members(object, out, &local);
@@ -320,8 +329,8 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_text(object, "serves", serves, sizeof(serves), &local);
 		fha_json_text(object, "role", role, sizeof(role), &local);
 		fha_json_text(object, "state", out->state, sizeof(out->state), &local);
-		fha_json_u64(object, "term", &out->term, &local);
-		fha_json_u64(object, "highest_term", &out->highest_term, &local);
+		read_term(object, "term", &out->term, &local);
+		read_term(object, "highest_term", &out->highest_term, &local);
 		read_timeline(object, &out->position.timeline, &local);
 		fha_json_lsn(object, "lsn", &out->position.lsn, &local);
 		fha_json_lsn(object, "written", &out->written, &local);

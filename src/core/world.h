@@ -21,8 +21,9 @@
 #define FHA_MEMBERS_MAX 64                   /* as many as one cluster may have */
 #define FHA_SETTING_NAME_SIZE 64
 #define FHA_SETTING_VALUE_SIZE 256
-#define FHA_SETTINGS_MAX 32 /* settings for all members that the record has room for */
-#define FHA_LINEAGE_MAX 64  /* newest timelines kept in the record */
+#define FHA_SETTINGS_MAX 32              /* settings for all members that the record has room for */
+#define FHA_TERM_MAX (UINT64_C(1) << 62) /* no cluster gets there: what is beyond is damage */
+#define FHA_LINEAGE_MAX 64               /* newest timelines kept in the record */
 
 /* A place in the WAL: positions are compared by timeline first (S5), for a raw
  * LSN of an old timeline is not "higher". */

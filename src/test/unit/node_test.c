@@ -1020,7 +1020,7 @@ who_may_have_led_is_named(void **state)
 	char command[2 * PATH_MAX];
 	Player *old;
 	Player *down;
-	char said[FHA_SENTENCE_SIZE + 80] = "";
+	char named[FHA_SENTENCE_SIZE];
 
 	(void) state;
 	start_cluster();
@@ -1029,16 +1029,16 @@ who_may_have_led_is_named(void **state)
 	down->absent = true;
 	turn();
 	(void) snprintf(command, sizeof(command), "rm -f %s/lock/*", root);
-	assert_int_equal(system(command), 0);
-	TURN_UNTIL(old->node->world.watch.absent);
+	/* A renewal that was on its way may put one back. */
+	TURN_UNTIL(system(command) == 0 && old->node->world.watch.absent);
 	/* As if it had slept since its last renewal. */
 	old->node->world.confirmed_ms = 1;
 	TURN_UNTIL(strstr(old->order.because, "the cluster has no record: put back") != NULL);
-	while (strstr(said, "may have led later") == NULL &&
-		   fha_node_news(old->node, said, sizeof(said)))
-		;
-	assert_non_null(strstr(said, "may have led later"));
-	assert_memory_equal(said, down->config.member_name, strlen(down->config.member_name));
+	/* The third member may not have written its record again when the first is named. */
+	(void) snprintf(named, sizeof(named),
+					"%s is on the list, has no record now, and may have led later",
+					down->config.member_name);
+	TURN_UNTIL(has_told(old->node, named));
 	down->absent = false;
 	TURN_UNTIL(leader() != NULL);
 	assert_ptr_equal(leader(), old);

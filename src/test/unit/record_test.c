@@ -132,9 +132,9 @@ fill_cluster(FhaCluster *cluster)
 	cluster->release = (FhaPosition){UINT32_MAX, UINT64_MAX};
 	fill(cluster->release_to, sizeof(cluster->release_to));
 	fill(cluster->release_because, sizeof(cluster->release_because));
-	cluster->term = UINT64_MAX - 1;
+	cluster->term = FHA_TERM_MAX;
 	cluster->timeline = UINT32_MAX - 1;
-	cluster->lineage_term = UINT64_MAX - 2;
+	cluster->lineage_term = FHA_TERM_MAX - 1;
 	cluster->lineage_count = FHA_LINEAGE_MAX;
 	for (uint32_t i = 0; i < FHA_LINEAGE_MAX; i++)
 		cluster->lineage[i] = (FhaLineageStep){i + 1, (UINT64_C(1) << 32) * i + i};
@@ -192,8 +192,8 @@ fill_member(FhaMember *member)
 	member->role = FHA_ROLE_PRIMARY;
 	fill(member->state, sizeof(member->state));
 	fill(member->cluster_uuid, sizeof(member->cluster_uuid));
-	member->term = UINT64_MAX;
-	member->highest_term = UINT64_MAX - 4;
+	member->term = FHA_TERM_MAX;
+	member->highest_term = FHA_TERM_MAX - 4;
 	member->position = (FhaPosition){UINT32_MAX, UINT64_MAX};
 	member->written = UINT64_MAX - 3;
 	member->replayed = UINT64_MAX - 1;
@@ -322,6 +322,8 @@ static const Hostile hostile_clusters[] = {
 	{"\"release\":{\"timeline\":5,", "\"release\":{\"timeline\":\"5\",", "timeline"},
 	{"\"release\":{\"timeline\":5,", "\"release\":{\"final\":1,\"timeline\":5,", "final"},
 	{"\"term\":\"7\"", "\"term\":7", "term"},
+	{"\"term\":\"7\"", "\"term\":\"9223372036854775807\"", "term"},
+	{"\"lineage_term\":\"6\"", "\"lineage_term\":\"18446744073709551615\"", "lineage_term"},
 	{"\"timeline\":6,", "\"timeline\":\"6\",", "timeline"},
 	{"\"lineage\":[{\"timeline\":5,\"end\":\"0/0\"}]", "\"lineage\":{}", "lineage"},
 	{"\"lineage\":[{\"timeline\":5,\"end\":\"0/0\"}]", "\"lineage\":[null]", "lineage"},
@@ -442,6 +444,9 @@ hostile_members_are_refused(void **state)
 		{"\"role\":\"primary\"", "\"role\":true", "role"},
 		{"\"role\":\"primary\"", "\"role\":\"primaryprimaryprimary\"", "role"},
 		{"\"term\":\"7\"", "\"term\":7", "term"},
+		{"\"term\":\"7\"", "\"term\":\"9223372036854775807\"", "term"},
+		{"\"term\":\"7\"", "\"term\":\"7\",\"highest_term\":\"4611686018427387905\"",
+		 "highest_term"},
 		{"\"timeline\":5", "\"timeline\":-5", "timeline"},
 		{"\"lsn\":\"0/10\"", "\"lsn\":\"0/123456789\"", "lsn"},
 		{"\"replayed\":\"0/8\"", "\"replayed\":\"8\"", "replayed"},
