@@ -862,10 +862,10 @@ a_deleted_record_of_a_member_is_forgotten(void **state)
 	gone = follower(NULL);
 	TURN_UNTIL(knows(leader(), gone->config.member_name));
 	gone->absent = true;
-	(void) snprintf(command, sizeof(command), "rm %s/lock/db-test-%s.*", root,
+	(void) snprintf(command, sizeof(command), "rm -f %s/lock/db-test-%s.*", root,
 					gone->config.member_name);
-	assert_int_equal(system(command), 0);
-	TURN_UNTIL(!knows(leader(), gone->config.member_name));
+	/* A write that was on its way may put one back. */
+	TURN_UNTIL(system(command) == 0 && !knows(leader(), gone->config.member_name));
 }
 
 /* The cluster goes on without it: what it tells is for people. */
