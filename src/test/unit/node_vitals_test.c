@@ -134,7 +134,9 @@ who_has_no_data_is_counted(void **state)
 		cloned = another_than(cloned);
 	kill_postgres(cloned);
 	cloned->view.empty = true;
+	cloned->copying = true;
 	TURN_UNTIL(vitals_of(cloned).without_data == 1);
+	cloned->copying = false;
 	TURN_UNTIL(all_settled() && vitals_of(leader()).without_data == 0);
 }
 
@@ -287,6 +289,7 @@ an_outage_of_the_lock_shows(void **state)
 	Player *holder;
 	Player *standby;
 	uint64_t confirmed;
+	int64_t bound_ms;
 
 	(void) state;
 	start_cluster();
@@ -294,7 +297,8 @@ an_outage_of_the_lock_shows(void **state)
 	standby = another_than(holder);
 	(void) snprintf(here, sizeof(here), "%s/lock", root);
 	(void) snprintf(away, sizeof(away), "%s/away", root);
-	assert_int_equal(vitals_of(standby).bound_until_ms, 0);
+	/* On a busy machine it may have promised before. */
+	bound_ms = vitals_of(standby).bound_until_ms;
 	assert_int_equal(rename(here, away), 0);
 	TURN_UNTIL(vitals_of(holder).promised);
 	confirmed = vitals_of(holder).renewals[FHA_RENEWAL_CONFIRMED];
@@ -302,7 +306,7 @@ an_outage_of_the_lock_shows(void **state)
 	assert_true(vitals_of(holder).renewals[FHA_RENEWAL_FAILED] +
 					vitals_of(holder).renewals[FHA_RENEWAL_UNKNOWN] >
 				0);
-	assert_true(vitals_of(standby).bound_until_ms > 0);
+	assert_true(vitals_of(standby).bound_until_ms > bound_ms);
 	assert_false(vitals_of(standby).promised);
 	assert_int_equal(rename(away, here), 0);
 	TURN_UNTIL(!vitals_of(holder).promised &&

@@ -53,6 +53,7 @@ typedef struct Player
 	int listen_fd; /* where it answers, if players_listen; else -1 */
 	FhaListener *listener;
 	bool unreachable; /* nobody streams from it */
+	bool copying;     /* a job on its data lasts until this is taken back */
 	bool absent;      /* not stepped: stopped, cut off or dead */
 	bool ordered;
 	int stops; /* how often it was told to stop */
@@ -222,6 +223,8 @@ obey(Player *player)
 		case FHA_NODE_INITDB:
 		case FHA_NODE_CLONE:
 		case FHA_NODE_REWIND:
+			if (player->copying)
+				break;
 			player_give_data(player, order->cluster_uuid,
 							 order->node == FHA_NODE_INITDB ? 1 : order->timeline, 100);
 			break;
