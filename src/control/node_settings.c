@@ -232,6 +232,9 @@ node_settings_keep(FhaNode *node, FhaCluster *cluster)
 	bool refused = refusal(node, cluster) != NULL;
 	FhaError ignored;
 
+	/* A holder that has never taken any has nothing to put in their place. */
+	if (!node->settings_written && serial_known(node, cluster) == 0)
+		return;
 	if (refused ? may_be_of_a_new_key(node, cluster) : !node->settings_written)
 		return;
 	if (refused)

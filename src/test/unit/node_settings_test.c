@@ -315,6 +315,19 @@ the_holder_puts_back_what_it_has(void **state)
 	assert_string_equal(node.entries[0].event, "settings");
 }
 
+/* New on an unsigned cluster: what it may not use itself it leaves to the members that have it. */
+static void
+a_holder_without_a_memory_takes_nothing_away(void **state)
+{
+	(void) state;
+	set("archive_command", "of version 1.1");
+	assert_string_equal(taken("archive_command"), "");
+	renew();
+	assert_int_equal(cluster->setting_count, 1);
+	assert_int_equal(cluster->settings_signature.serial, 0);
+	assert_int_equal(node.entry_count, 0);
+}
+
 static void
 a_new_password_is_waited_for(void **state)
 {
@@ -427,6 +440,7 @@ main(void)
 		cmocka_unit_test_setup(a_file_of_something_else_is_no_memory, settle),
 		cmocka_unit_test_setup(the_holder_signs_when_all_members_do, settle),
 		cmocka_unit_test_setup(the_holder_puts_back_what_it_has, settle),
+		cmocka_unit_test_setup(a_holder_without_a_memory_takes_nothing_away, settle),
 		cmocka_unit_test_setup(a_new_password_is_waited_for, settle),
 		cmocka_unit_test_setup(the_holder_signs_again_after_a_new_password, settle),
 		cmocka_unit_test_setup(a_change_is_signed, settle),

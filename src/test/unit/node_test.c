@@ -539,7 +539,6 @@ has_told(FhaNode *node, const char *text)
 	return false;
 }
 
-/* S1b: in a state directory of its own, so that no life lock tells; who was first says so when it wakes. */
 /* A machine that was copied with its memory: same boot, same incarnation, same life lock. */
 static void
 s1b_a_renewal_that_was_never_ours_is_a_twin_s(void **state)
@@ -603,6 +602,7 @@ s1b_no_nonce_of_ours_is_a_twin_s(void **state)
 	assert_false(node_nonce_is_another_s(node, "zzzzzz0000010000"));
 }
 
+/* S1b: in a state directory of its own, so that no life lock tells; who was first says so when it wakes. */
 static void
 a_namesake_waits_and_the_first_tells(void **state)
 {
