@@ -23,6 +23,7 @@ MUTANT_FAILED = re.compile(r"^(?:SURVIVED|DOES NOT APPLY|DOES NOT BUILD|NOT TEST
 FUZZ = re.compile(r"^(\S+) +\d+ inputs kept, ")
 FUZZ_FAILED = re.compile(r"^FAILED (\w+): (an input of|a new input|src/)")
 E2E = re.compile(r"^ *[\d.]+ +run (\d+), (\S+): outage ")
+GCOVR = re.compile(r"^\(ERROR\) (.*)$")
 
 TIMED_OUT = 124  # timeout(1)
 
@@ -63,7 +64,7 @@ class Tally:
         elif found := FUZZ_FAILED.match(text):
             self.failed += 1
             self.names.append(found[1])
-        elif found := MUTANT_FAILED.match(text):
+        elif found := MUTANT_FAILED.match(text) or GCOVR.match(text):
             self.names.append(found[1])
         elif FUZZ.match(text) or E2E.match(text):
             self.passed += 1

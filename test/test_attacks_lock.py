@@ -13,7 +13,7 @@ from lab.attack import Attack, shimmed_cluster
 from lab.cluster import CLUSTER_NAME, LEASE_S, Cluster
 from lab.load import Load
 from lab.node import Node, free_ports
-from lab.record import copy_of, edit, newest, put_back, versions, write_next
+from lab.record import copy_of, delete_all, edit, newest, put_back, versions, write_next
 from lab.session import Error
 from lab.shim import Shim
 from lab.wait import now, until
@@ -162,7 +162,7 @@ def test_a_deleted_record(cluster: Cluster, load: Load) -> None:
     """S1, S7: the primary that held the lease writes it anew, in the same term, after a lease without anybody's."""
     attack = Attack(cluster, load)
     term = newest(cluster)["term"]
-    put_back(cluster, [])
+    delete_all(cluster)
     attack.wait_for_log(attack.old, "it writes the record anew")
     assert attack.judge() is attack.old
     assert attack.nothing_happened()
@@ -175,8 +175,7 @@ def test_all_records_are_deleted_while_a_member_is_down(cluster: Cluster, load: 
     down = cluster.others(attack.old)[-1]
     down.stop()
     try:
-        for path in cluster.lock.iterdir():
-            path.unlink(missing_ok=True)
+        delete_all(cluster)
         attack.wait_for_log(attack.old, "it writes the record anew")
         until("it leads on", lambda: cluster.find_leader() is attack.old, 60)
     finally:

@@ -61,6 +61,10 @@ FUZZ = """
 config        112 inputs kept,     90210 tried,   812 edges
 FAILED state: a new input, kept as build-fuzz/state-*
 """
+COVERAGE = """
+src/core/observe.c                           458     457    99%   17
+(ERROR) failed minimum line coverage (got 99.7%, minimum 100%)
+"""
 E2E = """
    70.123  run 1, kill-postmaster: outage 1.28 s, worst writer 1.30 s, 0 of 3000 rows missing
    99.000  run 1, delete-pod: outage 0.98 s, worst writer 1.30 s, 0 of 3000 rows missing
@@ -90,8 +94,9 @@ def counts(found: Tally) -> tuple[int, int, int]:
         (PGTAP, (43, 1, 0), ["src/test/pgtap/catalogue.sql: has function status"]),
         (MUTANTS, (2, 1, 0), ["S2   a late write wins"]),
         (FUZZ, (1, 1, 0), ["state"]),
+        (COVERAGE, (0, 1, 0), ["failed minimum line coverage (got 99.7%, minimum 100%)"]),
     ],
-    ids=["pytest", "pytest twice", "prove", "a crash", "regress 15", "regress 18", "pgtap", "mutants", "fuzz"],
+    ids=["pytest", "pytest twice", "prove", "a crash", "regress 15", "regress 18", "pgtap", "mutants", "fuzz", "coverage"],
 )
 def test_failures_are_counted_and_named(text: str, expected: tuple[int, int, int], names: list[str]) -> None:
     found = tally("stage", 1, text.splitlines())

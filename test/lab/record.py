@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from .cluster import CLUSTER_NAME, Cluster
-from .wait import until
+from .cluster import CLUSTER_NAME, LEASE_S, Cluster
+from .wait import now, until
 
 
 def versions(cluster: Cluster) -> list[Path]:
@@ -58,3 +58,19 @@ def put_back(cluster: Cluster, copy: list[tuple[Path, str]]) -> None:
         return [path for path, _ in copy] == versions(cluster)
 
     until("the copy is in place", restore, 10, every=0)
+
+
+def delete_all(cluster: Cluster) -> None:
+    """Every record; the cluster's until a renewal that was under way brings it back no more."""
+    for path in cluster.lock.iterdir():
+        path.unlink(missing_ok=True)
+    deleted = now()
+
+    def gone() -> bool:
+        nonlocal deleted
+        for path in versions(cluster):
+            path.unlink()
+            deleted = now()
+        return now() - deleted > LEASE_S / 6
+
+    until("the record stays deleted", gone, 30, every=0.01)
