@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "fence.h"
 #include "guc.h"
+#include "last_words.h"
 #include "standby_limits.h"
 #include "mark.h"
 #include "readonly.h"
@@ -69,7 +70,7 @@ map_mark(void)
 
 	if (fd < 0)
 		return NULL;
-	if (fstat(fd, &status) != 0 || status.st_size < (off_t) sizeof(FhaMark))
+	if (fstat(fd, &status) != 0 || status.st_size < (off_t) FHA_MARK_LEAST)
 		ereport(
 			FATAL,
 			(errcode(ERRCODE_CONFIG_FILE_ERROR),
@@ -136,6 +137,7 @@ _PG_init(void)
 	(void) inherited_descriptor(FHA_ENV_LIFE_FD);
 	serve_inherit(inherited_descriptor(FHA_ENV_LISTEN_FD));
 	fence_mark = map_mark();
+	last_words_install_hook();
 	shmem_install_hooks();
 	fence_install_hooks();
 	steward_exporter_install_hooks();

@@ -4,6 +4,7 @@ One cluster serves all; each test leaves one leader and two streaming standbys.
 """
 
 import json
+import re
 import signal
 import threading
 
@@ -239,6 +240,9 @@ def test_a_restart_when_standbys_find_no_room_at_the_primary(cluster: Cluster) -
         ("max_replication_slots=1", 4, "4 are needed at least"),
         ("max_wal_senders=2", 4, "4 are needed at least"),
         ("synchronous_standby_names=ANY 1 (n1, n2, n3)", 2, "replication is asynchronous"),
+        ("pre_auth_delay=30", 2, "delays each session"),
+        ("zero_damaged_pages=on", 2, "hides or spreads the damage"),
+        ("ssl=on", 2, "TLS by fawkes_ha.tls"),
         ("nonsense", 2, "NAME=VALUE"),
     ],
 )
@@ -250,6 +254,28 @@ def test_bad_settings_are_refused(cluster: Cluster, assignment: str, status: int
         with leader.session() as session, pytest.raises(Error) as error:
             session.query("SELECT fawkes_ha.set_setting(%s, %s)", tuple(assignment.split("=", 1)))
         assert error.value.pgcode in ("22023", "42704"), error.value
+
+
+def test_a_setting_with_which_postgresql_does_not_start(cluster: Cluster) -> None:
+    """The restart and status name the member, the reason and the setting; once that is taken back, all goes on."""
+    leader = cluster.wait_all_stream()
+    done(leader, "set", "shared_buffers=1TB")
+    until("everybody waits for a restart", lambda: pending(cluster, leader) == {node.name for node in cluster.nodes})
+    outputs: list[str] = []
+    restart = threading.Thread(target=lambda: outputs.append(leader.command("restart", "--wait", "100").stdout))
+    restart.start()
+    try:
+        until("status names it", lambda: re.search(
+            "cannot start PostgreSQL: could not map anonymous shared memory.*; set for all members since it ran: shared_buffers",
+            " ".join(leader.command("status").stdout.split())))
+        until("the request names it", lambda: "(fawkes-ha reset shared_buffers?): could not map"
+              in record.newest(cluster)["request"]["message"])
+    finally:
+        done(leader, "reset", "shared_buffers")
+        restart.join()
+    assert cluster.wait_all_stream() is leader
+    assert "waiting for" in outputs[0] and "3 of 3 restarted" in outputs[0]
+    until("nobody has a finding", lambda: "cannot start" not in leader.command("status").stdout)
 
 
 def test_a_program_written_into_the_lock_is_not_run(cluster: Cluster) -> None:

@@ -77,6 +77,10 @@ postmaster_ended(Supervisor *self, int status)
 	supervisor_say(self, "PostgreSQL %s", how);
 	tell_end(self, status, how);
 	/* The first restart is at once; a server that cannot stay up is started ever less often. */
+	if (!self->stopping && (!self->library_seen || gave_up))
+		supervisor_note_no_start(self, how);
+	else
+		supervisor_note_run(self);
 	if (fha_now_ms() - self->started_ms >= GOOD_RUN_MS)
 		self->failures = 0;
 	else if (!self->stopping && (!self->library_seen || gave_up))
@@ -199,6 +203,7 @@ supervisor_mind_seat(Supervisor *self)
 	if (fha_seat_called(&self->seat))
 	{
 		self->library_seen = true;
+		self->no_start[0] = self->suspects[0] = '\0';
 		self->busy_since_ms = 0;
 		if (self->seat.sitting)
 			leave_seat(self);
@@ -331,6 +336,8 @@ fill_view(Supervisor *self, FhaPgView *view)
 	memset(view, 0, sizeof(*view));
 	view->supervised = true;
 	memcpy(view->ended, self->ended, sizeof(view->ended));
+	memcpy(view->no_start, self->no_start, sizeof(view->no_start));
+	memcpy(view->suspects, self->suspects, sizeof(view->suspects));
 	view->stopping = self->stopping;
 	view->job = self->job != 0;
 	view->failing = self->failures >= FAILURES_IN_A_ROW && fha_now_ms() < self->not_before_ms;
@@ -447,6 +454,8 @@ start_postgres(Supervisor *self, bool standby)
 	atomic_store(&self->mark->acked_lsn, standby ? 0 : self->required.lsn);
 	atomic_store(&self->mark->streaming, 0);
 	atomic_store(&self->mark->stop_asked, 0);
+	self->mark->last_words[0] = '\0';
+	supervisor_note_settings(self);
 	memcpy(self->mark->started_for, self->order.request_id, sizeof(self->mark->started_for));
 	if (code == FHA_OK)
 		code = postgres_start(
@@ -457,6 +466,7 @@ start_postgres(Supervisor *self, bool standby)
 	{
 		self->postmaster = 0;
 		supervisor_say(self, "PostgreSQL could not be started: %s", err.text);
+		supervisor_note_no_start(self, err.text);
 		supervisor_back_off(self);
 		return;
 	}
@@ -527,7 +537,7 @@ act(Supervisor *self)
 	}
 }
 
-/* What an operator asks for is not kept waiting by a pause; settings of all members are ours too. */
+/* What an operator asks for is not kept waiting by a pause, nor is what may mend a server. */
 static void
 mind_requests(Supervisor *self)
 {
@@ -544,6 +554,11 @@ mind_requests(Supervisor *self)
 		self->settings_changes = self->order.settings_changes;
 		if (supervisor_reload(self, &err) != FHA_OK)
 			supervisor_say(self, "settings are kept as they were: %s", err.text);
+		if (self->no_start[0] != '\0')
+		{
+			self->failures = 0;
+			self->not_before_ms = 0;
+		}
 	}
 }
 

@@ -2,7 +2,8 @@
  * supervisor.h: the state of `fawkes-ha run`, shared by its parts:
  * cmd_run.c (signals and the main loop), supervisor.c (what to do with
  * PostgreSQL now), supervisor_stop.c (ending it), supervisor_rest.c (what keeps
- * it from ending), supervisor_listen.c and supervisor_mounts.c.
+ * it from ending), supervisor_no_start.c (why it does not start), supervisor_listen.c and
+ * supervisor_mounts.c.
  */
 #ifndef CLI_SUPERVISOR_H
 #define CLI_SUPERVISOR_H
@@ -18,6 +19,7 @@
 #include "node.h"
 #include "postgres.h"
 #include "rejoin.h"
+#include "settings.h"
 #include "state.h"
 
 /* What tells one content of a file that is given from outside from another; zero: no file. */
@@ -70,10 +72,14 @@ typedef struct Supervisor
 	bool mark_counts;   /* a postmaster of ours has used it since it was cleared */
 	bool old_forgotten; /* since the last start */
 
-	char ended[FHA_CAUSE_SIZE]; /* how the last PostgreSQL did; "": not seen */
-	pid_t postmaster;           /* our child; 0: none */
-	pid_t foreign;              /* a postmaster that somebody else started; 0: none */
-	int64_t started_ms;         /* when the postmaster was started */
+	char ended[FHA_CAUSE_SIZE];       /* how the last PostgreSQL did; "": not seen */
+	char no_start[FHA_SENTENCE_SIZE]; /* why it does not start; "": it did, or was not tried */
+	char suspects[FHA_SUSPECTS_SIZE]; /* settings of all members that may be why */
+	FhaSettings tried;                /* of all members, at the last start */
+	FhaSettings ran;                  /* at the last start of a server that came up */
+	pid_t postmaster;                 /* our child; 0: none */
+	pid_t foreign;                    /* a postmaster that somebody else started; 0: none */
+	int64_t started_ms;               /* when the postmaster was started */
 	int64_t orphaned_ms; /* a dead postmaster left processes, seen first then; 0: none are known */
 	bool library_seen;   /* its agent has called for the seat */
 	int64_t busy_since_ms; /* it runs without an agent since then; 0: it has one */
@@ -136,6 +142,15 @@ void supervisor_mind_mounts(Supervisor *self);
 
 /* Something failed again: nothing is started for a while, each time for longer. */
 void supervisor_back_off(Supervisor *self);
+
+/* PostgreSQL is about to be started: with which settings of all members? */
+void supervisor_note_settings(Supervisor *self);
+
+/* It did not start, and why, in PostgreSQL's own words where it left some: for status and requests. */
+void supervisor_note_no_start(Supervisor *self, const char *why);
+
+/* A server that had come up has ended: what it was started with did. */
+void supervisor_note_run(Supervisor *self);
 
 /* Reap whatever ended, and note what that means. */
 void supervisor_reap(Supervisor *self);

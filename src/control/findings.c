@@ -228,13 +228,26 @@ member_stopped(Case *at)
 	return at->shown.stopped;
 }
 
+/* Which settings of all members may be at fault is known to that member alone: those it ran without. */
+static bool
+member_does_not_start(Case *at)
+{
+	const FhaMember *member = at->member;
+
+	(void) snprintf(at->more, sizeof(at->more), ": %.120s%s%s", member->no_start,
+					member->suspects[0] == '\0' ? "" : "; set for all members since it ran: ",
+					member->suspects);
+	return member->no_start[0] != '\0' && strcmp(at->shown.role, "silent") != 0 &&
+		   !at->shown.stopped;
+}
+
 /* The holder's is no_writes; who led before a handover starts again. */
 static bool
 member_down(Case *at)
 {
 	(void) snprintf(at->more, sizeof(at->more), ": %s", at->member->state);
 	return strcmp(at->shown.role, "down") == 0 && !at->shown.stopped && !at->shown.holds &&
-		   !(at->outlook->held && is_settling(at));
+		   at->member->no_start[0] == '\0' && !(at->outlook->held && is_settling(at));
 }
 
 static bool
@@ -374,6 +387,10 @@ static const struct
 	{"unattended", FHA_WARNING, true, member_unattended, "runs without its supervisor",
 	 "start fawkes-ha run on its node: it takes over the server that runs; without it nothing "
 	 "starts PostgreSQL after a crash"},
+	{"does_not_start", FHA_WARNING, true, member_does_not_start, "cannot start PostgreSQL",
+	 "mend what it names, see that node's log; fawkes-ha reset takes a setting of all members "
+	 "back; "
+	 "then it starts by itself"},
 	{"down", FHA_WARNING, true, member_down, "serves nobody",
 	 "wait if it starts or is copied; else see that node's log"},
 	{"far_behind", FHA_WARNING, true, member_far_behind,

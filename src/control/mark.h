@@ -10,6 +10,7 @@
 #define FHA_MARK_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "world.h"
@@ -22,7 +23,15 @@ typedef struct FhaMark
 	/* The supervisor is to stop the node, and waits until a shutdown has little left to write. */
 	_Atomic uint32_t stop_asked;
 	_Atomic uint32_t stop_prepared;
+	char last_words[FHA_SENTENCE_SIZE]; /* the newest fatal error of a start; "": none */
 } FhaMark;
+
+/*
+ * What any supervisor's page has.  A supervisor that is older than the library, during an upgrade,
+ * makes it smaller; what lies behind its end is in the same page of memory, and nobody reads it.
+ */
+#define FHA_MARK_LEAST offsetof(FhaMark, last_words)
+_Static_assert(sizeof(FhaMark) <= 4096, "the mark is one page");
 
 /* Environment of the postmaster: descriptor numbers that it inherits. */
 #define FHA_ENV_MARK_FD "FAWKES_HA_MARK_FD"

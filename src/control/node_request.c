@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "request.h"
+#include "tame.h"
 #include "settings.h"
 
 bool
@@ -98,6 +99,26 @@ has_restarted(const FhaWorld *world, const char *name)
 	return fha_has_carried_out(world, name);
 }
 
+/* What keeps a member from coming back, and what takes it away; "" where it says nothing. */
+static void
+say_why_not(const FhaWorld *world, const char *name, char *out, size_t size)
+{
+	const char *why = strcmp(name, world->self.member) == 0 ? world->pg.no_start : "";
+	const char *suspects = why[0] == '\0' ? "" : world->pg.suspects;
+
+	for (size_t i = 0; i < world->member_count && why[0] == '\0'; i++)
+		if (strcmp(world->members[i].member, name) == 0)
+		{
+			why = world->members[i].no_start;
+			suspects = world->members[i].suspects;
+		}
+	out[0] = '\0';
+	if (why[0] != '\0')
+		(void) snprintf(out, size, ": PostgreSQL does not start there%s%.40s%s: %.90s",
+						suspects[0] == '\0' ? "" : " (fawkes-ha reset ", suspects,
+						suspects[0] == '\0' ? "" : "?)", why);
+}
+
 /*
  * Has a standby no slot or walsender here, and is a setting waiting for a restart?  Standbys first
  * would wait for what only this restart brings.
@@ -120,6 +141,7 @@ answer_restart(const FhaNode *node, FhaOrderSlip *request)
 	size_t wanted = 0;
 	size_t done = 0;
 	const char *next = "";
+	char why[FHA_SENTENCE_SIZE];
 
 	if (request->state == FHA_REQUEST_PENDING)
 	{
@@ -148,8 +170,13 @@ answer_restart(const FhaNode *node, FhaOrderSlip *request)
 	if (done == wanted)
 		answer(request, FHA_REQUEST_DONE, "%zu of %zu restarted", done, wanted);
 	else
-		answer(request, FHA_REQUEST_RUNNING, "%zu of %zu restarted, waiting for %s", done, wanted,
-			   next);
+	{
+		say_why_not(world, next, why, sizeof(why));
+		answer(request, FHA_REQUEST_RUNNING, "%zu of %zu restarted, waiting for %s%s", done, wanted,
+			   next, why);
+		/* What had no room may have been cut within a letter. */
+		fha_tame(request->message);
+	}
 }
 
 static bool

@@ -338,6 +338,8 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	out->max_senders = world->pg.max_senders;
 	out->format = FHA_RECORD_FORMAT;
 	memcpy(out->trouble, world->pg.trouble, sizeof(out->trouble));
+	memcpy(out->no_start, world->pg.no_start, sizeof(out->no_start));
+	memcpy(out->suspects, world->pg.suspects, sizeof(out->suspects));
 	out->limits = world->pg.limits;
 	out->limits_needed = world->pg.limits_needed;
 	memcpy(out->carried_out,
@@ -363,6 +365,7 @@ node_member_differs(const FhaMember *a, const FhaMember *b)
 		   a->streaming != b->streaming || a->pending_restart != b->pending_restart ||
 		   a->max_slots != b->max_slots || a->max_senders != b->max_senders ||
 		   a->format != b->format || strcmp(a->trouble, b->trouble) != 0 ||
+		   strcmp(a->no_start, b->no_start) != 0 || strcmp(a->suspects, b->suspects) != 0 ||
 		   memcmp(&a->limits, &b->limits, sizeof(a->limits)) != 0 ||
 		   memcmp(&a->limits_needed, &b->limits_needed, sizeof(a->limits_needed)) != 0;
 }

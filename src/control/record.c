@@ -351,6 +351,8 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_int(object, "max_senders", 0, INT32_MAX, &out->max_senders, &local);
 		fha_json_int(object, "format", 0, INT32_MAX, &out->format, &local);
 		fha_json_text(object, "trouble", out->trouble, sizeof(out->trouble), &local);
+		fha_json_text(object, "no_start", out->no_start, sizeof(out->no_start), &local);
+		fha_json_text(object, "suspects", out->suspects, sizeof(out->suspects), &local);
 		read_limits(object, "", &out->limits, &local);
 		read_limits(object, "needs_", &out->limits_needed, &local);
 		fha_json_bool(object, "removed", &out->removed, &local);
@@ -574,6 +576,10 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 		fha_json_put_int(object, "slots", member->slots, &failed);
 	if (member->trouble[0] != '\0')
 		fha_json_put_text(object, "trouble", member->trouble, &failed);
+	if (member->no_start[0] != '\0')
+		fha_json_put_text(object, "no_start", member->no_start, &failed);
+	if (member->suspects[0] != '\0')
+		fha_json_put_text(object, "suspects", member->suspects, &failed);
 	if (member->max_slots != 0)
 		fha_json_put_int(object, "max_slots", member->max_slots, &failed);
 	if (member->max_senders != 0)

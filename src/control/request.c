@@ -137,6 +137,47 @@ may_be_shared(const char *name)
 	return strncasecmp(name, "recovery_target", strlen("recovery_target")) != 0;
 }
 
+/*
+ * A record of an earlier version may hold these: they can be taken back, and not be set any more.
+ * NULL: it may be set.
+ */
+static const char *
+never_wanted(const char *name)
+{
+	static const char own[] = "names files or a group of one machine: set it in each member's own "
+							  "file, and TLS by fawkes_ha.tls";
+	static const char delays[] =
+		"slows down or delays each session, those of fawkes_ha too: set it for one session";
+	static const char hides[] =
+		"serves a damaged server, and hides or spreads the damage: use it on "
+		"a copy, or in one session";
+	static const struct
+	{
+		const char *name;
+		const char *why;
+	} table[] = {
+		{"krb_server_keyfile", own},
+		{"ssl", own},
+		{"ssl_cert_file", own},
+		{"ssl_key_file", own},
+		{"unix_socket_group", own},
+		{"debug_discard_caches", delays},
+		{"ignore_system_indexes", delays},
+		{"post_auth_delay", delays},
+		{"pre_auth_delay", delays},
+		{"allow_system_table_mods", hides},
+		{"data_sync_retry", hides},
+		{"ignore_checksum_failure", hides},
+		{"ignore_invalid_pages", hides},
+		{"zero_damaged_pages", hides},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strcasecmp(name, table[i].name) == 0)
+			return table[i].why;
+	return NULL;
+}
+
 bool
 fha_setting_runs_programs(const char *name)
 {
@@ -178,6 +219,9 @@ fha_request_setting(const char *text, bool reset, FhaSetting *out, FhaError *err
 						 out->name);
 	if (reset)
 		return FHA_OK;
+	if (never_wanted(out->name) != NULL)
+		return fha_error(err, FHA_INVALID, "%s cannot be set for all members: it %s", out->name,
+						 never_wanted(out->name));
 	value++;
 	if (strlen(value) >= sizeof(out->value) || strpbrk(value, "\r\n") != NULL)
 		return fha_error(err, FHA_INVALID,

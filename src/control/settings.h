@@ -22,8 +22,8 @@ FHA_MUST_CHECK FhaCode fha_settings_write(const FhaConfig *config, const FhaSett
 										  bool *changed, FhaError *err);
 
 /* What fha_settings_write has written; zeroed where there is no file, or another one.  IO, NO_MEMORY. */
-FHA_MUST_CHECK FhaCode fha_settings_recall(const FhaConfig *config, FhaSettings *out,
-										   FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_settings_recall(const FhaConfig *config, FhaSettings *out,
+												   FhaError *err);
 
 /*
  * All of a node's own settings, over *config: fawkes_ha.conf, then cluster.conf where there is one.

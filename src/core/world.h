@@ -18,6 +18,7 @@
 #define FHA_POD_SIZE 254                     /* Kubernetes' names have 253 at most */
 #define FHA_SENTENCE_SIZE 200                /* reasons and messages */
 #define FHA_CAUSE_SIZE 64                    /* how a PostgreSQL ended */
+#define FHA_SUSPECTS_SIZE 100                /* names of settings */
 #define FHA_MEMBERS_MAX 64                   /* as many as one cluster may have */
 #define FHA_SETTING_NAME_SIZE 64
 #define FHA_SETTING_VALUE_SIZE 256
@@ -227,18 +228,20 @@ typedef struct FhaMember
 	bool rewindable; /* leader: role, slots and a checkpoint on its timeline are there for others */
 	bool supervised; /* somebody starts its PostgreSQL again after a stop */
 	bool unattended; /* somebody did: its supervisor is gone, and PostgreSQL goes on without */
-	bool exporter_fails;             /* it cannot listen where its settings say */
-	bool streaming;                  /* standby: WAL was coming in */
-	bool pending_restart;            /* a setting was changed that counts after a restart */
-	int64_t slots;                   /* replication slots that there are; 0: none, or not known */
-	int64_t max_slots;               /* max_replication_slots that it runs with; 0: not known */
-	int64_t max_senders;             /* max_wal_senders, likewise */
-	int64_t format;                  /* FHA_RECORD_FORMAT of its program; 0: of version 1.1 */
-	FhaLimits limits;                /* that it runs with */
-	FhaLimits limits_needed;         /* standby: it cannot be promoted with less; else not known */
-	bool removed;                    /* what is left of a member that was taken off the list */
-	char carried_out[FHA_ID_SIZE];   /* the newest restart or reinit that it has behind it */
-	char trouble[FHA_SENTENCE_SIZE]; /* leader: why others cannot stream from it; "": they can */
+	bool exporter_fails;              /* it cannot listen where its settings say */
+	bool streaming;                   /* standby: WAL was coming in */
+	bool pending_restart;             /* a setting was changed that counts after a restart */
+	int64_t slots;                    /* replication slots that there are; 0: none, or not known */
+	int64_t max_slots;                /* max_replication_slots that it runs with; 0: not known */
+	int64_t max_senders;              /* max_wal_senders, likewise */
+	int64_t format;                   /* FHA_RECORD_FORMAT of its program; 0: of version 1.1 */
+	FhaLimits limits;                 /* that it runs with */
+	FhaLimits limits_needed;          /* standby: it cannot be promoted with less; else not known */
+	bool removed;                     /* what is left of a member that was taken off the list */
+	char carried_out[FHA_ID_SIZE];    /* the newest restart or reinit that it has behind it */
+	char trouble[FHA_SENTENCE_SIZE];  /* leader: why others cannot stream from it; "": they can */
+	char no_start[FHA_SENTENCE_SIZE]; /* why its PostgreSQL does not start; "": it does */
+	char suspects[FHA_SUSPECTS_SIZE]; /* settings of all members that are new since it ran; "" */
 	char updated_at[FHA_TIME_SIZE];
 } FhaMember;
 
@@ -285,6 +288,8 @@ typedef struct FhaPgView
 	int64_t slots;        /* as in FhaMember, with the two that follow */
 	int64_t max_slots;
 	char trouble[FHA_SENTENCE_SIZE];
+	char no_start[FHA_SENTENCE_SIZE]; /* for people alone: as in FhaMember */
+	char suspects[FHA_SUSPECTS_SIZE]; /* likewise */
 	int64_t max_senders;
 	FhaLimits limits;
 	FhaLimits limits_needed;

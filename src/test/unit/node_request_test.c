@@ -118,6 +118,17 @@ a_restart_counts_whom_it_waits_for(void **state)
 	carried_out("n2");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	SAYS("1 of 3 restarted, waiting for n3");
+	/* What keeps it away is said, and what may have brought that about. */
+	(void) snprintf(node.world.members[2].no_start, FHA_SENTENCE_SIZE, "no memory");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	SAYS("waiting for n3: PostgreSQL does not start there: no memory");
+	(void) snprintf(node.world.members[2].suspects, FHA_SUSPECTS_SIZE, "shared_buffers");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	SAYS("n3: PostgreSQL does not start there (fawkes-ha reset shared_buffers?): no memory");
+	carried_out("n3");
+	(void) snprintf(node.world.pg.no_start, FHA_SENTENCE_SIZE, "no certificate");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	SAYS("waiting for n1: PostgreSQL does not start there: no certificate");
 	/* It restarted, and does not stream yet. */
 	cluster->standby_count = 0;
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);

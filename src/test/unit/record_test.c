@@ -208,6 +208,8 @@ fill_member(FhaMember *member)
 	member->max_slots = 262143;
 	member->max_senders = 262143;
 	fill(member->trouble, sizeof(member->trouble));
+	fill(member->no_start, sizeof(member->no_start));
+	fill(member->suspects, sizeof(member->suspects));
 	for (size_t i = 0; i < FHA_LIMITS; i++)
 		member->limits.value[i] = member->limits_needed.value[i] = INT32_MAX;
 	fill(member->updated_at, sizeof(member->updated_at));

@@ -244,12 +244,40 @@ settings_of_all_members(void **state)
 		"fawkes_ha.lease_duration=1h",
 		"fawkes_ha.renew_deadline=3s",
 	};
+	static const char *const never[] = {
+		"ssl",
+		"krb_server_keyfile",
+		"unix_socket_group",
+		"ssl_cert_file",
+		"ssl_key_file",
+		"PRE_auth_delay",
+		"post_auth_delay",
+		"debug_discard_caches",
+		"ignore_system_indexes",
+		"allow_system_table_mods",
+		"data_sync_retry",
+		"ignore_checksum_failure",
+		"ignore_invalid_pages",
+		"zero_damaged_pages",
+	};
 	char text[FHA_SETTING_VALUE_SIZE + 32];
 
 	(void) state;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		if (set(refused[i], false) != FHA_INVALID)
 			fail_msg("taken: %s", refused[i]);
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+	{
+		(void) snprintf(text, sizeof(text), "%s=1", never[i]);
+		if (set(text, false) != FHA_INVALID ||
+			strstr(err.text, "cannot be set for all members: it ") == NULL)
+			fail_msg("taken: %s: %s", never[i], err.text);
+		/* In a record of an earlier version it may stand: it can be read, and taken back. */
+		(void) snprintf(cluster.settings[0].name, FHA_SETTING_NAME_SIZE, "%s", never[i]);
+		cluster.setting_count = 1;
+		assert_true(fha_setting_is_valid(&cluster.settings[0]));
+		assert_int_equal(set(never[i], true), FHA_OK);
+	}
 	assert_int_equal(cluster.setting_count, 0);
 	assert_int_equal(set("fawkes_ha.lease_duration=6s", false), FHA_OK);
 	assert_int_equal(set("fawkes_ha.renew_deadline=4s", false), FHA_OK);

@@ -293,6 +293,17 @@ test_what_a_member_said_last_is_doubted(void **state)
 	members[1].exporter_fails = true;
 	assert_string_equal(names(), "no_exporter");
 	assert_string_equal(findings[0].what, "n2 shows no status page and no metrics");
+	/* Which of the settings of all members may be why is said; to serve nobody is no news then. */
+	set_up(NULL);
+	members[1].role = FHA_ROLE_DOWN;
+	assert_string_equal(names(), "down");
+	(void) snprintf(members[1].no_start, FHA_SENTENCE_SIZE, "no memory");
+	assert_string_equal(names(), "does_not_start");
+	assert_string_equal(findings[0].what, "n2 cannot start PostgreSQL: no memory");
+	(void) snprintf(members[1].suspects, FHA_SUSPECTS_SIZE, "shared_buffers, ssl");
+	assert_string_equal(names(), "does_not_start");
+	assert_string_equal(findings[0].what, "n2 cannot start PostgreSQL: no memory; set for all "
+										  "members since it ran: shared_buffers, ssl");
 	/* A record without data that nobody writes any more: somebody's try to join. */
 	set_up(NULL);
 	members[1].role = FHA_ROLE_DOWN;
