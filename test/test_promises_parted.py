@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from lab import faults
+from lab.cluster import LEASE_S
 from lab.node import Node
 from lab.part import Part
-from lab.wait import until
+from lab.wait import now, until
 
 BY_PROMISES = "the lock does not answer: all other members promise not to contend"
 OLDER_TERM = "the lock shows an older term than this node or another member has seen"
+NO_LOCK = "is not there: mount it, or correct fawkes_ha.lock"
 NO_MORE = "promises of other members are not counted on any more"
 SETTLE_S = 60
 
@@ -169,6 +171,26 @@ def test_an_outage_after_a_switchover(cluster: Part) -> None:
             assert can_write(leader)
     wait_over(leader, logs[leader])
     assert "tried to take the lease" not in log_since(leader, logs[leader])
+    assert cluster.wait_all_stream() is leader
+
+
+def test_members_that_start_in_an_outage(cluster: Part) -> None:
+    """Whoever speaks for a member next waits for the lock, stops when told to, and promises: the primary writes on."""
+    leader = cluster.wait_all_stream()
+    crashed, restarted = cluster.others(leader)
+    logs = ends(cluster)
+    with outage(cluster, leader):
+        os.kill(crashed.postmaster_pid, signal.SIGKILL)
+        restarted.kill()
+        restarted.start()
+        restarted.wait_for_log(NO_LOCK, SETTLE_S, logs[restarted])
+        assert restarted.stop() == 0
+        restarted.start()
+        crashed.wait_for_log(NO_LOCK, SETTLE_S, logs[crashed])
+        over = now() + 2 * LEASE_S
+        until("older promises do not count any more", lambda: now() > over, SETTLE_S)
+        until("the primary writes on", lambda: can_write(leader), SETTLE_S)
+    wait_over(leader, logs[leader])
     assert cluster.wait_all_stream() is leader
 
 

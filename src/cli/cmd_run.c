@@ -94,9 +94,10 @@ set_up(Supervisor *self, FhaError *err)
 	bool changed = false;
 	FhaCode code = fha_config_check(&self->config, err);
 
-	/* A lock that does not work from the start is a mistake in the settings, or a missing mount. */
+	/* A lock that cannot work is a mistake in the settings.  One that only does not answer is waited
+	 * for, as by a node that runs. */
 	if (code == FHA_OK)
-		code = fha_lock_open(&lock, self->config.lock, self->config.cluster_name, false, err);
+		code = fha_lock_open(&lock, self->config.lock, self->config.cluster_name, true, err);
 	if (lock != NULL)
 		fha_lock_close(lock);
 	if (code == FHA_OK)

@@ -85,8 +85,9 @@ typedef struct FhaLockEvent
 } FhaLockEvent;
 
 /*
- * Open the lock that `uri` names ("dir:/absolute/path": the directory must exist,
- * on a local filesystem; "kubernetes:" in a pod, "kubernetes:/kubeconfig" elsewhere, and behind a
+ * Open the lock that `uri` names ("dir:/absolute/path": a directory that exists, closed to other
+ * users, on a local filesystem; with watch it may also appear later, and until then every request
+ * ends as IO; "kubernetes:" in a pod, "kubernetes:/kubeconfig" elsewhere, and behind a
  * "?" separated by "&": context=NAME, namespace=NAME, cluster=NAME).  cluster: whose records are
  * wanted; NULL: everybody's.  A directory shows those of all clusters to everybody, Leases are left
  * out by label, and what stands in the uri goes before.  Does not wait for the

@@ -495,6 +495,7 @@ dir_close(FhaLock *lock)
 	free(dir);
 }
 
+/* NOT_FOUND: it may be there later, as a mount is. */
 static FhaCode
 directory_look(const char *path, FhaError *err)
 {
@@ -505,7 +506,7 @@ directory_look(const char *path, FhaError *err)
 	if (fd < 0)
 		/* Never made here: a typing error would found a second cluster, a lost mount hide the first. */
 		return fha_error_errno(
-			err, FHA_IO,
+			err, fha_dir_may_come_back(errno) ? FHA_NOT_FOUND : FHA_IO,
 			"could not open the lock directory \"%.120s\" (it must exist, and be "
 			"the nodes' own)",
 			path);
@@ -534,8 +535,11 @@ dir_open(FhaLock **out, const char *path, const char *cluster, bool watch, FhaEr
 	(void) cluster;
 	if (code == FHA_OK)
 		code = directory_look(path, err);
+	/* A member that starts during an outage goes through it as one that ran before does. */
+	if (code == FHA_NOT_FOUND && watch)
+		code = FHA_OK;
 	if (code != FHA_OK)
-		return code;
+		return code == FHA_NOT_FOUND ? FHA_IO : code;
 	dir = calloc(1, sizeof(*dir));
 	if (dir == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");

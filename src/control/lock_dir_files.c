@@ -182,6 +182,12 @@ fha_dir_files_init(FhaDirFiles *files, const char *path, FhaError *err)
 	return FHA_OK;
 }
 
+bool
+fha_dir_may_come_back(int error)
+{
+	return error == ENOENT || error == EIO || error == ESTALE || error == ENOTCONN;
+}
+
 FhaCode
 fha_dir_files_open(FhaDirFiles *files, bool *anew, FhaError *err)
 {
@@ -190,7 +196,12 @@ fha_dir_files_open(FhaDirFiles *files, bool *anew, FhaError *err)
 	int fd = open(files->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	*anew = false;
-	if (fd < 0 || fstat(fd, &identity) != 0)
+	if (fd < 0 && errno == ENOENT)
+		code = fha_error(err, FHA_IO,
+						 "the lock directory \"%.120s\" is not there: mount it, or correct "
+						 "fawkes_ha.lock",
+						 files->path);
+	else if (fd < 0 || fstat(fd, &identity) != 0)
 		code = fha_error_errno(err, code_of_errno(), "could not open \"%.120s\"", files->path);
 	else
 		code = fha_dir_check_local(fd, files->path, err);
@@ -204,6 +215,9 @@ fha_dir_files_open(FhaDirFiles *files, bool *anew, FhaError *err)
 	if (files->fd >= 0)
 		(void) close(files->fd);
 	files->fd = -1;
+	/* It may be another one than was there at the start. */
+	if (code == FHA_OK)
+		code = fha_dir_check_closed(fd, files->path, err);
 	if (code != FHA_OK)
 	{
 		if (fd >= 0)

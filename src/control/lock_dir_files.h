@@ -58,7 +58,10 @@ bool fha_dir_file_parse(const char *file, char *name, uint64_t *version);
 
 FhaCode fha_dir_files_init(FhaDirFiles *files, const char *path, FhaError *err);
 
-/* Open the path, again if it is another directory by now; *anew: it is. */
+/* Could a directory that cannot be opened, with this errno, be there later without a changed setting? */
+bool fha_dir_may_come_back(int error);
+
+/* Open the path, again if it is another directory by now; *anew: it is.  INVALID, DENIED, IO. */
 FhaCode fha_dir_files_open(FhaDirFiles *files, bool *anew, FhaError *err);
 
 /* Set `version` of all rows to what the directory has; rows of new records are added. */

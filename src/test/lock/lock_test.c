@@ -376,9 +376,46 @@ test_uri(void **state)
 	}
 	/* A typing error must not make a second lock. */
 	assert_int_equal(
-		fha_lock_open(&lock, "dir:/tmp/fawkes-lock-that-nobody-made", NULL, true, &err), FHA_IO);
+		fha_lock_open(&lock, "dir:/tmp/fawkes-lock-that-nobody-made", NULL, false, &err), FHA_IO);
+	assert_non_null(strstr(err.text, "it must exist"));
 	assert_int_equal(access("/tmp/fawkes-lock-that-nobody-made", F_OK), -1);
+	/* A path that is no directory is no missing mount: also for those that wait for one. */
+	assert_int_equal(fha_lock_open(&lock, "dir:/etc/hosts", NULL, true, &err), FHA_IO);
+	assert_int_equal(fha_lock_open(&lock, "dir:/etc/hosts/lock", NULL, true, &err), FHA_IO);
+	assert_null(lock);
 	fha_lock_close(NULL);
+}
+
+/* Who watches may be there before the directory is: a mount that is missing is an outage. */
+static void
+test_a_directory_that_is_not_there_yet(void **state)
+{
+	char away[sizeof(path) + 8];
+	FhaLockEvent event;
+	FhaLock *lock;
+
+	(void) state;
+	plant("a.00000000000000000001", "{\"n\":1}");
+	(void) snprintf(away, sizeof(away), "%s.away", path);
+	assert_int_equal(rename(path, away), 0);
+	lock = open_lock(true);
+	assert_int_equal(call(lock, FHA_LOCK_GET, "a", NULL, NULL, &event), FHA_IO);
+	assert_non_null(strstr(event.error.text, "is not there: mount it"));
+	assert_int_equal(call(lock, FHA_LOCK_CREATE, "b", NULL, "{}", &event), FHA_IO);
+	assert_int_equal(access(path, F_OK), -1);
+	/* What is looked at when it comes is what else is looked at when it is opened. */
+	assert_int_equal(chmod(away, 0777), 0);
+	assert_int_equal(rename(away, path), 0);
+	assert_int_equal(call(lock, FHA_LOCK_GET, "a", NULL, NULL, &event), FHA_INVALID);
+	assert_non_null(strstr(event.error.text, "chmod 700"));
+	assert_int_equal(chmod(path, 0700), 0);
+	assert_int_equal(next_event(lock, &event), FHA_OK);
+	assert_int_equal(event.kind, FHA_LOCK_CHANGE);
+	assert_string_equal(event.records[0].name, "a");
+	assert_int_equal(next_event(lock, &event), FHA_OK);
+	assert_int_equal(event.kind, FHA_LOCK_SYNCED);
+	assert_int_equal(call(lock, FHA_LOCK_CREATE, "b", NULL, "{}", &event), FHA_OK);
+	fha_lock_close(lock);
 }
 
 static void
@@ -1207,6 +1244,7 @@ main(int argc, char **argv)
 		CONFORMANCE(test_too_many_records, &directory),
 		CONFORMANCE(test_file_too_large, &directory), CONFORMANCE(test_denied, &directory),
 		CONFORMANCE(test_root_gives_away, &directory),
+		CONFORMANCE(test_a_directory_that_is_not_there_yet, &directory),
 		CONFORMANCE(test_file_of_another, &directory),
 		CONFORMANCE(test_open_to_everybody, &directory), CONFORMANCE(test_link_fails, &directory),
 		CONFORMANCE(test_out_of_memory, &directory), CONFORMANCE(test_latency, &directory),

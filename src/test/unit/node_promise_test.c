@@ -35,6 +35,13 @@ turn_for(int64_t time_ms)
 		turn();
 }
 
+static void
+start_again(Player *player)
+{
+	fha_node_close(player->node);
+	player_open(player, false);
+}
+
 static Player *
 a_standby(void)
 {
@@ -133,6 +140,32 @@ who_promised_waits_for_as_long(void **state)
 	TURN_UNTIL(all_settled());
 }
 
+/* Whoever speaks for a member next is there in spite of the outage: it promises. */
+static void
+a_member_that_starts_in_an_outage(void **state)
+{
+	char sentence[512];
+	Player *old;
+	bool told = false;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	lock_out(true);
+	TURN_UNTIL(leads_by_promises(old));
+	for (int i = 0; i < NODES; i++)
+		if (&players[i] != old)
+			start_again(&players[i]);
+	turn_for(OUTAGE_LEASES * LEASE_MS);
+	TURN_UNTIL(leads_by_promises(old));
+	while (fha_node_news(a_standby()->node, sentence, sizeof(sentence)))
+		told = told || strstr(sentence, "is not there: mount it") != NULL;
+	assert_true(told);
+	lock_out(false);
+	TURN_UNTIL(all_settled() && !old->node->world.tenure.promised);
+	assert_ptr_equal(leader(), old);
+}
+
 /* --- who is asked */
 
 static FhaQuestion
@@ -164,13 +197,6 @@ refusal(Player *player, const FhaQuestion *asked)
 	assert_string_equal(promise.data_incarnation, player->node->state.data_incarnation);
 	assert_true(promise.given == (promise.why[0] == '\0'));
 	return promise.why;
-}
-
-static void
-start_again(Player *player)
-{
-	fha_node_close(player->node);
-	player_open(player, false);
 }
 
 static void
@@ -749,6 +775,7 @@ main(void)
 		TEST(a_holder_leads_on_while_all_promise),
 		TEST(one_that_is_missing_shuts_the_fence),
 		TEST(who_promised_waits_for_as_long),
+		TEST(a_member_that_starts_in_an_outage),
 		TEST(a_promise_outlives_its_giver),
 		TEST(what_may_not_be_promised),
 		TEST(a_promised_term_is_the_lowest_from_then_on),
