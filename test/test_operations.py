@@ -404,6 +404,18 @@ def test_failover_by_sql_is_refused_while_somebody_leads(cluster: Cluster) -> No
     cluster.wait_all_stream()
 
 
+def test_a_wait_is_a_number_of_seconds(cluster: Cluster) -> None:
+    """1 to 86400, in digits; each other word is refused before anything is asked for."""
+    leader = cluster.wait_all_stream()
+    for word in ("0", "-1", "+5", " 5", "5 ", "1.5", "1e9", "0x5", "", "86401", "99999999999999999999"):
+        assert "--wait takes seconds, 1 to 86400, not" in refused(leader, "restart", "--wait", word, status=2), word
+    with leader.session() as session:
+        for number in (0, -1, 86401):
+            with pytest.raises(Error) as error:
+                session.query("SELECT fawkes_ha.restart(wait_seconds => %s)", (number,))
+            assert error.value.pgcode == "22023" and "1 to 86400 is allowed" in str(error.value), number
+
+
 def test_a_request_ends_at_its_time_limit(cluster: Cluster) -> None:
     """S9: a restart that cannot go on is given up, says what it waited for, and is in the history."""
     leader = cluster.wait_all_stream()

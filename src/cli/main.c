@@ -12,6 +12,8 @@
 #include "cli.h"
 #include "settings.h"
 
+#define WAIT_MAX_S 86400 /* as for the functions of SQL */
+
 static const CliCommand *const commands[] = {
 	&command_run,    &command_status, &command_history, &command_switchover, &command_failover,
 	&command_pause,  &command_resume, &command_restart, &command_reinit,     &command_rejoin,
@@ -43,13 +45,13 @@ copy(char *out, size_t size, const char *value, const char *option)
 	return true;
 }
 
+/* Digits alone: strtol would take blanks and signs as well. */
 static bool
-whole_number(const char *text, int max, int *out)
+seconds(const char *text, int *out)
 {
-	char *end;
-	long number = strtol(text, &end, 10);
+	long number = strtol(text, NULL, 10);
 
-	if (*text == '\0' || *end != '\0' || number < 0 || number > max)
+	if (text[strspn(text, "0123456789")] != '\0' || number < 1 || number > WAIT_MAX_S)
 		return false;
 	*out = (int) number;
 	return true;
@@ -144,9 +146,9 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 				(void) copy(options->target, sizeof(options->target), optarg, "--to");
 				break;
 			case 'w':
-				if (!whole_number(optarg, 24 * 3600, &options->wait_s))
+				if (!seconds(optarg, &options->wait_s))
 				{
-					cli_complain("--wait takes seconds, not \"%s\"", optarg);
+					cli_complain("--wait takes seconds, 1 to %d, not \"%s\"", WAIT_MAX_S, optarg);
 					return CLI_USAGE;
 				}
 				break;

@@ -270,18 +270,21 @@ check_room(const FhaCluster *cluster, const FhaMember *members, size_t count,
 		   const FhaSetting *setting, FhaError *err)
 {
 	int64_t needed = fha_room_needed(cluster);
-	char *end;
-	long long value = strtoll(setting->value, &end, 10);
+	long long value = strtoll(setting->value, NULL, 10);
 	bool slots = strcasecmp(setting->name, "max_replication_slots") == 0;
 
 	if (strcasecmp(setting->name, "max_worker_processes") == 0)
 		needed = WORKERS_NEEDED;
 	else if (!slots && strcasecmp(setting->name, "max_wal_senders") != 0)
 		return FHA_OK;
+	/* PostgreSQL takes 2.2 and 0x2 as well, which would pass for more than they are. */
+	if (setting->value[strspn(setting->value, "0123456789")] != '\0' || setting->value[0] == '\0')
+		return fha_error(err, FHA_INVALID, "%s is to be given in digits, not as \"%.40s\"",
+						 setting->name, setting->value);
 	for (size_t i = 0; slots && i < count; i++)
 		if (members[i].slots > needed)
 			needed = members[i].slots;
-	if (end == setting->value || *end != '\0' || value >= needed)
+	if (value >= needed)
 		return FHA_OK;
 	return fha_error(err, FHA_INVALID, "%s = %lld is too few: %lld are needed at least",
 					 setting->name, value, (long long) needed);

@@ -345,6 +345,11 @@ static void
 what_leaves_members_no_room_is_refused(void **state)
 {
 	static const char *const names[] = {"max_replication_slots", "Max_Wal_Senders"};
+	static const char *const no_digits[] = {
+		"max_wal_senders=2.2",  "max_wal_senders=0x2",       "max_replication_slots= 2",
+		"max_wal_senders=2 ",   "max_worker_processes=5e-1", "max_wal_senders=+2",
+		"max_wal_senders=lots", "max_replication_slots=",
+	};
 
 	(void) state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -365,8 +370,14 @@ what_leaves_members_no_room_is_refused(void **state)
 	assert_int_equal(set("max_wal_senders=6", false), FHA_OK);
 	assert_int_equal(set("max_worker_processes=6", false), FHA_INVALID);
 	assert_int_equal(set("max_worker_processes=7", false), FHA_OK);
-	/* What is no number is PostgreSQL's to judge. */
-	assert_int_equal(set("max_wal_senders=lots", false), FHA_OK);
+	/* PostgreSQL takes all but the last two, as another number than its first digits say. */
+	for (size_t i = 0; i < sizeof(no_digits) / sizeof(no_digits[0]); i++)
+	{
+		if (set(no_digits[i], false) != FHA_INVALID)
+			fail_msg("taken: %s", no_digits[i]);
+		assert_non_null(strstr(err.text, "is to be given in digits, not as"));
+	}
+	assert_int_equal(set("max_wal_senders", true), FHA_OK);
 }
 
 /* No fixed list names standbys whose application_name is another with each copy of the data. */
