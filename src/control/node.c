@@ -190,6 +190,8 @@ fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, b
 	if (code == FHA_OK)
 		code = node_settings_open(node, err);
 	if (code == FHA_OK)
+		node_keep_open(node);
+	if (code == FHA_OK)
 		code = fha_lock_open(&node->lock, config->lock, config->cluster_name, true, err);
 	if (code == FHA_OK)
 		code = node_wait_for(node, fha_lock_fd(node->lock), err);
@@ -288,32 +290,6 @@ remember_term(FhaNode *node, FhaError *err)
 		return code; /* LCOV_EXCL_LINE: the kernel refuses */
 	know(node, &state);
 	return FHA_OK;
-}
-
-/* For the day on which the lock has lost it, or was restored from an old copy: people put it back. */
-static void
-keep_record(FhaNode *node)
-{
-	const FhaCluster *cluster = &node->world.cluster;
-	char path[FHA_PATH_MAX];
-	FhaError err;
-	FhaCode code = fha_writer_step(node->keeper, 0, &err);
-
-	if (code != FHA_OK && code != FHA_AGAIN)
-		/* LCOV_EXCL_START: the kernel refuses */
-		node_news(node, "no copy of the cluster record: %s", err.text);
-	/* LCOV_EXCL_STOP */
-	if (node->cluster.text == NULL || cluster->term != node->world.self.highest_term ||
-		(cluster->term == node->kept_term && cluster->lineage_term == node->kept_lineage_term))
-		return;
-	code = fha_state_path(&node->config, "record.json", path, sizeof(path), &err);
-	if (code == FHA_OK)
-		code = fha_writer_start(node->keeper, path, node->cluster.text, &err);
-	/* While another copy is on its way to the disk, this one waits. */
-	if (code != FHA_OK)
-		return;
-	node->kept_term = cluster->term;
-	node->kept_lineage_term = cluster->lineage_term;
 }
 
 static void
@@ -771,7 +747,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 	if (node->world.watch.seen && !node->world.watch.absent)
 	{
 		code = remember_term(node, err);
-		keep_record(node);
+		node_keep_record(node);
 	}
 	facts = decide(node, now_ms);
 	node_members_listen(node, now_ms);

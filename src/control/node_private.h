@@ -129,6 +129,17 @@ typedef struct Promises
 	char failed[FHA_SENTENCE_SIZE]; /* why the last write failed; "" */
 } Promises;
 
+/* What tells one copy of the cluster record in our directory from another; zeroed: there is none. */
+typedef struct KeptRecord
+{
+	char cluster_uuid[FHA_UUID_TEXT_SIZE];
+	uint64_t term;
+	uint64_t lineage_term;
+	size_t member_count;
+	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];
+	char member_data[FHA_MEMBERS_MAX][FHA_ID_SIZE];
+} KeptRecord;
+
 struct FhaNode
 {
 	FhaConfig config;
@@ -163,8 +174,7 @@ struct FhaNode
 	ClusterWrite lost;
 	char hinted[FHA_VERSION_SIZE]; /* a version of the cluster record that the watch named */
 	FhaWriter *keeper;             /* writes the copy of the cluster record in our directory */
-	uint64_t kept_term;            /* of the copy of the cluster record in our directory */
-	uint64_t kept_lineage_term;
+	KeptRecord kept;
 	bool reread;        /* read the cluster record before the next write */
 	int64_t read_ms;    /* when it was last read or written */
 	int64_t renewed_ms; /* when the last renewal was sent */
@@ -366,6 +376,14 @@ FhaCode node_write_request(FhaNode *node, FhaError *err);
 
 /* Must the record of a removed member be replaced?  *text: what by, free it. */
 bool node_request_tombstone(const FhaNode *node, const Held **held, char **text);
+
+/* --- the copy of the cluster record (node_keep.c) */
+
+/* What record.json holds already: a good copy is not replaced because a new process looks. */
+void node_keep_open(FhaNode *node);
+
+/* Write it once the record that was read is of another term, lineage or list of members. */
+void node_keep_record(FhaNode *node);
 
 /* --- settings of all members (node_settings.c) */
 

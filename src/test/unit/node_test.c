@@ -868,6 +868,84 @@ a_deleted_record_of_a_member_is_forgotten(void **state)
 	TURN_UNTIL(system(command) == 0 && !knows(leader(), gone->config.member_name));
 }
 
+static bool
+keeps(Player *player, FhaCluster *out)
+{
+	char path[FHA_PATH_MAX];
+	char *text = NULL;
+	bool has = false;
+
+	if (fha_state_path(&player->config, "record.json", path, sizeof(path), NULL) == FHA_OK &&
+		fha_file_read(path, 1 << 20, &text, NULL) == FHA_OK)
+		has = fha_cluster_parse(text, strlen(text), out, NULL) == FHA_OK;
+	free(text);
+	return has;
+}
+
+/* Another life of this node, that finds this text as its copy of the record. */
+static void
+open_with_copy(Player *player, const char *text)
+{
+	char path[FHA_PATH_MAX];
+	FhaError err;
+
+	fha_node_close(player->node);
+	if (fha_state_path(&player->config, "record.json", path, sizeof(path), &err) != FHA_OK ||
+		fha_file_replace(path, text, strlen(text), &err) != FHA_OK)
+		fail_msg("%s", err.text);
+	player_open(player, false);
+}
+
+/* People put it back: it has all members, and a record that was tampered with does not replace it. */
+static void
+the_copy_of_the_record_follows_terms_and_members(void **state)
+{
+	static FhaCluster copy;
+	static FhaCluster other;
+	Player *player;
+	FhaError err;
+	char *text;
+
+	(void) state;
+	start_cluster();
+	player = leader();
+	TURN_UNTIL(keeps(player, &copy) && copy.member_count == NODES);
+	assert_int_equal(copy.lineage_term, copy.term);
+	/* The record in the lock differs in what makes no other copy. */
+	copy.paused = true;
+	(void) snprintf(copy.pause_reason, sizeof(copy.pause_reason), "this is the copy");
+	player = follower(NULL);
+	assert_int_equal(fha_cluster_print(&copy, &text, &err), FHA_OK);
+	open_with_copy(player, text);
+	free(text);
+	TURN_UNTIL(player->node->world.watch.seen);
+	for (int i = 0; i < 5; i++)
+		turn();
+	assert_true(keeps(player, &other));
+	assert_string_equal(other.pause_reason, copy.pause_reason);
+	/* Of another list, lineage or cluster, or none at all: not the copy of this record. */
+	for (int i = 0; i < 4; i++)
+	{
+		other = copy;
+		if (i == 0)
+			other.member_count--;
+		else if (i == 1)
+			other.lineage_term--;
+		else if (i == 2)
+			other.cluster_uuid[0] = 'x';
+		else
+			(void) snprintf(other.member_data[0], FHA_ID_SIZE, "another");
+		assert_int_equal(fha_cluster_print(&other, &text, &err), FHA_OK);
+		open_with_copy(player, text);
+		free(text);
+		TURN_UNTIL(keeps(player, &other) && !other.paused);
+		assert_int_equal(other.member_count, NODES);
+	}
+	open_with_copy(player, "garbage");
+	TURN_UNTIL(keeps(player, &other));
+	assert_int_equal(other.member_count, NODES);
+}
+
 /* The cluster goes on without it: what it tells is for people. */
 static void
 a_damaged_history_stops_nothing(void **state)
@@ -1255,6 +1333,7 @@ main(void)
 		TEST(a_silent_member_leaves_the_list_and_comes_back),
 		TEST(who_stays_on_the_list),
 		TEST(a_deleted_record_of_a_member_is_forgotten),
+		TEST(the_copy_of_the_record_follows_terms_and_members),
 		TEST(a_damaged_history_stops_nothing),
 		TEST(a_request_in_the_way_is_told),
 		TEST(entries_follow_one_another),
