@@ -40,6 +40,15 @@ DATA = [
     ),
     Mutant(
         "S7",
+        "the lock file of a living server's socket is taken for a dead one's",
+        "src/cli/postgres_stale.c",
+        "\t\t   !process_works_in(pid, directory);",
+        "\t\t   true;",
+        attack("identity", "test_the_lock_file_of_a_living_server_s_socket_stays"),
+        short=False,
+    ),
+    Mutant(
+        "S7",
         "a server that was started by hand is let be",
         SUPERVISOR,
         "\tself->foreign = postgres_running(&self->config);\n\tif (self->foreign == 0)",

@@ -109,6 +109,41 @@ def test_a_server_without_the_library_is_not_left_running(cluster: Cluster) -> N
     assert not has(cluster, old, row)
 
 
+@pytest.mark.parametrize("sign", ["", "-"], ids=["a server's", "a single user's"])
+def test_lock_files_that_name_another_member_s_server(cluster: Cluster, sign: str) -> None:
+    """S7: after a reboot the numbers of a dead server are another's, and a copy names the server it was made of."""
+    leader = revive(cluster)
+    node = cluster.others(leader)[0]
+    node.stop()
+    lines = (leader.data / "postmaster.pid").read_text().split("\n", 1)
+    (node.data / "postmaster.pid").write_text(f"{sign}{lines[0]}\n{lines[1]}")
+    text = f"{sign}{lines[0]}\n{node.data}\n0\n{node.port}\n"
+    (node.sockets / f".s.PGSQL.{node.port}.lock").write_text(text)
+    node.start()
+    cluster.wait_streams(node, 30)
+    assert cluster.find_leader() is leader
+
+
+def test_the_lock_file_of_a_living_server_s_socket_stays(cluster: Cluster) -> None:
+    """S7: a foreign server has the socket: its lock file is left to it, and the member starts when it has gone."""
+    node = cluster.others(revive(cluster))[0]
+    node.stop()
+    foreign = node.directory / "foreign"
+    programs.must_run("initdb", "-D", foreign, "-U", "postgres", "-A", "trust", "-N")
+    options = f"-c port={node.port} -c unix_socket_directories={node.sockets} -c listen_addresses="
+    environment = {process.NODE_MARK: str(node.directory)}
+    programs.must_run("pg_ctl", "start", "-w", "-D", foreign, "-l", node.log, "-o", options, env=environment)
+    lock = node.sockets / f".s.PGSQL.{node.port}.lock"
+    text = lock.read_text()
+    at = node.log.stat().st_size
+    node.start()
+    node.wait_for_log(f'lock file "{lock}" already exists', since=at)
+    assert lock.read_text() == text
+    programs.must_run("pg_ctl", "stop", "-w", "-m", "fast", "-D", foreign)
+    cluster.wait_streams(node)
+    shutil.rmtree(foreign)
+
+
 # --- other data in a node's place
 
 

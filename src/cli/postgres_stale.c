@@ -2,12 +2,14 @@
  * postgres_stale.c: lock files of a server that is gone.
  *
  * PostgreSQL believes a lock file when any process of its user has the number in
- * it.  In a container numbers come back soon, and a killed server may stay a
- * zombie: such a server would refuse to start for ever.
+ * it.  In a container and after a reboot numbers come back soon, also those of
+ * another member's server; a killed server may stay a zombie; and a file-level copy
+ * of a running server names that server.  A server would refuse to start for ever.
  */
 #include "postgres.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "process.h"
 #include "state.h"
 
 #define LOCK_FILE_MAX 8192
@@ -43,6 +46,21 @@ is_live_server(int pid)
 }
 
 /*
+ * A server works in its data directory from before its lock file is made until its end.  In doubt, as
+ * of a directory that was moved, no.
+ */
+static bool
+works_elsewhere(int pid, const char *directory)
+{
+	char path[48];
+	struct stat status;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/cwd", pid);
+	return stat(path, &status) == 0 && stat(directory, &status) == 0 &&
+		   !process_works_in(pid, directory);
+}
+
+/*
  * A server that died between making the file and writing it: PostgreSQL refuses to start for ever.
  * One that somebody starts at this moment has a second to get on.
  */
@@ -62,14 +80,25 @@ remove_empty(const char *path, FhaError *err)
 	return files_remove(path, err);
 }
 
+/* Without its sign: a server of one user, as a recovery before a rewind is, writes it as negative. */
+static int
+number_of(const char *content)
+{
+	long number = strtol(content, NULL, 10);
+
+	return number > -INT_MAX && number < INT_MAX ? abs((int) number) : 0;
+}
+
 /*
  * Put our own number into the file: PostgreSQL ignores its parent's, but still looks
  * whether orphans of the dead server use its shared memory, which it finds in there.
+ * data_directory: where the file's server works; NULL: where the file says.
  */
 static FhaCode
-take_over(const char *path, FhaError *err)
+take_over(const char *path, const char *data_directory, FhaError *err)
 {
 	char fresh[LOCK_FILE_MAX + 32];
+	char directory[FHA_PATH_MAX];
 	char *content;
 	const char *rest;
 	int length;
@@ -78,11 +107,17 @@ take_over(const char *path, FhaError *err)
 
 	if (code != FHA_OK)
 		return code == FHA_NOT_FOUND ? FHA_OK : code;
-	pid = (int) strtol(content, NULL, 10);
+	pid = number_of(content);
 	rest = strchr(content, '\n');
+	if (data_directory != NULL)
+		(void) snprintf(directory, sizeof(directory), "%s", data_directory);
+	else
+		(void) snprintf(directory, sizeof(directory), "%.*s",
+						rest == NULL ? 0 : (int) strcspn(rest + 1, "\n"),
+						rest == NULL ? "" : rest + 1);
 	if (content[0] == '\0')
 		code = remove_empty(path, err);
-	else if (pid > 0 && rest != NULL && !is_live_server(pid))
+	else if (pid > 0 && rest != NULL && (!is_live_server(pid) || works_elsewhere(pid, directory)))
 	{
 		length = snprintf(fresh, sizeof(fresh), "%d%s", (int) getpid(), rest);
 		code = fha_file_replace(path, fresh, (size_t) length, err);
@@ -98,10 +133,10 @@ postgres_forgive_dead(const FhaConfig *config, FhaError *err)
 	FhaCode code;
 
 	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", config->data_directory);
-	code = take_over(path, err);
+	code = take_over(path, config->data_directory, err);
 	if (code != FHA_OK || config->socket_directory[0] == '\0')
 		return code;
 	(void) snprintf(path, sizeof(path), "%s/.s.PGSQL.%d.lock", config->socket_directory,
 					config->port);
-	return take_over(path, err);
+	return take_over(path, NULL, err);
 }
