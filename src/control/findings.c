@@ -75,6 +75,21 @@ resume_first(Case *at)
 		at->todo = RESUME_FIRST;
 }
 
+/* Nobody has led yet, so nobody but the founder has anything to lead with. */
+static bool
+is_being_founded(const FhaCluster *record)
+{
+	return record->lineage_term == 0;
+}
+
+static void
+start_the_founder(Case *at)
+{
+	if (is_being_founded(at->outlook->record))
+		at->todo = "start the member that is named: it founds the cluster, and no other member "
+				   "has its data";
+}
+
 static bool
 end_missing(Case *at)
 {
@@ -96,6 +111,7 @@ released(Case *at)
 	if (record == NULL || !record->released || end_missing(at))
 		return false;
 	resume_first(at);
+	start_the_founder(at);
 	(void) snprintf(at->more, sizeof(at->more), ": %s released the lease", record->holder);
 	return true;
 }
@@ -109,10 +125,33 @@ lapsed(Case *at)
 	if (record == NULL || record->released || at->outlook->held || end_missing(at))
 		return false;
 	resume_first(at);
+	start_the_founder(at);
 	age_s = at->outlook->lease_age_ms >= 0 ? at->outlook->lease_age_ms / 1000
 										   : fha_age_s(record->renewed_at, at->outlook->wall_s);
 	(void) snprintf(at->more, sizeof(at->more), ": %s has not renewed the lease for %" PRId64 " s",
 					record->holder, age_s);
+	return true;
+}
+
+static void
+add_holder(Case *at)
+{
+	const FhaCluster *record = at->outlook->record;
+
+	for (size_t i = 0; i < at->outlook->member_count; i++)
+		if (strcmp(at->outlook->members[i].member, record->holder) == 0)
+			(void) snprintf(at->more, sizeof(at->more), ": %s holds the lease, and says: %s",
+							record->holder, at->outlook->members[i].state);
+}
+
+static bool
+founding(Case *at)
+{
+	const FhaCluster *record = at->outlook->record;
+
+	if (record == NULL || !is_being_founded(record) || !fha_overview_is_out(at->outlook))
+		return false;
+	add_holder(at);
 	return true;
 }
 
@@ -121,13 +160,10 @@ no_writes(Case *at)
 {
 	const FhaCluster *record = at->outlook->record;
 
-	if (record == NULL || !fha_overview_is_out(at->outlook))
+	if (record == NULL || is_being_founded(record) || !fha_overview_is_out(at->outlook))
 		return false;
 	resume_first(at);
-	for (size_t i = 0; i < at->outlook->member_count; i++)
-		if (strcmp(at->outlook->members[i].member, record->holder) == 0)
-			(void) snprintf(at->more, sizeof(at->more), ": %s holds the lease, and says: %s",
-							record->holder, at->outlook->members[i].state);
+	add_holder(at);
 	return true;
 }
 
@@ -167,7 +203,8 @@ no_fit_standby(Case *at)
 {
 	const FhaOutlook *outlook = at->outlook;
 
-	if (!is_held(at) || outlook->record->standby_count > 0 || is_settling(at))
+	if (!is_held(at) || outlook->record->standby_count > 0 || is_settling(at) ||
+		is_being_founded(outlook->record))
 		return false;
 	for (size_t i = 0; i < outlook->member_count; i++)
 	{
@@ -357,6 +394,9 @@ static const struct
 	{"no_primary", FHA_CRITICAL, false, lapsed, "nobody leads",
 	 "up to one lease that is by design; then read each standby's state, and: fawkes-ha failover "
 	 "--dry-run"},
+	{"no_writes", FHA_CRITICAL, false, founding,
+	 "nobody can write yet: the first member of the cluster is being started",
+	 "wait until it is up; if it does not come up, see that member's log"},
 	{"no_writes", FHA_CRITICAL, false, no_writes, "nobody can write",
 	 "for some seconds that is a restart or a promotion; then see that member's log, and: "
 	 "fawkes-ha "

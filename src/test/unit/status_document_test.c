@@ -60,7 +60,7 @@ set_up(void **state)
 	(void) snprintf(record.incarnation, sizeof(record.incarnation), "0123456789abcdef");
 	(void) snprintf(record.renewed_at, sizeof(record.renewed_at), FRESH);
 	record.lease_duration_ms = 3000;
-	record.term = 2;
+	record.term = record.lineage_term = 2;
 	record.timeline = 2;
 	record.position = (FhaPosition){2, 0x5000000};
 	record.standby_count = 1;
@@ -229,6 +229,7 @@ test_a_holder_that_does_not_serve(void **state)
 	/* It is being promoted, until it has written its lineage; its own record follows. */
 	set_up(NULL);
 	members[0].role = FHA_ROLE_STANDBY;
+	record.lineage_term = record.term - 1;
 	assert_true(fha_overview_is_out(&outlook));
 	record.lineage_term = record.term;
 	assert_false(fha_overview_is_out(&outlook));
@@ -241,6 +242,32 @@ test_a_holder_that_does_not_serve(void **state)
 	outlook.held = true;
 	(void) snprintf(members[0].member, sizeof(members[0].member), "n7");
 	assert_false(fha_overview_is_out(&outlook));
+}
+
+/* Nobody else has anything to lead with, so no failover is spoken of. */
+static void
+test_a_cluster_that_is_being_founded(void **state)
+{
+	(void) state;
+	record.term = record.timeline = 1;
+	record.lineage_term = 0;
+	record.standby_count = 0;
+	outlook.local = false;
+	outlook.member_count = 1;
+	members[0].role = FHA_ROLE_DOWN;
+	assert_true(fha_overview_is_out(&outlook));
+	assert_string_equal(names(), "no_writes");
+	assert_string_equal(
+		findings[0].what,
+		"nobody can write yet: the first member of the cluster is being started: n1 "
+		"holds the lease, and says: as ever");
+	assert_null(strstr(findings[0].todo, "failover"));
+	outlook.held = false;
+	assert_string_equal(names(), "no_primary down");
+	assert_non_null(strstr(findings[0].todo, "start the member that is named"));
+	record.released = true;
+	assert_string_equal(names(), "no_primary down");
+	assert_non_null(strstr(findings[0].todo, "start the member that is named"));
 }
 
 static const FhaShown *
@@ -824,6 +851,7 @@ main(void)
 		cmocka_unit_test_setup(test_times_of_records, set_up),
 		cmocka_unit_test_setup(test_what_a_member_said_last_is_doubted, set_up),
 		cmocka_unit_test_setup(test_a_holder_that_does_not_serve, set_up),
+		cmocka_unit_test_setup(test_a_cluster_that_is_being_founded, set_up),
 		cmocka_unit_test_setup(test_findings_are_bounded, set_up),
 		cmocka_unit_test_setup(test_ring_keeps_the_newest, set_up),
 		cmocka_unit_test_setup(test_ring_is_bounded, set_up),
