@@ -136,6 +136,18 @@ def test_a_node_that_clones_can_be_stopped(cluster: Cluster) -> None:
     cluster.wait_all_stream()
 
 
+@pytest.mark.parametrize("role", ["primary", "standby"])
+def test_a_smart_shutdown_waits_for_no_session(cluster: Cluster, role: str) -> None:
+    """It lets nobody in, so a server that waits for a session's end is nobody's primary, and nobody's standby."""
+    with Load(cluster, writers=2) as load:
+        attack = Attack(cluster, load)
+        node = attack.old if role == "primary" else cluster.others(attack.old)[0]
+        with node.session():
+            process.send([node.postmaster_pid], signal.SIGTERM)
+            attack.wait_for_log(node, "somebody asked PostgreSQL to stop when its sessions have ended")
+            attack.judge()
+
+
 # --- servers that somebody else starts
 
 

@@ -29,6 +29,7 @@
 #include "compat.h"
 #include "clock.h"
 #include "commands.h"
+#include "drain.h"
 #include "log_limit.h"
 #include "evict.h"
 #include "fence.h"
@@ -61,6 +62,8 @@
 /* A checkpoint before a stop should leave no more than this to the shutdown's own. */
 #define STOP_WAL_BYTES (16 * 1024 * 1024)
 #define STOP_CHECKPOINTS 3
+/* Any other shutdown than a smart one ends this process sooner. */
+#define SMART_STOP_MS 1000
 
 PGDLLEXPORT void fawkes_ha_agent_main(Datum argument);
 
@@ -78,6 +81,7 @@ typedef struct Progress
 	uint64 replayed;
 	int64 replayed_ms; /* when replay was last seen to move */
 	bool stop_sent;
+	int64 stop_seen_ms; /* when somebody else's request to stop was first seen; 0: none was */
 	uint32 checkpointed_timeline;
 	char following[FHA_NAME_SIZE];
 	char following_address[FHA_ADDRESS_MAX + 1];
@@ -394,6 +398,30 @@ prepare_stop(const FhaOrder *order, const FhaPgView *view, Progress *progress)
 	RequestCheckpoint(CHECKPOINT_FORCE | CHECKPOINT_IMMEDIATE);
 }
 
+/*
+ * A smart shutdown (SIGTERM for the postmaster) lets nobody in any more and waits for each session, without
+ * end.  Meanwhile we would go on to lead, or could be elected, with a server that takes no client.
+ */
+static void
+hasten_stop(Progress *progress)
+{
+	int64 now_ms = fha_now_ms();
+
+	if (progress->stop_sent || !drain_is_postmaster_stopping())
+		return;
+	if (progress->stop_seen_ms == 0)
+		progress->stop_seen_ms = now_ms;
+	else if (now_ms >= progress->stop_seen_ms + SMART_STOP_MS)
+	{
+		ereport(
+			LOG,
+			errmsg("somebody asked PostgreSQL to stop when its sessions have ended, and it lets "
+				   "nobody in meanwhile: it stops now"));
+		kill(PostmasterPid, SIGINT);
+		progress->stop_sent = true;
+	}
+}
+
 static void
 act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progress *progress)
 {
@@ -435,6 +463,7 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 		case FHA_NODE_START_STANDBY:
 			break;
 	}
+	hasten_stop(progress);
 	if (order->settings_changes != progress->settings_changes)
 		kill(PostmasterPid, SIGHUP);
 	progress->settings_changes = order->settings_changes;

@@ -146,9 +146,8 @@ drain(int code, Datum argument)
 	}
 }
 
-/* The last line of postmaster.pid; called by a signal handler. */
-static bool
-is_postmaster_stopping(void)
+bool
+drain_is_postmaster_stopping(void)
 {
 	static const char wanted[] = "stopping";
 	char text[MAXPGPATH * 2];
@@ -181,7 +180,7 @@ on_terminate(int signal_number)
 	static const struct itimerspec soon = {.it_value = {.tv_nsec = PATIENCE_MS * 1000000}};
 	int saved_errno = errno;
 
-	if (is_postmaster_stopping())
+	if (drain_is_postmaster_stopping())
 		waited = 0;
 	else if (waited < PATIENCE_TIMES && timer_settime(again, 0, &soon, NULL) == 0)
 		waited++;
