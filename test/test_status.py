@@ -96,6 +96,8 @@ def test_a_supervisor_that_is_gone(cluster: Cluster, leader: Node) -> None:
     wanted = f"{leader.name} runs without its supervisor"
     until("it is told", lambda: wanted in words(leader.command("status").stdout))
     assert leader.command("status").returncode == 0
+    until("the exporter tells it", lambda: re.search(
+        r"^fawkes_ha_unattended\{.*\} 1$", http.ask(leader.exporter_port, "/metrics").text, re.M))
     leader.start()
     until("it is watched again", lambda: wanted not in words(leader.command("status").stdout))
 

@@ -162,6 +162,9 @@ put_state(Output *out, const FhaVitals *vitals, int64_t now_ms)
 		put_labelled(out, "role", role_names[i], *role == *role_names[i]);
 	gauge(out, "fawkes_ha_pending_restart", "1 while a changed setting waits for a restart.",
 		  vitals->pending_restart);
+	gauge(out, "fawkes_ha_unattended",
+		  "1 while this server runs without its supervisor: nothing starts it after a crash.",
+		  vitals->unattended);
 	if (vitals->because == NULL)
 		return;
 	begin(out, "fawkes_ha_state", "gauge",

@@ -85,6 +85,7 @@ typedef struct FhaVitals
 	int64_t deadline_ms; /* for so long a holder here acts on a renewal */
 	int64_t renewed_ms; /* the record was last seen to change; the holder's: its renewal was sent */
 	bool pending_restart;
+	bool unattended;        /* as in FhaMember */
 	int64_t bound_until_ms; /* this member has promised not to take the lease before (S10) */
 	size_t members[3];      /* by FhaRole, as each said last */
 	size_t without_data;    /* of them: who is being cloned, or waits for it */

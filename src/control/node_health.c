@@ -60,6 +60,7 @@ fha_node_vitals(const FhaNode *node, FhaVitals *out)
 	out->at_ms = fha_now_ms();
 	out->postgres = shown_state(world);
 	out->pending_restart = world->pg.pending_restart;
+	out->unattended = world->pg.unattended;
 	if (node->rule != NULL)
 	{
 		out->decision = fha_node_order_name(node->rule->node);

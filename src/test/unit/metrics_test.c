@@ -143,6 +143,7 @@ what_the_holder_says(void **state)
 	assert_close(value_of("fawkes_ha_role", "role=standby;"), 0);
 	assert_close(value_of("fawkes_ha_state", "decision=hold;because=this member leads;"), 1);
 	assert_close(value_of("fawkes_ha_state_age_seconds", ""), 7);
+	assert_close(value_of("fawkes_ha_unattended", ""), 0);
 	assert_close(value_of("fawkes_ha_lease_held", ""), 1);
 	assert_close(value_of("fawkes_ha_lease_age_seconds", ""), 1.5);
 	assert_close(value_of("fawkes_ha_lease_remaining_seconds", ""), 8.5);
@@ -168,7 +169,9 @@ what_a_standby_says(void **state)
 	standby.mine = false;
 	standby.postgres = FHA_PG_STANDBY;
 	standby.bound_until_ms = NOW_MS + 2500;
+	standby.unattended = true;
 	list(&standby, &shut, true);
+	assert_close(value_of("fawkes_ha_unattended", ""), 1);
 	assert_close(value_of("fawkes_ha_fence_open", ""), 0);
 	assert_close(value_of("fawkes_ha_lease_remaining_seconds", ""), 13.5);
 	assert_close(value_of("fawkes_ha_promise_remaining_seconds", ""), 2.5);
