@@ -182,6 +182,27 @@ def test_a_database_without_the_extension_shows_its_own(cluster: Cluster, leader
         session.query("DROP DATABASE plain WITH (FORCE)", timeout=30)
 
 
+def test_other_encodings_break_no_page(cluster: Cluster, leader: Node) -> None:
+    """Names that all databases share have the bytes of where they were made; Prometheus refuses a page for one of them."""
+    with leader.session(timeout=30) as session:
+        session.query("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'", timeout=30)
+    with leader.session(database="latin", timeout=30) as session:
+        session.query('CREATE DATABASE "caf\u00e9"', timeout=30)
+        session.query("CREATE EXTENSION fawkes_ha")
+        session.query("CREATE VIEW shops AS SELECT 'caf\u00e9' AS kind, 3 AS many")
+        session.query("SELECT fawkes_ha.add_metrics('shops')")
+
+    def shown() -> bool:
+        page = scrape(leader)
+        return page.get('cnpg_shops_many{kind="caf\u00e9"}') == 3 and 'cnpg_pg_database_xid_age{datname="caf?"}' in page
+
+    until("they are shown", shown)
+    with leader.session(database="latin", timeout=30) as session:
+        session.query('DROP DATABASE "caf\u00e9" WITH (FORCE)', timeout=30)
+    with leader.session(timeout=30) as session:
+        session.query("DROP DATABASE latin WITH (FORCE)", timeout=30)
+
+
 def test_a_database_that_is_scraped_can_be_dropped(cluster: Cluster, leader: Node) -> None:
     with leader.session(timeout=30) as session:
         session.query("CREATE DATABASE going")

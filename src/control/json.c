@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "record.h"
+#include "tame.h"
 
 /*
  * As fha_json_parse, with *problem and *end from the tokener.  Json-c (0.16) does not look whether
@@ -324,31 +325,6 @@ fha_json_put(struct json_object *to, const char *key, struct json_object *value,
 	}
 }
 
-/* Length of the UTF-8 character at text, 0 if it is none. */
-static size_t
-utf8_length(const unsigned char *text)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t length = text[0] < 0x80   ? 1
-					: text[0] < 0xc0 ? 0
-					: text[0] < 0xe0 ? 2
-					: text[0] < 0xf0 ? 3
-					: text[0] < 0xf8 ? 4
-									 : 0;
-	uint32_t code = length < 2 ? text[0] : text[0] & (0x7fu >> length);
-
-	for (size_t i = 1; i < length; i++)
-	{
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (text[i] & 0x3fu);
-	}
-	return length == 0 || code < least[length] || code > 0x10ffff ||
-				   (code >= 0xd800 && code <= 0xdfff)
-			   ? 0
-			   : length;
-}
-
 /* Bytes that are no UTF-8 (a name of the system's, a text that was cut) become '?': one of them
  * would make the whole record unreadable for everybody. */
 void
@@ -358,7 +334,7 @@ fha_json_put_text(struct json_object *to, const char *key, const char *value, bo
 
 	for (char *at = copy; at != NULL && *at != '\0';)
 	{
-		size_t length = utf8_length((const unsigned char *) at);
+		size_t length = fha_utf8_length(at);
 
 		if (length == 0)
 			*at = '?';

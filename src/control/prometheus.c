@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tame.h"
+
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
 #define DIGITS "0123456789"
 
@@ -34,19 +36,43 @@ is_name(const char *text, const char *more)
 	return true;
 }
 
+/*
+ * The next character of a text, escaped, into out; its bytes are counted in *length.  Returns where
+ * the text goes on.  A byte that is no UTF-8 becomes '?': Prometheus would refuse the whole page,
+ * and the name of a database or role has the bytes that its maker's encoding gave it.
+ */
+static const char *
+escape_character(char out[4], size_t *length, const char *text, bool quotes)
+{
+	size_t bytes = fha_utf8_length(text);
+
+	*length = 0;
+	if (*text == '\\' || *text == '\n' || (quotes && *text == '"'))
+		out[(*length)++] = '\\';
+	if (bytes <= 1)
+		out[(*length)++] = bytes == 0 ? '?' : *text == '\n' ? 'n' : *text;
+	else
+	{
+		memcpy(out, text, bytes);
+		*length = bytes;
+	}
+	return text + (bytes == 0 ? 1 : bytes);
+}
+
 /* Escaped into out; false when it does not fit.  *used goes on. */
 static bool
-escape(char *out, size_t size, size_t *used, const char *text, bool quotes)
+escape(char *out, size_t size, size_t *used, const char *text)
 {
-	for (; *text != '\0'; text++)
+	while (*text != '\0')
 	{
-		bool special = *text == '\\' || *text == '\n' || (quotes && *text == '"');
+		char character[4];
+		size_t length;
 
-		if (*used + 3 > size)
+		text = escape_character(character, &length, text, true);
+		if (length >= size - *used)
 			return false;
-		if (special)
-			out[(*used)++] = '\\';
-		out[(*used)++] = *text == '\n' ? 'n' : *text;
+		memcpy(out + *used, character, length);
+		*used += length;
 	}
 	out[*used] = '\0';
 	return true;
@@ -65,7 +91,7 @@ fha_prometheus_label(char *out, size_t size, const char *name, const char *value
 	if (length > 0 && (size_t) length < size - used)
 	{
 		used += (size_t) length;
-		if (escape(out, size, &used, value, true) && used + 2 <= size)
+		if (escape(out, size, &used, value) && used + 2 <= size)
 		{
 			memcpy(out + used, "\"", 2);
 			return FHA_OK;
@@ -242,13 +268,14 @@ print_value(FILE *out, double value)
 static void
 print_help(FILE *out, const char *help)
 {
-	for (; *help != '\0'; help++)
-		if (*help == '\\')
-			(void) fputs("\\\\", out);
-		else if (*help == '\n')
-			(void) fputs("\\n", out);
-		else
-			(void) fputc(*help, out);
+	while (*help != '\0')
+	{
+		char character[4];
+		size_t length;
+
+		help = escape_character(character, &length, help, false);
+		(void) fwrite(character, 1, length, out);
+	}
 }
 
 FhaCode

@@ -2,8 +2,8 @@
  * prometheus.h: metrics as Prometheus' text format 0.0.4.
  *
  * Rows come in any order and from several databases; what is printed has each family once, with its
- * HELP and TYPE, and no series twice.  What the format does not allow is left out and counted:
- * one bad row never costs the others.
+ * HELP and TYPE, and no series twice.  What the format does not allow is left out and counted, and
+ * in texts a byte that is no UTF-8 becomes '?': one bad row never costs the others.
  */
 #ifndef FHA_PROMETHEUS_H
 #define FHA_PROMETHEUS_H

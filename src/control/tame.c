@@ -25,7 +25,18 @@ decode(const unsigned char *at, uint32_t *character)
 			return 0;
 		*character = *character << 6 | (at[i] & 0x3F);
 	}
-	return length == 0 || *character < least[length] || *character > 0x10FFFF ? 0 : length;
+	return length == 0 || *character < least[length] || *character > 0x10FFFF ||
+				   (*character >= 0xD800 && *character <= 0xDFFF)
+			   ? 0
+			   : length;
+}
+
+size_t
+fha_utf8_length(const char *at)
+{
+	uint32_t character;
+
+	return decode((const unsigned char *) at, &character);
 }
 
 static bool
@@ -35,8 +46,8 @@ is_wild(uint32_t character)
 		   (character >= 0x200B && character <= 0x200F) ||                /* of no width, marks */
 		   (character >= 0x2028 && character <= 0x202E) ||                /* lines, directions */
 		   (character >= 0x2060 && character <= 0x206F) ||                /* directions */
-		   (character >= 0xD800 && character <= 0xDFFF) || character == 0x061C ||
-		   character == 0xFEFF || (character >= 0xFFF9 && character <= 0xFFFB) ||
+		   character == 0x061C || character == 0xFEFF ||
+		   (character >= 0xFFF9 && character <= 0xFFFB) ||
 		   (character >= 0xE0000 && character <= 0xE007F);
 }
 

@@ -4,6 +4,8 @@
 #ifndef FHA_TAME_H
 #define FHA_TAME_H
 
+#include <stddef.h>
+
 #include "api.h"
 
 /*
@@ -12,5 +14,8 @@
  * else repaint the screen and forge lines.
  */
 FHA_API void fha_tame(char *text);
+
+/* Bytes of the UTF-8 character that begins at `at`, 1 to 4; 0: none does. */
+FHA_API size_t fha_utf8_length(const char *at);
 
 #endif

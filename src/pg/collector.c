@@ -8,8 +8,10 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "executor/spi.h"
 #include "libpq/pqformat.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -71,13 +73,48 @@ send_texts(CollectorMessage kind, const char *first, const char *second)
 	pfree(message.data);
 }
 
+/*
+ * Texts of a database in another encoding.  What cannot be converted becomes '?' and costs nothing
+ * else: names that all databases share may be of any encoding.
+ */
+static char *
+to_utf8(char *text)
+{
+	int encoding = GetDatabaseEncoding();
+	Oid conversion = encoding == PG_UTF8 || encoding == PG_SQL_ASCII
+						 ? InvalidOid
+						 : FindDefaultConversionProc(encoding, PG_UTF8);
+	StringInfoData converted;
+
+	if (!OidIsValid(conversion))
+		return text;
+	initStringInfo(&converted);
+	while (*text != '\0')
+	{
+		int size = (int) strlen(text);
+		int room = size * MAX_CONVERSION_GROWTH + 1;
+
+		enlargeStringInfo(&converted, room);
+		text += pg_do_encoding_conversion_buf(
+			conversion, encoding, PG_UTF8, (unsigned char *) text, size,
+			(unsigned char *) converted.data + converted.len, room, true);
+		converted.len += (int) strlen(converted.data + converted.len);
+		if (*text != '\0')
+		{
+			appendStringInfoChar(&converted, '?');
+			text++;
+		}
+	}
+	return converted.data;
+}
+
 static char *
 scalar_text(const JsonbValue *value)
 {
 	switch (value->type)
 	{
 		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
+			return to_utf8(pnstrdup(value->val.string.val, value->val.string.len));
 		case jbvNumeric:
 			return DatumGetCString(
 				DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
@@ -138,7 +175,7 @@ send_row(HeapTuple row, TupleDesc description)
 	appendBinaryStringInfo(&message, (const char *) &value, sizeof(value));
 	for (int i = 1; i <= 3; i++)
 	{
-		const char *text = SPI_getvalue(row, description, i);
+		const char *text = to_utf8(SPI_getvalue(row, description, i));
 
 		appendBinaryStringInfo(&message, text, strlen(text) + 1);
 	}

@@ -66,6 +66,32 @@ what_is_special_is_escaped(void **state)
 					   "m{a=\"\\\\ \\\" \\n\",b=\"\"} NaN\nm +Inf\nm{c=\"\"} -Inf\n");
 }
 
+/* Prometheus takes nothing of a page with one byte that is no UTF-8. */
+static void
+what_is_no_utf8_costs_no_page(void **state)
+{
+	FhaPrometheus page = {0};
+	char one[80] = "";
+	char other[80] = "";
+
+	(void) state;
+	assert_int_equal(
+		fha_prometheus_label(one, sizeof(one), "a",
+							 "b\xe9"
+							 "d \xed\xa0\x80 \xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x98 \xc3",
+							 NULL),
+		FHA_OK);
+	assert_int_equal(fha_prometheus_label(other, sizeof(other), "a",
+										  "b\xe8"
+										  "d ??? \xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x98 \xff",
+										  NULL),
+					 FHA_OK);
+	fha_prometheus_add(&page, "m", "gauge", "Of a caf\xe9, or caf\xc3\xa9.", one, 1);
+	fha_prometheus_add(&page, "m", "gauge", "", other, 2); /* not to be told from the first now */
+	assert_text(&page, "# HELP m Of a caf?, or caf\xc3\xa9.\n# TYPE m gauge\n"
+					   "m{a=\"b?d ??? \xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x98 ?\"} 1\n");
+}
+
 static void
 labels_have_a_limit(void **state)
 {
@@ -146,9 +172,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(families_stand_together),     cmocka_unit_test(nothing_is_a_page_too),
-		cmocka_unit_test(what_is_special_is_escaped),  cmocka_unit_test(labels_have_a_limit),
-		cmocka_unit_test(a_bad_row_costs_no_other),    cmocka_unit_test(there_is_a_cap),
+		cmocka_unit_test(families_stand_together),
+		cmocka_unit_test(nothing_is_a_page_too),
+		cmocka_unit_test(what_is_special_is_escaped),
+		cmocka_unit_test(what_is_no_utf8_costs_no_page),
+		cmocka_unit_test(labels_have_a_limit),
+		cmocka_unit_test(a_bad_row_costs_no_other),
+		cmocka_unit_test(there_is_a_cap),
 		cmocka_unit_test(histograms_keep_their_order),
 	};
 
