@@ -125,6 +125,34 @@ def test_commands_in_documents_control() -> None:
     assert command_complaint("fawkes-ha restart -D DATA --wait soon") is not None
 
 
+OPTIONS = {
+    "--ask": (), "--bin": ("/b",), "--config": ("/c",), "--cluster": ("c",), "--dry-run": (), "--force": (),
+    "--lock": ("dir:/l",), "--output": ("json",), "--reason": ("r",), "--to": ("n2",), "--wait": ("1",),
+}
+
+
+@pytest.mark.parametrize("command", ("run", "status", "history", "switchover", "failover", "pause", "resume", "restart",
+                                     "reinit", "rejoin", "remove", "set", "reset", "rules"))
+def test_an_option_of_another_command_is_refused(command: str) -> None:
+    """Passed over, `restart --to n2` would restart all members, and `run --dry-run` would run."""
+    shown = shown_options(usages()[command].replace("-o json", "--output"))
+    shown |= set() if command in ("run", "rules") else {"--lock", "--cluster"}
+    for option, value in OPTIONS.items():
+        done = fawkes_ha(command, option, *value, "--help")
+        assert done.returncode == (0 if option in shown else 2), (command, option, done.stderr)
+        assert option in shown or f"fawkes-ha: {command} does not take {option}" in done.stderr
+
+
+@pytest.mark.parametrize("words", (
+    ("run",), ("reinit", "-D", "/none"), ("remove", "-D", "/none"), ("set", "-D", "/none"), ("reset", "-D", "/none"),
+    ("status", "-D", "."), ("status", "-D", "/srv/n1/.."),
+))
+def test_what_is_left_out_is_asked_for(words: tuple[str, ...]) -> None:
+    """Before the settings are read and the lock is asked."""
+    done = fawkes_ha(*words)
+    assert done.returncode == 2 and re.search(r"Give |write its path", done.stderr), done
+
+
 def test_shell_and_sql_of_operations(node: Node) -> None:
     """The shell's commands exist; the statements are planned by a server, so every name in them is real."""
     text = read(OPERATIONS)

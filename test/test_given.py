@@ -194,7 +194,7 @@ def test_settings_that_somebody_wrote_are_not_overwritten(alone: Pair) -> None:
 
 def test_other_commands_take_no_settings(alone: Pair) -> None:
     done = programs.run("fawkes-ha", "status", "-D", alone.nodes[0].data, "--config", alone.given.file)
-    assert done.returncode == 2 and "for fawkes-ha run" in done.stderr
+    assert done.returncode == 2 and "status does not take --config" in done.stderr
 
 
 @pytest.mark.parametrize("text", ["", "\n", "two\nlines\n", "x" * 1025])

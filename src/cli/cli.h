@@ -45,7 +45,9 @@ typedef struct CliCommand
 	const char *usage; /* arguments, one line */
 	const char *what;  /* one sentence */
 	int (*run)(CliOptions *options, int argc, char **argv);
-	bool takes_operand;
+	const char *options;   /* the letters, in main.c's table, of those that it takes */
+	const char *operand;   /* what may stand without an option, as in usage; NULL: nothing */
+	bool operand_required; /* it has to */
 } CliCommand;
 
 extern const CliCommand command_run;
@@ -64,9 +66,9 @@ extern const CliCommand command_reset;
 extern const CliCommand command_history;
 
 /*
- * Parse the options that all commands share into *options (-D, --state, --lock, --cluster, --bin,
- * --to, --wait, --reason, --dry-run, -o json) and read the node's settings if -D or --state say where.  Returns CLI_OK,
- * or CLI_USAGE after having said why.
+ * Parse the command's options into *options, and read the node's settings if -D or --state say
+ * where.  An option that the command does not take is refused: one that is passed over would be
+ * an order to do something else.  Returns CLI_OK, or CLI_USAGE after having said why.
  */
 int cli_options(CliOptions *options, int argc, char **argv, const CliCommand *command);
 

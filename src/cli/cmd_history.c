@@ -58,5 +58,7 @@ const CliCommand command_history = {
 	"-D DATA | --lock URI --cluster NAME  [-o json]",
 	"show the last 100 things that happened: who asked, when, why, and how it ended",
 	run_history,
+	"Dsluo",
+	NULL,
 	false,
 };

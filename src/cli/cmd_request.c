@@ -439,6 +439,8 @@ const CliCommand command_switchover = {
 	"-D DATA [--to MEMBER] " COMMON,
 	"hand the primary's role to a standby, losing nothing",
 	run_switchover,
+	"Dslutwrn",
+	NULL,
 	false,
 };
 
@@ -448,19 +450,23 @@ const CliCommand command_failover = {
 	"make a standby lead although the primary is gone or unwell; the lag limit does not hold it "
 	"back",
 	run_failover,
+	"Dslutfwrn",
+	NULL,
 	false,
 };
 
 const CliCommand command_pause = {
 	"pause",
-	"-D DATA [--reason TEXT] [--dry-run]",
+	"-D DATA " COMMON,
 	"elect nobody and start no stopped server until resume; the fence and renewals go on",
 	run_pause,
+	"Dsluwrn",
+	NULL,
 	false,
 };
 
 const CliCommand command_resume = {
-	"resume", "-D DATA [--reason TEXT] [--dry-run]", "end a pause", run_resume, false,
+	"resume", "-D DATA " COMMON, "end a pause", run_resume, "Dsluwrn", NULL, false,
 };
 
 const CliCommand command_restart = {
@@ -468,7 +474,9 @@ const CliCommand command_restart = {
 	"-D DATA [MEMBER] " COMMON,
 	"restart PostgreSQL of one member, or of all, one after the other and in the right order",
 	run_restart,
-	true,
+	"Dsluwrn",
+	"MEMBER",
+	false,
 };
 
 const CliCommand command_reinit = {
@@ -476,6 +484,8 @@ const CliCommand command_reinit = {
 	"-D DATA MEMBER " COMMON,
 	"replace a standby's data by a fresh copy of the primary's; what it has is kept until then",
 	run_reinit,
+	"Dsluwrn",
+	"MEMBER",
 	true,
 };
 
@@ -485,7 +495,9 @@ const CliCommand command_rejoin = {
 	"have a member try again at once to follow; on a stopped server without a supervisor: rewind "
 	"it",
 	run_rejoin,
-	true,
+	"Dslubwrn",
+	"MEMBER",
+	false,
 };
 
 const CliCommand command_remove = {
@@ -493,21 +505,27 @@ const CliCommand command_remove = {
 	"-D DATA MEMBER " COMMON,
 	"take a stopped member off the list: it cannot lead, and no WAL is kept for it",
 	run_remove,
+	"Dsluwrn",
+	"MEMBER",
 	true,
 };
 
 const CliCommand command_set = {
 	"set",
-	"-D DATA NAME=VALUE [--bin DIR] [--reason TEXT] [--dry-run]",
+	"-D DATA NAME=VALUE [--bin DIR] " COMMON,
 	"set PostgreSQL's or fawkes_ha's setting on all members; see status for who needs a restart",
 	run_set,
+	"Dslubwrn",
+	"NAME=VALUE",
 	true,
 };
 
 const CliCommand command_reset = {
 	"reset",
-	"-D DATA NAME [--reason TEXT] [--dry-run]",
+	"-D DATA NAME " COMMON,
 	"leave a setting to each member's own file again",
 	run_reset,
+	"Dsluwrn",
+	"NAME",
 	true,
 };

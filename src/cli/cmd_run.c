@@ -248,6 +248,11 @@ run(CliOptions *options, int argc, char **argv)
 			"setpriv --reuid=USER --regid=USER --init-groups fawkes-ha run ...)");
 		return CLI_USAGE;
 	}
+	if (options->config.data_directory[0] == '\0')
+	{
+		cli_complain("which node?  Give -D DATA, its data directory");
+		return CLI_USAGE;
+	}
 	self.config = options->config;
 	self.given = &options->given;
 	self.config.supervised = true;
@@ -298,5 +303,7 @@ const CliCommand command_run = {
 	"-D DATA [--state DIR] [--bin DIR] [--config FILE [-c NAME=VALUE]...]",
 	"supervise this node: start, restart, rewind, clone and stop PostgreSQL as the cluster needs",
 	run,
+	"Dsbgc",
+	NULL,
 	false,
 };

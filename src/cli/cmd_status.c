@@ -325,9 +325,11 @@ const CliCommand command_status = {
 	"-D DATA | --lock URI --cluster NAME  [--ask] [-o json]",
 	"show the cluster: members, roles, positions, the lease; status 1 when nobody can write",
 	run_status,
+	"Dsluoa",
+	NULL,
 	false,
 };
 
 const CliCommand command_rules = {
-	"rules", "", "print the rules that every node decides by", run_rules, false,
+	"rules", "", "print the rules that every node decides by", run_rules, "", NULL, false,
 };

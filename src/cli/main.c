@@ -26,7 +26,8 @@ usage(FILE *out)
 	(void) fputs("fawkes-ha " FAWKES_HA_VERSION ": high availability from inside PostgreSQL\n\n",
 				 out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		(void) fprintf(out, "  fawkes-ha %s %s\n      %s\n", commands[i]->name, commands[i]->usage,
+		(void) fprintf(out, "  fawkes-ha %s%s%s\n      %s\n", commands[i]->name,
+					   commands[i]->usage[0] == '\0' ? "" : " ", commands[i]->usage,
 					   commands[i]->what);
 	(void) fputs("\nA node is named by -D (its settings are in DATA.fawkes_ha/fawkes_ha.conf, or "
 				 "where --state says),\na cluster also by --lock URI --cluster NAME.\n",
@@ -57,11 +58,25 @@ seconds(const char *text, int *out)
 	return true;
 }
 
+/* The state directory is beside the data directory, by its name: "." has none. */
+static bool
+ends_in_dots(const char *path)
+{
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	while (length > 0 && path[length - 1] == '.')
+		length--;
+	return path[length] == '.' && (length == 0 || path[length - 1] == '/');
+}
+
 /* The node's own file, if we were told of a node; what the command line says comes over it. */
 static int
 read_settings(CliOptions *options, const char *data, const char *state)
 {
 	FhaConfig *config = &options->config;
+	FhaCode code;
 	bool changed;
 	FhaError err;
 
@@ -70,33 +85,62 @@ read_settings(CliOptions *options, const char *data, const char *state)
 		return CLI_USAGE;
 	if (data[0] == '\0' && state[0] == '\0')
 		return CLI_OK;
-	if (settings_file_take(&options->given, config, &changed, &err) == FHA_OK &&
-		fha_settings_read(config, &err) == FHA_OK)
+	if (state[0] == '\0' && ends_in_dots(data))
+	{
+		cli_complain("-D \"%s\" does not name the data directory, and DATA.fawkes_ha is beside it: "
+					 "write its path",
+					 data);
+		return CLI_USAGE;
+	}
+	code = settings_file_take(&options->given, config, &changed, &err);
+	if (code == FHA_OK)
+		code = fha_settings_read(config, &err);
+	if (code == FHA_OK)
 		return CLI_OK;
-	cli_complain("%s", err.text);
+	cli_complain("%s%s", err.text,
+				 code == FHA_NOT_FOUND ? ": -D names a member's data directory, and its settings "
+										 "are in this file (--state: in another place)"
+									   : "");
 	return CLI_USAGE;
+}
+
+static const struct option known[] = {
+	{"pgdata", required_argument, NULL, 'D'},
+	{"state", required_argument, NULL, 's'},
+	{"lock", required_argument, NULL, 'l'},
+	{"cluster", required_argument, NULL, 'u'},
+	{"bin", required_argument, NULL, 'b'},
+	{"to", required_argument, NULL, 't'},
+	{"wait", required_argument, NULL, 'w'},
+	{"output", required_argument, NULL, 'o'},
+	{"ask", no_argument, NULL, 'a'},
+	{"force", no_argument, NULL, 'f'},
+	{"reason", required_argument, NULL, 'r'},
+	{"dry-run", no_argument, NULL, 'n'},
+	{"config", required_argument, NULL, 'g'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+static bool
+takes(const CliCommand *command, int option)
+{
+	const char *name = NULL;
+
+	if (option == '?' || option == 'h' || strchr(command->options, option) != NULL)
+		return true;
+	for (const struct option *each = known; each->name != NULL && name == NULL; each++)
+		if (each->val == option)
+			name = each->name;
+	cli_complain("%s does not take -%s%s; usage: fawkes-ha %s %s", command->name,
+				 name == NULL ? "" : "-", name == NULL ? "c" : name, command->name, command->usage);
+	return false;
 }
 
 int
 cli_options(CliOptions *options, int argc, char **argv, const CliCommand *command)
 {
-	static const struct option known[] = {
-		{"pgdata", required_argument, NULL, 'D'},
-		{"state", required_argument, NULL, 's'},
-		{"lock", required_argument, NULL, 'l'},
-		{"cluster", required_argument, NULL, 'u'},
-		{"bin", required_argument, NULL, 'b'},
-		{"to", required_argument, NULL, 't'},
-		{"wait", required_argument, NULL, 'w'},
-		{"output", required_argument, NULL, 'o'},
-		{"ask", no_argument, NULL, 'a'},
-		{"force", no_argument, NULL, 'f'},
-		{"reason", required_argument, NULL, 'r'},
-		{"dry-run", no_argument, NULL, 'n'},
-		{"config", required_argument, NULL, 'g'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
+	static char program[] = "fawkes-ha"; /* the name in getopt's own messages */
 	const char *data = "";
 	const char *state = "";
 	const char *lock = NULL;
@@ -108,7 +152,11 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 	memset(options, 0, sizeof(*options));
 	fha_config_defaults(&options->config);
 	options->wait_s = 60;
+	argv[0] = program;
 	while ((option = getopt_long(argc, argv, "D:c:o:h", known, NULL)) != -1)
+	{
+		if (!takes(command, option))
+			return CLI_USAGE;
 		switch (option)
 		{
 			case 'D':
@@ -174,14 +222,21 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 					return CLI_USAGE;
 				break;
 			case 'h':
-				(void) printf("fawkes-ha %s %s\n    %s\n", command->name, command->usage,
-							  command->what);
+				(void) printf("fawkes-ha %s%s%s\n    %s\n", command->name,
+							  command->usage[0] == '\0' ? "" : " ", command->usage, command->what);
 				exit(CLI_OK);
 			default:
 				(void) fprintf(stderr, "usage: fawkes-ha %s %s\n", command->name, command->usage);
 				return CLI_USAGE;
 		}
-	if (optind < argc && command->takes_operand)
+	}
+	if (optind >= argc && command->operand_required)
+	{
+		cli_complain("%s what?  Give %s; usage: fawkes-ha %s %s", command->name, command->operand,
+					 command->name, command->usage);
+		return CLI_USAGE;
+	}
+	if (optind < argc && command->operand != NULL)
 	{
 		if (!copy(options->operand, sizeof(options->operand), argv[optind++], command->name))
 			return CLI_USAGE;
@@ -191,10 +246,9 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 		cli_complain("%s does not take \"%s\"", command->name, argv[optind]);
 		return CLI_USAGE;
 	}
-	if (options->given.path == NULL ? options->given.line_count > 0 : command != &command_run)
+	if (options->given.path == NULL && options->given.line_count > 0)
 	{
-		cli_complain(command == &command_run ? "-c wants --config FILE, which it adds to"
-											 : "--config and -c are for fawkes-ha run");
+		cli_complain("-c wants --config FILE, which it adds to");
 		return CLI_USAGE;
 	}
 	result = read_settings(options, data, state);
@@ -233,7 +287,8 @@ main(int argc, char **argv)
 
 	if (!standard_streams())
 		return CLI_FAILED;
-	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+	if (argc < 2 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 ||
+		strcmp(argv[1], "help") == 0)
 	{
 		usage(argc < 2 ? stderr : stdout);
 		return argc < 2 ? CLI_USAGE : CLI_OK;

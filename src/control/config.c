@@ -630,6 +630,8 @@ parse_line(const char *line, char *name, size_t name_size, char *value, size_t v
 	if (*line == '\0' || *line == '#')
 		return NULL;
 	length = strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$");
+	if (strncmp(line, "\xEF\xBB\xBF", 3) == 0)
+		return "a byte order mark stands here, which editors do not show: save the file without it";
 	if (length == 0 || isdigit((unsigned char) line[0]))
 		return "a setting's name is expected here: write name = value";
 	if (length >= name_size)

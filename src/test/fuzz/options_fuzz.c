@@ -47,21 +47,22 @@ look(CliOptions *options, int argc, char **argv)
 	return CLI_OK;
 }
 
-#define COMMAND(id, operand) const CliCommand command_##id = {#id, "", "", look, operand}
-COMMAND(run, false);
-COMMAND(status, false);
-COMMAND(history, false);
-COMMAND(switchover, false);
-COMMAND(failover, false);
-COMMAND(pause, false);
-COMMAND(resume, false);
-COMMAND(restart, true);
-COMMAND(reinit, true);
-COMMAND(rejoin, true);
-COMMAND(remove, true);
-COMMAND(set, true);
-COMMAND(reset, true);
-COMMAND(rules, false);
+#define COMMAND(id, operand, required) \
+	const CliCommand command_##id = {#id, "", "", look, "Dslubtwrnofagc", operand, required}
+COMMAND(run, NULL, false);
+COMMAND(status, NULL, false);
+COMMAND(history, NULL, false);
+COMMAND(switchover, NULL, false);
+COMMAND(failover, NULL, false);
+COMMAND(pause, NULL, false);
+COMMAND(resume, NULL, false);
+COMMAND(restart, "MEMBER", false);
+COMMAND(reinit, "MEMBER", true);
+COMMAND(rejoin, "MEMBER", false);
+COMMAND(remove, "MEMBER", true);
+COMMAND(set, "MEMBER", true);
+COMMAND(reset, "MEMBER", true);
+COMMAND(rules, NULL, false);
 
 #define WORDS_MAX 32
 

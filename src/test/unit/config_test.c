@@ -191,6 +191,8 @@ refuses_bad_syntax(void **state)
 	/* PostgreSQL would not read it either. */
 	assert_refused("fawkes_ha.address = 127.0.0.1:5432\n", 1, "single quotes");
 	assert_refused("fawkes_ha.state_directory = /srv\n", 1, "single quotes");
+	assert_refused("\xEF\xBB\xBFport = 1\n", 1, "byte order mark");
+	assert_refused("port = 1\n\xEF\xBB\xBF\n", 2, "byte order mark");
 	assert_refused("include 'more.conf'\n", 1, "copy the settings");
 	assert_refused("include_if_exists = 'more.conf'\n", 1, "copy the settings");
 }
