@@ -158,7 +158,11 @@ def test_a_settings_file_that_everybody_may_write(two: Cluster) -> None:
 
 
 def test_a_database_that_was_there_before(two: Cluster) -> None:
-    """Adopted as docs/operations.md says: its data founds a cluster, gets a password, and another member clones it."""
+    """Adopted as docs/operations.md says: its data founds a cluster, gets a password, and another member clones it.
+
+    Nothing is founded while the programs are of another major version.  A clone that fails again and again is no
+    PostgreSQL that starts.
+    """
     lock = two.base / "adopted"
     lock.mkdir(mode=0o700)
     shared = {"fawkes_ha.cluster_name": "db-old-dev", "fawkes_ha.lock": f"dir:{lock}"}
@@ -171,13 +175,28 @@ def test_a_database_that_was_there_before(two: Cluster) -> None:
         "local all postgres peer map=fawkes_ha\nlocal all all scram-sha-256\n"
         "host replication fawkes_replication all scram-sha-256\nhost all all all scram-sha-256\n"
     )
+    version = (old.data / "PG_VERSION").read_text()
+    (old.data / "PG_VERSION").write_text("9\n")
     old.start()
+    old.wait_for_log(f'but "{old.data}" is of 9: name the directory of the right ones with --bin')
+    shown = old.command("status")
+    assert shown.returncode == 1 and "there is no cluster" in shown.stderr, shown
+    (old.data / "PG_VERSION").write_text(version)
     old.wait_for_log("this member leads")
     assert (old.state / "pgpass").stat().st_mode & 0o777 == 0o600
     second = another(two, "n9", **shared)
+    (second.state / "pgpass").write_text("*:*:*:fawkes_replication:another\n")
+    second.start()
+    until("status says that it fails", lambda: "preparation fails here" in old.command("status").stdout)
+    second.stop()
+    assert "n9 was stopped" in (shown := old.command("status").stdout), shown
     shutil.copy(old.state / "pgpass", second.state / "pgpass")
     second.start()
     until("it streams from it", lambda: second.standing() == ("streams", old.port), 60)
+    second.stop()
+    (second.data / "PG_VERSION").write_text("9\n")
+    second.start()
+    until("status says why", lambda: "n9 cannot start PostgreSQL: the programs in" in old.command("status").stdout)
     second.stop()
     old.stop()
 

@@ -222,6 +222,37 @@ is_power_of_two(uint32_t number, uint32_t least, uint32_t most)
 	return number >= least && number <= most && (number & (number - 1)) == 0;
 }
 
+/*
+ * Programs of another major version read the files wrongly: they find damage where there is none.
+ * A version that cannot be told is left to what they say.
+ */
+static FhaCode
+check_version(const char *program, const char *bindir, const char *data, FhaError *err)
+{
+	const char *argv[] = {program, "--version", NULL};
+	char path[FHA_PATH_MAX + 32];
+	char text[256];
+	char *made_by = NULL;
+	int data_major = 0;
+	int major = 0;
+	int status;
+
+	(void) snprintf(path, sizeof(path), "%s/PG_VERSION", data);
+	if (fha_file_read(path, 64, &made_by, NULL) != FHA_OK)
+		return FHA_OK;
+	data_major = (int) strtol(made_by, NULL, 10);
+	free(made_by);
+	if (process_run(argv, fha_now_ms() + QUICK_MS, text, sizeof(text), NULL, 0, &status, NULL) !=
+			FHA_OK ||
+		status != 0 || sscanf(text, "%*s (PostgreSQL) %d", &major) != 1 || major == data_major)
+		return FHA_OK;
+	return fha_error(
+		err, FHA_INVALID,
+		"the programs in \"%.80s\" are of PostgreSQL %d, but \"%.80s\" is of %d: name the "
+		"directory of the right ones with --bin",
+		bindir, major, data, data_major);
+}
+
 FhaCode
 postgres_control(const char *bindir, const char *data, PgControl *out, FhaError *err)
 {
@@ -245,8 +276,10 @@ postgres_control(const char *bindir, const char *data, PgControl *out, FhaError 
 			"nothing is ever overwritten; empty it, or name another with -D",
 			data);
 	(void) snprintf(program, sizeof(program), "%s/pg_controldata", bindir);
-	code = process_run(argv, fha_now_ms() + QUICK_MS, text, sizeof(text), errors, sizeof(errors),
-					   &status, err);
+	code = check_version(program, bindir, data, err);
+	if (code == FHA_OK)
+		code = process_run(argv, fha_now_ms() + QUICK_MS, text, sizeof(text), errors,
+						   sizeof(errors), &status, err);
 	if (code != FHA_OK)
 		return code;
 	if (status != 0)

@@ -30,7 +30,10 @@ typedef struct PgControl
 /* Directory of postgres, initdb, ...: --bin, this command's own, what pg_config says, PATH's. */
 FHA_MUST_CHECK FhaCode postgres_find(const char *wanted, char *bindir, size_t size, FhaError *err);
 
-/* pg_controldata.  NOT_FOUND: no data directory there (absent or empty); INVALID; TIMEOUT. */
+/*
+ * pg_controldata.  NOT_FOUND: no data directory there (absent or empty); INVALID: it cannot be
+ * read, or is of another major version than the programs; TIMEOUT.
+ */
 FHA_MUST_CHECK FhaCode postgres_control(const char *bindir, const char *data, PgControl *out,
 										FhaError *err);
 

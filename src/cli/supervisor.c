@@ -20,6 +20,7 @@
 #include "follow.h"
 #include "process.h"
 #include "settings.h"
+#include "tame.h"
 
 /* A server that has run this long was a success: the back-off starts again. */
 #define GOOD_RUN_MS (30 * 1000)
@@ -112,6 +113,7 @@ job_ended(Supervisor *self, int status)
 		process_describe(status, how, sizeof(how));
 		supervisor_say(self, "%s %s", fha_node_order_name(self->job_kind), how);
 		supervisor_back_off(self);
+		self->look_at_once = true;
 	}
 	if (self->node != NULL && fha_node_reload(self->node, &err) != FHA_OK)
 		supervisor_say(self, "%s", err.text);
@@ -236,10 +238,15 @@ look(Supervisor *self)
 	FhaCode code =
 		postgres_control(self->bindir, self->config.data_directory, &self->control, &err);
 
+	self->look_at_once = false;
+	self->unreadable[0] = '\0';
 	self->empty = code == FHA_NOT_FOUND;
 	self->looked = code == FHA_OK || self->empty;
 	if (!self->looked)
 	{
+		(void) snprintf(self->unreadable, sizeof(self->unreadable), "%.*s", FHA_SENTENCE_SIZE - 1,
+						err.text);
+		fha_tame(self->unreadable);
 		supervisor_say(self, "%s", err.text);
 		supervisor_back_off(self);
 	}
@@ -338,6 +345,11 @@ fill_view(Supervisor *self, FhaPgView *view)
 	memcpy(view->ended, self->ended, sizeof(view->ended));
 	memcpy(view->no_start, self->no_start, sizeof(view->no_start));
 	memcpy(view->suspects, self->suspects, sizeof(view->suspects));
+	if (self->unreadable[0] != '\0')
+	{
+		memcpy(view->no_start, self->unreadable, sizeof(view->no_start));
+		view->suspects[0] = '\0';
+	}
 	view->stopping = self->stopping;
 	view->job = self->job != 0;
 	view->failing = self->failures >= FAILURES_IN_A_ROW && fha_now_ms() < self->not_before_ms;
@@ -349,7 +361,7 @@ fill_view(Supervisor *self, FhaPgView *view)
 	view->state = FHA_PG_DOWN;
 	/* What is to be replaced need not be readable. */
 	if (!self->looked && self->job == 0 && !self->order.reinit &&
-		fha_now_ms() >= self->not_before_ms)
+		(self->look_at_once || fha_now_ms() >= self->not_before_ms))
 		look(self);
 	if (!self->looked)
 	{

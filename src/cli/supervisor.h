@@ -91,6 +91,8 @@ typedef struct Supervisor
 
 	/* The stopped data directory, read once after each end. */
 	bool looked;
+	char unreadable[FHA_SENTENCE_SIZE]; /* why not; "": it was, or was not tried */
+	bool look_at_once;    /* a job has failed: what it left is known before the pause is over */
 	bool life_unreadable; /* not held by others: it cannot be opened or locked */
 	bool end_known;
 	bool empty;

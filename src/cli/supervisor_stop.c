@@ -19,6 +19,8 @@
 #define IMMEDIATE_WAIT_MS 5000
 /* A node that stops waits no longer than this, or than for one answer, for a lock that gives none. */
 #define RELEASE_WAIT_MS 800
+/* And no longer than this for its own record: it tells a node that was stopped from a silent one. */
+#define TELL_MS 1000
 /*
  * With its last process a pod loses its address, and who is still sent there waits for an answer
  * that nobody gives.  While a process is left it is refused at once: so long Services may take to
@@ -210,6 +212,7 @@ supervisor_is_done(const Supervisor *self)
 		return self->life_unreadable;
 	if (lingers(self))
 		return false;
-	return (self->ordered && (!self->order.holds_lease || self->order.released)) ||
+	return (self->ordered && (!self->order.holds_lease || self->order.released) &&
+			(self->order.told || fha_now_ms() > self->ended_ms + TELL_MS)) ||
 		   (self->released_by_ms != 0 && fha_now_ms() > self->released_by_ms);
 }

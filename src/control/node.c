@@ -685,6 +685,9 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 	order->contested = (facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE);
 	order->alone = node->pods.alone;
 	order->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;
+	order->told =
+		(facts & FHA_TWIN) != 0 || (node->errand == ERRAND_NONE && node->published_ms != 0 &&
+									strcmp(node->published.state, node->rule->because) == 0);
 	order->mark = cluster->position;
 	memcpy(order->cluster_uuid, cluster->cluster_uuid, sizeof(order->cluster_uuid));
 	order->prepare_stop =

@@ -44,6 +44,7 @@ typedef struct FhaOrder
 	bool read;                    /* the record (or its absence) has been seen */
 	bool holds_lease;             /* the record says it is ours */
 	bool released;                /* the record says we gave it away */
+	bool told;                    /* our own record has what we decided, or we may write none */
 	bool leads_soon;              /* not a primary, but holds the lease or is fit to take it now */
 	bool contested;               /* a standby, and the lease is free: positions matter now */
 	bool alone;                   /* a leader, and no standby serves reads: see routing.h */

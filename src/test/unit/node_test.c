@@ -124,6 +124,9 @@ stop_player(Player *player, bool clean)
 	player->order.write_until_ms = 0;
 	fha_node_life_held(player->node, true);
 	TURN_UNTIL(player->node->world.cluster.released);
+	/* A stopped node is told from a silent one by its last word. */
+	TURN_UNTIL(player->order.told);
+	assert_string_equal(player->node->published.state, "this node stops");
 	player->absent = true;
 }
 
