@@ -179,12 +179,36 @@ def test_a_server_without_the_library_is_ended_at_once(cluster: Cluster) -> None
 # --- what keeps a standby from leading
 
 
-def test_commands_of_recovery_that_hang_keep_nobody_from_leading(cluster: Cluster) -> None:
+COMMANDS = ("restore_command", "archive_cleanup_command", "recovery_end_command")
+
+
+def give_by_auto_file(nodes: list[Node], commands: dict[str, str]) -> None:
+    """As a restored backup brings them: fawkes_ha's files come before that one."""
+    for node in nodes:
+        node.stop()
+        with open(node.data / "postgresql.auto.conf", "a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in commands.items())
+        node.start()
+    for node in nodes:
+        for name, value in commands.items():
+            until(f"{node.name} has {name}", lambda node=node, name=name: node.value(f"SHOW {name}") == value)
+        assert not any(name in (node.data / "postgresql.auto.conf").read_text() for name in commands)
+
+
+@pytest.mark.parametrize("file", ["fawkes_ha.conf", "postgresql.auto.conf"])
+def test_commands_of_recovery_that_hang_keep_nobody_from_leading(cluster: Cluster, file: str) -> None:
     """restore_command, archive_cleanup_command, recovery_end_command: the promotion goes on without them."""
     old = cluster.wait_all_stream()
-    hang = "sleep 300; false"
+    # A standby that starts waits for it as well, and lets nobody in meanwhile.
+    trigger = cluster.base / "hang"
+    hang = f"test -e {trigger} && sleep 300; false"
     standbys = cluster.others(old)
-    give(standbys, restore_command=hang, archive_cleanup_command=hang, recovery_end_command=hang)
+    if file == "fawkes_ha.conf":
+        give(standbys, **dict.fromkeys(COMMANDS, hang))
+    else:
+        give_by_auto_file(standbys, dict.fromkeys(COMMANDS, hang))
+        cluster.wait_all_stream()
+    trigger.touch()
     row = next(rows)
     insert(cluster, old, row)
     marks = {node: node.log.stat().st_size for node in standbys}
@@ -198,7 +222,12 @@ def test_commands_of_recovery_that_hang_keep_nobody_from_leading(cluster: Cluste
     for node in cluster.nodes:
         node.write_settings()
     for node in standbys:
+        # What was moved there stays over a restart, and is the node's own to change.
+        if file == "postgresql.auto.conf":
+            assert all(name in (node.state / "commands.conf").read_text() for name in COMMANDS)
+            (node.state / "commands.conf").write_text("")
         process.send([node.supervisor_pid], signal.SIGHUP)
+    trigger.unlink()
     old.start()
 
     def is_whole() -> bool:

@@ -70,19 +70,95 @@ quote(const char *path, char *out, size_t size, FhaError *err)
 	return FHA_OK;
 }
 
+/* What the archive of a restored or adopted database wants: fawkes_ha has to be able to switch it off. */
+static const char *const commands[] = {"restore_command", "archive_cleanup_command",
+									   "recovery_end_command"};
+
+#define COMMANDS_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static bool
+is_named(const char *line, const char *const names[], size_t count)
+{
+	size_t length;
+
+	line += strspn(line, " \t");
+	length = strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.");
+	for (size_t i = 0; i < count; i++)
+		if (length == strlen(names[i]) && strncasecmp(line, names[i], length) == 0)
+			return true;
+	return false;
+}
+
 static bool
 is_managed(const char *line)
 {
 	static const char *const names[] = {"primary_conninfo", "primary_slot_name",
 										"promote_trigger_file", "recovery_target"};
-	size_t length;
 
+	if (is_named(line, names, sizeof(names) / sizeof(names[0])))
+		return true;
 	line += strspn(line, " \t");
-	length = strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.");
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (length == strlen(names[i]) && strncasecmp(line, names[i], length) == 0)
-			return true;
 	return strncasecmp(line, "recovery_target_", strlen("recovery_target_")) == 0;
+}
+
+static bool
+is_command(const char *line)
+{
+	return is_named(line, commands, COMMANDS_COUNT);
+}
+
+/* The lines for which wanted() is `is`, in a copy: free it.  NULL: no memory. */
+static char *
+pick_lines(const char *content, bool (*wanted)(const char *line), bool is)
+{
+	char *picked = malloc(strlen(content) + 2);
+	size_t used = 0;
+
+	while (picked != NULL && *content != '\0')
+	{
+		size_t length = strcspn(content, "\n");
+
+		length += content[length] == '\n';
+		if (wanted(content) == is)
+		{
+			memcpy(picked + used, content, length);
+			used += length;
+		}
+		content += length;
+	}
+	if (picked != NULL)
+		picked[used] = '\0';
+	return picked;
+}
+
+static bool
+is_ours(const char *line)
+{
+	return is_managed(line) || is_command(line);
+}
+
+/* Where the commands of recovery stand that were in postgresql.auto.conf; the newest are all there are. */
+static FhaCode
+move_commands(const FhaConfig *config, const char *found, FhaError *err)
+{
+	static const char head[] = "# These stood in postgresql.auto.conf, where nothing can switch "
+							   "them off for a promotion.\n"
+							   "# Yours to change; what fawkes_ha.conf says comes over it.\n";
+	char path[FHA_PATH_MAX];
+	char *text;
+	size_t size;
+	FhaCode code = fha_state_path(config, "commands.conf", path, sizeof(path), err);
+
+	if (code != FHA_OK || found[0] == '\0')
+		return code;
+	size = sizeof(head) + strlen(found);
+	text = malloc(size);
+	if (text == NULL)
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+	(void) snprintf(text, size, "%s%s", head, found);
+	code = fha_file_replace(path, text, strlen(text), err);
+	free(text);
+	return code;
 }
 
 /* ALTER SYSTEM beats every file of ours, so what it says about managed names has to go. */
@@ -91,9 +167,8 @@ strip_auto_file(const FhaConfig *config, FhaError *err)
 {
 	char path[FHA_PATH_MAX + 32];
 	char *content;
-	const char *line;
 	char *kept;
-	size_t used = 0;
+	char *found;
 	FhaCode code;
 
 	(void) snprintf(path, sizeof(path), "%s/postgresql.auto.conf", config->data_directory);
@@ -102,26 +177,16 @@ strip_auto_file(const FhaConfig *config, FhaError *err)
 		return FHA_OK;
 	if (code != FHA_OK)
 		return code;
-	kept = malloc(strlen(content) + 1);
-	if (kept == NULL)
-	{
-		free(content);
-		return fha_error(err, FHA_NO_MEMORY, "out of memory");
-	}
-	for (line = content; *line != '\0';)
-	{
-		size_t length = strcspn(line, "\n");
-
-		length += line[length] == '\n';
-		if (!is_managed(line))
-		{
-			memcpy(kept + used, line, length);
-			used += length;
-		}
-		line += length;
-	}
-	if (used != strlen(content))
-		code = fha_file_replace(path, kept, used, err);
+	kept = pick_lines(content, is_ours, false);
+	found = pick_lines(content, is_command, true);
+	if (kept == NULL || found == NULL)
+		code = fha_error(err, FHA_NO_MEMORY, "out of memory");
+	/* First there, then not here: a crash between the two loses nothing. */
+	if (code == FHA_OK)
+		code = move_commands(config, found, err);
+	if (code == FHA_OK && strlen(kept) != strlen(content))
+		code = fha_file_replace(path, kept, strlen(kept), err);
+	free(found);
 	free(kept);
 	free(content);
 	return code;
@@ -161,6 +226,7 @@ postgres_configure(const FhaConfig *config, FhaError *err)
 	char state[2 * FHA_PATH_MAX];
 	char content[12 * FHA_PATH_MAX];
 	char tls[5 * FHA_PATH_MAX] = "";
+	char moved[2 * FHA_PATH_MAX + 64] = "";
 	int length;
 	FhaCode code = fha_state_directory(config, path, sizeof(path), err);
 
@@ -174,8 +240,14 @@ postgres_configure(const FhaConfig *config, FhaError *err)
 		code = strip_auto_file(config, err);
 	if (code == FHA_OK)
 		code = make_follow_file(config, err);
+	if (code == FHA_OK)
+		code = fha_state_path(config, "commands.conf", moved, sizeof(moved), err);
 	if (code != FHA_OK)
 		return code;
+	if (!files_exists(moved))
+		moved[0] = '\0';
+	else
+		(void) snprintf(moved, sizeof(moved), "include '%s/commands.conf'\n", state);
 	if (config->tls)
 		(void) snprintf(tls, sizeof(tls),
 						"ssl = on\n"
@@ -186,13 +258,14 @@ postgres_configure(const FhaConfig *config, FhaError *err)
 					  "# Made by fawkes-ha at each start: changes here are lost.\n"
 					  "%s%s%s"
 					  "include_if_exists '%s/postgresql.conf'\n"
+					  "%s"
 					  "include_if_exists '%s/fawkes_ha.conf'\n"
 					  "include_if_exists '%s/cluster.conf'\n"
 					  "%s%s%s"
 					  "include_if_exists '%s/follow.conf'\n",
 					  defaults, major_version(config) >= 16 ? RESERVED : "",
 					  access(USUAL_SOCKETS, W_OK) == 0 ? "" : "unix_socket_directories = '/tmp'\n",
-					  data, state, state, managed, tls,
+					  data, moved, state, state, managed, tls,
 					  /* Gone in 16, where naming it is an error. */
 					  major_version(config) == 15 ? "promote_trigger_file = ''\n" : "", state);
 	if ((size_t) length >= sizeof(content))

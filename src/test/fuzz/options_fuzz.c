@@ -35,7 +35,7 @@ look(CliOptions *options, int argc, char **argv)
 
 	(void) argc;
 	(void) argv;
-	FUZZ_MUST(options->wait_s >= 0 && options->wait_s <= 24 * 3600);
+	FUZZ_MUST(options->wait_s >= 1 && options->wait_s <= 24 * 3600);
 	FUZZ_MUST(options->target[0] == '\0' || fha_name_is_valid(options->target));
 	FUZZ_MUST(memchr(options->operand, '\0', sizeof(options->operand)) != NULL);
 	FUZZ_MUST(memchr(options->reason, '\0', sizeof(options->reason)) != NULL);

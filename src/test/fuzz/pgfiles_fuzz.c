@@ -57,6 +57,7 @@ auto_file(const uint8_t *data, size_t size)
 		FUZZ_MUST(strncasecmp(line, "primary_conninfo ", 17) != 0);
 		FUZZ_MUST(strncasecmp(line, "primary_conninfo=", 17) != 0);
 		FUZZ_MUST(strncasecmp(line, "recovery_target_", 16) != 0);
+		FUZZ_MUST(strncasecmp(line, "restore_command=", 16) != 0);
 	}
 	free(after);
 	free(before);
