@@ -6,11 +6,12 @@ One cluster serves all; each test leaves one leader and two streaming standbys.
 import json
 import re
 import signal
+import subprocess
 import threading
 
 import pytest
 
-from lab import process, record
+from lab import process, programs, record
 from lab.cluster import Cluster
 from lab.evidence import missing_rows, overlap
 from lab.load import Load
@@ -431,22 +432,56 @@ def test_a_request_ends_at_its_time_limit(cluster: Cluster) -> None:
     cluster.wait_all_stream()
 
 
+def asking(node: Node, *words: str) -> subprocess.Popen:
+    """A command in a terminal of its own: Ctrl-C ends it."""
+    line = [programs.path("fawkes-ha"), *words, "-D", node.data]
+    default = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **default)
+
+
+def interrupt(command: subprocess.Popen) -> str:
+    command.send_signal(signal.SIGINT)
+    said, _ = command.communicate(timeout=LONG_S)
+    assert command.returncode == -signal.SIGINT
+    return said
+
+
 def test_one_request_at_a_time(cluster: Cluster) -> None:
-    """The second is refused with who asked for the first; a pause is not kept waiting."""
+    """The second is refused with who asked for the first; a pause is not kept waiting; Ctrl-C says what goes on."""
     leader = cluster.wait_all_stream()
     standby = cluster.others(leader)[0]
     standby.freeze()
-    first = threading.Thread(target=leader.command, args=("restart", standby.name, "--wait", "20"))
     try:
-        first.start()
-        until("the first is under way", lambda: "restart" in leader.command("status").stdout)
+        first = asking(leader, "restart", standby.name)
+        told = f"restart of {standby.name}, asked for by"
+        how_far = f"is running: 0 of 1 restarted, waiting for {standby.name}"
+        until("it is told whom it concerns", lambda: told in leader.command("status").stdout)
+        until("it is told how far it is", lambda: how_far in leader.command("status").stdout)
         assert "is under way" in refused(leader, "switchover")
         done(leader, "pause")
         done(leader, "resume")
+        assert "the request goes on" in interrupt(first)
     finally:
         standby.thaw()
-        first.join(60)
+    until("it was carried out", lambda: history(leader)[-1]["result"] == "done: 1 of 1 restarted", LONG_S)
     cluster.wait_all_stream()
+
+
+def test_what_nobody_has_begun_ends_with_its_command(cluster: Cluster) -> None:
+    """Ctrl-C: a failover that nobody expects any more does not happen when the nodes are back."""
+    leader = cluster.wait_all_stream()
+    for node in cluster.nodes:
+        node.freeze()
+    try:
+        command = asking(leader, "failover", "--reason", "by mistake")
+        until("it stands", lambda: "is pending" in leader.command("status").stdout)
+        assert "it is withdrawn" in interrupt(command)
+    finally:
+        for node in cluster.nodes:
+            node.thaw()
+    cluster.wait_all_stream()
+    entry = next(entry for entry in history(leader) if entry["reason"] == "by mistake")
+    assert entry["result"].startswith("failed: withdrawn: its command was interrupted")
 
 
 def test_rejoin_by_hand(directory) -> None:

@@ -6,6 +6,7 @@
  */
 #include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,39 @@
 #include "rejoin.h"
 #include "request.h"
 #include "state.h"
+
+/* The signal that asked this command to end while its request stands; 0: none. */
+static volatile sig_atomic_t interrupted;
+
+static void
+note_signal(int number)
+{
+	interrupted = number;
+}
+
+/* From here on a Ctrl-C finds a request in the lock, and does not leave it there unsaid. */
+static void
+catch_signals(void)
+{
+	static const int wanted[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction action = {.sa_handler = note_signal};
+	struct sigaction before;
+
+	(void) sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		/* One that is ignored stays so, as nohup has it. */
+		if (sigaction(wanted[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			(void) sigaction(wanted[i], &action, NULL);
+}
+
+/* The caller's shell learns how we ended, so that its loop ends, too. */
+static void
+end_by_signal(void)
+{
+	(void) fflush(stdout);
+	(void) signal(interrupted, SIG_DFL);
+	(void) raise(interrupted);
+}
 
 /* Between two looks at the lock: ten in a retry_period, as that is what the lock is made for. */
 static int
@@ -159,9 +193,12 @@ look_for_leader(Cluster *cluster, const CliOptions *options, bool *held, bool *l
 	return result;
 }
 
-/* Nobody has begun it and we stop waiting: it must not be carried out when nobody expects it. */
-static void
-withdraw(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request)
+/*
+ * Nobody has begun it and we stop waiting: it must not be carried out when nobody expects it.
+ * False: somebody has begun it, or the lock does not answer.
+ */
+static bool
+withdraw(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request, const char *why)
 {
 	FhaLockEvent event;
 
@@ -172,21 +209,39 @@ withdraw(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *reques
 		if (cluster_read(cluster, options) != CLI_OK ||
 			strcmp(cluster->record.request.id, request->id) != 0 ||
 			cluster->record.request.state != FHA_REQUEST_PENDING)
-			return;
+			return false;
 		changed = cluster->record;
 		changed.request.state = FHA_REQUEST_FAILED;
-		(void) snprintf(changed.request.message, sizeof(changed.request.message),
-						"withdrawn: nobody took it up in %d s", options->wait_s);
+		(void) snprintf(changed.request.message, sizeof(changed.request.message), "withdrawn: %s",
+						why);
 		if (cluster_swap(cluster, &changed, &event) == FHA_OK)
 		{
 			FhaHistoryEntry entry;
 
-			cli_complain("nobody took the request up in %d s: it is withdrawn", options->wait_s);
+			cli_complain("%s: it is withdrawn", why);
 			fha_history_of_request(&changed, &changed.request, &entry);
 			(void) cluster_remember(cluster, options, &entry);
-			return;
+			return true;
 		}
 	}
+	return false;
+}
+
+static int
+stop_watching(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request,
+			  FhaRequestState state)
+{
+	char why[80] = "its command was interrupted before anybody took it up";
+
+	if (interrupted == 0)
+		(void) snprintf(why, sizeof(why), "nobody took the request up in %d s", options->wait_s);
+	if (state == FHA_REQUEST_PENDING && withdraw(cluster, options, request, why))
+		return CLI_FAILED;
+	if (interrupted == 0)
+		cli_complain("not finished after %d s; it goes on: see fawkes-ha status", options->wait_s);
+	else
+		cli_complain("interrupted; the request goes on: see fawkes-ha status");
+	return CLI_FAILED;
 }
 
 static int
@@ -222,12 +277,8 @@ watch_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *r
 		if (state == FHA_REQUEST_FAILED)
 			return CLI_REFUSED;
 		(void) poll(NULL, 0, poll_ms(options));
-	} while (fha_now_ms() < until_ms);
-	if (state == FHA_REQUEST_PENDING)
-		withdraw(cluster, options, request);
-	else
-		cli_complain("not finished after %d s; it goes on: see fawkes-ha status", options->wait_s);
-	return CLI_FAILED;
+	} while (interrupted == 0 && fha_now_ms() < until_ms);
+	return stop_watching(cluster, options, request, state);
 }
 
 /* What the records cannot tell by one look: does anybody lead? */
@@ -274,8 +325,10 @@ carry_out(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
 		cli_line("would do: %s", plan);
 		return CLI_OK;
 	}
-	if (result == CLI_OK)
-		result = put_request(cluster, options, request);
+	if (result != CLI_OK)
+		return result;
+	catch_signals();
+	result = put_request(cluster, options, request);
 	if (result != CLI_OK)
 		return result;
 	if (!fha_request_is_done_at_once(request->kind))
@@ -305,6 +358,8 @@ ask(CliOptions *options, FhaOrderSlip *request)
 	if (result == CLI_OK)
 		result = carry_out(&cluster, options, request);
 	cluster_close(&cluster);
+	if (interrupted != 0 && result != CLI_OK)
+		end_by_signal();
 	return result;
 }
 

@@ -150,11 +150,14 @@ print_exporters(const FhaOutlook *outlook)
 static void
 print_request(const FhaOrderSlip *request)
 {
+	char words[FHA_ORDER_WORDS_SIZE];
+
 	if (request->kind == FHA_REQUEST_NONE || request->state > FHA_REQUEST_RUNNING)
 		return;
-	cli_line("%s to %s, asked for by %s at %s, is %s", fha_request_kind_name(request->kind),
-			 request->target[0] == '\0' ? "the best standby" : request->target,
-			 request->requested_by, request->requested_at, fha_request_state_name(request->state));
+	fha_request_words(request, words);
+	cli_line("%s, asked for by %s at %s, is %s%s%s", words, request->requested_by,
+			 request->requested_at, fha_request_state_name(request->state),
+			 request->message[0] == '\0' ? "" : ": ", request->message);
 }
 
 static void

@@ -231,13 +231,14 @@ request_stands(Case *at)
 {
 	const FhaCluster *record = at->outlook->record;
 	const FhaOrderSlip *request = record == NULL ? NULL : &record->request;
+	char words[FHA_ORDER_WORDS_SIZE];
 
 	if (request == NULL || request->kind == FHA_REQUEST_NONE ||
 		request->state > FHA_REQUEST_RUNNING)
 		return false;
-	(void) snprintf(at->more, sizeof(at->more), ": %s%s%s, asked for by %s, is %s",
-					fha_request_kind_name(request->kind), request->target[0] == '\0' ? "" : " of ",
-					request->target, request->requested_by, fha_request_state_name(request->state));
+	fha_request_words(request, words);
+	(void) snprintf(at->more, sizeof(at->more), ": %s, asked for by %s, is %s", words,
+					request->requested_by, fha_request_state_name(request->state));
 	return true;
 }
 

@@ -52,6 +52,23 @@ fha_request_kind_name(FhaRequestKind kind)
 	return kinds[kind].name;
 }
 
+void
+fha_request_words(const FhaOrderSlip *request, char out[FHA_ORDER_WORDS_SIZE])
+{
+	bool moves = request->kind == FHA_REQUEST_SWITCHOVER || request->kind == FHA_REQUEST_FAILOVER;
+	const char *whom = request->target;
+
+	if (whom[0] == '\0' && moves)
+		whom = "the best standby";
+	else if (whom[0] == '\0' && request->kind == FHA_REQUEST_RESTART)
+		whom = "all members";
+	(void) snprintf(out, FHA_ORDER_WORDS_SIZE, "%s%s%s", fha_request_kind_name(request->kind),
+					whom[0] == '\0' ? ""
+					: moves         ? " to "
+									: " of ",
+					whom);
+}
+
 bool
 fha_request_kind_parse(const char *text, FhaRequestKind *out)
 {

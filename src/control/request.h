@@ -13,8 +13,12 @@
 #include "world.h"
 
 #define FHA_PLAN_SIZE 600
+#define FHA_ORDER_WORDS_SIZE 80
 
 FHA_API const char *fha_request_kind_name(FhaRequestKind kind);
+
+/* What is asked of whom, in words: "switchover to n2", "restart of all members", "pause". */
+FHA_API void fha_request_words(const FhaOrderSlip *request, char out[FHA_ORDER_WORDS_SIZE]);
 FHA_API bool fha_request_kind_parse(const char *text, FhaRequestKind *out);
 FHA_API const char *fha_request_state_name(FhaRequestState state);
 

@@ -142,6 +142,36 @@ a_member_that_never_had_data_can_be_removed(void **state)
 }
 
 static void
+a_request_is_told_with_whom_it_concerns(void **state)
+{
+	static const struct
+	{
+		FhaRequestKind kind;
+		const char *target;
+		const char *words;
+	} cases[] = {
+		{FHA_REQUEST_SWITCHOVER, "n2", "switchover to n2"},
+		{FHA_REQUEST_SWITCHOVER, "", "switchover to the best standby"},
+		{FHA_REQUEST_FAILOVER, "", "failover to the best standby"},
+		{FHA_REQUEST_RESTART, "", "restart of all members"},
+		{FHA_REQUEST_RESTART, "n1", "restart of n1"},
+		{FHA_REQUEST_REINIT, "n3", "reinit of n3"},
+		{FHA_REQUEST_PAUSE, "", "pause"},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		FhaOrderSlip request = {.kind = cases[i].kind};
+		char words[FHA_ORDER_WORDS_SIZE];
+
+		(void) snprintf(request.target, sizeof(request.target), "%s", cases[i].target);
+		fha_request_words(&request, words);
+		assert_string_equal(words, cases[i].words);
+	}
+}
+
+static void
 a_dry_run_says_what_would_be(void **state)
 {
 	(void) state;
@@ -475,6 +505,7 @@ main(void)
 		cmocka_unit_test_setup(what_cannot_be_is_refused_with_a_sentence, settle),
 		cmocka_unit_test_setup(a_member_that_never_had_data_can_be_removed, settle),
 		cmocka_unit_test_setup(what_a_record_has_is_in_effect, settle),
+		cmocka_unit_test_setup(a_request_is_told_with_whom_it_concerns, settle),
 		cmocka_unit_test_setup(a_dry_run_says_what_would_be, settle),
 		cmocka_unit_test_setup(resume_ends_a_pause_and_its_reason, settle),
 		cmocka_unit_test_setup(one_at_a_time_but_for_what_is_done_at_once, settle),
