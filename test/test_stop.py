@@ -4,10 +4,14 @@ One cluster serves all tests here, with archive_mode = on.
 """
 
 import itertools
+import os
 import shutil
 import signal
+import subprocess
 
+import psycopg2
 import pytest
+from psycopg2.extras import PhysicalReplicationConnection
 
 from lab import process, programs
 from lab.attack import Attack
@@ -113,6 +117,49 @@ def test_a_program_of_a_session_holds_up_no_switchover(cluster: Cluster) -> None
     said = log_since(old, since)
     assert "hold up its stop: they are ended" in said
     assert "stopping PostgreSQL (immediate)" not in said and "does not come to lead" not in said
+
+
+def idle_replication(cluster: Cluster, node: Node):
+    """A replication connection that asks for nothing, as backup tools keep one."""
+    return psycopg2.connect(
+        f"host=127.0.0.1 port={node.port} user=fawkes_replication sslmode=disable",
+        password=cluster.passwords["replication"],
+        connection_factory=PhysicalReplicationConnection,
+    )
+
+
+def test_walsenders_that_do_not_stream_hold_up_no_stop(cluster: Cluster) -> None:
+    """A slow base backup and an idle replication connection end with the sessions, on a primary and on a standby."""
+    old = cluster.wait_all_stream()
+    target = cluster.others(old)[0]
+    copy = cluster.base / "copy"
+    words = ("-h", "127.0.0.1", "-p", str(old.port), "-U", "fawkes_replication", "-D", copy, "-r", "32k", "-c", "fast")
+    backup = subprocess.Popen(
+        [programs.path("pg_basebackup"), *words],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PGPASSWORD": cluster.passwords["replication"], "PGSSLMODE": "disable"},
+    )
+    idle = idle_replication(cluster, old)
+    try:
+        until("the backup is under way", lambda: (copy / "backup_label").exists())
+        since = old.log.stat().st_size
+        done = target.command("switchover", "--to", target.name)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert cluster.wait_all_stream() is target
+    finally:
+        idle.close()
+        backup.kill()
+        backup.communicate()
+    said = log_since(old, since)
+    assert "stopping PostgreSQL (immediate)" not in said and "does not come to lead" not in said
+    # Now a standby.
+    since = old.log.stat().st_size
+    idle = idle_replication(cluster, old)
+    old.stop()
+    idle.close()
+    assert "stopping PostgreSQL (immediate)" not in log_since(old, since)
+    old.start()
+    cluster.wait_all_stream()
 
 
 def test_a_node_that_clones_can_be_stopped(cluster: Cluster) -> None:

@@ -173,14 +173,19 @@ drain_is_postmaster_stopping(void)
  * have the end.  In a shutdown the postmaster ends walsenders itself, last and by another signal, so
  * one that is told by somebody else stays.  The postmaster hears of it at the same time: whoever
  * terminates a single walsender is obeyed when that has not happened after a moment.
+ *
+ * A walsender that does not stream, because it sends a base backup or was asked for nothing, answers
+ * the postmaster's other signal with a SIGTERM to itself.  The shutdown waits until it is gone.
  */
 static void
-on_terminate(int signal_number)
+on_terminate(int signal_number, siginfo_t *info, void *context)
 {
 	static const struct itimerspec soon = {.it_value = {.tv_nsec = PATIENCE_MS * 1000000}};
 	int saved_errno = errno;
 
-	if (drain_is_postmaster_stopping())
+	if (info->si_code == SI_USER && info->si_pid == MyProcPid)
+		previous_on_terminate(signal_number);
+	else if (drain_is_postmaster_stopping())
 		waited = 0;
 	else if (waited < PATIENCE_TIMES && timer_settime(again, 0, &soon, NULL) == 0)
 		waited++;
@@ -203,7 +208,8 @@ outlive_sigterm(void)
 		timer_create(CLOCK_MONOTONIC, &event, &again) != 0)
 		return;
 	previous_on_terminate = action.sa_handler;
-	action.sa_handler = on_terminate;
+	action.sa_flags |= SA_SIGINFO;
+	action.sa_sigaction = on_terminate;
 	(void) sigaction(SIGTERM, &action, NULL);
 }
 
