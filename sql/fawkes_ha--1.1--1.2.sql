@@ -137,6 +137,18 @@ CREATE OR REPLACE VIEW metrics_stat_replication AS
          ) AS m(name, type, help, value)
     WHERE NOT pg_is_in_recovery() AND m.value IS NOT NULL;
 
+-- What a session sets for itself, as the exporter's does with its time limits, is not the server's.
+CREATE OR REPLACE VIEW metrics_settings AS
+    SELECT 'cnpg_pg_settings_setting' AS name, 'gauge' AS type,
+           'A setting in the unit of pg_settings; 1 and 0 for on and off.' AS help,
+           jsonb_build_object('name', s.name) AS labels,
+           CASE s.server WHEN 'on' THEN 1 WHEN 'off' THEN 0 ELSE s.server::float8 END AS value
+    FROM (SELECT name, vartype,
+                 CASE WHEN source = 'session' OR name LIKE 'transaction\_%' AND NOT pg_is_in_recovery() THEN reset_val
+                      ELSE setting END AS server
+          FROM pg_settings) AS s
+    WHERE s.vartype IN ('bool', 'integer', 'real') AND s.server IS NOT NULL;
+
 CREATE OR REPLACE VIEW metrics_archiver AS
     SELECT 'cnpg_pg_stat_archiver_' || m.name AS name, m.type, m.help, '{}'::jsonb AS labels, m.value
     FROM pg_stat_archiver AS a,

@@ -59,6 +59,28 @@ def leader(cluster: Cluster) -> Node:
     return leader
 
 
+def test_settings_are_those_of_the_server(leader: Node) -> None:
+    """The collector lives for long, and has time limits of its own."""
+
+    def shown(name: str) -> float:
+        return scrape(leader)[f'cnpg_pg_settings_setting{{name="{name}"}}']
+
+    with leader.session() as session:
+        assert shown("lock_timeout") == shown("default_transaction_read_only") == shown("transaction_read_only") == 0
+        try:
+            session.query("ALTER SYSTEM SET statement_timeout = '77s'")
+            session.query("ALTER SYSTEM SET work_mem = '7MB'")
+            session.query("ALTER SYSTEM SET max_wal_size = '2GB'")
+            session.query("SELECT pg_reload_conf()")
+            until("a limit that the collector lifts for itself", lambda: shown("statement_timeout") == 77000, 30)
+            assert shown("work_mem") == 7 * 1024
+            assert scrape(leader)['cnpg_collector_pg_wal{value="max"}'] == 2048 / 16
+        finally:
+            session.query("ALTER SYSTEM RESET ALL")
+            session.query("SELECT pg_reload_conf()")
+    until("the reset is shown", lambda: shown("statement_timeout") == 0, 30)
+
+
 def test_nobody_collects_for_nobody(cluster: Cluster, leader: Node) -> None:
     """An exporter that is not scraped has no collector.  Before all others here."""
     for node in cluster.nodes:

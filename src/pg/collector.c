@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -353,6 +354,7 @@ fawkes_ha_collector_main(Datum argument)
 	bool asked = true;
 
 	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	attach(argument);
 	terms.database = segment->database;
@@ -363,6 +365,11 @@ fawkes_ha_collector_main(Datum argument)
 	{
 		uint32 wanted = pg_atomic_read_u32(&segment->wanted);
 
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
 		if (wanted != done)
 		{
 			done = wanted;

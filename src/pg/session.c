@@ -63,11 +63,13 @@ set_deadline(int deadline_ms)
 
 /* --- settings */
 
+/* An override replaces reset_val too, by which who shows settings tells the server's from ours. */
+static GucSource source = PGC_S_OVERRIDE;
+
 static void
 set(const char *name, const char *value)
 {
-	(void) set_config_option(name, value, PGC_SUSET, PGC_S_OVERRIDE, GUC_ACTION_SET, true, WARNING,
-							 false);
+	(void) set_config_option(name, value, PGC_SUSET, source, GUC_ACTION_SET, true, WARNING, false);
 }
 
 /* PostgreSQL's own value of a setting, as text; NULL: it has none. */
@@ -142,6 +144,8 @@ session_open(const SessionTerms *terms)
 	set_deadline(terms->deadline_ms);
 	BackgroundWorkerInitializeConnection(terms->database, terms->role,
 										 terms->role == NULL ? BGWORKER_BYPASS_ALLOWCONN : 0);
+	if (terms->read_only)
+		source = PGC_S_SESSION;
 	state_settings(terms);
 }
 
