@@ -165,6 +165,7 @@ print_table(const Cluster *cluster, const FhaOutlook *outlook)
 {
 	const FhaCluster *record = &cluster->record;
 	int width = name_width(cluster);
+	int64_t age_s = fha_age_s(record->renewed_at, outlook->wall_s);
 
 	cli_line("cluster %s   term %" PRIu64 "   timeline %" PRIu32, record->cluster, record->term,
 			 record->timeline);
@@ -173,12 +174,15 @@ print_table(const Cluster *cluster, const FhaOutlook *outlook)
 					: outlook->held  ? "held by"
 									 : "last held by",
 					record->holder, record->renewed_at);
-	if (!outlook->held && !record->released)
-		(void) cli_part(", LAPSED: not renewed for %" PRId64 " s",
-						fha_age_s(record->renewed_at, outlook->wall_s));
+	if (!outlook->held && !record->released && age_s < 0)
+		(void) cli_part(", LAPSED: not renewed (its clock is ahead)");
+	else if (!outlook->held && !record->released)
+		(void) cli_part(", LAPSED: not renewed for %" PRId64 " s", age_s);
 	(void) putchar('\n');
-	if (record->paused)
+	if (record->paused && record->pause_reason[0] != '\0')
 		cli_line("PAUSED: %s", record->pause_reason);
+	else if (record->paused)
+		cli_line("%s", "PAUSED");
 	print_request(&record->request);
 	cli_line("%s", "");
 	cli_line("%-*s %-8s %-8s %8s  %-12s %7s %7s  %s", width, "member", "role", "lease", "timeline",

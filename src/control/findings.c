@@ -128,8 +128,13 @@ lapsed(Case *at)
 	start_the_founder(at);
 	age_s = at->outlook->lease_age_ms >= 0 ? at->outlook->lease_age_ms / 1000
 										   : fha_age_s(record->renewed_at, at->outlook->wall_s);
-	(void) snprintf(at->more, sizeof(at->more), ": %s has not renewed the lease for %" PRId64 " s",
-					record->holder, age_s);
+	/* A holder whose clock is ahead has renewed in our future. */
+	if (age_s < 0)
+		(void) snprintf(at->more, sizeof(at->more), ": %s does not renew the lease",
+						record->holder);
+	else
+		(void) snprintf(at->more, sizeof(at->more),
+						": %s has not renewed the lease for %" PRId64 " s", record->holder, age_s);
 	return true;
 }
 
@@ -170,7 +175,8 @@ no_writes(Case *at)
 static bool
 lease_expires(Case *at)
 {
-	if (!is_held(at) || at->outlook->lease_age_ms <= at->outlook->record->lease_duration_ms / 2)
+	if (!is_held(at) || at->outlook->promised || at->outlook->bound ||
+		at->outlook->lease_age_ms <= at->outlook->record->lease_duration_ms / 2)
 		return false;
 	(void) snprintf(at->more, sizeof(at->more), ": %s has not renewed it for %.1f s of %.1f s",
 					at->outlook->record->holder, (double) at->outlook->lease_age_ms / 1000,
@@ -189,6 +195,16 @@ static bool
 led_by_promises(Case *at)
 {
 	return at->outlook->local && at->outlook->promised;
+}
+
+static bool
+bound_by_promise(Case *at)
+{
+	if (!at->outlook->local || !at->outlook->bound || !is_held(at))
+		return false;
+	(void) snprintf(at->more, sizeof(at->more), ": this member has promised %s not to contend",
+					at->outlook->record->holder);
+	return true;
 }
 
 static bool
@@ -222,7 +238,8 @@ paused(Case *at)
 {
 	if (at->outlook->record == NULL || !at->outlook->record->paused)
 		return false;
-	(void) snprintf(at->more, sizeof(at->more), ": %s", at->outlook->record->pause_reason);
+	if (at->outlook->record->pause_reason[0] != '\0')
+		(void) snprintf(at->more, sizeof(at->more), ": %s", at->outlook->record->pause_reason);
 	return true;
 }
 
@@ -412,6 +429,9 @@ static const struct
 	 "replaced"},
 	{"led_by_promises", FHA_WARNING, false, led_by_promises,
 	 "the lock does not answer; this primary goes on by the promises of all other members",
+	 "bring the lock back; until then no member may be lost or restarted"},
+	{"led_by_promises", FHA_WARNING, false, bound_by_promise,
+	 "the lock does not answer; the primary goes on by the promises of all other members",
 	 "bring the lock back; until then no member may be lost or restarted"},
 	{"no_fit_standby", FHA_WARNING, false, no_fit_standby,
 	 "no standby streams from the primary: nobody could take over",

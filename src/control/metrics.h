@@ -85,12 +85,13 @@ typedef struct FhaVitals
 	int64_t deadline_ms; /* for so long a holder here acts on a renewal */
 	int64_t renewed_ms; /* the record was last seen to change; the holder's: its renewal was sent */
 	bool pending_restart;
-	bool unattended;        /* as in FhaMember */
-	int64_t bound_until_ms; /* this member has promised not to take the lease before (S10) */
-	size_t members[3];      /* by FhaRole, as each said last */
-	size_t without_data;    /* of them: who is being cloned, or waits for it */
-	size_t silent;          /* of them: whose record stands still, also if they said a role */
-	size_t streaming;       /* the holder's: standbys that stream from it */
+	bool unattended;            /* as in FhaMember */
+	int64_t answering_since_ms; /* the lock has told of other members from then on; 0: ever */
+	int64_t bound_until_ms;     /* this member has promised not to take the lease before (S10) */
+	size_t members[3];          /* by FhaRole, as each said last */
+	size_t without_data;        /* of them: who is being cloned, or waits for it */
+	size_t silent;              /* of them: whose record stands still, also if they said a role */
+	size_t streaming;           /* the holder's: standbys that stream from it */
 
 	uint64_t renewals[FHA_RENEWAL_COUNT];
 	uint64_t renewal_buckets[FHA_RENEWAL_BUCKETS]; /* not cumulative; the rest is beyond the last */

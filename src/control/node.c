@@ -409,6 +409,8 @@ send_member(FhaNode *node, const FhaMember *member, int64_t now_ms)
 	node->published = *member;
 	node->published_ms = now_ms;
 	fha_wall_time(node->published.updated_at, sizeof(node->published.updated_at));
+	memcpy(node->published.lease_seen_at, node->world.cluster.renewed_at,
+		   sizeof(node->published.lease_seen_at));
 	if (fha_member_print(&node->published, &text, NULL) != FHA_OK)
 		return;
 	fha_record_name_member(node->config.cluster_name, node->config.member_name, name, sizeof(name));
@@ -804,6 +806,7 @@ fha_node_snapshot(const FhaNode *node, char **out, FhaError *err)
 {
 	const char *members[FHA_MEMBERS_MAX];
 	FhaMemberLag lags[FHA_MEMBERS_MAX];
+	FhaHeard heard[FHA_MEMBERS_MAX];
 	FhaSnapshot snapshot = {
 		.member = node->config.member_name,
 		.incarnation = node->world.self.incarnation,
@@ -816,6 +819,7 @@ fha_node_snapshot(const FhaNode *node, char **out, FhaError *err)
 		.history = node->history.text,
 		.members = members,
 		.lags = lags,
+		.heard = heard,
 	};
 	int64_t left = node->world.tenure.write_until_ms - fha_now_ms();
 
@@ -827,5 +831,10 @@ fha_node_snapshot(const FhaNode *node, char **out, FhaError *err)
 	for (size_t i = 0; i < node->world.member_count; i++)
 		if (node->world.members[i].role == FHA_ROLE_STANDBY)
 			node_lag_show(node, i, &lags[snapshot.lag_count++]);
+	for (size_t i = 0; i < node->world.member_count; i++)
+		if (node->others[i].heard &&
+			strcmp(node->world.members[i].member, node->config.member_name) != 0)
+			heard[snapshot.heard_count++] =
+				(FhaHeard){node->world.members[i].member, node->others[i].changed_ms};
 	return fha_snapshot_print(&snapshot, out, err);
 }

@@ -82,6 +82,7 @@ fha_node_vitals(const FhaNode *node, FhaVitals *out)
 	out->lease_ms = world->cluster.lease_duration_ms;
 	out->deadline_ms = node->config.renew_deadline_ms;
 	out->bound_until_ms = world->bound_until_ms;
+	out->answering_since_ms = node->answering_since_ms;
 	out->renewed_ms = out->mine ? node->confirmed_ms : world->watch.since_ms;
 	out->streaming = world->pg.standby_count;
 	for (size_t i = 0; i < world->member_count; i++)

@@ -31,7 +31,8 @@ typedef struct Held
 	char version[FHA_VERSION_SIZE]; /* "" when there is none, or it was not seen */
 	char *text;                     /* NULL when there is none */
 	int64_t changed_ms;             /* a member's: when this text was first seen */
-	int64_t fresh_ms[FHA_STAGES];   /* a member's: it has what the leader had then; 0: not known */
+	bool heard; /* a member's: another text stood there before, so that one lives */
+	int64_t fresh_ms[FHA_STAGES]; /* a member's: it has what the leader had then; 0: not known */
 } Held;
 
 /* The request in flight. */

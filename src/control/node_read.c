@@ -287,6 +287,7 @@ member_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	if (held->text == NULL || strcmp(held->text, record->data) != 0)
 	{
 		held->changed_ms = now_ms;
+		held->heard = held->text != NULL;
 		if (strcmp(slot->data_incarnation, member.data_incarnation) != 0)
 			memset(held->fresh_ms, 0, sizeof(held->fresh_ms));
 		node_lag_member_told(node, &member, held, now_ms);

@@ -63,15 +63,16 @@ look_up(const FhaCluster *record, const FhaMember *member, FhaShown *out)
 		}
 }
 
-/* As the newer of the two records has it: the leader's, while it streams, is of its last renewal. */
+/* As the newer of the two records has it: the leader's is of its last renewal, so it counts while it renews. */
 static int64_t
-age_ms(const FhaCluster *record, const FhaMember *member, const FhaShown *shown)
+age_ms(const FhaOutlook *outlook, const FhaMember *member, const FhaShown *shown)
 {
+	const FhaCluster *record = outlook->record;
 	const FhaLag *own = &member->lag[FHA_REPLAYED];
 
 	if (member->role != FHA_ROLE_STANDBY)
 		return -1;
-	for (size_t i = 0; i < record->standby_count && !record->released; i++)
+	for (size_t i = 0; i < record->standby_count && outlook->held; i++)
 	{
 		const FhaStandby *standby = &record->standbys[i];
 		FhaLag lag = standby->lag[FHA_REPLAYED];
@@ -90,6 +91,27 @@ static bool
 is_silent(const FhaCluster *record, const FhaShown *shown)
 {
 	return shown->silent_s > SILENT_LEASES * (record->lease_duration_ms / 1000 + 1);
+}
+
+/*
+ * In seconds.  A member names the renewal that it saw when it wrote, so both times are of the holder's
+ * clock.  Wall clocks of two machines differ: they count only where nothing better is known.
+ */
+static int64_t
+silence_s(const FhaOutlook *outlook, const FhaMember *member)
+{
+	const FhaCluster *record = outlook->record;
+	int64_t known_s =
+		outlook->silence_s == NULL ? -1 : outlook->silence_s(outlook->known, member->member);
+	int64_t renewed_ms = fha_age_ms(record->renewed_at, 0);
+	int64_t seen_ms = fha_age_ms(member->lease_seen_at, 0);
+
+	if (known_s >= 0)
+		return known_s;
+	if (outlook->held && member->term == record->term && renewed_ms != INT64_MIN &&
+		seen_ms >= renewed_ms)
+		return (seen_ms - renewed_ms) / 1000;
+	return fha_age_s(member->updated_at, outlook->wall_s);
 }
 
 /* What a member last said of itself is not what it is: it may be gone, or know no better. */
@@ -131,13 +153,13 @@ fha_overview_member(const FhaOutlook *outlook, const FhaMember *member, FhaShown
 
 	out->holds = strcmp(record->holder, member->member) == 0 && !record->released && outlook->held;
 	out->role = fha_role_name(member->role);
-	out->silent_s = fha_age_s(member->updated_at, outlook->wall_s);
+	out->silent_s = silence_s(outlook, member);
 	look_up(record, member, out);
 	out->lag_bytes = -1;
 	if (member->role == FHA_ROLE_STANDBY && record->position.lsn != 0)
 		out->lag_bytes =
 			record->position.lsn > out->lsn ? (int64_t) (record->position.lsn - out->lsn) : 0;
-	out->age_ms = age_ms(record, member, out);
+	out->age_ms = age_ms(outlook, member, out);
 	out->why[0] = '\0';
 	out->stopped = member->role == FHA_ROLE_DOWN && !out->holds &&
 				   strncmp(member->state, STOPS, strlen(STOPS)) == 0;

@@ -31,6 +31,10 @@ typedef struct FhaOutlook
 	int64_t lease_age_ms;  /* since the renewal; -1: not known so closely */
 	int64_t max_lag_bytes; /* that a new primary may have; 0: not known */
 
+	/* For how many seconds that member was silent, by a clock that no other machine has set; -1: not known. */
+	int64_t (*silence_s)(const void *known, const char *member);
+	const void *known; /* what it is given; silence_s NULL: wall clocks alone tell */
+
 	/* What one member says of itself; local false: nobody's. */
 	bool local;
 	bool agent;           /* its agent runs */
@@ -38,6 +42,7 @@ typedef struct FhaOutlook
 	FhaPgState postgres;
 	bool fence_open;
 	bool promised; /* it leads by the promises of the others */
+	bool bound;    /* it has promised the holder not to contend, and the lease is not renewed */
 } FhaOutlook;
 
 /* A member as the records show it. */
@@ -50,7 +55,7 @@ typedef struct FhaShown
 	uint64_t lsn;   /* the newest that anybody knows of it */
 	int64_t lag_bytes; /* of a standby, behind the holder's last renewal; -1: not known */
 	int64_t age_ms;    /* of what a standby shows, at this moment; -1: not known */
-	int64_t silent_s;  /* since it wrote its record; -1: that time cannot be read */
+	int64_t silent_s;  /* since it wrote its record; -1: not known */
 	char why[FHA_SHOWN_WHY_SIZE]; /* it is silent or fenced */
 	char state[FHA_SHOWN_STATE_SIZE];
 } FhaShown;

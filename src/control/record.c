@@ -357,6 +357,8 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		read_limits(object, "needs_", &out->limits_needed, &local);
 		fha_json_bool(object, "removed", &out->removed, &local);
 		fha_json_text(object, "carried_out", out->carried_out, sizeof(out->carried_out), &local);
+		fha_json_text(object, "lease_seen_at", out->lease_seen_at, sizeof(out->lease_seen_at),
+					  &local);
 		fha_json_text(object, "updated_at", out->updated_at, sizeof(out->updated_at), &local);
 		json_object_put(object);
 		for (int i = FHA_ROLE_DOWN; i <= FHA_ROLE_PRIMARY; i++)
@@ -592,6 +594,8 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 		fha_json_put_bool(object, "removed", true, &failed);
 	if (member->carried_out[0] != '\0')
 		fha_json_put_text(object, "carried_out", member->carried_out, &failed);
+	if (member->lease_seen_at[0] != '\0')
+		fha_json_put_text(object, "lease_seen_at", member->lease_seen_at, &failed);
 	fha_json_put_text(object, "updated_at", member->updated_at, &failed);
 	*out = fha_json_finish(object, failed, err);
 	return *out == NULL ? FHA_NO_MEMORY : FHA_OK;
@@ -638,6 +642,22 @@ put_lags(struct json_object *to, const FhaSnapshot *snapshot, bool *failed)
 	fha_json_put(to, "lag", lags, failed);
 }
 
+static void
+put_heard(struct json_object *to, const FhaSnapshot *snapshot, bool *failed)
+{
+	struct json_object *heard = json_object_new_array();
+
+	for (size_t i = 0; i < snapshot->heard_count; i++)
+	{
+		struct json_object *object = json_object_new_object();
+
+		fha_json_put_text(object, "member", snapshot->heard[i].member, failed);
+		fha_json_put_int(object, "at_ms", snapshot->heard[i].at_ms, failed);
+		fha_json_append(heard, object, failed);
+	}
+	fha_json_put(to, "heard", heard, failed);
+}
+
 FhaCode
 fha_snapshot_print(const FhaSnapshot *snapshot, char **out, FhaError *err)
 {
@@ -667,6 +687,8 @@ fha_snapshot_print(const FhaSnapshot *snapshot, char **out, FhaError *err)
 	fha_json_put(object, "members", members, &failed);
 	if (snapshot->lags != NULL)
 		put_lags(object, snapshot, &failed);
+	if (snapshot->heard != NULL)
+		put_heard(object, snapshot, &failed);
 	if (history != NULL && json_object_object_get_ex(history, "entries", &entries))
 		fha_json_put(object, "history", json_object_get(entries), &failed);
 	json_object_put(history);

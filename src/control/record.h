@@ -56,6 +56,13 @@ typedef struct FhaMemberLag
  * What a node publishes to its backends and to `fawkes-ha status -o json`: one JSON object; raw
  * records are copied in as they are (NULL: none).  *out: free it.
  */
+/* When that member's record was seen to change, by the CLOCK_BOOTTIME of who asks. */
+typedef struct FhaHeard
+{
+	const char *member;
+	int64_t at_ms;
+} FhaHeard;
+
 typedef struct FhaSnapshot
 {
 	const char *member;
@@ -71,6 +78,8 @@ typedef struct FhaSnapshot
 	size_t member_count;
 	const FhaMemberLag *lags; /* of standbys; NULL: whoever asks knows of none */
 	size_t lag_count;
+	const FhaHeard *heard; /* of other members */
+	size_t heard_count;
 } FhaSnapshot;
 
 /* A snapshot's records, read back. */

@@ -22,9 +22,10 @@ static const char *const stages[] = {"write", "flush", "replay"};
 /* A snapshot as it is read here. */
 typedef struct Snapshot
 {
-	struct json_object *object; /* NULL: none, or none that can be read */
-	bool known;                 /* and the cluster's record is in it */
-	char self[FHA_NAME_SIZE];   /* whose it is */
+	struct json_object *object;  /* NULL: none, or none that can be read */
+	bool known;                  /* and the cluster's record is in it */
+	char self[FHA_NAME_SIZE];    /* whose it is */
+	const FhaStatusInput *input; /* what else is known; NULL: nothing is asked of it */
 	FhaSnapshotView view;
 } Snapshot;
 
@@ -133,13 +134,56 @@ not_negative(int64_t ms)
 	return ms > 0 ? ms : 0;
 }
 
+/* It keeps from the lease for its holder, whose renewals do not arrive. */
+static bool
+is_bound(const FhaStatusInput *input)
+{
+	return !input->vitals->mine && input->now_ms < input->vitals->bound_until_ms;
+}
+
 static bool
 is_held(const FhaStatusInput *input, const FhaCluster *record, int64_t left_ms)
 {
-	return record->holder[0] != '\0' && !record->released &&
-		   (input->vitals->mine
-				? input->now_ms - input->vitals->renewed_ms < record->lease_duration_ms
-				: left_ms > 0);
+	const FhaVitals *vitals = input->vitals;
+
+	if (record->holder[0] == '\0' || record->released)
+		return false;
+	if (vitals->mine)
+		return input->now_ms - vitals->renewed_ms < record->lease_duration_ms ||
+			   (vitals->promised && input->fence->open);
+	return left_ms > 0 || is_bound(input);
+}
+
+/* By what the agent saw change; a record that could not be written or read is no silence. */
+static int64_t
+heard_s(const void *known, const char *member)
+{
+	const Snapshot *snapshot = known;
+	const FhaVitals *vitals = snapshot->input->vitals;
+	FhaError err = {.code = FHA_OK};
+	struct json_object *all = fha_json_array(snapshot->object, "heard", FHA_MEMBERS_MAX, &err);
+	size_t count = all == NULL ? 0 : json_object_array_length(all);
+
+	if (strcmp(member, snapshot->self) == 0)
+		return vitals->at_ms == 0 ? -1
+								  : not_negative(snapshot->input->now_ms - vitals->at_ms) / 1000;
+	for (size_t i = 0; i < count; i++)
+	{
+		struct json_object *one = json_object_array_get_idx(all, i);
+		char name[FHA_NAME_SIZE] = "";
+		int64_t at_ms = 0;
+
+		if (!json_object_is_type(one, json_type_object))
+			continue;
+		fha_json_text(one, "member", name, sizeof(name), &err);
+		fha_json_int(one, "at_ms", 0, INT64_MAX, &at_ms, &err);
+		if (strcmp(name, member) == 0)
+			return not_negative(vitals->at_ms - (at_ms > vitals->answering_since_ms
+													 ? at_ms
+													 : vitals->answering_since_ms)) /
+				   1000;
+	}
+	return -1;
 }
 
 static void
@@ -159,6 +203,8 @@ look_out(const FhaStatusInput *input, const Snapshot *snapshot, FhaOutlook *out)
 		.postgres = vitals->postgres,
 		.fence_open = input->fence->open,
 		.promised = vitals->promised,
+		.silence_s = heard_s,
+		.known = snapshot,
 	};
 	if (!snapshot->known)
 		return;
@@ -169,6 +215,7 @@ look_out(const FhaStatusInput *input, const Snapshot *snapshot, FhaOutlook *out)
 		return;
 	out->lease_age_ms = not_negative(input->now_ms - vitals->renewed_ms);
 	out->held = is_held(input, record, record->lease_duration_ms - out->lease_age_ms);
+	out->bound = is_bound(input) && out->lease_age_ms >= record->lease_duration_ms;
 }
 
 static void
@@ -184,6 +231,7 @@ put_lease(struct json_object *to, const FhaStatusInput *input, const FhaOutlook 
 	lease = json_object_new_object();
 	/* A holder counts to where it stops by itself; others to where they may take over. */
 	left_ms = input->vitals->mine ? input->fence->left_ms
+			  : outlook->bound    ? input->vitals->bound_until_ms - input->now_ms
 								  : record->lease_duration_ms - outlook->lease_age_ms;
 	fha_json_put_text(lease, "holder", record->holder, failed);
 	fha_json_put_bool(lease, "held", outlook->held, failed);
@@ -479,6 +527,7 @@ fha_status_document(const FhaStatusInput *input, char **out, FhaError *err)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");
 		/* LCOV_EXCL_STOP */
 	}
+	snapshot->input = input;
 	look_out(input, snapshot, &outlook);
 	put_self(object, snapshot, input, &outlook, &failed);
 	put_findings(object, &outlook, &failed);

@@ -242,6 +242,7 @@ typedef struct FhaMember
 	char trouble[FHA_SENTENCE_SIZE];  /* leader: why others cannot stream from it; "": they can */
 	char no_start[FHA_SENTENCE_SIZE]; /* why its PostgreSQL does not start; "": it does */
 	char suspects[FHA_SUSPECTS_SIZE]; /* settings of all members that are new since it ran; "" */
+	char lease_seen_at[FHA_TIME_SIZE]; /* the renewal that it saw then, by its holder's clock; "" */
 	char updated_at[FHA_TIME_SIZE];
 } FhaMember;
 

@@ -164,6 +164,21 @@ a_cold_standby_leads_and_serves_nobody(void **state)
 }
 
 /* Its record still says that it is a standby. */
+static bool
+is_heard_by(const Player *who, const Player *whom)
+{
+	char sign[100];
+	char *text;
+	bool heard;
+
+	assert_int_equal(fha_node_snapshot(who->node, &text, NULL), FHA_OK);
+	(void) snprintf(sign, sizeof(sign),
+					"{\"member\":\"%s\",\"at_ms\":", whom->node->config.member_name);
+	heard = strstr(text, sign) != NULL;
+	free(text);
+	return heard;
+}
+
 static void
 who_writes_no_record_is_silent(void **state)
 {
@@ -175,6 +190,9 @@ who_writes_no_record_is_silent(void **state)
 	holder = leader();
 	dead = another_than(holder);
 	assert_int_equal(vitals_of(holder).silent, 0);
+	/* A record that another one replaced is of somebody who lives: since when is told as well. */
+	TURN_UNTIL(is_heard_by(holder, dead));
+	assert_false(is_heard_by(holder, holder));
 	dead->absent = true;
 	TURN_UNTIL(vitals_of(holder).silent == 1);
 	assert_int_equal(vitals_of(holder).members[FHA_ROLE_STANDBY], NODES - 1);

@@ -192,6 +192,7 @@ fill_member(FhaMember *member)
 	member->role = FHA_ROLE_PRIMARY;
 	fill(member->state, sizeof(member->state));
 	fill(member->cluster_uuid, sizeof(member->cluster_uuid));
+	fill(member->lease_seen_at, sizeof(member->lease_seen_at));
 	member->term = FHA_TERM_MAX;
 	member->highest_term = FHA_TERM_MAX - 4;
 	member->position = (FhaPosition){UINT32_MAX, UINT64_MAX};

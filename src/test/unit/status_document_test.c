@@ -790,6 +790,166 @@ test_document_ages(void **state)
 	free(snapshot);
 }
 
+/* Writes go on while the lock is away: the page says so on the holder and on whoever has promised. */
+static void
+test_document_by_promises(void **state)
+{
+	FhaVitals vitals = standby;
+	FhaFenceState fence = {.open = true, .left_ms = 1234};
+	char *snapshot = snapshot_of(NULL, NULL);
+	struct json_object *object;
+
+	(void) state;
+	vitals.mine = vitals.promised = true;
+	vitals.postgres = FHA_PG_PRIMARY;
+	vitals.renewed_ms = NOW_MS - 60000;
+	object = document_of(snapshot, &vitals, &fence, true);
+	assert_string_equal(value_at(object, "lease/held"), "true");
+	assert_string_equal(value_at(object, "lease/promised"), "true");
+	assert_string_equal(value_at(object, "lease/remaining_ms"), "1234");
+	assert_string_equal(value_at(object, "members/0/role"), "primary");
+	assert_string_equal(value_at(object, "findings/0/name"), "led_by_promises");
+	assert_string_equal(value_at(object, "findings/1"), "absent");
+	json_object_put(object);
+	/* Its fence shuts: no promise holds any more. */
+	object = document_of(snapshot, &vitals, &shut, true);
+	assert_string_equal(value_at(object, "lease/held"), "false");
+	assert_string_equal(value_at(object, "findings/0/name"), "no_primary");
+	json_object_put(object);
+
+	vitals = standby;
+	vitals.renewed_ms = NOW_MS - 60000;
+	vitals.bound_until_ms = NOW_MS + 800;
+	object = document_of(snapshot, &vitals, &shut, true);
+	assert_string_equal(value_at(object, "lease/held"), "true");
+	assert_string_equal(value_at(object, "lease/remaining_ms"), "800");
+	assert_string_equal(value_at(object, "findings/0/name"), "led_by_promises");
+	assert_string_equal(
+		value_at(object, "findings/0/what"),
+		"the lock does not answer; the primary goes on by the promises of all other "
+		"members: this member has promised n1 not to contend");
+	assert_string_equal(value_at(object, "findings/1"), "absent");
+	json_object_put(object);
+	/* A promise that outlives the outage is none that anything hangs on. */
+	vitals.renewed_ms = NOW_MS - 100;
+	object = document_of(snapshot, &vitals, &shut, true);
+	assert_string_equal(value_at(object, "lease/remaining_ms"), "2900");
+	assert_string_equal(value_at(object, "findings"), "[ ]");
+	json_object_put(object);
+	vitals.renewed_ms = NOW_MS - 60000;
+	vitals.bound_until_ms = NOW_MS;
+	object = document_of(snapshot, &vitals, &shut, true);
+	assert_string_equal(value_at(object, "lease/held"), "false");
+	assert_string_equal(value_at(object, "findings/0/name"), "no_primary");
+	json_object_put(object);
+	free(snapshot);
+}
+
+/* Of what the lock has, the holder's clock alone tells how long a member was silent. */
+static void
+test_silence_by_the_holders_clock(void **state)
+{
+	(void) state;
+	outlook.local = false;
+	members[1].term = record.term;
+	(void) snprintf(members[1].updated_at, FHA_TIME_SIZE, STALE);
+	assert_string_equal(names(), "silent");
+	(void) snprintf(members[1].lease_seen_at, FHA_TIME_SIZE, "2025-11-23T11:59:38.000Z");
+	assert_string_equal(names(), "");
+	(void) snprintf(members[1].lease_seen_at, FHA_TIME_SIZE, "2025-11-23T11:59:37.000Z");
+	assert_string_equal(names(), "silent");
+	assert_string_equal(findings[0].what, "n2 is silent: no sign of it for 21 s");
+	/* Its clock is ahead by an hour. */
+	(void) snprintf(members[1].updated_at, FHA_TIME_SIZE, "2025-11-23T13:00:00.000Z");
+	assert_string_equal(names(), "silent");
+	/* Another holder's clock compares with nothing: then this machine's has to do. */
+	members[1].term--;
+	assert_string_equal(names(), "");
+	members[1].term++;
+	(void) snprintf(record.renewed_at, FHA_TIME_SIZE, "?");
+	assert_string_equal(names(), "");
+	(void) snprintf(record.renewed_at, FHA_TIME_SIZE, "2025-11-23T11:59:30.000Z");
+	assert_string_equal(names(), "");
+}
+
+/* A holder that died with a clock ahead of ours has renewed in our future. */
+static void
+test_a_lapse_in_the_future(void **state)
+{
+	(void) state;
+	outlook.local = false;
+	outlook.held = false;
+	outlook.lease_age_ms = -1;
+	(void) snprintf(record.renewed_at, FHA_TIME_SIZE, "2025-11-23T12:01:00.000Z");
+	record.paused = true;
+	assert_string_equal(names(), "no_primary silent paused");
+	assert_string_equal(findings[0].what, "nobody leads: n1 does not renew the lease");
+	assert_string_equal(findings[2].what, "failover is paused");
+}
+
+/* What a standby shows grows old while nobody renews: the holder's last word on it does not. */
+static void
+test_age_without_a_leader(void **state)
+{
+	FhaShown shown;
+
+	(void) state;
+	record.standbys[0].lag[FHA_REPLAYED] = (FhaLag){.known = true, .ms = 0};
+	members[1].lag[FHA_REPLAYED] = (FhaLag){.known = true, .ms = 27000};
+	fha_overview_member(&outlook, &members[1], &shown);
+	assert_int_equal(shown.age_ms, 0);
+	outlook.held = false;
+	fha_overview_member(&outlook, &members[1], &shown);
+	assert_int_equal(shown.age_ms, 29000);
+}
+
+static const char *
+role_heard(const char *heard, const FhaVitals *vitals)
+{
+	static char role[20];
+	char *snapshot = snapshot_of(NULL, NULL);
+	struct json_object *object;
+	char *whole;
+
+	assert_true(asprintf(&whole, "{\"heard\": %s, %s", heard, snapshot + 1) > 0);
+	object = document_of(whole, vitals, &shut, true);
+	assert_string_equal(value_at(object, "members/1/member"), "n2");
+	assert_string_equal(value_at(object, "members/1/role"), "standby");
+	(void) snprintf(role, sizeof(role), "%s", value_at(object, "members/0/role"));
+	json_object_put(object);
+	free(whole);
+	free(snapshot);
+	return role;
+}
+
+/* A member whose clock is wrong is neither silent for that, nor well for ever. */
+static void
+test_silence_by_our_own_clock(void **state)
+{
+	FhaVitals vitals = standby;
+
+	(void) state;
+	(void) snprintf(members[0].updated_at, FHA_TIME_SIZE, STALE);
+	assert_string_equal(role_heard("[]", &vitals), "silent");
+	assert_string_equal(role_heard("[7, {}, {\"member\": \"n1\", \"at_ms\": 999000}]", &vitals),
+						"primary");
+	(void) snprintf(members[0].updated_at, FHA_TIME_SIZE, "2025-11-23T15:00:00.000Z");
+	assert_string_equal(role_heard("[{\"member\": \"n2\", \"at_ms\": 970000}]", &vitals),
+						"primary");
+	assert_string_equal(role_heard("[{\"member\": \"n1\", \"at_ms\": 979900}]", &vitals),
+						"primary");
+	assert_string_equal(role_heard("[{\"member\": \"n1\", \"at_ms\": 978900}]", &vitals), "silent");
+	/* What could not be written is no silence. */
+	vitals.answering_since_ms = NOW_MS - 100;
+	assert_string_equal(role_heard("[{\"member\": \"n1\", \"at_ms\": 900000}]", &vitals),
+						"primary");
+	/* Of itself a member knows by its agent's last turn. */
+	vitals = standby;
+	(void) snprintf(members[0].updated_at, FHA_TIME_SIZE, FRESH);
+	(void) snprintf(members[1].updated_at, FHA_TIME_SIZE, STALE);
+	assert_string_equal(role_heard("[]", &vitals), "primary");
+}
+
 /* Without a snapshot, or with one that cannot be read, there is a document all the same. */
 static void
 test_document_of_nothing(void **state)
@@ -859,6 +1019,11 @@ main(void)
 		cmocka_unit_test_setup(test_document_of_the_holder, set_up),
 		cmocka_unit_test_setup(test_document_of_the_server, set_up),
 		cmocka_unit_test_setup(test_document_ages, set_up),
+		cmocka_unit_test_setup(test_document_by_promises, set_up),
+		cmocka_unit_test_setup(test_silence_by_our_own_clock, set_up),
+		cmocka_unit_test_setup(test_silence_by_the_holders_clock, set_up),
+		cmocka_unit_test_setup(test_a_lapse_in_the_future, set_up),
+		cmocka_unit_test_setup(test_age_without_a_leader, set_up),
 		cmocka_unit_test_setup(test_document_of_nothing, set_up),
 		cmocka_unit_test(test_page_files),
 	};
