@@ -202,7 +202,7 @@ bound_by_promise(Case *at)
 {
 	if (!at->outlook->local || !at->outlook->bound || !is_held(at))
 		return false;
-	(void) snprintf(at->more, sizeof(at->more), ": this member has promised %s not to contend",
+	(void) snprintf(at->more, sizeof(at->more), ": this one has promised %s not to contend",
 					at->outlook->record->holder);
 	return true;
 }
@@ -431,7 +431,7 @@ static const struct
 	 "the lock does not answer; this primary goes on by the promises of all other members",
 	 "bring the lock back; until then no member may be lost or restarted"},
 	{"led_by_promises", FHA_WARNING, false, bound_by_promise,
-	 "the lock does not answer; the primary goes on by the promises of all other members",
+	 "the lock does not answer; the primary goes on as long as all other members promise",
 	 "bring the lock back; until then no member may be lost or restarted"},
 	{"no_fit_standby", FHA_WARNING, false, no_fit_standby,
 	 "no standby streams from the primary: nobody could take over",

@@ -124,7 +124,7 @@ put_lease(Output *out, const FhaVitals *vitals, const FhaFenceState *fence, int6
 		  vitals->released ? 0 : not_negative(left_ms));
 	gauge(out, "fawkes_ha_led_by_promises",
 		  "1 while the lock does not answer and this holder leads by the promises of the others.",
-		  vitals->promised);
+		  vitals->promised && fence->open);
 	gauge(out, "fawkes_ha_promise_remaining_seconds",
 		  "Time until this member may take the lease again, as it promised while the lock did not "
 		  "answer.",

@@ -202,7 +202,7 @@ look_out(const FhaStatusInput *input, const Snapshot *snapshot, FhaOutlook *out)
 		.agent_age_ms = vitals->at_ms == 0 ? 0 : not_negative(input->now_ms - vitals->at_ms),
 		.postgres = vitals->postgres,
 		.fence_open = input->fence->open,
-		.promised = vitals->promised,
+		.promised = vitals->promised && input->fence->open,
 		.silence_s = heard_s,
 		.known = snapshot,
 	};

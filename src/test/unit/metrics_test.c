@@ -159,6 +159,21 @@ what_the_holder_says(void **state)
 	assert_close(value_of("fawkes_ha_fence_refusals_total", "where=reply;"), 4);
 }
 
+/* The last promises are remembered; without them the fence shuts, and nobody leads by them. */
+static void
+promises_end_with_the_fence(void **state)
+{
+	FhaVitals vitals = holder;
+	static const FhaFenceState shut_fence;
+
+	(void) state;
+	vitals.promised = true;
+	list(&vitals, &open_fence, true);
+	assert_close(value_of("fawkes_ha_led_by_promises", ""), 1);
+	list(&vitals, &shut_fence, true);
+	assert_close(value_of("fawkes_ha_led_by_promises", ""), 0);
+}
+
 static void
 what_a_standby_says(void **state)
 {
@@ -230,6 +245,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_and_types_are_proper),
 		cmocka_unit_test(what_the_holder_says),
+		cmocka_unit_test(promises_end_with_the_fence),
 		cmocka_unit_test(what_a_standby_says),
 		cmocka_unit_test(what_is_not_known_is_no_row),
 		cmocka_unit_test(the_histogram_is_cumulative),

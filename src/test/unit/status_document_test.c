@@ -814,7 +814,11 @@ test_document_by_promises(void **state)
 	/* Its fence shuts: no promise holds any more. */
 	object = document_of(snapshot, &vitals, &shut, true);
 	assert_string_equal(value_at(object, "lease/held"), "false");
+	assert_string_equal(value_at(object, "lease/promised"), "false");
 	assert_string_equal(value_at(object, "findings/0/name"), "no_primary");
+	assert_string_equal(value_at(object, "findings/1/name"), "fence_shut");
+	assert_string_equal(value_at(object, "findings/2/name"), "silent");
+	assert_string_equal(value_at(object, "findings/3"), "absent");
 	json_object_put(object);
 
 	vitals = standby;
@@ -826,8 +830,8 @@ test_document_by_promises(void **state)
 	assert_string_equal(value_at(object, "findings/0/name"), "led_by_promises");
 	assert_string_equal(
 		value_at(object, "findings/0/what"),
-		"the lock does not answer; the primary goes on by the promises of all other "
-		"members: this member has promised n1 not to contend");
+		"the lock does not answer; the primary goes on as long as all other members promise: "
+		"this one has promised n1 not to contend");
 	assert_string_equal(value_at(object, "findings/1"), "absent");
 	json_object_put(object);
 	/* A promise that outlives the outage is none that anything hangs on. */
