@@ -444,9 +444,17 @@ send_history(FhaNode *node, int64_t now_ms)
 	char *text = NULL;
 	FhaError err;
 	const char *old = node->history.text;
-	FhaCode code = fha_history_append(node->config.cluster_name, old, old == NULL ? 0 : strlen(old),
-									  &node->entries[0], &text, &err);
+	FhaHistoryEntry *entry = &node->entries[0];
+	FhaCode code;
 
+	/* What happened to a node, and not to the lease, was noted without them. */
+	if (entry->term == 0)
+	{
+		entry->term = node->world.cluster.term;
+		entry->timeline = node->world.cluster.timeline;
+	}
+	code = fha_history_append(node->config.cluster_name, old, old == NULL ? 0 : strlen(old), entry,
+							  &text, &err);
 	if (code != FHA_OK)
 	{
 		node_news(node, "the history record cannot be used: %s", err.text);

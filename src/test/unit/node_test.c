@@ -1091,6 +1091,8 @@ what_a_rewind_has_saved_is_in_the_history(void **state)
 	assert_int_equal(other->node->entry_count, 1);
 	TURN_UNTIL((text = leader() == NULL ? NULL : leader()->node->history.text) != NULL &&
 			   strstr(text, "wal saved") != NULL && strstr(text, "500 bytes") != NULL);
+	assert_null(strstr(text, "\"term\":\"0\""));
+	assert_null(strstr(text, "\"timeline\":0"));
 	TURN_UNTIL(access(path, F_OK) != 0);
 }
 
