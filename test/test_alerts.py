@@ -45,6 +45,8 @@ HEALTHY = {
     f'cnpg_pg_replication_slots_pg_wal_lsn_diff{{{ONE},slot_name="s"}}': 100,
     f'cnpg_collector_pg_wal{{{ONE},value="size"}}': 100,
     f'cnpg_collector_pg_wal{{{ONE},value="volume_size"}}': 1000,
+    f'kubelet_volume_stats_capacity_bytes{{{ONE},persistentvolumeclaim="p-1"}}': 1000,
+    f'kubelet_volume_stats_available_bytes{{{ONE},persistentvolumeclaim="p-1"}}': 500,
     f'cnpg_pg_stat_archiver_last_failed_time{{{ONE}}}': 5,
     f'cnpg_pg_stat_archiver_last_archived_time{{{ONE}}}': 9,
     f'cnpg_collector_up{{{ONE}}}': 1,
@@ -66,6 +68,7 @@ BROKEN = {
     "FawkesReplicationLag": (f'cnpg_pg_replication_lag{{{TWO}}}', 60),
     "FawkesSlotHoldsWal": (f'cnpg_pg_replication_slots_pg_wal_lsn_diff{{{ONE},slot_name="s"}}', 3221225472),
     "FawkesWalFills": (f'cnpg_collector_pg_wal{{{ONE},value="size"}}', 900),
+    "FawkesDiskFills": (f'kubelet_volume_stats_available_bytes{{{ONE},persistentvolumeclaim="p-1"}}', 90),
     "FawkesArchiveFails": (f'cnpg_pg_stat_archiver_last_failed_time{{{ONE}}}', 10),
     "FawkesExporterStale": (f'cnpg_collector_up{{{ONE}}}', 0),
     "FawkesMemberNotScraped": (f'fawkes_ha_members{{{ONE},role="standby"}}', 2),
@@ -124,9 +127,10 @@ def promtool(
     return subprocess.run(["promtool", "test", "rules", directory / "test.yaml"], capture_output=True, text=True)
 
 
-def firing(directory: Path, world: dict[str, float]) -> set[str]:
-    """What fires after two hours in that world, by promtool's own evaluation."""
-    done = promtool(directory, {name: f"{value}x480" for name, value in world.items()}, (15, 15), range(7200, 7201))
+def firing(directory: Path, world: dict[str, float], samples: int = 480) -> set[str]:
+    """What fires after two hours in that world, by promtool's own evaluation; so many samples of it there are."""
+    series = {name: f"{value}x{samples} stale" for name, value in world.items()}
+    done = promtool(directory, series, (15, 15), range(7200, 7201))
     fired = set(re.findall(r"alertname: (\w+), time: 2h", done.stdout + done.stderr))
     assert (done.returncode == 0) == (not fired), done.stdout + done.stderr
     return fired
@@ -135,7 +139,7 @@ def firing(directory: Path, world: dict[str, float]) -> set[str]:
 def test_rules_are_sound() -> None:
     done = subprocess.run(["promtool", "check", "rules", ALERTS], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert set(names()) == set(BROKEN)
+    assert set(names()) == {*BROKEN, "FawkesClusterGone"}
 
 
 def test_nothing_fires_on_a_healthy_cluster(directory: Path) -> None:
@@ -147,6 +151,18 @@ def test_each_alert_fires(directory: Path, name: str) -> None:
     series, value = BROKEN[name]
     assert series in HEALTHY
     assert firing(directory, {**HEALTHY, series: value}) == {name}
+
+
+def test_a_cluster_that_nobody_sees_any_more(directory: Path) -> None:
+    """All nodes are down: there is no sample that another rule could tell it by."""
+    assert firing(directory, HEALTHY, samples=240) == {"FawkesClusterGone"}
+
+
+def test_the_volume_of_another(directory: Path) -> None:
+    """kubelet tells of all claims of the machine; they are others' to watch."""
+    other = 'instance="machine",persistentvolumeclaim="other"'
+    full = {f"kubelet_volume_stats_{what}_bytes{{{other}}}": of for what, of in (("capacity", 1000), ("available", 1))}
+    assert firing(directory, HEALTHY | full) == set()
 
 
 @pytest.mark.parametrize("failover", FAILOVERS)
@@ -207,7 +223,7 @@ def test_every_metric_of_an_alert_is_shown(cluster: Cluster) -> None:
     """By a primary or a standby; the archiver's only where WAL is archived."""
     leader = cluster.wait_all_stream()
     leader.wait_for_extension()
-    wanted = {name for name in re.findall(r"\b(?:fawkes_ha|cnpg)_\w+", ALERTS.read_text()) if "archiver" not in name}
+    wanted = {name for name in re.findall(r"\b(?:fawkes_ha|cnpg|kubelet)_\w+", ALERTS.read_text()) if "archiver" not in name}
 
     def shown() -> set[str]:
         pages = [http.ask(node.exporter_port, "/metrics").text for node in cluster.nodes]
