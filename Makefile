@@ -22,7 +22,7 @@ UNIT         = $(patsubst %.c,%,$(wildcard src/test/unit/*_test.c src/test/lock/
 KUBE_SUITE   = src/test/lock/lock_kube_suite
 API_LOAD     = src/test/api_load/api_load
 PAGE_SERVER  = src/test/page/page_server
-EXTRA_CLEAN  = $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE) $(API_LOAD) $(PAGE_SERVER)
+EXTRA_CLEAN  = build-for $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE) $(API_LOAD) $(PAGE_SERVER)
 
 include src/pgxs.mk
 
@@ -33,6 +33,13 @@ PLAIN  = -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden $(WARN) $(WERRO
 SAN    = -fsanitize=address,undefined -fno-sanitize-recover=all
 LIBS_CONTROL = -ljson-c -lmicrohttpd -lgnutls -lcurl -lyaml -lcrypto
 VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
+
+# A tree that was built for one server is built anew for another: for clean, the file is of EXTRA_CLEAN.
+BUILT_FOR := $(shell $(PG_CONFIG) --version) in $(pkglibdir)
+build-for: $(if $(filter-out 0,$(shell echo '$(BUILT_FOR)' | cmp -s - build-for; echo $$?)),build-for-another)
+	@echo '$(BUILT_FOR)' >$@
+$(OBJS) $(CLI): build-for
+.PHONY: build-for-another
 
 all: $(LIB) $(CLI)
 $(MODULE_big).so: $(LIB)
@@ -89,6 +96,9 @@ install-control: $(LIB) $(CLI)
 	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)' '$(DESTDIR)$(bindir)'
 	$(INSTALL_SHLIB) $(LIB) '$(DESTDIR)$(pkglibdir)/$(LIB)'
 	$(INSTALL_PROGRAM) $(CLI) '$(DESTDIR)$(bindir)/$(CLI)'
+uninstall: uninstall-control
+uninstall-control:
+	rm -f '$(DESTDIR)$(pkglibdir)/$(LIB)' '$(DESTDIR)$(bindir)/$(CLI)'
 
 include src/test/targets.mk
 include src/test/robustness.mk

@@ -125,6 +125,32 @@ def test_commands_in_documents_control() -> None:
     assert command_complaint("fawkes-ha restart -D DATA --wait soon") is not None
 
 
+def make_says(*words: object) -> subprocess.CompletedProcess:
+    """What make would do in this tree."""
+    return subprocess.run(["make", "-n", "--no-print-directory", "-C", documents.TREE, *map(str, words)], capture_output=True, text=True)
+
+
+def test_make_for_another_server_builds_anew(tmp_path: Path) -> None:
+    """As the README builds for several: no object of one server goes into the library of another."""
+    real = programs.bindir() / "pg_config"
+    other = tmp_path / "pg_config"
+    other.write_text(f"#!/bin/sh\n[ \"$1\" = --version ] && exec echo 'PostgreSQL 99'\nexec '{real}' \"$@\"\n")
+    other.chmod(0o755)
+    assert "build-for" not in make_says(f"PG_CONFIG={real}", "all").stdout
+    planned = make_says(f"PG_CONFIG={other}", "all").stdout
+    assert "'PostgreSQL 99 in " in planned and "-o fawkes_ha.o" in planned and "-o fawkes-ha" in planned
+
+
+def test_make_without_a_server(tmp_path: Path) -> None:
+    """Nothing is built for no server, and what is installed is uninstalled."""
+    for target in ("all", "install"):
+        done = make_says(f"PG_CONFIG={tmp_path}/pg_config", target)
+        assert "names no PGXS: install postgresql-server-dev-NN" in done.stdout.split("\n")[0], done
+    assert make_says(f"PG_CONFIG={tmp_path}/pg_config", "help").returncode == 0
+    gone = make_says(f"PG_CONFIG={programs.bindir() / 'pg_config'}", "uninstall").stdout
+    assert all(f"/{name}" in gone for name in ("fawkes-ha'", "libfawkes_control.so'", "fawkes_ha.so'")), gone
+
+
 OPTIONS = {
     "--ask": (), "--bin": ("/b",), "--config": ("/c",), "--cluster": ("c",), "--dry-run": (), "--force": (),
     "--lock": ("dir:/l",), "--output": ("json",), "--reason": ("r",), "--to": ("n2",), "--wait": ("1",),
