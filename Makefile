@@ -29,7 +29,7 @@ include src/pgxs.mk
 WARN   = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
          -Wformat=2 -Wcast-qual -Wwrite-strings
 PLAIN  = -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden $(WARN) $(WERROR) $(MUTANT) \
-         -DFAWKES_HA_VERSION='"$(VERSION)"'
+         -DFAWKES_HA_VERSION='"$(VERSION)"' -DFHA_POSTGRES=$(MAJORVERSION)
 SAN    = -fsanitize=address,undefined -fno-sanitize-recover=all
 LIBS_CONTROL = -ljson-c -lmicrohttpd -lgnutls -lcurl -lyaml -lcrypto
 VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)

@@ -1,42 +1,72 @@
 """What only PostgreSQL 18 and later can do to a cluster; conftest.py leaves this out for earlier ones."""
 
 import os
+import re
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
+
+import pytest
 
 from lab import programs
 from lab.cluster import Cluster
+from lab.impostor import Impostor
 from lab.wait import until
 
 
-def test_a_member_whose_slot_was_invalidated_streams_again(directory) -> None:
-    """Section 7, slots: an invalidated one is made anew, for 18 lets nobody stream through it ever again."""
-    cluster = Cluster(directory / "c", names=("n1", "n2"), first_port=5851)
+@pytest.fixture(scope="module")
+def pair():
+    base = Path(tempfile.mkdtemp(prefix="fh-", dir=os.environ.get("FAWKES_TEST_DIR", "/tmp")))
+    cluster = Cluster(base / "c", names=("n1", "n2"), first_port=5851)
     try:
         cluster.create()
-        leader = cluster.start()
-        (node,) = cluster.others(leader)
-        node.stop()
-        with leader.session() as session:
-            slot = session.query("SELECT slot_name FROM pg_replication_slots")
-            session.query("ALTER SYSTEM SET idle_replication_slot_timeout = '1s'")
-            session.query("SELECT pg_reload_conf()")
-
-            def is_invalidated() -> bool:
-                session.query("CHECKPOINT", timeout=30)
-                return "invalidating obsolete replication slot" in leader.log.read_text(errors="replace")
-
-            until("the slot is invalidated", is_invalidated)
-            session.query("ALTER SYSTEM RESET idle_replication_slot_timeout")
-            session.query("SELECT pg_reload_conf()")
-        node.start()
-        cluster.wait_streams(node, 15)
-        assert leader.value("SELECT slot_name FROM pg_replication_slots WHERE wal_status = 'reserved'") == slot[0][0]
+        cluster.start()
+        yield cluster
     except BaseException:
         print(cluster.log_tails())
         raise
     finally:
         cluster.destroy()
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def test_an_impostor_without_tls_learns_no_password(pair: Cluster) -> None:
+    """From 16 on: who has taken the port of a leader that is down asks for the password, and is not told it."""
+    leader = pair.wait_all_stream()
+    (node,) = pair.others(leader)
+    follow = (node.state / "follow.conf").read_text()
+    conninfo = re.search(r"primary_conninfo = '(.*)'$", follow, re.MULTILINE)[1].replace("''", "'")
+    with Impostor(tls=False) as impostor:
+        there = re.sub(r"port=\d+", f"port={impostor.port}", conninfo)
+        assert "authentication method" in programs.run("psql", there, "-c", "SELECT 1").stderr
+        until("it was tried", lambda: impostor.told)
+        assert not any(impostor.told)
+        # The control: who does not insist on it tells its password.
+        programs.run("psql", there.replace("require_auth=scram-sha-256", ""), "-c", "SELECT 1")
+        until("it was told", lambda: pair.passwords["replication"].encode() in b"".join(impostor.told))
+
+
+def test_a_member_whose_slot_was_invalidated_streams_again(pair: Cluster) -> None:
+    """Section 7, slots: an invalidated one is made anew, for 18 lets nobody stream through it ever again."""
+    leader = pair.wait_all_stream()
+    (node,) = pair.others(leader)
+    node.stop()
+    with leader.session() as session:
+        slot = session.query("SELECT slot_name FROM pg_replication_slots")
+        session.query("ALTER SYSTEM SET idle_replication_slot_timeout = '1s'")
+        session.query("SELECT pg_reload_conf()")
+
+        def is_invalidated() -> bool:
+            session.query("CHECKPOINT", timeout=30)
+            return "invalidating obsolete replication slot" in leader.log.read_text(errors="replace")
+
+        until("the slot is invalidated", is_invalidated)
+        session.query("ALTER SYSTEM RESET idle_replication_slot_timeout")
+        session.query("SELECT pg_reload_conf()")
+    node.start()
+    pair.wait_streams(node, 15)
+    assert leader.value("SELECT slot_name FROM pg_replication_slots WHERE wal_status = 'reserved'") == slot[0][0]
 
 
 def test_pg_upgrade_carries_the_extension_over(directory) -> None:

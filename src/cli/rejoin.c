@@ -160,6 +160,7 @@ rejoin_conninfo(const RejoinPlan *plan, const char *database, char *out, size_t 
 {
 	const char *address = plan->leader_address;
 	const char *colon = strrchr(address, ':');
+	const char *terms = fha_conninfo_terms(plan->config->tls, FHA_POSTGRES);
 	char passfile[FHA_PATH_MAX];
 	size_t host;
 	FhaCode code = fha_state_path(plan->config, "pgpass", passfile, sizeof(passfile), err);
@@ -190,9 +191,9 @@ rejoin_conninfo(const RejoinPlan *plan, const char *database, char *out, size_t 
 		!add_quoted(out, size, "keepalives_interval", "5", 1) ||
 		!add_quoted(out, size, "keepalives_count", "3", 1) ||
 		!add_quoted(out, size, "tcp_user_timeout", "30000", 5) ||
-		strlen(out) + sizeof(FHA_TLS_CONNINFO) + 1 > size)
+		strlen(out) + strlen(terms) + 2 > size)
 		return fha_error(err, FHA_INVALID, "the connection string would be too long");
-	(void) strcat(out, plan->config->tls ? " " FHA_TLS_CONNINFO : " " FHA_PLAIN_CONNINFO);
+	(void) strcat(strcat(out, " "), terms);
 	return FHA_OK;
 }
 

@@ -78,6 +78,27 @@ split_address(const char *address, char *host, size_t host_size, char *port, siz
 	return FHA_OK;
 }
 
+/*
+ * Whoever has a leader's address answers there: after a forged record, or on the port of a server
+ * that is down.  So the other side has to prove by SCRAM that it has a verifier of the password, and
+ * is not told the password because it asks.  libpq can insist on that with TLS alone before 16.  With
+ * TLS no authority vouches for a certificate: who cannot bind the channel to the password has no
+ * verifier of it, so that nobody can stand between.  Certificates in a home directory and tickets of
+ * Kerberos are somebody else's: no file can have the name that is given for them.
+ */
+#define NOTHING_OF_HOME \
+	" gssencmode=disable sslcert=/dev/null/none sslkey=/dev/null/none sslrootcert=/dev/null/none"
+
+const char *
+fha_conninfo_terms(bool tls, int postgres)
+{
+	if (tls)
+		return "sslmode=require channel_binding=require" NOTHING_OF_HOME;
+	if (postgres >= 16)
+		return "sslmode=prefer require_auth=scram-sha-256" NOTHING_OF_HOME;
+	return "sslmode=prefer" NOTHING_OF_HOME;
+}
+
 FhaCode
 fha_conninfo(const FhaConfig *config, const char *address, const char *application_name, char *out,
 			 size_t size, FhaError *err)
@@ -96,9 +117,8 @@ fha_conninfo(const FhaConfig *config, const char *address, const char *applicati
 	used = (size_t) snprintf(out, size,
 							 "port=%s user=" FHA_REPLICATION_USER " application_name=%s "
 							 "connect_timeout=3 keepalives_idle=5 keepalives_interval=2 "
-							 "keepalives_count=3%s host='",
-							 port, application_name,
-							 config->tls ? " " FHA_TLS_CONNINFO : " " FHA_PLAIN_CONNINFO);
+							 "keepalives_count=3 %s host='",
+							 port, application_name, fha_conninfo_terms(config->tls, FHA_POSTGRES));
 	if (used < size && append_quoted(out, size, &used, host, "'\\", '\\') &&
 		append_quoted(out, size, &used, "' passfile='", "", '\0') &&
 		append_quoted(out, size, &used, passfile, "'\\", '\\') &&

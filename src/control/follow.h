@@ -15,18 +15,14 @@
 #define FHA_REPLICATION_USER "fawkes_replication"
 #define FHA_SLOT_NAME_SIZE 64
 #define FHA_PGPASS_MAX 4096
-/*
- * No authority vouches for a leader's certificate: who has no verifier of the password cannot bind
- * the channel to it (SCRAM), so that nobody can stand between.  Certificates in a home directory and
- * tickets of Kerberos are somebody else's: no file can have the name that is given for them.
- */
-#define FHA_TLS_CONNINFO "sslmode=require channel_binding=require " FHA_NOTHING_OF_HOME
-#define FHA_PLAIN_CONNINFO "sslmode=prefer " FHA_NOTHING_OF_HOME
-#define FHA_NOTHING_OF_HOME \
-	"gssencmode=disable sslcert=/dev/null/none sslkey=/dev/null/none sslrootcert=/dev/null/none"
-
 /* Slot of a member on its leader: "fawkes_ha_" and the name with '_' for '-'. */
 FHA_API void fha_slot_name(const char *member, char *out, size_t size);
+
+/*
+ * How members prove to each other who they are, as words of a connection string.  `tls`: with
+ * fawkes_ha.tls; `postgres`: the major version of the PostgreSQL whose libpq reads them.
+ */
+FHA_API const char *fha_conninfo_terms(bool tls, int postgres);
 
 /*
  * host=... port=... of an address "host:port" ("[::1]:5432" for IPv6), with our user, password

@@ -11,7 +11,7 @@ FUZZ_OBJS    = $(patsubst %.c,build-fuzz/%.o,$(LIB_SOURCES) $(filter-out src/cli
 
 build-fuzz/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -DFAWKES_HA_VERSION='"$(VERSION)"' -Isrc/core -Isrc/control -Isrc/cli -c -o $@ $<
+	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -DFAWKES_HA_VERSION='"$(VERSION)"' -DFHA_POSTGRES=$(MAJORVERSION) -Isrc/core -Isrc/control -Isrc/cli -c -o $@ $<
 build-fuzz/lib.a: $(FUZZ_OBJS)
 	@rm -f $@ && ar rcs $@ $^
 build-fuzz/%_fuzz: src/test/fuzz/%_fuzz.c src/test/fuzz/fuzz.h src/cli/main.c build-fuzz/lib.a
@@ -46,7 +46,7 @@ check-sanitized:
 COVERED_OBJS  = $(patsubst %.c,build-coverage/%.o,$(LIB_SOURCES) src/test/coverage.c)
 COVERED_TESTS = $(patsubst src/test/%,build-coverage/%,$(UNIT))
 # Counts of two threads are exact: gcov may print others as negative, which gcovr does not read.
-COVERAGE      = --coverage -fprofile-update=atomic -O0 -g -std=c11 -D_GNU_SOURCE -fvisibility=hidden -DFAWKES_HA_VERSION='"$(VERSION)"'
+COVERAGE      = --coverage -fprofile-update=atomic -O0 -g -std=c11 -D_GNU_SOURCE -fvisibility=hidden -DFAWKES_HA_VERSION='"$(VERSION)"' -DFHA_POSTGRES=$(MAJORVERSION)
 CORE_LINES    = 100
 CONTROL_LINES = 99
 GCOVR         = gcovr --root . --object-directory build-coverage --exclude-throw-branches -e src/test

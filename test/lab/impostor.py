@@ -1,4 +1,4 @@
-"""Who answers in a PostgreSQL's place, with TLS, and asks whoever connects for the password in plain text."""
+"""Who answers in a PostgreSQL's place, with TLS or without, and asks whoever connects for the password in plain text."""
 
 import shutil
 import socket
@@ -17,8 +17,9 @@ ASK_FOR_PASSWORD = b"R" + struct.pack("!ii", 8, 3)
 class Impostor:
     """`told` has what was sent to `port` after the question, a message of each connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: bool = True) -> None:
         self.told: list[bytes] = []
+        self._tls = tls
         self._base = Path(tempfile.mkdtemp(prefix="fh-impostor-"))
         made = Authority(self._base / "pki").server("impostor", ["IP:127.0.0.1"])
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -45,10 +46,14 @@ class Impostor:
     def _serve(self, client: socket.socket) -> None:
         try:
             client.settimeout(10)
-            client.recv(len(SSL_REQUEST))
-            client.sendall(b"S")
-            with self._context.wrap_socket(client, server_side=True) as here:
-                here.recv(65536)  # who wants what
+            if self._tls:
+                client.recv(len(SSL_REQUEST))
+                client.sendall(b"S")
+                client = self._context.wrap_socket(client, server_side=True)
+            with client as here:
+                if here.recv(65536) == SSL_REQUEST:
+                    here.sendall(b"N")
+                    here.recv(65536)  # who wants what
                 here.sendall(ASK_FOR_PASSWORD)
                 self.told.append(here.recv(65536))
         except OSError:

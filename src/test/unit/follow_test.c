@@ -180,6 +180,21 @@ conninfo_names_host_port_and_us(void **state)
 	}
 }
 
+/* Who answers at a leader's address is asked to prove itself, where libpq can ask for that. */
+static void
+nobody_is_told_the_password_who_has_no_verifier(void **state)
+{
+	(void) state;
+	for (int postgres = 15; postgres <= 18; postgres++)
+	{
+		assert_non_null(strstr(fha_conninfo_terms(true, postgres), "channel_binding=require"));
+		assert_non_null(strstr(fha_conninfo_terms(true, postgres), "sslmode=require"));
+	}
+	assert_null(strstr(fha_conninfo_terms(false, 15), "require_auth"));
+	assert_value(fha_conninfo_terms(false, 16), "require_auth", "scram-sha-256");
+	assert_value(fha_conninfo_terms(false, 18), "require_auth", "scram-sha-256");
+}
+
 static void
 conninfo_quotes_the_path(void **state)
 {
@@ -551,6 +566,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(slot_names_are_what_postgres_allows),
 		TEST(conninfo_names_host_port_and_us),
+		TEST(nobody_is_told_the_password_who_has_no_verifier),
 		TEST(conninfo_quotes_the_path),
 		TEST(what_is_no_address_is_refused),
 		TEST(an_overlong_conninfo_is_refused),
