@@ -19,7 +19,7 @@ DEMO_PACKAGES="make gcc libc6-dev postgresql-$PG_MAJOR postgresql-server-dev-$PG
   libjson-c-dev libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libyaml-dev libssl-dev libkrb5-dev python3 python3-psycopg2"
 SERVER_PACKAGES="$DEMO_PACKAGES perl postgresql-$PG_MAJOR-pgtap libtap-parser-sourcehandler-pgtap-perl
   python3-pytest python3-pytest-xdist python3-pytest-timeout python3-jsonschema python3-psycopg python3-psycopg-pool
-  python3-asyncpg haproxy procps openssl curl git"
+  python3-asyncpg haproxy pgbouncer procps openssl curl git"
 KUBE_PACKAGES="openssl python3-pip"
 CHECK_PACKAGES="$SERVER_PACKAGES libcmocka-dev clang-format-14 python3-pip
   clang-14 libclang-rt-14-dev libpq-dev cppcheck shellcheck pyflakes3 gcovr prometheus chromium"

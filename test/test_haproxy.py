@@ -1,5 +1,6 @@
 """A real HAProxy in front of three members: what it is told by /primary and /replica is enough."""
 
+import itertools
 import random
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import threading
 from pathlib import Path
 
+import pytest
 
 from lab import evidence
 from lab.cluster import APPLICATION, Cluster
@@ -16,9 +18,11 @@ from lab.session import Error, Session
 from lab.wait import now, until
 
 README = Path(__file__).parent.parent / "README.md"
+CONNECTING = README.parent / "docs" / "connecting.md"
 LISTEN = True  # for the fixture `cluster`
 SETTLE_S = 60
 WRITERS = 4
+first_rows = itertools.count(10**15, 10**14)  # of the writers of each test
 
 INSERT = """
 INSERT INTO ledger (id, round, payload) VALUES (%s, 0, 'through the proxy')
@@ -76,11 +80,41 @@ class Proxy:
         self._process.wait(30)
 
 
+class Pooler:
+    """PgBouncer before that proxy, as docs/connecting.md shows it."""
+
+    def __init__(self, cluster: Cluster, proxy: Proxy, program: str) -> None:
+        (self.port,) = free_ports(1, proxy.reads + 1)
+        users = cluster.base / "users.txt"
+        users.touch(mode=0o600)
+        users.write_text(f'"{APPLICATION}" "{cluster.passwords["application"]}"\n')
+        shown = CONNECTING.read_text().split("```ini\n", 1)[1].split("```", 1)[0]
+        assert "port=5000 " in shown
+        config = cluster.base / "pgbouncer.ini"
+        config.write_text(
+            shown.replace("port=5000 ", f"port={proxy.writes} ")
+            + f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
+            + f"auth_type = plain\nauth_file = {users}\n"
+        )
+        self._command = [program, "-q", config]
+        self._log = cluster.base / "pgbouncer.log"
+
+    def __enter__(self) -> "Pooler":
+        with open(self._log, "wb") as log:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait(30)
+
+
 class Writers:
     """Each knows one address, the proxy's, and notes every acknowledged row."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
+        self._first_row = next(first_rows)
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._write, args=(n,), daemon=True) for n in range(WRITERS)]
         self.acks: list[Ack] = []
@@ -97,7 +131,7 @@ class Writers:
             thread.join(30)
 
     def _write(self, number: int) -> None:
-        row = 10**15 + number * 10**12
+        row = self._first_row + number * 10**12
         session: Session | None = None
         while not self._ended.is_set():
             try:
@@ -184,3 +218,20 @@ def test_haproxy_follows_failover_and_switchover(cluster: Cluster) -> None:
     for ack in acks:
         servers.setdefault(ack.timeline, set()).add(ack.port)
     assert all(len(ports) == 1 for ports in servers.values()), servers
+
+
+def test_pgbouncer_before_haproxy_goes_on(cluster: Cluster) -> None:
+    """Pooled clients write to the new primary after a switchover, and nothing that they were told is missing."""
+    program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
+    if program is None:
+        pytest.skip("pgbouncer is not installed")
+    first = cluster.wait_all_stream()
+    with Proxy(cluster.base, cluster.nodes) as proxy, Pooler(cluster, proxy, program) as pooler:
+        with Writers(dsn(cluster, pooler.port)) as writers:
+            writers.wait_for(first)
+            done = first.command("switchover")
+            assert done.returncode == 0, done.stderr
+            second = cluster.wait_for_leader(besides=first)
+            writers.wait_for(second)
+    assert evidence.overlap(sorted(writers.acks, key=lambda ack: ack.at)) == 0
+    assert evidence.missing_rows(cluster, cluster.wait_all_stream(), writers.acks, 0) == []
