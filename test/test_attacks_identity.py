@@ -144,6 +144,20 @@ def test_the_lock_file_of_a_living_server_s_socket_stays(cluster: Cluster) -> No
     shutil.rmtree(foreign)
 
 
+def test_a_standby_without_its_password_says_so(cluster: Cluster) -> None:
+    """It starts, and libpq says of a missing pgpass only that it has no password: the supervisor names the file."""
+    node = cluster.others(revive(cluster))[0]
+    pgpass = node.state / "pgpass"
+    aside = pgpass.with_suffix(".aside")
+    node.stop()
+    pgpass.rename(aside)
+    at = node.log.stat().st_size
+    node.start()
+    node.wait_for_log(f'this standby cannot stream: there is no "{pgpass}": copy the file pgpass', since=at)
+    aside.rename(pgpass)
+    cluster.wait_streams(node)
+
+
 # --- other data in a node's place
 
 

@@ -40,9 +40,6 @@ bool rejoin_is_refused_for_good(const FhaConfig *config);
 /* A rewind, or a clone, is done. */
 void rejoin_forget_refusals(const FhaConfig *config);
 
-/* libpq ignores a pgpass that it cannot read or that others may: say so.  NOT_FOUND: no pgpass. */
-FHA_MUST_CHECK FhaCode rejoin_check_passfile(const FhaConfig *config, FhaError *err);
-
 /* How to reach the leader as fawkes_replication; checks the pgpass. */
 FHA_MUST_CHECK FhaCode rejoin_conninfo(const RejoinPlan *plan, const char *database, char *out,
 									   size_t size, FhaError *err);

@@ -427,6 +427,16 @@ say_of_port(const Supervisor *self)
 					   port, self->config.address);
 }
 
+/* It starts all the same, and its log has only that libpq had no password. */
+static void
+say_of_password(const Supervisor *self)
+{
+	FhaError err;
+
+	if (rejoin_check_passfile(&self->config, &err) != FHA_OK)
+		supervisor_say(self, "this standby cannot stream: %s", err.text);
+}
+
 static void
 start_postgres(Supervisor *self, bool standby)
 {
@@ -483,6 +493,8 @@ start_postgres(Supervisor *self, bool standby)
 		return;
 	}
 	say_of_port(self);
+	if (standby)
+		say_of_password(self);
 	supervisor_say(self, "started PostgreSQL as a %s (process %d)", standby ? "standby" : "primary",
 				   (int) self->postmaster);
 	/* Only the processes of PostgreSQL keep the life lock from now on, so that we can ask. */
