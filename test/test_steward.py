@@ -315,6 +315,8 @@ def test_a_logical_slot_does_not_outlive_the_role(pair: Cluster) -> None:
     leader.wait_for_log('logical replication slot "cdc" is removed', 60, since)
     leader.wait_for_log('replication slot "receiver" stays', 60, since)
     until("what is left", lambda: slots(leader) == ["receiver"], 60)
+    until("history tells it", lambda: re.search("slots removed.*former primary: cdc", leader.command("history").stdout, re.S))
+    until("once", lambda: not (leader.state / "removed-slots").exists())
     # A standby that starts again says nothing more, and what follows it may go on.
     leader.stop()
     since = leader.log.stat().st_size

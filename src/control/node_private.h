@@ -272,7 +272,8 @@ bool node_member_differs(const FhaMember *a, const FhaMember *b);
 void node_history_queue(FhaNode *node, const ClusterWrite *take);
 
 /*
- * What a rewind has saved goes into the history: it stands in a file until that is written.
+ * What a rewind has saved, and which slots were removed, goes into the history: it stands in a file
+ * until that is written.
  */
 void node_saved_tell(FhaNode *node);
 void node_saved_told(FhaNode *node);

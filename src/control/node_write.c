@@ -17,7 +17,12 @@
 #include "overview.h"
 #include "request.h"
 
-#define SAVED_EVENT "wal saved"
+/* What others leave in the state directory for the history of the cluster, which the node loop writes. */
+static const struct
+{
+	const char *file;
+	const char *event;
+} saved[] = {{"saved-wal", "wal saved"}, {"removed-slots", "slots removed"}};
 #define NONCE_COUNT_MAX UINT32_C(0xFFFFFF)
 
 /* 6 hex digits of this process, 6 that count, 4 that a copy of this process does not have as well. */
@@ -431,40 +436,49 @@ node_history_room(FhaNode *node)
 	return entry;
 }
 
+static bool
+is_queued(const FhaNode *node, const char *event)
+{
+	for (size_t i = 0; i < node->entry_count; i++)
+		if (strcmp(node->entries[i].event, event) == 0)
+			return true;
+	return false;
+}
+
 void
 node_saved_tell(FhaNode *node)
 {
-	FhaHistoryEntry *entry;
-	char path[FHA_PATH_MAX];
-	char *text = NULL;
-	FhaError err;
-
-	for (size_t i = 0; i < node->entry_count; i++)
-		if (strcmp(node->entries[i].event, SAVED_EVENT) == 0)
-			return;
-	if (fha_state_path(&node->config, "saved-wal", path, sizeof(path), &err) != FHA_OK ||
-		fha_file_read(path, FHA_SENTENCE_SIZE, &text, &err) != FHA_OK)
-		return;
-	entry = node_history_room(node);
-	if (entry != NULL)
+	for (size_t i = 0; i < sizeof(saved) / sizeof(saved[0]); i++)
 	{
-		fha_wall_time(entry->at, sizeof(entry->at));
-		(void) snprintf(entry->event, sizeof(entry->event), SAVED_EVENT);
-		(void) snprintf(entry->member, sizeof(entry->member), "%s", node->config.member_name);
-		(void) snprintf(entry->reason, sizeof(entry->reason), "%s", text);
+		FhaHistoryEntry *entry;
+		char path[FHA_PATH_MAX];
+		char *text = NULL;
+
+		if (is_queued(node, saved[i].event) ||
+			fha_state_path(&node->config, saved[i].file, path, sizeof(path), NULL) != FHA_OK ||
+			fha_file_read(path, FHA_SENTENCE_SIZE, &text, NULL) != FHA_OK)
+			continue;
+		entry = node_history_room(node);
+		if (entry != NULL)
+		{
+			fha_wall_time(entry->at, sizeof(entry->at));
+			(void) snprintf(entry->event, sizeof(entry->event), "%s", saved[i].event);
+			(void) snprintf(entry->member, sizeof(entry->member), "%s", node->config.member_name);
+			(void) snprintf(entry->reason, sizeof(entry->reason), "%s", text);
+		}
+		free(text);
 	}
-	free(text);
 }
 
 void
 node_saved_told(FhaNode *node)
 {
 	char path[FHA_PATH_MAX];
-	FhaError err;
 
-	if (strcmp(node->entries[0].event, SAVED_EVENT) == 0 &&
-		fha_state_path(&node->config, "saved-wal", path, sizeof(path), &err) == FHA_OK)
-		(void) unlink(path);
+	for (size_t i = 0; i < sizeof(saved) / sizeof(saved[0]); i++)
+		if (strcmp(node->entries[0].event, saved[i].event) == 0 &&
+			fha_state_path(&node->config, saved[i].file, path, sizeof(path), NULL) == FHA_OK)
+			(void) unlink(path);
 }
 
 void

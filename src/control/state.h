@@ -13,6 +13,8 @@
  *   seat, life       the two locks
  *   promoting        exists while a promotion is under way: the timeline that it leaves
  *   saved-wal        what a rewind has saved, until the history of the cluster says so
+ *   removed-slots    logical slots of a former primary, likewise
+ *   commands.conf    commands of recovery that stood in postgresql.auto.conf
  *   damaged          exists while a rewind or clone is under way
  */
 #ifndef FHA_STATE_H

@@ -13,7 +13,11 @@
 #include "storage/fd.h"
 
 #include "compat.h"
+#include "guc.h"
 #include "leftover_slots.h"
+#include "report.h"
+#include "state.h"
+#include "world.h"
 
 #define SLOTS "pg_replslot"
 #define OURS "fawkes_ha_"
@@ -62,6 +66,26 @@ read_state(const char *name, State *out)
 		   strncmp(NameStr(out->slot.name), name, NAMEDATALEN) == 0;
 }
 
+/* For the history of the cluster, which the node loop writes, and then removes this. */
+static void
+note_removed(const char *name)
+{
+	char path[MAXPGPATH];
+	char text[FHA_SENTENCE_SIZE];
+	char *before = NULL;
+	FhaError error;
+
+	guc_state_path(path, sizeof(path));
+	strlcat(path, "/removed-slots", sizeof(path));
+	if (fha_file_read(path, sizeof(text), &before, NULL) == FHA_OK)
+		snprintf(text, sizeof(text), "%s, %s", before, name);
+	else
+		snprintf(text, sizeof(text), "logical slots of a former primary: %s", name);
+	free(before);
+	if (fha_file_replace(path, text, strlen(text), &error) != FHA_OK)
+		fha_report(LOG, &error);
+}
+
 static void
 remove_slot(const char *name)
 {
@@ -83,6 +107,7 @@ remove_slot(const char *name)
 				   "server is a standby now",
 				   name),
 			errhint("Slots do not move with the role: its consumer makes it anew on the primary."));
+	note_removed(name);
 }
 
 void

@@ -1077,6 +1077,7 @@ what_a_rewind_has_saved_is_in_the_history(void **state)
 {
 	static const char saved[] = "500 bytes of WAL past 0/10 on timeline 1 are in \"here\"";
 	char path[FHA_PATH_MAX];
+	char slots[FHA_PATH_MAX];
 	const char *text;
 	Player *other;
 	FhaError err;
@@ -1085,15 +1086,20 @@ what_a_rewind_has_saved_is_in_the_history(void **state)
 	start_cluster();
 	other = leader() == &players[0] ? &players[1] : &players[0];
 	assert_int_equal(fha_state_path(&other->config, "saved-wal", path, sizeof(path), &err), FHA_OK);
+	assert_int_equal(fha_state_path(&other->config, "removed-slots", slots, sizeof(slots), &err),
+					 FHA_OK);
 	assert_int_equal(fha_file_replace(path, saved, strlen(saved), &err), FHA_OK);
+	assert_int_equal(fha_file_replace(slots, "cdc", 3, &err), FHA_OK);
 	assert_int_equal(fha_node_reload(other->node, &err), FHA_OK);
 	assert_int_equal(fha_node_reload(other->node, &err), FHA_OK);
-	assert_int_equal(other->node->entry_count, 1);
+	assert_int_equal(other->node->entry_count, 2);
 	TURN_UNTIL((text = leader() == NULL ? NULL : leader()->node->history.text) != NULL &&
 			   strstr(text, "wal saved") != NULL && strstr(text, "500 bytes") != NULL);
+	TURN_UNTIL((text = leader() == NULL ? NULL : leader()->node->history.text) != NULL &&
+			   strstr(text, "slots removed") != NULL && strstr(text, "cdc") != NULL);
 	assert_null(strstr(text, "\"term\":\"0\""));
 	assert_null(strstr(text, "\"timeline\":0"));
-	TURN_UNTIL(access(path, F_OK) != 0);
+	TURN_UNTIL(access(path, F_OK) != 0 && access(slots, F_OK) != 0);
 }
 
 /* A member that is down may have led since, for all that is known: it is named. */
