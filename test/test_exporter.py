@@ -59,6 +59,13 @@ def leader(cluster: Cluster) -> Node:
     return leader
 
 
+def test_nobody_collects_for_nobody(cluster: Cluster, leader: Node) -> None:
+    """An exporter that is not scraped has no collector.  Before all others here."""
+    for node in cluster.nodes:
+        assert node.titled("fawkes_ha exporter")
+        assert collectors(node) == []
+
+
 def test_settings_are_those_of_the_server(leader: Node) -> None:
     """The collector lives for long, and has time limits of its own."""
 
@@ -79,13 +86,6 @@ def test_settings_are_those_of_the_server(leader: Node) -> None:
             session.query("ALTER SYSTEM RESET ALL")
             session.query("SELECT pg_reload_conf()")
     until("the reset is shown", lambda: shown("statement_timeout") == 0, 30)
-
-
-def test_nobody_collects_for_nobody(cluster: Cluster, leader: Node) -> None:
-    """An exporter that is not scraped has no collector.  Before all others here."""
-    for node in cluster.nodes:
-        assert node.titled("fawkes_ha exporter")
-        assert collectors(node) == []
 
 
 def test_every_member_answers(cluster: Cluster, leader: Node) -> None:
