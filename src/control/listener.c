@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "clock.h"
@@ -26,6 +27,8 @@
 #define CONNECTIONS_PER_ADDRESS 32
 /* What libmicrohttpd accepts before it comes to the next step; then others wait in the kernel. */
 #define CONNECTIONS_LIMIT (CONNECTIONS_MAX + 32)
+/* The part of the process's descriptors that strangers may take; the agent renews the lease with others. */
+#define DESCRIPTORS_PART 4
 /* Request line, headers and answer's headers of one connection. */
 #define HEADERS_MAX 8192
 #define QUERY_MAX 256
@@ -72,6 +75,7 @@ struct FhaListener
 	FhaPages pages; /* answer NULL: health and questions */
 	int64_t connection_ms;
 	uint64_t connections; /* so far */
+	size_t limit;         /* CONNECTIONS_LIMIT, or what the process's descriptors allow */
 	Client clients[CONNECTIONS_LIMIT];
 };
 
@@ -188,8 +192,9 @@ connected(FhaListener *listener, struct MHD_Connection *connection, void **conte
 		memcpy(&client->address, &address.sin_addr, sizeof(address.sin_addr));
 	}
 	*context = client;
-	break_one(listener, client, true, CONNECTIONS_PER_ADDRESS);
-	break_one(listener, client, false, CONNECTIONS_MAX);
+	break_one(listener, client, true,
+			  CONNECTIONS_PER_ADDRESS * listener->limit / CONNECTIONS_LIMIT);
+	break_one(listener, client, false, CONNECTIONS_MAX * listener->limit / CONNECTIONS_LIMIT);
 }
 
 static void
@@ -505,6 +510,17 @@ handle(void *argument, struct MHD_Connection *connection, const char *path, cons
 	return MHD_YES;
 }
 
+static size_t
+connections_limit(void)
+{
+	struct rlimit descriptors;
+
+	if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0 ||
+		descriptors.rlim_cur / DESCRIPTORS_PART >= CONNECTIONS_LIMIT)
+		return CONNECTIONS_LIMIT;
+	return (size_t) descriptors.rlim_cur / DESCRIPTORS_PART;
+}
+
 /* `more`: options of the library besides those that always hold. */
 static FhaCode
 start_daemon(FhaListener *listener, int fd, unsigned flags, const struct MHD_OptionItem *more,
@@ -512,12 +528,12 @@ start_daemon(FhaListener *listener, int fd, unsigned flags, const struct MHD_Opt
 {
 	const union MHD_DaemonInfo *info;
 
+	listener->limit = connections_limit();
 	listener->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | flags, 0, NULL, NULL, handle, listener, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_LIMIT,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) HEADERS_MAX, MHD_OPTION_NOTIFY_CONNECTION,
-		connection_changed, listener, MHD_OPTION_URI_LOG_CALLBACK, note_query, listener,
-		MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned) listener->limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t) HEADERS_MAX, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, listener,
+		MHD_OPTION_URI_LOG_CALLBACK, note_query, listener, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 	info = listener->daemon == NULL
 			   ? NULL
 			   : MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);

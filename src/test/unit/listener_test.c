@@ -2,6 +2,7 @@
  * listener_test.c: the listener and those who ask it, in one loop over real sockets.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <netinet/in.h>
@@ -403,6 +405,47 @@ who_dawdles_makes_room(void **state)
 		assert_null(strstr(read_all(dawdlers[i]), "200"));
 }
 
+static size_t
+open_descriptors(void)
+{
+	size_t count = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* The host of a listener needs descriptors for its own work, however few it has. */
+static void
+strangers_take_a_quarter_of_the_descriptors(void **state)
+{
+	struct rlimit few;
+	struct rlimit before;
+	size_t own;
+	int strangers[40];
+	const size_t count = sizeof(strangers) / sizeof(strangers[0]);
+	FhaError err;
+
+	(void) state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){100, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	fha_listener_close(listener);
+	assert_int_equal(fha_listener_open(&listener, listen_fd, &config, tell, NULL, NULL, &err),
+					 FHA_OK);
+	own = open_descriptors();
+	for (size_t i = 0; i < count; i++)
+	{
+		strangers[i] = connect_client();
+		turn();
+	}
+	assert_true(open_descriptors() <= own + count + few.rlim_cur / 4);
+	assert_int_equal(status_of("GET /primary HTTP/1.1\r\nHost: n2\r\n\r\n"), 200);
+	for (size_t i = 0; i < count; i++)
+		assert_null(strstr(read_all(strangers[i]), "200"));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 int
 main(void)
 {
@@ -412,7 +455,7 @@ main(void)
 		TEST(who_has_another_secret_is_denied), TEST(the_key_may_come_later),
 		TEST(silence_ends_by_the_deadline),     TEST(questions_are_as_many_as_members),
 		TEST(strange_answers_are_no_answers),   TEST(each_request_has_its_status),
-		TEST(who_dawdles_makes_room),
+		TEST(who_dawdles_makes_room),           TEST(strangers_take_a_quarter_of_the_descriptors),
 	};
 	int failed;
 
