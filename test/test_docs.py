@@ -387,8 +387,8 @@ def test_paths_control(node: Node, before: str, after: str) -> None:
     assert paths_differences(changed(REFERENCE, before, after), node) != []
 
 
-# The default target, and a step of `install`.
-INTERNAL_TARGETS = {"all", "install-control", "help"}
+# The default target, steps of `install` and `uninstall`, and what notes for which server the tree was built.
+INTERNAL_TARGETS = {"all", "build-for", "install-control", "uninstall-control", "help"}
 
 
 def targets_differences(help_text: str) -> list[str]:

@@ -124,6 +124,7 @@ bench-api:
 help:
 	@echo 'make                 build the library, the extension and the command'
 	@echo 'make install         install them where pg_config points'
+	@echo 'make uninstall       remove what install put there'
 	@echo 'make demo            three nodes, four ways to lose a primary (./demo)'
 	@echo 'make check           every test; installs what it needs (./check, or ./check STAGE... for some of it)'
 	@echo 'make check-versions  every test of a server with PostgreSQL 16 and 18; ./check has a short form'
