@@ -206,7 +206,7 @@ test_findings_of_the_lease(void **state)
 	(void) snprintf(record.request.requested_by, sizeof(record.request.requested_by), "me");
 	assert_string_equal(names(), "request");
 	assert_string_equal(findings[0].what,
-						"a request is under way: switchover of n2, asked for by me, is pending");
+						"a request is under way: switchover to n2, asked for by me, is pending");
 	record.request.state = FHA_REQUEST_DONE;
 	assert_string_equal(names(), "");
 }
