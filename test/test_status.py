@@ -114,6 +114,20 @@ def test_a_standby_that_was_stopped(cluster: Cluster, leader: Node) -> None:
     cluster.wait_all_stream()
 
 
+def test_a_member_with_a_new_state_directory(cluster: Cluster, leader: Node) -> None:
+    """S1b: it waits beside the record of the one before, and is told to run, on its own machine."""
+    standby = cluster.others(leader)[0]
+    standby.stop()
+    for path in standby.state.iterdir():
+        if path.name in ("node.json", "bond.json", "life", "seat"):
+            path.unlink()
+    standby.start()
+    wanted = f"{standby.name} runs here, and waits beside a record of its name"
+    until("it is told", lambda: wanted in words(standby.command("status").stdout))
+    cluster.wait_all_stream()
+    until("it is over", lambda: wanted not in words(standby.command("status").stdout))
+
+
 def test_why_a_failover_happened(cluster: Cluster, leader: Node) -> None:
     """The history has it from the primary's own supervisor, and how long the lease was nobody's."""
     process.send([leader.postmaster_pid], signal.SIGKILL)

@@ -14,7 +14,9 @@
 #include "cluster.h"
 #include "decide.h"
 #include "overview.h"
+#include "rejoin.h"
 #include "request.h"
+#include "state.h"
 #include "status_ask.h"
 
 /* Of a terminal that somebody has beside a log. */
@@ -248,6 +250,25 @@ look_whether_held(Cluster *cluster, const CliOptions *options, bool *held)
 	return result;
 }
 
+/*
+ * S1b: a new state directory's node writes no record while the one before might live.  Only on its own
+ * machine can be seen that it runs.
+ */
+static bool
+waits_here(const Cluster *cluster, const FhaConfig *config)
+{
+	char life[FHA_UUID_TEXT_SIZE];
+
+	if (config->data_directory[0] == '\0' || !rejoin_is_supervised(config) ||
+		fha_life_identity(config, life, sizeof(life), NULL) != FHA_OK)
+		return false;
+	for (size_t i = 0; i < cluster->member_count; i++)
+		if (strcmp(cluster->members[i].member, config->member_name) == 0)
+			return cluster->members[i].life[0] != '\0' &&
+				   strcmp(cluster->members[i].life, life) != 0;
+	return false;
+}
+
 /* CLI_OK, or CLI_FAILED when nobody can write, as far as the records tell. */
 static int
 show(Cluster *cluster, const CliOptions *options)
@@ -266,6 +287,8 @@ show(Cluster *cluster, const CliOptions *options)
 		return result;
 	outlook.member_count = cluster->member_count;
 	outlook.wall_s = (int64_t) time(NULL);
+	if (waits_here(cluster, config))
+		outlook.waits = config->member_name;
 	if (options->json)
 		result = print_json(cluster, outlook.held);
 	else

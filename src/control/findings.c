@@ -259,9 +259,22 @@ request_stands(Case *at)
 	return true;
 }
 
+/* What its record says is of the directory that it had before. */
+static bool
+member_waits(Case *at)
+{
+	int64_t leases_ms = FHA_TWIN_LEASES * at->outlook->record->lease_duration_ms;
+
+	(void) snprintf(at->more, sizeof(at->more), ": in %" PRId64 " s at the most it takes it over",
+					(leases_ms + 999) / 1000);
+	return at->outlook->waits != NULL && strcmp(at->outlook->waits, at->member->member) == 0;
+}
+
 static bool
 member_silent(Case *at)
 {
+	if (member_waits(at))
+		return false;
 	bool ghost = at->member->role == FHA_ROLE_DOWN && at->member->data_incarnation[0] == '\0';
 
 	(void) snprintf(at->more, sizeof(at->more), ": %s%s", at->shown.why,
@@ -280,6 +293,9 @@ member_fenced(Case *at)
 static bool
 member_stopped(Case *at)
 {
+	if (member_waits(at))
+		return false;
+	at->more[0] = '\0';
 	return at->shown.stopped;
 }
 
@@ -300,6 +316,8 @@ member_does_not_start(Case *at)
 static bool
 member_down(Case *at)
 {
+	if (member_waits(at))
+		return false;
 	(void) snprintf(at->more, sizeof(at->more), ": %s", at->member->state);
 	return strcmp(at->shown.role, "down") == 0 && !at->shown.stopped && !at->shown.holds &&
 		   at->member->no_start[0] == '\0' && !(at->outlook->held && is_settling(at));
@@ -439,6 +457,9 @@ static const struct
 	{"not_serving", FHA_WARNING, false, not_serving,
 	 "PostgreSQL of this server starts, recovers or stops",
 	 "wait; its own log tells how far it is"},
+	{"waits", FHA_WARNING, true, member_waits,
+	 "runs here, and waits beside a record of its name from another state directory",
+	 "wait; if it stays, another node has this name: give one of them another member_name"},
 	{"silent", FHA_WARNING, true, member_silent, "is silent",
 	 "look at its node: is fawkes-ha run alive, and does it reach the lock?"},
 	{"fenced", FHA_WARNING, true, member_fenced, "is out of recovery without the lease",

@@ -27,6 +27,7 @@ typedef struct FhaOutlook
 	size_t member_count;
 	int64_t wall_s;
 	const char *self;      /* who asks; NULL: none of these */
+	const char *waits;     /* a member that runs here beside an older record of its name; or NULL */
 	bool held;             /* neither released nor lapsed, as who asks sees it */
 	int64_t lease_age_ms;  /* since the renewal; -1: not known so closely */
 	int64_t max_lag_bytes; /* that a new primary may have; 0: not known */

@@ -8,7 +8,6 @@
 /* For so many release_waits only whom a release or a request names may lead; then who else is fit. */
 #define TARGET_WAITS 3
 /* A member writes its record every two leases: one that did not for so many is gone. */
-#define TWIN_LEASES 3
 /* A holder may be busy for so many leases before it counts as stuck. */
 #define STUCK_LEASES 10
 
@@ -228,7 +227,7 @@ twin_gone_ms(const FhaWorld *world)
 
 	if (has_record(world) && world->cluster.lease_duration_ms > lease_ms)
 		lease_ms = world->cluster.lease_duration_ms;
-	return world->own.since_ms + TWIN_LEASES * lease_ms;
+	return world->own.since_ms + FHA_TWIN_LEASES * lease_ms;
 }
 
 /*

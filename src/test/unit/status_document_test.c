@@ -331,6 +331,20 @@ test_what_a_member_said_last_is_doubted(void **state)
 	assert_string_equal(names(), "does_not_start");
 	assert_string_equal(findings[0].what, "n2 cannot start PostgreSQL: no memory; set for all "
 										  "members since it ran: shared_buffers, ssl");
+	/* Its state directory is new: what it says of itself is of the one before. */
+	set_up(NULL);
+	members[1].role = FHA_ROLE_DOWN;
+	(void) snprintf(members[1].state, sizeof(members[1].state), "this node stops: and so on");
+	assert_string_equal(names(), "stopped");
+	assert_string_equal(findings[0].what, "n2 was stopped");
+	outlook.waits = "n2";
+	assert_string_equal(names(), "waits");
+	assert_string_equal(findings[0].what,
+						"n2 runs here, and waits beside a record of its name from another state "
+						"directory: in 9 s at the most it takes it over");
+	(void) snprintf(members[1].updated_at, sizeof(members[1].updated_at), STALE);
+	members[1].role = FHA_ROLE_STANDBY;
+	assert_string_equal(names(), "waits");
 	/* A record without data that nobody writes any more: somebody's try to join. */
 	set_up(NULL);
 	members[1].role = FHA_ROLE_DOWN;
