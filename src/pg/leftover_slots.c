@@ -70,19 +70,23 @@ read_state(const char *name, State *out)
 static void
 note_removed(const char *name)
 {
-	char path[MAXPGPATH];
+	FhaConfig config;
+	char path[FHA_PATH_MAX];
 	char text[FHA_SENTENCE_SIZE];
 	char *before = NULL;
 	FhaError error;
+	FhaCode code;
 
-	guc_state_path(path, sizeof(path));
-	strlcat(path, "/removed-slots", sizeof(path));
-	if (fha_file_read(path, sizeof(text), &before, NULL) == FHA_OK)
+	guc_config(&config);
+	code = fha_state_path(&config, "removed-slots", path, sizeof(path), &error);
+	if (code == FHA_OK && fha_file_read(path, sizeof(text), &before, NULL) == FHA_OK)
 		snprintf(text, sizeof(text), "%s, %s", before, name);
 	else
 		snprintf(text, sizeof(text), "logical slots of a former primary: %s", name);
 	free(before);
-	if (fha_file_replace(path, text, strlen(text), &error) != FHA_OK)
+	if (code == FHA_OK)
+		code = fha_file_replace(path, text, strlen(text), &error);
+	if (code != FHA_OK)
 		fha_report(LOG, &error);
 }
 
