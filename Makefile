@@ -34,11 +34,12 @@ SAN    = -fsanitize=address,undefined -fno-sanitize-recover=all
 LIBS_CONTROL = -ljson-c -lmicrohttpd -lgnutls -lcurl -lyaml -lcrypto
 VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 
-# A tree that was built for one server is built anew for another: for clean, the file is of EXTRA_CLEAN.
+# A tree that was built for one server is built anew for another, the library and the command too: what their libpq can do
+# differs (FHA_POSTGRES). For clean, the file is of EXTRA_CLEAN.
 BUILT_FOR := $(shell $(PG_CONFIG) --version) in $(pkglibdir)
 build-for: $(if $(filter-out 0,$(shell echo '$(BUILT_FOR)' | cmp -s - build-for; echo $$?)),build-for-another)
 	@echo '$(BUILT_FOR)' >$@
-$(OBJS) $(CLI): build-for
+$(OBJS) $(LIB_OBJS) $(CLI_OBJS) $(CLI): build-for
 .PHONY: build-for-another
 
 all: $(LIB) $(CLI)

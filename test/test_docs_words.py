@@ -138,7 +138,9 @@ def test_make_for_another_server_builds_anew(tmp_path: Path) -> None:
     other.chmod(0o755)
     assert "build-for" not in make_says(f"PG_CONFIG={real}", "all").stdout
     planned = make_says(f"PG_CONFIG={other}", "all").stdout
-    assert "'PostgreSQL 99 in " in planned and "-o fawkes_ha.o" in planned and "-o fawkes-ha" in planned
+    assert "'PostgreSQL 99 in " in planned
+    for built in ("fawkes_ha.o", "src/control/follow.o", "src/cli/rejoin.o", "libfawkes_control.so", "fawkes-ha"):
+        assert f"-o {built}" in planned, built
 
 
 def test_make_without_a_server(tmp_path: Path) -> None:
