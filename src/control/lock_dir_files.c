@@ -369,10 +369,15 @@ version_error(const FhaDirFiles *files, const char *name, uint64_t version, FhaE
 
 	file_name(file, name, version);
 	if (why == EACCES && fstatat(files->fd, file, &status, AT_SYMLINK_NOFOLLOW) == 0)
+	{
+		if (status.st_uid == geteuid())
+			return fha_error(err, code, "could not open \"%.120s\" (mode %04o): chmod 600 it", file,
+							 (unsigned) (status.st_mode & 07777));
 		return fha_error(err, code,
 						 "could not open \"%.120s\": it belongs to user %u, and this is user %u: "
 						 "chown it to the user that runs the nodes",
 						 file, (unsigned) status.st_uid, (unsigned) geteuid());
+	}
 	errno = why;
 	return fha_error_errno(err, code, "could not open \"%.120s\"", file);
 }

@@ -1072,7 +1072,7 @@ test_root_gives_away(void **state)
 	tricks->root = false;
 }
 
-/* What a stray owner keeps from us is told with the owner. */
+/* What a stray owner keeps from us is told with the owner, what a mode does with the mode. */
 static void
 test_file_of_another(void **state)
 {
@@ -1088,7 +1088,11 @@ test_file_of_another(void **state)
 	assert_int_equal(chmod(file, 0), 0);
 	lock = open_lock(false);
 	assert_int_equal(call(lock, FHA_LOCK_GET, "a", NULL, NULL, &event), FHA_DENIED);
+	assert_non_null(strstr(event.error.text, "(mode 0000): chmod 600 it"));
+	tricks->root = true; /* to us; the file is not root's */
+	assert_int_equal(call(lock, FHA_LOCK_GET, "a", NULL, NULL, &event), FHA_DENIED);
 	assert_non_null(strstr(event.error.text, "it belongs to user "));
+	tricks->root = false;
 	fha_lock_close(lock);
 }
 
