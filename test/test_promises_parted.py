@@ -194,6 +194,25 @@ def test_members_that_start_in_an_outage(cluster: Part) -> None:
     assert cluster.wait_all_stream() is leader
 
 
+def test_postgresql_killed_in_an_outage(cluster: Part) -> None:
+    """Its supervisor asks on for a lease: no standby that lacks an acknowledged row is faster than it."""
+    leader = cluster.wait_all_stream()
+    with leader.session() as session:
+        session.query("CREATE TABLE kept (i int)")
+    cluster.wait_all_equal()
+    with outage(cluster, leader):
+        for walsender in leader.titled("walsender"):
+            os.kill(walsender, signal.SIGSTOP)
+        with leader.session() as session:
+            session.query("INSERT INTO kept VALUES (1)")
+        os.kill(leader.postmaster_pid, signal.SIGKILL)
+        over = now() + 1.2 * LEASE_S
+        # They see the lock first, which is what makes them faster.
+        cluster.join(*cluster.others(leader))
+        until("what PostgreSQL was promised is over", lambda: now() > over, SETTLE_S)
+    assert cluster.wait_all_stream().value("SELECT count(*) FROM kept") == 1
+
+
 def test_slow_disks(cluster: Part) -> None:
     """Nobody waits for the flush of a promise: it is on disk in advance."""
     leader = cluster.wait_all_stream()

@@ -52,6 +52,7 @@ supervisor_back_off(Supervisor *self)
 	for (int i = 0; i < self->failures && wait_ms < BACKOFF_MAX_MS; i++)
 		wait_ms *= 2;
 	self->failures++;
+	self->start_failed = true;
 	self->not_before_ms = fha_now_ms() + earlier(wait_ms, BACKOFF_MAX_MS);
 }
 
@@ -77,6 +78,7 @@ postmaster_ended(Supervisor *self, int status)
 	process_describe(status, how, sizeof(how));
 	supervisor_say(self, "PostgreSQL %s", how);
 	tell_end(self, status, how);
+	self->start_failed = !self->stopping && (!self->library_seen || gave_up);
 	/* The first restart is at once; a server that cannot stay up is started ever less often. */
 	if (!self->stopping && (!self->library_seen || gave_up))
 		supervisor_note_no_start(self, how);
@@ -107,7 +109,10 @@ job_ended(Supervisor *self, int status)
 	self->looked = false;
 	self->end_known = false;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	{
 		self->failures = 0;
+		self->start_failed = false;
+	}
 	else
 	{
 		process_describe(status, how, sizeof(how));
@@ -352,6 +357,7 @@ fill_view(Supervisor *self, FhaPgView *view)
 	}
 	view->stopping = self->stopping;
 	view->job = self->job != 0;
+	view->failed = self->start_failed;
 	view->failing = self->failures >= FAILURES_IN_A_ROW && fha_now_ms() < self->not_before_ms;
 	if (self->life_fd < 0)
 	{

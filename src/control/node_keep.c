@@ -62,7 +62,7 @@ node_keep_record(FhaNode *node)
 
 	if (code != FHA_OK && code != FHA_AGAIN)
 		/* LCOV_EXCL_START: the kernel refuses */
-		node_news(node, "no copy of the cluster record: %s", err.text);
+		node_news(node, "no copy of what the lock says: %s", err.text);
 	/* LCOV_EXCL_STOP */
 	if (node->cluster.text == NULL || cluster->term != node->world.self.highest_term ||
 		is_kept(&node->kept, cluster))

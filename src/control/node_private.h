@@ -11,6 +11,7 @@
 #include "lock.h"
 #include "node.h"
 #include "observe.h"
+#include "peers.h"
 #include "pods.h"
 #include "member.h"
 #include "record.h"
@@ -111,7 +112,9 @@ typedef struct Promised
 
 typedef struct Promises
 {
-	FhaAsk *ask;     /* NULL: nobody is asked */
+	FhaAsk *ask;    /* NULL: nobody is asked */
+	FhaPeers peers; /* who is asked, and for which lease: of this holder, or of the one that died */
+	bool counts;    /* this holder may lead by the answers */
 	int64_t next_ms; /* not before */
 	size_t count;
 	Promised of[FHA_MEMBERS_MAX];
@@ -174,7 +177,7 @@ struct FhaNode
 	bool unknown;       /* `lost` may or may not have been applied */
 	ClusterWrite lost;
 	char hinted[FHA_VERSION_SIZE]; /* a version of the cluster record that the watch named */
-	FhaWriter *keeper;             /* writes the copy of the cluster record in our directory */
+	FhaWriter *keeper;             /* writes copies of what the lock says into our directory */
 	KeptRecord kept;
 	bool reread;        /* read the cluster record before the next write */
 	int64_t read_ms;    /* when it was last read or written */

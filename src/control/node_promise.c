@@ -25,8 +25,21 @@
 #define SOON_PARTS 5
 /* So long the loop waits for its disk; what takes longer is waited for without it. */
 #define DISK_WAIT_MS 50
+/* The list of the others goes to the disk so many times in a lease. */
+#define WRITE_PARTS 6
 
 /* --- this node's own word, on disk */
+
+/* Whom the holder asked that spoke for this node before, if there was one. */
+static void
+find_peers(FhaNode *node)
+{
+	FhaError err;
+	FhaCode code = fha_peers_load(&node->config, &node->promises.peers, &err);
+
+	if (code != FHA_OK && code != FHA_NOT_FOUND)
+		node_news(node, "%s", err.text);
+}
 
 FhaCode
 node_promises_open(FhaNode *node, FhaError *err)
@@ -58,6 +71,7 @@ node_promises_open(FhaNode *node, FhaError *err)
 			return code; /* LCOV_EXCL_LINE: the kernel refuses */
 	}
 	promises->durable = *bond;
+	find_peers(node);
 	return FHA_OK;
 }
 
@@ -381,6 +395,84 @@ wants_promises(const FhaNode *node, FhaFacts facts)
 		   !(node_request_moves_lease(request) && request->state <= FHA_REQUEST_RUNNING);
 }
 
+/*
+ * Did this node lead by promises until its PostgreSQL died, or this process's predecessor did, a moment
+ * ago?  Then the others are asked to wait on, because no standby may have what was acknowledged
+ * last.  Not for ever: over all processes for a lease at the most since a holder that lived wrote
+ * peers.json.  Not if PostgreSQL cannot start here: then another has to lead.  Whoever has read the
+ * record decides by that.
+ */
+static bool
+asks_on(const FhaNode *node, int64_t now_ms)
+{
+	const FhaPeers *peers = &node->promises.peers;
+	const FhaSelf *self = &node->world.self;
+	const FhaPgView *pg = &node->world.pg;
+	bool is_led_here = !pg->failed && !pg->stopping && !pg->job && !pg->empty && !pg->damaged &&
+					   pg->state != FHA_PG_STANDBY;
+
+	return !node->world.watch.seen && is_led_here && peers->count > 0 &&
+		   strcmp(peers->boot_id, self->boot_id) == 0 &&
+		   strcmp(peers->time_namespace, node->promises.time_namespace) == 0 &&
+		   strcmp(peers->cluster_uuid, self->cluster_uuid) == 0 &&
+		   peers->term == self->highest_term && now_ms >= peers->written_ms &&
+		   now_ms < peers->written_ms + peers->duration_ms;
+}
+
+/* Everybody else on the list, as the record and the members' own say. */
+static void
+list_peers(FhaNode *node)
+{
+	const FhaWorld *world = &node->world;
+	const FhaCluster *cluster = &world->cluster;
+	FhaPeers *peers = &node->promises.peers;
+
+	memcpy(peers->boot_id, world->self.boot_id, sizeof(peers->boot_id));
+	memcpy(peers->time_namespace, node->promises.time_namespace, sizeof(peers->time_namespace));
+	memcpy(peers->cluster_uuid, cluster->cluster_uuid, sizeof(peers->cluster_uuid));
+	memcpy(peers->incarnation, world->self.incarnation, sizeof(peers->incarnation));
+	peers->system_identifier = cluster->system_identifier;
+	peers->term = cluster->term;
+	peers->duration_ms = world->tenure.duration_ms;
+	peers->count = 0;
+	for (size_t i = 0; i < cluster->member_count; i++)
+	{
+		FhaPeer *peer = &peers->of[peers->count];
+
+		if (strcmp(cluster->members[i], world->self.member) == 0)
+			continue;
+		memset(peer, 0, sizeof(*peer));
+		memcpy(peer->member, cluster->members[i], sizeof(peer->member));
+		for (size_t j = 0; j < world->member_count; j++)
+			if (strcmp(world->members[j].member, peer->member) == 0)
+				memcpy(peer->listener, world->members[j].listener, sizeof(peer->listener));
+		peers->count++;
+	}
+}
+
+/* On disk for whoever speaks for this node next; while the disk is busy, the last one stands. */
+static void
+keep_peers(FhaNode *node, int64_t now_ms)
+{
+	FhaPeers *peers = &node->promises.peers;
+	int64_t before_ms = peers->written_ms;
+	char path[FHA_PATH_MAX];
+	char *text = NULL;
+	FhaCode code;
+
+	if (before_ms <= now_ms && now_ms < before_ms + peers->duration_ms / WRITE_PARTS)
+		return;
+	peers->written_ms = now_ms;
+	code = fha_state_path(&node->config, "peers.json", path, sizeof(path), NULL);
+	if (code == FHA_OK)
+		code = fha_peers_print(peers, &text, NULL);
+	if (code == FHA_OK)
+		code = fha_writer_start(node->keeper, path, text, NULL);
+	free(text);
+	if (code != FHA_OK)
+		peers->written_ms = before_ms;
+}
+
 static int64_t
 silent_ms(const FhaNode *node)
 {
@@ -394,6 +486,15 @@ binds_ms(const FhaNode *node)
 	return node->confirmed_ms + (2 * SILENT_PERIODS - 1) * node->config.retry_period_ms / 2;
 }
 
+static bool
+is_peer(const FhaPeers *peers, const char *member)
+{
+	for (size_t i = 0; i < peers->count; i++)
+		if (strcmp(peers->of[i].member, member) == 0)
+			return true;
+	return false;
+}
+
 /* When the next question is due. */
 static int64_t
 asks_ms(const FhaNode *node)
@@ -403,7 +504,7 @@ asks_ms(const FhaNode *node)
 
 	for (size_t i = 0; promises->ask != NULL && i < promises->count; i++)
 		if (promises->of[i].asked_ms == 0 && promises->of[i].next_ms < next_ms &&
-			fha_member_is_listed(&node->world.cluster, promises->of[i].member))
+			is_peer(&promises->peers, promises->of[i].member))
 			next_ms = promises->of[i].next_ms;
 	return next_ms > silent_ms(node) ? next_ms : silent_ms(node);
 }
@@ -415,7 +516,7 @@ node_promises_wake_ms(const FhaNode *node, FhaFacts facts)
 
 	if (node->promises.ask != NULL)
 		wake_ms = fha_ask_wake_ms(node->promises.ask);
-	if (!wants_promises(node, facts))
+	if (!wants_promises(node, facts) && !asks_on(node, fha_now_ms()))
 		return wake_ms;
 	if (asks_ms(node) < wake_ms)
 		wake_ms = asks_ms(node);
@@ -490,11 +591,12 @@ hear(FhaNode *node, const FhaAskEvent *event)
 	if (promised == NULL)
 		return; /* LCOV_EXCL_LINE: nobody else was asked */
 	if (event->code == FHA_OK && promise->given)
+		why = "";
+	if (event->code == FHA_OK && promise->given && node->promises.counts)
 	{
 		promised->sent_ms = promised->asked_ms;
 		promised->for_ms = promised->asked_for_ms;
 		memcpy(promised->data, promise->data_incarnation, sizeof(promised->data));
-		why = "";
 	}
 	/* It may have another password by now, or we do. */
 	if (event->code == FHA_DENIED)
@@ -554,17 +656,20 @@ stop_asking(FhaNode *node)
 }
 
 static FhaCode
-begin_asking(FhaNode *node, FhaError *err)
+begin_asking(FhaNode *node, bool counts, FhaError *err)
 {
 	const FhaSelf *self = &node->world.self;
+	const FhaPeers *peers = &node->promises.peers;
 	FhaAsker asker;
 	FhaCode code;
 
 	memset(&asker, 0, sizeof(asker));
 	memcpy(asker.cluster, self->cluster, sizeof(asker.cluster));
 	memcpy(asker.member, self->member, sizeof(asker.member));
-	memcpy(asker.incarnation, self->incarnation, sizeof(asker.incarnation));
-	asker.system_identifier = node->world.cluster.system_identifier;
+	/* Of the holder: it may have died with the supervisor that named it. */
+	memcpy(asker.incarnation, peers->incarnation, sizeof(asker.incarnation));
+	asker.system_identifier = peers->system_identifier;
+	node->promises.counts = counts;
 	code = fha_key_read(&node->config, &asker.key, err);
 	if (code == FHA_OK)
 		code = fha_ask_open(&node->promises.ask, &asker, err);
@@ -572,6 +677,11 @@ begin_asking(FhaNode *node, FhaError *err)
 		code = node_wait_for(node, fha_ask_fd(node->promises.ask), err);
 	if (code != FHA_OK)
 		stop_asking(node);
+	else if (!counts)
+		node_news(
+			node,
+			"the lock does not answer, and PostgreSQL led by promises a moment ago: all other "
+			"members are asked to leave it the lease for at most a lease more");
 	return code;
 }
 
@@ -590,34 +700,30 @@ look_at_key(FhaNode *node)
 }
 
 static void
-ask_one(FhaNode *node, const char *name, int64_t now_ms)
+ask_one(FhaNode *node, const FhaPeer *peer, int64_t now_ms)
 {
-	FhaWorld *world = &node->world;
-	FhaPromiseTerms terms = {.term = world->cluster.term,
-							 .duration_ms = world->tenure.duration_ms,
-							 .position = world->pg.position};
-	Promised *promised = promised_by(&node->promises, name);
-	const char *address = "";
+	const FhaPeers *peers = &node->promises.peers;
+	FhaPromiseTerms terms = {.term = peers->term,
+							 .duration_ms = peers->duration_ms,
+							 .position = node->world.pg.position};
+	Promised *promised = promised_by(&node->promises, peer->member);
 	FhaAskEvent event = {.code = FHA_OK};
 
-	if (strcmp(name, world->self.member) == 0 || promised == NULL || promised->asked_ms != 0 ||
-		now_ms < promised->next_ms)
+	if (promised == NULL || promised->asked_ms != 0 || now_ms < promised->next_ms)
 		return;
-	memcpy(terms.cluster_uuid, world->cluster.cluster_uuid, sizeof(terms.cluster_uuid));
-	for (size_t i = 0; i < world->member_count; i++)
-		if (strcmp(world->members[i].member, name) == 0)
-			address = world->members[i].listener;
+	memcpy(terms.cluster_uuid, peers->cluster_uuid, sizeof(terms.cluster_uuid));
 	promised->asked_ms = now_ms;
 	promised->next_ms = now_ms + node->config.retry_period_ms;
 	promised->asked_for_ms = terms.duration_ms;
 	event.code =
-		address[0] == '\0'
+		peer->listener[0] == '\0'
 			? fha_error(&event.error, FHA_NOT_FOUND, "it has no listener (fawkes_ha.listen)")
-			: fha_ask_start(node->promises.ask, address, name, FHA_KIND_PROMISE, &terms,
-							now_ms + ANSWER_PERIODS * node->config.retry_period_ms, &event.error);
+			: fha_ask_start(node->promises.ask, peer->listener, peer->member, FHA_KIND_PROMISE,
+							&terms, now_ms + ANSWER_PERIODS * node->config.retry_period_ms,
+							&event.error);
 	if (event.code == FHA_OK)
 		return;
-	(void) snprintf(event.member, sizeof(event.member), "%s", name);
+	(void) snprintf(event.member, sizeof(event.member), "%s", peer->member);
 	hear(node, &event);
 }
 
@@ -625,26 +731,30 @@ void
 node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms)
 {
 	Promises *promises = &node->promises;
-	const FhaCluster *cluster = &node->world.cluster;
+	bool leads = wants_promises(node, facts);
 	FhaError err;
 	FhaCode code = FHA_OK;
 
-	if (wants_promises(node, facts) && now_ms >= binds_ms(node))
+	if (leads && now_ms >= binds_ms(node))
 	{
 		bind(node, now_ms, node->world.tenure.duration_ms);
 		keep(node);
+		list_peers(node);
+		keep_peers(node, now_ms);
 	}
-	if (!wants_promises(node, facts) || now_ms < silent_ms(node))
+	if ((leads && now_ms < silent_ms(node)) || (!leads && !asks_on(node, now_ms)))
 	{
 		stop_asking(node);
 		return;
 	}
+	if (promises->counts != leads)
+		stop_asking(node);
 	if (promises->ask == NULL)
 	{
 		if (now_ms < promises->next_ms)
 			return;
 		promises->next_ms = now_ms + node->config.retry_period_ms;
-		code = begin_asking(node, &err);
+		code = begin_asking(node, leads, &err);
 	}
 	if (code == FHA_OK && promises->failed[0] != '\0')
 		code = fha_error(&err, FHA_IO, "%s", promises->failed);
@@ -657,6 +767,6 @@ node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms)
 	}
 	promises->told_why = false;
 	look_at_key(node);
-	for (size_t i = 0; i < cluster->member_count; i++)
-		ask_one(node, cluster->members[i], now_ms);
+	for (size_t i = 0; i < promises->peers.count; i++)
+		ask_one(node, &promises->peers.of[i], now_ms);
 }

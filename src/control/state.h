@@ -8,6 +8,7 @@
  *   follow.conf      primary_conninfo and slot; rewritten when the leader changes
  *   node.json        who this node is and what it has seen (struct FhaState)
  *   record.json      the cluster's record in the highest term seen; for people to put back
+ *   peers.json       whom a holder asks for promises (peers.h)
  *   pgpass           password of fawkes_replication; 0600
  *   server.crt, .key what PostgreSQL serves TLS with
  *   seat, life       the two locks

@@ -266,6 +266,7 @@ typedef struct FhaPgView
 	bool damaged;               /* a rewind or clone was interrupted */
 	bool recovering; /* BUSY, but in archive recovery: it may need another leader's WAL to go on */
 	bool failing;    /* starts or jobs have failed in a row, and a pause is on */
+	bool failed;     /* the last start or job here failed */
 	bool job;        /* initdb, clone or rewind is under way */
 	bool stopping;   /* a person or the system is stopping this node */
 	uint64_t system_identifier; /* 0: unknown */

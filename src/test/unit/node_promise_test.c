@@ -6,6 +6,7 @@
 #include "bond.h"
 
 #define OUTAGE_LEASES 4
+#define LONG_LEASES 5
 
 static int
 set_up_listeners(void **state)
@@ -164,6 +165,235 @@ a_member_that_starts_in_an_outage(void **state)
 	lock_out(false);
 	TURN_UNTIL(all_settled() && !old->node->world.tenure.promised);
 	assert_ptr_equal(leader(), old);
+}
+
+/* --- who asks on when PostgreSQL has died */
+
+static void
+keep_peers_file(const Player *player, const char *text)
+{
+	char path[FHA_PATH_MAX];
+	FhaError err;
+
+	assert_int_equal(fha_state_path(&player->config, "peers.json", path, sizeof(path), &err),
+					 FHA_OK);
+	assert_int_equal(fha_file_replace(path, text, strlen(text), &err), FHA_OK);
+}
+
+/* As a holder that lives a moment ago would have written it. */
+static void
+keep_fresh_peers(const Player *player, const FhaPeers *peers, int64_t age_ms)
+{
+	FhaPeers fresh = *peers;
+	char *text;
+	FhaError err;
+
+	fresh.written_ms = fha_now_ms() - age_ms;
+	assert_int_equal(fha_peers_print(&fresh, &text, &err), FHA_OK);
+	keep_peers_file(player, text);
+	free(text);
+}
+
+static bool
+all_are_bound_until(const Player *besides, int64_t until_ms)
+{
+	for (int i = 0; i < NODES; i++)
+		if (&players[i] != besides && players[i].node->world.bound_until_ms < until_ms)
+			return false;
+	return true;
+}
+
+/* Its list as another process finds it. */
+static FhaPeers
+peers_of(const Player *player)
+{
+	FhaPeers peers;
+	FhaError err;
+	FhaCode code = fha_peers_load(&player->config, &peers, &err);
+
+	assert_true(code == FHA_OK || code == FHA_NOT_FOUND);
+	assert_true(code == FHA_OK || peers.count == 0);
+	return peers;
+}
+
+/*
+ * A process that has not read the record speaks for the node now.  The lease is longer here, because
+ * a busy machine takes a part of a short one to begin to ask.
+ */
+static FhaPeers
+sit_anew(Player *player)
+{
+	FhaPeers peers;
+
+	/* Which may be writing it. */
+	fha_node_close(player->node);
+	peers = peers_of(player);
+	peers.duration_ms = LONG_LEASES * LEASE_MS;
+	keep_fresh_peers(player, &peers, 0);
+	player_open(player, false);
+	return peers_of(player);
+}
+
+/* PostgreSQL is dead: it is the supervisor. */
+static FhaPeers
+die(Player *player)
+{
+	player->view.state = FHA_PG_DOWN;
+	player->view.required = player->view.position;
+	return sit_anew(player);
+}
+
+static void
+the_others_wait_on_for_who_dies(void **state)
+{
+	Player *old;
+	FhaPeers peers;
+	int64_t died_ms;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	lock_out(true);
+	TURN_UNTIL(leads_by_promises(old) && peers_of(old).count == NODES - 1);
+	assert_true(peers_of(old).written_ms <= fha_now_ms());
+	assert_int_equal(peers_of(old).duration_ms, LEASE_MS);
+	/* A holder that lives writes it anew. */
+	peers = peers_of(old);
+	TURN_UNTIL(peers_of(old).written_ms > peers.written_ms);
+	peers = die(old);
+	died_ms = fha_now_ms();
+	TURN_UNTIL(all_are_bound_until(old, died_ms + LONG_LEASES * LEASE_MS));
+	/* Another process asks on, and no longer than the first would have. */
+	start_again(old);
+	TURN_UNTIL(old->node->promises.count == NODES - 1);
+	while (old->node->promises.ask != NULL)
+	{
+		turn();
+		assert_true(fha_now_ms() < died_ms + BOUND_MS);
+		/* It leads by no answer. */
+		assert_false(is_open(old));
+		for (size_t i = 0; i < old->node->promises.count; i++)
+			assert_int_equal(old->node->promises.of[i].sent_ms, 0);
+	}
+	assert_true(fha_now_ms() >= peers.written_ms + LONG_LEASES * LEASE_MS);
+	start_again(old);
+	for (int64_t end_ms = fha_now_ms() + LEASE_MS; fha_now_ms() < end_ms; turn())
+		assert_null(old->node->promises.ask);
+	assert_int_equal(peers_of(old).written_ms, peers.written_ms);
+	lock_out(false);
+	TURN_UNTIL(all_settled());
+}
+
+/* A backend crashed: the agent of the same server finds the list, and goes on in its term. */
+static void
+a_server_that_restarts_in_an_outage_leads_on(void **state)
+{
+	Player *old;
+	int64_t died_ms;
+	int before;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	lock_out(true);
+	TURN_UNTIL(leads_by_promises(old) && peers_of(old).count == NODES - 1);
+	before = promotions();
+	(void) sit_anew(old);
+	died_ms = fha_now_ms();
+	TURN_UNTIL(all_are_bound_until(old, died_ms + LONG_LEASES * LEASE_MS));
+	assert_false(is_open(old));
+	lock_out(false);
+	TURN_UNTIL(is_open(old));
+	/* Nobody was faster. */
+	assert_int_equal(promotions(), before);
+	/* If it asks again already, it does so as a holder. */
+	assert_true(old->node->promises.ask == NULL || old->node->promises.counts);
+	TURN_UNTIL(all_settled());
+}
+
+static bool
+asks(Player *player)
+{
+	bool asks = false;
+
+	start_again(player);
+	for (int i = 0; i < 5; i++)
+	{
+		turn();
+		asks = asks || player->node->promises.ask != NULL;
+	}
+	return asks;
+}
+
+static void
+nobody_is_asked_to_wait_in_vain(void **state)
+{
+	Player *old;
+	FhaPgView view;
+	FhaPeers good;
+	FhaPeers peers;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	lock_out(true);
+	TURN_UNTIL(leads_by_promises(old) && peers_of(old).count == NODES - 1);
+	good = die(old);
+	view = old->view;
+#define ASKS_WITH(field, value) \
+	(old->view = view, old->view.field = (value), keep_fresh_peers(old, &good, 0), asks(old))
+	/* Another has to lead, or this node says so itself. */
+	assert_false(ASKS_WITH(failed, true));
+	assert_false(ASKS_WITH(stopping, true));
+	assert_false(ASKS_WITH(job, true));
+	assert_false(ASKS_WITH(empty, true));
+	assert_false(ASKS_WITH(damaged, true));
+	assert_false(ASKS_WITH(state, FHA_PG_STANDBY));
+	assert_true(ASKS_WITH(state, FHA_PG_BUSY));
+	old->view = view;
+	/* Another lease, another clock. */
+#define ASKS_AFTER(change) (peers = good, (change), keep_fresh_peers(old, &peers, 0), asks(old))
+	assert_false(ASKS_AFTER(peers.term--));
+	assert_false(ASKS_AFTER(peers.cluster_uuid[0] ^= 1));
+	assert_false(ASKS_AFTER(peers.boot_id[0] ^= 1));
+	assert_false(ASKS_AFTER(peers.time_namespace[0] ^= 1));
+	assert_false(ASKS_AFTER(peers.count = 0));
+	keep_fresh_peers(old, &good, LONG_LEASES * LEASE_MS);
+	assert_false(asks(old));
+	keep_fresh_peers(old, &good, -100 * LEASE_MS);
+	assert_false(asks(old));
+	keep_fresh_peers(old, &good, 0);
+	assert_true(asks(old));
+	/* Whoever has seen the record decides by it, also while the lock is away again. */
+	lock_out(false);
+	TURN_UNTIL(old->node->world.watch.seen);
+	lock_out(true);
+	assert_null(old->node->promises.ask);
+	lock_out(false);
+	TURN_UNTIL(all_settled());
+}
+
+static void
+a_damaged_list_keeps_nobody_from_starting(void **state)
+{
+	static const char *const damaged[] = {"",
+										  "[]",
+										  "{\"term\": \"x\"}",
+										  "{\"written_ms\": -1}",
+										  "{\"members\": [3]}",
+										  "{\"members\": [{\"member\": 3}]}"};
+	char sentence[512];
+
+	(void) state;
+	player_make(0, "initdb");
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++)
+	{
+		keep_peers_file(&players[0], damaged[i]);
+		start_again(&players[0]);
+		assert_int_equal(players[0].node->promises.peers.count, 0);
+		assert_true(fha_node_news(players[0].node, sentence, sizeof(sentence)));
+		assert_non_null(strstr(sentence, "peers.json\" cannot be used"));
+	}
 }
 
 /* --- who is asked */
@@ -776,6 +1006,10 @@ main(void)
 		TEST(one_that_is_missing_shuts_the_fence),
 		TEST(who_promised_waits_for_as_long),
 		TEST(a_member_that_starts_in_an_outage),
+		TEST(the_others_wait_on_for_who_dies),
+		TEST(a_server_that_restarts_in_an_outage_leads_on),
+		TEST(nobody_is_asked_to_wait_in_vain),
+		TEST(a_damaged_list_keeps_nobody_from_starting),
 		TEST(a_promise_outlives_its_giver),
 		TEST(what_may_not_be_promised),
 		TEST(a_promised_term_is_the_lowest_from_then_on),
