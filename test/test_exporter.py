@@ -160,18 +160,27 @@ def test_users_add_metrics_and_their_errors_cost_nobody(cluster: Cluster, leader
             "good": "SELECT 42 AS answer",
             "bad": "SELECT 1 / (extract(epoch FROM now()) * 0)::int AS never",
             "slow": "SELECT 1 AS late FROM pg_sleep(600)",
+            "slower": "SELECT 1 AS late FROM pg_sleep(601)",
         }.items():
             session.query(f"CREATE VIEW {name} AS {body}")
             session.query(f"SELECT fawkes_ha.add_metrics('{name}')")
     page = until("both have failed", lambda: failed(leader, {"postgres/public.bad", "postgres/public.slow"}))
     assert page["cnpg_good_answer"] == 42
     assert page["cnpg_last_error"] == 1
+    # Their limits together are longer than a scrape waits.
+    page = until("a collection is under way", lambda: not_waited_for(leader))
+    assert (page[UP], page["cnpg_last_error"]) == (1, 1)
     leader.wait_for_log("metrics of database \"postgres\": public.bad: division by zero")
     with leader.session(timeout=30) as session:
-        for name in ("good", "bad", "slow"):
+        for name in ("good", "bad", "slow", "slower"):
             session.query(f"SELECT fawkes_ha.remove_metrics('{name}')")
             session.query(f"DROP VIEW {name}")
     until("no query fails", lambda: scrape(leader)["cnpg_last_error"] == 0)
+
+
+def not_waited_for(node: Node) -> Page | None:
+    page = scrape(node)
+    return page if page['fawkes_ha_exporter_age_seconds{datname="postgres"}'] > 1.5 else None
 
 
 def failed(node: Node, names: set[str]) -> Page | None:

@@ -126,6 +126,7 @@ static void
 failed(Collector *collector, const char *why)
 {
 	rows_failed(collector->rows, "collector", why);
+	resetStringInfo(&collector->rows->coming);
 	dismiss(collector);
 	collector->retry_ms = fha_now_ms() + RETRY_MS;
 }

@@ -36,8 +36,6 @@ rows_begin(Rows *rows)
 	rows->began_ms = fha_now_ms();
 	rows->collections++;
 	rows->up = false;
-	for (Failure *failure = rows->failures; failure != NULL; failure = failure->next)
-		failure->last = false;
 }
 
 void
@@ -58,7 +56,7 @@ rows_failed(Rows *rows, const char *what, const char *why)
 		rows->failures = failure;
 	}
 	failure->count++;
-	failure->last = true;
+	failure->collection = rows->collections;
 	if (failure->logged_ms != 0 && fha_now_ms() < failure->logged_ms + LOG_EVERY_MS)
 		return;
 	failure->logged_ms = fha_now_ms();
@@ -250,11 +248,12 @@ show_failures(const Rows *rows, FhaPrometheus *page)
 	}
 }
 
+/* Until the newest collection is whole, what failed in the one before counts. */
 static bool
 has_failed(const Rows *rows)
 {
 	for (const Failure *failure = rows->failures; failure != NULL; failure = failure->next)
-		if (failure->last)
+		if (failure->collection + (rows->up ? 0 : 1) >= rows->collections)
 			return true;
 	return !rows->up && rows->got_ms == 0;
 }
@@ -262,7 +261,8 @@ has_failed(const Rows *rows)
 void
 rows_show(const Rows *databases, uint64 shared, uint64 waited, FhaPrometheus *page)
 {
-	bool up = databases->up; /* the first is postgres */
+	/* The first is postgres.  Slow queries of users end a collection late, and it answers all the same. */
+	bool up = databases->up || databases->coming.len > 0;
 	bool failing = false;
 	double collections = 0;
 	double lost = 0;

@@ -17,8 +17,8 @@ typedef struct Failure
 	struct Failure *next;
 	char *what;
 	uint64 count;
-	bool last;       /* in the newest collection */
-	int64 logged_ms; /* 0: never */
+	uint64 collection; /* the newest in which it failed, by its number */
+	int64 logged_ms;   /* 0: never */
 } Failure;
 
 typedef struct Rows
