@@ -157,8 +157,10 @@ answer_restart(const FhaNode *node, FhaOrderSlip *request)
 	{
 		const char *name = cluster->members[i];
 
+		/* A server that nobody starts again is stopped by nobody: it is restarted by hand. */
 		if (strcmp(name, world->self.member) == 0
-				? request->target[0] != '\0' && strcmp(request->target, name) != 0
+				? !world->pg.supervised ||
+					  (request->target[0] != '\0' && strcmp(request->target, name) != 0)
 				: !fha_must_restart(world, name))
 			continue;
 		wanted++;
@@ -167,8 +169,12 @@ answer_restart(const FhaNode *node, FhaOrderSlip *request)
 		else if (next[0] == '\0' || fha_restarts_before(cluster, name, next))
 			next = name;
 	}
-	if (done == wanted)
+	if (done == wanted && (world->pg.supervised || request->target[0] != '\0'))
 		answer(request, FHA_REQUEST_DONE, "%zu of %zu restarted", done, wanted);
+	else if (done == wanted)
+		answer(request, wanted == 0 ? FHA_REQUEST_FAILED : FHA_REQUEST_DONE,
+			   "%zu of %zu restarted; %s has no supervisor: restart it with pg_ctl", done, wanted,
+			   world->self.member);
 	else
 	{
 		say_why_not(world, next, why, sizeof(why));

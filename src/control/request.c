@@ -442,8 +442,18 @@ plan_failover(const FhaCluster *cluster, const FhaMember *members, size_t count,
 	}
 }
 
+/* A restart of all leaves out what nobody would start again. */
+static const char *
+by_hand(const FhaMember *members, size_t count, const char *name)
+{
+	const FhaMember *member = find_member(members, count, name);
+
+	return member == NULL || member->supervised ? "" : " (yours: no supervisor)";
+}
+
 static void
-plan_restart(const FhaCluster *cluster, const FhaOrderSlip *request, char *plan)
+plan_restart(const FhaCluster *cluster, const FhaMember *members, size_t count,
+			 const FhaOrderSlip *request, char *plan)
 {
 	size_t used;
 
@@ -459,10 +469,12 @@ plan_restart(const FhaCluster *cluster, const FhaOrderSlip *request, char *plan)
 	for (size_t i = 0; i < cluster->member_count && used < FHA_PLAN_SIZE - 100; i++)
 		if (!leads(cluster, cluster->members[i]))
 			used +=
-				(size_t) snprintf(plan + used, FHA_PLAN_SIZE - used, " %s,", cluster->members[i]);
-	(void) snprintf(plan + used, FHA_PLAN_SIZE - used,
-					" and last the primary %s, or first if a setting is lowered that standbys need",
-					cluster->holder);
+				(size_t) snprintf(plan + used, FHA_PLAN_SIZE - used, " %s%s,", cluster->members[i],
+								  by_hand(members, count, cluster->members[i]));
+	(void) snprintf(
+		plan + used, FHA_PLAN_SIZE - used,
+		" and last the primary %s%s, or first if a setting is lowered that standbys need",
+		cluster->holder, by_hand(members, count, cluster->holder));
 }
 
 static void
@@ -483,7 +495,7 @@ make_plan(const FhaCluster *cluster, const FhaMember *members, size_t count,
 			plan_failover(cluster, members, count, target, request, plan);
 			break;
 		case FHA_REQUEST_RESTART:
-			plan_restart(cluster, request, plan);
+			plan_restart(cluster, members, count, request, plan);
 			break;
 		case FHA_REQUEST_REINIT:
 			(void) snprintf(lsn, sizeof(lsn), "%" PRIX32 "/%" PRIX32,

@@ -269,6 +269,28 @@ what_takes_too_long_fails_with_its_last_state(void **state)
 	SAYS("not finished in 5 s; last: n2 copies");
 }
 
+/* The rules stop no server that nobody starts again, so nobody waits for it. */
+static void
+a_restart_leaves_out_a_primary_without_a_supervisor(void **state)
+{
+	(void) state;
+	node.world.pg.supervised = false;
+	ask(FHA_REQUEST_RESTART, "");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	SAYS("0 of 2 restarted, waiting for n2");
+	carried_out("n2");
+	carried_out("n3");
+	assert_int_equal(answer_at(1000), FHA_REQUEST_DONE);
+	SAYS("2 of 2 restarted; n1 has no supervisor: restart it with pg_ctl");
+	ask(FHA_REQUEST_RESTART, "");
+	for (size_t i = 0; i < node.world.member_count; i++)
+		node.world.members[i].supervised = false;
+	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
+	assert_int_equal(answer_at(1000), FHA_REQUEST_FAILED);
+	SAYS("0 of 0 restarted; n1 has no supervisor");
+}
+
 static void
 a_handover_is_answered_by_who_leads(void **state)
 {
@@ -412,6 +434,7 @@ main(void)
 		TEST(who_never_had_data_goes_too),
 		TEST(what_cannot_be_is_refused),
 		TEST(what_takes_too_long_fails_with_its_last_state),
+		TEST(a_restart_leaves_out_a_primary_without_a_supervisor),
 		TEST(a_handover_is_answered_by_who_leads),
 		TEST(who_takes_the_lease_settles_the_request),
 		TEST(settings_of_all_members_become_the_nodes_own),

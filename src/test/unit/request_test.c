@@ -187,7 +187,8 @@ a_dry_run_says_what_would_be(void **state)
 	cluster.position = (FhaPosition){5, 0};
 	assert_check(FHA_REQUEST_FAILOVER, "n2", FHA_OK, "no standby has is lost");
 	(void) settle(NULL);
-	assert_check(FHA_REQUEST_RESTART, "", FHA_OK, "n2, n3, and last the primary n1");
+	assert_check(FHA_REQUEST_RESTART, "", FHA_OK,
+				 "n2, n3 (yours: no supervisor), and last the primary n1,");
 	assert_check(FHA_REQUEST_RESTART, "n1", FHA_OK, "nobody can write meanwhile");
 	assert_check(FHA_REQUEST_REINIT, "n2", FHA_OK, "at 0/5000000 on timeline 5, is replaced");
 	assert_check(FHA_REQUEST_REJOIN, "n2", FHA_OK, "tries again at once");
