@@ -22,6 +22,14 @@ DATA = [
     ),
     Mutant(
         "S7",
+        "a timeline of the same number is the leader's",
+        OBSERVE,
+        "\tif (is_of_another_origin(cluster, position.timeline, origin))\n",
+        "\tif (false && is_of_another_origin(cluster, position.timeline, origin))\n",
+        unit("observe", "s7_a_timeline_of_another_origin_is_not_the_leader_s"),
+    ),
+    Mutant(
+        "S7",
         "a server whose promotion was cut short comes up as a primary",
         "src/pg/shmem.c",
         "\t\tif (access(path, F_OK) == 0)",

@@ -61,6 +61,33 @@ def test_two_promotions_that_did_not_see_each_other(cluster: Cluster) -> None:
     assert list(b.state.glob(f"wal-past-fork-{common}-*")), "B's row is in WAL that was kept (S11)"
 
 
+def test_a_promotion_by_hand_of_the_number_that_a_term_takes(cluster: Cluster) -> None:
+    """S7: C was promoted by hand, and dies before that is put right; the next term reserves the same number.
+
+    C's timeline began elsewhere than B's of that number, so C is not on the leader's history.
+    """
+    a = revive(cluster)
+    b, c = cluster.others(a)
+    row = next(rows)
+    common = cluster.timeline(a)
+    since = c.log.stat().st_size
+    process.send([c.supervisor_pid], signal.SIGSTOP)
+    (c.data / "promote").touch()
+    process.send([c.postmaster_pid], signal.SIGUSR1)
+    c.wait_for_log("database system is shut down", since=since)
+    c.kill()
+    insert(cluster, a, row)
+    until("B has the row", lambda: has(cluster, b, row))
+    a.kill()
+    until("B leads", lambda: cluster.find_leader() is b)
+    number = cluster.timeline(b)
+    assert (c.data / "pg_wal" / f"{number:08X}.history").exists() and number == common + 1
+    c.start()
+    a.start()
+    wait_all_the_same(cluster)
+    assert has(cluster, c, row)
+
+
 @pytest.mark.parametrize("promoting", [False, True], ids=["killed", "promoting"])
 def test_a_timeline_that_was_only_begun(cluster: Cluster, promoting: bool) -> None:
     """S7: C has all of B's timeline, and of A's after it an empty segment, when all three are killed; C alone comes back.

@@ -62,6 +62,9 @@ FHA_MUST_CHECK FhaCode postgres_end_of_all_wal(const char *bindir, const char *d
 											   uint64_t start, int64_t deadline_ms,
 											   FhaPosition *end, uint32_t *hollow, FhaError *err);
 
+/* Where `timeline` leaves which one before, by the last line of its history here; timeline 0: that does not tell. */
+FhaPosition postgres_origin(const char *data, uint32_t timeline);
+
 /*
  * Recovery prefers a newer timeline's file even if that has no record: remove the segments of
  * `hollow` and of newer timelines.  For the holder of the life lock, while PostgreSQL is down.

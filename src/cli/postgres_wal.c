@@ -489,18 +489,17 @@ newest_timeline(const char *directory, const PgControl *control, uint32_t newest
 	return found;
 }
 
-/* Where the timeline leaves the one before, by its history's last line; 0: that does not tell. */
-static uint64_t
-fork_of(const char *directory, uint32_t timeline)
+FhaPosition
+postgres_origin(const char *data, uint32_t timeline)
 {
 	char path[FHA_PATH_MAX + 40];
 	char *text = NULL;
-	uint64_t fork = 0;
+	FhaPosition origin = {0, 0};
 	FhaError err;
 
-	(void) snprintf(path, sizeof(path), "%s/%08X.history", directory, timeline);
+	(void) snprintf(path, sizeof(path), "%s/pg_wal/%08X.history", data, timeline);
 	if (fha_file_read(path, HISTORY_MAX, &text, &err) != FHA_OK)
-		return 0;
+		return origin;
 	for (char *save, *line = strtok_r(text, "\n", &save); line != NULL;
 		 line = strtok_r(NULL, "\n", &save))
 	{
@@ -509,10 +508,10 @@ fork_of(const char *directory, uint32_t timeline)
 		unsigned low;
 
 		if (sscanf(line, "%u %X/%X", &parent, &high, &low) == 3 && parent < timeline)
-			fork = (uint64_t) high << 32 | low;
+			origin = (FhaPosition){parent, (uint64_t) high << 32 | low};
 	}
 	free(text);
-	return fork < RESERVED_FORK ? fork : 0;
+	return origin.lsn < RESERVED_FORK ? origin : (FhaPosition){0, 0};
 }
 
 FhaCode
@@ -528,7 +527,7 @@ postgres_end_of_all_wal(const char *bindir, const char *data, const PgControl *c
 	while ((end->timeline = newest_timeline(directory, control, newest, start, &first)) >
 		   control->timeline)
 	{
-		uint64_t fork = fork_of(directory, end->timeline);
+		uint64_t fork = postgres_origin(data, end->timeline).lsn;
 		FhaCode code =
 			postgres_end_of_wal(bindir, data, end->timeline, first > start ? first : start,
 								deadline_ms, &end->lsn, err);

@@ -95,7 +95,9 @@ mend(const CliOptions *options, RejoinPlan *plan, const Cluster *cluster, FhaErr
 
 	if (!damaged && find_position(options, plan->bindir, &position, err) != FHA_OK)
 		return CLI_FAILED;
-	diverged = !damaged && !fha_lineage_holds(&cluster->record, position);
+	diverged = !damaged && !fha_lineage_holds(
+							   &cluster->record, position,
+							   postgres_origin(options->config.data_directory, position.timeline));
 	if (options->dry_run)
 	{
 		cli_line("would do: %s, then make this a standby of %s",

@@ -98,6 +98,7 @@ typedef struct Supervisor
 	bool empty;
 	PgControl control;
 	FhaPosition end;
+	FhaPosition origin; /* of the timeline of `end` */
 	FhaPosition required;
 
 	char asked_for[FHA_ID_SIZE]; /* the request for which the back-off was lifted */

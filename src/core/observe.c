@@ -143,9 +143,21 @@ fha_holder_position(const FhaWorld *world)
 			   : cluster->position;
 }
 
-bool
-fha_lineage_holds(const FhaCluster *cluster, FhaPosition position)
+static bool
+is_of_another_origin(const FhaCluster *cluster, uint32_t timeline, FhaPosition origin)
 {
+	for (size_t i = 1; origin.timeline != 0 && i < cluster->lineage_count; i++)
+		if (cluster->lineage[i].timeline == timeline)
+			return cluster->lineage[i - 1].timeline != origin.timeline ||
+				   cluster->lineage[i - 1].end != origin.lsn;
+	return false;
+}
+
+bool
+fha_lineage_holds(const FhaCluster *cluster, FhaPosition position, FhaPosition origin)
+{
+	if (is_of_another_origin(cluster, position.timeline, origin))
+		return false;
 	/* The tip's term may have had no leader yet: then the tip is the newest recorded step. */
 	if (position.timeline == cluster->timeline)
 		return true;
@@ -646,7 +658,7 @@ observe_postgres(const FhaWorld *world, int64_t now_ms)
 	else if (is_foreign(world))
 		facts |= FHA_FOREIGN;
 	else if (has_record(world) && pg->position.timeline != 0 && !fha_lease_is_mine(world) &&
-			 !fha_lineage_holds(&world->cluster, pg->position))
+			 !fha_lineage_holds(&world->cluster, pg->position, pg->origin))
 		facts |= FHA_DIVERGED;
 	if (pg->stopping)
 		facts |= FHA_STOPPING;

@@ -79,8 +79,12 @@ FHA_API FhaPosition fha_needed(const FhaCluster *cluster);
 FHA_API bool fha_end_is_missing(const FhaCluster *cluster, const FhaMember *members, size_t count,
 								bool held);
 
-/* S7: is this position part of the history that ends in the record's timeline? */
-FHA_API bool fha_lineage_holds(const FhaCluster *cluster, FhaPosition position);
+/*
+ * S7: is this position part of the history that ends in the record's timeline?  `origin` is where the
+ * position's timeline left which one before, timeline 0 if that is not known: a promotion by hand
+ * chooses the number that the next term will reserve, so a number alone does not name a timeline.
+ */
+FHA_API bool fha_lineage_holds(const FhaCluster *cluster, FhaPosition position, FhaPosition origin);
 
 /* The best standby to hand over to, by the records: its index in members, or -1. */
 int fha_heir_find(const FhaWorld *world, const char *target);

@@ -271,6 +271,7 @@ typedef struct FhaPgView
 	bool stopping;   /* a person or the system is stopping this node */
 	uint64_t system_identifier; /* 0: unknown */
 	FhaPosition position;       /* end of the WAL flushed here; timeline 0: not known yet */
+	FhaPosition origin;         /* where its timeline left which other; timeline 0: not known */
 	FhaPosition required;       /* what a successor must have: position, or the acknowledged mark */
 	bool clean;                 /* DOWN: a primary that was shut down; position is all of its WAL */
 	uint64_t written;           /* standby: received, on the timeline of position */

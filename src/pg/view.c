@@ -123,6 +123,28 @@ fill_lineage(FhaPgView *view, TimeLineID timeline)
 	memcpy(view->lineage, steps, sizeof(steps));
 }
 
+/* By the history file that this node has, which may be another's than the leader's of that number. */
+static void
+fill_origin(FhaPgView *view)
+{
+	static TimeLineID known = 0;
+	static FhaPosition origin;
+
+	if (known != view->position.timeline)
+	{
+		List *history = readTimeLineHistory(view->position.timeline); /* newest first */
+		TimeLineHistoryEntry *parent;
+
+		if (list_length(history) < 2)
+			return; /* it has not been received yet */
+		parent = lsecond(history);
+		origin.timeline = parent->tli;
+		origin.lsn = parent->end;
+		known = view->position.timeline;
+	}
+	view->origin = origin;
+}
+
 /* The oldest segment on disk, looked for now and then: nothing of it is older than that. */
 static XLogRecPtr
 oldest_wal(void)
@@ -283,6 +305,7 @@ fill_standby(FhaPgView *view)
 		view->position.timeline = receive_timeline;
 		view->position.lsn = received;
 	}
+	fill_origin(view);
 	/* Since a receiver began it is 0 until something comes. */
 	view->written = view->position.lsn;
 	if (receive_timeline == view->position.timeline && written > view->written)

@@ -47,7 +47,7 @@ conclude(const FhaWorld *world)
 	FUZZ_MUST(rule->fence == FHA_FENCE_SHUT || fha_tenure_is_safe(&world->tenure, NOW));
 	FUZZ_MUST(heir >= -1 && heir < (int) world->member_count);
 	fha_facts_print(facts, text, sizeof(text));
-	(void) fha_lineage_holds(&world->cluster, world->pg.position);
+	(void) fha_lineage_holds(&world->cluster, world->pg.position, world->pg.origin);
 }
 
 int

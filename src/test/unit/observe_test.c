@@ -280,6 +280,8 @@ s7_members_know_terms(void **state)
 	assert_int_equal(fha_members_term(&world), 0);
 }
 
+static const FhaPosition UNKNOWN = {0, 0};
+
 static void
 s7_lineage_holds_up_to_each_end(void **state)
 {
@@ -303,13 +305,44 @@ s7_lineage_holds_up_to_each_end(void **state)
 	(void) state;
 	settle();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		if (fha_lineage_holds(&world.cluster, cases[i].position) != cases[i].held)
+		if (fha_lineage_holds(&world.cluster, cases[i].position, UNKNOWN) != cases[i].held)
 			fail_msg("%u/%llu: %d expected", cases[i].position.timeline,
 					 (unsigned long long) cases[i].position.lsn, cases[i].held);
 	/* No lineage at all: only the tip is known. */
 	world.cluster.lineage_count = 0;
-	assert_true(fha_lineage_holds(&world.cluster, (FhaPosition){TIMELINE, LSN}));
-	assert_false(fha_lineage_holds(&world.cluster, (FhaPosition){3, 1}));
+	assert_true(fha_lineage_holds(&world.cluster, (FhaPosition){TIMELINE, LSN}, UNKNOWN));
+	assert_false(fha_lineage_holds(&world.cluster, (FhaPosition){3, 1}, UNKNOWN));
+}
+
+/* A promotion by hand took the number that a term reserved later: only where it began tells the two apart. */
+static void
+s7_a_timeline_of_another_origin_is_not_the_leader_s(void **state)
+{
+	static const struct
+	{
+		uint32_t timeline;
+		FhaPosition origin;
+		bool held;
+	} cases[] = {
+		{TIMELINE, {3, 60000}, true},
+		{TIMELINE, {3, 59999}, false},
+		{TIMELINE, {3, 60001}, false},
+		{TIMELINE, {1, 60000}, false},
+		{3, {1, 30000}, true},
+		{3, {1, 29999}, false},
+		{1, {7, 1}, true}, /* the record knows of none before it */
+	};
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		settle();
+		world.pg.position = (FhaPosition){cases[i].timeline, 1};
+		world.pg.origin = cases[i].origin;
+		if (fha_lineage_holds(&world.cluster, world.pg.position, world.pg.origin) != cases[i].held)
+			fail_msg("%zu: %d expected", i, cases[i].held);
+		assert_int_equal((fha_observe(&world, NOW) & FHA_DIVERGED) == 0, cases[i].held);
+	}
 }
 
 /* Term 8 reserved timeline 6, and nobody was promoted to it yet: 5 goes on without an end. */
@@ -320,9 +353,9 @@ s7_an_unpublished_tip_leaves_the_newest_step_open(void **state)
 	settle();
 	world.cluster.term = 8;
 	world.cluster.timeline = 6;
-	assert_true(fha_lineage_holds(&world.cluster, (FhaPosition){TIMELINE, UINT64_MAX}));
-	assert_true(fha_lineage_holds(&world.cluster, (FhaPosition){6, 1}));
-	assert_false(fha_lineage_holds(&world.cluster, (FhaPosition){3, 60001}));
+	assert_true(fha_lineage_holds(&world.cluster, (FhaPosition){TIMELINE, UINT64_MAX}, UNKNOWN));
+	assert_true(fha_lineage_holds(&world.cluster, (FhaPosition){6, 1}, UNKNOWN));
+	assert_false(fha_lineage_holds(&world.cluster, (FhaPosition){3, 60001}, UNKNOWN));
 	assert_facts(FHA_STANDBY | FHA_LISTED | FHA_FIT, "term 8 is not published", __LINE__);
 }
 
@@ -1421,6 +1454,7 @@ main(void)
 		cmocka_unit_test(s7_a_lower_term_is_stale),
 		cmocka_unit_test(s7_members_know_terms),
 		cmocka_unit_test(s7_lineage_holds_up_to_each_end),
+		cmocka_unit_test(s7_a_timeline_of_another_origin_is_not_the_leader_s),
 		cmocka_unit_test(s7_an_unpublished_tip_leaves_the_newest_step_open),
 		cmocka_unit_test(the_holder_s_own_data_is_not_diverged),
 		cmocka_unit_test(s7_lineage_is_our_timeline_being_the_reserved_one),
