@@ -181,11 +181,13 @@ strip_auto_file(const FhaConfig *config, FhaError *err)
 	found = pick_lines(content, is_command, true);
 	if (kept == NULL || found == NULL)
 		code = fha_error(err, FHA_NO_MEMORY, "out of memory");
-	/* First there, then not here: a crash between the two loses nothing. */
-	if (code == FHA_OK)
+	else
+	{
+		/* First there, then not here: a crash between the two loses nothing. */
 		code = move_commands(config, found, err);
-	if (code == FHA_OK && strlen(kept) != strlen(content))
-		code = fha_file_replace(path, kept, strlen(kept), err);
+		if (code == FHA_OK && strlen(kept) != strlen(content))
+			code = fha_file_replace(path, kept, strlen(kept), err);
+	}
 	free(found);
 	free(kept);
 	free(content);
