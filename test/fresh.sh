@@ -34,6 +34,15 @@ cp -r /etc/apt/apt.conf.d/. "$FOLDER/etc/apt/apt.conf.d/"
 for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
   [ ! -e "$file" ] || install -D -m 0644 "$file" "$FOLDER$file"
 done
+# The package ca-certificates, when it comes, writes the bundle anew, without what this machine adds to it.
+if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
+  install -D -m 0644 /etc/ssl/certs/ca-certificates.crt "$FOLDER/etc/ssl/taken-over.crt"
+  install -D -m 0755 /dev/stdin "$FOLDER/etc/ca-certificates/update.d/taken-over" <<'EOF'
+#!/bin/sh
+cat >/dev/null
+cp /etc/ssl/taken-over.crt /etc/ssl/certs/ca-certificates.crt
+EOF
+fi
 mkdir "$FOLDER/fawkes_ha"
 sources | tar -C "$TREE" -cf - -T - | tar -C "$FOLDER/fawkes_ha" -xf - --no-same-owner
 # With the history, of which the released version is built; what is not committed is tested all the same.

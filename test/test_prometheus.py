@@ -23,7 +23,7 @@ class Prometheus:
         (self.port,) = free_ports(1, 9390)
         targets = [{"targets": [f"127.0.0.1:{n.exporter_port}"], "labels": {"member": n.name}} for n in cluster.nodes]
         config = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+            "global": {"scrape_interval": "3s", "scrape_timeout": "3s"},
             "scrape_configs": [{"job_name": "fawkes-ha", "static_configs": targets}],
         }
         file = directory / "prometheus.json"  # JSON is YAML

@@ -126,6 +126,9 @@ class Browser:
             return answer["result"]
 
     def open(self, url: str) -> None:
+        # What the page before it still asks is not this page's.
+        self._call("Page.navigate", url="about:blank")
+        until("the page before is left", lambda: self.run("location.href") == "about:blank", 60)
         self._clear()
         self._call("Page.navigate", url=url)
         until("the page is loaded", lambda: self.run("document.readyState") == "complete", 60)
