@@ -45,6 +45,8 @@ fha_bond_load(const FhaConfig *config, FhaBond *out, FhaError *err)
 			fha_json_lsn(heard, "lsn", &out->heard.lsn, &inner);
 			out->heard.timeline = (uint32_t) timeline;
 		}
+		if (out->heard_term == 0)
+			memset(&out->heard, 0, sizeof(out->heard));
 		json_object_put(object);
 	}
 	if (inner.code == FHA_NO_MEMORY)

@@ -1,10 +1,12 @@
 /*
- * state_fuzz.c: node.json, and the seat's file with the process number of its caller.
+ * state_fuzz.c: node.json, bond.json, peers.json, and the seat's file with the process number of its caller.
  *
- * The first byte tells which of the two the rest is.
+ * The first byte tells which of them the rest is.
  */
 #include "fuzz.h"
 
+#include "bond.h"
+#include "peers.h"
 #include "state.h"
 
 static FhaConfig config;
@@ -46,6 +48,48 @@ node_file(const uint8_t *data, size_t size)
 }
 
 static void
+bond_file(const uint8_t *data, size_t size)
+{
+	FhaBond first;
+	FhaBond second;
+	FhaError err;
+	FhaCode code;
+
+	(void) fuzz_file("n1.fawkes_ha/bond.json", data, size);
+	code = fha_bond_load(&config, &first, &err);
+	FUZZ_MUST(code == FHA_OK || (code == FHA_INVALID && strstr(err.text, "bond.json") != NULL));
+	if (code != FHA_OK)
+		return;
+	FUZZ_MUST(fha_bond_save(&config, &first, &err) == FHA_OK);
+	FUZZ_MUST(fha_bond_load(&config, &second, &err) == FHA_OK);
+	FUZZ_MUST(first.until_ms == second.until_ms && first.for_ms == second.for_ms);
+	FUZZ_MUST(first.heard_term == second.heard_term && first.heard.lsn == second.heard.lsn);
+}
+
+static void
+peers_file(const uint8_t *data, size_t size)
+{
+	static FhaPeers first;
+	static FhaPeers second;
+	FhaError err;
+	FhaCode code;
+	char *text;
+
+	(void) fuzz_file("n1.fawkes_ha/peers.json", data, size);
+	code = fha_peers_load(&config, &first, &err);
+	FUZZ_MUST(code == FHA_OK || (code == FHA_INVALID && strstr(err.text, "peers.json") != NULL));
+	FUZZ_MUST(first.count <= FHA_MEMBERS_MAX);
+	if (code != FHA_OK)
+		return;
+	FUZZ_MUST(fha_peers_print(&first, &text, &err) == FHA_OK);
+	(void) fuzz_file("n1.fawkes_ha/peers.json", text, strlen(text));
+	free(text);
+	FUZZ_MUST(fha_peers_load(&config, &second, &err) == FHA_OK);
+	FUZZ_MUST(first.count == second.count && first.term == second.term);
+	FUZZ_MUST(first.written_ms == second.written_ms && first.duration_ms == second.duration_ms);
+}
+
+static void
 seat_file(const uint8_t *data, size_t size)
 {
 	FhaSeat seat;
@@ -66,9 +110,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	prepare();
 	if (size == 0)
 		return 0;
-	if (data[0] == 's')
-		seat_file(data + 1, size - 1);
-	else
-		node_file(data + 1, size - 1);
+	switch (data[0])
+	{
+		case 's':
+			seat_file(data + 1, size - 1);
+			break;
+		case 'b':
+			bond_file(data + 1, size - 1);
+			break;
+		case 'p':
+			peers_file(data + 1, size - 1);
+			break;
+		default:
+			node_file(data + 1, size - 1);
+	}
 	return 0;
 }
