@@ -400,6 +400,46 @@ def targets_differences(help_text: str) -> list[str]:
     return both_ways("target", listed, real)
 
 
+# --- the version: it stands in fawkes_ha.control, and everything else says the same
+
+# The first of each is the newest.
+VERSION_IN = {"CHANGELOG.md": r"^## (.*)$", "README.md": r"^\| Status \| .*?version ([0-9.]+) "}
+
+
+def version_differences(document: str, text: str) -> list[str]:
+    version = programs.version()
+    if document == "META.json":
+        # PGXN wants three numbers.
+        version = ".".join([*version.split("."), "0", "0"][:3])
+        meta = json.loads(text)
+        said = {meta["version"], meta["provides"]["fawkes_ha"]["version"]}
+    else:
+        said = set(re.findall(VERSION_IN[document], text, re.MULTILINE)[:1])
+    return [] if said == {version} else [f"{document}: version {said}, not {version}"]
+
+
+@pytest.mark.parametrize("document", ("META.json", *VERSION_IN))
+def test_the_version(document: str) -> None:
+    text = read(document)
+    assert version_differences(document, text) == []
+    assert version_differences(document, text.replace(programs.version(), "9.9", 1)) != []
+
+
+def test_the_version_of_what_is_installed() -> None:
+    assert fawkes_ha("--version").stdout == f"fawkes-ha {programs.version()}\n"
+    control = Path(programs.must_run("pg_config", "--sharedir").strip()) / "extension" / "fawkes_ha.control"
+    assert control.read_text() == read("fawkes_ha.control")
+
+
+def test_the_steps_of_the_extension() -> None:
+    """From each version a script leads to this one; and each says its own name."""
+    assert {path.name for path in (TREE / "sql").glob("*--*.sql")} == set(programs.extension_steps())
+    for name in programs.extension_steps():
+        assert read(f"sql/{name}").startswith(f"/* sql/{name} */\n"), name
+    provided = json.loads(read("META.json"))["provides"]["fawkes_ha"]
+    assert (TREE / provided["file"]).exists() and (TREE / provided["docfile"]).exists()
+
+
 # --- the unit for systemd
 
 

@@ -143,6 +143,16 @@ def test_make_for_another_server_builds_anew(tmp_path: Path) -> None:
         assert f"-o {built}" in planned, built
 
 
+def test_another_version_is_compiled_in() -> None:
+    """Everything that says the version is built again when the control file has changed."""
+    build = [f"PG_CONFIG={programs.bindir() / 'pg_config'}", "-W", "fawkes_ha.control", "all"]
+    planned = make_says(*build).stdout
+    says = [path for path in documents.c_files() if "FAWKES_HA_VERSION" in path.read_text()]
+    assert len(says) >= 3
+    for path in says:
+        assert f"-o {path.relative_to(documents.TREE).with_suffix('.o')} " in planned, path
+
+
 def test_make_without_a_server(tmp_path: Path) -> None:
     """Nothing is built for no server, and what is installed is uninstalled."""
     for target in ("all", "install"):

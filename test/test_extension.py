@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from conftest import is_leading
-from lab import documents
+from lab import programs
 from lab.cluster import Cluster
 from lab.node import Node, free_ports
 from lab.wait import until
@@ -19,11 +19,6 @@ ROLE = """
 SELECT rolcanlogin AND NOT rolsuper AND NOT rolreplication AND rolpassword IS NULL
    AND pg_has_role(oid, 'pg_monitor', 'USAGE')
 FROM pg_authid WHERE rolname = 'fawkes_exporter'"""
-
-
-def shipped() -> str:
-    control = (documents.TREE / "fawkes_ha.control").read_text()
-    return next(line.split("'")[1] for line in control.splitlines() if line.startswith("default_version"))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +68,7 @@ def test_everywhere(cluster: Cluster) -> None:
     leader = cluster.wait_all_stream()
     for node in cluster.nodes:
         node.wait_for_extension()
-        assert node.value(VERSION) == shipped()
+        assert node.value(VERSION) == programs.version()
         assert until("the role", lambda: node.value(ROLE), 60)
         assert node.value("SELECT cluster FROM fawkes_ha.status()") == "db-demo-dev"
     assert leader.value("SELECT count(*) FROM fawkes_ha.members") == len(cluster.nodes)
@@ -113,7 +108,7 @@ def test_an_older_version_is_updated(alone: Node) -> None:
         session.query("DROP EXTENSION fawkes_ha")
         session.query("CREATE EXTENSION fawkes_ha VERSION '1.0'")
     visited(alone)
-    until("it is updated", lambda: alone.value(VERSION) == shipped(), 60)
+    until("it is updated", lambda: alone.value(VERSION) == programs.version(), 60)
 
 
 @pytest.mark.parametrize("trap", ["AUTHORIZATION stranger", "CREATE TABLE format ()"])
@@ -136,7 +131,7 @@ def test_a_strangers_schema_is_not_trusted(alone: Node, trap: str) -> None:
 def test_what_fails_keeps_nothing_else_from_being_done(alone: Node) -> None:
     """An extension that cannot be made in one database is made in the other; the server leads all the while."""
     alone.wait_for_extension()
-    until("app has it", lambda: in_database(alone, "app", VERSION) == shipped(), 60)
+    until("app has it", lambda: in_database(alone, "app", VERSION) == programs.version(), 60)
     in_database(alone, "app", "DROP EXTENSION fawkes_ha")
     with alone.session() as session:
         session.query("DROP EXTENSION fawkes_ha")
@@ -147,7 +142,7 @@ def test_what_fails_keeps_nothing_else_from_being_done(alone: Node) -> None:
     since = alone.log.stat().st_size
     visited(alone)
     alone.wait_for_log("not in this database", 60, since)
-    until("app has it", lambda: in_database(alone, "app", VERSION) == shipped(), 60)
+    until("app has it", lambda: in_database(alone, "app", VERSION) == programs.version(), 60)
     assert alone.value("SELECT count(*) FROM pg_extension WHERE extname = 'fawkes_ha'") == 0
     with alone.session() as session:
         session.query("DROP EVENT TRIGGER refuse")
@@ -155,7 +150,7 @@ def test_what_fails_keeps_nothing_else_from_being_done(alone: Node) -> None:
 
 def test_a_databases_own_settings_do_not_lead_a_superuser(alone: Node) -> None:
     """Its owner may set them: the steward looks at PostgreSQL's catalogue, and may write, all the same."""
-    until("app has it", lambda: in_database(alone, "app", VERSION) == shipped(), 60)
+    until("app has it", lambda: in_database(alone, "app", VERSION) == programs.version(), 60)
     in_database(alone, "app", "DROP EXTENSION fawkes_ha")
     in_database(alone, "app", "CREATE SCHEMA trap; CREATE TABLE trap.sprung (); CREATE FUNCTION trap.eq(name, text)"
                 " RETURNS boolean LANGUAGE sql AS 'INSERT INTO trap.sprung DEFAULT VALUES; SELECT $1 = $2::name';"
@@ -164,7 +159,7 @@ def test_a_databases_own_settings_do_not_lead_a_superuser(alone: Node) -> None:
         session.query("ALTER DATABASE app SET search_path = trap, pg_catalog")
         session.query("ALTER DATABASE app SET default_transaction_read_only = on")
     visited(alone)
-    until("app has it again", lambda: in_database(alone, "app", VERSION) == shipped(), 60)
+    until("app has it again", lambda: in_database(alone, "app", VERSION) == programs.version(), 60)
     assert in_database(alone, "app", "SELECT pg_catalog.count(*) FROM trap.sprung") == 0
 
 

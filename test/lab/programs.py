@@ -10,6 +10,7 @@ from pathlib import Path
 
 # Instead of what is installed: the tree in which fawkes-ha and its libraries were built.
 TREE = os.environ.get("FAWKES_TREE")
+SOURCES = Path(__file__).parents[2]
 
 
 @cache
@@ -37,10 +38,25 @@ def path(program: str) -> Path:
     return Path(TREE) / program if TREE and program == "fawkes-ha" else bindir() / program
 
 
+def version() -> str:
+    """Of this tree."""
+    control = (SOURCES / "fawkes_ha.control").read_text()
+    return re.search(r"^default_version = '(.*)'$", control, re.MULTILINE)[1]
+
+
+def extension_steps() -> list[str]:
+    """The scripts from the first version to this tree's, each from where the one before ends."""
+    steps, reached = ["fawkes_ha--1.0.sql"], "1.0"
+    while reached != version():
+        (step,) = (SOURCES / "sql").glob(f"fawkes_ha--{reached}--*.sql")
+        steps.append(step.name)
+        reached = step.stem.split("--")[-1]
+    return steps
+
+
 def extension_script() -> str:
     """What CREATE EXTENSION does where it is installed, with the library that the server has loaded."""
-    sql = Path(__file__).parents[2] / "sql"
-    script = "".join((sql / f"fawkes_ha--{step}.sql").read_text() for step in ("1.0", "1.0--1.1", "1.1--1.2"))
+    script = "".join((SOURCES / "sql" / step).read_text() for step in extension_steps())
     script = script.replace("MODULE_PATHNAME", "fawkes_ha")
     only_there = ("\\", "SELECT pg_catalog.pg_extension_config_dump")
     script = "".join(line for line in script.splitlines(True) if not line.startswith(only_there))
