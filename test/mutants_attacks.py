@@ -189,6 +189,14 @@ ATTACKS = [
     ),
     Mutant(
         "S1b",
+        "a member whose record is another's is elected",
+        DECIDE,
+        "\t{ FHA_TAKEN, 0,",
+        "\t{ FHA_TAKEN | FHA_STOPPING, 0,",
+        SAFETY,
+    ),
+    Mutant(
+        "S1b",
         "a node whose name another one has goes on",
         DECIDE,
         "\t{ FHA_TWIN, 0,",

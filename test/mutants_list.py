@@ -145,6 +145,18 @@ CORE = [
     ),
     Mutant(
         "S1b",
+        "a member writes over another cluster's record",
+        NODE_READ,
+        "!fha_record_owner(record->data, record->size, by))",
+        "fha_record_owner(record->data, record->size, by))",
+        unit(
+            "node",
+            "s1b_a_member_writes_over_no_other_cluster_s_record",
+            "s1b_two_clusters_members_of_one_record_name",
+        ),
+    ),
+    Mutant(
+        "S1b",
         "an old renewal of ours is a twin's",
         WRITE,
         "(age < NONCES_KEPT && ",

@@ -71,7 +71,18 @@ take_record(Cluster *cluster, const CliOptions *options, const FhaRecord *record
 	{
 		if (fha_cluster_parse(record->data, record->size, &cluster->record, &err) != FHA_OK)
 		{
-			cli_complain("the cluster record cannot be used: %s", err.text);
+			FhaRecordOwner by;
+			char text[FHA_OWNER_TEXT_SIZE];
+
+			if (fha_record_owner(record->data, record->size, &by) && by.member[0] != '\0')
+			{
+				fha_record_owner_print(&by, text);
+				cli_complain("the record \"%s\" in the lock is %s: give that member another "
+							 "member_name, or this cluster another name or lock",
+							 record->name, text);
+			}
+			else
+				cli_complain("the cluster record cannot be used: %s", err.text);
 			return CLI_FAILED;
 		}
 		memcpy(cluster->version, record->version, sizeof(cluster->version));

@@ -401,6 +401,15 @@ send_cluster(FhaNode *node, FhaCode built, int64_t now_ms, FhaError *err)
 }
 
 static void
+read_member(FhaNode *node, int64_t now_ms)
+{
+	char name[TEXT_NAME_SIZE];
+
+	fha_record_name_member(node->config.cluster_name, node->config.member_name, name, sizeof(name));
+	send_read(node, ERRAND_READ_MEMBER, name, now_ms);
+}
+
+static void
 send_member(FhaNode *node, const FhaMember *member, int64_t now_ms)
 {
 	char name[TEXT_NAME_SIZE];
@@ -554,14 +563,22 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 	}
 	if (!node->synced || (facts & FHA_TWIN) != 0)
 		return;
+	if ((facts & FHA_TAKEN) != 0)
+	{
+		/* One that is gone before the watch looked is a change that it never tells. */
+		if (now_ms >= node->member_retry_ms)
+		{
+			node->member_retry_ms = now_ms + HEARTBEAT_LEASES * node->config.lease_duration_ms;
+			read_member(node, now_ms);
+		}
+		return;
+	}
 	node_member_fill(node, facts, now_ms, &member);
 	if (now_ms >= node->member_retry_ms && node->world.watch.seen)
 	{
 		if (node->own_reread)
 		{
-			fha_record_name_member(node->config.cluster_name, node->config.member_name, name,
-								   sizeof(name));
-			send_read(node, ERRAND_READ_MEMBER, name, now_ms);
+			read_member(node, now_ms);
 			return;
 		}
 		if (node->published_ms == 0 || node_member_differs(&member, &node->published) ||
@@ -695,9 +712,9 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 	order->contested = (facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE);
 	order->alone = node->pods.alone;
 	order->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;
-	order->told =
-		(facts & FHA_TWIN) != 0 || (node->errand == ERRAND_NONE && node->published_ms != 0 &&
-									strcmp(node->published.state, node->rule->because) == 0);
+	order->told = (facts & (FHA_TWIN | FHA_TAKEN)) != 0 ||
+				  (node->errand == ERRAND_NONE && node->published_ms != 0 &&
+				   strcmp(node->published.state, node->rule->because) == 0);
 	order->mark = cluster->position;
 	memcpy(order->cluster_uuid, cluster->cluster_uuid, sizeof(order->cluster_uuid));
 	order->prepare_stop =

@@ -161,6 +161,7 @@ struct FhaNode
 	bool synced;                  /* the watch has told what existed */
 	int64_t absent_since_ms;      /* no cluster of ours is in the lock; 0: there is */
 	bool absence_told;
+	bool name_taken;                  /* the cluster's record is a member's, and that was said */
 	char missing_told[FHA_NAME_SIZE]; /* a member without a record that was named */
 	size_t stranger_count; /* clusters of other names there, as far as they are worth telling */
 	char strangers[NODE_STRANGERS][FHA_NAME_SIZE];

@@ -149,6 +149,27 @@ confirm(FhaNode *node, const ClusterWrite *write)
 	node_request_remember(node, write);
 }
 
+/* Does a member of another cluster have this cluster's name for its record?  Said once. */
+static bool
+cluster_is_taken(FhaNode *node, const FhaRecord *record)
+{
+	FhaRecordOwner by;
+	char text[FHA_OWNER_TEXT_SIZE];
+	bool taken = record->version[0] != '\0' && fha_record_owner(record->data, record->size, &by) &&
+				 by.member[0] != '\0' && strcmp(by.kind, "member") == 0;
+
+	if (taken && !node->name_taken)
+	{
+		fha_record_owner_print(&by, text);
+		node_news(node,
+				  "the record \"%s\" in the lock is %s: give that member another member_name, or "
+				  "this cluster another name or lock",
+				  node->config.cluster_name, text);
+	}
+	node->name_taken = taken;
+	return taken;
+}
+
 /*
  * A read shows the record as it is.  It never extends the fence by itself; if it shows our own
  * write whose reply was lost, that write counts from its own sending (S1).
@@ -160,6 +181,14 @@ cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	FhaError err = {.code = FHA_OK};
 
 	node->reread = false;
+	if (cluster_is_taken(node, record))
+	{
+		/* As below; and a member that may live is not to be deleted. */
+		node->read_ms = now_ms;
+		node->retry_ms = now_ms + node->config.retry_period_ms;
+		node->reread = true;
+		return;
+	}
 	if (record->version[0] == '\0')
 	{
 		node->unknown = false;
@@ -241,6 +270,48 @@ member_gone(FhaNode *node, const char *name)
 	}
 }
 
+/* Does that record say that it is no record of this cluster's member of that name? */
+static bool
+is_another_s(const FhaNode *node, const FhaRecord *record, FhaRecordOwner *by)
+{
+	char name[TEXT_NAME_SIZE];
+
+	if (record->version[0] == '\0' || !fha_record_owner(record->data, record->size, by))
+		return false;
+	fha_record_name_member(by->cluster, by->member, name, sizeof(name));
+	return strcmp(by->kind, "member") != 0 || strcmp(by->cluster, node->config.cluster_name) != 0 ||
+		   strcmp(record->name, name) != 0;
+}
+
+/* What stands under our name is another's: written over, it would be gone for that one. */
+static void
+own_taken_by(FhaNode *node, const FhaRecord *record, const FhaRecordOwner *by)
+{
+	char text[FHA_OWNER_TEXT_SIZE];
+
+	node->own.version[0] = '\0';
+	if (node->world.own_taken)
+		return;
+	node->world.own_taken = true;
+	fha_record_owner_print(by, text);
+	node_news(node,
+			  "the record \"%s\" in the lock is %s: give this member another member_name, or this "
+			  "cluster another name or lock",
+			  record->name, text);
+}
+
+static void
+own_read(FhaNode *node, const FhaRecord *record, const FhaMember *member, int64_t now_ms)
+{
+	char sign[FHA_WATCH_SIGN_SIZE] = "";
+
+	node->world.own_taken = false;
+	memcpy(node->own.version, record->version, sizeof(node->own.version));
+	if (member != NULL)
+		(void) snprintf(sign, sizeof(sign), "%s/%s", member->incarnation, member->updated_at);
+	fha_watch_saw(&node->world.own, record->version, sign, 0, now_ms);
+}
+
 /* Any record that is neither the cluster's nor the history's: a member's, if it says so. */
 static void
 member_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
@@ -248,29 +319,30 @@ member_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	char own[TEXT_NAME_SIZE];
 	FhaMember member;
 	FhaMember *slot;
+	FhaRecordOwner by;
 	Held *held;
+	bool another_s = is_another_s(node, record, &by);
 	bool readable = record->version[0] != '\0' &&
 					fha_member_parse(record->data, record->size, &member, NULL) == FHA_OK;
 
 	fha_record_name_member(node->config.cluster_name, node->config.member_name, own, sizeof(own));
 	if (strcmp(record->name, own) == 0)
 	{
-		char sign[FHA_WATCH_SIGN_SIZE] = "";
-
 		node->own_reread = false;
-		memcpy(node->own.version, record->version, sizeof(node->own.version));
-		if (readable)
-			(void) snprintf(sign, sizeof(sign), "%s/%s", member.incarnation, member.updated_at);
-		fha_watch_saw(&node->world.own, record->version, sign, 0, now_ms);
+		if (another_s)
+			own_taken_by(node, record, &by);
+		else
+			own_read(node, record, readable ? &member : NULL, now_ms);
 	}
 	node->changes++;
-	if (record->version[0] == '\0')
+	/* Other clusters share the lock, and one of theirs may stand where a member's stood. */
+	if (record->version[0] == '\0' || another_s)
 	{
 		member_gone(node, record->name);
 		return;
 	}
-	if (!readable || strcmp(member.cluster, node->config.cluster_name) != 0)
-		return; /* other clusters share the lock */
+	if (!readable)
+		return;
 	if (strcmp(record->name, own) == 0 && node->world.self.spoken &&
 		strcmp(member.incarnation, node->world.self.incarnation) != 0)
 		node_news(node, "another node, at %s, calls itself %s too: give it another member_name",
@@ -486,6 +558,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 			{
 				node->own_reread = false;
 				node->own.version[0] = '\0';
+				node->world.own_taken = false;
 			}
 			else
 				node->member_retry_ms = retry_ms; /* LCOV_EXCL_LINE: the lock says nothing */

@@ -26,6 +26,24 @@ FHA_API void fha_record_name_member(const char *cluster, const char *member, cha
 									size_t size);
 FHA_API void fha_record_name_history(const char *cluster, char *out, size_t size);
 
+/*
+ * Whose a record is, by its own words: other keys of it may be unreadable.  CLUSTER-MEMBER may be the
+ * name of another cluster, or of another cluster's member, because both parts may contain '-'.
+ */
+typedef struct FhaRecordOwner
+{
+	char kind[16];
+	char cluster[FHA_NAME_SIZE];
+	char member[FHA_NAME_SIZE]; /* "" if it is no member's */
+} FhaRecordOwner;
+
+/* false: it does not say, because it is garbled or there is none. */
+FHA_API bool fha_record_owner(const char *data, size_t size, FhaRecordOwner *out);
+
+/* `member "n1" of cluster "db"` and the like, for people. */
+#define FHA_OWNER_TEXT_SIZE 128
+FHA_API void fha_record_owner_print(const FhaRecordOwner *owner, char out[FHA_OWNER_TEXT_SIZE]);
+
 /* More than a century is nobody's lag. */
 #define FHA_LAG_MAX_MS (INT64_C(100) * 366 * 24 * 3600 * 1000)
 

@@ -24,6 +24,8 @@ static const FhaRule rules[] = {
 	{ FHA_FOREIGN, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "this data directory belongs to another cluster" },
 
+	{ FHA_TAKEN, 0,
+	  LEAVE, SHUT, FHA_NODE_HOLD, "the record of this member's name belongs to another cluster or member: give this one another member_name, or its cluster another name or lock" },
 	{ FHA_TWIN, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "another node that lives has this member's name: end it, or give this one another member_name" },
 
@@ -199,7 +201,7 @@ static const char *const fact_names[FHA_FACT_COUNT] = {
 	"paused",     "handover", "heir",      "listed",    "fit",       "turn",    "stopping",
 	"job",        "plain",    "following", "bootstrap", "position",  "beyond",  "failing",
 	"recovering", "stuck",    "restart",   "reinit",    "asked",     "twin",    "stranded",
-	"promised",   "bound",    "awaited",   "small",
+	"promised",   "bound",    "awaited",   "small",     "taken",
 };
 
 const FhaRule *

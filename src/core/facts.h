@@ -84,6 +84,8 @@ typedef uint64_t FhaFacts;
 #define FHA_SMALL \
 	FHA_FACT(45) /* replay stands still: a setting is smaller than the primary's was */
 
-#define FHA_FACT_COUNT 46
+#define FHA_TAKEN FHA_FACT(46) /* the record of this member's name is another's */
+
+#define FHA_FACT_COUNT 47
 
 #endif

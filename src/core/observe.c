@@ -649,7 +649,9 @@ observe_postgres(const FhaWorld *world, int64_t now_ms)
 			facts |= FHA_PRIMARY;
 			break;
 	}
-	if (has_twin(world, now_ms))
+	if (world->own_taken)
+		facts |= FHA_TAKEN;
+	else if (has_twin(world, now_ms))
 		facts |= FHA_TWIN;
 	else if (pg->empty)
 		facts |= FHA_EMPTY;

@@ -25,10 +25,11 @@ typedef struct FhaWorld
 	size_t member_count;
 	FhaMember members[FHA_MEMBERS_MAX]; /* records of all members, our own included or not */
 	FhaWatch own;                       /* of the record that has our name */
-	int64_t led_ms;                     /* when we last led, or became the holder; 0: we are not */
-	int64_t free_since_ms;              /* when the lease was first seen to be free; 0: it is not */
-	int64_t confirmed_ms;               /* our last confirmed renewal was sent then; 0: none */
-	int64_t bound_until_ms;             /* S10: promised not to take the lease before; 0: nothing */
+	bool own_taken;         /* that record says that it is another cluster's, or another member's */
+	int64_t led_ms;         /* when we last led, or became the holder; 0: we are not */
+	int64_t free_since_ms;  /* when the lease was first seen to be free; 0: it is not */
+	int64_t confirmed_ms;   /* our last confirmed renewal was sent then; 0: none */
+	int64_t bound_until_ms; /* S10: promised not to take the lease before; 0: nothing */
 	uint64_t heard_term; /* S10: in it a holder that asked for promises told where it is; 0: none */
 	FhaPosition heard;   /* its latest */
 	uint64_t others_term; /* S7: members know of it, as of the last read of the record; 0: none */

@@ -19,7 +19,7 @@ static const FhaFacts servers[] = {
 	FHA_BUSY, FHA_BUSY | FHA_RECOVERING, FHA_BUSY | FHA_RECOVERING | FHA_FOLLOWING,
 	FHA_STANDBY, FHA_STANDBY | FHA_SMALL, FHA_STANDBY | FHA_FOLLOWING, FHA_PRIMARY,
 };
-static const FhaFacts data[] = {0, FHA_EMPTY, FHA_DAMAGED, FHA_FOREIGN, FHA_DIVERGED, FHA_TWIN};
+static const FhaFacts data[] = {0, FHA_EMPTY, FHA_DAMAGED, FHA_FOREIGN, FHA_DIVERGED, FHA_TWIN, FHA_TAKEN};
 static const FhaFacts leases[] = {
 	FHA_UNREAD, FHA_ABSENT, FHA_ABSENT | FHA_RECLAIM, FHA_BLANK, FHA_BLANK | FHA_RECLAIM,
 	FHA_MINE, FHA_MINE | FHA_BEYOND, FHA_MINE | FHA_STUCK,
@@ -168,6 +168,9 @@ check_safety(FhaFacts facts, const FhaRule *rule, void *argument)
 	else if (HAS(facts, FHA_TWIN) &&
 			 (rule->lease != FHA_LEASE_LEAVE || rule->node != FHA_NODE_HOLD))
 		broken = "S1b: a node whose name another one has does nothing";
+	else if (HAS(facts, FHA_TAKEN) &&
+			 (rule->lease != FHA_LEASE_LEAVE || rule->node != FHA_NODE_HOLD))
+		broken = "S1b: a node whose record would stand on another's does nothing";
 	else if ((facts & (FHA_STALE | FHA_FOREIGN)) != 0 &&
 			 (rule->lease != FHA_LEASE_LEAVE || rule->node != FHA_NODE_HOLD))
 		broken = "S7: nothing is done on the word of an old copy, or to another cluster's data";

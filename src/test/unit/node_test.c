@@ -631,6 +631,156 @@ a_namesake_waits_and_the_first_tells(void **state)
 	TURN_UNTIL(has_told(first, "calls itself"));
 }
 
+/* A player of another cluster in the same lock. */
+static void
+player_of(int index, const char *cluster, const char *member)
+{
+	Player *player = &players[index];
+	FhaConfig *config = &player->config;
+	FhaError err;
+
+	player_make(index, "initdb");
+	fha_node_close(player->node);
+	(void) snprintf(config->cluster_name, sizeof(config->cluster_name), "%s", cluster);
+	(void) snprintf(config->member_name, sizeof(config->member_name), "%s", member);
+	(void) snprintf(config->state_directory, sizeof(config->state_directory), "%s/of-%d", root,
+					index);
+	assert_int_equal(fha_state_prepare(config, &err), FHA_OK);
+	player_open(player, true);
+}
+
+/* `script` in the lock's directory; $N is that record's name. */
+static void
+shell_in_lock(const char *record, const char *script)
+{
+	char command[PATH_MAX];
+
+	(void) snprintf(command, sizeof(command), "cd %s/lock && N=%s && %s", root, record, script);
+	assert_int_equal(system(command), 0);
+}
+
+#define FOREIGN_VERSION "00000000000000099999"
+#define IS_UNTOUCHED "test $(ls $N.0* | tail -1) = $N." FOREIGN_VERSION
+
+/* For some leases the other one leads nothing, writes nothing, and says nothing more of that record. */
+static void
+leads_undisturbed(Player *first, Player *other)
+{
+	int64_t until_ms = fha_now_ms() + 3 * LEASE_MS;
+
+	while (fha_now_ms() < until_ms)
+	{
+		turn();
+		assert_ptr_not_equal(leader(), other);
+		assert_false(has_told(other->node, "in the lock is"));
+	}
+	TURN_UNTIL(leader() == first);
+	assert_false(other->node->world.self.spoken);
+	assert_true(other->node->world.watch.absent);
+}
+
+/* "db-test-x" is a cluster, and member "x" of cluster "db-test" would have its record there. */
+static void
+s1b_a_member_writes_over_no_other_cluster_s_record(void **state)
+{
+	(void) state;
+	player_of(0, "db-test-x", "n1");
+	TURN_UNTIL(leader() != NULL);
+	player_of(1, "db-test", "x");
+	TURN_UNTIL(has_told(players[1].node, "the record \"db-test-x\" in the lock is cluster "
+										 "\"db-test-x\": give this member another member_name"));
+	leads_undisturbed(&players[0], &players[1]);
+	/* It can be stopped all the same; and goes on when the other cluster is gone. */
+	assert_true(players[1].order.told);
+	players[0].absent = true;
+	players[0].ordered = false; /* another cluster's fence may be open beside this one's */
+	shell_in_lock("db-test-x", "rm $N.*");
+	TURN_UNTIL(leader() == &players[1]);
+}
+
+static void
+s1b_two_clusters_members_of_one_record_name(void **state)
+{
+	(void) state;
+	player_of(0, "a-b", "c");
+	TURN_UNTIL(leader() != NULL && players[0].node->world.self.spoken);
+	player_of(1, "a", "b-c");
+	TURN_UNTIL(has_told(players[1].node,
+						"the record \"a-b-c\" in the lock is member \"c\" of cluster \"a-b\""));
+	leads_undisturbed(&players[0], &players[1]);
+	/* The record of a living member is replaced, as by a version that does not look. */
+	players[1].absent = true;
+	shell_in_lock("a-b-c", "echo '{\"kind\":\"member\",\"cluster\":\"a\",\"member\":\"b-c\"}' "
+						   ">../new && mv ../new $N." FOREIGN_VERSION);
+	TURN_UNTIL(has_told(players[0].node, "is member \"b-c\" of cluster \"a\""));
+	TURN_UNTIL(leader() == NULL);
+	shell_in_lock("a-b-c", IS_UNTOUCHED);
+	shell_in_lock("a-b-c", "rm $N.*");
+	TURN_UNTIL(leader() == &players[0]);
+}
+
+static void
+a_cluster_is_not_founded_where_a_member_writes(void **state)
+{
+	char line[512];
+	int64_t until_ms;
+
+	(void) state;
+	player_of(0, "a", "b-c");
+	TURN_UNTIL(leader() != NULL && players[0].node->world.self.spoken);
+	player_of(1, "a-b-c", "n1");
+	TURN_UNTIL(has_told(players[1].node, "the record \"a-b-c\" in the lock is member \"b-c\" of "
+										 "cluster \"a\": give that member another member_name"));
+	until_ms = fha_now_ms() + 3 * LEASE_MS;
+	while (fha_now_ms() < until_ms)
+	{
+		turn();
+		assert_ptr_not_equal(leader(), &players[1]);
+		while (fha_node_news(players[1].node, line, sizeof(line)))
+			if (strstr(line, "delete") != NULL || strstr(line, "in the lock is") != NULL)
+				fail_msg("%s", line);
+	}
+	TURN_UNTIL(leader() == &players[0]);
+}
+
+static void
+a_garbled_record_of_a_member_is_written_over(void **state)
+{
+	(void) state;
+	shell_in_lock("db-test-n1", "echo '{\"kind\":\"clu' >$N.00000000000000000007");
+	player_make(0, "initdb");
+	TURN_UNTIL(leader() != NULL && players[0].node->world.self.spoken);
+}
+
+/* Neither a person's removal nor the silence of a member replaces what is another cluster's now. */
+static void
+what_became_another_cluster_s_is_not_removed(void **state)
+{
+	FhaOrderSlip request = {.kind = FHA_REQUEST_REMOVE, .id = "0123456789abcdef"};
+	char record[TEXT_NAME_SIZE];
+	Player *gone;
+	Player *first;
+	int64_t until_ms;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	gone = follower(NULL);
+	TURN_UNTIL(gone->node->world.self.spoken);
+	gone->absent = true;
+	fha_record_name_member("db-test", gone->config.member_name, record, sizeof(record));
+	shell_in_lock(record, "echo '{\"kind\":\"cluster\",\"cluster\":\"'$N'\"}' >../new && mv ../new "
+						  "$N." FOREIGN_VERSION);
+	TURN_UNTIL((first = leader()) != NULL && first->node->world.member_count == NODES - 1);
+	memcpy(request.target, gone->config.member_name, sizeof(request.target));
+	assert_int_equal(fha_node_request(first->node, &request, &err), FHA_OK);
+	TURN_UNTIL(!first->node->request_waits);
+	until_ms = fha_now_ms() + 3 * LEASE_MS;
+	while (fha_now_ms() < until_ms)
+		turn();
+	shell_in_lock(record, IS_UNTOUCHED);
+}
+
 /* The leader of a settled cluster, whose neighbours are gone: nobody hurries it. */
 static FhaNode *
 lone_leader(void)
@@ -1335,6 +1485,11 @@ main(void)
 		TEST(another_incarnation_waits),
 		TEST(s1b_a_renewal_that_was_never_ours_is_a_twin_s),
 		TEST(s1b_no_nonce_of_ours_is_a_twin_s),
+		TEST(s1b_a_member_writes_over_no_other_cluster_s_record),
+		TEST(s1b_two_clusters_members_of_one_record_name),
+		TEST(a_cluster_is_not_founded_where_a_member_writes),
+		TEST(a_garbled_record_of_a_member_is_written_over),
+		TEST(what_became_another_cluster_s_is_not_removed),
 		TEST(a_namesake_waits_and_the_first_tells),
 		TEST(s1_a_slow_answer_counts_from_the_sending),
 		TEST(s1_a_read_extends_by_nothing_but_our_own_lost_write),

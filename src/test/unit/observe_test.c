@@ -558,6 +558,9 @@ s1b_a_living_node_of_our_name_is_a_twin(void **state)
 	TWIN(0, SET_TEXT(world.members[1].life, "fe01:2a"));
 	TWIN(0, SET_TEXT(world.members[1].incarnation, "2222222222222222"));
 	TWIN(0, world.members[1].life[0] = '\0');
+	/* The record of our name is another cluster's: ended by no time, and whether we spoke or not. */
+	TWIN(FHA_TAKEN, world.own_taken = true);
+	TWIN(FHA_TAKEN, world.own_taken = true, world.self.spoken = true, world.own.since_ms = 0);
 }
 
 /* Our own lease, and then no record any more. */

@@ -990,6 +990,37 @@ names_of_kinds_are_their_own(void **state)
 	assert_string_equal(fha_role_name(FHA_ROLE_PRIMARY), "primary");
 }
 
+static void
+check_owner(const char *text, const char *wanted)
+{
+	FhaRecordOwner owner;
+	char said[FHA_OWNER_TEXT_SIZE];
+
+	assert_int_equal(fha_record_owner(text, text == NULL ? 0 : strlen(text), &owner),
+					 wanted != NULL);
+	if (wanted == NULL)
+		return;
+	fha_record_owner_print(&owner, said);
+	assert_string_equal(said, wanted);
+}
+
+static void
+a_record_says_whose_it_is(void **state)
+{
+	(void) state;
+	check_owner("{\"kind\":\"cluster\",\"cluster\":\"db-demo-dev\",\"term\":true}",
+				"cluster \"db-demo-dev\"");
+	check_owner("{\"kind\":\"member\",\"cluster\":\"a-b\",\"member\":\"c\",\"lsn\":1}",
+				"member \"c\" of cluster \"a-b\"");
+	check_owner("{\"kind\":\"history\",\"cluster\":\"db\",\"entries\":[]}",
+				"a record \"history\" of cluster \"db\"");
+	check_owner(NULL, NULL);
+	check_owner("{\"kind\":\"member\",\"cluster\":\"a-b\",\"mem", NULL);
+	check_owner("{\"cluster\":\"a-b\",\"member\":\"c\"}", NULL);
+	check_owner("{\"kind\":\"member\",\"member\":\"c\"}", NULL);
+	check_owner("{\"kind\":\"member\",\"cluster\":7}", NULL);
+}
+
 int
 main(void)
 {
@@ -1014,6 +1045,7 @@ main(void)
 		cmocka_unit_test(a_snapshot_is_read_back),
 		cmocka_unit_test(lsns_are_printed_and_parsed),
 		cmocka_unit_test(names_of_records_differ),
+		cmocka_unit_test(a_record_says_whose_it_is),
 		cmocka_unit_test(requests_are_parsed),
 		cmocka_unit_test(names_of_kinds_are_their_own),
 	};
