@@ -106,3 +106,4 @@ uninstall-control:
 
 include src/test/targets.mk
 include src/test/robustness.mk
+include src/test/sim.mk

@@ -392,7 +392,8 @@ INTERNAL_TARGETS = {"all", "build-for", "install-control", "uninstall-control", 
 
 
 def targets_differences(help_text: str) -> list[str]:
-    real = documents.make_targets(read("Makefile"), read("src/test/targets.mk"), read("src/test/robustness.mk")) - INTERNAL_TARGETS
+    parts = ("Makefile", "src/test/targets.mk", "src/test/robustness.mk", "src/test/sim.mk")
+    real = documents.make_targets(*map(read, parts)) - INTERNAL_TARGETS
     listed: set[str] = set()
     for line in help_text.splitlines():
         found = re.match(r"make ((?:[a-z][a-z0-9-]*, )*[a-z][a-z0-9-]*)(?:  |$)", line)

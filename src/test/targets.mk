@@ -141,6 +141,8 @@ help:
 	@echo "                     FAULTS='kill-node stop-node' takes those alone; installs what it needs"
 	@echo '                     LOCK=links or kubernetes: members are cut off the lock and lead by promises;'
 	@echo '                     MEMBERS=4, MINUTES=20 (no event is begun after)'
+	@echo 'make sim             the node loop of whole clusters in simulated time: COUNT [100] scenarios from SEED [1] on;'
+	@echo '                     SIM=-t: with the trace, SIM=-r: each twice, the traces must be the same'
 	@echo 'make check-long      what takes minutes, as an ordinary user, on what is installed: attacks, chaos'
 	@echo 'make mutants         each safety rule is broken, and the test that guards it must notice'
 	@echo 'make mutants-short   the quick ones of them, for CI'

@@ -1,0 +1,577 @@
+/*
+ * sim.c: scenarios of the simulation, drawn from a seed.  See sim.h.
+ *
+ *     sim SEED COUNT      scenarios SEED, SEED + 1, ...; each in a world of its own
+ *     sim -t SEED         one, with its trace
+ *     sim -r SEED COUNT   each twice: the traces must be the same
+ *
+ * Exit status 1: a property does not hold; the seed and the trace are printed.
+ */
+#include "sim.h"
+
+#include <ftw.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define FAULTS_US (60 * SIM_S)
+#define SETTLE_US (180 * SIM_S)
+#define TRACE_ROOM (16 * 1024 * 1024)
+
+int64_t sim_us;
+
+/* --- chance: splitmix64 */
+
+static uint64_t chance_state;
+
+static uint64_t
+next_random(void)
+{
+	uint64_t z = (chance_state += UINT64_C(0x9E3779B97F4A7C15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+	return z ^ (z >> 31);
+}
+
+uint64_t
+sim_draw(uint64_t below)
+{
+	return next_random() % below;
+}
+
+int64_t
+sim_between(int64_t low, int64_t high)
+{
+	return low + (int64_t) sim_draw((uint64_t) (high - low + 1));
+}
+
+bool
+sim_chance(int percent)
+{
+	return (int) sim_draw(100) < percent;
+}
+
+void *
+sim_alloc(size_t size)
+{
+	void *got = malloc(size);
+
+	if (got == NULL)
+		abort();
+	return got;
+}
+
+/* --- the trace */
+
+static char *trace;
+static size_t trace_used;
+static bool failed;
+static char failure[512];
+
+void
+sim_trace(int host, const char *format, ...)
+{
+	va_list args;
+	size_t left = TRACE_ROOM - trace_used;
+	int size;
+
+	if (left < 2048)
+		return;
+	size = snprintf(trace + trace_used, left, "%10.4f %-3s", (double) sim_us / (double) SIM_S,
+					host < 0 ? "" : sim_hosts[host].config.member_name);
+	trace_used += (size_t) size;
+	va_start(args, format);
+	size = vsnprintf(trace + trace_used, 1024, format, args);
+	va_end(args);
+	trace_used += size > 1023 ? 1023 : (size_t) size;
+	trace[trace_used++] = '\n';
+	trace[trace_used] = '\0';
+}
+
+void
+sim_fail(const char *format, ...)
+{
+	va_list args;
+
+	if (failed)
+		return;
+	failed = true;
+	va_start(args, format);
+	(void) vsnprintf(failure, sizeof(failure), format, args);
+	va_end(args);
+	sim_trace(-1, "FAILED: %s", failure);
+}
+
+bool
+sim_failed(void)
+{
+	return failed;
+}
+
+/* --- events: a heap */
+
+typedef struct Event
+{
+	int64_t at_us;
+	uint64_t number; /* of two at one time, the one that was planned first comes first */
+	int host;
+	SimAct act;
+	void *argument;
+} Event;
+
+static Event *heap;
+static size_t heap_count;
+static size_t heap_room;
+static uint64_t event_number;
+
+static bool
+is_before(const Event *a, const Event *b)
+{
+	return a->at_us != b->at_us ? a->at_us < b->at_us : a->number < b->number;
+}
+
+static void
+push(Event event)
+{
+	size_t at = heap_count++;
+
+	if (heap_count > heap_room)
+	{
+		heap_room = heap_room == 0 ? 1024 : 2 * heap_room;
+		heap = realloc(heap, heap_room * sizeof(*heap));
+		if (heap == NULL)
+			abort();
+	}
+	event.number = ++event_number;
+	while (at > 0 && is_before(&event, &heap[(at - 1) / 2]))
+	{
+		heap[at] = heap[(at - 1) / 2];
+		at = (at - 1) / 2;
+	}
+	heap[at] = event;
+}
+
+static Event
+pop(void)
+{
+	Event first = heap[0];
+	Event last = heap[--heap_count];
+	size_t at = 0;
+
+	for (;;)
+	{
+		size_t child = 2 * at + 1;
+
+		if (child >= heap_count)
+			break;
+		if (child + 1 < heap_count && is_before(&heap[child + 1], &heap[child]))
+			child++;
+		if (!is_before(&heap[child], &last))
+			break;
+		heap[at] = heap[child];
+		at = child;
+	}
+	heap[at] = last;
+	return first;
+}
+
+void
+sim_at(int64_t at_us, int host, SimAct act, void *argument)
+{
+	push((Event){
+		.at_us = at_us < sim_us ? sim_us : at_us, .host = host, .act = act, .argument = argument});
+}
+
+static void
+run_until(int64_t until_us)
+{
+	while (!failed && heap_count > 0 && heap[0].at_us < until_us)
+	{
+		Event event = pop();
+		const SimHost *host = event.host < 0 ? NULL : &sim_hosts[event.host];
+
+		sim_us = event.at_us;
+		if (host != NULL && (host->paused_until > sim_us || host->busy_until > sim_us))
+		{
+			event.at_us =
+				host->paused_until > host->busy_until ? host->paused_until : host->busy_until;
+			push(event);
+			continue;
+		}
+		event.act(event.argument);
+		free(event.argument);
+	}
+	if (!failed && sim_us < until_us)
+		sim_us = until_us;
+}
+
+/* --- faults */
+
+static SimHost *
+some_host(void)
+{
+	return &sim_hosts[sim_draw((uint64_t) sim_host_count)];
+}
+
+static int *
+number(int value)
+{
+	int *out = sim_alloc(sizeof(*out));
+
+	*out = value;
+	return out;
+}
+
+static void
+start_again(void *argument)
+{
+	sim_host_start(&sim_hosts[*(int *) argument]);
+}
+
+static void
+lock_is_back(void *argument)
+{
+	(void) argument;
+	sim_trace(-1, "the lock answers again");
+	sim_lock_outage = sim_lock_stalls = false;
+	sim_lock_loss = 0;
+}
+
+static void
+host_is_mended(void *argument)
+{
+	SimHost *host = &sim_hosts[*(int *) argument];
+
+	sim_trace(host->index, "reaches the lock again, and its disk is well");
+	host->cut_from_lock = host->refused_by_lock = host->slow_disk = false;
+}
+
+static void
+links_are_back(void *argument)
+{
+	(void) argument;
+	sim_trace(-1, "all links are back");
+	memset(sim_cut, 0, sizeof(sim_cut));
+}
+
+static void
+ask_for(FhaRequestKind kind)
+{
+	SimHost *host = some_host();
+	FhaOrderSlip request = {.kind = kind, .state = FHA_REQUEST_PENDING};
+	FhaError err;
+
+	if (host->node == NULL || !fha_node_takes_requests(host->node))
+		return;
+	sim_hex(request.id, sizeof(request.id));
+	if (sim_chance(60))
+		memcpy(request.target, some_host()->config.member_name, sizeof(request.target));
+	(void) snprintf(request.requested_by, sizeof(request.requested_by), "an operator");
+	fha_wall_time(request.requested_at, sizeof(request.requested_at));
+	request.time_limit_ms = sim_between(5000, 60000);
+	sim_trace(host->index, "is asked for a %s to %s",
+			  kind == FHA_REQUEST_SWITCHOVER ? "switchover" : "failover",
+			  request.target[0] == '\0' ? "anybody" : request.target);
+	if (fha_node_request(host->node, &request, &err) == FHA_OK && kind == FHA_REQUEST_FAILOVER)
+		judge_forced();
+	sim_host_wake(host);
+}
+
+static void
+cut_links(void)
+{
+	int i = (int) sim_draw((uint64_t) sim_host_count);
+	bool all = sim_chance(50);
+
+	for (int j = 0; j < sim_host_count; j++)
+		if (j != i && (all || sim_chance(40)))
+			sim_cut[i][j] = sim_cut[j][i] = true;
+	sim_trace(i, "is cut off from %s members", all ? "all" : "some");
+	sim_at(sim_us + sim_between(SIM_S, 15 * SIM_S), -1, links_are_back, NULL);
+}
+
+static void
+strike_lock(void)
+{
+	int64_t for_us = sim_between(SIM_S, 20 * SIM_S);
+
+	switch (sim_draw(4))
+	{
+		case 0:
+			sim_trace(-1, "watches stall");
+			sim_lock_stalls = true;
+			break;
+		case 1:
+			sim_trace(-1, "replies of the lock are lost");
+			sim_lock_loss = (int) sim_between(5, 60);
+			break;
+		default:
+			sim_trace(-1, "the lock does not answer");
+			sim_lock_outage = true;
+			break;
+	}
+	sim_at(sim_us + for_us, -1, lock_is_back, NULL);
+}
+
+static void
+strike_host(SimHost *host)
+{
+	switch (sim_draw(3))
+	{
+		case 0:
+			sim_trace(host->index, "its disk is slow");
+			host->slow_disk = true;
+			break;
+		case 1:
+			sim_trace(host->index, "is refused by the lock");
+			host->refused_by_lock = true;
+			break;
+		default:
+			sim_trace(host->index, "is cut off from the lock");
+			host->cut_from_lock = true;
+			break;
+	}
+	sim_at(sim_us + sim_between(SIM_S, 20 * SIM_S), -1, host_is_mended, number(host->index));
+}
+
+static void
+pause_host(SimHost *host)
+{
+	int64_t until_us = sim_us + (sim_chance(50) ? sim_between(10 * SIM_MS, SIM_S)
+												: sim_between(SIM_S, 12 * SIM_S));
+
+	if (sim_chance(30))
+	{
+		sim_trace(host->index, "its agent is stopped until %.3f", (double) until_us / 1e6);
+		host->agent_paused_until = until_us;
+	}
+	else
+	{
+		sim_trace(host->index, "is stopped until %.3f", (double) until_us / 1e6);
+		host->paused_until = until_us;
+	}
+}
+
+static void
+strike(void *argument)
+{
+	SimHost *host = some_host();
+
+	(void) argument;
+	switch (sim_draw(12))
+	{
+		case 0:
+		case 1:
+			sim_host_kill_postgres(host);
+			break;
+		case 2:
+			sim_host_kill(host);
+			sim_at(sim_us + sim_between(50 * SIM_MS, 12 * SIM_S), -1, start_again,
+				   number(host->index));
+			break;
+		case 3:
+			sim_host_reboot(host);
+			sim_at(sim_us + sim_between(SIM_S, 20 * SIM_S), -1, start_again, number(host->index));
+			break;
+		case 4:
+		case 5:
+			pause_host(host);
+			break;
+		case 6:
+			sim_host_stop(host);
+			sim_at(sim_us + sim_between(SIM_S, 25 * SIM_S), -1, start_again, number(host->index));
+			break;
+		case 7:
+			strike_host(host);
+			break;
+		case 8:
+			strike_lock();
+			break;
+		case 9:
+			cut_links();
+			break;
+		case 10:
+			ask_for(FHA_REQUEST_SWITCHOVER);
+			break;
+		default:
+			ask_for(sim_chance(20) ? FHA_REQUEST_FAILOVER : FHA_REQUEST_SWITCHOVER);
+			break;
+	}
+	sim_at(sim_us + sim_between(50 * SIM_MS, 8 * SIM_S), -1, strike, NULL);
+}
+
+static void
+heal(void)
+{
+	lock_is_back(NULL);
+	links_are_back(NULL);
+	for (int i = 0; i < sim_host_count; i++)
+	{
+		SimHost *host = &sim_hosts[i];
+
+		host->cut_from_lock = host->refused_by_lock = host->slow_disk = false;
+		if (host->paused_until > sim_us)
+			host->paused_until = sim_us;
+		if (host->agent_paused_until > sim_us)
+			host->agent_paused_until = sim_us;
+		if (!host->supervised)
+			sim_host_start(host);
+	}
+}
+
+/* --- a scenario */
+
+static int
+remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
+{
+	(void) info;
+	(void) type;
+	(void) walk;
+	return remove(path);
+}
+
+static void
+forget_events(void)
+{
+	while (heap_count > 0)
+		free(heap[--heap_count].argument);
+}
+
+static bool
+settles_by(int64_t until_us)
+{
+	while (!failed && sim_us < until_us)
+	{
+		run_until(sim_us + SIM_S);
+		/* Whom a stop of the last moment ended. */
+		for (int i = 0; i < sim_host_count; i++)
+			if (!sim_hosts[i].supervised)
+				sim_host_start(&sim_hosts[i]);
+		if (judge_is_settled())
+			return true;
+	}
+	return false;
+}
+
+static void
+drop_strikes(void)
+{
+	size_t kept = 0;
+	Event *all = sim_alloc((heap_count + 1) * sizeof(*all));
+	size_t count = heap_count;
+
+	memcpy(all, heap, count * sizeof(*all));
+	heap_count = 0;
+	for (size_t i = 0; i < count; i++)
+		if (all[i].act == strike || all[i].act == start_again)
+			free(all[i].argument);
+		else
+			all[kept++] = all[i];
+	for (size_t i = 0; i < kept; i++)
+		push(all[i]);
+	free(all);
+}
+
+static void
+play(uint64_t seed)
+{
+	int members;
+
+	chance_state = seed * UINT64_C(0x2545F4914F6CDD1D) + 1;
+	sim_us = SIM_S;
+	event_number = 0;
+	trace_used = 0;
+	trace[0] = '\0';
+	failed = false;
+	failure[0] = '\0';
+	sim_lock_clear();
+	judge_clear();
+	memset(sim_cut, 0, sizeof(sim_cut));
+	(void) snprintf(sim_root, sizeof(sim_root), "/dev/shm/fawkes-sim-XXXXXX");
+	if (mkdtemp(sim_root) == NULL)
+		abort();
+	members = (int) sim_between(2, SIM_HOSTS);
+	for (int i = 0; i < members; i++)
+		sim_host_make(i, members);
+	for (int i = 0; i < members; i++)
+		sim_at(sim_us + sim_between(0, 3 * SIM_S), -1, start_again, number(i));
+	if (!settles_by(60 * SIM_S))
+		sim_fail("the cluster does not come to be");
+	sim_trace(-1, "faults begin");
+	sim_at(sim_us, -1, strike, NULL);
+	run_until(sim_us + FAULTS_US);
+	drop_strikes();
+	heal();
+	sim_trace(-1, "faults have ended");
+	if (!failed && !settles_by(sim_us + SETTLE_US))
+		sim_fail("nobody leads, or not all stream, long after the last fault");
+	for (int i = 0; i < sim_host_count; i++)
+		sim_host_end(&sim_hosts[i]);
+	forget_events();
+	(void) nftw(sim_root, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static uint64_t
+trace_hash(void)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < trace_used; i++)
+		hash = (hash ^ (unsigned char) trace[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+int
+main(int argc, char **argv)
+{
+	bool shows = argc > 1 && strcmp(argv[1], "-t") == 0;
+	bool repeats = argc > 1 && strcmp(argv[1], "-r") == 0;
+	int first = shows || repeats ? 2 : 1;
+	uint64_t seed = argc > first ? strtoull(argv[first], NULL, 10) : 1;
+	uint64_t count = argc > first + 1 ? strtoull(argv[first + 1], NULL, 10) : 1;
+	size_t acks = 0;
+	size_t losses = 0;
+	size_t terms = 0;
+	double seconds = 0;
+
+	trace = sim_alloc(TRACE_ROOM);
+	for (uint64_t i = seed; i < seed + count; i++)
+	{
+		uint64_t hash;
+
+		play(i);
+		hash = trace_hash();
+		if (shows || failed)
+			(void) fputs(trace, stdout);
+		if (failed)
+		{
+			(void) printf("seed %" PRIu64 ": %s\n", i, failure);
+			return 1;
+		}
+		if (repeats)
+		{
+			play(i);
+			if (trace_hash() != hash)
+			{
+				(void) printf("seed %" PRIu64 ": its second trace is another\n", i);
+				return 1;
+			}
+		}
+		acks += judge_count();
+		losses += judge_lost();
+		terms += judge_terms();
+		seconds += (double) sim_us / (double) SIM_S;
+	}
+	(void) printf("%" PRIu64 " scenarios, %.0f simulated seconds: %zu commits acknowledged, %zu of "
+				  "them lost with their leader, in %zu terms; every property holds\n",
+				  count, seconds, acks, losses, terms);
+	return 0;
+}

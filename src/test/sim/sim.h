@@ -1,0 +1,216 @@
+/*
+ * sim.h: whole clusters of the real node loop in simulated time, in one thread.
+ *
+ * The product's objects are linked as they are.  Four of them are left out, and what stands here takes
+ * their names: the clock (sim_clock.c), the directory's driver of the lock (sim_lock.c), questions
+ * between members (sim_ask.c), the writer of small files (sim_writer.c).  A host (sim_host.c) stands
+ * for supervisor, agent and PostgreSQL; sim_judge.c holds what happens against the promises; sim.c
+ * draws faults from the seed.  docs/testing.md says how to run it.
+ *
+ * Two times: sim_us, in microseconds, is the world's, and no node sees it.  Each host has a clock of
+ * its own, in milliseconds, with an offset and a rate.
+ */
+#ifndef FHA_SIM_H
+#define FHA_SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "node.h"
+#include "state.h"
+
+#define SIM_HOSTS 5
+#define SIM_MS INT64_C(1000)
+#define SIM_S INT64_C(1000000)
+#define SIM_NEVER INT64_MAX
+
+/* --- the world's time, chance and events */
+
+extern int64_t sim_us;
+
+/* 0 to below - 1; from low to high. */
+uint64_t sim_draw(uint64_t below);
+int64_t sim_between(int64_t low, int64_t high);
+/* True so many times in a hundred. */
+bool sim_chance(int percent);
+
+/* Random hexadecimal digits, as many as fit. */
+void sim_hex(char *out, size_t size);
+
+typedef void (*SimAct)(void *argument);
+
+/*
+ * Run act(argument) at at_us.  host: whose event it is, because a paused or busy host has it
+ * later; -1: nobody's.  argument is malloc'ed in one piece, and freed after the act.
+ */
+void sim_at(int64_t at_us, int host, SimAct act, void *argument);
+
+/* A line of the trace; host -1: nobody's. */
+void sim_trace(int host, const char *format, ...) FHA_PRINTF(2, 3);
+
+/* A property does not hold: the scenario ends. */
+void sim_fail(const char *format, ...) FHA_PRINTF(1, 2);
+bool sim_failed(void);
+
+/* malloc, or the end of the program. */
+void *sim_alloc(size_t size);
+
+/* --- WAL, as numbered records */
+
+typedef struct SimRecord
+{
+	uint64_t lsn; /* of its end */
+	uint32_t timeline;
+	uint32_t id; /* no two records of a scenario have the same */
+} SimRecord;
+
+typedef struct SimWal
+{
+	SimRecord *of;
+	size_t count;
+	size_t room;
+} SimWal;
+
+/* --- a member: a machine with a supervisor and PostgreSQL */
+
+typedef enum SimPhase
+{
+	SIM_DOWN,     /* no process of PostgreSQL is left */
+	SIM_ORPHANS,  /* its postmaster is gone, others are not */
+	SIM_STARTING, /* recovers */
+	SIM_STANDBY,
+	SIM_PRIMARY,
+	SIM_STOPPING
+} SimPhase;
+
+typedef enum SimSpeaker
+{
+	SIM_NOBODY,
+	SIM_SUPERVISOR,
+	SIM_AGENT
+} SimSpeaker;
+
+typedef struct SimHost
+{
+	int index;
+	FhaConfig config;
+
+	/* The machine. */
+	char boot_id[FHA_UUID_SIZE];
+	int64_t boot_us;      /* when it was started */
+	int64_t boot_ms;      /* what its clock said then */
+	int64_t rate_ppm;     /* how fast that runs; 1000000: as the world's */
+	int64_t paused_until; /* all its processes */
+	int64_t busy_until;   /* its node loop waits for the disk until then */
+	bool slow_disk;
+	bool cut_from_lock;
+	bool refused_by_lock; /* the lock answers, with errors */
+
+	/* Supervisor and agent. */
+	bool supervised; /* the supervisor runs */
+	char incarnation[FHA_ID_SIZE];
+	SimSpeaker speaker;
+	FhaNode *node;
+	bool killed; /* its node is being killed: no write is waited for */
+	int64_t agent_paused_until;
+	FhaOrder order;
+	bool ordered;
+	bool stopping;
+	bool down; /* a person stopped it */
+	int64_t turn_us;
+	bool job;
+	uint64_t job_life; /* of the supervisor that began it */
+	uint64_t life;     /* of the supervisor */
+	int64_t not_before_us;
+	int failures;
+	bool start_failed;
+	bool end_known;
+	int64_t end_known_us;
+	FhaPosition end;
+	FhaPosition required;
+
+	/* PostgreSQL: its processes ... */
+	SimPhase phase;
+	uint64_t server; /* which one; changes with each start and each end */
+	bool promoting;
+	int64_t promoted_us;
+	char following[FHA_NAME_SIZE]; /* as the agent knows */
+	uint64_t following_term;
+	bool streaming;
+	uint64_t stream_next; /* records before that are here or on their way */
+	int64_t stream_us;    /* the newest of them comes then */
+	uint64_t heard_lsn;
+	int64_t heard_stamp;
+	int64_t rewindable_us;
+	int64_t prepared_us;
+	char started_for[FHA_ID_SIZE];
+	/* ... the mark's page ... */
+	bool mark_counts;
+	uint64_t acked_lsn;
+	/* ... and the disk. */
+	bool empty;
+	bool damaged;
+	bool clean;
+	bool was_primary;
+	int leader; /* that follow.conf names; -1: none */
+	uint32_t promoting_from;
+	SimWal wal;
+
+	/* The fence, in the world's time: open from ... to before. */
+	int64_t open_from;
+	int64_t open_until;
+	uint64_t open_term;
+} SimHost;
+
+extern SimHost sim_hosts[SIM_HOSTS];
+extern int sim_host_count;
+extern SimHost *sim_here; /* whose code runs; NULL: nobody's */
+extern bool sim_cut[SIM_HOSTS][SIM_HOSTS];
+extern char sim_root[64];
+
+/* The time at this host: the world's, or when its wait for the disk ends. */
+int64_t sim_host_us(const SimHost *host);
+int64_t sim_host_ms(const SimHost *host, int64_t at_us);
+/* When its clock shows that; SIM_NEVER for a time that is too far. */
+int64_t sim_world_us(const SimHost *host, int64_t clock_ms);
+
+void sim_host_make(int index, int members);
+void sim_host_start(SimHost *host);  /* its supervisor */
+void sim_host_stop(SimHost *host);   /* SIGTERM for the supervisor */
+void sim_host_kill(SimHost *host);   /* kill -9 of everything */
+void sim_host_reboot(SimHost *host); /* after that: another boot, another clock */
+void sim_host_kill_postgres(SimHost *host);
+void sim_host_wake(SimHost *host);
+void sim_host_turn(SimHost *host);
+void sim_host_end(SimHost *host); /* of the scenario */
+FhaPosition sim_wal_end(const SimWal *wal);
+
+/* --- the lock */
+
+extern bool sim_lock_outage; /* for all */
+extern bool sim_lock_stalls; /* watches tell nothing */
+extern int sim_lock_loss;    /* percent of replies that are lost */
+void sim_lock_clear(void);
+
+/* --- the judge */
+
+void judge_clear(void);
+/* Host's fence was opened, moved or shut: as its fields say. */
+void judge_fence(const SimHost *host);
+void judge_commit(const SimHost *host, const SimRecord *record);
+/* This host's disk has those records now. */
+void judge_has(const SimHost *host, size_t from);
+/* Its client was told so. */
+void judge_acknowledged(const SimHost *host, uint32_t id, uint64_t lsn);
+/* It was shut down cleanly, and has released the lease with the end of its WAL. */
+void judge_released(const SimHost *host);
+/* An operator accepts losses. */
+void judge_forced(void);
+/* Does one lead, and do all others have what it has? */
+bool judge_is_settled(void);
+size_t judge_count(void);
+size_t judge_lost(void);
+size_t judge_terms(void);
+
+#endif

@@ -1,0 +1,1133 @@
+/*
+ * sim_host.c: what the node loop's hosts are: supervisor, agent, and a PostgreSQL of numbered records.
+ *
+ * What a host shows the loop, and how it carries out an order, follows cli/supervisor.c and
+ * pg/agent.c.  A server commits all the time while its fence is open; a standby fetches records from
+ * the leader that its follow.conf names.
+ */
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "request.h"
+
+#define SYSTEM_IDENTIFIER 4711
+#define FIRST_LSN UINT64_C(1000000)
+#define PGPASS "*:*:*:fawkes_replication:a-password\n"
+#define TURN_COST_US 300
+#define BACKOFF_FIRST_US SIM_S
+#define BACKOFF_MOST_US (30 * SIM_S)
+#define FAILURES_IN_A_ROW 2
+#define STOP_LIMIT_US (10 * SIM_S)
+
+SimHost sim_hosts[SIM_HOSTS];
+int sim_host_count;
+SimHost *sim_here;
+bool sim_cut[SIM_HOSTS][SIM_HOSTS];
+char sim_root[64];
+
+static uint32_t last_id;
+
+/* What happens to a server, or to a supervisor's job, later: if it still lives then. */
+typedef struct Life
+{
+	int host;
+	uint64_t of;
+	uint32_t id;
+	uint64_t lsn;
+	int64_t at_us;
+} Life;
+
+static Life *
+life_of(const SimHost *host, uint64_t of)
+{
+	Life *life = sim_alloc(sizeof(*life));
+
+	*life = (Life){.host = host->index, .of = of};
+	return life;
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* --- WAL */
+
+FhaPosition
+sim_wal_end(const SimWal *wal)
+{
+	return wal->count == 0
+			   ? (FhaPosition){0, 0}
+			   : (FhaPosition){wal->of[wal->count - 1].timeline, wal->of[wal->count - 1].lsn};
+}
+
+static void
+wal_add(SimWal *wal, const SimRecord *record)
+{
+	if (wal->count == wal->room)
+	{
+		wal->room = wal->room == 0 ? 1024 : 2 * wal->room;
+		wal->of = realloc(wal->of, wal->room * sizeof(*wal->of));
+		if (wal->of == NULL)
+			abort();
+	}
+	wal->of[wal->count++] = *record;
+}
+
+static SimRecord
+write_record(SimHost *host, uint32_t timeline, uint64_t size)
+{
+	FhaPosition end = sim_wal_end(&host->wal);
+	SimRecord record = {.lsn = end.lsn == 0 ? FIRST_LSN : end.lsn + size,
+						.timeline = timeline == 0 ? end.timeline : timeline,
+						.id = ++last_id};
+
+	wal_add(&host->wal, &record);
+	judge_has(host, host->wal.count - 1);
+	return record;
+}
+
+/* Is all that `of` has the beginning of what `whole` has? */
+static bool
+wal_begins(const SimWal *whole, const SimWal *of)
+{
+	return of->count > 0 && of->count <= whole->count &&
+		   whole->of[of->count - 1].id == of->of[of->count - 1].id;
+}
+
+static void
+wal_copy(SimHost *to, const SimWal *from)
+{
+	to->wal.count = 0;
+	for (size_t i = 0; i < from->count; i++)
+		wal_add(&to->wal, &from->of[i]);
+	judge_has(to, 0);
+}
+
+/* The timelines before the last one, oldest first, and that with an open end. */
+static size_t
+wal_lineage(const SimWal *wal, FhaLineageStep out[FHA_LINEAGE_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < wal->count; i++)
+	{
+		if (i + 1 < wal->count && wal->of[i + 1].timeline == wal->of[i].timeline)
+			continue;
+		if (count == FHA_LINEAGE_MAX)
+		{
+			memmove(&out[0], &out[1], (FHA_LINEAGE_MAX - 1) * sizeof(out[0]));
+			count--;
+		}
+		out[count++] =
+			(FhaLineageStep){wal->of[i].timeline, i + 1 == wal->count ? 0 : wal->of[i].lsn};
+	}
+	return count;
+}
+
+static FhaPosition
+wal_origin(const SimWal *wal)
+{
+	FhaLineageStep steps[FHA_LINEAGE_MAX];
+	size_t count = wal_lineage(wal, steps);
+
+	return count < 2 ? (FhaPosition){0, 0}
+					 : (FhaPosition){steps[count - 2].timeline, steps[count - 2].end};
+}
+
+/* --- the seat */
+
+static void
+run_turn(void *argument)
+{
+	const Life *life = argument;
+	SimHost *host = &sim_hosts[life->host];
+
+	if (host->turn_us != life->at_us)
+		return;
+	if (host->speaker == SIM_AGENT && host->agent_paused_until > sim_us)
+	{
+		Life *again = life_of(host, 0);
+
+		*again = *life;
+		sim_at(host->agent_paused_until, host->index, run_turn, again);
+		return;
+	}
+	host->turn_us = SIM_NEVER;
+	sim_host_turn(host);
+}
+
+static void
+turn_at(SimHost *host, int64_t at_us)
+{
+	Life *life;
+
+	if (at_us < sim_us)
+		at_us = sim_us;
+	if (host->node == NULL || at_us == SIM_NEVER || host->turn_us <= at_us)
+		return;
+	life = life_of(host, 0);
+	life->at_us = host->turn_us = at_us;
+	sim_at(at_us, host->index, run_turn, life);
+}
+
+void
+sim_host_wake(SimHost *host)
+{
+	turn_at(host, sim_us);
+}
+
+static void
+leave_seat(SimHost *host, bool killed)
+{
+	if (host->node == NULL)
+		return;
+	sim_here = host;
+	host->killed = killed;
+	fha_node_close(host->node);
+	host->killed = false;
+	sim_here = NULL;
+	host->node = NULL;
+	host->speaker = SIM_NOBODY;
+	host->turn_us = SIM_NEVER;
+}
+
+static void
+sit(SimHost *host, SimSpeaker speaker)
+{
+	FhaError err;
+
+	leave_seat(host, false);
+	sim_here = host;
+	if (fha_node_open(&host->node, &host->config, host->incarnation,
+					  speaker == SIM_SUPERVISOR && host->phase == SIM_DOWN, &err) != FHA_OK)
+		sim_fail("%s cannot open its node: %s", host->config.member_name, err.text);
+	sim_here = NULL;
+	host->speaker = speaker;
+	host->ordered = false;
+	memset(&host->order, 0, sizeof(host->order));
+	sim_trace(host->index, "%s speaks", speaker == SIM_AGENT ? "the agent" : "the supervisor");
+	sim_host_wake(host);
+}
+
+/* --- the fence */
+
+static bool
+is_open(const SimHost *host)
+{
+	return host->phase == SIM_PRIMARY && sim_us >= host->open_from && sim_us < host->open_until;
+}
+
+static void
+set_fence(SimHost *host, int64_t until_us)
+{
+	int64_t now_us = sim_host_us(host);
+
+	if (until_us <= now_us)
+	{
+		if (host->open_until > now_us)
+		{
+			host->open_until = now_us;
+			sim_trace(host->index, "the fence is shut");
+		}
+		return;
+	}
+	if (host->open_until <= now_us)
+	{
+		host->open_from = now_us;
+		sim_trace(host->index, "the fence is open: term %llu",
+				  (unsigned long long) host->order.term);
+	}
+	host->open_until = until_us;
+	host->open_term = host->order.term;
+	judge_fence(host);
+}
+
+/* --- a primary's clients */
+
+static void
+acknowledge(void *argument)
+{
+	const Life *life = argument;
+	SimHost *host = &sim_hosts[life->host];
+
+	if (host->server != life->of || !is_open(host))
+		return;
+	if (life->lsn > host->acked_lsn)
+		host->acked_lsn = life->lsn;
+	judge_acknowledged(host, life->id, life->lsn);
+}
+
+static void
+commit(void *argument)
+{
+	const Life *life = argument;
+	SimHost *host = &sim_hosts[life->host];
+
+	if (host->server != life->of || host->phase != SIM_PRIMARY)
+		return;
+	if (is_open(host))
+	{
+		SimRecord record = write_record(host, 0, 100 + sim_draw(2000));
+		Life *later = life_of(host, host->server);
+
+		judge_commit(host, &record);
+		later->id = record.id;
+		later->lsn = record.lsn;
+		sim_at(sim_us +
+				   (sim_chance(3) ? sim_between(SIM_MS, 3 * SIM_S) : sim_between(100, 5 * SIM_MS)),
+			   host->index, acknowledge, later);
+	}
+	else if (sim_chance(5))
+		/* A checkpoint, or what autovacuum does: nobody is told. */
+		(void) write_record(host, 0, 100);
+	sim_at(sim_us + sim_between(5 * SIM_MS, 80 * SIM_MS), host->index, commit,
+		   life_of(host, host->server));
+}
+
+/* --- streaming */
+
+/* Records on their way to a standby. */
+typedef struct Stream
+{
+	int host;
+	uint64_t server;
+	int leader;
+	uint64_t lsn;
+	size_t first;
+	size_t count;
+	SimRecord of[];
+} Stream;
+
+static bool
+lists(const SimHost *leader, const SimHost *host)
+{
+	for (size_t i = 0; i < leader->order.member_count; i++)
+		if (strcmp(leader->order.members[i], host->config.member_name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_reached(const SimHost *host, const SimHost *leader)
+{
+	return leader->phase == SIM_PRIMARY && !sim_cut[host->index][leader->index] &&
+		   leader->speaker == SIM_AGENT && lists(leader, host) &&
+		   wal_begins(&leader->wal, &host->wal);
+}
+
+static void
+receive(SimHost *host, const Stream *stream)
+{
+	size_t before = host->wal.count;
+
+	if (stream->first != host->wal.count)
+	{
+		host->stream_next = host->wal.count;
+		return;
+	}
+	for (size_t i = 0; i < stream->count; i++)
+		wal_add(&host->wal, &stream->of[i]);
+	judge_has(host, before);
+	host->heard_lsn = stream->lsn;
+	host->heard_stamp++;
+}
+
+static void
+come(void *argument)
+{
+	const Stream *stream = argument;
+	SimHost *host = &sim_hosts[stream->host];
+
+	if (host->server == stream->server && host->phase == SIM_STANDBY &&
+		host->leader == stream->leader)
+		receive(host, stream);
+}
+
+/* What the leader has more than what is here or on its way. */
+static void
+fetch(void *argument)
+{
+	const Life *life = argument;
+	SimHost *host = &sim_hosts[life->host];
+	const SimHost *leader = host->leader < 0 ? NULL : &sim_hosts[host->leader];
+	int64_t delay_us =
+		sim_chance(3) ? sim_between(0, 1500 * SIM_MS) : sim_between(200, 10 * SIM_MS);
+	Stream *stream;
+
+	if (host->server != life->of || host->phase != SIM_STANDBY)
+		return;
+	sim_at(sim_us + sim_between(5 * SIM_MS, 40 * SIM_MS), host->index, fetch,
+		   life_of(host, host->server));
+	if (leader != NULL && leader->paused_until > sim_us)
+		return;
+	if (leader == NULL || !is_reached(host, leader))
+	{
+		if (host->streaming)
+			sim_trace(host->index, "streams no more");
+		host->streaming = false;
+		return;
+	}
+	if (!host->streaming)
+	{
+		sim_trace(host->index, "streams from %s", leader->config.member_name);
+		host->streaming = true;
+		host->stream_next = host->wal.count;
+	}
+	if (host->stream_next > leader->wal.count)
+		return;
+	stream = sim_alloc(sizeof(*stream) +
+					   (leader->wal.count - host->stream_next) * sizeof(stream->of[0]));
+	*stream = (Stream){.host = host->index,
+					   .server = host->server,
+					   .leader = host->leader,
+					   .lsn = sim_wal_end(&leader->wal).lsn,
+					   .first = host->stream_next,
+					   .count = leader->wal.count - host->stream_next};
+	for (size_t i = 0; i < stream->count; i++)
+		stream->of[i] = leader->wal.of[stream->first + i];
+	host->stream_next = leader->wal.count;
+	if (sim_us + delay_us > host->stream_us)
+		host->stream_us = sim_us + delay_us;
+	sim_at(host->stream_us, host->index, come, stream);
+}
+
+/* Walsenders that end have sent everything. */
+static void
+send_the_rest(const SimHost *leader)
+{
+	for (int i = 0; i < sim_host_count; i++)
+	{
+		SimHost *host = &sim_hosts[i];
+		size_t before = host->wal.count;
+
+		if (host->phase != SIM_STANDBY || !host->streaming || host->leader != leader->index ||
+			host->paused_until > sim_us || sim_cut[i][leader->index] ||
+			!wal_begins(&leader->wal, &host->wal))
+			continue;
+		for (size_t j = host->wal.count; j < leader->wal.count; j++)
+			wal_add(&host->wal, &leader->wal.of[j]);
+		judge_has(host, before);
+		host->stream_next = host->wal.count;
+	}
+}
+
+/* --- PostgreSQL */
+
+static void
+server_ended(SimHost *host, bool clean)
+{
+	if (host->open_until > sim_us)
+		host->open_until = sim_us;
+	host->server++;
+	host->clean = clean;
+	host->promoting = host->streaming = false;
+	host->following[0] = '\0';
+	host->end_known = false;
+}
+
+static void
+all_gone(void *argument)
+{
+	const Life *life = argument;
+	SimHost *host = &sim_hosts[life->host];
+
+	if (host->server != life->of || host->phase != SIM_ORPHANS)
+		return;
+	host->phase = SIM_DOWN;
+	if (host->node != NULL)
+	{
+		sim_here = host;
+		fha_node_life_held(host->node, true);
+		sim_here = NULL;
+	}
+	sim_host_wake(host);
+}
+
+/* Its postmaster is gone; walsenders may have sent what there was. */
+static void
+server_crashed(SimHost *host, bool drains)
+{
+	host->was_primary = host->phase == SIM_PRIMARY;
+	if (host->phase == SIM_PRIMARY && drains)
+		send_the_rest(host);
+	server_ended(host, false);
+	host->phase = SIM_ORPHANS;
+}
+
+void
+sim_host_kill_postgres(SimHost *host)
+{
+	if (host->phase == SIM_DOWN || host->phase == SIM_ORPHANS)
+		return;
+	sim_trace(host->index, "PostgreSQL is killed");
+	server_crashed(host, sim_chance(80));
+	if (host->speaker == SIM_AGENT)
+		leave_seat(host, true);
+	if (host->supervised && host->node == NULL)
+		sit(host, SIM_SUPERVISOR);
+	sim_at(sim_us + sim_between(3 * SIM_MS, 110 * SIM_MS), host->index, all_gone,
+		   life_of(host, host->server));
+}
+
+static void
+stopped(void *argument)
+{
+	const Life *life = argument;
+	SimHost *host = &sim_hosts[life->host];
+
+	if (host->server != life->of || host->phase != SIM_STOPPING)
+		return;
+	if (host->was_primary)
+	{
+		(void) write_record(host, 0, 100);
+		send_the_rest(host);
+	}
+	server_ended(host, true);
+	host->phase = SIM_ORPHANS;
+	sim_trace(host->index, "PostgreSQL was shut down");
+	all_gone(&(Life){.host = host->index, .of = host->server});
+}
+
+/* A fast shutdown: nothing more is acknowledged, and the agent ends. */
+static void
+server_stop(SimHost *host)
+{
+	if (host->phase == SIM_DOWN || host->phase == SIM_ORPHANS || host->phase == SIM_STOPPING)
+		return;
+	sim_trace(host->index, "PostgreSQL stops");
+	host->was_primary = host->phase == SIM_PRIMARY;
+	if (host->open_until > sim_us)
+		host->open_until = sim_us;
+	if (host->phase == SIM_STARTING)
+	{
+		/* There is no checkpoint of its own yet. */
+		server_ended(host, false);
+		host->phase = SIM_ORPHANS;
+		sim_at(sim_us + SIM_MS, host->index, all_gone, life_of(host, host->server));
+	}
+	else
+	{
+		host->phase = SIM_STOPPING;
+		sim_at(sim_us + sim_between(10 * SIM_MS, 400 * SIM_MS), host->index, stopped,
+			   life_of(host, host->server));
+	}
+	if (host->supervised && host->speaker != SIM_SUPERVISOR)
+		sit(host, SIM_SUPERVISOR);
+}
+
+static void
+checkpointed(void *argument)
+{
+	const Life *life = argument;
+	SimHost *host = &sim_hosts[life->host];
+
+	if (host->server == life->of)
+		host->rewindable_us = sim_us;
+}
+
+static void
+ready(void *argument)
+{
+	const Life *life = argument;
+	SimHost *host = &sim_hosts[life->host];
+
+	if (host->server != life->of || host->phase != SIM_STARTING)
+		return;
+	if (host->was_primary)
+	{
+		host->phase = SIM_PRIMARY;
+		(void) write_record(host, 0, 100);
+		sim_at(sim_us + sim_between(SIM_MS, 300 * SIM_MS), host->index, checkpointed,
+			   life_of(host, host->server));
+		sim_at(sim_us + SIM_MS, host->index, commit, life_of(host, host->server));
+	}
+	else
+	{
+		host->phase = SIM_STANDBY;
+		sim_at(sim_us + SIM_MS, host->index, fetch, life_of(host, host->server));
+	}
+	sim_trace(host->index, "PostgreSQL is a %s", host->was_primary ? "primary" : "standby");
+	sim_host_wake(host);
+}
+
+static void
+agent_comes(void *argument)
+{
+	const Life *life = argument;
+	SimHost *host = &sim_hosts[life->host];
+
+	if (host->server == life->of && host->phase != SIM_STOPPING)
+		sit(host, SIM_AGENT);
+}
+
+/* S7: what an interrupted promotion left was never led. */
+static void
+forget_promotion(SimHost *host)
+{
+	if (host->promoting_from == 0)
+		return;
+	while (host->wal.count > 0 && host->wal.of[host->wal.count - 1].timeline > host->promoting_from)
+		host->wal.count--;
+}
+
+static int
+host_named(const char *name)
+{
+	for (int i = 0; i < sim_host_count; i++)
+		if (strcmp(sim_hosts[i].config.member_name, name) == 0)
+			return i;
+	return -1;
+}
+
+static void
+server_start(SimHost *host, bool standby)
+{
+	int64_t recovery_us = sim_between(50 * SIM_MS, (host->clean ? 300 : 2500) * SIM_MS);
+
+	if (standby)
+		forget_promotion(host);
+	host->promoting_from = 0;
+	if (standby && host->order.leader[0] != '\0')
+		host->leader = host_named(host->order.leader);
+	host->acked_lsn = standby ? 0 : host->required.lsn;
+	host->mark_counts = true;
+	memcpy(host->started_for, host->order.request_id, sizeof(host->started_for));
+	host->was_primary = !standby;
+	host->clean = false;
+	host->phase = SIM_STARTING;
+	host->server++;
+	host->rewindable_us = SIM_NEVER;
+	host->prepared_us = SIM_NEVER;
+	sim_here = host;
+	fha_node_life_held(host->node, false);
+	sim_here = NULL;
+	sim_trace(host->index, "PostgreSQL is started as a %s", standby ? "standby" : "primary");
+	sim_at(sim_us + sim_between(10 * SIM_MS, 100 * SIM_MS), host->index, agent_comes,
+		   life_of(host, host->server));
+	sim_at(sim_us + recovery_us, host->index, ready, life_of(host, host->server));
+}
+
+static void
+promoted(void *argument)
+{
+	const Life *life = argument;
+	SimHost *host = &sim_hosts[life->host];
+
+	if (host->server != life->of || host->phase != SIM_STANDBY || !host->promoting)
+		return;
+	host->promoting = host->streaming = false;
+	host->phase = SIM_PRIMARY;
+	host->was_primary = true;
+	(void) write_record(host, (uint32_t) life->id, 100);
+	sim_trace(host->index, "PostgreSQL is promoted to timeline %u", (unsigned) life->id);
+	sim_at(sim_us + SIM_MS, host->index, commit, life_of(host, host->server));
+	sim_host_wake(host);
+}
+
+/* --- jobs on the data */
+
+static void
+back_off(SimHost *host)
+{
+	int64_t wait_us = BACKOFF_FIRST_US;
+
+	for (int i = 0; i < host->failures && wait_us < BACKOFF_MOST_US; i++)
+		wait_us *= 2;
+	host->failures++;
+	host->start_failed = true;
+	host->not_before_us = sim_us + earlier(wait_us, BACKOFF_MOST_US);
+}
+
+typedef struct Job
+{
+	int host;
+	uint64_t life;
+	FhaNodeOrder kind;
+	int leader;
+	char cluster_uuid[FHA_UUID_TEXT_SIZE];
+	char request_id[FHA_ID_SIZE];
+} Job;
+
+static bool
+job_works(SimHost *host, const Job *job)
+{
+	SimHost *leader = job->leader < 0 ? NULL : &sim_hosts[job->leader];
+	FhaState state;
+	FhaError err;
+
+	if (job->kind == FHA_NODE_INITDB)
+	{
+		host->wal.count = 0;
+		(void) write_record(host, 1, 0);
+	}
+	else if (leader == NULL || leader->phase != SIM_PRIMARY || leader->paused_until > sim_us ||
+			 sim_cut[host->index][leader->index] || sim_chance(3))
+		return false;
+	else
+		wal_copy(host, &leader->wal);
+	if (fha_state_load(&host->config, &state, &err) != FHA_OK)
+	{
+		memset(&state, 0, sizeof(state));
+		memcpy(state.member, host->config.member_name, sizeof(state.member));
+		memcpy(state.cluster, host->config.cluster_name, sizeof(state.cluster));
+	}
+	memcpy(state.cluster_uuid, job->cluster_uuid, sizeof(state.cluster_uuid));
+	memcpy(state.cloned_for, job->request_id, sizeof(state.cloned_for));
+	sim_hex(state.data_incarnation, sizeof(state.data_incarnation));
+	if (fha_state_save(&host->config, &state, &err) != FHA_OK)
+		sim_fail("%s: %s", host->config.member_name, err.text);
+	host->empty = host->damaged = false;
+	host->promoting_from = 0;
+	/* It ends as a standby's; and the mark's page is of other data. */
+	host->clean = job->kind == FHA_NODE_INITDB;
+	host->was_primary = false;
+	host->mark_counts = false;
+	return true;
+}
+
+static void
+job_ends(void *argument)
+{
+	const Job *job = argument;
+	SimHost *host = &sim_hosts[job->host];
+	FhaError err;
+	bool works;
+
+	if (!host->job || host->job_life != job->life)
+		return;
+	host->job = false;
+	host->end_known = false;
+	works = job_works(host, job);
+	sim_trace(host->index, "%s %s", fha_node_order_name(job->kind), works ? "ends" : "fails");
+	if (works)
+		host->failures = 0, host->start_failed = false;
+	else
+		back_off(host);
+	sim_here = host;
+	if (host->node != NULL && fha_node_reload(host->node, &err) != FHA_OK)
+		sim_fail("%s: %s", host->config.member_name, err.text);
+	sim_here = NULL;
+	sim_host_wake(host);
+}
+
+static void
+start_job(SimHost *host)
+{
+	Job *job = sim_alloc(sizeof(*job));
+
+	*job = (Job){.host = host->index,
+				 .life = ++host->job_life,
+				 .kind = host->order.node,
+				 .leader = host_named(host->order.leader)};
+	memcpy(job->cluster_uuid, host->order.cluster_uuid, sizeof(job->cluster_uuid));
+	if (host->order.node == FHA_NODE_CLONE && host->order.asked)
+		memcpy(job->request_id, host->order.request_id, sizeof(job->request_id));
+	host->job = true;
+	if (job->kind == FHA_NODE_REWIND)
+		host->damaged = true;
+	sim_trace(host->index, "%s begins", fha_node_order_name(job->kind));
+	sim_at(sim_us + sim_between(200 * SIM_MS, 3 * SIM_S), host->index, job_ends, job);
+}
+
+/* --- the supervisor */
+
+static void
+find_end(SimHost *host)
+{
+	/* It waits for pg_waldump. */
+	host->busy_until = sim_host_us(host) + sim_between(5 * SIM_MS, 60 * SIM_MS);
+	forget_promotion(host);
+	host->end = sim_wal_end(&host->wal);
+	host->required = host->end;
+	if (!host->clean && host->mark_counts && host->acked_lsn != 0 &&
+		host->acked_lsn < host->end.lsn)
+		host->required.lsn = host->acked_lsn;
+	host->end_known = true;
+}
+
+static void
+supervisor_view(SimHost *host, FhaPgView *view)
+{
+	memset(view, 0, sizeof(*view));
+	view->supervised = true;
+	view->stopping = host->stopping;
+	view->job = host->job;
+	view->failed = host->start_failed;
+	view->failing = host->failures >= FAILURES_IN_A_ROW && sim_us < host->not_before_us;
+	view->state = FHA_PG_BUSY;
+	if (host->phase != SIM_DOWN)
+		return;
+	view->state = FHA_PG_DOWN;
+	view->empty = host->empty;
+	view->damaged = !host->empty && host->damaged;
+	if (view->empty || view->damaged)
+		return;
+	view->system_identifier = SYSTEM_IDENTIFIER;
+	if (!host->end_known && host->ordered && !host->job)
+		find_end(host);
+	if (!host->end_known)
+		return;
+	view->position = host->end;
+	view->origin = wal_origin(&host->wal);
+	view->required = host->required;
+	view->clean = host->clean && host->was_primary;
+}
+
+static bool
+is_done(const SimHost *host)
+{
+	const FhaOrder *order = &host->order;
+
+	return host->stopping && host->phase == SIM_DOWN && !host->job &&
+		   ((host->ordered && (!order->holds_lease || order->released) && order->told) ||
+			sim_us > host->end_known_us);
+}
+
+static void
+supervisor_ends(SimHost *host)
+{
+	sim_trace(host->index, "the supervisor ends%s", host->order.released ? ": released" : "");
+	leave_seat(host, false);
+	host->supervised = host->stopping = false;
+	host->mark_counts = false;
+	host->acked_lsn = 0;
+	host->life++;
+}
+
+static void
+supervisor_acts(SimHost *host, const FhaPgView *view)
+{
+	const FhaOrder *order = &host->order;
+
+	if (order->released && view->clean)
+		judge_released(host);
+	if (view->state != FHA_PG_DOWN || view->job || host->stopping || sim_us < host->not_before_us)
+		return;
+	switch (order->node)
+	{
+		case FHA_NODE_INITDB:
+		case FHA_NODE_CLONE:
+		case FHA_NODE_REWIND:
+			start_job(host);
+			break;
+		case FHA_NODE_START_PRIMARY:
+			server_start(host, false);
+			break;
+		case FHA_NODE_START_STANDBY:
+			server_start(host, true);
+			break;
+		case FHA_NODE_HOLD:
+		case FHA_NODE_PROMOTE:
+		case FHA_NODE_FOLLOW:
+		case FHA_NODE_STOP:
+			break;
+	}
+}
+
+/* --- the agent */
+
+static void
+show_standbys(const SimHost *host, FhaPgView *view)
+{
+	for (int i = 0; i < sim_host_count; i++)
+	{
+		const SimHost *other = &sim_hosts[i];
+		FhaStandby *standby = &view->standbys[view->standby_count];
+
+		if (other->phase != SIM_STANDBY || !other->streaming || other->leader != host->index ||
+			!lists(host, other) || !wal_begins(&host->wal, &other->wal))
+			continue;
+		memset(standby, 0, sizeof(*standby));
+		memcpy(standby->member, other->config.member_name, sizeof(standby->member));
+		standby->lsn = standby->written = standby->replayed = sim_wal_end(&other->wal).lsn;
+		standby->stamp = other->heard_stamp;
+		view->standby_count++;
+	}
+}
+
+static void
+agent_view(SimHost *host, FhaPgView *view)
+{
+	memset(view, 0, sizeof(*view));
+	view->supervised = true;
+	view->system_identifier = SYSTEM_IDENTIFIER;
+	view->state = FHA_PG_BUSY;
+	memcpy(view->started_for, host->started_for, sizeof(view->started_for));
+	if (host->phase == SIM_STARTING && host->was_primary)
+		return;
+	view->recovering = host->phase == SIM_STARTING;
+	view->position = sim_wal_end(&host->wal);
+	view->written = view->replayed = view->position.lsn;
+	if (host->phase == SIM_PRIMARY)
+	{
+		view->state = FHA_PG_PRIMARY;
+		view->rewindable = sim_us >= host->rewindable_us;
+		view->prepared = sim_us >= host->prepared_us;
+		view->oldest_wal = FIRST_LSN;
+		view->lineage_count = wal_lineage(&host->wal, view->lineage);
+		show_standbys(host, view);
+		return;
+	}
+	if (host->phase == SIM_STANDBY)
+		view->state = FHA_PG_STANDBY;
+	view->origin = wal_origin(&host->wal);
+	view->streaming = host->streaming;
+	view->heard_lsn = host->heard_lsn;
+	view->heard_stamp = host->heard_stamp;
+	memcpy(view->following, host->following, sizeof(view->following));
+	view->following_term = host->following_term;
+}
+
+static void
+promote(SimHost *host)
+{
+	Life *life;
+
+	if (host->promoting || host->phase != SIM_STANDBY)
+		return;
+	host->promoting = true;
+	host->promoting_from = sim_wal_end(&host->wal).timeline;
+	life = life_of(host, host->server);
+	life->id = host->order.timeline;
+	sim_trace(host->index, "is promoted to timeline %u for term %llu",
+			  (unsigned) host->order.timeline, (unsigned long long) host->order.term);
+	/* The receiver ends first, and what it has is replayed. */
+	host->leader = -1;
+	sim_at(sim_us + sim_between(20 * SIM_MS, 300 * SIM_MS), host->index, promoted, life);
+}
+
+static void
+agent_acts(SimHost *host, const FhaPgView *view)
+{
+	const FhaOrder *order = &host->order;
+
+	if (order->write_until_ms > 0)
+		host->promoting_from = 0;
+	set_fence(host, order->write_until_ms > 0 ? sim_world_us(host, order->write_until_ms) : 0);
+	if (order->write_until_ms > 0 && view->state == FHA_PG_PRIMARY &&
+		host->rewindable_us == SIM_NEVER)
+	{
+		host->rewindable_us = SIM_NEVER - 1;
+		sim_at(sim_us + sim_between(20 * SIM_MS, 400 * SIM_MS), host->index, checkpointed,
+			   life_of(host, host->server));
+	}
+	if (!order->prepare_stop)
+		host->prepared_us = SIM_NEVER;
+	else if (host->prepared_us == SIM_NEVER)
+		host->prepared_us = sim_us + sim_between(SIM_MS, 100 * SIM_MS);
+	switch (order->node)
+	{
+		case FHA_NODE_PROMOTE:
+			promote(host);
+			break;
+		case FHA_NODE_FOLLOW:
+			memcpy(host->following, order->leader, sizeof(host->following));
+			host->following_term = order->term;
+			host->leader = host_named(order->leader);
+			sim_trace(host->index, "follows %s", order->leader);
+			break;
+		case FHA_NODE_STOP:
+			server_stop(host);
+			break;
+		case FHA_NODE_HOLD:
+		case FHA_NODE_INITDB:
+		case FHA_NODE_CLONE:
+		case FHA_NODE_REWIND:
+		case FHA_NODE_START_PRIMARY:
+		case FHA_NODE_START_STANDBY:
+			break;
+	}
+}
+
+/* --- a turn of whoever speaks */
+
+static void
+say_news(SimHost *host)
+{
+	char sentence[512];
+
+	while (fha_node_news(host->node, sentence, sizeof(sentence)))
+		sim_trace(host->index, "- %s", sentence);
+}
+
+/* How long may it wait, besides what the order says? */
+static int64_t
+patience_us(const SimHost *host, const FhaPgView *view)
+{
+	if (host->speaker == SIM_SUPERVISOR)
+		return view->state == FHA_PG_BUSY || host->stopping ? 20 * SIM_MS : SIM_S;
+	if (host->order.node == FHA_NODE_PROMOTE || host->order.prepare_stop)
+		return 10 * SIM_MS;
+	if (host->order.contested)
+		return 50 * SIM_MS;
+	if (view->state == FHA_PG_BUSY || (view->state == FHA_PG_PRIMARY && !view->rewindable))
+		return 100 * SIM_MS;
+	return SIM_S;
+}
+
+void
+sim_host_turn(SimHost *host)
+{
+	FhaPgView view;
+	FhaError err;
+	FhaNode *node = host->node;
+	bool begins;
+	int64_t next_us;
+
+	if (node == NULL)
+		return;
+	if (host->speaker == SIM_AGENT)
+		agent_view(host, &view);
+	else
+		supervisor_view(host, &view);
+	sim_here = host;
+	if (fha_node_step(node, &view, &host->order, &err) != FHA_OK)
+		sim_trace(host->index, "- %s", err.text);
+	say_news(host);
+	sim_here = NULL;
+	begins = !host->ordered && host->order.read;
+	host->ordered = host->ordered || host->order.read;
+	if (host->speaker == SIM_AGENT)
+		agent_acts(host, &view);
+	else
+		supervisor_acts(host, &view);
+	if (host->node == node && is_done(host))
+	{
+		supervisor_ends(host);
+		return;
+	}
+	/* Somebody else speaks now, and has had his turn planned. */
+	if (host->node != node)
+		return;
+	next_us = earlier(sim_world_us(host, host->order.wake_ms), sim_us + patience_us(host, &view));
+	if (begins)
+		next_us = sim_us;
+	if (next_us < sim_host_us(host) + TURN_COST_US)
+		next_us = sim_host_us(host) + TURN_COST_US;
+	turn_at(host, next_us);
+}
+
+/* --- a member, from outside */
+
+static void
+new_boot(SimHost *host)
+{
+	sim_hex(host->boot_id, sizeof(host->boot_id));
+	host->boot_us = sim_us;
+	host->boot_ms = sim_between(5000, 400000);
+}
+
+void
+sim_host_make(int index, int members)
+{
+	SimHost *host = &sim_hosts[index];
+	FhaConfig *config = &host->config;
+	char path[FHA_PATH_MAX];
+	FhaError err;
+
+	free(host->wal.of);
+	memset(host, 0, sizeof(*host));
+	host->index = index;
+	host->turn_us = SIM_NEVER;
+	host->leader = -1;
+	host->empty = true;
+	host->rewindable_us = host->prepared_us = SIM_NEVER;
+	/* The bound on two clocks is lease_duration / renew_deadline: 1.5. */
+	host->rate_ppm = sim_chance(70) ? 1000000 : sim_between(850000, 1200000);
+	new_boot(host);
+	fha_config_defaults(config);
+	(void) snprintf(config->cluster_name, sizeof(config->cluster_name), "db");
+	(void) snprintf(config->member_name, sizeof(config->member_name), "n%d", index + 1);
+	(void) snprintf(config->lock, sizeof(config->lock), "dir:/simulated");
+	(void) snprintf(config->address, sizeof(config->address), "127.0.0.1:%d", 6001 + index);
+	(void) snprintf(config->listen, sizeof(config->listen), "127.0.0.1:%d", 8001 + index);
+	(void) snprintf(config->data_directory, sizeof(config->data_directory), "%s/n%d", sim_root,
+					index + 1);
+	(void) snprintf(config->state_directory, sizeof(config->state_directory), "%s/n%d.state",
+					sim_root, index + 1);
+	(void) snprintf(config->bootstrap, sizeof(config->bootstrap), "initdb:n1");
+	config->max_lag_bytes = 100000;
+	config->supervised = true;
+	if (fha_state_prepare(config, &err) != FHA_OK ||
+		fha_state_path(config, "pgpass", path, sizeof(path), &err) != FHA_OK ||
+		fha_file_replace(path, PGPASS, strlen(PGPASS), &err) != FHA_OK)
+		sim_fail("%s cannot be made: %s", config->member_name, err.text);
+	if (index == 0)
+		last_id = 0;
+	sim_host_count = members;
+}
+
+void
+sim_host_start(SimHost *host)
+{
+	if (host->supervised)
+		return;
+	sim_trace(host->index, "the supervisor starts");
+	host->supervised = true;
+	host->stopping = host->down = false;
+	host->failures = 0;
+	host->start_failed = false;
+	host->not_before_us = 0;
+	host->end_known = false;
+	host->life++;
+	sim_hex(host->incarnation, sizeof(host->incarnation));
+	sit(host, SIM_SUPERVISOR);
+}
+
+void
+sim_host_stop(SimHost *host)
+{
+	if (!host->supervised || host->stopping)
+		return;
+	sim_trace(host->index, "the node is told to stop");
+	host->stopping = true;
+	host->down = true;
+	host->end_known_us = sim_us + STOP_LIMIT_US;
+	if (host->job)
+	{
+		host->job = false;
+		host->job_life++;
+	}
+	server_stop(host);
+	sim_host_wake(host);
+}
+
+void
+sim_host_kill(SimHost *host)
+{
+	if (!host->supervised)
+		return;
+	sim_trace(host->index, "all is killed");
+	leave_seat(host, true);
+	if (host->phase != SIM_DOWN && host->phase != SIM_ORPHANS)
+		server_crashed(host, false);
+	host->server++;
+	host->phase = SIM_DOWN;
+	host->job = false;
+	host->job_life++;
+	host->supervised = host->stopping = false;
+	host->mark_counts = false;
+	host->acked_lsn = 0;
+	host->life++;
+	host->paused_until = host->agent_paused_until = host->busy_until = 0;
+}
+
+void
+sim_host_reboot(SimHost *host)
+{
+	sim_host_kill(host);
+	sim_trace(host->index, "the machine boots");
+	new_boot(host);
+}
+
+void
+sim_host_end(SimHost *host)
+{
+	leave_seat(host, false);
+}
