@@ -742,26 +742,43 @@ test_race(void **state)
 }
 
 /* Applied, but nobody says so: UNKNOWN, and who reads back finds its nonce. */
+/* Until the write arrives and its answer does not: on a busy machine a short deadline may end before it is done. */
+static void
+lose_reply(const Fixture *fixture, FhaLock *lock, FhaLockRequest *request)
+{
+	FhaLockEvent event;
+	FhaCode code;
+	char version[FHA_VERSION_SIZE];
+	char data[64] = "";
+	int64_t time_ms = SHORT_MS;
+
+	do
+	{
+		assert_true(time_ms < LONG_MS);
+		fixture->reply_lose();
+		request->deadline_ms = fha_now_ms() + time_ms;
+		assert_int_equal(fha_lock_call(lock, request, &event), FHA_UNKNOWN);
+		code = get(lock, request->name, version, data, sizeof(data));
+		assert_true(code == FHA_OK || code == FHA_NOT_FOUND);
+		time_ms *= 4;
+	} while (strcmp(data, request->data) != 0);
+}
+
 void
 test_reply_lost(void **state)
 {
 	const Fixture *fixture = *state;
 	FhaLock *lock = open_lock(false);
 	FhaLockRequest request = request_of(FHA_LOCK_CREATE, "lease", NULL, "{\"nonce\":\"one\"}");
-	FhaLockEvent event;
 	char version[FHA_VERSION_SIZE];
 	char data[64];
 
-	fixture->reply_lose();
-	request.deadline_ms = fha_now_ms() + SHORT_MS;
-	assert_int_equal(fha_lock_call(lock, &request, &event), FHA_UNKNOWN);
+	lose_reply(fixture, lock, &request);
 	assert_int_equal(get(lock, "lease", version, data, sizeof(data)), FHA_OK);
 	assert_string_equal(data, "{\"nonce\":\"one\"}");
 
-	fixture->reply_lose();
 	request = request_of(FHA_LOCK_SWAP, "lease", version, "{\"nonce\":\"two\"}");
-	request.deadline_ms = fha_now_ms() + SHORT_MS;
-	assert_int_equal(fha_lock_call(lock, &request, &event), FHA_UNKNOWN);
+	lose_reply(fixture, lock, &request);
 	/* Sent again without reading back, it comes second to itself. */
 	assert_int_equal(put(lock, "lease", version, "{\"nonce\":\"two\"}"), FHA_CONFLICT);
 	assert_int_equal(get(lock, "lease", version, data, sizeof(data)), FHA_OK);
@@ -852,6 +869,21 @@ assert_answer_at_deadline(FhaLock *lock, FhaLockVerb verb, FhaCode expected)
 	assert_true(event.error.text[0] != '\0');
 }
 
+/* The time that it takes to close a lock that does not answer. */
+static int64_t
+hanging_close_ms(const Fixture *fixture, FhaLock *lock)
+{
+	int64_t start;
+	int64_t end;
+
+	fixture->lock_hang();
+	start = fha_now_ms();
+	fha_lock_close(lock);
+	end = fha_now_ms();
+	fixture->write_release();
+	return end - start;
+}
+
 /* A lock that does not answer costs each request its deadline, and the caller nothing. */
 void
 test_hang(void **state)
@@ -861,7 +893,6 @@ test_hang(void **state)
 	FhaLockEvent event;
 	char version[FHA_VERSION_SIZE] = "";
 	int fd = fha_lock_fd(lock);
-	int64_t start;
 
 	assert_int_equal(put(lock, "a", version, "{\"n\":1}"), FHA_OK);
 	fixture->lock_hang();
@@ -879,9 +910,10 @@ test_hang(void **state)
 	assert_int_equal(event.kind, FHA_LOCK_SYNCED);
 	assert_int_equal(fd, fha_lock_fd(lock));
 
-	fixture->lock_hang();
-	start = fha_now_ms();
-	fha_lock_close(lock);
-	assert_true(fha_now_ms() < start + 1000);
-	fixture->write_release();
+	/* A busy machine may make one of them long, and not all. */
+	for (int tries = 1; hanging_close_ms(fixture, lock) >= 1000; tries++)
+	{
+		assert_true(tries < 3);
+		lock = open_lock(true);
+	}
 }
