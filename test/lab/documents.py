@@ -13,7 +13,10 @@ TREE = Path(__file__).parent.parent.parent
 
 REFERENCE = "docs/reference.md"
 OPERATIONS = "docs/operations.md"
-EVERY = ("README.md", OPERATIONS, REFERENCE, "docs/metrics.md", "docs/design.md", "docs/tree.md", "CHANGELOG.md")
+EVERY = (
+    *("README.md", OPERATIONS, REFERENCE, "docs/metrics.md", "docs/design.md", "docs/tree.md", "CHANGELOG.md"),
+    "SECURITY.md",
+)
 
 # A conversion of printf stands for what is only known at run time; documents write "...".
 CONVERSION = re.compile(r"%[-+ #0]*(?:\*|\d+)?(?:\.(?:\*|\d+))?(?:hh|h|ll|l|z|j|t)?[diouxXcsmp]")
