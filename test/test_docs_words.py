@@ -242,7 +242,7 @@ def test_names_and_links(name: str, node: Node) -> None:
             UNION SELECT name FROM pg_settings""",
         )
     }
-    files = {"fawkes_ha.conf", "fawkes_ha.so", "fawkes_ha.c"}
+    files = {"fawkes_ha.conf", "fawkes_ha.control", "fawkes_ha.so", "fawkes_ha.c"}
     spoken = set(re.findall(r"(?<![\w./-])fawkes_ha\.[a-z_]+", text)) - files
     assert spoken - names == set()
     for target in re.findall(r"\]\(([^)#:]*)(?:#[^)]*)?\)", documents.outside_fences(text)):

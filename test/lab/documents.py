@@ -15,7 +15,7 @@ REFERENCE = "docs/reference.md"
 OPERATIONS = "docs/operations.md"
 EVERY = (
     *("README.md", OPERATIONS, REFERENCE, "docs/metrics.md", "docs/design.md", "docs/tree.md", "CHANGELOG.md"),
-    "SECURITY.md",
+    *("CONTRIBUTING.md", "SECURITY.md"),
 )
 
 # A conversion of printf stands for what is only known at run time; documents write "...".
