@@ -35,7 +35,7 @@ LIBS_CONTROL = -ljson-c -lmicrohttpd -lgnutls -lcurl -lyaml -lcrypto
 # The version stands in the control file, where CREATE EXTENSION looks for it. What has it compiled in is built anew with it.
 VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 VERSIONED := $(patsubst %.c,%.o,$(shell grep -l FAWKES_HA_VERSION src/*/*.c src/test/unit/*.c))
-$(VERSIONED) $(foreach build,sanitized fuzz coverage,$(addprefix build-$(build)/,$(VERSIONED))): $(EXTENSION).control
+$(VERSIONED) $(foreach build,sanitized fuzz coverage sim,$(addprefix build-$(build)/,$(VERSIONED))): $(EXTENSION).control
 
 # A tree that was built for one server is built anew for another, the library and the command too: what their libpq can do
 # differs (FHA_POSTGRES). For clean, the file is of EXTRA_CLEAN.
