@@ -53,7 +53,8 @@ GCOVR         = gcovr --root . --object-directory build-coverage --exclude-throw
 
 build-coverage/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	@$(CC) $(COVERAGE) -Isrc/core -Isrc/control -c -o $@ $<
+	@$(CC) $(COVERAGE) -MMD -Isrc/core -Isrc/control -c -o $@ $<
+-include $(COVERED_OBJS:.o=.d)
 $(COVERED_TESTS): build-coverage/%: src/test/%.c $(COVERED_OBJS)
 	@mkdir -p $(@D)
 	@$(CC) $(COVERAGE) -fno-profile-arcs -fno-test-coverage -Isrc/core -Isrc/control -Isrc/test/unit -Wl,--wrap=_exit,--wrap=kill $(if $(findstring torture,$@),$(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAPS)) src/test/unit/torture.c) $(if $(findstring lock_kube_test,$@),-Wl$(comma)--wrap=fha_kube_start) $(if $(findstring lock_test,$@),$(patsubst %,-Wl$(comma)--wrap=%,$(LOCK_WRAPS))) -o $@ $< $(COVERED_OBJS) --coverage -lcmocka -lssl $(LIBS_CONTROL)
