@@ -143,6 +143,9 @@ def test_an_outage_while_the_released_one_leads(mixed: Part) -> None:
 def test_a_failover(mixed: Part, leader: int) -> None:
     node = mixed.nodes[leader]
     lead(mixed, node)
+    # Replication is asynchronous: what was not sent when a node vanishes is gone with it.
+    for other in mixed.others(node):
+        until("it has the last row", lambda other=other: other.value("SELECT max(i) FROM kept") == acknowledged[-1])
     node.kill()
     successor = mixed.wait_for_leader(besides=node)
     insert(successor)
