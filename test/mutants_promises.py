@@ -97,6 +97,15 @@ PROMISES = [
     ),
     Mutant(
         "S10",
+        "who may be on the list by a late write is forgotten when the record is read",
+        NODE,
+        "if (late_promised_ms(node) < oldest_ms)\n\t\toldest_ms",
+        "if (late_promised_ms(node) < 0)\n\t\toldest_ms",
+        promise("who_a_late_write_may_list_must_promise_too"),
+        short=False,
+    ),
+    Mutant(
+        "S10",
         "a promise is given while an attempt at the lease may arrive",
         NODE,
         "if (node->promises.bond.contended[0] != '\\0')\n\t\treturn",

@@ -110,6 +110,15 @@ typedef struct Promised
 	char told[FHA_SENTENCE_SIZE]; /* why not, as the news has it */
 } Promised;
 
+/* A member, with its data, that a write of ours may yet put on the list. */
+typedef struct LateMember
+{
+	char member[FHA_NAME_SIZE];
+	char data[FHA_ID_SIZE];
+} LateMember;
+
+#define LATE_MEMBERS_MAX (2 * FHA_MEMBERS_MAX)
+
 typedef struct Promises
 {
 	FhaAsk *ask;    /* NULL: nobody is asked */
@@ -131,6 +140,11 @@ typedef struct Promises
 	bool writes;                    /* ... if anything is */
 	int64_t write_ms;               /* after a failure: not before */
 	char failed[FHA_SENTENCE_SIZE]; /* why the last write failed; "" */
+	/* Of writes that got no answer: who is on their lists.  Each can arrive for as long as this
+	 * version of the record stands; more than there is room for: late_count is beyond it. */
+	char late_version[FHA_VERSION_SIZE];
+	size_t late_count;
+	LateMember late[LATE_MEMBERS_MAX];
 } Promises;
 
 /* What tells one copy of the cluster record in our directory from another; zeroed: there is none. */
@@ -346,6 +360,9 @@ void node_promises_keep(FhaNode *node);
 
 /* Answers that came: with those of all others, the fence may stay open. */
 void node_promises_hear(FhaNode *node);
+
+/* A write of ours got no answer: its list may stand in the record later, whatever is read before. */
+void node_promises_lost(FhaNode *node, const FhaCluster *list);
 
 /* Ask all others, if this holder hears nothing from the lock. */
 void node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms);

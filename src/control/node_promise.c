@@ -536,6 +536,22 @@ promised_by(Promises *promises, const char *member)
 	return &promises->of[promises->count++];
 }
 
+/* When this member, with this data, was asked for what it promised; 0: it has not, INT64_MAX: it is us. */
+static int64_t
+member_promised_ms(FhaNode *node, const char *member, const char *data)
+{
+	const Promised *promised;
+
+	if (strcmp(member, node->world.self.member) == 0)
+		return INT64_MAX;
+	promised = promised_by(&node->promises, member);
+	if (promised == NULL || promised->sent_ms == 0 ||
+		/* The lease was made longer since. */
+		promised->for_ms < node->world.tenure.duration_ms || strcmp(promised->data, data) != 0)
+		return 0;
+	return promised->sent_ms;
+}
+
 /* When the oldest of the promises of all that are on this list was asked for; 0: one is missing. */
 static int64_t
 promised_ms(FhaNode *node, const FhaCluster *list)
@@ -544,20 +560,63 @@ promised_ms(FhaNode *node, const FhaCluster *list)
 
 	for (size_t i = 0; i < list->member_count; i++)
 	{
-		const Promised *promised;
+		int64_t sent_ms = member_promised_ms(node, list->members[i], list->member_data[i]);
 
-		if (strcmp(list->members[i], node->world.self.member) == 0)
-			continue;
-		promised = promised_by(&node->promises, list->members[i]);
-		if (promised == NULL || promised->sent_ms == 0 ||
-			/* The lease was made longer since. */
-			promised->for_ms < node->world.tenure.duration_ms ||
-			strcmp(promised->data, list->member_data[i]) != 0)
-			return 0;
-		if (promised->sent_ms < oldest_ms)
-			oldest_ms = promised->sent_ms;
+		if (sent_ms < oldest_ms)
+			oldest_ms = sent_ms;
 	}
 	return oldest_ms == INT64_MAX ? 0 : oldest_ms;
+}
+
+void
+node_promises_lost(FhaNode *node, const FhaCluster *list)
+{
+	Promises *promises = &node->promises;
+
+	if (strcmp(promises->late_version, node->world.watch.version) != 0)
+		promises->late_count = 0;
+	memcpy(promises->late_version, node->world.watch.version, sizeof(promises->late_version));
+	for (size_t i = 0; i < list->member_count; i++)
+	{
+		size_t at = 0;
+
+		while (at < promises->late_count && at < LATE_MEMBERS_MAX &&
+			   (strcmp(promises->late[at].member, list->members[i]) != 0 ||
+				strcmp(promises->late[at].data, list->member_data[i]) != 0))
+			at++;
+		if (at < LATE_MEMBERS_MAX && at == promises->late_count)
+		{
+			memcpy(promises->late[at].member, list->members[i], FHA_NAME_SIZE);
+			memcpy(promises->late[at].data, list->member_data[i], FHA_ID_SIZE);
+		}
+		if (at == promises->late_count)
+			promises->late_count++;
+	}
+}
+
+/*
+ * As promised_ms, of all that a lost write may yet put on the list.  A read that shows the version
+ * which it was to replace does not say that it will not come: only another version does.
+ */
+static int64_t
+late_promised_ms(FhaNode *node)
+{
+	const Promises *promises = &node->promises;
+	int64_t oldest_ms = INT64_MAX;
+
+	if (strcmp(promises->late_version, node->world.watch.version) != 0)
+		return INT64_MAX;
+	if (promises->late_count > LATE_MEMBERS_MAX)
+		return 0; /* LCOV_EXCL_LINE: so many lists in one version of the record */
+	for (size_t i = 0; i < promises->late_count; i++)
+	{
+		int64_t sent_ms =
+			member_promised_ms(node, promises->late[i].member, promises->late[i].data);
+
+		if (sent_ms < oldest_ms)
+			oldest_ms = sent_ms;
+	}
+	return oldest_ms;
 }
 
 /* Of every list that may stand in the record: as last seen, and as our own writes may have made it. */
@@ -578,6 +637,8 @@ all_promised_ms(FhaNode *node)
 		if (also_ms < oldest_ms)
 			oldest_ms = also_ms;
 	}
+	if (late_promised_ms(node) < oldest_ms)
+		oldest_ms = late_promised_ms(node);
 	return oldest_ms;
 }
 

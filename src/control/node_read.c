@@ -504,6 +504,7 @@ cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 		case FHA_UNKNOWN:
 			node->unknown = true;
 			node->lost = *write;
+			node_promises_lost(node, &write->cluster);
 			node->reread = true;
 			node_news(node, "a write of the lease got no answer: %s", event->error.text);
 			break;

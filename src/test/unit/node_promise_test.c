@@ -976,6 +976,36 @@ who_may_be_on_the_list_must_promise_too(void **state)
 	TURN_UNTIL(all_settled());
 }
 
+/* A read that shows the version which the lost write was to replace does not say that it will not come. */
+static void
+who_a_late_write_may_list_must_promise_too(void **state)
+{
+	FhaCluster list;
+	Player *old;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	lock_out(true);
+	TURN_UNTIL(leads_by_promises(old));
+	list = old->node->world.cluster;
+	assert_true(fha_member_list(&list, "n9", "00000000000000aa"));
+	node_promises_lost(old->node, &list);
+	node_promises_lost(old->node, &list);
+	assert_int_equal(old->node->promises.late_count, NODES + 1);
+	old->node->unknown = false;
+	TURN_UNTIL(!is_open(old));
+	/* Another version stands there now: it comes too late. */
+	(void) snprintf(old->node->promises.late_version, sizeof(old->node->promises.late_version),
+					"before");
+	TURN_UNTIL(leads_by_promises(old));
+	/* Lists of an earlier version are forgotten. */
+	node_promises_lost(old->node, &old->node->world.cluster);
+	assert_int_equal(old->node->promises.late_count, NODES);
+	lock_out(false);
+	TURN_UNTIL(all_settled());
+}
+
 /* An order to hand over: whoever gets the lease relies on this holder's silence. */
 static void
 an_order_to_hand_over_ends_it(void **state)
@@ -1027,6 +1057,7 @@ main(void)
 		TEST(a_promise_for_less_does_not_count),
 		TEST(only_the_data_on_the_list_can_promise),
 		TEST(who_may_be_on_the_list_must_promise_too),
+		TEST(who_a_late_write_may_list_must_promise_too),
 		TEST(an_order_to_hand_over_ends_it),
 	};
 
