@@ -44,9 +44,12 @@ node_request_settle(const FhaNode *node, FhaOrderSlip *request, bool reclaim)
 {
 	const char *self = node->world.self.member;
 	bool meant = request->target[0] == '\0' || strcmp(request->target, self) == 0;
+	/* A holder whose server is down releases for it: nobody came, and it would release again. */
+	bool in_vain = request->kind == FHA_REQUEST_FAILOVER && node->world.cluster.released &&
+				   strcmp(request->target, self) != 0;
 
 	if (!node_request_moves_lease(request) || has_ended(request) ||
-		(reclaim && request->state == FHA_REQUEST_PENDING))
+		(reclaim && request->state == FHA_REQUEST_PENDING && !in_vain))
 		return;
 	if (meant && !reclaim)
 	{

@@ -344,6 +344,35 @@ who_takes_the_lease_settles_the_request(void **state)
 	assert_string_equal(request.message, "");
 }
 
+/* Its server is down, so it released for the request; what it takes back it would release for ever. */
+static void
+a_failover_that_nobody_took_up_ends(void **state)
+{
+	FhaOrderSlip request;
+
+	(void) state;
+	cluster->released = true;
+	ask(FHA_REQUEST_FAILOVER, "");
+	request = *slip;
+	node_request_settle(&node, &request, true);
+	assert_int_equal(request.state, FHA_REQUEST_FAILED);
+	ask(FHA_REQUEST_FAILOVER, "n2");
+	request = *slip;
+	node_request_settle(&node, &request, true);
+	assert_int_equal(request.state, FHA_REQUEST_FAILED);
+	/* This member is whom it names: the request is done when it leads. */
+	ask(FHA_REQUEST_FAILOVER, "n1");
+	request = *slip;
+	node_request_settle(&node, &request, true);
+	assert_int_equal(request.state, FHA_REQUEST_PENDING);
+	/* It was not released: others have not been asked yet. */
+	cluster->released = false;
+	ask(FHA_REQUEST_FAILOVER, "n2");
+	request = *slip;
+	node_request_settle(&node, &request, true);
+	assert_int_equal(request.state, FHA_REQUEST_PENDING);
+}
+
 static void
 settings_of_all_members_become_the_nodes_own(void **state)
 {
@@ -437,6 +466,7 @@ main(void)
 		TEST(a_restart_leaves_out_a_primary_without_a_supervisor),
 		TEST(a_handover_is_answered_by_who_leads),
 		TEST(who_takes_the_lease_settles_the_request),
+		TEST(a_failover_that_nobody_took_up_ends),
 		TEST(settings_of_all_members_become_the_nodes_own),
 		TEST(health_is_what_the_node_knows),
 	};
