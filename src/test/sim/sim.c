@@ -26,6 +26,7 @@
 #define TRACE_ROOM (16 * 1024 * 1024)
 
 int64_t sim_us;
+SimHabits sim_habits;
 
 /* --- chance: splitmix64 */
 
@@ -250,8 +251,8 @@ host_is_mended(void *argument)
 {
 	SimHost *host = &sim_hosts[*(int *) argument];
 
-	sim_trace(host->index, "reaches the lock again, and its disk is well");
-	host->cut_from_lock = host->refused_by_lock = host->slow_disk = false;
+	sim_trace(host->index, "is mended");
+	host->cut_from_lock = host->refused_by_lock = host->slow_disk = host->broken = false;
 }
 
 static void
@@ -263,11 +264,18 @@ links_are_back(void *argument)
 }
 
 static void
+withdraw(void *argument)
+{
+	sim_lock_withdraw(argument);
+}
+
+static void
 ask_for(FhaRequestKind kind)
 {
 	SimHost *host = some_host();
 	FhaOrderSlip request = {.kind = kind, .state = FHA_REQUEST_PENDING};
 	FhaError err;
+	char *id;
 
 	if (host->node == NULL || !fha_node_takes_requests(host->node))
 		return;
@@ -283,6 +291,9 @@ ask_for(FhaRequestKind kind)
 	if (fha_node_request(host->node, &request, &err) == FHA_OK && kind == FHA_REQUEST_FAILOVER)
 		judge_forced();
 	sim_host_wake(host);
+	id = sim_alloc(sizeof(request.id));
+	memcpy(id, request.id, sizeof(request.id));
+	sim_at(sim_us + request.time_limit_ms * SIM_MS, -1, withdraw, id);
 }
 
 static void
@@ -361,51 +372,157 @@ pause_host(SimHost *host)
 }
 
 static void
+start_later(const SimHost *host, int64_t longest_us)
+{
+	sim_at(sim_us + sim_between(50 * SIM_MS, longest_us), -1, start_again, number(host->index));
+}
+
+static void
+put_back(void *argument)
+{
+	(void) argument;
+	if (sim_lock_put_back())
+	{
+		sim_trace(-1, "the lock is put back to an older copy");
+		judge_rolled_back();
+	}
+	sim_at(sim_us + sim_between(SIM_MS, 3 * SIM_S), -1, lock_is_back, NULL);
+}
+
+/* For so long that every lease that was renewed has lapsed, the lock is away; then it is older. */
+static void
+roll_back(void)
+{
+	sim_trace(-1, "the lock does not answer: it will be put back");
+	sim_lock_outage = true;
+	sim_at(sim_us + sim_between(4 * SIM_S, 12 * SIM_S), -1, put_back, NULL);
+}
+
+static void
+keep_copy(void *argument)
+{
+	(void) argument;
+	if (!sim_lock_outage)
+		sim_lock_keep();
+	sim_at(sim_us + sim_between(SIM_S, 40 * SIM_S), -1, keep_copy, NULL);
+}
+
+typedef enum Fault
+{
+	KILL_POSTGRES,
+	KILL_ALL,
+	REBOOT,
+	PAUSE,
+	STOP,
+	STRIKE_HOST,
+	STRIKE_LOCK,
+	CUT_LINKS,
+	SWITCHOVER,
+	FAILOVER,
+	BREAK_POSTGRES,
+	ROLL_BACK,
+	FAULTS
+} Fault;
+
+static Fault
+some_fault(void)
+{
+	int sum = 0;
+	int64_t left;
+
+	for (int i = 0; i < FAULTS; i++)
+		sum += sim_habits.strikes[i];
+	left = sim_between(1, sum);
+	for (int i = 0; i < FAULTS; i++)
+		if ((left -= sim_habits.strikes[i]) <= 0)
+			return (Fault) i;
+	return KILL_POSTGRES;
+}
+
+static void
 strike(void *argument)
 {
 	SimHost *host = some_host();
 
 	(void) argument;
-	switch (sim_draw(12))
+	switch (some_fault())
 	{
-		case 0:
-		case 1:
+		case KILL_POSTGRES:
 			sim_host_kill_postgres(host);
 			break;
-		case 2:
+		case KILL_ALL:
 			sim_host_kill(host);
-			sim_at(sim_us + sim_between(50 * SIM_MS, 12 * SIM_S), -1, start_again,
-				   number(host->index));
+			start_later(host, 12 * SIM_S);
 			break;
-		case 3:
+		case REBOOT:
 			sim_host_reboot(host);
-			sim_at(sim_us + sim_between(SIM_S, 20 * SIM_S), -1, start_again, number(host->index));
+			start_later(host, 20 * SIM_S);
 			break;
-		case 4:
-		case 5:
+		case PAUSE:
 			pause_host(host);
 			break;
-		case 6:
+		case STOP:
 			sim_host_stop(host);
-			sim_at(sim_us + sim_between(SIM_S, 25 * SIM_S), -1, start_again, number(host->index));
+			start_later(host, 25 * SIM_S);
 			break;
-		case 7:
+		case STRIKE_HOST:
 			strike_host(host);
 			break;
-		case 8:
+		case STRIKE_LOCK:
 			strike_lock();
 			break;
-		case 9:
+		case CUT_LINKS:
 			cut_links();
 			break;
-		case 10:
+		case SWITCHOVER:
 			ask_for(FHA_REQUEST_SWITCHOVER);
 			break;
-		default:
-			ask_for(sim_chance(20) ? FHA_REQUEST_FAILOVER : FHA_REQUEST_SWITCHOVER);
+		case FAILOVER:
+			ask_for(FHA_REQUEST_FAILOVER);
+			break;
+		case BREAK_POSTGRES:
+			sim_trace(host->index, "its PostgreSQL will not start");
+			host->broken = true;
+			sim_at(sim_us + sim_between(SIM_S, 20 * SIM_S), -1, host_is_mended,
+				   number(host->index));
+			if (sim_chance(50))
+				sim_host_kill_postgres(host);
+			break;
+		case ROLL_BACK:
+			roll_back();
+			break;
+		case FAULTS:
 			break;
 	}
-	sim_at(sim_us + sim_between(50 * SIM_MS, 8 * SIM_S), -1, strike, NULL);
+	sim_at(sim_us + sim_between(20 * SIM_MS, sim_habits.pause_us), -1, strike, NULL);
+}
+
+/* In most scenarios a thing is rare, in some it is frequent, and some faults do not come at all. */
+static int
+some_percent(int usual, int most)
+{
+	return sim_chance(70) ? usual : (int) sim_between(0, most);
+}
+
+static void
+draw_habits(void)
+{
+	static const int weights[FAULTS] = {4, 2, 2, 4, 3, 4, 4, 3, 4, 1, 2, 0};
+	SimHabits *habits = &sim_habits;
+
+	*habits = (SimHabits){.late_lock = some_percent(2, 30),
+						  .late_letters = some_percent(3, 30),
+						  .lost_letters = some_percent(2, 20),
+						  .late_wal = some_percent(3, 30),
+						  .late_commits = some_percent(3, 30),
+						  .slow_writes = some_percent(2, 30),
+						  .apart_clocks = sim_chance(40),
+						  .pause_us = sim_chance(70) ? 8 * SIM_S : sim_between(SIM_S, 20 * SIM_S)};
+	for (int i = 0; i < FAULTS; i++)
+		habits->strikes[i] = sim_chance(25) ? 0 : weights[i] * (sim_chance(15) ? 6 : 1);
+	habits->strikes[KILL_POSTGRES]++;
+	/* Such a scenario says less about losses: one in ten. */
+	habits->strikes[ROLL_BACK] = sim_chance(10) ? 3 : 0;
 }
 
 static void
@@ -413,11 +530,12 @@ heal(void)
 {
 	lock_is_back(NULL);
 	links_are_back(NULL);
+	sim_lock_mend();
 	for (int i = 0; i < sim_host_count; i++)
 	{
 		SimHost *host = &sim_hosts[i];
 
-		host->cut_from_lock = host->refused_by_lock = host->slow_disk = false;
+		host->cut_from_lock = host->refused_by_lock = host->slow_disk = host->broken = false;
 		if (host->paused_until > sim_us)
 			host->paused_until = sim_us;
 		if (host->agent_paused_until > sim_us)
@@ -471,7 +589,8 @@ drop_strikes(void)
 	memcpy(all, heap, count * sizeof(*all));
 	heap_count = 0;
 	for (size_t i = 0; i < count; i++)
-		if (all[i].act == strike || all[i].act == start_again)
+		if (all[i].act == strike || all[i].act == start_again || all[i].act == put_back ||
+			all[i].act == keep_copy)
 			free(all[i].argument);
 		else
 			all[kept++] = all[i];
@@ -498,6 +617,7 @@ play(uint64_t seed)
 	(void) snprintf(sim_root, sizeof(sim_root), "/dev/shm/fawkes-sim-XXXXXX");
 	if (mkdtemp(sim_root) == NULL)
 		abort();
+	draw_habits();
 	members = (int) sim_between(2, SIM_HOSTS);
 	for (int i = 0; i < members; i++)
 		sim_host_make(i, members);
@@ -507,6 +627,7 @@ play(uint64_t seed)
 		sim_fail("the cluster does not come to be");
 	sim_trace(-1, "faults begin");
 	sim_at(sim_us, -1, strike, NULL);
+	sim_at(sim_us + SIM_S, -1, keep_copy, NULL);
 	run_until(sim_us + FAULTS_US);
 	drop_strikes();
 	heal();

@@ -56,6 +56,22 @@ bool sim_failed(void);
 /* malloc, or the end of the program. */
 void *sim_alloc(size_t size);
 
+/* What is usual in a scenario; drawn anew for each, so that rare things come together in some. */
+typedef struct SimHabits
+{
+	int late_lock;     /* percent of messages from and to the lock that take up to two seconds */
+	int late_letters;  /* of members' questions and answers; up to a second */
+	int lost_letters;  /* of those */
+	int late_wal;      /* of the WAL on its way to a standby; up to 1.5 s */
+	int late_commits;  /* of commits whose client waits for long; up to 3 s */
+	int slow_writes;   /* of writes to the disk; up to 1.5 s */
+	bool apart_clocks; /* clocks run as differently as they may */
+	int strikes[16];   /* the weight of each kind of fault */
+	int64_t pause_us;  /* the longest between two faults */
+} SimHabits;
+
+extern SimHabits sim_habits;
+
 /* --- WAL, as numbered records */
 
 typedef struct SimRecord
@@ -125,6 +141,7 @@ typedef struct SimHost
 	int64_t not_before_us;
 	int failures;
 	bool start_failed;
+	bool broken; /* PostgreSQL does not start */
 	bool end_known;
 	int64_t end_known_us;
 	FhaPosition end;
@@ -192,6 +209,13 @@ extern bool sim_lock_outage; /* for all */
 extern bool sim_lock_stalls; /* watches tell nothing */
 extern int sim_lock_loss;    /* percent of replies that are lost */
 void sim_lock_clear(void);
+/* Keep a copy of all records; put it back, as a restore of the lock's machine does. */
+void sim_lock_keep(void);
+bool sim_lock_put_back(void);
+/* The command that asked for it withdraws what nobody has begun. */
+void sim_lock_withdraw(const char *request_id);
+/* A person puts back the cluster's record of the highest term, if that is not there. */
+void sim_lock_mend(void);
 
 /* --- the judge */
 
@@ -205,8 +229,14 @@ void judge_has(const SimHost *host, size_t from);
 void judge_acknowledged(const SimHost *host, uint32_t id, uint64_t lsn);
 /* It was shut down cleanly, and has released the lease with the end of its WAL. */
 void judge_released(const SimHost *host);
+/* It was given the lease again in the same term: what happens from now on is a failure like any other. */
+void judge_reclaimed(const SimHost *host);
 /* An operator accepts losses. */
 void judge_forced(void);
+/* The cluster's record says now that its holder's WAL ends there. */
+void judge_told(uint64_t lsn);
+/* The lock was put back to an older copy: an older term may be led again. */
+void judge_rolled_back(void);
 /* Does one lead, and do all others have what it has? */
 bool judge_is_settled(void);
 size_t judge_count(void);

@@ -12,8 +12,6 @@
 
 #include "sim.h"
 
-#define LOST_PERCENT 2
-
 typedef struct Talk
 {
 	uint64_t id; /* 0: free */
@@ -130,10 +128,10 @@ static void
 send(const Letter *letter, int64_t now_us, int host, SimAct act)
 {
 	Letter *copy;
-	int64_t delay_us =
-		sim_chance(3) ? sim_between(SIM_MS, 900 * SIM_MS) : sim_between(50, 3 * SIM_MS);
+	int64_t delay_us = sim_chance(sim_habits.late_letters) ? sim_between(SIM_MS, 900 * SIM_MS)
+														   : sim_between(50, 3 * SIM_MS);
 
-	if (sim_cut[letter->from][letter->to] || sim_chance(LOST_PERCENT))
+	if (sim_cut[letter->from][letter->to] || sim_chance(sim_habits.lost_letters))
 		return;
 	copy = sim_alloc(sizeof(*copy));
 	*copy = *letter;

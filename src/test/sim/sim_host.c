@@ -279,8 +279,8 @@ commit(void *argument)
 		judge_commit(host, &record);
 		later->id = record.id;
 		later->lsn = record.lsn;
-		sim_at(sim_us +
-				   (sim_chance(3) ? sim_between(SIM_MS, 3 * SIM_S) : sim_between(100, 5 * SIM_MS)),
+		sim_at(sim_us + (sim_chance(sim_habits.late_commits) ? sim_between(SIM_MS, 3 * SIM_S)
+															 : sim_between(100, 5 * SIM_MS)),
 			   host->index, acknowledge, later);
 	}
 	else if (sim_chance(5))
@@ -356,8 +356,8 @@ fetch(void *argument)
 	const Life *life = argument;
 	SimHost *host = &sim_hosts[life->host];
 	const SimHost *leader = host->leader < 0 ? NULL : &sim_hosts[host->leader];
-	int64_t delay_us =
-		sim_chance(3) ? sim_between(0, 1500 * SIM_MS) : sim_between(200, 10 * SIM_MS);
+	int64_t delay_us = sim_chance(sim_habits.late_wal) ? sim_between(0, 1500 * SIM_MS)
+													   : sim_between(200, 10 * SIM_MS);
 	Stream *stream;
 
 	if (host->server != life->of || host->phase != SIM_STANDBY)
@@ -418,6 +418,18 @@ send_the_rest(const SimHost *leader)
 }
 
 /* --- PostgreSQL */
+
+static void
+back_off(SimHost *host)
+{
+	int64_t wait_us = BACKOFF_FIRST_US;
+
+	for (int i = 0; i < host->failures && wait_us < BACKOFF_MOST_US; i++)
+		wait_us *= 2;
+	host->failures++;
+	host->start_failed = true;
+	host->not_before_us = sim_us + earlier(wait_us, BACKOFF_MOST_US);
+}
 
 static void
 server_ended(SimHost *host, bool clean)
@@ -531,6 +543,19 @@ checkpointed(void *argument)
 		host->rewindable_us = sim_us;
 }
 
+/* Its recovery fails. */
+static void
+server_gives_up(SimHost *host)
+{
+	sim_trace(host->index, "PostgreSQL does not start");
+	server_ended(host, false);
+	host->phase = SIM_ORPHANS;
+	back_off(host);
+	if (host->supervised && host->speaker != SIM_SUPERVISOR)
+		sit(host, SIM_SUPERVISOR);
+	sim_at(sim_us + SIM_MS, host->index, all_gone, life_of(host, host->server));
+}
+
 static void
 ready(void *argument)
 {
@@ -539,6 +564,11 @@ ready(void *argument)
 
 	if (host->server != life->of || host->phase != SIM_STARTING)
 		return;
+	if (host->broken)
+	{
+		server_gives_up(host);
+		return;
+	}
 	if (host->was_primary)
 	{
 		host->phase = SIM_PRIMARY;
@@ -592,6 +622,8 @@ server_start(SimHost *host, bool standby)
 
 	if (standby)
 		forget_promotion(host);
+	else
+		judge_reclaimed(host);
 	host->promoting_from = 0;
 	if (standby && host->order.leader[0] != '\0')
 		host->leader = host_named(host->order.leader);
@@ -631,18 +663,6 @@ promoted(void *argument)
 }
 
 /* --- jobs on the data */
-
-static void
-back_off(SimHost *host)
-{
-	int64_t wait_us = BACKOFF_FIRST_US;
-
-	for (int i = 0; i < host->failures && wait_us < BACKOFF_MOST_US; i++)
-		wait_us *= 2;
-	host->failures++;
-	host->start_failed = true;
-	host->not_before_us = sim_us + earlier(wait_us, BACKOFF_MOST_US);
-}
 
 typedef struct Job
 {
@@ -744,6 +764,11 @@ find_end(SimHost *host)
 	host->busy_until = sim_host_us(host) + sim_between(5 * SIM_MS, 60 * SIM_MS);
 	forget_promotion(host);
 	host->end = sim_wal_end(&host->wal);
+	if (host->broken && sim_chance(50))
+	{
+		sim_trace(host->index, "the end of the WAL could not be read");
+		host->end.lsn = FHA_LSN_UNREAD;
+	}
 	host->required = host->end;
 	if (!host->clean && host->mark_counts && host->acked_lsn != 0 &&
 		host->acked_lsn < host->end.lsn)
@@ -776,7 +801,7 @@ supervisor_view(SimHost *host, FhaPgView *view)
 	view->position = host->end;
 	view->origin = wal_origin(&host->wal);
 	view->required = host->required;
-	view->clean = host->clean && host->was_primary;
+	view->clean = host->clean && host->was_primary && host->end.lsn != FHA_LSN_UNREAD;
 }
 
 static bool
@@ -1039,7 +1064,9 @@ sim_host_make(int index, int members)
 	host->empty = true;
 	host->rewindable_us = host->prepared_us = SIM_NEVER;
 	/* The bound on two clocks is lease_duration / renew_deadline: 1.5. */
-	host->rate_ppm = sim_chance(70) ? 1000000 : sim_between(850000, 1200000);
+	host->rate_ppm = !sim_habits.apart_clocks ? 1000000
+					 : sim_chance(70)         ? (sim_chance(50) ? 830000 : 1200000)
+											  : sim_between(830000, 1200000);
 	new_boot(host);
 	fha_config_defaults(config);
 	(void) snprintf(config->cluster_name, sizeof(config->cluster_name), "db");

@@ -27,6 +27,8 @@ static int term_host[TERMS]; /* 1 + host; 0: nobody led in it */
 static size_t terms;
 static int released_by; /* cleanly, and nobody led since; -1: nobody */
 static bool forced;
+static uint64_t told_lsn;
+static bool rolled_back;
 
 void
 judge_clear(void)
@@ -37,7 +39,8 @@ judge_clear(void)
 	newest_term = 0;
 	memset(term_host, 0, sizeof(term_host));
 	released_by = -1;
-	forced = false;
+	forced = rolled_back = false;
+	told_lsn = 0;
 }
 
 static Commit *
@@ -84,6 +87,26 @@ judge_forced(void)
 	forced = true;
 }
 
+void
+judge_told(uint64_t lsn)
+{
+	if (lsn != FHA_LSN_UNREAD && lsn > told_lsn)
+		told_lsn = lsn;
+}
+
+void
+judge_rolled_back(void)
+{
+	rolled_back = true;
+}
+
+void
+judge_reclaimed(const SimHost *host)
+{
+	if (released_by == host->index)
+		released_by = -1;
+}
+
 /* A member begins to lead: what was acknowledged that it does not have? */
 static void
 count_losses(const SimHost *host)
@@ -101,6 +124,8 @@ count_losses(const SimHost *host)
 			continue;
 		commit->lost = true;
 		lost++;
+		if (rolled_back)
+			continue;
 		if ((commit->had & (1u << host->index)) != 0)
 			sim_fail("%s leads term %llu without commit %zu of term %llu, which its disk had",
 					 host->config.member_name, (unsigned long long) host->open_term, id,
@@ -134,10 +159,10 @@ judge_fence(const SimHost *host)
 	}
 	if (term >= TERMS)
 		sim_fail("term %llu is too high for the simulation", (unsigned long long) term);
-	else if (term_host[term] != 0 && term_host[term] != host->index + 1)
+	else if (!rolled_back && term_host[term] != 0 && term_host[term] != host->index + 1)
 		sim_fail("two led in term %llu: %s and %s", (unsigned long long) term,
 				 host->config.member_name, sim_hosts[term_host[term] - 1].config.member_name);
-	else if (term < newest_term)
+	else if (!rolled_back && term < newest_term)
 		sim_fail("%s leads term %llu after term %llu was led", host->config.member_name,
 				 (unsigned long long) term, (unsigned long long) newest_term);
 	else
@@ -146,7 +171,7 @@ judge_fence(const SimHost *host)
 		{
 			count_losses(host);
 			released_by = -1;
-			forced = false;
+			forced = forced && term == newest_term;
 		}
 		if (term_host[term] == 0)
 			terms++;
@@ -162,7 +187,7 @@ judge_acknowledged(const SimHost *host, uint32_t id, uint64_t lsn)
 
 	(void) lsn;
 	acknowledged++;
-	if (host->open_term != newest_term)
+	if (!rolled_back && host->open_term != newest_term)
 		sim_fail("%s acknowledges in term %llu, and term %llu was led since",
 				 host->config.member_name, (unsigned long long) host->open_term,
 				 (unsigned long long) newest_term);

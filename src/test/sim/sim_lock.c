@@ -12,8 +12,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "record.h"
 #include "sim.h"
 
+#define CLUSTER "db"
 #define RECORDS 16
 #define NAME_SIZE 128
 #define WATCH_RETRY_US (500 * SIM_MS)
@@ -73,16 +75,32 @@ int sim_lock_loss;
 
 static Stored store[RECORDS];
 static size_t store_count;
+static Stored kept[RECORDS]; /* an older copy */
+static size_t kept_count;
+static char *newest_text; /* the cluster's record as it was last in the highest term */
+static uint64_t newest_term;
+static bool put_back;
 static SimLock *handles;
 static uint64_t last_id;
+
+static void
+forget(Stored *records, size_t *count)
+{
+	for (size_t i = 0; i < *count; i++)
+		free(records[i].text);
+	memset(records, 0, RECORDS * sizeof(*records));
+	*count = 0;
+}
 
 void
 sim_lock_clear(void)
 {
-	for (size_t i = 0; i < store_count; i++)
-		free(store[i].text);
-	memset(store, 0, sizeof(store));
-	store_count = 0;
+	forget(store, &store_count);
+	forget(kept, &kept_count);
+	free(newest_text);
+	newest_text = NULL;
+	newest_term = 0;
+	put_back = false;
 	sim_lock_outage = sim_lock_stalls = false;
 	sim_lock_loss = 0;
 }
@@ -115,7 +133,8 @@ is_reachable(const SimHost *host)
 static int64_t
 delay_us(void)
 {
-	return sim_chance(2) ? sim_between(SIM_MS, 1800 * SIM_MS) : sim_between(100, 8 * SIM_MS);
+	return sim_chance(sim_habits.late_lock) ? sim_between(SIM_MS, 1800 * SIM_MS)
+											: sim_between(100, 8 * SIM_MS);
 }
 
 static Parcel *
@@ -134,6 +153,16 @@ make_parcel(const SimLock *lock, FhaLockEventKind kind, const char *name, const 
 		memcpy(parcel->text, text, size);
 	parcel->text[size] = '\0';
 	return parcel;
+}
+
+static Parcel *
+copy_parcel(const Parcel *parcel)
+{
+	size_t size = sizeof(*parcel) + strlen(parcel->text) + 1;
+	Parcel *copy = sim_alloc(size);
+
+	memcpy(copy, parcel, size);
+	return copy;
 }
 
 /* --- to a handle */
@@ -242,6 +271,109 @@ tell_all(const Stored *record)
 /* --- at the lock */
 
 static void
+look_at_cluster(const Stored *record)
+{
+	FhaCluster *cluster;
+
+	if (strcmp(record->name, CLUSTER) != 0)
+		return;
+	cluster = sim_alloc(sizeof(*cluster));
+	if (fha_cluster_parse(record->text, strlen(record->text), cluster, NULL) != FHA_OK)
+		sim_fail("the cluster's record cannot be read");
+	else
+	{
+		judge_told(cluster->position.lsn);
+		if (cluster->term >= newest_term)
+		{
+			newest_term = cluster->term;
+			free(newest_text);
+			newest_text = strdup(record->text);
+		}
+	}
+	free(cluster);
+}
+
+void
+sim_lock_keep(void)
+{
+	forget(kept, &kept_count);
+	for (size_t i = 0; i < store_count; i++)
+	{
+		kept[i] = store[i];
+		kept[i].text = strdup(store[i].text);
+	}
+	kept_count = store_count;
+}
+
+bool
+sim_lock_put_back(void)
+{
+	if (kept_count == 0)
+		return false;
+	put_back = true;
+	forget(store, &store_count);
+	for (size_t i = 0; i < kept_count; i++)
+	{
+		store[i] = kept[i];
+		store[i].text = strdup(kept[i].text);
+	}
+	store_count = kept_count;
+	for (SimLock *lock = handles; lock != NULL; lock = lock->next)
+		lock->watching = false;
+	return true;
+}
+
+void
+sim_lock_withdraw(const char *request_id)
+{
+	Stored *record = find_record(CLUSTER);
+	FhaCluster *cluster = sim_alloc(sizeof(*cluster));
+	char *text = NULL;
+
+	if (record != NULL &&
+		fha_cluster_parse(record->text, strlen(record->text), cluster, NULL) == FHA_OK &&
+		cluster->request.state == FHA_REQUEST_PENDING &&
+		strcmp(cluster->request.id, request_id) == 0)
+	{
+		memset(&cluster->request, 0, sizeof(cluster->request));
+		if (fha_cluster_print(cluster, &text, NULL) != FHA_OK)
+			abort();
+		sim_trace(-1, "the request is withdrawn");
+		free(record->text);
+		record->text = text;
+		record->version++;
+		tell_all(record);
+	}
+	free(cluster);
+}
+
+void
+sim_lock_mend(void)
+{
+	Stored *record = find_record(CLUSTER);
+	FhaCluster *cluster = sim_alloc(sizeof(*cluster));
+	bool is_old = record != NULL && newest_text != NULL &&
+				  fha_cluster_parse(record->text, strlen(record->text), cluster, NULL) == FHA_OK &&
+				  cluster->term < newest_term;
+
+	if (is_old)
+	{
+		sim_trace(-1, "a person puts back the record of term %llu",
+				  (unsigned long long) newest_term);
+		free(record->text);
+		record->text = strdup(newest_text);
+		record->version++;
+		tell_all(record);
+	}
+	/* What was asked for long ago came back with an old copy, or nobody took it up. */
+	if (is_old && fha_cluster_parse(record->text, strlen(record->text), cluster, NULL) != FHA_OK)
+		abort();
+	if (record != NULL && put_back)
+		sim_lock_withdraw(cluster->request.id);
+	free(cluster);
+}
+
+static void
 apply(Parcel *parcel)
 {
 	Stored *record = find_record(parcel->name);
@@ -258,6 +390,10 @@ apply(Parcel *parcel)
 		parcel->code = FHA_NOT_FOUND;
 	else if (record != NULL && (creates || record->version != parcel->version))
 		parcel->code = FHA_CONFLICT;
+	if (strcmp(parcel->name, CLUSTER) == 0)
+		sim_trace(parcel->host, "its write on version %llu of the cluster's record %s",
+				  (unsigned long long) parcel->version,
+				  parcel->code == FHA_OK ? "is applied" : "comes too late");
 	if (parcel->code != FHA_OK)
 		return;
 	if (record == NULL)
@@ -271,6 +407,7 @@ apply(Parcel *parcel)
 	record->text = strdup(parcel->text);
 	record->version++;
 	parcel->version = record->version;
+	look_at_cluster(record);
 	tell_all(record);
 }
 
@@ -284,7 +421,12 @@ arrive(void *argument)
 	const Stored *record;
 
 	if (!is_reachable(host))
+	{
+		/* Lost, or it waits where it is, and comes when its sender has long given up. */
+		if (sim_chance(50))
+			sim_at(sim_us + sim_between(SIM_MS, 500 * SIM_MS), -1, arrive, copy_parcel(parcel));
 		return;
+	}
 	if (host->refused_by_lock)
 		parcel->code = FHA_IO;
 	else

@@ -91,9 +91,10 @@ fha_writer_start(FhaWriter *writer, const char *path, const char *text, FhaError
 	if (writer->path == NULL || writer->text == NULL)
 		abort();
 	writer->busy = true;
-	writer->done_us = sim_host_us(writer->host) + (writer->host->slow_disk || sim_chance(2)
-													   ? sim_between(20 * SIM_MS, 1500 * SIM_MS)
-													   : sim_between(100, 5 * SIM_MS));
+	writer->done_us =
+		sim_host_us(writer->host) + (writer->host->slow_disk || sim_chance(sim_habits.slow_writes)
+										 ? sim_between(20 * SIM_MS, 1500 * SIM_MS)
+										 : sim_between(100, 5 * SIM_MS));
 	index = sim_alloc(sizeof(*index));
 	*index = writer->host->index;
 	sim_at(writer->done_us, writer->host->index, wake, index);
