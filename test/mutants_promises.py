@@ -48,7 +48,7 @@ PROMISES = [
         "a holder counts on those that answered",
         NODE,
         "if (promised == NULL || promised->sent_ms == 0 ||",
-        "if (promised == NULL || promised->sent_ms == 0)\n\t\t\tcontinue;\n\t\tif (",
+        "if (promised == NULL || promised->sent_ms == 0)\n\t\treturn INT64_MAX;\n\tif (",
         promise("one_that_is_missing_shuts_the_fence"),
     ),
     Mutant(
@@ -81,7 +81,7 @@ PROMISES = [
         "S10",
         "the promise of a copy counts",
         NODE,
-        "strcmp(promised->data, list->member_data[i]) != 0)",
+        "strcmp(promised->data, data) != 0)",
         "false)",
         promise("only_the_data_on_the_list_can_promise"),
         short=False,
