@@ -111,9 +111,9 @@ what_nobody_has_stays_with_who_has_it(void **state)
 	assert_int_equal(old->node->world.cluster.term, 1);
 }
 
-/* Its PostgreSQL is told to stop, and ends with this WAL, as told: `clean`, or not. */
+/* Its PostgreSQL is told to stop, and ends with this WAL, as told: `clean`, or not; until it has released. */
 static void
-stop_player_at(Player *player, bool clean, uint64_t lsn)
+release_at(Player *player, bool clean, uint64_t lsn)
 {
 	player->view.stopping = true;
 	turn();
@@ -125,6 +125,11 @@ stop_player_at(Player *player, bool clean, uint64_t lsn)
 	player->order.write_until_ms = 0;
 	fha_node_life_held(player->node, true);
 	TURN_UNTIL(player->node->world.cluster.released);
+}
+
+static void
+end_player(Player *player)
+{
 	/* A stopped node is told from a silent one by its last word. */
 	TURN_UNTIL(player->order.told);
 	assert_string_equal(player->node->published.state, "this node stops");
@@ -134,7 +139,8 @@ stop_player_at(Player *player, bool clean, uint64_t lsn)
 static void
 stop_player(Player *player, bool clean)
 {
-	stop_player_at(player, clean, player->view.position.lsn);
+	release_at(player, clean, player->view.position.lsn);
+	end_player(player);
 }
 
 /* The next life of a stopped node. */
@@ -318,10 +324,12 @@ an_end_that_cannot_be_read_asks_for_the_last_renewal_s(void **state)
 	TURN_UNTIL(old->node->world.cluster.position.lsn == old->view.position.lsn);
 	told = old->view.position.lsn;
 	/* A server that runs tells its position: no renewal says that it was not read. */
-	stop_player_at(old, true, FHA_LSN_UNREAD);
+	release_at(old, true, FHA_LSN_UNREAD);
+	/* Now: a successor may take the lease in the next turn. */
 	assert_false(old->node->world.cluster.release_final);
 	assert_int_equal(old->node->world.cluster.release.lsn, told);
 	assert_int_equal(old->node->world.cluster.position.lsn, told);
+	end_player(old);
 	TURN_UNTIL(leader() != NULL);
 }
 
