@@ -361,7 +361,8 @@ member_cut_off(Case *at)
 static bool
 member_unhealthy(Case *at)
 {
-	return strcmp(at->shown.role, "standby") == 0 && at->member->serves == FHA_SERVES_UNHEALTHY;
+	return strcmp(at->shown.role, "standby") == 0 && at->member->serves == FHA_SERVES_UNHEALTHY &&
+		   !(is_held(at) && is_settling(at));
 }
 
 /* Of the primary alone: a standby's limits count when it leads. */

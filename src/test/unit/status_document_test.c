@@ -411,6 +411,8 @@ test_findings_of_members(void **state)
 	set_up(NULL);
 	members[1].serves = FHA_SERVES_UNHEALTHY;
 	assert_string_equal(names(), "unhealthy");
+	(void) snprintf(record.acquired_at, sizeof(record.acquired_at), "2025-11-23T11:59:57.000Z");
+	assert_string_equal(names(), "");
 	set_up(NULL);
 	members[1].pending_restart = true;
 	assert_string_equal(names(), "pending_restart");
