@@ -286,6 +286,14 @@ CORE = [
     ),
     Mutant(
         "S9",
+        "a holder that does not come to lead makes room for ever",
+        OBSERVE,
+        "return now_ms >= from_ms && (now_ms - from_ms) % turns_ms(world) < room_ms(world);",
+        "return now_ms >= from_ms;",
+        unit("observe", "a_holder_that_nobody_follows_tries_again"),
+    ),
+    Mutant(
+        "S9",
         "a holder whose PostgreSQL fails to start keeps the lease",
         DECIDE,
         '{ FHA_DOWN | FHA_FAILING | FHA_MINE | FHA_POSITION, FHA_PAUSED,\n\t  RELEASE,',

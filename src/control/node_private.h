@@ -219,8 +219,7 @@ struct FhaNode
 	bool request_waits; /* one of ours, to be written into the record */
 	FhaOrderSlip request;
 	FhaOrderSlip refused;           /* in this step; its kind is NONE: none was */
-	char request_seen[FHA_ID_SIZE]; /* the one in the record, and since when we know it */
-	int64_t request_since_ms;
+	char request_seen[FHA_ID_SIZE]; /* the one in the record, known since world.request_since_ms */
 
 	bool settings_written;     /* cluster.conf says what these say */
 	FhaSettings settings;      /* of all members, as taken from the record */

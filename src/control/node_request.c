@@ -62,13 +62,21 @@ node_request_settle(const FhaNode *node, FhaOrderSlip *request, bool reclaim)
 }
 
 static void
-answer_handover(const FhaNode *node, FhaOrderSlip *request)
+answer_handover(const FhaNode *node, FhaOrderSlip *request, int64_t now_ms)
 {
 	const FhaWorld *world = &node->world;
 	const char *self = world->self.member;
 	int heir = fha_heir_find(world, request->target);
 
-	if (request->state != FHA_REQUEST_PENDING || world->pg.state != FHA_PG_PRIMARY)
+	if (request->state != FHA_REQUEST_PENDING)
+		return;
+	if (fha_failover_is_in_vain(world, now_ms))
+	{
+		answer(request, FHA_REQUEST_FAILED,
+			   "%s comes to lead: nobody took the lease while it let it lapse", self);
+		return;
+	}
+	if (world->pg.state != FHA_PG_PRIMARY)
 		return;
 	if (strcmp(request->target, self) == 0)
 		answer(request, FHA_REQUEST_DONE, "%s leads already", self);
@@ -239,7 +247,7 @@ is_late(const FhaNode *node, const FhaOrderSlip *request, int64_t now_ms)
 	if (node_request_moves_lease(request) && request->state == FHA_REQUEST_RUNNING)
 		return false;
 	return request->time_limit_ms > 0 && strcmp(request->id, node->request_seen) == 0 &&
-		   now_ms - node->request_since_ms > request->time_limit_ms;
+		   now_ms - node->world.request_since_ms > request->time_limit_ms;
 }
 
 void
@@ -263,7 +271,7 @@ node_request_answer(const FhaNode *node, FhaCluster *cluster, int64_t now_ms)
 	}
 	if (node_request_moves_lease(request))
 	{
-		answer_handover(node, request);
+		answer_handover(node, request, now_ms);
 		return;
 	}
 	/* Whoever wrote it may have seen less than we do.  Who is to be removed and has no record any more, is. */
@@ -329,7 +337,7 @@ node_request_notice(FhaNode *node, int64_t now_ms)
 	if (strcmp(node->request_seen, request->id) == 0)
 		return;
 	memcpy(node->request_seen, request->id, sizeof(node->request_seen));
-	node->request_since_ms = now_ms;
+	node->world.request_since_ms = now_ms;
 }
 
 void

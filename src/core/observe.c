@@ -10,6 +10,8 @@
 /* A member writes its record every two leases: one that did not for so many is gone. */
 /* A holder may be busy for so many leases before it counts as stuck. */
 #define STUCK_LEASES 10
+/* Then others have so many: for the lapse, for what they have promised, and one to spare. */
+#define ROOM_LEASES 3
 
 static bool
 same(const char *a, const char *b)
@@ -337,17 +339,78 @@ is_handover_asked(const FhaWorld *world)
 		   (is_failover_asked(world) && world->pg.state == FHA_PG_DOWN);
 }
 
+static int64_t
+later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t
+patience_ms(const FhaWorld *world)
+{
+	return STUCK_LEASES * world->self.lease_duration_ms;
+}
+
+/* In this time every other member has seen the lease lapse, and has had its turn. */
+static int64_t
+room_ms(const FhaWorld *world)
+{
+	return ROOM_LEASES * world->self.lease_duration_ms +
+		   later(TARGET_WAITS * world->self.release_wait_ms, 2 * world->self.election_wait_ms);
+}
+
+static int64_t
+turns_ms(const FhaWorld *world)
+{
+	return later(room_ms(world) + patience_ms(world), 1);
+}
+
 /*
- * S9: a holder whose PostgreSQL does not come to lead keeps everybody else from it.  A failover that
- * was asked for ends its patience at once.
+ * S9: a holder whose PostgreSQL does not come to lead keeps everybody else from it.  Its patience ends
+ * at this moment: INT64_MAX for never.  A failover that was asked for ends it at once.
+ */
+static int64_t
+stuck_from_ms(const FhaWorld *world)
+{
+	if (is_failover_asked(world) && !is_failover_to_me(world))
+		return later(world->led_ms, world->request_since_ms);
+	if (world->led_ms == 0 || world->cluster.member_count <= 1)
+		return INT64_MAX;
+	return world->led_ms + patience_ms(world);
+}
+
+/*
+ * S9: others have room, then the holder tries again, because they may be unable to lead, and so in
+ * turns: nobody waits for ever for what does not come.
  */
 static bool
 is_stuck(const FhaWorld *world, int64_t now_ms)
 {
-	if (is_failover_asked(world) && !is_failover_to_me(world))
-		return true;
-	return world->led_ms != 0 && world->cluster.member_count > 1 &&
-		   now_ms >= world->led_ms + STUCK_LEASES * world->self.lease_duration_ms;
+	int64_t from_ms = stuck_from_ms(world);
+
+	return now_ms >= from_ms && (now_ms - from_ms) % turns_ms(world) < room_ms(world);
+}
+
+/* When is_stuck() changes next. */
+static int64_t
+stuck_again_ms(const FhaWorld *world, int64_t now_ms)
+{
+	int64_t from_ms = stuck_from_ms(world);
+	int64_t begun_ms;
+
+	if (now_ms < from_ms)
+		return from_ms;
+	begun_ms = now_ms - (now_ms - from_ms) % turns_ms(world);
+	return begun_ms + (is_stuck(world, now_ms) ? room_ms(world) : turns_ms(world));
+}
+
+bool
+fha_failover_is_in_vain(const FhaWorld *world, int64_t now_ms)
+{
+	return is_failover_asked(world) && !is_failover_to_me(world) && fha_lease_is_mine(world) &&
+		   !world->pg.stopping &&
+		   (world->pg.state == FHA_PG_BUSY || world->pg.state == FHA_PG_STANDBY) &&
+		   now_ms >= stuck_from_ms(world) + room_ms(world);
 }
 
 static int64_t
@@ -850,9 +913,8 @@ fha_observe_again_ms(const FhaWorld *world, int64_t now_ms)
 	again = earliest_after(again, world->bound_until_ms, now_ms);
 	if (has_twin(world, now_ms))
 		again = earliest_after(again, twin_gone_ms(world), now_ms);
-	if (world->led_ms != 0)
-		again = earliest_after(again, world->led_ms + STUCK_LEASES * world->self.lease_duration_ms,
-							   now_ms);
+	if (fha_lease_is_mine(world))
+		again = earliest_after(again, stuck_again_ms(world, now_ms), now_ms);
 	if (world->free_since_ms != 0)
 	{
 		again = earliest_after(again, world->free_since_ms + world->self.election_wait_ms, now_ms);

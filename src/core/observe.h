@@ -25,11 +25,12 @@ typedef struct FhaWorld
 	size_t member_count;
 	FhaMember members[FHA_MEMBERS_MAX]; /* records of all members, our own included or not */
 	FhaWatch own;                       /* of the record that has our name */
-	bool own_taken;         /* that record says that it is another cluster's, or another member's */
-	int64_t led_ms;         /* when we last led, or became the holder; 0: we are not */
-	int64_t free_since_ms;  /* when the lease was first seen to be free; 0: it is not */
-	int64_t confirmed_ms;   /* our last confirmed renewal was sent then; 0: none */
-	int64_t bound_until_ms; /* S10: promised not to take the lease before; 0: nothing */
+	bool own_taken; /* that record says that it is another cluster's, or another member's */
+	int64_t led_ms; /* when we last led, or became the holder; 0: we are not */
+	int64_t request_since_ms; /* when the request that stands was first seen; 0: none was */
+	int64_t free_since_ms;    /* when the lease was first seen to be free; 0: it is not */
+	int64_t confirmed_ms;     /* our last confirmed renewal was sent then; 0: none */
+	int64_t bound_until_ms;   /* S10: promised not to take the lease before; 0: nothing */
 	uint64_t heard_term; /* S10: in it a holder that asked for promises told where it is; 0: none */
 	FhaPosition heard;   /* its latest */
 	uint64_t others_term; /* S7: members know of it, as of the last read of the record; 0: none */
@@ -86,6 +87,12 @@ FHA_API bool fha_end_is_missing(const FhaCluster *cluster, const FhaMember *memb
  * chooses the number that the next term will reserve, so a number alone does not name a timeline.
  */
 FHA_API bool fha_lineage_holds(const FhaCluster *cluster, FhaPosition position, FhaPosition origin);
+
+/*
+ * S9: a failover to somebody else stands, the others have had room to take the lease for it, and this
+ * holder's server comes to lead instead.
+ */
+bool fha_failover_is_in_vain(const FhaWorld *world, int64_t now_ms);
 
 /* The best standby to hand over to, by the records: its index in members, or -1. */
 int fha_heir_find(const FhaWorld *world, const char *target);

@@ -79,7 +79,6 @@ static Stored kept[RECORDS]; /* an older copy */
 static size_t kept_count;
 static char *newest_text; /* the cluster's record as it was last in the highest term */
 static uint64_t newest_term;
-static bool put_back;
 static SimLock *handles;
 static uint64_t last_id;
 
@@ -100,7 +99,6 @@ sim_lock_clear(void)
 	free(newest_text);
 	newest_text = NULL;
 	newest_term = 0;
-	put_back = false;
 	sim_lock_outage = sim_lock_stalls = false;
 	sim_lock_loss = 0;
 }
@@ -310,7 +308,6 @@ sim_lock_put_back(void)
 {
 	if (kept_count == 0)
 		return false;
-	put_back = true;
 	forget(store, &store_count);
 	for (size_t i = 0; i < kept_count; i++)
 	{
@@ -365,11 +362,6 @@ sim_lock_mend(void)
 		record->version++;
 		tell_all(record);
 	}
-	/* What was asked for long ago came back with an old copy, or nobody took it up. */
-	if (is_old && fha_cluster_parse(record->text, strlen(record->text), cluster, NULL) != FHA_OK)
-		abort();
-	if (record != NULL && put_back)
-		sim_lock_withdraw(cluster->request.id);
 	free(cluster);
 }
 

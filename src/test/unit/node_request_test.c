@@ -373,6 +373,24 @@ a_failover_that_nobody_took_up_ends(void **state)
 	assert_int_equal(request.state, FHA_REQUEST_PENDING);
 }
 
+/* S9: this holder let the lease lapse for it, and nobody came. */
+static void
+a_failover_that_a_lapse_did_not_bring_about_ends(void **state)
+{
+	int64_t room_ms;
+
+	(void) state;
+	fha_node_configure(&node, &node.config);
+	room_ms = 3 * node.config.lease_duration_ms + 3 * node.config.release_wait_ms;
+	node.world.led_ms = 1000;
+	ask(FHA_REQUEST_FAILOVER, "n2");
+	node_request_notice(&node, 2000);
+	node.world.pg.state = FHA_PG_STANDBY;
+	assert_int_equal(answer_at(2000 + room_ms - 1), FHA_REQUEST_PENDING);
+	assert_int_equal(answer_at(2000 + room_ms), FHA_REQUEST_FAILED);
+	SAYS("n1 comes to lead: nobody took the lease while it let it lapse");
+}
+
 static void
 settings_of_all_members_become_the_nodes_own(void **state)
 {
@@ -467,6 +485,7 @@ main(void)
 		TEST(a_handover_is_answered_by_who_leads),
 		TEST(who_takes_the_lease_settles_the_request),
 		TEST(a_failover_that_nobody_took_up_ends),
+		TEST(a_failover_that_a_lapse_did_not_bring_about_ends),
 		TEST(settings_of_all_members_become_the_nodes_own),
 		TEST(health_is_what_the_node_knows),
 	};

@@ -1112,6 +1112,79 @@ a_holder_that_does_not_lead_is_stuck(void **state)
 	assert_int_equal(fact(FHA_STUCK, NOW + 10 * DURATION_MS), 0);
 }
 
+/* Others have a lapse, a promise and their turns; then the holder is the only one that can lead. */
+#define ROOM_MS (3 * DURATION_MS + 3 * RELEASE_MS)
+
+/* S9: if the others do not take the lease, the holder tries again: nobody is stuck for ever. */
+static void
+a_holder_that_nobody_follows_tries_again(void **state)
+{
+	int64_t patience_ms = 10 * DURATION_MS;
+
+	(void) state;
+	elect();
+	SET_TEXT(world.cluster.holder, "n2");
+	SET_TEXT(world.cluster.incarnation, "2222222222222222");
+	world.pg.state = FHA_PG_STANDBY;
+	world.led_ms = NOW;
+	for (int64_t at_ms = NOW + patience_ms; at_ms < NOW + 10 * patience_ms;
+		 at_ms += ROOM_MS + patience_ms)
+	{
+		assert_int_equal(fact(FHA_STUCK, at_ms - 1), 0);
+		assert_int_equal(fact(FHA_STUCK, at_ms), FHA_STUCK);
+		assert_int_equal(fact(FHA_STUCK, at_ms + ROOM_MS - 1), FHA_STUCK);
+		assert_int_equal(fact(FHA_STUCK, at_ms + ROOM_MS), 0);
+	}
+	/* A failover has its room from the moment in which it was seen ... */
+	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+	world.cluster.request.state = FHA_REQUEST_PENDING;
+	SET_TEXT(world.cluster.request.target, "n3");
+	world.request_since_ms = NOW + DURATION_MS;
+	assert_int_equal(fact(FHA_STUCK, NOW + DURATION_MS), FHA_STUCK);
+	assert_int_equal(fact(FHA_STUCK, NOW + DURATION_MS + ROOM_MS - 1), FHA_STUCK);
+	assert_int_equal(fact(FHA_STUCK, NOW + DURATION_MS + ROOM_MS), 0);
+	/* ... or in which this member became the holder. */
+	world.request_since_ms = NOW - patience_ms;
+	assert_int_equal(fact(FHA_STUCK, NOW + ROOM_MS - 1), FHA_STUCK);
+	assert_int_equal(fact(FHA_STUCK, NOW + ROOM_MS), 0);
+}
+
+/* S9: a failover is in vain when the others have had their room, and not before. */
+static void
+a_failover_is_in_vain_when_the_others_had_their_room(void **state)
+{
+	(void) state;
+	elect();
+	SET_TEXT(world.cluster.holder, "n2");
+	SET_TEXT(world.cluster.incarnation, "2222222222222222");
+	world.led_ms = world.request_since_ms = NOW;
+	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
+	world.cluster.request.state = FHA_REQUEST_PENDING;
+	SET_TEXT(world.cluster.request.target, "n3");
+	for (FhaPgState pg = FHA_PG_DOWN; pg <= FHA_PG_PRIMARY; pg++)
+	{
+		bool comes_to_lead = pg == FHA_PG_BUSY || pg == FHA_PG_STANDBY;
+
+		world.pg.state = pg;
+		assert_false(fha_failover_is_in_vain(&world, NOW + ROOM_MS - 1));
+		assert_int_equal(fha_failover_is_in_vain(&world, NOW + ROOM_MS), comes_to_lead);
+	}
+	/* A node that is being stopped releases the lease for it. */
+	world.pg.state = FHA_PG_BUSY;
+	world.pg.stopping = true;
+	assert_false(fha_failover_is_in_vain(&world, NOW + ROOM_MS));
+	world.pg.stopping = false;
+	/* This member is whom it names, or it was answered, or another holds the lease. */
+	SET_TEXT(world.cluster.request.target, "n2");
+	assert_false(fha_failover_is_in_vain(&world, NOW + ROOM_MS));
+	SET_TEXT(world.cluster.request.target, "n3");
+	world.cluster.request.state = FHA_REQUEST_RUNNING;
+	assert_false(fha_failover_is_in_vain(&world, NOW + ROOM_MS));
+	world.cluster.request.state = FHA_REQUEST_PENDING;
+	SET_TEXT(world.cluster.holder, "n1");
+	assert_false(fha_failover_is_in_vain(&world, NOW + ROOM_MS));
+}
+
 static void
 an_explicit_failover_s_target_goes_first(void **state)
 {
@@ -1218,6 +1291,7 @@ make_random_world(void)
 	if (coin())
 		SET_TEXT(cluster->life, "fe01:2a");
 	world.led_ms = coin() ? NOW - below(600) : 0;
+	world.request_since_ms = coin() ? NOW - below(600) : 0;
 	cluster->released = coin();
 	cluster->release = random_position();
 	random_name(cluster->release_to);
@@ -1264,7 +1338,8 @@ fail_with_world(FhaFacts before, FhaFacts after, int run, int64_t from_ms, int64
 static void
 no_fact_changes_before_the_promised_moment(void **state)
 {
-	static const FhaFacts timed[] = {FHA_ABSENT, FHA_BLANK, FHA_FREE, FHA_SAFE, FHA_FIT, FHA_TURN};
+	static const FhaFacts timed[] = {FHA_ABSENT, FHA_BLANK, FHA_FREE, FHA_SAFE,
+									 FHA_FIT,    FHA_TURN,  FHA_STUCK};
 	size_t seen[sizeof(timed) / sizeof(timed[0])] = {0};
 
 	(void) state;
@@ -1490,6 +1565,8 @@ main(void)
 		cmocka_unit_test(the_release_s_target_goes_first),
 		cmocka_unit_test(the_releaser_waits),
 		cmocka_unit_test(a_holder_that_does_not_lead_is_stuck),
+		cmocka_unit_test(a_holder_that_nobody_follows_tries_again),
+		cmocka_unit_test(a_failover_is_in_vain_when_the_others_had_their_room),
 		cmocka_unit_test(an_explicit_failover_s_target_goes_first),
 		cmocka_unit_test(the_heir_is_the_listed_standby_that_has_most),
 		cmocka_unit_test(no_fact_changes_before_the_promised_moment),
