@@ -85,6 +85,11 @@ LOCK_WRAPS = linkat getdents64 geteuid fchown malloc realloc
 src/test/lock/lock_test: WRAPPED = $(LOCK_WRAPS)
 $(KUBE_SUITE) src/test/unit/lock_kube_test: WRAPPED = fha_kube_start
 
+# Nodes whose time passes with their turns, and whose lock and disk answer at once.
+PLAYED = $(addprefix src/test/unit/node_,test promise_test vitals_test)
+PLAYED_WRAPS = fha_now_ms fha_lock_open fha_writer_start fha_writer_step fsync
+$(PLAYED): WRAPPED = $(PLAYED_WRAPS)
+
 # Many clusters on one API server, for test/bench_api.py: our own code as it is released, no sanitizer.
 $(API_LOAD): src/test/api_load/api_load.c $(LIB_OBJS)
 	@echo '  CC  $@'

@@ -422,6 +422,7 @@ refusal(Player *player, const FhaQuestion *asked)
 	do
 	{
 		fha_node_promise(player->node, asked, &promise);
+		pass(1);
 		assert_true(fha_now_ms() < give_up_ms);
 	} while (promise.soon);
 	assert_string_equal(promise.data_incarnation, player->node->state.data_incarnation);
@@ -590,6 +591,7 @@ contend(FhaNode *node)
 	do
 	{
 		code = node_promises_contend(node, &err);
+		pass(1);
 		assert_true(fha_now_ms() < give_up_ms);
 	} while (code == FHA_AGAIN);
 	assert_int_equal(code, FHA_OK);
@@ -825,10 +827,9 @@ a_slow_disk_is_asked_in_advance(void **state)
 	{
 		fha_node_promise(standby->node, &asked, &promise);
 		assert_true(promise.given);
+		pass(1);
 	}
-	until_ms += LEASE_MS;
-	while (fha_now_ms() < until_ms)
-		continue;
+	pass(LEASE_MS);
 	fha_node_promise(standby->node, &asked, &promise);
 	assert_false(promise.given);
 }

@@ -1,7 +1,9 @@
 /*
  * players.h: several nodes, one directory lock, servers that are only a few variables.
  *
- * Time is real but short: leases of 400 ms.
+ * Leases are short, 400 ms, and time passes with the turns alone (played_time.h).  The lock is in this
+ * process (played_lock.h), and the disk takes as long as is said here.  The program is linked with --wrap=
+ * for each function that is here as __wrap_.
  */
 #ifndef FHA_PLAYERS_H
 #define FHA_PLAYERS_H
@@ -25,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "clock.h"
 #include "listener.h"
 #include "lock.h"
@@ -34,12 +37,23 @@
 #include "record.h"
 #include "request.h"
 #include "state.h"
+#include "writer.h"
+
+#include "played_time.h"
+
+#include "played_lock.h"
 
 #define NODES 3
 #define LEASE_MS 400
 #define DEADLINE_MS 250
 #define RETRY_MS 50
 #define BOUND_MS 20000
+/* So much time passes in a turn in which nothing more is to be done; else a millisecond. */
+#define TURN_MS 5
+/* What a write to the disk takes. */
+#define DISK_MS 2
+/* So long the kernel may take to carry a few bytes from this process to itself. */
+#define CARRY_MS 10000
 #define PGPASS "*:*:*:fawkes_replication:a-password\n"
 
 /* A node whose PostgreSQL is played: it does at once what it is ordered. */
@@ -61,6 +75,48 @@ typedef struct Player
 	int64_t asked_ms;  /* when the newest question of a promise was sent */
 	int64_t opened_ms; /* first time the fence was open in this leadership */
 } Player;
+
+FhaCode __real_fha_writer_start(FhaWriter *writer, const char *path, const char *text,
+								FhaError *err);
+FhaCode __wrap_fha_writer_start(FhaWriter *writer, const char *path, const char *text,
+								FhaError *err);
+FhaCode __real_fha_writer_step(FhaWriter *writer, int64_t wait_ms, FhaError *err);
+FhaCode __wrap_fha_writer_step(FhaWriter *writer, int64_t wait_ms, FhaError *err);
+
+static int64_t disk_ms; /* until then the disk is busy */
+
+/* The thread ends before any time passes; that is noticed when the disk has taken its time. */
+FhaCode
+__wrap_fha_writer_start(FhaWriter *writer, const char *path, const char *text, FhaError *err)
+{
+	FhaCode code = __real_fha_writer_start(writer, path, text, err);
+	struct pollfd ended = {.fd = fha_writer_fd(writer), .events = POLLIN};
+
+	if (code != FHA_OK)
+		return code;
+	assert_int_equal(poll(&ended, 1, -1), 1);
+	disk_ms = fha_now_ms() + DISK_MS;
+	return FHA_OK;
+}
+
+FhaCode
+__wrap_fha_writer_step(FhaWriter *writer, int64_t wait_ms, FhaError *err)
+{
+	int64_t left_ms = disk_ms - fha_now_ms();
+
+	if (left_ms > 0)
+		pass(wait_ms < left_ms ? wait_ms : left_ms);
+	return fha_now_ms() < disk_ms ? FHA_AGAIN : __real_fha_writer_step(writer, 0, err);
+}
+
+int __wrap_fsync(int fd);
+/* A machine that loses power is no subject here, and a disk may be busy with others. */
+int
+__wrap_fsync(int fd)
+{
+	(void) fd;
+	return 0;
+}
 
 static char root[64];
 static bool players_listen; /* those that are made from now on have a listener */
@@ -324,17 +380,63 @@ step(Player *player)
 					(node->world.tenure.promised && after_ms <= player->asked_ms + DEADLINE_MS));
 }
 
+static bool
+is_there(const char *member)
+{
+	for (int i = 0; i < NODES; i++)
+		if (players[i].node != NULL && !players[i].absent && players[i].listener != NULL &&
+			strcmp(players[i].config.member_name, member) == 0)
+			return true;
+	return false;
+}
+
+/* A question of it, or the answer, is under way to one who will see it. */
+static bool
+awaits(const Player *player)
+{
+	const Promises *promises = &player->node->promises;
+
+	if (promises->ask == NULL || fha_ask_wake_ms(promises->ask) <= fha_now_ms() + TURN_MS)
+		return false;
+	for (size_t i = 0; i < promises->count; i++)
+		if (promises->of[i].asked_ms != 0 && is_there(promises->of[i].member))
+			return true;
+	return false;
+}
+
+/* The time that a turn takes. */
+static void
+pass_turn(void)
+{
+	struct pollfd fds[2 * NODES];
+	bool awaited = false;
+	bool again = false;
+
+	for (int i = 0; i < NODES; i++)
+	{
+		const Player *player = &players[i];
+		bool there = player->node != NULL && !player->absent;
+		bool listens = there && player->listener != NULL;
+
+		fds[2 * i] =
+			(struct pollfd){.fd = there ? fha_node_fd(player->node) : -1, .events = POLLIN};
+		fds[2 * i + 1] = (struct pollfd){.fd = listens ? fha_listener_fd(player->listener) : -1,
+										 .events = POLLIN};
+		awaited = awaited || (there && awaits(player));
+		again = again || (listens && fha_listener_wake_ms(player->listener) <= fha_now_ms());
+	}
+	if (poll(fds, 2 * NODES, awaited && !again ? CARRY_MS : 0) > 0)
+		again = true;
+	pass(again ? 1 : TURN_MS);
+}
+
 static void
 turn(void)
 {
-	struct pollfd fds[NODES];
-
 	for (int i = 0; i < NODES; i++)
 	{
 		Player *player = &players[i];
 
-		fds[i].fd = -1;
-		fds[i].events = POLLIN;
 		if (player->node == NULL || player->absent)
 			continue;
 		connect_standbys(player);
@@ -343,9 +445,8 @@ turn(void)
 		step(player);
 		assert_one_writer();
 		obey(player);
-		fds[i].fd = fha_node_fd(player->node);
 	}
-	(void) poll(fds, NODES, 5);
+	pass_turn();
 }
 
 static Player *
