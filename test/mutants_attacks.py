@@ -241,6 +241,15 @@ ATTACKS = [
     ),
     Mutant(
         "S7",
+        "an agent does not remove what an agent before it has marked",
+        "src/pg/agent.c",
+        "Progress progress = {.promotion_marked = true};",
+        "Progress progress = {.promotion_marked = false};",
+        attack("timelines", "test_an_agent_that_ends_in_a_promotion_leaves_no_mark"),
+        short=False,
+    ),
+    Mutant(
+        "S7",
         "an interrupted promotion is begun anew from the last checkpoint's timeline",
         SUPERVISOR,
         "return timeline > self->control.timeline ? timeline : self->control.timeline;",

@@ -608,6 +608,22 @@ CONTROL = [
     ),
     Mutant(
         "S7",
+        "what an interrupted promotion left comes back with a power cut",
+        FOLLOW,
+        "code = fsync(dirfd(directory)) == 0",
+        "code = true",
+        unit("torture", "settings_and_follow_conf_survive"),
+    ),
+    Mutant(
+        "S7",
+        "a mark of promotion comes back with a power cut",
+        "src/control/state.c",
+        'could not remove \\"%.120s\\"", path);\n\treturn sync_parent(path, err);',
+        'could not remove \\"%.120s\\"", path);\n\treturn FHA_OK;',
+        unit("torture", "settings_and_follow_conf_survive"),
+    ),
+    Mutant(
+        "S7",
         "a placeholder overwrites a real history",
         FOLLOW,
         "\t\tif (access(path, F_OK) == 0)\n\t\t\tcontinue;\n",

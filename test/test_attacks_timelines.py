@@ -189,6 +189,25 @@ def test_another_half_promotion(cluster: Cluster, fault: tuple[str, str, str]) -
     half_promotion(cluster, fault)
 
 
+def test_an_agent_that_ends_in_a_promotion_leaves_no_mark(cluster: Cluster) -> None:
+    """S7: the agent after it finds a primary.  With the mark of a promotion that is over, the death of a process would end that."""
+    old = revive(cluster)
+    heir, third = cluster.others(old)
+    third.kill()
+    cluster.faults[heir].at("create", "/data/promote", "stop")
+    old.kill()
+    cluster.faults[heir].wait_met()
+    since = heir.log.stat().st_size
+    process.send([heir.postmaster_pid], signal.SIGUSR1)
+    heir.wait_for_log("archive recovery complete", since=since)
+    agent = heir.titled("fawkes_ha agent")
+    process.send(agent, signal.SIGTERM)
+    process.send(agent, signal.SIGCONT)
+    until("another agent leads", lambda: cluster.find_leader() is heir and heir.titled("fawkes_ha agent") != agent)
+    insert(cluster, heir, next(rows))
+    assert not (heir.state / "promoting").exists()
+
+
 @pytest.mark.long
 def test_promotions_killed_at_random(cluster: Cluster) -> None:
     """S7: the target's checkpointer is killed at a random moment of each of many promotions."""

@@ -87,15 +87,6 @@ files_rename(const char *from, const char *to, FhaError *err)
 	return fha_error_errno(err, FHA_IO, "could not rename \"%.90s\" to \"%.90s\"", from, to);
 }
 
-FhaCode
-files_remove(const char *path, FhaError *err)
-{
-	if (unlink(path) == 0)
-		return sync_parent(path, err);
-	return errno == ENOENT ? FHA_OK
-						   : fha_error_errno(err, FHA_IO, "could not remove \"%.120s\"", path);
-}
-
 /* Another filesystem begins here; an overlay's files have other devices than their directories. */
 static int
 is_inner_mount(const char *path, const struct stat *status, int kind, struct FTW *place)

@@ -23,9 +23,6 @@ FHA_MUST_CHECK FhaCode files_sync_directory(const char *path, FhaError *err);
 /* Rename and flush the directory that both lie in. */
 FHA_MUST_CHECK FhaCode files_rename(const char *from, const char *to, FhaError *err);
 
-/* Remove a file durably; it may be absent. */
-FHA_MUST_CHECK FhaCode files_remove(const char *path, FhaError *err);
-
 bool files_exists(const char *path);
 
 /* Absent, or a directory without entries. */

@@ -456,29 +456,14 @@ static FhaCode
 set_signal_file(const FhaConfig *config, bool standby, FhaError *err)
 {
 	char path[FHA_PATH_MAX + 32];
-	int fd;
+	FhaCode code;
 
 	(void) snprintf(path, sizeof(path), "%s/recovery.signal", config->data_directory);
-	if (unlink(path) != 0 && errno != ENOENT)
-		return fha_error_errno(err, FHA_IO, "could not remove \"%.120s\"", path);
-	(void) snprintf(path, sizeof(path), "%s/standby.signal", config->data_directory);
-	if (standby)
-		return fha_file_replace(path, "", 0, err);
-	if (unlink(path) != 0)
-		return errno == ENOENT ? FHA_OK
-							   : fha_error_errno(err, FHA_IO, "could not remove \"%.120s\"", path);
-	fd = open(config->data_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) != 0)
-	{
-		FhaCode code =
-			fha_error_errno(err, FHA_IO, "could not flush \"%.120s\"", config->data_directory);
-
-		if (fd >= 0)
-			(void) close(fd);
+	code = fha_file_remove(path, err);
+	if (code != FHA_OK)
 		return code;
-	}
-	(void) close(fd);
-	return FHA_OK;
+	(void) snprintf(path, sizeof(path), "%s/standby.signal", config->data_directory);
+	return standby ? fha_file_replace(path, "", 0, err) : fha_file_remove(path, err);
 }
 
 /* In the child.  Reports errno through `failure` if exec is not possible. */

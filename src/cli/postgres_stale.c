@@ -77,7 +77,7 @@ remove_empty(const char *path, FhaError *err)
 	if (age_s >= 0 && age_s <= 1)
 		return fha_error(err, FHA_CONFLICT, "\"%.120s\" is empty: is a server just starting?",
 						 path);
-	return files_remove(path, err);
+	return fha_file_remove(path, err);
 }
 
 /* Without its sign: a server of one user, as a recovery before a rewind is, writes it as negative. */

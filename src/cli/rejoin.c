@@ -232,7 +232,7 @@ rejoin_mark_usable(const FhaConfig *config, FhaError *err)
 	char path[FHA_PATH_MAX];
 	FhaCode code = fha_state_path(config, "damaged", path, sizeof(path), err);
 
-	return code == FHA_OK ? files_remove(path, err) : code;
+	return code == FHA_OK ? fha_file_remove(path, err) : code;
 }
 
 int

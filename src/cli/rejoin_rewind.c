@@ -75,11 +75,11 @@ remove_signals(const FhaConfig *config, FhaError *err)
 	FhaCode code;
 
 	(void) snprintf(path, sizeof(path), "%s/standby.signal", config->data_directory);
-	code = files_remove(path, err);
+	code = fha_file_remove(path, err);
 	if (code != FHA_OK)
 		return code;
 	(void) snprintf(path, sizeof(path), "%s/recovery.signal", config->data_directory);
-	return files_remove(path, err);
+	return fha_file_remove(path, err);
 }
 
 /*

@@ -475,11 +475,11 @@ start_postgres(Supervisor *self, bool standby)
 	/* An adopted database: its other members are to have the password that the role gets. */
 	if (code == FHA_OK && !standby && fha_config_may_found(&self->config))
 		code = rejoin_make_password(&self->config, &err);
+	/* One that comes back would make a later start forget a timeline that this server followed. */
 	if (code == FHA_OK)
-	{
-		(void) unlink(path);
+		code = fha_file_remove(path, &err);
+	if (code == FHA_OK)
 		code = postgres_configure(&self->config, &err);
-	}
 	/* A promotion leaves this timeline; a primary that starts again has acknowledged what it had. */
 	atomic_store(&self->mark->acked_lsn, standby ? 0 : self->required.lsn);
 	atomic_store(&self->mark->streaming, 0);

@@ -250,6 +250,7 @@ fha_timeline_unreserve(const char *data_directory, uint32_t current, FhaError *e
 	char path[FHA_PATH_MAX + 40];
 	DIR *directory;
 	struct dirent *entry;
+	FhaCode code;
 
 	(void) snprintf(path, sizeof(path), "%s/pg_wal", data_directory);
 	directory = opendir(path);
@@ -267,15 +268,18 @@ fha_timeline_unreserve(const char *data_directory, uint32_t current, FhaError *e
 		if (timeline > current && unlink(path) != 0 && errno != ENOENT)
 		{
 			/* LCOV_EXCL_START: the kernel refuses */
-			FhaCode code = fha_error_errno(err, FHA_IO, "could not remove %s", path);
-
+			code = fha_error_errno(err, FHA_IO, "could not remove %s", path);
 			(void) closedir(directory);
 			return code;
 			/* LCOV_EXCL_STOP */
 		}
 	}
+	/* For good: the mark that says whose they were is removed next. */
+	code = fsync(dirfd(directory)) == 0
+			   ? FHA_OK
+			   : fha_error_errno(err, FHA_IO, "could not flush %s/pg_wal", data_directory);
 	(void) closedir(directory);
-	return FHA_OK;
+	return code;
 }
 
 FhaCode

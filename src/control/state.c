@@ -305,6 +305,14 @@ fha_file_replace(const char *path, const char *data, size_t size, FhaError *err)
 	return sync_parent(path, err);
 }
 
+FhaCode
+fha_file_remove(const char *path, FhaError *err)
+{
+	if (unlink(path) != 0 && errno != ENOENT)
+		return fha_error_errno(err, FHA_IO, "could not remove \"%.120s\"", path);
+	return sync_parent(path, err);
+}
+
 static FhaCode
 damaged(const char *path, const char *what, FhaError *err)
 {

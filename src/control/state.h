@@ -61,6 +61,12 @@ FHA_API FHA_MUST_CHECK FhaCode fha_state_save(const FhaConfig *config, const Fha
 FHA_API FHA_MUST_CHECK FhaCode fha_file_replace(const char *path, const char *data, size_t size,
 												FhaError *err);
 
+/*
+ * Remove a file durably; it may be absent.  Its directory is flushed even then, because an earlier
+ * removal may have failed to do so.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_file_remove(const char *path, FhaError *err);
+
 /* A whole small file as a string (free it); INVALID above max. */
 FHA_API FHA_MUST_CHECK FhaCode fha_file_read(const char *path, size_t max, char **out,
 											 FhaError *err);

@@ -76,8 +76,8 @@ typedef struct Progress
 {
 	uint64 promoted_term;
 	int64 promoted_ms;
-	int64 promotion_ms; /* when the promotion of that term began */
-	bool promotion_marked;
+	int64 promotion_ms;    /* when the promotion of that term began */
+	bool promotion_marked; /* perhaps: an agent before this one may have done it */
 	uint64 replayed;
 	int64 replayed_ms; /* when replay was last seen to move */
 	bool stop_sent;
@@ -249,10 +249,17 @@ mark_promotion(const FhaConfig *config, uint32 leaving)
 static bool
 unmark_promotion(const FhaConfig *config)
 {
+	static FhaLogLimit limit;
 	char path[FHA_PATH_MAX];
+	FhaError err;
+	uint64 withheld = 0;
+	FhaCode code = fha_state_path(config, "promoting", path, sizeof(path), &err);
 
-	return fha_state_path(config, "promoting", path, sizeof(path), NULL) == FHA_OK &&
-		   (unlink(path) == 0 || errno == ENOENT);
+	if (code == FHA_OK)
+		code = fha_file_remove(path, &err);
+	if (code != FHA_OK && fha_log_may(&limit, err.text, fha_now_ms(), &withheld))
+		fha_report(LOG, &err);
+	return code == FHA_OK;
 }
 
 /*
@@ -425,6 +432,10 @@ hasten_stop(Progress *progress)
 static void
 act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progress *progress)
 {
+	/* Before the fence opens: what was acknowledged is no half promotion's, whatever else is known. */
+	if (progress->promotion_marked && view->state == FHA_PG_PRIMARY && order->holds_lease &&
+		view->position.timeline == order->timeline)
+		progress->promotion_marked = !unmark_promotion(config);
 	if (order->write_until_ms > 0)
 		fence_open(order->write_until_ms);
 	else
@@ -435,8 +446,6 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 	if (view->state == FHA_PG_PRIMARY && order->node == FHA_NODE_HOLD)
 		evict_sessions(order->leader);
 	readonly_keep_sessions(view->state == FHA_PG_PRIMARY, order->alone);
-	if (order->write_until_ms > 0 && progress->promotion_marked)
-		progress->promotion_marked = !unmark_promotion(config);
 
 	commands_mind(&progress->commands, config, order, view,
 				  order->node == FHA_NODE_PROMOTE && progress->promoted_term == order->term
@@ -587,7 +596,7 @@ fawkes_ha_agent_main(Datum argument)
 	static FhaPgView view;
 	static FhaOrder order;
 	static FhaConfig config;
-	Progress progress = {0};
+	Progress progress = {.promotion_marked = true};
 	FhaSeat seat;
 	FhaNode *node;
 	FhaError err;

@@ -175,6 +175,21 @@ replaces_files_whole(void **state)
 }
 
 static void
+removes_files(void **state)
+{
+	FhaError err;
+
+	(void) state;
+	assert_int_equal(fha_file_replace(path_of("mark"), "3", 1, &err), FHA_OK);
+	assert_int_equal(fha_file_remove(path_of("mark"), &err), FHA_OK);
+	assert_int_equal(access(path_of("mark"), F_OK), -1);
+	assert_int_equal(fha_file_remove(path_of("mark"), &err), FHA_OK);
+	assert_int_equal(mkdir(path_of("mark"), 0700), 0);
+	assert_int_equal(fha_file_remove(path_of("mark"), &err), FHA_IO);
+	assert_int_equal(fha_file_remove("/nonexistent/mark", &err), FHA_IO);
+}
+
+static void
 reads_files_larger_than_its_first_buffer(void **state)
 {
 	static char big[20000];
@@ -457,6 +472,7 @@ main(void)
 		cmocka_unit_test(prepare_refuses_bad_places),
 		cmocka_unit_test(network_filesystems_are_known),
 		cmocka_unit_test(replaces_files_whole),
+		cmocka_unit_test(removes_files),
 		cmocka_unit_test(reads_files_larger_than_its_first_buffer),
 		cmocka_unit_test(remembers_the_node),
 		cmocka_unit_test(refuses_a_damaged_node_file),

@@ -489,6 +489,32 @@ check_reserved(FhaCode code, bool struck)
 	assert_int_equal(fha_timeline_unreserve(config.data_directory, 3, &err), FHA_OK);
 }
 
+static FhaCode
+unreserve(FhaError *err)
+{
+	return fha_timeline_unreserve(config.data_directory, 3, err);
+}
+
+static FhaCode
+remove_mark(FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+
+	(void) snprintf(path, sizeof(path), "%s/promoting", root);
+	return fha_file_remove(path, err);
+}
+
+static size_t not_flushed;
+
+/* S7: what is removed does not come back: a directory that was not flushed is no success. */
+static void
+check_removed(FhaCode code, bool struck)
+{
+	assert_true(struck || code == FHA_OK);
+	if (code != FHA_OK)
+		not_flushed++;
+}
+
 static void
 settings_and_follow_conf_survive(void **state)
 {
@@ -506,6 +532,12 @@ settings_and_follow_conf_survive(void **state)
 	without_memory(&(Scene){.run = follow, .check = check_follow});
 	with_failing_calls(&(Scene){.run = follow, .check = check_follow});
 	with_failing_calls(&(Scene){.run = reserve, .check = check_reserved});
+	with_failing_calls(&(Scene){.run = unreserve, .check = check_removed});
+	/* The flush, with each of three errors. */
+	assert_int_equal(not_flushed, 3);
+	with_failing_calls(&(Scene){.run = remove_mark, .check = check_removed});
+	/* Opening the directory, too. */
+	assert_int_equal(not_flushed, 9);
 }
 
 /* --- the lock's files */
