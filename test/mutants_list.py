@@ -112,6 +112,22 @@ CORE = [
         unit("node", "what_a_clean_stop_has_is_waited_for"),
     ),
     Mutant(
+        "S7",
+        "who takes back what it released after a clean stop forgets the end",
+        WRITE,
+        "keeps_end = cluster->release_final;",
+        "keeps_end = false;",
+        unit("node", "the_end_of_a_clean_stop_outlives_who_took_it_back"),
+    ),
+    Mutant(
+        "S7",
+        "who took back what it released acknowledges before it has told that it leads again",
+        OBSERVE,
+        "return cluster->lineage_term == cluster->term && !cluster->release_final;",
+        "return cluster->lineage_term == cluster->term;",
+        unit("node", "the_end_of_a_clean_stop_outlives_who_took_it_back"),
+    ),
+    Mutant(
         "S9",
         "what a crash left is waited for by all, for ever",
         WRITE,

@@ -127,8 +127,11 @@ node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 		write->previous_holder[0] = '\0';
 	}
 	else if ((facts & FHA_RECLAIM) != 0)
+	{
 		/* Nobody else was ever given this term: its timeline is still ours alone (S7). */
 		write->reclaim = true;
+		keeps_end = cluster->release_final;
+	}
 	else
 	{
 		/* Until this member has led, the next must have all of the last clean stop's WAL too. */
@@ -159,7 +162,7 @@ may_publish_lineage(const FhaNode *node)
 
 	return pg->state == FHA_PG_PRIMARY && pg->lineage_count > 0 &&
 		   pg->position.timeline == node->world.cluster.timeline &&
-		   node->world.cluster.lineage_term != node->world.cluster.term;
+		   !fha_lineage_is_published(&node->world.cluster);
 }
 
 /* Has it data that the list does not have under its name (S10)? */

@@ -169,6 +169,12 @@ fha_lineage_holds(const FhaCluster *cluster, FhaPosition position, FhaPosition o
 	return false;
 }
 
+bool
+fha_lineage_is_published(const FhaCluster *cluster)
+{
+	return cluster->lineage_term == cluster->term && !cluster->release_final;
+}
+
 /* Where the list has this name; member_count: nowhere. */
 static size_t
 listed_at(const FhaCluster *cluster, const char *name)
@@ -849,7 +855,7 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 		facts |= FHA_LINEAGE;
 	if (mine && world->pg.position.timeline > cluster->timeline)
 		facts |= FHA_BEYOND;
-	if (cluster->lineage_term == cluster->term)
+	if (fha_lineage_is_published(cluster))
 		facts |= FHA_PUBLISHED;
 	if (cluster->paused && !is_failover_to_me(world))
 		facts |= FHA_PAUSED;

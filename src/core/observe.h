@@ -94,6 +94,12 @@ FHA_API bool fha_lineage_holds(const FhaCluster *cluster, FhaPosition position, 
  */
 bool fha_failover_is_in_vain(const FhaWorld *world, int64_t now_ms);
 
+/*
+ * S7: has the leader of the record's term told its lineage?  One that took back what it had released
+ * after a clean stop tells it once more: until then successors must have that end, and its fence is shut.
+ */
+bool fha_lineage_is_published(const FhaCluster *cluster);
+
 /* The best standby to hand over to, by the records: its index in members, or -1. */
 int fha_heir_find(const FhaWorld *world, const char *target);
 

@@ -229,8 +229,6 @@ void judge_has(const SimHost *host, size_t from);
 void judge_acknowledged(const SimHost *host, uint32_t id, uint64_t lsn);
 /* It was shut down cleanly, and has released the lease with the end of its WAL. */
 void judge_released(const SimHost *host);
-/* It was given the lease again in the same term: what happens from now on is a failure like any other. */
-void judge_reclaimed(const SimHost *host);
 /* An operator accepts losses. */
 void judge_forced(void);
 /* The cluster's record says now that its holder's WAL ends there. */

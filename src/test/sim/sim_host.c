@@ -622,8 +622,6 @@ server_start(SimHost *host, bool standby)
 
 	if (standby)
 		forget_promotion(host);
-	else
-		judge_reclaimed(host);
 	host->promoting_from = 0;
 	if (standby && host->order.leader[0] != '\0')
 		host->leader = host_named(host->order.leader);

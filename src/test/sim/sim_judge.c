@@ -100,13 +100,6 @@ judge_rolled_back(void)
 	rolled_back = true;
 }
 
-void
-judge_reclaimed(const SimHost *host)
-{
-	if (released_by == host->index)
-		released_by = -1;
-}
-
 /* A member begins to lead: what was acknowledged that it does not have? */
 static void
 count_losses(const SimHost *host)

@@ -311,6 +311,52 @@ the_end_of_a_clean_stop_outlives_who_took_it(void **state)
 	assert_false(old->node->world.cluster.release_final);
 }
 
+/* The lease is taken back by whom it was released, whose server has not started yet. */
+static void
+take_back(Player *player)
+{
+	start_player(player);
+	while (!fha_lease_is_mine(&player->node->world))
+	{
+		/* Not turn(): it would start in the same step. */
+		step(player);
+		pass(TURN_MS);
+	}
+}
+
+/* S7: the same of a holder that takes it back in its term, and dies, or is stopped while it starts. */
+static void
+the_end_of_a_clean_stop_outlives_who_took_it_back(void **state)
+{
+	Player *old;
+	FhaPosition end;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	old->view.position.lsn += 50;
+	end = old->view.position;
+	stop_player(old, true);
+	take_back(old);
+	old->absent = true;
+	nobody_leads_for(3 * LEASE_MS + 5 * old->config.release_wait_ms);
+	take_back(old);
+	stop_player(old, false);
+	assert_true(old->node->world.cluster.release_final);
+	assert_int_equal(fha_position_compare(old->node->world.cluster.release, end), 0);
+	nobody_leads_for(5 * old->config.release_wait_ms);
+	start_player(old);
+	/* Others are asked for no less until it has told that it leads again. */
+	while (leader() == NULL)
+	{
+		turn();
+		assert_false(is_open(old) && old->node->world.cluster.release_final);
+	}
+	assert_ptr_equal(leader(), old);
+	assert_int_equal(old->node->world.cluster.term, 1);
+	assert_false(old->node->world.cluster.release_final);
+}
+
 /* The end of whose WAL could not be read asks for what its last renewal told. */
 static void
 an_end_that_cannot_be_read_asks_for_the_last_renewal_s(void **state)
@@ -1495,6 +1541,7 @@ main(void)
 		TEST(what_a_crash_left_is_waited_for_in_vain),
 		TEST(a_person_gives_up_what_a_clean_stop_has),
 		TEST(the_end_of_a_clean_stop_outlives_who_took_it),
+		TEST(the_end_of_a_clean_stop_outlives_who_took_it_back),
 		TEST(a_forced_failover_needs_nobody_that_streams),
 		TEST(a_forced_failover_that_nobody_takes_up_comes_back),
 		TEST(an_end_that_cannot_be_read_asks_for_the_last_renewal_s),
