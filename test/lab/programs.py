@@ -105,8 +105,10 @@ def settings_text(settings: dict[str, str]) -> str:
     return "".join(f"{name} = {quote(value)}\n" for name, value in settings.items())
 
 
-def tail(path: Path, lines: int = 40) -> str:
+def tail(path: Path, lines: int = 40, without: tuple[str, ...] = ()) -> str:
+    """The last lines that contain none of the phrases `without`."""
     try:
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+        found = path.read_text(errors="replace").splitlines()
+        return "\n".join([line for line in found if not any(phrase in line for phrase in without)][-lines:])
     except OSError as error:
         return str(error)
