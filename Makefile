@@ -18,7 +18,7 @@ CLI          = fawkes-ha
 LIB_SOURCES  = $(wildcard src/core/*.c src/control/*.c)
 LIB_OBJS     = $(LIB_SOURCES:.c=.o)
 CLI_OBJS     = $(patsubst %.c,%.o,$(wildcard src/cli/*.c))
-UNIT         = $(patsubst %.c,%,$(wildcard src/test/unit/*_test.c src/test/lock/*_test.c))
+UNIT         = $(patsubst %.c,%,$(wildcard src/test/lock/*_test.c src/test/unit/*_test.c))
 KUBE_SUITE   = src/test/lock/lock_kube_suite
 API_LOAD     = src/test/api_load/api_load
 PAGE_SERVER  = src/test/page/page_server
@@ -72,23 +72,27 @@ build-sanitized/src/%.o: src/%.c
 	@$(CC) $(PLAIN) $(SAN) -fno-omit-frame-pointer -MMD -Isrc/core -Isrc/control -Isrc/cli -Isrc/test/unit -c -o $@ $<
 $(UNIT) $(KUBE_SUITE): %: build-sanitized/%.o $(SANITIZED)
 	@echo '  LD  $@'
-	@$(CC) $(SAN) $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPPED)) -o $@ $^ $(UNIT_MORE) -lcmocka -lssl $(LIBS_CONTROL)
+	@$(CC) $(SAN) $(call wraps,$@) -o $@ $^ $(UNIT_MORE) -lcmocka -lssl $(LIBS_CONTROL)
 comma = ,
+# What the linker replaces in a program, by the test's name; for coverage too.
+wraps = $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPS_$(notdir $1)))
 # No memory and a failing disk, everywhere in turn.
 TORTURED = $(addprefix src/test/unit/torture,_test _node_test _kube_test)
 $(TORTURED): build-sanitized/src/test/unit/torture.o
-$(TORTURED): WRAPPED = $(TORTURE_WRAPS)
 TORTURE_WRAPS = strdup open openat close read write pwrite fsync rename mkdir fstat linkat getdents64 getrandom
+WRAPS_torture_test = $(TORTURE_WRAPS)
+WRAPS_torture_kube_test = $(TORTURE_WRAPS)
+WRAPS_torture_node_test = $(TORTURE_WRAPS) fha_now_ms
 # The lock's suite gets between a scan, a link and their neighbours, and lets memory run out; on a real
 # API server, which test/test_kube_lock.py starts, it gets between a call and its sending.
-LOCK_WRAPS = linkat getdents64 geteuid fchown malloc realloc
-src/test/lock/lock_test: WRAPPED = $(LOCK_WRAPS)
-$(KUBE_SUITE) src/test/unit/lock_kube_test: WRAPPED = fha_kube_start
-
+WRAPS_lock_test = linkat getdents64 geteuid fchown malloc realloc
+WRAPS_lock_kube_suite = fha_kube_start
+WRAPS_lock_kube_test = fha_kube_start fha_now_ms
 # Nodes whose time passes with their turns, and whose lock and disk answer at once.
-PLAYED = $(addprefix src/test/unit/node_,test promise_test vitals_test)
 PLAYED_WRAPS = fha_now_ms fha_lock_open fha_writer_start fha_writer_step fsync
-$(PLAYED): WRAPPED = $(PLAYED_WRAPS)
+WRAPS_node_test = $(PLAYED_WRAPS)
+WRAPS_node_promise_test = $(PLAYED_WRAPS)
+WRAPS_node_vitals_test = $(PLAYED_WRAPS)
 
 # Many clusters on one API server, for test/bench_api.py: our own code as it is released, no sanitizer.
 $(API_LOAD): src/test/api_load/api_load.c $(LIB_OBJS)

@@ -57,7 +57,7 @@ build-coverage/src/%.o: src/%.c
 -include $(COVERED_OBJS:.o=.d)
 $(COVERED_TESTS): build-coverage/%: src/test/%.c $(COVERED_OBJS)
 	@mkdir -p $(@D)
-	@$(CC) $(COVERAGE) -fno-profile-arcs -fno-test-coverage -Isrc/core -Isrc/control -Isrc/test/unit -Wl,--wrap=_exit,--wrap=kill $(if $(findstring torture,$@),$(patsubst %,-Wl$(comma)--wrap=%,$(TORTURE_WRAPS)) src/test/unit/torture.c) $(if $(findstring lock_kube_test,$@),-Wl$(comma)--wrap=fha_kube_start) $(if $(filter $(PLAYED:src/test/%=build-coverage/%),$@),$(patsubst %,-Wl$(comma)--wrap=%,$(PLAYED_WRAPS))) $(if $(findstring lock_test,$@),$(patsubst %,-Wl$(comma)--wrap=%,$(LOCK_WRAPS))) -o $@ $< $(COVERED_OBJS) --coverage -lcmocka -lssl $(LIBS_CONTROL)
+	@$(CC) $(COVERAGE) -fno-profile-arcs -fno-test-coverage -Isrc/core -Isrc/control -Isrc/test/unit -Wl,--wrap=_exit,--wrap=kill $(call wraps,$@) $(if $(findstring torture,$@),src/test/unit/torture.c) -o $@ $< $(COVERED_OBJS) --coverage -lcmocka -lssl $(LIBS_CONTROL)
 coverage: $(COVERED_TESTS)
 	@find build-coverage -name '*.gcda' -delete
 	@! grep -nE '(L|G)COVR?_EXCL_[A-Z_]*(LINE|START)' src/core/*.[ch] src/control/*.[ch] | grep -vE 'LCOV_EXCL_(LINE|START): [a-zA-Z]' || { echo 'an exception without its reason'; exit 1; }

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -100,7 +101,10 @@ serve_connection(SSL_CTX *context, int fd, int number)
 	static HttpsRequest request;
 	SSL *ssl = SSL_new(context);
 	X509 *client;
+	int on = 1;
 
+	/* Else the second packet of an answer waits until the first is acknowledged, 40 ms. */
+	NEEDED(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0);
 	NEEDED(ssl != NULL && SSL_set_fd(ssl, fd) == 1);
 	if (SSL_accept(ssl) != 1)
 		_exit(0);
