@@ -633,8 +633,8 @@ CONTROL = [
     Mutant(
         "S7",
         "a mark of promotion comes back with a power cut",
-        "src/control/state.c",
-        'could not remove \\"%.120s\\"", path);\n\treturn sync_parent(path, err);',
+        "src/control/file.c",
+        'could not remove \\"%.120s\\"", path);\n\treturn fha_file_sync_parent(path, err);',
         'could not remove \\"%.120s\\"", path);\n\treturn FHA_OK;',
         unit("torture", "settings_and_follow_conf_survive"),
     ),
@@ -1318,7 +1318,7 @@ TORTURED = [
     Mutant(
         "fail",
         "a state file is renamed although it was not written",
-        "src/control/state.c",
+        "src/control/file.c",
         "written = write_all(fd, data, size) && fsync(fd) == 0;",
         "written = write_all(fd, data, size) || fd >= 0;",
         unit("torture", "state_files_survive"),

@@ -19,6 +19,7 @@
 #include <openssl/x509v3.h>
 
 #include "state.h"
+#include "state_directory.h"
 
 #define FILE_MAX (256 * 1024) /* a chain has some kilobytes */
 #define DAY_S (24L * 3600)

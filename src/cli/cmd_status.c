@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "cluster.h"
 #include "decide.h"
+#include "lsn.h"
 #include "overview.h"
 #include "rejoin.h"
 #include "request.h"

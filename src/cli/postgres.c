@@ -20,6 +20,7 @@
 #include "mark.h"
 #include "process.h"
 #include "state.h"
+#include "state_directory.h"
 
 /* Programs that only read a file or two. */
 #define POSTMASTER_PID_MAX 4096

@@ -15,6 +15,7 @@
 
 #include "files.h"
 #include "state.h"
+#include "state_directory.h"
 
 /* postgresql.auto.conf has some lines; somebody who has a megabyte needs other help. */
 #define AUTO_FILE_MAX (1024 * 1024)

@@ -25,6 +25,7 @@
 #include "process.h"
 #include "rejoin_internal.h"
 #include "state.h"
+#include "state_directory.h"
 
 void
 rejoin_say(const char *format, ...)

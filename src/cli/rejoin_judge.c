@@ -13,6 +13,7 @@
 
 #include "rejoin_internal.h"
 #include "state.h"
+#include "state_directory.h"
 
 /* With the supervisor's back-off some 90 s; the leader puts our role right within 60. */
 #define REFUSALS_MAX 7

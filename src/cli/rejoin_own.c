@@ -12,6 +12,7 @@
 #include "files.h"
 #include "rejoin_internal.h"
 #include "state.h"
+#include "state_directory.h"
 
 #define PASSWORD_DIGITS 48
 #define CONFIG_COPY_MAX (1024 * 1024)

@@ -19,6 +19,7 @@
 #include "process.h"
 #include "rejoin_internal.h"
 #include "state.h"
+#include "state_directory.h"
 
 /* What a person may still want to look at, and what a disk can be asked to hold. */
 #define SAVED_BYTES_MAX (UINT64_C(1) << 30)

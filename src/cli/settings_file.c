@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "state.h"
+#include "state_directory.h"
 
 /* By this line a file of ours is known from one that somebody wrote. */
 #define HEADER "# Made by fawkes-ha run --config at each start: changes here are lost.\n"

@@ -11,6 +11,7 @@
 
 #include "ask.h"
 #include "clock.h"
+#include "lsn.h"
 
 #define ANSWER_WAIT_MS 3000
 

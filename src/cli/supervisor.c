@@ -20,6 +20,7 @@
 #include "follow.h"
 #include "process.h"
 #include "settings.h"
+#include "state_directory.h"
 #include "tame.h"
 
 /* A server that has run this long was a success: the back-off starts again. */

@@ -17,6 +17,7 @@
 #include "follow.h"
 #include "process.h"
 #include "settings.h"
+#include "state_directory.h"
 
 #define LOOK_MS 1000
 /* A certificate of our own ends without any file changing. */

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "process.h"
 #include "state.h"
+#include "state_directory.h"
 
 #define LOOK_MS 250
 /* A session's program may end by itself for so long. */

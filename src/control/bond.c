@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file.h"
 #include "json.h"
+#include "state_directory.h"
 
 #define BOND_FILE_MAX 4096
 

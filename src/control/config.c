@@ -14,7 +14,7 @@
 
 #include "listen.h"
 #include "lock.h"
-#include "state.h"
+#include "state_directory.h"
 
 #define PREFIX "fawkes_ha."
 #define FOUNDER "initdb:"

@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "file.h"
 
 #define FHA_NAME_MAX 40 /* member and cluster names: with an incarnation they fit NAMEDATALEN */
-#define FHA_PATH_MAX 1024
 #define FHA_ADDRESS_MAX 255
 #define FHA_POD_MAX 253 /* Kubernetes' names */
 #define FHA_CONFIG_FILE_MAX (64 * 1024)

@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "file.h"
+#include "state_directory.h"
+
 /* Far beyond any position: a placeholder's timeline never comes before what a node has. */
 #define PLACEHOLDER "%u\tFFFFFFFF/FF000000\tfawkes_ha: reserved, never promoted\n"
 #define CONNINFO_MAX 2048

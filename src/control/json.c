@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "record.h"
+#include "lsn.h"
 #include "tame.h"
 
 /*

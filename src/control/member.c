@@ -17,6 +17,7 @@
 #include "follow.h"
 #include "json.h"
 #include "state.h"
+#include "state_directory.h"
 
 /* As many as scram-sha-256: who listens learns no more of the password than at a login. */
 #define ITERATIONS 4096

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "lsn.h"
 
 /* Standbys that hear nothing of the record ask for it this often, in lease durations. */
 #define POLL_LEASES 1

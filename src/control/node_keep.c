@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file.h"
 #include "json.h"
 #include "record.h"
+#include "state_directory.h"
 
 static void
 note(KeptRecord *kept, const FhaCluster *cluster)

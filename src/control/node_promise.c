@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "state_directory.h"
 
 /* A renewal that is not confirmed for so many retry periods is reason to ask. */
 #define SILENT_PERIODS 2

@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "file.h"
 #include "listen.h"
 #include "overview.h"
 #include "request.h"
+#include "state_directory.h"
 
 /* What others leave in the state directory for the history of the cluster, which the node loop writes. */
 static const struct

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file.h"
 #include "json.h"
+#include "state_directory.h"
 
 #define PEERS_FILE_MAX 32768
 

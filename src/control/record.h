@@ -47,11 +47,6 @@ FHA_API void fha_record_owner_print(const FhaRecordOwner *owner, char out[FHA_OW
 /* More than a century is nobody's lag. */
 #define FHA_LAG_MAX_MS (INT64_C(100) * 366 * 24 * 3600 * 1000)
 
-/* "16/B374D848" and back; parse returns false on anything else. */
-#define FHA_LSN_TEXT_SIZE 18
-FHA_API void fha_lsn_print(uint64_t lsn, char *out, size_t size);
-FHA_API bool fha_lsn_parse(const char *text, uint64_t *out);
-
 FHA_API const char *fha_role_name(FhaRole role);
 
 /* {"write": ..., "flush": ..., "replay": ...} as key "lag_ms": what is known of it. */

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "state.h"
+#include "file.h"
+#include "state_directory.h"
 
 #define FILE_NAME "cluster.conf"
 #define HEAD "# signed: "

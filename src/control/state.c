@@ -12,8 +12,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "fs.h"
 #include "json.h"
+#include "state_directory.h"
 
 /* node.json has five short fields; more than this is not ours. */
 #define NODE_FILE_MAX (64 * 1024)
@@ -22,70 +24,6 @@
 #define CALL_BYTE 1
 #define GUARD_BYTE 2
 #define LIFE_BYTE 0
-
-FhaCode
-fha_state_directory(const FhaConfig *config, char *out, size_t size, FhaError *err)
-{
-	size_t length;
-
-	if (config->state_directory[0] != '\0')
-	{
-		length = strlen(config->state_directory);
-		while (length > 1 && config->state_directory[length - 1] == '/')
-			length--;
-		if (length >= size)
-			return fha_error(err, FHA_INVALID, "the state directory's path is too long");
-		memmove(out, config->state_directory, length);
-		out[length] = '\0';
-		return FHA_OK;
-	}
-	if (config->data_directory[0] == '\0')
-		return fha_error(err, FHA_INVALID, "neither a data directory nor a state directory is set");
-	length = strlen(config->data_directory);
-	while (length > 1 && config->data_directory[length - 1] == '/')
-		length--;
-	if ((size_t) snprintf(out, size, "%.*s.fawkes_ha", (int) length, config->data_directory) >=
-		size)
-		return fha_error(err, FHA_INVALID, "the state directory's path is too long");
-	return FHA_OK;
-}
-
-FhaCode
-fha_state_path(const FhaConfig *config, const char *name, char *out, size_t size, FhaError *err)
-{
-	char directory[FHA_PATH_MAX];
-	FhaCode code = fha_state_directory(config, directory, sizeof(directory), err);
-
-	if (code != FHA_OK)
-		return code;
-	if ((size_t) snprintf(out, size, "%s/%s", directory, name) >= size)
-		return fha_error(err, FHA_INVALID, "the path of %.40s in the state directory is too long",
-						 name);
-	return FHA_OK;
-}
-
-/* Flush the directory that `path` is an entry of. */
-static FhaCode
-sync_parent(const char *path, FhaError *err)
-{
-	const char *slash = strrchr(path, '/');
-	char parent[FHA_PATH_MAX + 64];
-	FhaCode code = FHA_OK;
-	int fd;
-
-	if ((size_t) snprintf(parent, sizeof(parent), "%.*s", slash == NULL ? 1 : (int) (slash - path),
-						  slash == NULL ? "." : path) >= sizeof(parent))
-		/* LCOV_EXCL_START: the path was short enough before */
-		return fha_error(err, FHA_INVALID, "the path is too long");
-	/* LCOV_EXCL_STOP */
-	fd = open(parent[0] == '\0' ? "/" : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return fha_error_errno(err, FHA_IO, "could not open the directory of \"%.100s\"", path);
-	if (fsync(fd) != 0)
-		code = fha_error_errno(err, FHA_IO, "could not flush the directory of \"%.100s\"", path);
-	(void) close(fd);
-	return code;
-}
 
 /*
  * Is the directory `fd` the one that `data` names, or below it?  By inode on the
@@ -139,7 +77,7 @@ fha_state_prepare(const FhaConfig *config, FhaError *err)
 		return code; /* LCOV_EXCL_LINE: the path was short enough before */
 	if (mkdir(path, 0700) == 0)
 	{
-		code = sync_parent(path, err);
+		code = fha_file_sync_parent(path, err);
 		if (code != FHA_OK)
 			return code; /* LCOV_EXCL_LINE: the kernel refuses */
 	}
@@ -182,135 +120,6 @@ fha_state_prepare(const FhaConfig *config, FhaError *err)
 	if (config->data_directory[0] == '\0')
 		(void) close(fd); /* LCOV_EXCL_LINE: a caller names a directory of either kind */
 	return FHA_OK;
-}
-
-FhaCode
-fha_file_read(const char *path, size_t max, char **out, FhaError *err)
-{
-	FhaCode code = FHA_OK;
-	char *content = NULL;
-	size_t room = 4096;
-	size_t used = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-	*out = NULL;
-	if (fd < 0)
-	{
-		code = errno == ENOENT ? FHA_NOT_FOUND : FHA_IO;
-		(void) fha_error_errno(err, code, "could not open \"%.120s\"", path);
-		return code;
-	}
-	for (;;)
-	{
-		ssize_t got;
-
-		if (content == NULL || used == room)
-		{
-			char *bigger;
-
-			if (content != NULL)
-				room *= 2;
-			if (room > max + 1)
-				room = max + 1; /* one more than allowed: that is how an overlong file shows */
-			bigger = realloc(content, room + 1);
-			if (bigger == NULL)
-			{
-				code = FHA_NO_MEMORY;
-				(void) fha_error(err, code, "out of memory reading \"%.120s\"", path);
-				break;
-			}
-			content = bigger;
-		}
-		got = read(fd, content + used, room - used);
-		if (got < 0 && errno == EINTR)
-			continue; /* LCOV_EXCL_LINE: a signal in the middle */
-		if (got < 0)
-		{
-			code = fha_error_errno(err, FHA_IO, "could not read \"%.120s\"", path);
-			break;
-		}
-		if (got == 0)
-			break;
-		used += (size_t) got;
-		if (used > max)
-		{
-			code = fha_error(err, FHA_INVALID, "\"%.120s\" is larger than %zu bytes", path, max);
-			break;
-		}
-	}
-	(void) close(fd);
-	if (code == FHA_OK && memchr(content, '\0', used) != NULL)
-		code = fha_error(err, FHA_INVALID, "\"%.120s\" contains a zero byte: it is not text", path);
-	if (code != FHA_OK)
-	{
-		free(content);
-		return code;
-	}
-	content[used] = '\0';
-	*out = content;
-	return FHA_OK;
-}
-
-static bool
-write_all(int fd, const char *data, size_t size)
-{
-	while (size > 0)
-	{
-		ssize_t done = write(fd, data, size);
-
-		if (done < 0 && errno == EINTR)
-			continue; /* LCOV_EXCL_LINE: a signal in the middle */
-		if (done < 0)
-			return false;
-		data += done;
-		size -= (size_t) done;
-	}
-	return true;
-}
-
-FhaCode
-fha_file_replace(const char *path, const char *data, size_t size, FhaError *err)
-{
-	char aside[FHA_PATH_MAX + 64];
-	bool written;
-	int fd;
-
-	/* The process's id: supervisor and agent may replace the same file at once. */
-	if ((size_t) snprintf(aside, sizeof(aside), "%s.new.%ld", path, (long) getpid()) >=
-		sizeof(aside))
-		/* LCOV_EXCL_START: the path was short enough before */
-		return fha_error(err, FHA_INVALID, "the path \"%.100s...\" is too long", path);
-	/* LCOV_EXCL_STOP */
-	fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return fha_error_errno(err, FHA_IO, "could not create \"%.120s\"", aside);
-	written = write_all(fd, data, size) && fsync(fd) == 0;
-	if (!written)
-		(void) fha_error_errno(err, FHA_IO, "could not write \"%.120s\"", aside);
-	if (close(fd) != 0 && written)
-	{
-		written = false;
-		(void) fha_error_errno(err, FHA_IO, "could not write \"%.120s\"", aside);
-	}
-	if (written && rename(aside, path) != 0)
-	{
-		written = false;
-		(void) fha_error_errno(err, FHA_IO, "could not rename \"%.120s\"", aside);
-	}
-	if (!written)
-	{
-		(void) unlink(aside);
-		return FHA_IO;
-	}
-	return sync_parent(path, err);
-}
-
-FhaCode
-fha_file_remove(const char *path, FhaError *err)
-{
-	if (unlink(path) != 0 && errno != ENOENT)
-		return fha_error_errno(err, FHA_IO, "could not remove \"%.120s\"", path);
-	return sync_parent(path, err);
 }
 
 static FhaCode

@@ -40,14 +40,6 @@ typedef struct FhaState
 	char cloned_for[FHA_INCARNATION_SIZE];       /* the reinit that this data came of; "": none */
 } FhaState;
 
-/* The state directory: as set, else <data directory>.fawkes_ha.  INVALID: neither, or too long. */
-FHA_API FHA_MUST_CHECK FhaCode fha_state_directory(const FhaConfig *config, char *out, size_t size,
-												   FhaError *err);
-
-/* <state directory>/<name> into out. INVALID if it does not fit. */
-FHA_API FHA_MUST_CHECK FhaCode fha_state_path(const FhaConfig *config, const char *name, char *out,
-											  size_t size, FhaError *err);
-
 /* Make the directory (0700) if need be; refuses network filesystems and a place inside the data. */
 FHA_API FHA_MUST_CHECK FhaCode fha_state_prepare(const FhaConfig *config, FhaError *err);
 
@@ -56,20 +48,6 @@ FHA_API FHA_MUST_CHECK FhaCode fha_state_load(const FhaConfig *config, FhaState 
 											  FhaError *err);
 FHA_API FHA_MUST_CHECK FhaCode fha_state_save(const FhaConfig *config, const FhaState *state,
 											  FhaError *err);
-
-/* Replace a file's content atomically and durably (write aside, fsync, rename, fsync directory). */
-FHA_API FHA_MUST_CHECK FhaCode fha_file_replace(const char *path, const char *data, size_t size,
-												FhaError *err);
-
-/*
- * Remove a file durably; it may be absent.  Its directory is flushed even then, because an earlier
- * removal may have failed to do so.
- */
-FHA_API FHA_MUST_CHECK FhaCode fha_file_remove(const char *path, FhaError *err);
-
-/* A whole small file as a string (free it); INVALID above max. */
-FHA_API FHA_MUST_CHECK FhaCode fha_file_read(const char *path, size_t max, char **out,
-											 FhaError *err);
 
 /*
  * OFD locks: freed by the kernel when the last descriptor of that open file is

@@ -12,7 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "state.h"
+#include "file.h"
 
 struct FhaWriter
 {

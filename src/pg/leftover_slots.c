@@ -17,6 +17,7 @@
 #include "leftover_slots.h"
 #include "report.h"
 #include "state.h"
+#include "state_directory.h"
 #include "world.h"
 
 #define SLOTS "pg_replslot"

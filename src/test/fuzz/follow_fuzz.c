@@ -9,6 +9,7 @@
 #include <libpq-fe.h>
 
 #include "follow.h"
+#include "state_directory.h"
 
 static FhaConfig config;
 

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "request.h"
+#include "state_directory.h"
 
 #define SYSTEM_IDENTIFIER 4711
 #define FIRST_LSN UINT64_C(1000000)

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "follow.h"
+#include "state_directory.h"
 
 static char directory[64];
 static FhaConfig config;

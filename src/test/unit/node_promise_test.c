@@ -4,6 +4,7 @@
 #include "players.h"
 
 #include "bond.h"
+#include "state_directory.h"
 
 #define OUTAGE_LEASES 4
 #define LONG_LEASES 5

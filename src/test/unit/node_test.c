@@ -4,6 +4,8 @@
  */
 #include "players.h"
 
+#include "state_directory.h"
+
 static void
 one_founds_and_the_others_clone(void **state)
 {

@@ -37,6 +37,7 @@
 #include "record.h"
 #include "request.h"
 #include "state.h"
+#include "state_directory.h"
 #include "writer.h"
 
 #include "played_time.h"

@@ -18,6 +18,7 @@
 
 #include "json.h"
 #include "history.h"
+#include "lsn.h"
 #include "record.h"
 #include "request.h"
 

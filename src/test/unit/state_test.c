@@ -19,6 +19,7 @@
 
 #include "fs.h"
 #include "state.h"
+#include "state_directory.h"
 
 static char directory[] = "/tmp/fha-state-XXXXXX";
 static FhaConfig config;

@@ -28,6 +28,7 @@
 #include "request.h"
 #include "state.h"
 #include "torture.h"
+#include "state_directory.h"
 
 /* Far more than any scene has of either: a scene that never ends is a failure. */
 #define MOST 20000
