@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "lsn.h"
 #include "process.h"
 #include "state.h"
 
@@ -100,16 +101,6 @@ take_errors(void *argument, const char *bytes, size_t size)
 	dump->errors[dump->error_size] = '\0';
 }
 
-static void
-segment_name(const WalReader *reader, uint64_t position, char *out, size_t size)
-{
-	uint64_t per_id = UINT64_C(0x100000000) / reader->segment_size;
-	uint64_t number = position / reader->segment_size;
-
-	(void) snprintf(out, size, "%08" PRIX32 "%08" PRIX64 "%08" PRIX64, reader->timeline,
-					number / per_id, number % per_id);
-}
-
 /*
  * Both segments are named: left to itself, pg_waldump asks any file of the directory for the
  * segment size, and one that was made in advance is still all zeros.
@@ -121,8 +112,8 @@ run_waldump(const WalReader *reader, uint64_t start, uint64_t limit, bool quiet,
 	char program[FHA_PATH_MAX + 16];
 	char from[24];
 	char to[24];
-	char first[40];
-	char last[40];
+	char first[FHA_WAL_NAME_SIZE];
+	char last[FHA_WAL_NAME_SIZE];
 	const char *argv[] = {program, "-p", reader->directory,   "-s", from, "-e", to,
 						  first,   last, quiet ? "-q" : NULL, NULL};
 	ProcessOutput out = {take_lines, dump};
@@ -130,8 +121,8 @@ run_waldump(const WalReader *reader, uint64_t start, uint64_t limit, bool quiet,
 
 	memset(dump, 0, sizeof(*dump));
 	(void) snprintf(program, sizeof(program), "%s/pg_waldump", reader->bindir);
-	segment_name(reader, start, first, sizeof(first));
-	segment_name(reader, limit - 1, last, sizeof(last));
+	fha_segment_name(reader->timeline, start, reader->segment_size, first);
+	fha_segment_name(reader->timeline, limit - 1, reader->segment_size, last);
 	(void) snprintf(from, sizeof(from), "%" PRIX64 "/%" PRIX64, start >> 32, start & 0xFFFFFFFF);
 	(void) snprintf(to, sizeof(to), "%" PRIX64 "/%" PRIX64, limit >> 32, limit & 0xFFFFFFFF);
 	return process_stream(argv, reader->deadline_ms, out, errors, &dump->status, err);
@@ -145,7 +136,6 @@ run_waldump(const WalReader *reader, uint64_t start, uint64_t limit, bool quiet,
 static FhaCode
 find_limit(const WalReader *reader, uint64_t *start, uint64_t *limit, FhaError *err)
 {
-	uint64_t per_id = UINT64_C(0x100000000) / reader->segment_size;
 	/* Of the byte before it: an end at a segment's end is followed by no file at all. */
 	uint64_t wanted = (*start == 0 ? 0 : *start - 1) / reader->segment_size;
 	uint64_t first = UINT64_MAX;
@@ -161,17 +151,11 @@ find_limit(const WalReader *reader, uint64_t *start, uint64_t *limit, FhaError *
 		return fha_error_errno(err, FHA_IO, "could not open \"%.120s\"", reader->directory);
 	while ((entry = readdir(directory)) != NULL)
 	{
-		unsigned timeline;
-		unsigned id;
-		unsigned part;
+		uint32_t timeline;
 		uint64_t number;
 
-		if (strlen(entry->d_name) != 24 || strspn(entry->d_name, "0123456789ABCDEF") != 24 ||
-			sscanf(entry->d_name, "%8X%8X%8X", &timeline, &id, &part) != 3 ||
-			timeline != reader->timeline)
-			continue;
-		number = (uint64_t) id * per_id + part;
-		if (number < wanted)
+		if (!fha_segment_parse(entry->d_name, reader->segment_size, &timeline, &number) ||
+			timeline != reader->timeline || number < wanted)
 			continue;
 		if (count == room)
 		{
@@ -221,12 +205,12 @@ find_limit(const WalReader *reader, uint64_t *start, uint64_t *limit, FhaError *
 static bool
 is_begun(const WalReader *reader, uint64_t position)
 {
-	char name[40];
+	char name[FHA_WAL_NAME_SIZE];
 	char path[FHA_PATH_MAX + 64];
 	uint16_t magic = 0;
 	FILE *file;
 
-	segment_name(reader, position, name, sizeof(name));
+	fha_segment_name(reader->timeline, position, reader->segment_size, name);
 	(void) snprintf(path, sizeof(path), "%s/%s", reader->directory, name);
 	file = fopen(path, "re");
 	if (file == NULL)
@@ -448,13 +432,6 @@ postgres_end_of_wal(const char *bindir, const char *data, uint32_t timeline, uin
 	return find_end(&reader, start, end, err);
 }
 
-static bool
-parse_segment(const char *name, unsigned *timeline, unsigned *id, unsigned *part)
-{
-	return strlen(name) == 24 && strspn(name, "0123456789ABCDEF") == 24 &&
-		   sscanf(name, "%8X%8X%8X", timeline, id, part) == 3;
-}
-
 /*
  * The newest timeline, `newest` or an older one, that has segments from `start` on; *first: where
  * the first of them begins.  0: none.
@@ -463,21 +440,17 @@ static uint32_t
 newest_timeline(const char *directory, const PgControl *control, uint32_t newest, uint64_t start,
 				uint64_t *first)
 {
-	uint64_t per_id = UINT64_C(0x100000000) / control->wal_segment_size;
 	uint32_t found = 0;
 	const struct dirent *entry;
 	DIR *wal = opendir(directory);
 
 	while (wal != NULL && (entry = readdir(wal)) != NULL)
 	{
-		unsigned timeline;
-		unsigned id;
-		unsigned part;
+		uint32_t timeline;
 		uint64_t number;
 
-		if (!parse_segment(entry->d_name, &timeline, &id, &part))
+		if (!fha_segment_parse(entry->d_name, control->wal_segment_size, &timeline, &number))
 			continue;
-		number = (uint64_t) id * per_id + part;
 		if (timeline > newest || timeline < found || number < start / control->wal_segment_size)
 			continue;
 		if (timeline > found || number * control->wal_segment_size < *first)
@@ -493,11 +466,13 @@ FhaPosition
 postgres_origin(const char *data, uint32_t timeline)
 {
 	char path[FHA_PATH_MAX + 40];
+	char name[FHA_WAL_NAME_SIZE];
 	char *text = NULL;
 	FhaPosition origin = {0, 0};
 	FhaError err;
 
-	(void) snprintf(path, sizeof(path), "%s/pg_wal/%08X.history", data, timeline);
+	fha_timeline_history_name(timeline, name);
+	(void) snprintf(path, sizeof(path), "%s/pg_wal/%s", data, name);
 	if (fha_file_read(path, HISTORY_MAX, &text, &err) != FHA_OK)
 		return origin;
 	for (char *save, *line = strtok_r(text, "\n", &save); line != NULL;
@@ -557,11 +532,9 @@ postgres_drop_hollow(const char *data, uint32_t hollow, FhaError *err)
 		return fha_error_errno(err, FHA_IO, "could not open %s", path);
 	while (code == FHA_OK && (entry = readdir(wal)) != NULL)
 	{
-		unsigned timeline;
-		unsigned id;
-		unsigned part;
+		uint32_t timeline;
 
-		if (!parse_segment(entry->d_name, &timeline, &id, &part) || timeline < hollow)
+		if (!fha_segment_parse(entry->d_name, 0, &timeline, NULL) || timeline < hollow)
 			continue;
 		(void) snprintf(path, sizeof(path), "%s/pg_wal/%s", data, entry->d_name);
 		if (unlink(path) != 0 && errno != ENOENT)

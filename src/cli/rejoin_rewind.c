@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "files.h"
+#include "lsn.h"
 #include "postgres.h"
 #include "process.h"
 #include "rejoin_internal.h"
@@ -266,7 +267,6 @@ newest_first(const void *a, const void *b)
 static int
 list_segments(const char *directory, const Fork *fork, const PgControl *control, Segment **out)
 {
-	uint64_t per_id = UINT64_C(0x100000000) / control->wal_segment_size;
 	uint64_t first = fork->position / control->wal_segment_size;
 	uint64_t last = control->checkpoint / control->wal_segment_size;
 	const struct dirent *entry;
@@ -277,21 +277,15 @@ list_segments(const char *directory, const Fork *fork, const PgControl *control,
 	*out = NULL;
 	while (wal != NULL && (entry = readdir(wal)) != NULL)
 	{
-		size_t digits = strspn(entry->d_name, "0123456789ABCDEF");
-		unsigned timeline;
-		unsigned id = 0;
-		unsigned part = 0;
+		uint32_t timeline;
 		uint64_t number = 0;
 
-		if (digits == 24 && entry->d_name[24] == '\0')
+		if (fha_segment_parse(entry->d_name, control->wal_segment_size, &timeline, &number))
 		{
-			(void) sscanf(entry->d_name, "%8X%8X%8X", &timeline, &id, &part);
-			number = (uint64_t) id * per_id + part;
 			if (timeline < fork->timeline || number < first || number > last)
 				continue;
 		}
-		else if (digits != 8 || strcmp(entry->d_name + 8, ".history") != 0 ||
-				 sscanf(entry->d_name, "%8X", &timeline) != 1 || timeline < fork->timeline)
+		else if (!fha_timeline_history_parse(entry->d_name, &timeline) || timeline < fork->timeline)
 			continue;
 		if (count == room)
 		{

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "lsn.h"
 #include "state_directory.h"
 
 /* Far beyond any position: a placeholder's timeline never comes before what a node has. */
@@ -217,7 +218,10 @@ fha_follow_commands(const FhaConfig *config, FhaCommands wanted, bool *changed, 
 static void
 history_path(const char *data_directory, uint32_t timeline, char *out, size_t size)
 {
-	(void) snprintf(out, size, "%s/pg_wal/%08X.history", data_directory, timeline);
+	char name[FHA_WAL_NAME_SIZE];
+
+	fha_timeline_history_name(timeline, name);
+	(void) snprintf(out, size, "%s/pg_wal/%s", data_directory, name);
 }
 
 FhaCode
@@ -263,10 +267,8 @@ fha_timeline_unreserve(const char *data_directory, uint32_t current, FhaError *e
 	{
 		uint32_t timeline;
 
-		if (strlen(entry->d_name) != 16 || strcmp(entry->d_name + 8, ".history") != 0 ||
-			strspn(entry->d_name, "0123456789ABCDEF") != 8)
+		if (!fha_timeline_history_parse(entry->d_name, &timeline))
 			continue;
-		timeline = (uint32_t) strtoul(entry->d_name, NULL, 16);
 		history_path(data_directory, timeline, path, sizeof(path));
 		if (timeline > current && unlink(path) != 0 && errno != ENOENT)
 		{

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "commands.h"
 #include "follow.h"
+#include "lsn.h"
 #include "report.h"
 
 #define LOOK_MS 100
@@ -70,9 +71,11 @@ command_of(const char *process)
 static bool
 is_recovery_ending(const FhaOrder *order)
 {
+	char name[FHA_WAL_NAME_SIZE];
 	char path[MAXPGPATH];
 
-	snprintf(path, sizeof(path), "pg_wal/%08X.history", order->timeline);
+	fha_timeline_history_name(order->timeline, name);
+	snprintf(path, sizeof(path), "pg_wal/%s", name);
 	return access(path, F_OK) == 0;
 }
 

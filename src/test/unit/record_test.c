@@ -18,7 +18,6 @@
 
 #include "json.h"
 #include "history.h"
-#include "lsn.h"
 #include "record.h"
 #include "request.h"
 
@@ -850,46 +849,6 @@ a_snapshot_is_read_back(void **state)
 }
 
 static void
-lsns_are_printed_and_parsed(void **state)
-{
-	static const struct
-	{
-		uint64_t lsn;
-		const char *text;
-	} good[] = {
-		{0, "0/0"},
-		{UINT64_C(0x16B374D848), "16/B374D848"},
-		{UINT64_C(0x100000000), "1/0"},
-		{UINT32_MAX, "0/FFFFFFFF"},
-		{UINT64_MAX, "FFFFFFFF/FFFFFFFF"},
-	};
-	static const char *const bad[] = {
-		"",     "/",           "0",           "0/",    "/0",   "0/0 ", " 0/0",
-		"0 /0", "0/ 0",        "g/0",         "0/g",   "-1/0", "+1/0", "0x1/0",
-		"0/-1", "123456789/0", "0/123456789", "0/0/0", "0:0",
-	};
-	char text[FHA_LSN_TEXT_SIZE];
-	uint64_t lsn;
-
-	(void) state;
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-	{
-		fha_lsn_print(good[i].lsn, text, sizeof(text));
-		assert_string_equal(text, good[i].text);
-		assert_true(fha_lsn_parse(text, &lsn));
-		assert_true(lsn == good[i].lsn);
-	}
-	assert_true(fha_lsn_parse("00000016/b374d848", &lsn));
-	assert_true(lsn == UINT64_C(0x16B374D848));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-	{
-		lsn = 4711;
-		if (fha_lsn_parse(bad[i], &lsn) || lsn != 4711)
-			fail_msg("\"%s\" is taken for an LSN", bad[i]);
-	}
-}
-
-static void
 names_of_records_differ(void **state)
 {
 	char name[FHA_NAME_SIZE];
@@ -1044,7 +1003,6 @@ main(void)
 		cmocka_unit_test(a_snapshot_of_nothing),
 		cmocka_unit_test(text_beyond_every_record_is_refused_unread),
 		cmocka_unit_test(a_snapshot_is_read_back),
-		cmocka_unit_test(lsns_are_printed_and_parsed),
 		cmocka_unit_test(names_of_records_differ),
 		cmocka_unit_test(a_record_says_whose_it_is),
 		cmocka_unit_test(requests_are_parsed),
