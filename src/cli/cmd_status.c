@@ -17,6 +17,7 @@
 #include "overview.h"
 #include "rejoin.h"
 #include "request.h"
+#include "snapshot.h"
 #include "state.h"
 #include "status_ask.h"
 

@@ -16,6 +16,8 @@
 
 #include "clock.h"
 #include "lsn.h"
+#include "record.h"
+#include "snapshot.h"
 
 /* Standbys that hear nothing of the record ask for it this often, in lease durations. */
 #define POLL_LEASES 1

@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#include "snapshot.h"
+
 /* The lease's renewals tell standbys where the leader is: so often at the least. */
 #define LEAST_PERIODS 3
 /* And replies tell the leader, one a second. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "record.h"
 
 /* A member writes its record every second lease: three that did not come are the least. */
 #define LEAST_LEASES 6

@@ -14,8 +14,8 @@
 #include "peers.h"
 #include "pods.h"
 #include "member.h"
-#include "record.h"
 #include "settings.h"
+#include "snapshot.h"
 #include "state.h"
 #include "writer.h"
 

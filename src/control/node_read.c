@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "record.h"
 #include "request.h"
 
 void

@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "clock.h"
+#include "record.h"
 #include "request.h"
 #include "tame.h"
 #include "settings.h"

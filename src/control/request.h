@@ -66,16 +66,4 @@ bool fha_setting_is_valid(const FhaSetting *setting);
 /* Does it make PostgreSQL run a program or load a library? */
 bool fha_setting_runs_programs(const char *name);
 
-/* A request as one JSON object, as fha_request_put makes it; its state becomes pending. */
-FHA_API FHA_MUST_CHECK FhaCode fha_request_parse(const char *data, size_t size, FhaOrderSlip *out,
-												 FhaError *err);
-/* *out: free it. */
-FHA_API FHA_MUST_CHECK FhaCode fha_request_print(const FhaOrderSlip *request, char **out,
-												 FhaError *err);
-
-/* The key "request" of the cluster record. */
-struct json_object;
-void fha_request_read(struct json_object *from, FhaOrderSlip *out, FhaError *err);
-void fha_request_put(struct json_object *to, const FhaOrderSlip *request, bool *failed);
-
 #endif

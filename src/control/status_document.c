@@ -14,8 +14,8 @@
 #include "json.h"
 #include "overview.h"
 #include "record.h"
-#include "request.h"
 #include "routing.h"
+#include "snapshot.h"
 
 static const char *const stages[] = {"write", "flush", "replay"};
 

@@ -36,6 +36,7 @@
 #include "follow.h"
 #include "guc.h"
 #include "record.h"
+#include "request_json.h"
 #include "standby_limits.h"
 #include "mark.h"
 #include "node.h"

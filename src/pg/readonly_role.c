@@ -22,9 +22,9 @@
 #include "compat.h"
 #include "guc.h"
 #include "readonly.h"
-#include "record.h"
 #include "report.h"
 #include "shmem.h"
+#include "snapshot.h"
 #include "sql.h"
 
 PG_FUNCTION_INFO_V1(fawkes_ha_setup_readonly_role);

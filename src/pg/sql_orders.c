@@ -20,10 +20,11 @@
 #include "clock.h"
 #include "compat.h"
 #include "guc.h"
-#include "record.h"
 #include "report.h"
 #include "request.h"
+#include "request_json.h"
 #include "shmem.h"
+#include "snapshot.h"
 #include "sql.h"
 
 PG_FUNCTION_INFO_V1(fawkes_ha_switchover);

@@ -11,6 +11,8 @@
 #include "lock.h"
 #include "record.h"
 #include "request.h"
+#include "request_json.h"
+#include "snapshot.h"
 
 static void
 cluster(const char *text, size_t size)

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "page.h"
 #include "record.h"
+#include "snapshot.h"
 #include "status_document.h"
 
 #define SNAPSHOT_MAX (256 * 1024)

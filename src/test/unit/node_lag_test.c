@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "node_private.h"
+#include "snapshot.h"
 
 #define LEASE_MS 3000
 #define NOW INT64_C(1000000)

@@ -4,6 +4,7 @@
  */
 #include "players.h"
 
+#include "record.h"
 #include "state_directory.h"
 
 static void

@@ -20,6 +20,8 @@
 #include "history.h"
 #include "record.h"
 #include "request.h"
+#include "request_json.h"
+#include "snapshot.h"
 
 #define TEXT_MAX (64 * 1024)
 

@@ -14,6 +14,7 @@
 
 #include "history.h"
 #include "request.h"
+#include "request_json.h"
 
 static FhaCluster cluster;
 static FhaMember members[3];

@@ -16,6 +16,7 @@
 #include "overview.h"
 #include "page.h"
 #include "record.h"
+#include "snapshot.h"
 #include "status_document.h"
 
 #define WALL_S 1763899200 /* 2025-11-23T12:00:00Z */

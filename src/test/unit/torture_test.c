@@ -26,6 +26,8 @@
 #include "node.h"
 #include "record.h"
 #include "request.h"
+#include "request_json.h"
+#include "snapshot.h"
 #include "state.h"
 #include "torture.h"
 #include "state_directory.h"
