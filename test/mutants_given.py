@@ -95,7 +95,7 @@ GIVEN = [
     Mutant(
         "trust",
         "a member tells its password to whoever asks in the leader's place",
-        "src/control/follow.c",
+        "src/control/conninfo.c",
         "channel_binding=require",
         "channel_binding=prefer",
         given("test_an_impostor_learns_no_password"),
@@ -104,7 +104,7 @@ GIVEN = [
     Mutant(
         "trust",
         "without TLS a member tells its password to whoever asks in the leader's place",
-        "src/control/follow.c",
+        "src/control/conninfo.c",
         "if (postgres >= 16)",
         "if (false)",
         unit("follow", "nobody_is_told_the_password_who_has_no_verifier"),

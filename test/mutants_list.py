@@ -1243,7 +1243,7 @@ FUZZED = [
     Mutant(
         "fuzz",
         "follow.conf: an address may have a line break",
-        FOLLOW,
+        "src/control/conninfo.c",
         "if ((unsigned char) start[i] < ' ' || start[i] == '[')",
         "if (start[i] == '[')",
         fuzz("follow"),

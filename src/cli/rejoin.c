@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "conninfo.h"
 #include "files.h"
 #include "follow.h"
 #include "postgres.h"

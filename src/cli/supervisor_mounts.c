@@ -14,7 +14,8 @@
 
 #include "certificate.h"
 #include "clock.h"
-#include "follow.h"
+#include "conninfo.h"
+#include "pgpass.h"
 #include "process.h"
 #include "settings.h"
 #include "state_directory.h"

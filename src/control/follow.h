@@ -12,32 +12,9 @@
 #include "err.h"
 #include "state.h"
 
-#define FHA_REPLICATION_USER "fawkes_replication"
 #define FHA_SLOT_NAME_SIZE 64
-#define FHA_PGPASS_MAX 4096
 /* Slot of a member on its leader: "fawkes_ha_" and the name with '_' for '-'. */
 FHA_API void fha_slot_name(const char *member, char *out, size_t size);
-
-/*
- * How members prove to each other who they are, as words of a connection string.  `tls`: with
- * fawkes_ha.tls; `postgres`: the major version of the PostgreSQL whose libpq reads them.
- */
-FHA_API const char *fha_conninfo_terms(bool tls, int postgres);
-
-/*
- * host=... port=... of an address "host:port" ("[::1]:5432" for IPv6), with our user, password
- * file and application_name, as a connection string.  INVALID: not an address, or too long.
- */
-FHA_API FHA_MUST_CHECK FhaCode fha_conninfo(const FhaConfig *config, const char *address,
-											const char *application_name, char *out, size_t size,
-											FhaError *err);
-
-/*
- * The password of our role: the fifth field of the first line of pgpass, without its escapes.
- * NOT_FOUND: no pgpass; INVALID: no password in it, or it does not fit; IO.
- */
-FHA_API FHA_MUST_CHECK FhaCode fha_password_read(const FhaConfig *config, char *out, size_t size,
-												 FhaError *err);
 
 /*
  * Make follow.conf name this leader; *changed says whether it did not already (only then is a

@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 
 #include "clock.h"
-#include "follow.h"
 #include "json.h"
+#include "pgpass.h"
 #include "state.h"
 #include "state_directory.h"
 

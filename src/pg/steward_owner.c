@@ -12,7 +12,7 @@
 #include "parser/parse_node.h"
 #include "utils/builtins.h"
 
-#include "follow.h"
+#include "conninfo.h"
 #include "guc.h"
 #include "session.h"
 #include "steward_exporter.h"

@@ -10,8 +10,9 @@
 #include "utils/builtins.h"
 
 #include "compat.h"
-#include "follow.h"
+#include "conninfo.h"
 #include "guc.h"
+#include "pgpass.h"
 #include "session.h"
 #include "steward_role.h"
 

@@ -8,6 +8,7 @@
 
 #include <libpq-fe.h>
 
+#include "conninfo.h"
 #include "follow.h"
 #include "state_directory.h"
 

@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "conninfo.h"
 #include "follow.h"
 #include "state_directory.h"
 
