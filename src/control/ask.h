@@ -10,7 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "config.h"
 #include "err.h"
 #include "member.h"
 

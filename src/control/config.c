@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 #include "listen.h"
-#include "lock.h"
+#include "lock_uri.h"
 #include "state_directory.h"
 
 #define PREFIX "fawkes_ha."

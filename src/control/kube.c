@@ -72,6 +72,24 @@ release_held(FhaKube *kube)
 	kube->held = NULL;
 }
 
+FhaCode
+fha_kube_open_of_lock(FhaKube **out, const char *uri, FhaError *err)
+{
+	FhaKubeConfig config;
+	FhaKubePlace place;
+	FhaLockScheme scheme;
+	const char *rest;
+	FhaCode code;
+
+	*out = NULL;
+	if (fha_lock_uri_scheme(uri, &scheme, &rest, NULL) != FHA_OK || scheme != FHA_LOCK_KUBERNETES)
+		return fha_error(err, FHA_NOT_FOUND, "the lock is not of Kubernetes");
+	code = fha_kube_place_parse(rest, &place, err);
+	if (code == FHA_OK)
+		code = fha_kube_config_of(&place, &config, err);
+	return code == FHA_OK ? fha_kube_open(out, &config, err) : code;
+}
+
 void
 fha_kube_close(FhaKube *kube)
 {

@@ -24,6 +24,12 @@ typedef struct FhaKube FhaKube;
 
 /* *config is taken over, also when this fails, and is empty afterwards.  INVALID, IO, NO_MEMORY. */
 FHA_API FHA_MUST_CHECK FhaCode fha_kube_open(FhaKube **out, FhaKubeConfig *config, FhaError *err);
+/*
+ * For the API server and the namespace that the uri of a lock names ("kubernetes:...").
+ * NOT_FOUND: the lock is another one; INVALID, IO, NO_MEMORY.
+ */
+FHA_MUST_CHECK FhaCode fha_kube_open_of_lock(FhaKube **out, const char *uri, FhaError *err);
+
 /* Calls under way are dropped. */
 FHA_API void fha_kube_close(FhaKube *kube);
 

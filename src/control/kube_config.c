@@ -442,3 +442,20 @@ fha_kube_config_load(FhaKubeConfig *out, const char *path, const char *context,
 	fha_secret_free(text);
 	return code;
 }
+
+FhaCode
+fha_kube_config_of(const FhaKubePlace *place, FhaKubeConfig *out, FhaError *err)
+{
+	FhaCode code;
+
+	if (place->kubeconfig[0] != '\0')
+		return fha_kube_config_load(out, place->kubeconfig,
+									place->context[0] == '\0' ? NULL : place->context,
+									place->namespace_[0] == '\0' ? NULL : place->namespace_, err);
+	code = fha_kube_config_in_cluster(out, NULL, err);
+	if (code == FHA_OK && place->namespace_[0] != '\0')
+		/* LCOV_EXCL_START: in a pod */
+		(void) snprintf(out->namespace_, sizeof(out->namespace_), "%.63s", place->namespace_);
+	/* LCOV_EXCL_STOP */
+	return code;
+}

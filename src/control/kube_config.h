@@ -10,8 +10,8 @@
 
 #include <stddef.h>
 
-#include "config.h"
 #include "err.h"
+#include "lock_uri.h"
 
 #define FHA_KUBE_SERVER_SIZE 512
 /* A namespace is a DNS label: at most 63 characters. */
@@ -59,6 +59,10 @@ FHA_API FHA_MUST_CHECK FhaCode fha_kube_config_parse(FhaKubeConfig *out, const c
 													 size_t size, const char *directory,
 													 const char *context, const char *namespace_,
 													 FhaError *err);
+
+/* What the uri of a lock says: a kubeconfig, else a pod's own.  As above. */
+FHA_MUST_CHECK FhaCode fha_kube_config_of(const FhaKubePlace *place, FhaKubeConfig *out,
+										  FhaError *err);
 
 /* Secrets are overwritten; the configuration is empty afterwards. */
 FHA_API void fha_kube_config_release(FhaKubeConfig *config);

@@ -10,28 +10,10 @@
 
 #include "clock.h"
 
-static const FhaLockDriver *const drivers[] = {&fha_lock_dir_driver, &fha_lock_kube_driver};
-
-static bool
-is_alphanumeric(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-bool
-fha_record_name_valid(const char *name)
-{
-	size_t length = strnlen(name, FHA_RECORD_NAME_MAX + 1);
-
-	if (length == 0 || length > FHA_RECORD_NAME_MAX)
-		return false;
-	if (!is_alphanumeric(name[0]) || !is_alphanumeric(name[length - 1]))
-		return false;
-	for (size_t i = 0; i < length; i++)
-		if (!is_alphanumeric(name[i]) && name[i] != '.' && name[i] != '-')
-			return false;
-	return true;
-}
+static const FhaLockDriver *const drivers[FHA_LOCK_SCHEMES] = {
+	[FHA_LOCK_DIR] = &fha_lock_dir_driver,
+	[FHA_LOCK_KUBERNETES] = &fha_lock_kube_driver,
+};
 
 bool
 fha_lock_verb_writes(FhaLockVerb verb)
@@ -92,52 +74,17 @@ fha_lock_answer(FhaLock *lock, FhaLockEvent *event, FhaCode code, const char *te
 	return FHA_OK;
 }
 
-static const FhaLockDriver *
-find_driver(const char *uri, const char **rest, FhaError *err)
-{
-	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
-	{
-		size_t length = strlen(drivers[i]->scheme);
-
-		*rest = uri + length;
-		if (strncmp(uri, drivers[i]->scheme, length) == 0)
-			return drivers[i];
-	}
-	(void) fha_error(err, FHA_INVALID,
-					 "\"%.100s\" names no lock; a lock is \"dir:/absolute/path\" or "
-					 "\"kubernetes:[/path/of/kubeconfig][?namespace=NAME]\"",
-					 uri);
-	return NULL;
-}
-
-FhaTimes
-fha_lock_times(const char *uri)
-{
-	const char *rest;
-	FhaError none;
-	const FhaLockDriver *driver = find_driver(uri, &rest, &none);
-
-	return driver == NULL ? drivers[0]->times : driver->times;
-}
-
-FhaCode
-fha_lock_check(const char *uri, FhaError *err)
-{
-	const char *rest;
-	const FhaLockDriver *driver = find_driver(uri, &rest, err);
-
-	return driver == NULL ? FHA_INVALID : driver->check(rest, err);
-}
-
 FhaCode
 fha_lock_open(FhaLock **out, const char *uri, const char *cluster, bool watch, FhaError *err)
 {
 	const char *rest;
-	const FhaLockDriver *driver = find_driver(uri, &rest, err);
+	FhaLockScheme scheme;
+	FhaCode code = fha_lock_uri_scheme(uri, &scheme, &rest, err);
 
 	*out = NULL;
-	return driver == NULL ? FHA_INVALID
-						  : driver->open(out, rest, cluster == NULL ? "" : cluster, watch, err);
+	return code == FHA_OK
+			   ? drivers[scheme]->open(out, rest, cluster == NULL ? "" : cluster, watch, err)
+			   : code;
 }
 
 void

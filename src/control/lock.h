@@ -21,9 +21,9 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "lock_uri.h"
 
-/* Limits: what Kubernetes allows for a name, what annotations hold, and a cluster's size. */
-#define FHA_RECORD_NAME_MAX 253          /* characters; [a-z0-9]([a-z0-9.-]*[a-z0-9])? */
+/* Limits: what annotations hold, and a cluster's size. */
 #define FHA_RECORD_DATA_MAX (240 * 1024) /* bytes of one record */
 #define FHA_RECORD_COUNT_MAX 512         /* records that one list may return */
 #define FHA_VERSION_SIZE 64              /* with the NUL; "" stands for "no such record" */
@@ -101,20 +101,6 @@ typedef struct FhaLockEvent
  */
 FHA_API FHA_MUST_CHECK FhaCode fha_lock_open(FhaLock **out, const char *uri, const char *cluster,
 											 bool watch, FhaError *err);
-
-/* The lease's times, in milliseconds. */
-typedef struct FhaTimes
-{
-	int64_t lease_duration_ms;
-	int64_t renew_deadline_ms;
-	int64_t retry_period_ms;
-} FhaTimes;
-
-/* What is usual on the lock that `uri` names; one that names none has a directory's. */
-FHA_API FhaTimes fha_lock_times(const char *uri);
-
-/* Is this the name of a lock?  INVALID with what is allowed; nothing is opened. */
-FHA_API FHA_MUST_CHECK FhaCode fha_lock_check(const char *uri, FhaError *err);
 
 /*
  * Ends the watch and drops a request in flight (its fate is then unknown).  Waits for

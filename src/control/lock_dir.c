@@ -518,18 +518,9 @@ directory_look(const char *path, FhaError *err)
 }
 
 static FhaCode
-dir_check(const char *path, FhaError *err)
-{
-	if (path[0] == '/')
-		return FHA_OK;
-	return fha_error(err, FHA_INVALID,
-					 "lock directory \"%.120s\" is not an absolute path: write \"dir:/...\"", path);
-}
-
-static FhaCode
 dir_open(FhaLock **out, const char *path, const char *cluster, bool watch, FhaError *err)
 {
-	FhaCode code = dir_check(path, err);
+	FhaCode code = fha_lock_dir_check(path, err);
 	DirLock *dir;
 
 	(void) cluster;
@@ -565,10 +556,7 @@ dir_open(FhaLock **out, const char *path, const char *cluster, bool watch, FhaEr
 	return code; /* analyzer: no leak, dir begins with its base */
 }
 
-const FhaLockDriver fha_lock_dir_driver = {.scheme = "dir:",
-										   .times = {3000, 2000, 500},
-										   .check = dir_check,
-										   .open = dir_open,
+const FhaLockDriver fha_lock_dir_driver = {.open = dir_open,
 										   .close = dir_close,
 										   .fd = dir_fd,
 										   .wake_ms = dir_wake_ms,

@@ -19,9 +19,7 @@ typedef struct FhaRecordSet
 
 typedef struct FhaLockDriver
 {
-	const char *scheme; /* "dir:"; check and open get the rest of the uri */
-	FhaTimes times;     /* where nobody sets others */
-	FhaCode (*check)(const char *rest, FhaError *err);
+	/* rest: of the uri, behind its scheme */
 	FhaCode (*open)(FhaLock **out, const char *rest, const char *cluster, bool watch,
 					FhaError *err); /* cluster: "": all */
 	void (*close)(FhaLock *lock);
@@ -44,7 +42,6 @@ struct FhaLock
 extern const FhaLockDriver fha_lock_dir_driver;
 extern const FhaLockDriver fha_lock_kube_driver;
 
-bool fha_record_name_valid(const char *name);
 bool fha_lock_verb_writes(FhaLockVerb verb);
 
 /* Append a copy, data with a NUL behind it; false: out of memory, the set is as it was. */

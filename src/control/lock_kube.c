@@ -12,12 +12,10 @@
 #include "kube.h"
 #include "kube_config.h"
 #include "lock_driver.h"
-#include "lock_kube.h"
 #include "lock_kube_object.h"
 
 #define PATH_SIZE 1024
 #define QUERY_SIZE (2 * PATH_SIZE + 256)
-#define TEXT_SIZE 254
 /* A Lease's record, each of its characters escaped, and what Kubernetes adds. */
 #define LEASE_MAX (2 * FHA_RECORD_DATA_MAX + 256 * 1024)
 #define LIST_MAX (15 * 1024 * 1024)
@@ -27,22 +25,13 @@
 #define SILENCE_MS 90000
 #define AGAIN_MS 1000
 
-/* Behind "kubernetes:". */
-typedef struct Place
-{
-	char kubeconfig[FHA_PATH_MAX]; /* "": in a pod */
-	char context[TEXT_SIZE];
-	char namespace_[TEXT_SIZE];
-	char cluster[TEXT_SIZE];
-} Place;
-
 typedef struct KubeLock
 {
 	FhaLock base;
 	FhaKube *kube;
 	char leases[PATH_SIZE];   /* the path of all */
 	char selector[PATH_SIZE]; /* of those that are ours, as a part of a query */
-	char cluster[TEXT_SIZE];
+	char cluster[FHA_PLACE_TEXT_SIZE];
 	bool watch;
 	unsigned request; /* the calls under way; 0: none */
 	unsigned list;
@@ -54,102 +43,6 @@ typedef struct KubeLock
 	size_t told;
 	FhaRecordSet known; /* names and versions that were told */
 } KubeLock;
-
-static bool
-take_text(const char *from, size_t length, char *out, size_t size)
-{
-	if (length == 0 || length >= size)
-		return false;
-	memcpy(out, from, length);
-	out[length] = '\0';
-	return true;
-}
-
-static bool
-take_option(Place *place, const char *option, size_t length)
-{
-	static const char *const keys[] = {"context=", "namespace=", "cluster="};
-	char *const texts[] = {place->context, place->namespace_, place->cluster};
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-	{
-		size_t key = strlen(keys[i]);
-
-		if (length > key && strncmp(option, keys[i], key) == 0)
-			return take_text(option + key, length - key, texts[i], TEXT_SIZE) &&
-				   (i == 0 || fha_record_name_valid(texts[i]));
-	}
-	return false;
-}
-
-static FhaCode
-parse_place(const char *rest, Place *place, FhaError *err)
-{
-	size_t length = strcspn(rest, "?");
-	const char *at = rest + length;
-
-	memset(place, 0, sizeof(*place));
-	if (length > 0 &&
-		(rest[0] != '/' || !take_text(rest, length, place->kubeconfig, sizeof(place->kubeconfig))))
-		return fha_error(err, FHA_INVALID,
-						 "\"%.100s\" is not the absolute path of a kubeconfig: write "
-						 "\"kubernetes:/path\", or \"kubernetes:\" in a pod",
-						 rest);
-	while (*at != '\0')
-	{
-		size_t size = strcspn(++at, "&");
-
-		if (!take_option(place, at, size))
-			return fha_error(err, FHA_INVALID,
-							 "\"%.*s\" says nothing about a lock: context=NAME, namespace=NAME and "
-							 "cluster=NAME do",
-							 (int) (size < 80 ? size : 80), at);
-		at += size;
-	}
-	return FHA_OK;
-}
-
-static FhaCode
-kube_check(const char *rest, FhaError *err)
-{
-	Place place;
-
-	return parse_place(rest, &place, err);
-}
-
-static FhaCode
-load_config(const Place *place, FhaKubeConfig *config, FhaError *err)
-{
-	FhaCode code;
-
-	if (place->kubeconfig[0] != '\0')
-		return fha_kube_config_load(config, place->kubeconfig,
-									place->context[0] == '\0' ? NULL : place->context,
-									place->namespace_[0] == '\0' ? NULL : place->namespace_, err);
-	code = fha_kube_config_in_cluster(config, NULL, err);
-	if (code == FHA_OK && place->namespace_[0] != '\0')
-		/* LCOV_EXCL_START: in a pod */
-		(void) snprintf(config->namespace_, sizeof(config->namespace_), "%.63s", place->namespace_);
-	/* LCOV_EXCL_STOP */
-	return code;
-}
-
-FhaCode
-fha_lock_kube_client(const char *uri, FhaKube **out, FhaError *err)
-{
-	FhaKubeConfig config;
-	size_t scheme = strlen(fha_lock_kube_driver.scheme);
-	Place place;
-	FhaCode code;
-
-	*out = NULL;
-	if (strncmp(uri, fha_lock_kube_driver.scheme, scheme) != 0)
-		return fha_error(err, FHA_NOT_FOUND, "the lock is not of Kubernetes");
-	code = parse_place(uri + scheme, &place, err);
-	if (code == FHA_OK)
-		code = load_config(&place, &config, err);
-	return code == FHA_OK ? fha_kube_open(out, &config, err) : code;
-}
 
 static void
 kube_close(FhaLock *lock)
@@ -167,15 +60,18 @@ kube_open(FhaLock **out, const char *rest, const char *cluster, bool watch, FhaE
 {
 	FhaKubeConfig config;
 	KubeLock *kube;
-	Place place;
-	FhaCode code = parse_place(rest, &place, err);
+	FhaKubePlace place;
+	FhaCode code = fha_kube_place_parse(rest, &place, err);
 
-	if (code == FHA_OK && place.cluster[0] == '\0' && cluster[0] != '\0' &&
-		(!take_text(cluster, strlen(cluster), place.cluster, sizeof(place.cluster)) ||
-		 !fha_record_name_valid(place.cluster)))
-		code = fha_error(err, FHA_INVALID, "\"%.80s\" is no name of a cluster", cluster);
+	if (code == FHA_OK && place.cluster[0] == '\0' && cluster[0] != '\0')
+	{
+		if (fha_record_name_valid(cluster))
+			(void) snprintf(place.cluster, sizeof(place.cluster), "%s", cluster);
+		else
+			code = fha_error(err, FHA_INVALID, "\"%.80s\" is no name of a cluster", cluster);
+	}
 	if (code == FHA_OK)
-		code = load_config(&place, &config, err);
+		code = fha_kube_config_of(&place, &config, err);
 	if (code != FHA_OK)
 		return code == FHA_NOT_FOUND ? FHA_INVALID : code;
 	kube = calloc(1, sizeof(*kube));
@@ -526,14 +422,9 @@ kube_step(FhaLock *lock, FhaLockEvent *event)
 	}
 }
 
-const FhaLockDriver fha_lock_kube_driver = {
-	.scheme = "kubernetes:",
-	/* client-go's: an API server is asked over the network. */
-	.times = {15000, 10000, 2000},
-	.check = kube_check,
-	.open = kube_open,
-	.close = kube_close,
-	.fd = kube_fd,
-	.wake_ms = kube_wake_ms,
-	.start = kube_start,
-	.step = kube_step};
+const FhaLockDriver fha_lock_kube_driver = {.open = kube_open,
+											.close = kube_close,
+											.fd = kube_fd,
+											.wake_ms = kube_wake_ms,
+											.start = kube_start,
+											.step = kube_step};

@@ -10,7 +10,6 @@
 #include "config.h"
 #include "json.h"
 #include "kube.h"
-#include "lock_kube.h"
 
 #define PATH_SIZE 1024
 /* A pod has some 10 kB, with what the API server notes beside it. */
@@ -108,7 +107,7 @@ FhaCode
 fha_pods_open(FhaPods **out, const char *uri, const char *cluster, FhaError *err)
 {
 	FhaKube *kube;
-	FhaCode code = fha_lock_kube_client(uri, &kube, err);
+	FhaCode code = fha_kube_open_of_lock(&kube, uri, err);
 	FhaPods *pods;
 
 	*out = NULL;

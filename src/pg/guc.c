@@ -14,7 +14,7 @@
 
 #include "compat.h"
 #include "guc.h"
-#include "lock.h"
+#include "lock_uri.h"
 #include "report.h"
 
 #define PREFIX "fawkes_ha."

@@ -439,14 +439,6 @@ arrive(void *argument)
 /* --- the driver */
 
 static FhaCode
-check(const char *rest, FhaError *err)
-{
-	(void) rest;
-	(void) err;
-	return FHA_OK;
-}
-
-static FhaCode
 open_lock(FhaLock **out, const char *rest, const char *cluster, bool with_watch, FhaError *err)
 {
 	SimLock *lock = sim_alloc(sizeof(*lock));
@@ -558,10 +550,7 @@ step(FhaLock *base, FhaLockEvent *event)
 	return FHA_OK;
 }
 
-const FhaLockDriver fha_lock_dir_driver = {.scheme = "dir:",
-										   .times = {3000, 2000, 500},
-										   .check = check,
-										   .open = open_lock,
+const FhaLockDriver fha_lock_dir_driver = {.open = open_lock,
 										   .close = close_lock,
 										   .fd = fd_of,
 										   .wake_ms = wake_ms,

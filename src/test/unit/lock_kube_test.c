@@ -15,7 +15,6 @@
 #include "https_server.h"
 #include "kube.h"
 #include "lock.h"
-#include "lock_kube.h"
 
 /* Far above what anything here takes. */
 #define BOUND_MS 60000
@@ -721,10 +720,10 @@ the_client_of_a_lock(void **state)
 	FhaError err;
 
 	(void) state;
-	assert_int_equal(fha_lock_kube_client("dir:/lock", &kube, &err), FHA_NOT_FOUND);
-	assert_int_equal(fha_lock_kube_client("kubernetes:x", &kube, &err), FHA_INVALID);
+	assert_int_equal(fha_kube_open_of_lock(&kube, "dir:/lock", &err), FHA_NOT_FOUND);
+	assert_int_equal(fha_kube_open_of_lock(&kube, "kubernetes:x", &err), FHA_INVALID);
 	assert_null(kube);
-	assert_int_equal(fha_lock_kube_client(uri, &kube, &err), FHA_OK);
+	assert_int_equal(fha_kube_open_of_lock(&kube, uri, &err), FHA_OK);
 	assert_string_equal(fha_kube_namespace(kube), "fawkes");
 	fha_kube_close(kube);
 }
