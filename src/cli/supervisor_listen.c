@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "listen.h"
+#include "member_listener.h"
 #include "process.h"
 
 /* An earlier PostgreSQL of this node may still have the port. */

@@ -15,6 +15,7 @@
 #include "certificate.h"
 #include "clock.h"
 #include "conninfo.h"
+#include "member_listener.h"
 #include "pgpass.h"
 #include "process.h"
 #include "settings.h"

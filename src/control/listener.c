@@ -1,5 +1,5 @@
 /*
- * listener.c: the member's HTTP listener, on libmicrohttpd.  See listener.h.
+ * listener.c: the HTTP server, on libmicrohttpd.  See listener.h.
  */
 #include "listener.h"
 
@@ -18,7 +18,6 @@
 #include <sys/socket.h>
 
 #include "clock.h"
-#include "member.h"
 
 /* From the accept to the last byte of the answer. */
 #define CONNECTION_MS 2000
@@ -68,11 +67,8 @@ struct FhaListener
 {
 	struct MHD_Daemon *daemon;
 	int epoll;
-	FhaTell tell;
-	void *argument;
-	FhaConfig config;
-	FhaDesk desk;
-	FhaPages pages; /* answer NULL: health and questions */
+	FhaService service; /* ask NULL: pages */
+	FhaPages pages;
 	int64_t connection_ms;
 	uint64_t connections; /* so far */
 	size_t limit;         /* CONNECTIONS_LIMIT, or what the process's descriptors allow */
@@ -285,77 +281,53 @@ refuse(struct MHD_Connection *connection, int status, const char *text, const ch
 }
 
 static enum MHD_Result
-answer_health(FhaListener *listener, struct MHD_Connection *connection, Client *client,
-			  const char *path, const char *verb)
+send_answer(struct MHD_Connection *connection, const FhaAnswer *answer)
 {
-	bool known =
-		strcmp(verb, "GET") == 0 || strcmp(verb, "HEAD") == 0 || strcmp(verb, "OPTIONS") == 0;
-	FhaHealthAnswer answer;
-	FhaHealth health = {.decision = "hold", .because = "starting"};
+	return respond(connection, answer->status, answer->text, answer->type, answer->header,
+				   answer->value);
+}
+
+static enum MHD_Result
+answer_question(const FhaService *service, struct MHD_Connection *connection, Client *client,
+				const char *path, const char *verb)
+{
+	FhaAnswer answer = {.status = 0};
 
 	if (client->query_size == QUERY_MAX)
 		return refuse(connection, 414, "the query is too long\n", NULL, NULL);
 	client->progress = READS_ANSWER;
-	listener->tell(listener->argument, &health);
-	fha_health_answer(&health, path, client->query, known, &answer);
-	return respond(connection, answer.status, answer.text,
-				   answer.json ? "application/json" : "text/plain",
-				   answer.wrong_verb ? "Allow" : NULL, "GET, HEAD, OPTIONS");
+	service->ask(service->argument, path, client->query, verb, &answer);
+	return send_answer(connection, &answer);
 }
 
-/* The headers of a question: may its body come? */
+/* The headers of what is posted: may its body come? */
 static enum MHD_Result
-begin_question(struct MHD_Connection *connection, const char *verb, Client *client)
+begin_body(const FhaService *service, struct MHD_Connection *connection, const char *verb,
+		   Client *client)
 {
 	const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
 	unsigned long size;
 
 	if (strcmp(verb, "POST") != 0)
-		return refuse(connection, 405, "members' questions come by POST\n", "Allow", "POST");
+		return refuse(connection, 405, service->not_posted, "Allow", "POST");
 	if (length == NULL)
 		return refuse(connection, 411, "Content-Length is missing\n", NULL, NULL);
 	size = strtoul(length, NULL, 10);
-	if (size > FHA_MEMBER_BODY_MAX)
-		return refuse(connection, 413, "the question is too long\n", NULL, NULL);
-	client->body = malloc(FHA_MEMBER_BODY_MAX);
+	if (size > service->body_max)
+		return refuse(connection, 413, service->too_long, NULL, NULL);
+	client->body = malloc(service->body_max);
 	return client->body == NULL ? MHD_NO : MHD_YES;
 }
 
-static void
-open_desk(FhaListener *listener)
-{
-	FhaError ignored;
-
-	if (fha_desk_open(&listener->desk, &listener->config, &ignored) != FHA_OK)
-		listener->desk.open = false;
-}
-
 static enum MHD_Result
-answer_question(FhaListener *listener, struct MHD_Connection *connection, const Client *client)
+answer_posted(const FhaService *service, struct MHD_Connection *connection, const Client *client)
 {
-	FhaHealth health = {.decision = "hold", .because = "starting"};
-	FhaDeskReply reply;
-	const char *mac = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, FHA_MEMBER_HEADER);
-	bool signed_too;
+	FhaAnswer answer = {.status = 0};
 
-	/* The pgpass of a new member may be copied while it waits for it. */
-	if (!listener->desk.open)
-		open_desk(listener);
-	listener->tell(listener->argument, &health);
-	fha_desk_answer(&listener->desk, &health, client->body, client->body_size, mac, &reply);
-	/* The password may be new here, and nobody has told us to reload. */
-	if (reply.status == 401 && fha_desk_is_old(&listener->desk, &listener->config))
-	{
-		free(reply.text);
-		open_desk(listener);
-		fha_desk_answer(&listener->desk, &health, client->body, client->body_size, mac, &reply);
-	}
-	signed_too = reply.mac[0] != '\0';
-	if (reply.status == 401)
-		return respond(connection, 401, reply.text, "text/plain", "WWW-Authenticate", "Fawkes-MAC");
-	return respond(connection, reply.status, reply.text,
-				   signed_too ? "application/json" : "text/plain",
-				   signed_too ? FHA_MEMBER_HEADER : NULL, reply.mac);
+	service->post(service->argument, client->body, client->body_size,
+				  MHD_lookup_connection_value(connection, MHD_HEADER_KIND, service->post_header),
+				  &answer);
+	return send_answer(connection, &answer);
 }
 
 /* `Authorization: Bearer TOKEN`, compared in a time that tells nothing. */
@@ -482,28 +454,29 @@ handle(void *argument, struct MHD_Connection *connection, const char *path, cons
 	   const char *version, const char *data, size_t *size, void **context)
 {
 	FhaListener *listener = argument;
+	const FhaService *service = &listener->service;
 	Client *client = client_of(connection);
 
 	(void) version;
 	(void) context;
 	if (client == NULL)
 		return MHD_NO; /* LCOV_EXCL_LINE: one beyond the limit */
-	if (listener->pages.answer != NULL)
+	if (service->ask == NULL)
 		return answer_page(listener, connection, client, path, verb);
-	if (strcmp(path, FHA_MEMBER_PATH) != 0)
-		return answer_health(listener, connection, client, path, verb);
+	if (strcmp(path, service->post_path) != 0)
+		return answer_question(service, connection, client, path, verb);
 	if (!client->begun)
 	{
 		client->begun = true;
-		return begin_question(connection, verb, client);
+		return begin_body(service, connection, verb, client);
 	}
 	if (*size == 0)
 	{
 		client->progress = READS_ANSWER;
-		return answer_question(listener, connection, client);
+		return answer_posted(service, connection, client);
 	}
-	if (*size > FHA_MEMBER_BODY_MAX - client->body_size)
-		return MHD_NO; /* LCOV_EXCL_LINE: libmicrohttpd keeps to the size that begin_question saw */
+	if (*size > service->body_max - client->body_size)
+		return MHD_NO; /* LCOV_EXCL_LINE: libmicrohttpd keeps to the size that begin_body saw */
 	memcpy(client->body + client->body_size, data, *size);
 	client->body_size += *size;
 	*size = 0;
@@ -544,8 +517,7 @@ start_daemon(FhaListener *listener, int fd, unsigned flags, const struct MHD_Opt
 }
 
 FhaCode
-fha_listener_open(FhaListener **out, int fd, const FhaConfig *config, FhaTell tell,
-				  FhaGivePromise promise, void *argument, FhaError *err)
+fha_listener_open_service(FhaListener **out, int fd, const FhaService *service, FhaError *err)
 {
 	static const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 	FhaListener *listener = calloc(1, sizeof(*listener));
@@ -554,11 +526,7 @@ fha_listener_open(FhaListener **out, int fd, const FhaConfig *config, FhaTell te
 	*out = NULL;
 	if (listener == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
-	listener->tell = tell;
-	listener->argument = argument;
 	listener->connection_ms = CONNECTION_MS;
-	listener->desk.promise = promise;
-	listener->desk.argument = argument;
 	code = start_daemon(listener, fd, 0, none, err);
 	if (code != FHA_OK)
 	{
@@ -567,7 +535,7 @@ fha_listener_open(FhaListener **out, int fd, const FhaConfig *config, FhaTell te
 		return code;
 		/* LCOV_EXCL_STOP */
 	}
-	fha_listener_reload(listener, config);
+	listener->service = *service;
 	*out = listener;
 	return FHA_OK;
 }
@@ -621,13 +589,6 @@ fha_listener_wake_pages(FhaListener *listener)
 }
 
 void
-fha_listener_reload(FhaListener *listener, const FhaConfig *config)
-{
-	listener->config = *config;
-	open_desk(listener);
-}
-
-void
 fha_listener_close(FhaListener *listener)
 {
 	if (listener == NULL)
@@ -639,7 +600,15 @@ fha_listener_close(FhaListener *listener)
 		(void) MHD_quiesce_daemon(listener->daemon);
 		MHD_stop_daemon(listener->daemon);
 	}
+	if (listener->service.close != NULL)
+		listener->service.close(listener->service.argument);
 	free(listener);
+}
+
+void *
+fha_listener_argument(const FhaListener *listener)
+{
+	return listener->service.argument;
 }
 
 int

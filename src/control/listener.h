@@ -1,33 +1,60 @@
 /*
- * listener.h: the member's HTTP listener: health paths, and questions of other members.
+ * listener.h: the HTTP server.  What a member answers: member_listener.h; the exporter: pages.
  *
- * Runs in the loop of whoever has the seat, without threads and without waiting: the host polls
- * one descriptor.  One request per connection; every connection has a deadline, and when there are
+ * Runs in its host's loop, without threads and without waiting: the host polls one descriptor.  One request per connection; every connection has a deadline, and when there are
  * too many the oldest one goes, so that whoever asks at once is answered however many dawdle.
  */
 #ifndef FHA_LISTENER_H
 #define FHA_LISTENER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-#include "config.h"
 #include "err.h"
-#include "health.h"
-#include "member.h"
-#include "page.h"
 
 typedef struct FhaListener FhaListener;
 
-/* Fill in what is known at this moment; called once for each answer. */
-typedef void (*FhaTell)(void *argument, FhaHealth *out);
+#define FHA_ANSWER_VALUE_SIZE 80
 
-/*
- * Answer on `fd`, a listening socket that stays the caller's; `argument` is for both callbacks.  A pgpass that cannot be read is
- * no failure: members' questions are then answered with 503.  IO, NO_MEMORY.
- */
-FHA_API FHA_MUST_CHECK FhaCode fha_listener_open(FhaListener **out, int fd, const FhaConfig *config,
-												 FhaTell tell, FhaGivePromise promise,
-												 void *argument, FhaError *err);
+/* To one request of a service. */
+typedef struct FhaAnswer
+{
+	int status; /* HTTP */
+	const char *type;
+	char *text;         /* malloc'ed, the listener frees it; NULL: out of memory, nothing is sent */
+	const char *header; /* static: one more, with this value; NULL: none */
+	char value[FHA_ANSWER_VALUE_SIZE];
+} FhaAnswer;
+
+/* What such a listener answers: each path is asked, and something is posted to one. */
+typedef struct FhaService
+{
+	/* query: what stands behind "?", not decoded; "" for none. */
+	void (*ask)(void *argument, const char *path, const char *query, const char *verb,
+				FhaAnswer *out);
+	/* value: of the request's post_header; NULL: it has none. */
+	void (*post)(void *argument, const char *body, size_t size, const char *value, FhaAnswer *out);
+	const char *post_path; /* static, as the rest */
+	const char *post_header;
+	size_t body_max;
+	const char *not_posted;        /* the answer to another verb than POST there */
+	const char *too_long;          /* to a body of more than body_max bytes */
+	void (*close)(void *argument); /* the listener is closed; NULL: nothing is to do */
+	void *argument;
+} FhaService;
+
+/* Answer on `fd`, a listening socket that stays the caller's.  IO, NO_MEMORY. */
+FHA_MUST_CHECK FhaCode fha_listener_open_service(FhaListener **out, int fd,
+												 const FhaService *service, FhaError *err);
+
+/* The service's. */
+void *fha_listener_argument(const FhaListener *listener);
+
+typedef struct FhaPageHeader
+{
+	const char *name;
+	const char *value;
+} FhaPageHeader;
 
 typedef struct FhaPage
 {
@@ -39,7 +66,7 @@ typedef struct FhaPage
 	const FhaPageHeader *headers; /* static, the last one's name is NULL; NULL: none */
 } FhaPage;
 
-/* What such a listener answers, instead of health and members' questions: GET and HEAD only. */
+/* What a listener of pages answers: GET and HEAD only. */
 typedef struct FhaPages
 {
 	void (*answer)(void *argument, const char *path, FhaPage *out);
@@ -57,9 +84,6 @@ FHA_API FHA_MUST_CHECK FhaCode fha_listener_open_pages(FhaListener **out, int fd
 
 /* Ask again for all pages that were not yet there. */
 FHA_API void fha_listener_wake_pages(FhaListener *listener);
-
-/* pgpass may have changed: read the cluster key again. */
-FHA_API void fha_listener_reload(FhaListener *listener, const FhaConfig *config);
 
 /* Accept no more, break off what is unfinished.  NULL is allowed. */
 FHA_API void fha_listener_close(FhaListener *listener);

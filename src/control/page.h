@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "api.h"
+#include "listener.h"
 
 typedef struct FhaPageFile
 {
@@ -19,12 +20,6 @@ typedef struct FhaPageFile
 	const char *body; /* static, without a NUL at its end */
 	size_t size;
 } FhaPageFile;
-
-typedef struct FhaPageHeader
-{
-	const char *name;
-	const char *value;
-} FhaPageHeader;
 
 /* The file of a path ("/", "/page.css", ...); false: there is none. */
 FHA_API bool fha_page_file(const char *path, FhaPageFile *out);

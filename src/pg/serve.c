@@ -16,7 +16,7 @@
 #include "compat.h"
 #include "fence.h"
 #include "listen.h"
-#include "listener.h"
+#include "member_listener.h"
 #include "report.h"
 #include "serve.h"
 #include "view.h"

@@ -1,5 +1,5 @@
 /*
- * serve.h: the agent's part in the member's listener (control/listener.h).
+ * serve.h: the agent's part in the member's listener (control/member_listener.h).
  */
 #ifndef FAWKES_SERVE_H
 #define FAWKES_SERVE_H

@@ -21,7 +21,7 @@
 #include "ask.h"
 #include "clock.h"
 #include "listen.h"
-#include "listener.h"
+#include "member_listener.h"
 
 #define BOUND_MS 30000
 

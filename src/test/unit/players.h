@@ -29,8 +29,8 @@
 
 #include "ask.h"
 #include "clock.h"
-#include "listener.h"
 #include "lock.h"
+#include "member_listener.h"
 #include "node.h"
 #include "node_private.h"
 #include "history.h"
