@@ -18,6 +18,8 @@
 #include "fence.h"
 #include "guc.h"
 #include "last_words.h"
+#include "login.h"
+#include "refuse.h"
 #include "standby_limits.h"
 #include "mark.h"
 #include "readonly.h"
@@ -139,7 +141,9 @@ _PG_init(void)
 	fence_mark = map_mark();
 	last_words_install_hook();
 	shmem_install_hooks();
+	refuse_install_hooks();
 	fence_install_hooks();
+	login_install_hooks();
 	steward_exporter_install_hooks();
 	readonly_install_hooks();
 	agent_register();

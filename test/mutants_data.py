@@ -67,7 +67,7 @@ DATA = [
     Mutant(
         "S7",
         "members on one machine share a tablespace",
-        "src/pg/fence.c",
+        "src/pg/refuse.c",
         "if (IsA(node, CreateTableSpaceStmt))",
         "if (false)",
         attack("places", "test_a_tablespace_outside_the_data_directory"),

@@ -55,9 +55,9 @@ FENCED = [
     Mutant(
         "S2",
         "the fence: a session whose login was not seen acknowledges",
-        FENCE,
-        "\telse if (!is_guarded)",
-        "\telse if (false)",
+        "src/pg/login.c",
+        "\tif (is_admitted)\n\t\treturn;",
+        "\treturn;",
         fence("test_a_module_that_calls_no_hook_but_its_own"),
         short=False,
     ),

@@ -1008,7 +1008,7 @@ FENCES = [
     Mutant(
         "S2b",
         "the fence: logins pass",
-        FENCE,
+        "src/pg/login.c",
         "if (fence_refuses_still() && (!guc_fenced_reads || am_db_walsender))",
         "if (false)",
         fence("test_logins_are_refused"),
@@ -1044,7 +1044,7 @@ FENCES = [
     Mutant(
         "S2b",
         "the fence: standbys get no WAL from a fenced primary",
-        FENCE,
+        "src/pg/login.c",
         "if (am_walsender && !am_db_walsender)\n\t{",
         "if (am_walsender && !am_db_walsender && !fence_refuses())\n\t{",
         fence("test_a_physical_walsender_passes"),
@@ -1054,7 +1054,7 @@ FENCES = [
     Mutant(
         "S7",
         "ALTER SYSTEM changes whom a member follows",
-        FENCE,
+        "src/pg/refuse.c",
         "\tif (IsA(node, AlterSystemStmt))",
         "\tif (false)",
         fence("test_managed_settings_are_not_for_alter_system[primary_conninfo]"),

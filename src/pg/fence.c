@@ -1,8 +1,8 @@
 /*
  * fence.c: who may write, and who may see.
  *
- * The fence stands at login, at statement start and at PRE_COMMIT, where a
- * transaction can still abort.  What happens after the commit record is in
+ * The fence stands at login (login.c), at statement start and at PRE_COMMIT, where
+ * a transaction can still abort.  What happens after the commit record is in
  * fence_send.c.  Knows nothing of the lease: the agent moves one number.
  */
 #include "postgres.h"
@@ -16,17 +16,15 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "executor/executor.h"
-#include "libpq/auth.h"
 #include "libpq/libpq-be.h"
 #include "miscadmin.h"
 #include "replication/walsender.h"
 #include "tcop/utility.h"
 
 #include "compat.h"
-#include "drain.h"
 #include "fence.h"
 #include "guc.h"
-#include "serve.h"
+#include "login.h"
 
 /* A primary that is to be admitted is looked at so often. */
 #define ADMISSION_POLL_US 2000
@@ -40,10 +38,6 @@ static volatile sig_atomic_t maybe_orphaned = true;
 static bool hears_of_death = false;
 static void (*previous_on_death)(int signal_number) = NULL;
 
-/* In a client backend: it was tested at its login, and what it sends is. */
-static bool is_guarded = false;
-
-static ClientAuthentication_hook_type previous_client_authentication = NULL;
 static ExecutorStart_hook_type previous_executor_start = NULL;
 static ProcessUtility_hook_type previous_process_utility = NULL;
 
@@ -132,8 +126,8 @@ on_postmaster_death(int signal_number)
  * PostgreSQL has asked for.  A process that was stopped handles it before anything else when it
  * wakes.  Until the first test the flag stands, for the postmaster may have died already.
  */
-static void
-hear_of_postmaster_death(void)
+void
+fence_hear_of_postmaster_death(void)
 {
 	int number = 0;
 	struct sigaction action;
@@ -333,69 +327,6 @@ utility_kind(const Node *statement)
 	}
 }
 
-/*
- * ALTER SYSTEM beats the file that the supervisor writes, and would have this
- * member follow, or be, somebody else at its next start.  RESET only takes such
- * a line away.
- */
-static void
-refuse_managed_setting(const AlterSystemStmt *statement)
-{
-	static const char *const managed[] = {"primary_conninfo",
-										  "primary_slot_name",
-										  "recovery_target_timeline",
-										  "restore_command",
-										  "shared_preload_libraries",
-										  "fawkes_ha.cluster_name",
-										  "fawkes_ha.member_name",
-										  "fawkes_ha.lock",
-										  "fawkes_ha.address",
-										  "fawkes_ha.bootstrap",
-										  "fawkes_ha.state_directory",
-										  "fawkes_ha.listen",
-										  "archive_cleanup_command",
-										  "recovery_end_command",
-										  "port"};
-	const VariableSetStmt *set = statement->setstmt;
-
-	if (set->name == NULL || set->kind == VAR_RESET || set->kind == VAR_SET_DEFAULT)
-		return;
-	if (pg_strcasecmp(set->name, "synchronous_standby_names") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
-				 errmsg("parameter \"synchronous_standby_names\" cannot be set"),
-				 errdetail("Replication is asynchronous in this release.  A standby's "
-						   "application_name changes with each copy of its data, and any other "
-						   "list, '*' too, counts clients that are no members.")));
-	for (int i = 0; i < lengthof(managed); i++)
-	{
-		if (pg_strcasecmp(set->name, managed[i]) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
-					 errmsg("parameter \"%s\" is managed by fawkes_ha", managed[i]),
-					 errdetail("A value in postgresql.auto.conf would override the cluster's."),
-					 errhint("Change it in fawkes_ha.conf in the member's state directory.")));
-	}
-}
-
-/*
- * A tablespace has the same path on every member.  With a lock that is a directory all of them are
- * on one machine, and would write the same files.
- */
-static void
-refuse_shared_tablespace(const CreateTableSpaceStmt *statement)
-{
-	if (statement->location[0] == '\0' || strncmp(guc_lock, "dir:", 4) != 0)
-		return;
-	ereport(
-		ERROR,
-		(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-		 errmsg("fawkes_ha does not support tablespaces outside the data directory"),
-		 errdetail("The members of this cluster are on one machine; each of them would write the "
-				   "same files in \"%s\".",
-				   statement->location)));
-}
-
 static void
 committed(uint64 end_lsn)
 {
@@ -439,11 +370,6 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 	XLogRecPtr before;
 
 	test_statement(utility_kind(node), node);
-	if (IsA(node, AlterSystemStmt))
-		refuse_managed_setting((AlterSystemStmt *) node);
-	if (IsA(node, CreateTableSpaceStmt))
-		refuse_shared_tablespace((CreateTableSpaceStmt *) node);
-
 	if (!finishes_prepared(node))
 	{
 		next(statement, text, read_only_tree, context, params, environment, dest, completion);
@@ -477,58 +403,14 @@ test_commit(const char *what)
 	fence_send_commit_begins(false);
 }
 
-/*
- * S2b: 57P03 makes libpq try its next host.  Physical walsenders pass, so that
- * standbys get the WAL of a fenced or dying primary; logical ones would show rows.
- */
-static void
-admit_client(void)
-{
-	if (am_walsender && !am_db_walsender)
-	{
-		drain_register();
-		return;
-	}
-	if (fence_refuses_still() && (!guc_fenced_reads || am_db_walsender))
-	{
-		fence_count_refusal(FHA_REFUSED_LOGIN);
-		ereport(FATAL,
-				(errcode(ERRCODE_CANNOT_CONNECT_NOW),
-				 errmsg("this server may not act as the primary at the moment"),
-				 errdetail("Its lease on the cluster is not known to be valid."),
-				 errhint("Name several hosts in the connection string; the cluster's primary is "
-						 "elsewhere or not yet admitted.")));
-	}
-	hear_of_postmaster_death();
-	fence_send_wrap();
-	serve_forget();
-}
-
-static void
-client_authentication(Port *port, int status)
-{
-	if (previous_client_authentication)
-		previous_client_authentication(port, status);
-	if (status != STATUS_OK)
-		return;
-	is_guarded = true;
-	admit_client();
-}
-
-/*
- * Before the first commit of a process.  A module that was loaded later and does not call the hook
- * that it found keeps us from the login: a session's first transaction belongs to the login too.
- */
+/* Before the first commit of a process. */
 static void
 guard(void)
 {
 	if (MyProcPort == NULL)
 		fence_worker_wrap();
-	else if (!is_guarded)
-	{
-		is_guarded = true;
-		admit_client();
-	}
+	else
+		login_is_due();
 }
 
 /*
@@ -568,8 +450,6 @@ xact_callback(XactEvent event, void *arg)
 void
 fence_install_hooks(void)
 {
-	previous_client_authentication = ClientAuthentication_hook;
-	ClientAuthentication_hook = client_authentication;
 	previous_executor_start = ExecutorStart_hook;
 	ExecutorStart_hook = executor_start;
 	previous_process_utility = ProcessUtility_hook;

@@ -77,15 +77,19 @@ extern uint64 fence_acked_lsn(void);
 extern void fence_state(FhaFenceState *out);
 
 /*
- * For fence.c and fence_send.c only: refuse with 25006; the fence's part of the
+ * For fence.c, fence_send.c and login.c only: refuse with 25006; the fence's part of the
  * protocol with the client.
  */
 extern void fence_raise_refusal(FhaRefusal where, const char *what); /* does not return */
 extern void fence_count_refusal(FhaRefusal where);
 extern void fence_raise_acked(uint64 lsn);
 
-/* In a client backend, once, after authentication. */
+/*
+ * In a client backend, once, after authentication: what it sends is tested, and it hears of its
+ * postmaster's death.
+ */
 extern void fence_send_wrap(void);
+extern void fence_hear_of_postmaster_death(void);
 
 /*
  * In a process without a client (fence_worker.c).  A commit record was written, up to there; a
