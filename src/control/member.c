@@ -16,7 +16,6 @@
 #include "clock.h"
 #include "json.h"
 #include "pgpass.h"
-#include "state.h"
 #include "state_directory.h"
 
 /* As many as scram-sha-256: who listens learns no more of the password than at a login. */
