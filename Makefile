@@ -5,7 +5,7 @@ EXTENSION    = fawkes_ha
 DATA         = $(wildcard sql/*--*.sql)
 MODULE_big   = fawkes_ha
 OBJS         = fawkes_ha.o $(patsubst %.c,%.o,$(wildcard src/pg/*.c))
-PG_CPPFLAGS  = -I$(srcdir)/src/core -I$(srcdir)/src/control -I$(srcdir)/src/pg
+PG_CPPFLAGS  = -I$(srcdir)/src
 # No call from us to us goes through the table of symbols: the fence runs at every commit.
 PG_CFLAGS    = -Wextra -Wno-unused-parameter -Wno-sign-compare -fno-semantic-interposition $(WERROR) $(MUTANT)
 # Debian's PGXS sets no rpath: the library lies beside the extension.
@@ -15,10 +15,11 @@ override with_llvm = no
 
 LIB          = libfawkes_control.so
 CLI          = fawkes-ha
-LIB_SOURCES  = $(wildcard src/core/*.c src/control/*.c)
+LIB_ROOMS    = core base config record http kube lock peer node show
+LIB_SOURCES  = $(wildcard $(foreach room,$(LIB_ROOMS),src/$(room)/*.c src/$(room)/*/*.c))
 LIB_OBJS     = $(LIB_SOURCES:.c=.o)
 CLI_OBJS     = $(patsubst %.c,%.o,$(wildcard src/cli/*.c))
-UNIT         = $(patsubst %.c,%,$(wildcard src/test/lock/*_test.c src/test/unit/*_test.c))
+UNIT         = $(patsubst %.c,%,$(wildcard src/test/lock/*_test.c) $(filter-out src/test/lock/%,$(wildcard src/test/*/*_test.c)))
 KUBE_SUITE   = src/test/lock/lock_kube_suite
 API_LOAD     = src/test/api_load/api_load
 PAGE_SERVER  = src/test/page/page_server
@@ -34,7 +35,7 @@ SAN    = -fsanitize=address,undefined -fno-sanitize-recover=all
 LIBS_CONTROL = -ljson-c -lmicrohttpd -lgnutls -lcurl -lyaml -lcrypto
 # The version stands in the control file, where CREATE EXTENSION looks for it. What has it compiled in is built anew with it.
 VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
-VERSIONED := $(patsubst %.c,%.o,$(shell grep -l FAWKES_HA_VERSION src/*/*.c src/test/unit/*.c))
+VERSIONED := $(patsubst %.c,%.o,$(shell grep -l FAWKES_HA_VERSION src/*/*.c src/*/*/*.c))
 $(VERSIONED) $(foreach build,sanitized fuzz coverage sim,$(addprefix build-$(build)/,$(VERSIONED))): $(EXTENSION).control
 
 # A tree that was built for one server is built anew for another, the library and the command too: what their libpq can do
@@ -47,29 +48,25 @@ $(OBJS) $(LIB_OBJS) $(CLI_OBJS) $(CLI): build-for
 
 all: $(LIB) $(CLI)
 $(MODULE_big).so: $(LIB)
-$(OBJS): $(wildcard src/*/*.h)
+$(OBJS): $(wildcard src/*/*.h src/*/*/*.h)
 
-# Dependencies point one way: each rule's -I is all that its directory may see.
-src/core/%.o: src/core/%.c
-	$(CC) $(PLAIN) -MMD -c -o $@ $<
-src/control/%.o: src/control/%.c
-	$(CC) $(PLAIN) -MMD -Isrc/core -Isrc/control -c -o $@ $<
+# An include names its room; which room may include which is in src/README.md.
+$(LIB_OBJS) $(CLI_OBJS): %.o: %.c
+	$(CC) $(PLAIN) -MMD -MP -Isrc -c -o $@ $<
 # The assembler puts the status page's files into it.
-src/control/page.o build-sanitized/src/control/page.o: $(wildcard src/control/page/*)
-src/cli/%.o: src/cli/%.c
-	$(CC) $(PLAIN) -MMD -Isrc/core -Isrc/control -Isrc/cli -c -o $@ $<
+src/show/page.o build-sanitized/src/show/page.o: $(wildcard src/show/page/*)
 # -z defs: not one symbol of PostgreSQL can hide in the library.
 $(LIB): $(LIB_OBJS)
 	$(CC) -shared -Wl,-soname,$@ -Wl,-z,defs -o $@ $^ $(LIBS_CONTROL)
 $(CLI): $(CLI_OBJS) $(LIB)
 	$(CC) -o $@ $(CLI_OBJS) -L. -lfawkes_control -lcrypto -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib:$(pkglibdir)'
--include $(wildcard src/*/*.d)
+-include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d)
 
 # Unit tests have the sources in them: unexported functions, sanitised.
 SANITIZED = $(patsubst %.c,build-sanitized/%.o,$(LIB_SOURCES))
 build-sanitized/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	@$(CC) $(PLAIN) $(SAN) -fno-omit-frame-pointer -MMD -Isrc/core -Isrc/control -Isrc/cli -Isrc/test/unit -c -o $@ $<
+	@$(CC) $(PLAIN) $(SAN) -fno-omit-frame-pointer -MMD -MP -Isrc -c -o $@ $<
 $(UNIT) $(KUBE_SUITE): %: build-sanitized/%.o $(SANITIZED)
 	@echo '  LD  $@'
 	@$(CC) $(SAN) $(call wraps,$@) -o $@ $^ $(UNIT_MORE) -lcmocka -lssl $(LIBS_CONTROL)
@@ -77,8 +74,8 @@ comma = ,
 # What the linker replaces in a program, by the test's name; for coverage too.
 wraps = $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPS_$(notdir $1)))
 # No memory and a failing disk, everywhere in turn.
-TORTURED = $(addprefix src/test/unit/torture,_test _node_test _kube_test)
-$(TORTURED): build-sanitized/src/test/unit/torture.o
+TORTURED = $(addprefix src/test/torture/torture,_test _node_test _kube_test)
+$(TORTURED): build-sanitized/src/test/torture/torture.o
 TORTURE_WRAPS = strdup open openat close read write pwrite fsync rename mkdir fstat linkat getdents64 getrandom
 WRAPS_torture_test = $(TORTURE_WRAPS)
 WRAPS_torture_kube_test = $(TORTURE_WRAPS)
@@ -97,12 +94,12 @@ WRAPS_node_vitals_test = $(PLAYED_WRAPS)
 # Many clusters on one API server, for test/bench_api.py: our own code as it is released, no sanitizer.
 $(API_LOAD): src/test/api_load/api_load.c $(LIB_OBJS)
 	@echo '  CC  $@'
-	@$(CC) $(PLAIN) -Isrc/core -Isrc/control -Wl,--wrap=fha_lock_start,--wrap=fha_lock_step -o $@ $^ $(LIBS_CONTROL)
+	@$(CC) $(PLAIN) -Isrc -Wl,--wrap=fha_lock_start,--wrap=fha_lock_step -o $@ $^ $(LIBS_CONTROL)
 
 # The status page of a file, for test/test_page.py.
 $(PAGE_SERVER): src/test/page/page_server.c $(LIB_OBJS)
 	@echo '  CC  $@'
-	@$(CC) $(PLAIN) -Isrc/core -Isrc/control -o $@ $^ $(LIBS_CONTROL)
+	@$(CC) $(PLAIN) -Isrc -o $@ $^ $(LIBS_CONTROL)
 
 install: install-control
 install-control: $(LIB) $(CLI)

@@ -1,6 +1,6 @@
 LOAD 'fawkes_ha';
 
--- Names, defaults and ranges; the library's parser has the same (src/control/config.c).
+-- Names, defaults and ranges; the library's parser has the same (src/config/config.c).
 SELECT name, unit, vartype, min_val, max_val, boot_val
 FROM pg_settings WHERE name LIKE 'fawkes\_ha.%' ORDER BY name COLLATE "C";
 

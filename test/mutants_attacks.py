@@ -140,7 +140,7 @@ ATTACKS = [
     Mutant(
         "S3",
         "the lease is counted by the wall clock",
-        "src/control/clock.c",
+        "src/base/clock.c",
         "clock_gettime(CLOCK_BOOTTIME,",
         "clock_gettime(CLOCK_REALTIME,",
         attack("lock", "test_a_step_of_the_wall_clock[1]"),
@@ -224,7 +224,7 @@ ATTACKS = [
     Mutant(
         "S9",
         "what nobody took up is carried out later",
-        "src/control/node_request.c",
+        "src/node/request.c",
         "if (is_late(node, request, now_ms))",
         "if (is_late(node, request, 0))",
         attack("lock", "test_a_switchover_that_nobody_expects_any_more"),

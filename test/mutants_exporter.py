@@ -2,7 +2,7 @@
 
 from mutants_list import Mutant, unit
 
-LISTENER = "src/control/listener.c"
+LISTENER = "src/http/server.c"
 
 EXPORTER = [
     Mutant(
@@ -65,7 +65,7 @@ EXPORTER = [
     Mutant(
         "trust",
         "what is no character reaches a terminal",
-        "src/control/tame.c",
+        "src/base/tame.c",
         "(*character >= 0xD800 && *character <= 0xDFFF)",
         "false",
         unit("tame", "what_is_no_utf8_goes"),
@@ -73,7 +73,7 @@ EXPORTER = [
     Mutant(
         "own",
         "a label's text can end the label",
-        "src/control/prometheus.c",
+        "src/show/prometheus.c",
         "if (*text == '\\\\' || *text == '\\n' || (quotes && *text == '\"'))",
         "if (false)",
         unit("prometheus", "what_is_special_is_escaped"),

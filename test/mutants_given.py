@@ -20,7 +20,7 @@ GIVEN = [
     Mutant(
         "trust",
         "a program is taken from the lock whoever signed for it",
-        "src/control/node_settings.c",
+        "src/node/settings.c",
         "return is_signed(node, cluster) ? NULL",
         "return true ? NULL",
         unit("node_settings", "what_another_key_signed_is_not"),
@@ -28,7 +28,7 @@ GIVEN = [
     Mutant(
         "trust",
         "settings without a signature replace signed ones",
-        "src/control/node_settings.c",
+        "src/node/settings.c",
         "if (serial == 0 && known != 0)",
         "if (false)",
         unit("node_settings", "nothing_signed_is_replaced_by_something_that_is_not"),
@@ -36,7 +36,7 @@ GIVEN = [
     Mutant(
         "trust",
         "settings that were signed once are taken again later",
-        "src/control/node_settings.c",
+        "src/node/settings.c",
         "if (serial < known)",
         "if (false)",
         unit("node_settings", "nothing_older_is_taken"),
@@ -44,7 +44,7 @@ GIVEN = [
     Mutant(
         "trust",
         "an unsigned record brings a program",
-        "src/control/node_settings.c",
+        "src/node/settings.c",
         "return runs_a_new_program(node, cluster)",
         "return false",
         unit("node_settings", "an_unsigned_record_brings_no_program"),
@@ -52,7 +52,7 @@ GIVEN = [
     Mutant(
         "trust",
         "a member signs what somebody else has put there",
-        "src/control/node_settings.c",
+        "src/node/settings.c",
         "	const char *why = refusal(node, cluster);\n	FhaCode code;",
         "	const char *why = NULL;\n	FhaCode code;",
         unit("node_settings", "a_change_is_signed"),
@@ -69,7 +69,7 @@ GIVEN = [
     Mutant(
         "S7",
         "whoever reads that another member founds the cluster founds one",
-        "src/control/config.c",
+        "src/config/config.c",
         "strcmp(text + strlen(FOUNDER), config->member_name) == 0);",
         "true);",
         unit("config", "knows_who_founds"),
@@ -95,7 +95,7 @@ GIVEN = [
     Mutant(
         "trust",
         "a member tells its password to whoever asks in the leader's place",
-        "src/control/conninfo.c",
+        "src/config/conninfo.c",
         "channel_binding=require",
         "channel_binding=prefer",
         given("test_an_impostor_learns_no_password"),
@@ -104,7 +104,7 @@ GIVEN = [
     Mutant(
         "trust",
         "without TLS a member tells its password to whoever asks in the leader's place",
-        "src/control/conninfo.c",
+        "src/config/conninfo.c",
         "if (postgres >= 16)",
         "if (false)",
         unit("follow", "nobody_is_told_the_password_who_has_no_verifier"),

@@ -2,19 +2,19 @@
 
 from mutants_list import Mutant, fuzz, unit
 
-KUBE = "src/control/kube.c"
-SEND = "src/control/kube_send.c"
-ANSWER = "src/control/kube_answer.c"
-CONFIG = "src/control/kube_config.c"
+KUBE = "src/kube/client.c"
+SEND = "src/kube/send.c"
+ANSWER = "src/kube/answer.c"
+CONFIG = "src/kube/config.c"
 
 UNKNOWN = unit("kube", "a_write_without_a_whole_answer_is_unknown")
 REFUSED = unit("kube", "a_write_that_was_never_sent_is_refused")
 
-LEASES = "src/control/lock_kube_object.c"
-LOCK = "src/control/lock_kube.c"
+LEASES = "src/lock/kube/object.c"
+LOCK = "src/lock/kube/driver.c"
 
 ROUTING = "src/core/routing.c"
-MEMBERS = "src/control/node_members.c"
+MEMBERS = "src/node/members.c"
 
 KUBERNETES = [
     Mutant(
@@ -28,7 +28,7 @@ KUBERNETES = [
     Mutant(
         "S9",
         "a thread of libcurl's takes its host's signals",
-        "src/control/http_client.c",
+        "src/http/client.c",
         "(void) pthread_sigmask(SIG_SETMASK, &all, &before);",
         "(void) pthread_sigmask(SIG_BLOCK, NULL, &before);",
         unit("kube", "threads_of_libcurl_take_no_signals"),
@@ -166,7 +166,7 @@ KUBERNETES = [
     Mutant(
         "S1",
         "a write that a proxy answers 408 counts as refused",
-        "src/control/kube_answer.c",
+        "src/kube/answer.c",
         "if (fha_kube_is_write(verb))\n\t\treturn FHA_UNKNOWN;",
         "if (fha_kube_is_write(verb) && status >= 500)\n\t\treturn FHA_UNKNOWN;",
         unit("kube", "each_status_says_what_is_certain"),

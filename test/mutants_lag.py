@@ -3,7 +3,7 @@
 from mutants_list import Mutant, unit
 
 FRESHNESS = "src/core/freshness.c"
-NODE_LAG = "src/control/node_lag.c"
+NODE_LAG = "src/node/lag.c"
 
 
 def lag(*names: str) -> tuple[str, ...]:
@@ -145,7 +145,7 @@ LAG = [
     Mutant(
         "lag",
         "/replica: a time that is not known is none",
-        "src/control/health.c",
+        "src/show/health.c",
         ": health->lag[FHA_REPLAYED].known ? health->lag[FHA_REPLAYED].ms",
         ": true ? health->lag[FHA_REPLAYED].ms",
         unit("health", "lag_in_time_is_that_of_what_is_shown"),

@@ -5,8 +5,10 @@ longer than what is changed.  The tests are the smallest selection that shows th
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 LAYERS = "check-layers"
+UNIT_TESTS = Path(__file__).parents[1] / "src" / "test"
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Mutant:
 
 
 def unit(program: str, *names: str) -> tuple[str, ...]:
-    return tuple(f"src/test/unit/{program}_test::{name}" for name in names)
+    (source,) = UNIT_TESTS.glob(f"*/{program}_test.c")
+    return tuple(f"src/test/{source.parent.name}/{program}_test::{name}" for name in names)
 
 
 def lock(*names: str) -> tuple[str, ...]:
@@ -39,15 +42,15 @@ def fence(*names: str) -> tuple[str, ...]:
 LEASE = "src/core/lease.c"
 OBSERVE = "src/core/observe.c"
 DECIDE = "src/core/decide.c"
-NODE = "src/control/node.c"
-NODE_READ = "src/control/node_read.c"
-WRITE = "src/control/node_write.c"
-FOLLOW = "src/control/follow.c"
-FILES = "src/control/lock_dir_files.c"
-DIR = "src/control/lock_dir.c"
-IO = "src/control/lock_dir_io.c"
-HEALTH = "src/control/health.c"
-MEMBER = "src/control/member.c"
+NODE = "src/node/node.c"
+NODE_READ = "src/node/read.c"
+WRITE = "src/node/write.c"
+FOLLOW = "src/node/follow.c"
+FILES = "src/lock/dir/files.c"
+DIR = "src/lock/dir/driver.c"
+IO = "src/lock/dir/io.c"
+HEALTH = "src/show/health.c"
+MEMBER = "src/peer/protocol.c"
 FENCE = "src/pg/fence.c"
 SEND = "src/pg/fence_send.c"
 
@@ -369,7 +372,7 @@ CORE = [
     Mutant(
         "S3",
         "the wall clock decides",
-        "src/control/clock.c",
+        "src/base/clock.c",
         "clock_gettime(CLOCK_BOOTTIME,",
         "clock_gettime(CLOCK_REALTIME,",
         unit("node", "s3_time_is_counted_since_boot"),
@@ -633,7 +636,7 @@ CONTROL = [
     Mutant(
         "S7",
         "a mark of promotion comes back with a power cut",
-        "src/control/file.c",
+        "src/base/file.c",
         'could not remove \\"%.120s\\"", path);\n\treturn fha_file_sync_parent(path, err);',
         'could not remove \\"%.120s\\"", path);\n\treturn FHA_OK;',
         unit("torture", "settings_and_follow_conf_survive"),
@@ -999,7 +1002,7 @@ FENCES = [
     Mutant(
         "S1",
         "settings of all members may contradict each other",
-        "src/control/request.c",
+        "src/record/request.c",
         "code == FHA_OK && (request->kind == FHA_REQUEST_SET || request->kind == FHA_REQUEST_RESET))",
         "code == FHA_OK && plan == NULL)",
         unit("request", "settings_of_all_members"),
@@ -1217,7 +1220,7 @@ FUZZED = [
     Mutant(
         "fuzz",
         "records: a text of any length is copied",
-        "src/control/json.c",
+        "src/base/json.c",
         "if (length >= size || strlen(json_object_get_string(value)) != length)",
         "if (strlen(json_object_get_string(value)) != length)",
         fuzz("record"),
@@ -1225,7 +1228,7 @@ FUZZED = [
     Mutant(
         "fuzz",
         "settings: a value of any length is copied",
-        "src/control/config.c",
+        "src/config/config.c",
         "if (used + 1 >= size)",
         "if (used + 1 == 0)",
         fuzz("config"),
@@ -1234,7 +1237,7 @@ FUZZED = [
     Mutant(
         "fuzz",
         "node.json: any term is taken",
-        "src/control/state.c",
+        "src/node/state.c",
         "if (number < 0 || number == INT64_MAX)",
         "if (number < 0)",
         fuzz("state"),
@@ -1243,7 +1246,7 @@ FUZZED = [
     Mutant(
         "fuzz",
         "follow.conf: an address may have a line break",
-        "src/control/conninfo.c",
+        "src/config/conninfo.c",
         "if ((unsigned char) start[i] < ' ' || start[i] == '[')",
         "if (start[i] == '[')",
         fuzz("follow"),
@@ -1301,7 +1304,7 @@ TORTURED = [
     Mutant(
         "fail",
         "what is printed is not read back",
-        "src/control/json.c",
+        "src/base/json.c",
         "if (problem != json_tokener_success || end != strlen(text) || !json_object_equal(object, again))",
         "if (false)",
         unit("torture", "records_without_memory", "state_files_survive"),
@@ -1309,7 +1312,7 @@ TORTURED = [
     Mutant(
         "fail",
         "keys that found no memory are not missed",
-        "src/control/json.c",
+        "src/base/json.c",
         "else if (count_members(object) == count_colons(data, size))",
         "else",
         unit("torture", "records_without_memory"),
@@ -1318,7 +1321,7 @@ TORTURED = [
     Mutant(
         "fail",
         "a state file is renamed although it was not written",
-        "src/control/file.c",
+        "src/base/file.c",
         "written = write_all(fd, data, size) && fsync(fd) == 0;",
         "written = write_all(fd, data, size) || fd >= 0;",
         unit("torture", "state_files_survive"),

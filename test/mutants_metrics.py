@@ -2,8 +2,8 @@
 
 from mutants_list import NODE_READ, Mutant, fence, unit
 
-METRICS = "src/control/metrics.c"
-NODE_HEALTH = "src/control/node_health.c"
+METRICS = "src/show/metrics.c"
+NODE_HEALTH = "src/node/health.c"
 
 OWN = [
     Mutant(
@@ -65,7 +65,7 @@ OWN = [
     Mutant(
         "own",
         "a member that is dead is what it said last",
-        "src/control/node_members.c",
+        "src/node/members.c",
         "now_ms - silent_since_ms(node, i) > LEAST_LEASES",
         "0 > LEAST_LEASES",
         unit("node_vitals", "who_writes_no_record_is_silent"),
@@ -73,7 +73,7 @@ OWN = [
     Mutant(
         "own",
         "while nobody renews the lock seems not to answer, and a dead member not to be silent",
-        "src/control/node_members.c",
+        "src/node/members.c",
         "if (quiet_ms > UNANSWERED_LEASES * node->config.lease_duration_ms)",
         "if (quiet_ms > node->config.lease_duration_ms)",
         unit("node_vitals", "a_dead_leader_is_silent_while_nobody_leads"),

@@ -2,8 +2,8 @@
 
 from mutants_list import Mutant, unit
 
-NODE = "src/control/node_promise.c"
-BOND = "src/control/bond.c"
+NODE = "src/node/promise.c"
+BOND = "src/node/bond.c"
 
 
 def promise(*names: str) -> tuple[str, ...]:
@@ -163,7 +163,7 @@ PROMISES = [
     Mutant(
         "S10",
         "a take whose end is not known is not read about",
-        "src/control/node.c",
+        "src/node/node.c",
         "members_know_more(node) ||\n\t\t\tnode_promises_owe_a_read(node))",
         "members_know_more(node))",
         promise("a_take_whose_end_is_not_known_is_read_about"),
@@ -208,7 +208,7 @@ PROMISES = [
     Mutant(
         "trust",
         "a password that was changed counts for ever",
-        "src/control/member.c",
+        "src/peer/protocol.c",
         "&& fha_now_ms() < desk->previous_until_ms)",
         "&& desk->previous_until_ms != 0)",
         unit("member", "a_new_password_replaces_the_old_one_after_a_lease"),
@@ -249,7 +249,7 @@ PROMISES = [
     Mutant(
         "S7",
         "a member says nothing of the terms that it knows",
-        "src/control/node_write.c",
+        "src/node/write.c",
         "out->highest_term = world->self.highest_term;",
         "",
         unit("node", "an_older_term_is_refused"),

@@ -105,7 +105,7 @@ STOPS = [
     Mutant(
         "S9",
         "standbys that find no room at the primary are waited for",
-        "src/control/node_request.c",
+        "src/node/request.c",
         "request->primary_first = world->pg.limits_lowered || lacks_room(world);",
         "request->primary_first = world->pg.limits_lowered;",
         unit("node_request", "a_primary_without_room_is_restarted_first"),

@@ -362,7 +362,7 @@ def paths_differences(text: str, node: Node) -> list[str]:
         for row in table(section(text, "HTTP"), "path")
         for span in spans(row[0])
     }
-    sources = [path.read_text() for path in documents.c_files() if path.parent.name == "control"]
+    sources = [path.read_text() for path in documents.c_files() if path.parent.name in ("http", "peer", "show")]
     in_code = set(re.findall(r'"(/[a-z-]+)"', " ".join(sources)))
     answers = {path: http_status(node, path) for path in documented}
     found = [f"{path} is answered with {status}" for path, status in answers.items() if status not in (200, 405, 503)]

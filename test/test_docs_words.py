@@ -139,7 +139,7 @@ def test_make_for_another_server_builds_anew(tmp_path: Path) -> None:
     assert "build-for" not in make_says(f"PG_CONFIG={real}", "all").stdout
     planned = make_says(f"PG_CONFIG={other}", "all").stdout
     assert "'PostgreSQL 99 in " in planned
-    for built in ("fawkes_ha.o", "src/control/follow.o", "src/cli/rejoin.o", "libfawkes_control.so", "fawkes-ha"):
+    for built in ("fawkes_ha.o", "src/node/follow.o", "src/cli/rejoin.o", "libfawkes_control.so", "fawkes-ha"):
         assert f"-o {built}" in planned, built
 
 

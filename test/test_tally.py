@@ -15,22 +15,22 @@ SKIPPED [1] test/test_lag.py:7: no namespaces here
 1 failed, 3 passed, 1 skipped, 1 error in 9.63s
 """
 PROVE = """
-src/test/unit/config_test ... ok
-src/test/unit/lease_test ....
+src/test/config/config_test ... ok
+src/test/core/lease_test ....
 not ok 3 - a_lapsed_lease_is_nobodys
 Dubious, test returned 1 (wstat 256, 0x100)
 Failed 1/5 subtests
 
 Test Summary Report
 -------------------
-src/test/unit/lease_test  (Wstat: 256 (exited 1) Tests: 5 Failed: 1)
+src/test/core/lease_test  (Wstat: 256 (exited 1) Tests: 5 Failed: 1)
   Failed test:  3
   Non-zero exit status: 1
 Files=2, Tests=17,  1 wallclock secs ( 0.02 usr  0.00 sys +  0.10 cusr  0.02 csys =  0.14 CPU)
 Result: FAIL
 """
 CRASHED = """
-src/test/unit/lease_test  (Wstat: 139 (Signal: SEGV, dumped core) Tests: 4 Failed: 0)
+src/test/core/lease_test  (Wstat: 139 (Signal: SEGV, dumped core) Tests: 4 Failed: 0)
   Non-zero wait status: 139
   Parse errors: Bad plan.  You planned 5 tests but ran 4.
 Files=1, Tests=4,  1 wallclock secs ( 0.02 usr  0.00 sys +  0.10 cusr  0.02 csys =  0.14 CPU)
@@ -80,13 +80,13 @@ def counts(found: Tally) -> tuple[int, int, int]:
     [
         (PYTEST, (3, 2, 1), ["test/test_lag.py::test_one[a b - c]", "test/test_lag.py::test_two"]),
         (PYTEST + "10 passed in 63.12s (0:01:03)\n", (13, 2, 1), ["test/test_lag.py::test_one[a b - c]", "test/test_lag.py::test_two"]),
-        (PROVE, (16, 1, 0), ["src/test/unit/lease_test: a_lapsed_lease_is_nobodys"]),
+        (PROVE, (16, 1, 0), ["src/test/core/lease_test: a_lapsed_lease_is_nobodys"]),
         (
             CRASHED,
             (4, 1, 0),
             [
-                "src/test/unit/lease_test: Non-zero wait status: 139",
-                "src/test/unit/lease_test: Parse errors: Bad plan.  You planned 5 tests but ran 4.",
+                "src/test/core/lease_test: Non-zero wait status: 139",
+                "src/test/core/lease_test: Parse errors: Bad plan.  You planned 5 tests but ran 4.",
             ],
         ),
         (REGRESS_15, (1, 1, 0), ["rules"]),

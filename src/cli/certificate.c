@@ -4,7 +4,7 @@
  * A pair from outside is copied, never served in place: its two files change one after the other,
  * and PostgreSQL wants the key to be this user's alone.
  */
-#include "certificate.h"
+#include "cli/certificate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +18,8 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-#include "state.h"
-#include "state_directory.h"
+#include "config/state_directory.h"
+#include "node/state.h"
 
 #define FILE_MAX (256 * 1024) /* a chain has some kilobytes */
 #define DAY_S (24L * 3600)

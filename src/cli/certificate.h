@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "config.h"
-#include "err.h"
+#include "base/err.h"
+#include "config/config.h"
 
 /*
  * See that there is a usable pair: fawkes_ha.tls_directory's if that has one, else the one that is

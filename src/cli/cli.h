@@ -8,10 +8,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "config.h"
-#include "err.h"
-#include "settings_file.h"
-#include "world.h"
+#include "base/err.h"
+#include "cli/settings_file.h"
+#include "config/config.h"
+#include "core/world.h"
 
 /* Exit codes; docs/reference.md lists them. */
 enum

@@ -1,12 +1,12 @@
 /*
  * cluster.c: the cluster as the lock shows it.  See cluster.h.
  */
-#include "cluster.h"
+#include "cli/cluster.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 #define CALL_WAIT_MS 5000
 

@@ -4,11 +4,11 @@
 #ifndef CLI_CLUSTER_H
 #define CLI_CLUSTER_H
 
-#include "cli.h"
-#include "history.h"
-#include "lock.h"
-#include "record.h"
-#include "world.h"
+#include "cli/cli.h"
+#include "core/world.h"
+#include "lock/lock.h"
+#include "record/history.h"
+#include "record/record.h"
 
 /* The holder renews all the time: a conditional write may come second a few times. */
 #define CLUSTER_TRIES 20

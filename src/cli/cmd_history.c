@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cluster.h"
+#include "cli/cluster.h"
 
 static void
 print_entry(const FhaHistoryEntry *entry)

@@ -12,14 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "cluster.h"
-#include "member.h"
-#include "observe.h"
-#include "postgres.h"
-#include "rejoin.h"
-#include "request.h"
-#include "state.h"
+#include "base/clock.h"
+#include "cli/cluster.h"
+#include "cli/postgres.h"
+#include "cli/rejoin.h"
+#include "core/observe.h"
+#include "node/state.h"
+#include "peer/protocol.h"
+#include "record/request.h"
 
 /* The signal that asked this command to end while its request stands; 0: none. */
 static volatile sig_atomic_t interrupted;

@@ -17,10 +17,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "lock.h"
-#include "process.h"
-#include "supervisor.h"
+#include "base/clock.h"
+#include "cli/process.h"
+#include "cli/supervisor.h"
+#include "lock/lock.h"
 
 #define MARK_NAME "fawkes_ha acknowledged"
 

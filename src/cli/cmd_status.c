@@ -10,16 +10,16 @@
 #include <string.h>
 #include <time.h>
 
-#include "clock.h"
-#include "cluster.h"
-#include "decide.h"
-#include "lsn.h"
-#include "overview.h"
-#include "rejoin.h"
-#include "request.h"
-#include "snapshot.h"
-#include "state.h"
-#include "status_ask.h"
+#include "base/clock.h"
+#include "base/lsn.h"
+#include "cli/cluster.h"
+#include "cli/rejoin.h"
+#include "cli/status_ask.h"
+#include "core/decide.h"
+#include "node/state.h"
+#include "record/request.h"
+#include "record/snapshot.h"
+#include "show/overview.h"
 
 /* Of a terminal that somebody has beside a log. */
 #define WIDTH 96

@@ -1,7 +1,7 @@
 /*
  * files.c: files and directories, durably.
  */
-#include "files.h"
+#include "cli/files.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "config/config.h"
 
 bool
 files_exists(const char *path)

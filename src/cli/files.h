@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "err.h"
+#include "base/err.h"
 
 /* Remove a directory and all in it; links are removed, not followed.  It may be absent. */
 FHA_MUST_CHECK FhaCode files_remove_tree(const char *path, FhaError *err);

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
-#include "settings.h"
+#include "cli/cli.h"
+#include "config/cluster_conf.h"
 
 #define WAIT_MAX_S 86400 /* as for the functions of SQL */
 

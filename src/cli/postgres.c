@@ -1,7 +1,7 @@
 /*
  * postgres.c: find PostgreSQL's programs, read its control file, start it.
  */
-#include "postgres.h"
+#include "cli/postgres.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,11 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "mark.h"
-#include "process.h"
-#include "state.h"
-#include "state_directory.h"
+#include "base/clock.h"
+#include "cli/process.h"
+#include "config/state_directory.h"
+#include "node/mark.h"
+#include "node/state.h"
 
 /* Programs that only read a file or two. */
 #define POSTMASTER_PID_MAX 4096

@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "config.h"
-#include "err.h"
-#include "world.h"
+#include "base/err.h"
+#include "config/config.h"
+#include "core/world.h"
 
 typedef struct PgControl
 {

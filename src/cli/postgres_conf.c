@@ -5,7 +5,7 @@
  * It lies in the state directory, because a file in the data directory would be
  * cloned with the leader's paths in it.
  */
-#include "postgres.h"
+#include "cli/postgres.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +13,9 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "files.h"
-#include "state.h"
-#include "state_directory.h"
+#include "cli/files.h"
+#include "config/state_directory.h"
+#include "node/state.h"
 
 /* postgresql.auto.conf has some lines; somebody who has a megabyte needs other help. */
 #define AUTO_FILE_MAX (1024 * 1024)

@@ -6,7 +6,7 @@
  * another member's server; a killed server may stay a zombie; and a file-level copy
  * of a running server names that server.  A server would refuse to start for ever.
  */
-#include "postgres.h"
+#include "cli/postgres.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -17,9 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "files.h"
-#include "process.h"
-#include "state.h"
+#include "cli/files.h"
+#include "cli/process.h"
+#include "node/state.h"
 
 #define LOCK_FILE_MAX 8192
 

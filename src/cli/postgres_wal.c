@@ -6,7 +6,7 @@
  * error where the last good record begins, and once for that record alone, whose
  * length gives the end.
  */
-#include "postgres.h"
+#include "cli/postgres.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,10 +17,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "lsn.h"
-#include "process.h"
-#include "state.h"
+#include "base/clock.h"
+#include "base/lsn.h"
+#include "cli/process.h"
+#include "node/state.h"
 
 /* Sizes of the headers of a WAL page: unchanged since PostgreSQL 9.3. */
 #define PAGE_HEADER 24

@@ -1,7 +1,7 @@
 /*
  * process.c: run programs, with a deadline.
  */
-#include "process.h"
+#include "cli/process.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 /* After SIGKILL: long enough for the kernel, short enough for a process in D state. */
 #define KILL_WAIT_MS 1000

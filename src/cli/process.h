@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "err.h"
+#include "base/err.h"
 
 /*
  * Run argv[0] (a path) and wait for its end, LC_ALL=C, stdin from /dev/null, its stdout

@@ -3,7 +3,7 @@
  *
  * Who calls holds the life lock, and what we start inherits it.
  */
-#include "rejoin.h"
+#include "cli/rejoin.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -18,15 +18,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "conninfo.h"
-#include "files.h"
-#include "follow.h"
-#include "postgres.h"
-#include "process.h"
-#include "rejoin_internal.h"
-#include "state.h"
-#include "state_directory.h"
+#include "base/clock.h"
+#include "cli/files.h"
+#include "cli/postgres.h"
+#include "cli/process.h"
+#include "cli/rejoin_internal.h"
+#include "config/conninfo.h"
+#include "config/state_directory.h"
+#include "node/follow.h"
+#include "node/state.h"
 
 void
 rejoin_say(const char *format, ...)

@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cli.h"
-#include "config.h"
-#include "world.h"
+#include "cli/cli.h"
+#include "config/config.h"
+#include "core/world.h"
 
 typedef struct RejoinPlan
 {

@@ -7,15 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "cluster.h"
-#include "follow.h"
-#include "observe.h"
-#include "postgres.h"
-#include "process.h"
-#include "rejoin.h"
-#include "rejoin_internal.h"
-#include "state.h"
+#include "base/clock.h"
+#include "cli/cluster.h"
+#include "cli/postgres.h"
+#include "cli/process.h"
+#include "cli/rejoin.h"
+#include "cli/rejoin_internal.h"
+#include "core/observe.h"
+#include "node/follow.h"
+#include "node/state.h"
 
 #define WAL_MS (60 * 1000)
 

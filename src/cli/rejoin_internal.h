@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "rejoin.h"
+#include "cli/rejoin.h"
 
 #define REJOIN_ROLE "fawkes_replication"
 

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "rejoin_internal.h"
-#include "state.h"
-#include "state_directory.h"
+#include "cli/rejoin_internal.h"
+#include "config/state_directory.h"
+#include "node/state.h"
 
 /* With the supervisor's back-off some 90 s; the leader puts our role right within 60. */
 #define REFUSALS_MAX 7

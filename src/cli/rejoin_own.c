@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "files.h"
-#include "rejoin_internal.h"
-#include "state.h"
-#include "state_directory.h"
+#include "base/clock.h"
+#include "cli/files.h"
+#include "cli/rejoin_internal.h"
+#include "config/state_directory.h"
+#include "node/state.h"
 
 #define PASSWORD_DIGITS 48
 #define CONFIG_COPY_MAX (1024 * 1024)

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "rejoin_internal.h"
+#include "cli/rejoin_internal.h"
 
 static bool
 is_link(const char *path)

@@ -13,14 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "files.h"
-#include "lsn.h"
-#include "postgres.h"
-#include "process.h"
-#include "rejoin_internal.h"
-#include "state.h"
-#include "state_directory.h"
+#include "base/clock.h"
+#include "base/lsn.h"
+#include "cli/files.h"
+#include "cli/postgres.h"
+#include "cli/process.h"
+#include "cli/rejoin_internal.h"
+#include "config/state_directory.h"
+#include "node/state.h"
 
 /* What a person may still want to look at, and what a disk can be asked to hold. */
 #define SAVED_BYTES_MAX (UINT64_C(1) << 30)

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
-#include "tame.h"
+#include "base/tame.h"
+#include "cli/cli.h"
 
 int
 cli_write(FILE *out, const char *format, va_list args)

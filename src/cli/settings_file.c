@@ -1,14 +1,14 @@
 /*
  * settings_file.c: fawkes_ha.conf out of a file and lines.  See settings_file.h.
  */
-#include "settings_file.h"
+#include "cli/settings_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "state.h"
-#include "state_directory.h"
+#include "config/state_directory.h"
+#include "node/state.h"
 
 /* By this line a file of ours is known from one that somebody wrote. */
 #define HEADER "# Made by fawkes-ha run --config at each start: changes here are lost.\n"

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "config.h"
-#include "err.h"
+#include "base/err.h"
+#include "config/config.h"
 
 #define SETTINGS_LINES_MAX 32
 

@@ -1,7 +1,7 @@
 /*
  * status_ask.c: what each member says of itself, beside what the lock says.
  */
-#include "status_ask.h"
+#include "cli/status_ask.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ask.h"
-#include "clock.h"
-#include "lsn.h"
+#include "base/clock.h"
+#include "base/lsn.h"
+#include "peer/client.h"
 
 #define ANSWER_WAIT_MS 3000
 

@@ -4,7 +4,7 @@
 #ifndef CLI_STATUS_ASK_H
 #define CLI_STATUS_ASK_H
 
-#include "cluster.h"
+#include "cli/cluster.h"
 
 /* Ask every member that has a listener, and print a table; CLI_OK, or CLI_FAILED, CLI_USAGE. */
 int status_ask(const Cluster *cluster, const CliOptions *options);

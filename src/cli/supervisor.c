@@ -4,7 +4,7 @@
  * It never decides by itself: it tells the node loop what it sees of a stopped,
  * starting or ending server, and carries out what the rules say.
  */
-#include "supervisor.h"
+#include "cli/supervisor.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,12 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "follow.h"
-#include "process.h"
-#include "settings.h"
-#include "state_directory.h"
-#include "tame.h"
+#include "base/clock.h"
+#include "base/tame.h"
+#include "cli/process.h"
+#include "config/cluster_conf.h"
+#include "config/state_directory.h"
+#include "node/follow.h"
 
 /* A server that has run this long was a success: the back-off starts again. */
 #define GOOD_RUN_MS (30 * 1000)

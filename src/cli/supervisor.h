@@ -13,14 +13,14 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "cli.h"
-#include "listener.h"
-#include "mark.h"
-#include "node.h"
-#include "postgres.h"
-#include "rejoin.h"
-#include "settings.h"
-#include "state.h"
+#include "cli/cli.h"
+#include "cli/postgres.h"
+#include "cli/rejoin.h"
+#include "config/cluster_conf.h"
+#include "http/server.h"
+#include "node/mark.h"
+#include "node/node.h"
+#include "node/state.h"
 
 /* What tells one content of a file that is given from outside from another; zero: no file. */
 typedef struct MountedFile

@@ -5,15 +5,15 @@
  * who answer on it: the agent while there is one, else the supervisor.  What connects between the
  * two waits in the kernel.
  */
-#include "supervisor.h"
+#include "cli/supervisor.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "listen.h"
-#include "member_listener.h"
-#include "process.h"
+#include "base/clock.h"
+#include "base/listen.h"
+#include "cli/process.h"
+#include "peer/listener.h"
 
 /* An earlier PostgreSQL of this node may still have the port. */
 #define LISTEN_RETRY_MS 1000

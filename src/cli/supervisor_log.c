@@ -15,10 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "log_limit.h"
-#include "supervisor.h"
-#include "tame.h"
+#include "base/clock.h"
+#include "base/log_limit.h"
+#include "base/tame.h"
+#include "cli/supervisor.h"
 
 #define TEXT_SIZE 1024
 #define NOTE_SIZE 128

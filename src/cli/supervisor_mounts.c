@@ -2,7 +2,7 @@
  * supervisor_mounts.c: what is given to this node from outside, and may change while it runs:
  * settings, the replication password, the owner's name and password, the certificate.
  */
-#include "supervisor.h"
+#include "cli/supervisor.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -12,14 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "certificate.h"
-#include "clock.h"
-#include "conninfo.h"
-#include "member_listener.h"
-#include "pgpass.h"
-#include "process.h"
-#include "settings.h"
-#include "state_directory.h"
+#include "base/clock.h"
+#include "cli/certificate.h"
+#include "cli/process.h"
+#include "config/cluster_conf.h"
+#include "config/conninfo.h"
+#include "config/pgpass.h"
+#include "config/state_directory.h"
+#include "peer/listener.h"
 
 #define LOOK_MS 1000
 /* A certificate of our own ends without any file changing. */

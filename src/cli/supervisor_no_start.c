@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "supervisor.h"
-#include "tame.h"
+#include "base/tame.h"
+#include "cli/supervisor.h"
 
 void
 supervisor_note_settings(Supervisor *self)

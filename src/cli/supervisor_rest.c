@@ -6,17 +6,17 @@
  * started (COPY ... PROGRAM) makes it deaf to PostgreSQL's own signals; the
  * archiver goes on with archive_command after all else has ended.
  */
-#include "supervisor.h"
+#include "cli/supervisor.h"
 
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "clock.h"
-#include "process.h"
-#include "state.h"
-#include "state_directory.h"
+#include "base/clock.h"
+#include "cli/process.h"
+#include "config/state_directory.h"
+#include "node/state.h"
 
 #define LOOK_MS 250
 /* A session's program may end by itself for so long. */

@@ -1,7 +1,7 @@
 /*
  * supervisor_stop.c: ending PostgreSQL: prepared, fast, immediate, by SIGKILL.
  */
-#include "supervisor.h"
+#include "cli/supervisor.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -10,9 +10,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "process.h"
-#include "state.h"
+#include "base/clock.h"
+#include "cli/process.h"
+#include "node/state.h"
 
 /* Without an agent for this long after it could accept connections, the library is not loaded. */
 #define LIBRARY_WAIT_MS (15 * 1000)

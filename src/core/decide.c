@@ -2,10 +2,10 @@
  * decide.c: the rules.
  *
  * Read from the top: what forbids everything, then a stopping node, then each
- * state of PostgreSQL in turn.  src/test/unit/decide_test.c enumerates every
+ * state of PostgreSQL in turn.  src/test/core/decide_test.c enumerates every
  * world and holds the table against the safety rules.
  */
-#include "decide.h"
+#include "core/decide.h"
 
 #include <string.h>
 

@@ -10,8 +10,8 @@
 
 #include <stddef.h>
 
-#include "api.h"
-#include "facts.h"
+#include "core/api.h"
+#include "core/facts.h"
 
 /* What to do with the lease. */
 typedef enum FhaLeaseOrder

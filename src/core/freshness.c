@@ -1,7 +1,7 @@
 /*
  * freshness.c: how old is what a standby has.  See freshness.h.
  */
-#include "freshness.h"
+#include "core/freshness.h"
 
 #include <string.h>
 

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "world.h"
+#include "core/world.h"
 
 /* Samples that wait to be replayed: so many tell lags between 1 s and 24 h apart to a fifth. */
 #define FHA_SAMPLES_MAX 66

@@ -1,7 +1,7 @@
 /*
  * lease.c: arithmetic on the lease.  See lease.h.
  */
-#include "lease.h"
+#include "core/lease.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /*
  * observe.c: from what a node knows to the facts that decide.  See observe.h.
  */
-#include "observe.h"
+#include "core/observe.h"
 
 #include <string.h>
 

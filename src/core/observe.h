@@ -6,10 +6,10 @@
 #ifndef FHA_OBSERVE_H
 #define FHA_OBSERVE_H
 
-#include "api.h"
-#include "facts.h"
-#include "lease.h"
-#include "world.h"
+#include "core/api.h"
+#include "core/facts.h"
+#include "core/lease.h"
+#include "core/world.h"
 
 /* S1b: for so many leases a record of this name, of another directory, must stand still. */
 #define FHA_TWIN_LEASES 3

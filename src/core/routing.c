@@ -1,7 +1,7 @@
 /*
  * routing.c: which label should which pod have.  See routing.h.
  */
-#include "routing.h"
+#include "core/routing.h"
 
 #include <string.h>
 

@@ -10,8 +10,8 @@
 #ifndef FHA_ROUTING_H
 #define FHA_ROUTING_H
 
-#include "freshness.h"
-#include "observe.h"
+#include "core/freshness.h"
+#include "core/observe.h"
 
 /* More pods may carry the cluster's label for a while than there may be members. */
 #define FHA_PODS_MAX (2 * FHA_MEMBERS_MAX)

@@ -13,15 +13,15 @@
 #include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
 
-#include "chores.h"
-#include "guc.h"
-#include "session.h"
-#include "shmem.h"
-#include "steward_exporter.h"
-#include "steward_extension.h"
-#include "steward_owner.h"
-#include "steward_readonly.h"
-#include "steward_role.h"
+#include "pg/chores.h"
+#include "pg/guc.h"
+#include "pg/session.h"
+#include "pg/shmem.h"
+#include "pg/steward_exporter.h"
+#include "pg/steward_extension.h"
+#include "pg/steward_owner.h"
+#include "pg/steward_readonly.h"
+#include "pg/steward_role.h"
 
 PGDLLEXPORT void fawkes_ha_chores_main(Datum argument);
 

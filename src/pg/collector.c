@@ -29,10 +29,10 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
-#include "collector.h"
-#include "compat.h"
-#include "prometheus.h"
-#include "session.h"
+#include "pg/collector.h"
+#include "pg/compat.h"
+#include "pg/session.h"
+#include "show/prometheus.h"
 
 #define QUERY_MS 2000
 #define QUERY_ROWS_MAX 10000

@@ -9,11 +9,11 @@
 #include "miscadmin.h"
 #include "storage/proc.h"
 
-#include "clock.h"
-#include "commands.h"
-#include "follow.h"
-#include "lsn.h"
-#include "report.h"
+#include "base/clock.h"
+#include "base/lsn.h"
+#include "node/follow.h"
+#include "pg/commands.h"
+#include "pg/report.h"
 
 #define LOOK_MS 100
 /* A promotion waits for no command of the archive longer than this: what it could bring was asked for. */

@@ -7,8 +7,8 @@
 #ifndef FAWKES_COMMANDS_H
 #define FAWKES_COMMANDS_H
 
-#include "config.h"
-#include "node.h"
+#include "config/config.h"
+#include "node/node.h"
 
 /* What this agent has done about them; zeroed at its start. */
 typedef struct Commands

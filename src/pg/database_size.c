@@ -15,7 +15,7 @@
 #include "utils/hsearch.h"
 #include "utils/syscache.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 #define KEPT_FOR 1000 /* times what measuring took */
 #define KEPT_MAX_MS (5 * 60 * 1000)

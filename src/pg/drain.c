@@ -29,10 +29,10 @@
 #include "storage/pmsignal.h"
 #include "utils/timestamp.h"
 
-#include "clock.h"
-#include "compat.h"
-#include "drain.h"
-#include "fence.h"
+#include "base/clock.h"
+#include "pg/compat.h"
+#include "pg/drain.h"
+#include "pg/fence.h"
 
 /* The supervisor's grace for orphans is 100 ms; a standby that does not read gets no more. */
 #define DRAIN_MS 60

@@ -13,9 +13,9 @@
 #include "storage/proc.h"
 #include "storage/procarray.h"
 
-#include "compat.h"
-#include "evict.h"
-#include "guc.h"
+#include "pg/compat.h"
+#include "pg/evict.h"
+#include "pg/guc.h"
 
 /* The pids of all client sessions. */
 static int

@@ -7,10 +7,10 @@
 
 #include "utils/guc.h"
 
-#include "clock.h"
-#include "collector.h"
-#include "exporter_rows.h"
-#include "guc.h"
+#include "base/clock.h"
+#include "pg/collector.h"
+#include "pg/exporter_rows.h"
+#include "pg/guc.h"
 
 /* Of one database: far more than 1000 tables make, far less than would hurt. */
 #define ROWS_BYTES_MAX (4 * 1024 * 1024)

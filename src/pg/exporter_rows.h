@@ -8,8 +8,8 @@
 
 #include "lib/stringinfo.h"
 
-#include "prometheus.h"
-#include "status_document.h"
+#include "show/prometheus.h"
+#include "show/status_document.h"
 
 /* A query that fails, by the name that its collector gives it. */
 typedef struct Failure

@@ -5,13 +5,13 @@
 
 #include <time.h>
 
-#include "clock.h"
-#include "exporter_status.h"
-#include "guc.h"
-#include "own_metrics.h"
-#include "page.h"
-#include "shmem.h"
-#include "status_document.h"
+#include "base/clock.h"
+#include "pg/exporter_status.h"
+#include "pg/guc.h"
+#include "pg/own_metrics.h"
+#include "pg/shmem.h"
+#include "show/page.h"
+#include "show/status_document.h"
 
 /* What the agent said last, also when it is gone; static, for nothing here may run out of memory. */
 static char snapshot[SNAPSHOT_SIZE];

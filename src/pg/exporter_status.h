@@ -6,8 +6,8 @@
 
 #include "postgres.h"
 
-#include "listener.h"
-#include "status_document.h"
+#include "http/server.h"
+#include "show/status_document.h"
 
 /* Take a sample of the standbys' lag if one is due; when the next one is (CLOCK_BOOTTIME). */
 extern int64 exporter_status_sample(void);

@@ -21,10 +21,10 @@
 #include "replication/walsender.h"
 #include "tcop/utility.h"
 
-#include "compat.h"
-#include "fence.h"
-#include "guc.h"
-#include "login.h"
+#include "pg/compat.h"
+#include "pg/fence.h"
+#include "pg/guc.h"
+#include "pg/login.h"
 
 /* A primary that is to be admitted is looked at so often. */
 #define ADMISSION_POLL_US 2000

@@ -11,8 +11,8 @@
 
 #include "port/atomics.h"
 
-#include "mark.h"
-#include "metrics.h"
+#include "node/mark.h"
+#include "show/metrics.h"
 
 /*
  * In the main shared memory segment.  write_until_ms is on CLOCK_BOOTTIME; 0 is

@@ -6,7 +6,7 @@
  */
 #include "postgres.h"
 
-#include "fence_message.h"
+#include "pg/fence_message.h"
 
 /* Longer than any text of ours; of PostgreSQL's longest word for a severity a part will do. */
 #define FIELD_MAX 256

@@ -17,10 +17,10 @@
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
 
-#include "compat.h"
-#include "fence.h"
-#include "fence_message.h"
-#include "guc.h"
+#include "pg/compat.h"
+#include "pg/fence.h"
+#include "pg/fence_message.h"
+#include "pg/guc.h"
 
 /* PostgreSQL's own buffer has this size; more is never left waiting in it while a test is due. */
 #define UNSENT_MAX 8192

@@ -18,7 +18,7 @@
 #include "storage/latch.h"
 #include "storage/proc.h"
 
-#include "fence.h"
+#include "pg/fence.h"
 
 /* The names of its members are macros too: hence the parentheses around each call. */
 static WalReceiverFunctionsType *original = NULL;

@@ -12,10 +12,10 @@
 #include "postmaster/postmaster.h"
 #include "utils/guc.h"
 
-#include "compat.h"
-#include "guc.h"
-#include "lock_uri.h"
-#include "report.h"
+#include "config/lock_uri.h"
+#include "pg/compat.h"
+#include "pg/guc.h"
+#include "pg/report.h"
 
 #define PREFIX "fawkes_ha."
 

@@ -6,7 +6,7 @@
 
 #include "postgres.h"
 
-#include "config.h"
+#include "config/config.h"
 
 extern char *guc_cluster_name;          /* fawkes_ha.cluster_name; "" is inert */
 extern char *guc_member_name;           /* fawkes_ha.member_name */

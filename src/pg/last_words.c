@@ -8,8 +8,8 @@
 
 #include "miscadmin.h"
 
-#include "fence.h"
-#include "last_words.h"
+#include "pg/fence.h"
+#include "pg/last_words.h"
 
 static emit_log_hook_type next_hook = NULL;
 

@@ -6,11 +6,11 @@
 #include "libpq/auth.h"
 #include "replication/walsender.h"
 
-#include "drain.h"
-#include "fence.h"
-#include "guc.h"
-#include "login.h"
-#include "serve.h"
+#include "pg/drain.h"
+#include "pg/fence.h"
+#include "pg/guc.h"
+#include "pg/login.h"
+#include "pg/serve.h"
 
 /* In a client backend: it was tested at its login, and what it sends is. */
 static bool is_admitted = false;

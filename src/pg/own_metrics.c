@@ -8,10 +8,10 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
-#include "clock.h"
-#include "fence.h"
-#include "own_metrics.h"
-#include "shmem.h"
+#include "base/clock.h"
+#include "pg/fence.h"
+#include "pg/own_metrics.h"
+#include "pg/shmem.h"
 
 PG_FUNCTION_INFO_V1(fawkes_ha_own_metrics);
 

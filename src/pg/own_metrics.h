@@ -4,7 +4,7 @@
 #ifndef FAWKES_OWN_METRICS_H
 #define FAWKES_OWN_METRICS_H
 
-#include "metrics.h"
+#include "show/metrics.h"
 
 /* By the agent alone, at the end of a turn. */
 extern void own_metrics_publish(const FhaVitals *vitals);

@@ -30,10 +30,10 @@
 #include "utils/selfuncs.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "guc.h"
-#include "readonly.h"
-#include "shmem.h"
+#include "pg/compat.h"
+#include "pg/guc.h"
+#include "pg/readonly.h"
+#include "pg/shmem.h"
 
 static ClientAuthentication_hook_type previous_client_authentication = NULL;
 static ExecutorStart_hook_type previous_executor_start = NULL;

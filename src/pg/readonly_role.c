@@ -19,13 +19,13 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "compat.h"
-#include "guc.h"
-#include "readonly.h"
-#include "report.h"
-#include "shmem.h"
-#include "snapshot.h"
-#include "sql.h"
+#include "pg/compat.h"
+#include "pg/guc.h"
+#include "pg/readonly.h"
+#include "pg/report.h"
+#include "pg/shmem.h"
+#include "pg/sql.h"
+#include "record/snapshot.h"
 
 PG_FUNCTION_INFO_V1(fawkes_ha_setup_readonly_role);
 

@@ -31,8 +31,8 @@
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "readonly.h"
+#include "pg/compat.h"
+#include "pg/readonly.h"
 
 static const char *
 reader_name(void)

@@ -6,8 +6,8 @@
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 
-#include "guc.h"
-#include "refuse.h"
+#include "pg/guc.h"
+#include "pg/refuse.h"
 
 static ProcessUtility_hook_type previous_process_utility = NULL;
 

@@ -3,8 +3,8 @@
  */
 #include "postgres.h"
 
-#include "compat.h"
-#include "report.h"
+#include "pg/compat.h"
+#include "pg/report.h"
 
 int
 fha_sqlstate(FhaCode code)

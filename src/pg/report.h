@@ -6,7 +6,7 @@
 
 #include "postgres.h"
 
-#include "err.h"
+#include "base/err.h"
 
 /* The SQLSTATE that fits a code of the library. */
 extern int fha_sqlstate(FhaCode code);

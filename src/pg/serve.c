@@ -12,14 +12,14 @@
 
 #include "miscadmin.h"
 
-#include "clock.h"
-#include "compat.h"
-#include "fence.h"
-#include "listen.h"
-#include "member_listener.h"
-#include "report.h"
-#include "serve.h"
-#include "view.h"
+#include "base/clock.h"
+#include "base/listen.h"
+#include "peer/listener.h"
+#include "pg/compat.h"
+#include "pg/fence.h"
+#include "pg/report.h"
+#include "pg/serve.h"
+#include "pg/view.h"
 
 /* A plain server's own socket: another program may have the port for a while. */
 #define LISTEN_RETRY_MS 1000

@@ -1,13 +1,13 @@
 /*
- * serve.h: the agent's part in the member's listener (control/member_listener.h).
+ * serve.h: the agent's part in the member's listener (peer/listener.h).
  */
 #ifndef FAWKES_SERVE_H
 #define FAWKES_SERVE_H
 
 #include "postgres.h"
 
-#include "config.h"
-#include "node.h"
+#include "config/config.h"
+#include "node/node.h"
 
 /* In the postmaster: the listening socket that the supervisor passed on; -1: none. */
 extern void serve_inherit(int fd);

@@ -23,8 +23,8 @@
 #include "utils/timeout.h"
 #include "utils/wait_event.h"
 
-#include "compat.h"
-#include "session.h"
+#include "pg/compat.h"
+#include "pg/session.h"
 
 static volatile sig_atomic_t is_late = false;
 static uint32 late_for; /* what it waited for at its deadline */

@@ -9,10 +9,10 @@
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 
-#include "compat.h"
-#include "guc.h"
-#include "leftover_slots.h"
-#include "shmem.h"
+#include "pg/compat.h"
+#include "pg/guc.h"
+#include "pg/leftover_slots.h"
+#include "pg/shmem.h"
 
 FawkesShared *fawkes_shared = NULL;
 pg_atomic_uint32 *fawkes_readers = NULL;

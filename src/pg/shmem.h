@@ -12,8 +12,8 @@
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 
-#include "fence.h"
-#include "world.h"
+#include "core/world.h"
+#include "pg/fence.h"
 
 /* 64 members of 1000 bytes, the cluster record and 100 history entries of 600 bytes fit. */
 #define SNAPSHOT_SIZE (192 * 1024)

@@ -10,11 +10,11 @@
 #include "utils/jsonb.h"
 #include "utils/pg_lsn.h"
 
-#include "clock.h"
-#include "compat.h"
-#include "decide.h"
-#include "shmem.h"
-#include "sql.h"
+#include "base/clock.h"
+#include "core/decide.h"
+#include "pg/compat.h"
+#include "pg/shmem.h"
+#include "pg/sql.h"
 
 PG_FUNCTION_INFO_V1(fawkes_ha_snapshot);
 PG_FUNCTION_INFO_V1(fawkes_ha_fence);

@@ -17,15 +17,15 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "clock.h"
-#include "compat.h"
-#include "guc.h"
-#include "report.h"
-#include "request.h"
-#include "request_json.h"
-#include "shmem.h"
-#include "snapshot.h"
-#include "sql.h"
+#include "base/clock.h"
+#include "pg/compat.h"
+#include "pg/guc.h"
+#include "pg/report.h"
+#include "pg/shmem.h"
+#include "pg/sql.h"
+#include "record/request.h"
+#include "record/request_json.h"
+#include "record/snapshot.h"
 
 PG_FUNCTION_INFO_V1(fawkes_ha_switchover);
 PG_FUNCTION_INFO_V1(fawkes_ha_failover);

@@ -15,8 +15,8 @@
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 
-#include "compat.h"
-#include "standby_limits.h"
+#include "pg/compat.h"
+#include "pg/standby_limits.h"
 
 typedef struct Limit
 {

@@ -5,7 +5,7 @@
 #ifndef FAWKES_STANDBY_LIMITS_H
 #define FAWKES_STANDBY_LIMITS_H
 
-#include "node.h"
+#include "node/node.h"
 
 /* In the postmaster: a standby gets what the WAL that it will replay asks for. */
 extern void limits_raise(void);

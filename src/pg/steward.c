@@ -24,14 +24,14 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "chores.h"
-#include "clock.h"
-#include "compat.h"
-#include "guc.h"
-#include "session.h"
-#include "shmem.h"
-#include "steward.h"
-#include "steward_slots.h"
+#include "base/clock.h"
+#include "pg/chores.h"
+#include "pg/compat.h"
+#include "pg/guc.h"
+#include "pg/session.h"
+#include "pg/shmem.h"
+#include "pg/steward.h"
+#include "pg/steward_slots.h"
 
 /* A user may have dropped a slot, or changed the role: look again this often. */
 #define LOOK_MS 2000

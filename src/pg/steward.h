@@ -11,8 +11,8 @@
 
 #include "postgres.h"
 
-#include "node.h"
-#include "world.h"
+#include "core/world.h"
+#include "node/node.h"
 
 /* In the postmaster, once. */
 extern void steward_register(void);

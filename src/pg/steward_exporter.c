@@ -10,8 +10,8 @@
 #include "libpq/auth.h"
 #include "libpq/libpq-be.h"
 
-#include "session.h"
-#include "steward_exporter.h"
+#include "pg/session.h"
+#include "pg/steward_exporter.h"
 
 static ClientAuthentication_hook_type previous_client_authentication = NULL;
 

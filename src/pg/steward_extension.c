@@ -14,9 +14,9 @@
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 
-#include "chores.h"
-#include "session.h"
-#include "steward_extension.h"
+#include "pg/chores.h"
+#include "pg/session.h"
+#include "pg/steward_extension.h"
 
 PGDLLEXPORT void fawkes_ha_extension_main(Datum argument);
 

@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
-#include "state.h"
-#include "steward_given.h"
+#include "node/state.h"
+#include "pg/steward_given.h"
 
 char *
 steward_read_credential(const char *directory, const char *name, size_t most, FhaError *err)

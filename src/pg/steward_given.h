@@ -6,7 +6,7 @@
 
 #include "postgres.h"
 
-#include "err.h"
+#include "base/err.h"
 
 #define CREDENTIAL_MAX 1024
 

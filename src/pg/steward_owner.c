@@ -12,12 +12,12 @@
 #include "parser/parse_node.h"
 #include "utils/builtins.h"
 
-#include "conninfo.h"
-#include "guc.h"
-#include "session.h"
-#include "steward_exporter.h"
-#include "steward_given.h"
-#include "steward_owner.h"
+#include "config/conninfo.h"
+#include "pg/guc.h"
+#include "pg/session.h"
+#include "pg/steward_exporter.h"
+#include "pg/steward_given.h"
+#include "pg/steward_owner.h"
 
 static char *
 read_credential(const char *name, size_t most)

@@ -11,12 +11,12 @@
 #include "libpq/crypt.h"
 #include "miscadmin.h"
 
-#include "guc.h"
-#include "readonly.h"
-#include "session.h"
-#include "state.h"
-#include "steward_given.h"
-#include "steward_readonly.h"
+#include "node/state.h"
+#include "pg/guc.h"
+#include "pg/readonly.h"
+#include "pg/session.h"
+#include "pg/steward_given.h"
+#include "pg/steward_readonly.h"
 
 /* A Secret that is optional and is not there is mounted as an empty directory. */
 static bool

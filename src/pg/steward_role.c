@@ -9,12 +9,12 @@
 #include "libpq/crypt.h"
 #include "utils/builtins.h"
 
-#include "compat.h"
-#include "conninfo.h"
-#include "guc.h"
-#include "pgpass.h"
-#include "session.h"
-#include "steward_role.h"
+#include "config/conninfo.h"
+#include "config/pgpass.h"
+#include "pg/compat.h"
+#include "pg/guc.h"
+#include "pg/session.h"
+#include "pg/steward_role.h"
 
 #define ROLE FHA_REPLICATION_USER
 #define ATTRIBUTES                                                                          \

@@ -13,11 +13,11 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-#include "clock.h"
-#include "compat.h"
-#include "follow.h"
-#include "guc.h"
-#include "steward_slots.h"
+#include "base/clock.h"
+#include "node/follow.h"
+#include "pg/compat.h"
+#include "pg/guc.h"
+#include "pg/steward_slots.h"
 
 #define SLOT_PREFIX "fawkes_ha_"
 /* The same failure is told again after this. */

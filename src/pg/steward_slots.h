@@ -6,7 +6,7 @@
 
 #include "postgres.h"
 
-#include "shmem.h"
+#include "pg/shmem.h"
 
 /*
  * In a transaction, in any database or none.  Slots whose names begin with "fawkes_ha_" are ours: one

@@ -15,12 +15,12 @@
 #include "storage/fd.h"
 #include "utils/memutils.h"
 
-#include "clock.h"
-#include "compat.h"
-#include "follow.h"
-#include "shmem.h"
-#include "standby_limits.h"
-#include "view.h"
+#include "base/clock.h"
+#include "node/follow.h"
+#include "pg/compat.h"
+#include "pg/shmem.h"
+#include "pg/standby_limits.h"
+#include "pg/view.h"
 
 #define OLDEST_WAL_MS 5000
 /* It comes back within a second. */

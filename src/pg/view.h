@@ -6,8 +6,8 @@
 
 #include "postgres.h"
 
-#include "node.h"
-#include "world.h"
+#include "core/world.h"
+#include "node/node.h"
 
 /* Fill the view; names of members in `order` (may be NULL) tell whose slots are whose. */
 extern void view_fill(FhaPgView *view, const FhaOrder *order);

@@ -11,8 +11,8 @@ scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 failed=0
 
-plain=(-std=c11 -D_GNU_SOURCE '-DFAWKES_HA_VERSION="0"' -DFHA_POSTGRES=15 -Isrc/core -Isrc/control -Isrc/cli)
-pg=(-std=gnu11 -D_GNU_SOURCE -Isrc/core -Isrc/control -Isrc/pg -isystem "$server")
+plain=(-std=c11 -D_GNU_SOURCE '-DFAWKES_HA_VERSION="0"' -DFHA_POSTGRES=15 -Isrc)
+pg=(-std=gnu11 -D_GNU_SOURCE -Isrc -isystem "$server")
 
 # Findings on stdin, as "FILE:LINE: ..."; what is left when the excused ones are gone.
 without_excuses() {
@@ -35,7 +35,7 @@ verdict() { # verdict TOOL COUNT-OF-FILES: findings on stdin; fails when there i
   [ -z "$found" ]
 }
 
-ours=(src/core/*.c src/control/*.c src/cli/*.c)
+mapfile -t ours < <(find src -name '*.c' -not -path 'src/test/*' -not -path 'src/pg/*' | sort)
 hosted=(fawkes_ha.c src/pg/*.c)
 each() { # each FILES... -- COMMAND...: two at a time
   local files=()
@@ -52,9 +52,9 @@ each "${hosted[@]}" -- gcc "${pg[@]}" -O0 -fanalyzer -c -o /dev/null | verdict '
 each "${ours[@]}" -- clang-14 --analyze --analyzer-output text "${plain[@]}" -o /dev/null | verdict 'clang --analyze' "${#ours[@]}" || failed=1
 each "${hosted[@]}" -- clang-14 --analyze --analyzer-output text "${pg[@]}" -o /dev/null | verdict 'clang --analyze, pg' "${#hosted[@]}" || failed=1
 check=(cppcheck --std=c11 '--enable=warning,performance,portability' --inline-suppr -q -j 2 -D_GNU_SOURCE --template='{file}:{line}: {severity}: {message} [{id}]')
-"${check[@]}" --error-exitcode=1 '-DFAWKES_HA_VERSION="0"' -DFHA_POSTGRES=15 -Isrc/core -Isrc/control -Isrc/cli "${ours[@]}" || failed=1
+"${check[@]}" --error-exitcode=1 '-DFAWKES_HA_VERSION="0"' -DFHA_POSTGRES=15 -Isrc "${ours[@]}" || failed=1
 # Without PostgreSQL's headers: their macros are not ours to judge.
-"${check[@]}" --error-exitcode=1 -DPG_VERSION_NUM=150000 -DPGDLLEXPORT= -Isrc/core -Isrc/control -Isrc/pg "${hosted[@]}" || failed=1
+"${check[@]}" --error-exitcode=1 -DPG_VERSION_NUM=150000 -DPGDLLEXPORT= -Isrc "${hosted[@]}" || failed=1
 printf '  %-22s %3d files\n' cppcheck $((${#ours[@]} + ${#hosted[@]}))
 scripts=(check demo .ci/run test/*.sh test/*/*.sh src/test/*.sh src/test/*/*.sh)
 shellcheck -x -P SCRIPTDIR "${scripts[@]}" || failed=1

@@ -11,13 +11,13 @@ FUZZ_OBJS    = $(patsubst %.c,build-fuzz/%.o,$(LIB_SOURCES) $(filter-out src/cli
 
 build-fuzz/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -DFAWKES_HA_VERSION='"$(VERSION)"' -DFHA_POSTGRES=$(MAJORVERSION) -Isrc/core -Isrc/control -Isrc/cli -c -o $@ $<
+	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -DFAWKES_HA_VERSION='"$(VERSION)"' -DFHA_POSTGRES=$(MAJORVERSION) -Isrc -c -o $@ $<
 build-fuzz/lib.a: $(FUZZ_OBJS)
-	@rm -f $@ && ar rcs $@ $^
+	@rm -f $@ && ar qcs $@ $^
 build-fuzz/%_fuzz: src/test/fuzz/%_fuzz.c src/test/fuzz/fuzz.h src/cli/main.c build-fuzz/lib.a
 	@echo '  FUZZ  $*'
-	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -Wl,-z,muldefs -Isrc/core -Isrc/control -Isrc/cli -I$(shell $(PG_CONFIG) --includedir) -o $@ $< build-fuzz/lib.a $(LIBS_CONTROL) -lpq
--include $(wildcard build-fuzz/src/*/*.d)
+	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -Wl,-z,muldefs -Isrc -I$(shell $(PG_CONFIG) --includedir) -o $@ $< build-fuzz/lib.a $(LIBS_CONTROL) -lpq
+-include $(FUZZ_OBJS:.o=.d)
 
 # Every input that is kept, then SECONDS of new ones for each target.  Whatever breaks a target is
 # left in build-fuzz/ as NAME-crash-...: once it is mended, that file belongs into the corpus.
@@ -36,34 +36,34 @@ analyze:
 SANITIZED_OBJS = $(SANITIZED) $(patsubst %.c,build-sanitized/%.o,$(wildcard src/cli/*.c) src/test/sanitized/planted.c)
 build-sanitized/fawkes-ha: $(SANITIZED_OBJS)
 	@$(CC) $(SAN) -Wl,--wrap=fha_node_close -o $@ $^ $(LIBS_CONTROL)
--include $(wildcard build-sanitized/src/*/*.d build-sanitized/src/test/*/*.d)
+-include $(wildcard build-sanitized/src/*/*.d build-sanitized/src/*/*/*.d)
 
 check-sanitized:
 	$(LAB) -m pytest -p no:cacheprovider -q -rfEs test/test_sanitized.py
 
-# --- coverage of core and control by the unit tests.  A line that none can reach is excused in itself,
+# --- coverage of the library by the unit tests.  A line that none can reach is excused in itself,
 # with the reason: LCOV_EXCL_LINE: WHY (LCOV_EXCL_START: WHY ... LCOV_EXCL_STOP for several).
 COVERED_OBJS  = $(patsubst %.c,build-coverage/%.o,$(LIB_SOURCES) src/test/coverage.c)
 COVERED_TESTS = $(patsubst src/test/%,build-coverage/%,$(UNIT))
 # Counts of two threads are exact: gcov may print others as negative, which gcovr does not read.
 COVERAGE      = --coverage -fprofile-update=atomic -O0 -g -std=c11 -D_GNU_SOURCE -fvisibility=hidden -DFAWKES_HA_VERSION='"$(VERSION)"' -DFHA_POSTGRES=$(MAJORVERSION)
 CORE_LINES    = 100
-CONTROL_LINES = 99
+ROOM_LINES    = 99
 GCOVR         = gcovr --root . --object-directory build-coverage --exclude-throw-branches -e src/test
 
 build-coverage/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	@$(CC) $(COVERAGE) -MMD -Isrc/core -Isrc/control -c -o $@ $<
+	@$(CC) $(COVERAGE) -MMD -MP -Isrc -c -o $@ $<
 -include $(COVERED_OBJS:.o=.d)
 $(COVERED_TESTS): build-coverage/%: src/test/%.c $(COVERED_OBJS)
 	@mkdir -p $(@D)
-	@$(CC) $(COVERAGE) -fno-profile-arcs -fno-test-coverage -Isrc/core -Isrc/control -Isrc/test/unit -Wl,--wrap=_exit,--wrap=kill $(call wraps,$@) $(if $(findstring torture,$@),src/test/unit/torture.c) -o $@ $< $(COVERED_OBJS) --coverage -lcmocka -lssl $(LIBS_CONTROL)
+	@$(CC) $(COVERAGE) -fno-profile-arcs -fno-test-coverage -Isrc -Wl,--wrap=_exit,--wrap=kill $(call wraps,$@) $(if $(findstring torture,$@),src/test/torture/torture.c) -o $@ $< $(COVERED_OBJS) --coverage -lcmocka -lssl $(LIBS_CONTROL)
 coverage: $(COVERED_TESTS)
 	@find build-coverage -name '*.gcda' -delete
-	@! grep -nE '(L|G)COVR?_EXCL_[A-Z_]*(LINE|START)' src/core/*.[ch] src/control/*.[ch] | grep -vE 'LCOV_EXCL_(LINE|START): [a-zA-Z]' || { echo 'an exception without its reason'; exit 1; }
+	@! grep -nE '(L|G)COVR?_EXCL_[A-Z_]*(LINE|START)' $(LIB_SOURCES) | grep -vE 'LCOV_EXCL_(LINE|START): [a-zA-Z]' || { echo 'an exception without its reason'; exit 1; }
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove $(PROVE) --exec '' $(COVERED_TESTS) >build-coverage/tests.log 2>&1 || { cat build-coverage/tests.log; exit 1; }
 	@$(GCOVR) -f src/core --fail-under-line $(CORE_LINES)
-	@$(GCOVR) -f src/control --fail-under-line $(CONTROL_LINES)
-	@echo Branches: && $(GCOVR) --branches -f src/core -f src/control | grep -E '^(TOTAL|File|src)' | cut -c1-70
+	@$(GCOVR) $(addprefix -f src/,$(filter-out core,$(LIB_ROOMS))) --fail-under-line $(ROOM_LINES)
+	@echo Branches: && $(GCOVR) --branches $(addprefix -f src/,$(LIB_ROOMS)) | grep -E '^(TOTAL|File|src)' | cut -c1-70
 
 .PHONY: fuzz fuzz-short analyze check-sanitized coverage

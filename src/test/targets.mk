@@ -11,7 +11,7 @@ check-layers: $(LIB_OBJS)
 	@bad=$$(nm -u src/core/*.o | awk '/ U /{print $$2}' | grep -vE '^(mem|str|fha_|_GLOBAL_OFFSET_TABLE_)' || true); \
 	if [ -n "$$bad" ]; then echo "src/core calls: $$bad"; exit 1; fi
 
-FORMATTED = $(wildcard *.c src/*/*.c src/*/*.h src/test/*/*.c src/test/*/*.h)
+FORMATTED = $(wildcard *.c src/*/*.[ch] src/*/*/*.[ch])
 format:
 	@clang-format-14 -i $(FORMATTED)
 format-check:

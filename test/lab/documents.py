@@ -118,7 +118,7 @@ def words(command: str) -> list[str]:
 
 def c_files() -> list[Path]:
     """The product's; those of tests lie deeper."""
-    return [TREE / "fawkes_ha.c", *sorted((TREE / "src").glob("*/*.[ch]"))]
+    return [TREE / "fawkes_ha.c", *sorted(path for path in (TREE / "src").rglob("*.[ch]") if "test" not in path.relative_to(TREE).parts)]
 
 
 def without_comments(text: str) -> str:

@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "node_private.h"
+#include "base/clock.h"
+#include "node/private.h"
 
 #define MEMBERS 3
 #define CLUSTERS_MAX 1000

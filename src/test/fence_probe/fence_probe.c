@@ -30,8 +30,8 @@
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
-#include "compat.h"
-#include "shmem.h"
+#include "pg/compat.h"
+#include "pg/shmem.h"
 
 PG_MODULE_MAGIC;
 

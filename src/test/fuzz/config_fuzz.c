@@ -1,9 +1,9 @@
 /*
  * config_fuzz.c: fawkes_ha.conf.  What is accepted is within the ranges that docs/reference.md gives.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
-#include "config.h"
+#include "config/config.h"
 
 static bool
 is_between(int64_t value, int64_t least, int64_t most)

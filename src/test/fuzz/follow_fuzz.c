@@ -4,13 +4,13 @@
  * The address comes from a record of the lock.  libpq and our own reader of settings are asked what
  * they understand: exactly one host, our user and our password file, whatever the address has in it.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
 #include <libpq-fe.h>
 
-#include "conninfo.h"
-#include "follow.h"
-#include "state_directory.h"
+#include "config/conninfo.h"
+#include "config/state_directory.h"
+#include "node/follow.h"
 
 static FhaConfig config;
 

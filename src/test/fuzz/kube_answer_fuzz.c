@@ -4,9 +4,9 @@
  * The first byte chooses the status, the second how long the pieces are.  However a stream is cut
  * into pieces, the lines are the same; and of a server's words only printable ones are told.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
-#include "kube_answer.h"
+#include "kube/answer.h"
 
 /* Does the server itself say that it did, or that it did nothing? */
 static bool

@@ -4,9 +4,9 @@
  * What is taken names an https server and a namespace that can stand in a path, with credentials that
  * can stand in a header; what is not taken leaves a sentence, and nothing to release.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
-#include "kube_config.h"
+#include "kube/config.h"
 
 static void
 check(const FhaKubeConfig *config)

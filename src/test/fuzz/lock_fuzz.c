@@ -1,11 +1,11 @@
 /*
  * lock_fuzz.c: the lock's uri, and names of files that lie in its directory.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
 #include <inttypes.h>
 
-#include "lock_dir_files.h"
+#include "lock/dir/files.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,9 +1,9 @@
 /*
  * lock_kube_fuzz.c: Leases, lists of them and lines of a watch, as an API server may send them.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
-#include "lock_kube_object.h"
+#include "lock/kube/object.h"
 
 static void
 check_set(const FhaRecordSet *set)

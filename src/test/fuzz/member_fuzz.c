@@ -1,13 +1,13 @@
 /*
  * member_fuzz.c: what comes over HTTP: the query of a health path, questions and answers of members.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "health.h"
-#include "member.h"
+#include "peer/protocol.h"
+#include "show/health.h"
 
 static const FhaKey key;
 

@@ -3,15 +3,15 @@
  *
  * main.c itself, with commands that only look at what they were given.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
 #include <fcntl.h>
 #include <getopt.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
-#include "cli.h"
-#include "state.h"
+#include "cli/cli.h"
+#include "node/state.h"
 
 static jmp_buf ended;
 static _Noreturn void
@@ -24,7 +24,7 @@ end(int status)
 #define exit end
 #define main fawkes_ha_main
 int fawkes_ha_main(int argc, char **argv);
-#include "../../cli/main.c"
+#include "cli/main.c"
 #undef main
 #undef exit
 

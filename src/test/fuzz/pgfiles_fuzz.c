@@ -4,14 +4,14 @@
  *
  * The first byte tells which of the two the rest is.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
 #include <ctype.h>
 #include <strings.h>
 
-#include "files.h"
-#include "postgres.h"
-#include "state.h"
+#include "cli/files.h"
+#include "cli/postgres.h"
+#include "node/state.h"
 
 static FhaConfig config;
 

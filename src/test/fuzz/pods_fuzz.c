@@ -1,10 +1,10 @@
 /*
  * pods_fuzz.c: a list of pods, as an API server may send it.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
-#include "config.h"
-#include "pods.h"
+#include "config/config.h"
+#include "kube/pods.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

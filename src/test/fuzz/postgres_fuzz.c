@@ -4,12 +4,12 @@
  * The input is what the programs say, one section for each output in the order in which they are
  * read, a line "%%" between them.  A section that begins with "!" is of a program that failed.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
 #include <inttypes.h>
 
-#include "postgres.h"
-#include "process.h"
+#include "cli/postgres.h"
+#include "cli/process.h"
 
 static char *script;
 

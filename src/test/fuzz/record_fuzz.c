@@ -4,15 +4,15 @@
  * Whatever is accepted is printed as something that is accepted too, and says the same: what a
  * member reads, changes and writes back must not spoil the record for the others.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
-#include "history.h"
-#include "json.h"
-#include "lock.h"
-#include "record.h"
-#include "request.h"
-#include "request_json.h"
-#include "snapshot.h"
+#include "base/json.h"
+#include "lock/lock.h"
+#include "record/history.h"
+#include "record/record.h"
+#include "record/request.h"
+#include "record/request_json.h"
+#include "record/snapshot.h"
 
 static void
 cluster(const char *text, size_t size)

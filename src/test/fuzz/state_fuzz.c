@@ -3,11 +3,11 @@
  *
  * The first byte tells which of them the rest is.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
-#include "bond.h"
-#include "peers.h"
-#include "state.h"
+#include "node/bond.h"
+#include "node/peers.h"
+#include "node/state.h"
 
 static FhaConfig config;
 

@@ -4,13 +4,13 @@
  * One line about this node, then the cluster's record and members' records, a line each.  The
  * arithmetic must hold for any numbers that the records' reader lets in.
  */
-#include "fuzz.h"
+#include "test/fuzz/fuzz.h"
 
 #include <inttypes.h>
 
-#include "decide.h"
-#include "observe.h"
-#include "record.h"
+#include "core/decide.h"
+#include "core/observe.h"
+#include "record/record.h"
 
 #define NOW INT64_C(1000000)
 

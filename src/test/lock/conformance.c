@@ -4,7 +4,7 @@
  * Other processes report by exit code only: an assertion there would go on with
  * the suite.
  */
-#include "conformance.h"
+#include "test/lock/conformance.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 /* Far more than anything here needs: a machine under load must not fail a test. */
 #define LONG_MS 60000

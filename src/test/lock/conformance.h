@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "lock.h"
+#include "lock/lock.h"
 
 typedef struct Fixture
 {

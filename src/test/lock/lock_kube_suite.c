@@ -5,15 +5,15 @@
  * 127.0.0.1:FAWKES_KUBE_PORT, where this program forwards to FAWKES_KUBE_API (a port as well), so
  * that it can hold answers back; FAWKES_KUBE_CLEAN is a command that deletes all Leases.
  */
-#include "conformance.c"
+#include "test/lock/conformance.c"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-#include "kube.h"
-#include "kube_answer.h"
+#include "kube/answer.h"
+#include "kube/client.h"
 
 #define PAIRS_MAX 128
 

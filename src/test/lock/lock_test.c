@@ -1,7 +1,7 @@
 /*
  * lock_test.c: the directory lock, by the suite for all drivers and by its own tests.
  */
-#include "conformance.c"
+#include "test/lock/conformance.c"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <dirent.h>
 
-#include "fs.h"
-#include "lock_dir_files.h"
-#include "lock_driver.h"
+#include "base/fs.h"
+#include "lock/dir/files.h"
+#include "lock/driver.h"
 
 typedef enum Trick
 {

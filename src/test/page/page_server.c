@@ -13,11 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "page.h"
-#include "record.h"
-#include "snapshot.h"
-#include "status_document.h"
+#include "base/clock.h"
+#include "record/record.h"
+#include "record/snapshot.h"
+#include "show/page.h"
+#include "show/status_document.h"
 
 #define SNAPSHOT_MAX (256 * 1024)
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node.h"
+#include "node/node.h"
 
 void __real_fha_node_close(FhaNode *node);
 void __wrap_fha_node_close(FhaNode *node);

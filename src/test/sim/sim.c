@@ -7,7 +7,7 @@
  *
  * Exit status 1: a property does not hold; the seed and the trace are printed.
  */
-#include "sim.h"
+#include "test/sim/sim.h"
 
 #include <ftw.h>
 #include <inttypes.h>
@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 #define FAULTS_US (60 * SIM_S)
 #define SETTLE_US (180 * SIM_S)

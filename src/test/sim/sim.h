@@ -17,8 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "node.h"
-#include "state.h"
+#include "node/node.h"
+#include "node/state.h"
 
 #define SIM_HOSTS 5
 #define SIM_MS INT64_C(1000)

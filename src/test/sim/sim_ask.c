@@ -1,8 +1,8 @@
 /*
- * sim_ask.c: in place of control/ask.c: questions of members over a network that loses, delays and
+ * sim_ask.c: in place of peer/client.c: questions of members over a network that loses, delays and
  * is cut.  The asked node answers by fha_node_promise; keys and HTTP are left out.
  */
-#include "ask.h"
+#include "peer/client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "sim.h"
+#include "test/sim/sim.h"
 
 typedef struct Talk
 {

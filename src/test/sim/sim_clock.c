@@ -1,13 +1,13 @@
 /*
- * sim_clock.c: in place of control/clock.c: each host's own clock, and chance from the seed.
+ * sim_clock.c: in place of base/clock.c: each host's own clock, and chance from the seed.
  */
-#include "clock.h"
+#include "base/clock.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "sim.h"
+#include "test/sim/sim.h"
 
 /* 2026-01-01, for people. */
 #define WALL_MS INT64_C(1767225600000)

@@ -5,15 +5,15 @@
  * pg/agent.c.  A server commits all the time while its fence is open; a standby fetches records from
  * the leader that its follow.conf names.
  */
-#include "sim.h"
+#include "test/sim/sim.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "request.h"
-#include "state_directory.h"
+#include "base/clock.h"
+#include "config/state_directory.h"
+#include "record/request.h"
 
 #define SYSTEM_IDENTIFIER 4711
 #define FIRST_LSN UINT64_C(1000000)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "test/sim/sim.h"
 
 #define TERMS 4096
 

@@ -1,10 +1,10 @@
 /*
- * sim_lock.c: in place of control/lock_dir.c: the lock in memory, at the other end of a network.
+ * sim_lock.c: in place of lock/dir/driver.c: the lock in memory, at the other end of a network.
  *
  * A request is applied when it arrives, and its reply comes later.  Either may be lost or late: a
  * write may be applied after its sender was told that nobody knows.
  */
-#include "lock_driver.h"
+#include "lock/driver.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +12,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "record.h"
-#include "sim.h"
+#include "record/record.h"
+#include "test/sim/sim.h"
 
 #define CLUSTER "db"
 #define RECORDS 16

@@ -1,16 +1,16 @@
 /*
- * sim_writer.c: in place of control/writer.c: a disk that takes its time, without a thread.
+ * sim_writer.c: in place of base/writer.c: a disk that takes its time, without a thread.
  *
  * A loop that waits for it is busy until then: its clock goes on, and what comes meanwhile waits.
  */
-#include "writer.h"
+#include "base/writer.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "sim.h"
+#include "test/sim/sim.h"
 
 struct FhaWriter
 {

@@ -1,0 +1,34 @@
+/*
+ * clock.h: the only clock that decides, and the only one that is shown.
+ */
+#ifndef FHA_BASE_CLOCK_H
+#define FHA_BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/*
+ * Milliseconds of CLOCK_BOOTTIME: goes on during suspend, never steps (S3).
+ * Every deadline in the project is on this clock.
+ */
+FHA_API int64_t fha_now_ms(void);
+
+/* UTC wall clock as "2026-11-22T17:00:00.123Z", for people only.  size >= 25. */
+FHA_API void fha_wall_time(char *out, size_t size);
+
+/* The same in milliseconds since the epoch. */
+FHA_API int64_t fha_wall_ms(void);
+
+/* hex_digits random lower-case hexadecimal digits and a NUL; size >= hex_digits + 1. */
+FHA_API FHA_MUST_CHECK FhaCode fha_random_hex(char *out, size_t size, FhaError *err);
+
+/* This boot's identity (/proc/sys/kernel/random/boot_id) without dashes; size >= 33. */
+FHA_API FHA_MUST_CHECK FhaCode fha_boot_id(char *out, size_t size, FhaError *err);
+
+/* Which time namespace this process is in, as its number in the kernel; "": the kernel has none. */
+#define FHA_TIME_NAMESPACE_SIZE 24
+FHA_API void fha_time_namespace(char *out, size_t size);
+
+#endif

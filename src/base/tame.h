@@ -1,0 +1,21 @@
+/*
+ * tame.h: text of others, before a person's terminal gets it.
+ */
+#ifndef FHA_BASE_TAME_H
+#define FHA_BASE_TAME_H
+
+#include <stddef.h>
+
+#include "core/api.h"
+
+/*
+ * In place, byte for byte: what would steer a terminal, begin another line, turn the direction of
+ * writing or is no UTF-8 becomes '?'.  What is printed of a record, a reason or a role's name could
+ * else repaint the screen and forge lines.
+ */
+FHA_API void fha_tame(char *text);
+
+/* Bytes of the UTF-8 character that begins at `at`, 1 to 4; 0: none does. */
+FHA_API size_t fha_utf8_length(const char *at);
+
+#endif

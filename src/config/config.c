@@ -1,0 +1,804 @@
+/*
+ * config.c: settings from text.
+ *
+ * Reads PostgreSQL's file syntax as guc-file.l does, so that both agree about
+ * every file; what they could disagree about (includes) is refused.
+ */
+#include "config/config.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <stdio.h>
+
+#include "base/listen.h"
+#include "config/lock_uri.h"
+#include "config/state_directory.h"
+
+#define PREFIX "fawkes_ha."
+#define FOUNDER "initdb:"
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define KB INT64_C(1024)
+#define MB (1024 * KB)
+#define GB (1024 * MB)
+#define TB (1024 * GB)
+
+/* sockaddr_un.sun_path has 108 bytes with its NUL. */
+#define SOCKET_PATH_MAX 107
+
+/* A line of fawkes_ha.conf: the longest value is a path. */
+#define VALUE_MAX (FHA_PATH_MAX + FHA_ADDRESS_MAX)
+
+typedef enum Kind
+{
+	KIND_NAME,
+	KIND_LOCK,
+	KIND_PATH,
+	KIND_ADDRESS,
+	KIND_LISTEN,
+	KIND_POD,
+	KIND_BOOTSTRAP,
+	KIND_DATABASE,
+	KIND_TIME,
+	KIND_SECONDS, /* a time; a number without a unit counts seconds */
+	KIND_BYTES,
+	KIND_BOOL,
+	KIND_PORT,
+	KIND_FIRST_PATH
+} Kind;
+
+typedef struct Setting
+{
+	const char *name;
+	Kind kind;
+	size_t offset;
+	size_t size;
+	int64_t least;
+	int64_t most;
+	const char *range; /* least to most, as a person would write it */
+} Setting;
+
+#define TEXT(field) offsetof(FhaConfig, field), sizeof(((FhaConfig *) NULL)->field), 0, 0, NULL
+#define NUMBER(field, least, most, range) offsetof(FhaConfig, field), 0, least, most, range
+
+/* clang-format off */
+static const Setting settings[] = {
+	{ PREFIX "cluster_name",        KIND_NAME,       TEXT(cluster_name) },
+	{ PREFIX "member_name",         KIND_NAME,       TEXT(member_name) },
+	{ PREFIX "lock",                KIND_LOCK,       TEXT(lock) },
+	{ PREFIX "address",             KIND_ADDRESS,    TEXT(address) },
+	{ PREFIX "listen",              KIND_LISTEN,     TEXT(listen) },
+	{ PREFIX "pod",                 KIND_POD,        TEXT(pod) },
+	{ PREFIX "state_directory",     KIND_PATH,       TEXT(state_directory) },
+	{ PREFIX "bootstrap",           KIND_BOOTSTRAP,  TEXT(bootstrap) },
+	{ PREFIX "password_file",       KIND_PATH,       TEXT(password_file) },
+	{ PREFIX "credentials_directory", KIND_PATH,     TEXT(credentials_directory) },
+	{ PREFIX "readonly_credentials_directory", KIND_PATH, TEXT(readonly_credentials_directory) },
+	{ PREFIX "database",            KIND_DATABASE,   TEXT(database) },
+	{ PREFIX "tls",                 KIND_BOOL,       TEXT(tls) },
+	{ PREFIX "tls_directory",       KIND_PATH,       TEXT(tls_directory) },
+	{ PREFIX "exporter_listen",     KIND_LISTEN,     TEXT(exporter_listen) },
+	{ PREFIX "exporter_tls_directory", KIND_PATH,    TEXT(exporter_tls_directory) },
+	{ PREFIX "exporter_client_ca_file", KIND_PATH,   TEXT(exporter_client_ca_file) },
+	{ PREFIX "exporter_token_file", KIND_PATH,       TEXT(exporter_token_file) },
+	{ PREFIX "lease_duration",      KIND_TIME,       NUMBER(lease_duration_ms, SECOND, FHA_LEASE_MAX_MS, "1s to 10min") },
+	{ PREFIX "renew_deadline",      KIND_TIME,       NUMBER(renew_deadline_ms, 500, 10 * MINUTE, "500ms to 10min") },
+	{ PREFIX "retry_period",        KIND_TIME,       NUMBER(retry_period_ms, 50, MINUTE, "50ms to 1min") },
+	{ PREFIX "election_wait",       KIND_TIME,       NUMBER(election_wait_ms, 10, MINUTE, "10ms to 1min") },
+	{ PREFIX "release_wait",        KIND_TIME,       NUMBER(release_wait_ms, 100, MINUTE, "100ms to 1min") },
+	{ PREFIX "max_lag_on_failover", KIND_BYTES,      NUMBER(max_lag_bytes, 0, TB, "0 to 1TB") },
+	{ PREFIX "max_replica_lag",     KIND_TIME,       NUMBER(max_replica_lag_ms, SECOND, 24 * HOUR, "1s to 24h") },
+	{ PREFIX "member_timeout",      KIND_TIME,       NUMBER(member_timeout_ms, 10 * SECOND, 168 * HOUR, "10s to 168h") },
+	{ PREFIX "shutdown_timeout",    KIND_SECONDS,    NUMBER(shutdown_timeout_ms, SECOND, HOUR, "1s to 1h") },
+	{ PREFIX "fenced_reads",        KIND_BOOL,       0, 0, 0, 0, NULL },
+	{ PREFIX "readonly_when_alone", KIND_BOOL,       0, 0, 0, 0, NULL },
+	{ "port",                       KIND_PORT,       NUMBER(port, 1, 65535, "1 to 65535") },
+	{ "unix_socket_directories",    KIND_FIRST_PATH, TEXT(socket_directory) },
+};
+/* clang-format on */
+
+#define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
+
+typedef struct Unit
+{
+	const char *name;
+	int64_t factor;
+} Unit;
+
+static const Unit time_units[] = {
+	{"ms", 1}, {"s", SECOND}, {"min", MINUTE}, {"h", HOUR}, {NULL, 0}};
+static const Unit byte_units[] = {{"B", 1},   {"kB", KB}, {"MB", MB},
+								  {"GB", GB}, {"TB", TB}, {NULL, 0}};
+
+#define LEASE_TIME(field)                                     \
+	{                                                         \
+		offsetof(FhaConfig, field), offsetof(FhaTimes, field) \
+	}
+/* What is usual depends on the lock. */
+static const struct
+{
+	size_t offset;
+	size_t usual;
+} lease_times[] = {LEASE_TIME(lease_duration_ms), LEASE_TIME(renew_deadline_ms),
+				   LEASE_TIME(retry_period_ms)};
+
+#define LEASE_TIME_COUNT (sizeof(lease_times) / sizeof(lease_times[0]))
+
+/* Whichever time of the lease nobody has set is the lock's. */
+static void
+follow_lock(FhaConfig *config)
+{
+	FhaTimes usual = fha_lock_times(config->lock);
+
+	for (size_t i = 0; i < LEASE_TIME_COUNT; i++)
+		if ((config->times_set & 1U << i) == 0)
+			memcpy((char *) config + lease_times[i].offset, (char *) &usual + lease_times[i].usual,
+				   sizeof(int64_t));
+}
+
+void
+fha_config_defaults(FhaConfig *config)
+{
+	memset(config, 0, sizeof(*config));
+	(void) snprintf(config->bootstrap, sizeof(config->bootstrap), "none");
+	(void) snprintf(config->exporter_listen, sizeof(config->exporter_listen), FHA_EXPORTER_LISTEN);
+	config->port = 5432;
+	follow_lock(config);
+	config->election_wait_ms = 300;
+	config->release_wait_ms = 1000;
+	config->max_lag_bytes = 16 * MB;
+	config->max_replica_lag_ms = 30 * SECOND;
+	config->member_timeout_ms = 30 * MINUTE;
+	config->shutdown_timeout_ms = MINUTE;
+}
+
+bool
+fha_name_is_valid(const char *name)
+{
+	size_t length = strnlen(name, FHA_NAME_MAX + 1);
+
+	/* analyzer: strnlen() has seen so many of its bytes */
+	if (length == 0 || length > FHA_NAME_MAX || name[0] == '-' || name[length - 1] == '-')
+		return false;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+}
+
+bool
+fha_pod_name_is_valid(const char *name)
+{
+	size_t length = strnlen(name, FHA_POD_MAX + 1);
+
+	if (length == 0 || length > FHA_POD_MAX || strchr("-.", name[0]) != NULL ||
+		strchr("-.", name[length - 1]) != NULL)
+		return false;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") == length;
+}
+
+/*
+ * host:port, host as a name, an IPv4 address or an IPv6 address in brackets.
+ * Nothing else, because the text ends up in a conninfo.
+ */
+bool
+fha_address_is_valid(const char *address)
+{
+	static const char host_set[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+	const char *port = address;
+	size_t digits;
+	long number;
+
+	if (*port == '[')
+	{
+		size_t length = strspn(port + 1, "0123456789abcdefABCDEF:.");
+
+		if (length < 2 || port[1 + length] != ']')
+			return false;
+		port += length + 2;
+	}
+	else
+	{
+		size_t length = strspn(port, host_set);
+
+		if (length == 0)
+			return false;
+		port += length;
+	}
+	if (*port++ != ':')
+		return false;
+	digits = strspn(port, "0123456789");
+	if (digits == 0 || digits > 5 || port[digits] != '\0')
+		return false;
+	number = strtol(port, NULL, 10);
+	return number >= 1 && number <= 65535;
+}
+
+/* "1.5 s" into *out in the smallest unit, rounded; without a unit it counts in `plain`. */
+static bool
+parse_amount(const char *text, const Unit *units, int64_t plain, int64_t *out)
+{
+	const char *at = text;
+	int64_t whole = 0;
+	int64_t thousandths = 0;
+	int64_t factor = plain;
+
+	if (!isdigit((unsigned char) *at))
+		return false;
+	/* analyzer: parse_value() has filled the text when it returns NULL */
+	for (; isdigit((unsigned char) *at); at++)
+	{
+		if (whole > INT64_MAX / 100)
+			return false;
+		whole = whole * 10 + (*at - '0');
+	}
+	if (*at == '.')
+	{
+		int64_t weight = 100;
+
+		for (at++; isdigit((unsigned char) *at); at++, weight /= 10)
+			thousandths += (*at - '0') * weight;
+	}
+	at += strspn(at, " \t");
+	if (*at != '\0')
+	{
+		while (units->name != NULL && strcmp(units->name, at) != 0)
+			units++;
+		if (units->name == NULL)
+			return false;
+		factor = units->factor;
+	}
+	if (whole > (INT64_MAX / 2) / factor)
+		return false;
+	*out = whole * factor + (thousandths * factor + 500) / 1000;
+	return true;
+}
+
+static bool
+parse_boolean(const char *text, bool *out)
+{
+	static const char *const words[] = {"off", "on", "false", "true", "no", "yes", "0", "1"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasecmp(text, words[i]) == 0)
+		{
+			*out = i % 2 == 1;
+			return true;
+		}
+	return false;
+}
+
+static bool
+is_bootstrap(const char *text)
+{
+	return strcmp(text, "initdb") == 0 || strcmp(text, "none") == 0 ||
+		   (strncmp(text, FOUNDER, strlen(FOUNDER)) == 0 &&
+			fha_name_is_valid(text + strlen(FOUNDER)));
+}
+
+bool
+fha_config_may_found(const FhaConfig *config)
+{
+	const char *text = config->bootstrap;
+
+	return strcmp(text, "initdb") == 0 ||
+		   (strncmp(text, FOUNDER, strlen(FOUNDER)) == 0 &&
+			strcmp(text + strlen(FOUNDER), config->member_name) == 0);
+}
+
+/* The owner of PostgreSQL's own databases is its superuser. */
+static bool
+is_database(const char *name)
+{
+	static const char *const own[] = {"postgres", "template0", "template1"};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (strcmp(name, own[i]) == 0)
+			return false;
+	return strlen(name) <= FHA_DATABASE_MAX;
+}
+
+/* Edit distance, for names short enough; the two rows are all that is needed. */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t row[64];
+	size_t width = strlen(b);
+
+	if (width >= sizeof(row) / sizeof(row[0]))
+		return SIZE_MAX; /* LCOV_EXCL_LINE: our own names are shorter */
+	for (size_t j = 0; j <= width; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i] != '\0'; i++)
+	{
+		size_t diagonal = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 0; j < width; j++)
+		{
+			size_t best = diagonal + (tolower((unsigned char) a[i]) == b[j] ? 0 : 1);
+
+			diagonal = row[j + 1];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (diagonal + 1 < best)
+				best = diagonal + 1;
+			row[j + 1] = best;
+		}
+	}
+	return row[width];
+}
+
+static FhaCode
+unknown_name(const char *name, FhaError *err)
+{
+	const char *closest = settings[0].name;
+	size_t least = SIZE_MAX;
+
+	for (size_t i = 0; i < SETTING_COUNT; i++)
+	{
+		size_t far = distance(name, settings[i].name);
+
+		if (far < least)
+		{
+			least = far;
+			closest = settings[i].name;
+		}
+	}
+	return fha_error(err, FHA_INVALID, "there is no setting \"%.60s\"; did you mean \"%s\"?", name,
+					 closest);
+}
+
+static FhaCode
+set_text(FhaConfig *config, const Setting *setting, const char *value, size_t length, FhaError *err)
+{
+	char *field = (char *) config + setting->offset;
+
+	if (length >= setting->size)
+		return fha_error(err, FHA_INVALID, "%s is too long: at most %zu characters", setting->name,
+						 setting->size - 1);
+	memcpy(field, value, length);
+	field[length] = '\0';
+	return FHA_OK;
+}
+
+/*
+ * The first of unix_socket_directories, which PostgreSQL splits at commas.  A
+ * quoted element keeps its quotes' content; "" means no socket at all.
+ */
+static FhaCode
+set_first_path(FhaConfig *config, const Setting *setting, const char *value, FhaError *err)
+{
+	size_t length;
+
+	value += strspn(value, " \t");
+	if (*value == '"')
+		return set_text(config, setting, value + 1, strcspn(value + 1, "\""), err);
+	length = strcspn(value, ",");
+	while (length > 0 && isspace((unsigned char) value[length - 1]))
+		length--;
+	return set_text(config, setting, value, length, err);
+}
+
+static FhaCode
+set_number(FhaConfig *config, const Setting *setting, const char *value, FhaError *err)
+{
+	static const Unit no_units[] = {{NULL, 0}};
+	const Unit *units = no_units;
+	const char *hint = "";
+	const char *read_as = ""; /* of a number without a unit */
+	int64_t plain = 1;
+	int64_t amount;
+
+	if (setting->kind == KIND_TIME || setting->kind == KIND_SECONDS)
+	{
+		units = time_units;
+		plain = setting->kind == KIND_TIME ? 1 : SECOND; /* as PostgreSQL has their units */
+		hint = " with a unit of ms, s, min or h";
+		read_as = plain == 1 ? "; without a unit it counts ms" : "; without a unit it counts s";
+	}
+	else if (setting->kind == KIND_BYTES)
+	{
+		units = byte_units;
+		plain = KB; /* as PostgreSQL reads a GUC_UNIT_KB setting */
+		hint = " with a unit of B, kB, MB, GB or TB";
+		read_as = "; without a unit it counts kB";
+	}
+	if (!parse_amount(value, units, plain, &amount))
+		return fha_error(err, FHA_INVALID, "%s = \"%.40s\" makes no sense: give a number%s",
+						 setting->name, value, hint);
+	if (amount < setting->least || amount > setting->most)
+		return fha_error(err, FHA_INVALID, "%s = \"%.40s\" is out of range: %s is allowed%s",
+						 setting->name, value, setting->range,
+						 value[strspn(value, "0123456789.+- ")] == '\0' ? read_as : "");
+	if (setting->kind == KIND_PORT)
+	{
+		int port = (int) amount;
+
+		memcpy((char *) config + setting->offset, &port, sizeof(port));
+	}
+	else
+		memcpy((char *) config + setting->offset, &amount, sizeof(amount));
+	for (size_t i = 0; i < LEASE_TIME_COUNT; i++)
+		if (lease_times[i].offset == setting->offset)
+			config->times_set |= 1U << i;
+	return FHA_OK;
+}
+
+FhaCode
+fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError *err)
+{
+	const Setting *setting = settings;
+	FhaError reason;
+	bool on;
+	FhaCode code;
+
+	while (setting < settings + SETTING_COUNT && strcasecmp(setting->name, name) != 0)
+		setting++;
+	if (setting == settings + SETTING_COUNT)
+	{
+		if (strncasecmp(name, PREFIX, strlen(PREFIX)) == 0)
+			return unknown_name(name, err);
+		return FHA_OK; /* PostgreSQL's own */
+	}
+
+	switch (setting->kind)
+	{
+		case KIND_NAME:
+			if (value[0] != '\0' && !fha_name_is_valid(value))
+				return fha_error(err, FHA_INVALID,
+								 "%s = \"%.50s\" is not a name: at most %d of a-z, 0-9 and "
+								 "\"-\", and no \"-\" at either end",
+								 setting->name, value, FHA_NAME_MAX);
+			break;
+		case KIND_PATH:
+			if (value[0] != '\0' && value[0] != '/')
+				return fha_error(err, FHA_INVALID,
+								 "%s = \"%.80s\" is not an absolute path: start it with \"/\"",
+								 setting->name, value);
+			break;
+		case KIND_ADDRESS:
+			if (value[0] != '\0' && !fha_address_is_valid(value))
+				return fha_error(err, FHA_INVALID,
+								 "%s = \"%.80s\" is not host:port: write for example "
+								 "\"10.0.0.1:5432\" or \"[fd00::1]:5432\"",
+								 setting->name, value);
+			break;
+		case KIND_POD:
+			if (value[0] != '\0' && !fha_pod_name_is_valid(value))
+				return fha_error(err, FHA_INVALID,
+								 "%s = \"%.40s\" is not the name of a pod: in a pod write its "
+								 "metadata.name, elsewhere leave it empty",
+								 setting->name, value);
+			break;
+		case KIND_BOOTSTRAP:
+			if (!is_bootstrap(value))
+				return fha_error(err, FHA_INVALID,
+								 "%s = \"%.60s\" is not known: use \"initdb\", \"none\" or "
+								 "\"initdb:\" and the name of the member that founds the cluster",
+								 setting->name, value);
+			break;
+		case KIND_DATABASE:
+			if (!is_database(value))
+				return fha_error(err, FHA_INVALID,
+								 "%s = \"%.70s\" cannot be given an owner: use a name of at most "
+								 "%d bytes that is not postgres, template0 or template1",
+								 setting->name, value, FHA_DATABASE_MAX);
+			break;
+		case KIND_BOOL:
+			if (!parse_boolean(value, &on))
+				return fha_error(err, FHA_INVALID, "%s = \"%.40s\" makes no sense: use on or off",
+								 setting->name, value);
+			/* Some are PostgreSQL's alone to know. */
+			memcpy((char *) config + setting->offset, &on, setting->size);
+			return FHA_OK;
+		case KIND_TIME:
+		case KIND_SECONDS:
+		case KIND_BYTES:
+		case KIND_PORT:
+			return set_number(config, setting, value, err);
+		case KIND_FIRST_PATH:
+			return set_first_path(config, setting, value, err);
+		case KIND_LISTEN:
+			if (fha_listen_check(value, &reason) != FHA_OK)
+				return fha_error(err, FHA_INVALID, "%s: %.200s", setting->name, reason.text);
+			break;
+		case KIND_LOCK:
+			if (value[0] != '\0' && fha_lock_check(value, &reason) != FHA_OK)
+				return fha_error(err, FHA_INVALID, "%s: %.200s", setting->name, reason.text);
+			break;
+	}
+	code = set_text(config, setting, value, strlen(value), err);
+	if (code == FHA_OK && setting->kind == KIND_LOCK)
+		follow_lock(config);
+	return code;
+}
+
+/* One escape of a quoted value, *at behind the backslash; returns the character. */
+static char
+unescape(const char **at)
+{
+	static const char letters[] = "bfnrt";
+	static const char meanings[] = "\b\f\n\r\t";
+	const char *letter;
+
+	if (**at >= '0' && **at <= '7')
+	{
+		unsigned code = 0;
+
+		for (int i = 0; i < 3 && **at >= '0' && **at <= '7'; i++)
+			code = code * 8 + (unsigned) (*(*at)++ - '0');
+		return (char) (unsigned char) code;
+	}
+	letter = strchr(letters, **at);
+	if (letter != NULL && *letter != '\0')
+	{
+		(*at)++;
+		return meanings[letter - letters];
+	}
+	return *(*at)++;
+}
+
+/* PostgreSQL's rule: a word that begins with a letter, or a number with its unit. */
+static size_t
+unquoted_length(const char *at)
+{
+	static const char digits[] = "0123456789";
+	size_t length;
+
+	if (isalpha((unsigned char) *at) || *at == '_')
+		return strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+						  "0123456789_-.:/");
+	length = strspn(at, "+-") > 0 ? 1 : 0;
+	length += strspn(at + length, digits);
+	if (at[length] == '.')
+	{
+		length++;
+		length += strspn(at + length, digits);
+		if (at[length] == 'e' || at[length] == 'E')
+		{
+			length++;
+			length += strspn(at + length, "+-") > 0 ? 1 : 0;
+			length += strspn(at + length, digits);
+		}
+		return length;
+	}
+	while (isalnum((unsigned char) at[length]))
+		length++;
+	return length;
+}
+
+/* The value that begins at *at into `value`, *at behind it.  NULL, or what is wrong with it. */
+static const char *
+parse_value(const char **at, char *value, size_t size)
+{
+	size_t used = 0;
+
+	if (**at != '\'')
+	{
+		size_t length = unquoted_length(*at);
+
+		if (length == 0)
+			return "the value is missing or must stand in single quotes";
+		if (length >= size)
+			return "the value is too long";
+		memcpy(value, *at, length);
+		value[length] = '\0';
+		*at += length;
+		return NULL;
+	}
+
+	for ((*at)++;;)
+	{
+		char c = *(*at)++;
+
+		if (c == '\0')
+			return "the closing single quote is missing";
+		if (c == '\'')
+		{
+			if (**at != '\'')
+				break;
+			(*at)++;
+		}
+		else if (c == '\\')
+		{
+			if (**at == '\0')
+				return "the closing single quote is missing";
+			c = unescape(at);
+			if (c == '\0')
+				return "a value cannot contain a zero byte";
+		}
+		if (used + 1 >= size)
+			return "the value is too long";
+		value[used++] = c;
+	}
+	value[used] = '\0';
+	return NULL;
+}
+
+/* `line` ends with a NUL.  Syntax only; *name is empty for a line without a setting. */
+static const char *
+parse_line(const char *line, char *name, size_t name_size, char *value, size_t value_size)
+{
+	static const char blank[] = " \t\r\f\v";
+	const char *wrong;
+	size_t length;
+
+	name[0] = '\0';
+	line += strspn(line, blank);
+	if (*line == '\0' || *line == '#')
+		return NULL;
+	length = strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$");
+	if (strncmp(line, "\xEF\xBB\xBF", 3) == 0)
+		return "a byte order mark stands here, which editors do not show: save the file without it";
+	if (length == 0 || isdigit((unsigned char) line[0]))
+		return "a setting's name is expected here: write name = value";
+	if (length >= name_size)
+		return "the setting's name is too long";
+	memcpy(name, line, length);
+	name[length] = '\0';
+
+	line += length;
+	line += strspn(line, blank);
+	if (*line == '=')
+		line++;
+	line += strspn(line, blank);
+	wrong = parse_value(&line, value, value_size);
+	if (wrong != NULL)
+		return wrong;
+	line += strspn(line, blank);
+	if (*line != '\0' && *line != '#')
+		return "there is text behind the value: put the value in single quotes, or # before it";
+	return NULL;
+}
+
+static FhaCode
+apply_line(FhaConfig *config, const char *line, FhaError *err)
+{
+	char name[64];
+	char value[VALUE_MAX];
+	const char *wrong = parse_line(line, name, sizeof(name), value, sizeof(value));
+
+	if (wrong != NULL)
+		return fha_error(err, FHA_INVALID, "%s", wrong);
+	if (name[0] == '\0')
+		return FHA_OK;
+	if (strncasecmp(name, "include", 7) == 0)
+		return fha_error(err, FHA_INVALID,
+						 "\"%s\" is not possible in this file: copy the settings into it", name);
+	return fha_config_set(config, name, value, err);
+}
+
+/* "…/long/path/fawkes_ha.conf": the end of a path is what tells files apart. */
+static const char *
+tail(const char *path)
+{
+	size_t length = strlen(path);
+
+	return length > 80 ? path + length - 80 : path;
+}
+
+FhaCode
+fha_config_read(FhaConfig *config, const char *path, FhaError *err)
+{
+	FhaError inner = {.code = FHA_OK};
+	FhaCode code;
+	char *content;
+	char *line;
+	int number = 1;
+
+	code = fha_file_read(path, FHA_CONFIG_FILE_MAX, &content, err);
+	if (code != FHA_OK)
+		return code;
+	for (line = content; line != NULL; number++)
+	{
+		char *end = strchr(line, '\n');
+
+		if (end != NULL)
+			*end = '\0';
+		code = apply_line(config, line, &inner);
+		if (code != FHA_OK)
+		{
+			(void) fha_error(err, code, "%s:%d: %.150s", tail(path), number, inner.text);
+			break;
+		}
+		line = end == NULL ? NULL : end + 1;
+	}
+	free(content);
+	if (code == FHA_OK && config->state_directory[0] == '\0' && config->data_directory[0] != '\0')
+		code = fha_state_directory(config, config->state_directory, sizeof(config->state_directory),
+								   err);
+	return code;
+}
+
+FhaCode
+fha_timing_check(int64_t lease_duration_ms, int64_t renew_deadline_ms, int64_t retry_period_ms,
+				 FhaError *err)
+{
+	if (renew_deadline_ms >= lease_duration_ms)
+		return fha_error(err, FHA_INVALID,
+						 "renew_deadline (%lld ms) must be below lease_duration (%lld ms): else a "
+						 "holder may still write when others take the lease; two thirds is usual",
+						 (long long) renew_deadline_ms, (long long) lease_duration_ms);
+	if (retry_period_ms * 12 >= renew_deadline_ms * 10)
+		return fha_error(err, FHA_INVALID,
+						 "1.2 times retry_period (%lld ms) must be below renew_deadline (%lld ms): "
+						 "else one late reply costs the lease; a quarter is usual",
+						 (long long) retry_period_ms, (long long) renew_deadline_ms);
+	return FHA_OK;
+}
+
+/* Is `path` the directory `root` or below it?  By text: neither needs to exist. */
+static bool
+lies_in(const char *path, const char *root)
+{
+	size_t length = strlen(root);
+
+	while (length > 1 && root[length - 1] == '/')
+		length--;
+	return strncmp(path, root, length) == 0 && (path[length] == '\0' || path[length] == '/');
+}
+
+FhaCode
+fha_config_check(const FhaConfig *config, FhaError *err)
+{
+	char state[FHA_PATH_MAX];
+	FhaCode code;
+
+	if (config->cluster_name[0] == '\0')
+		return fha_error(err, FHA_INVALID,
+						 "fawkes_ha.cluster_name is not set: every member needs the same one");
+	if (!fha_name_is_valid(config->cluster_name))
+		return fha_error(err, FHA_INVALID, "fawkes_ha.cluster_name = \"%s\" is not a valid name",
+						 config->cluster_name);
+	if (config->member_name[0] == '\0')
+		return fha_error(err, FHA_INVALID,
+						 "fawkes_ha.member_name is not set: give each member a name of its own");
+	if (!fha_name_is_valid(config->member_name))
+		return fha_error(err, FHA_INVALID, "fawkes_ha.member_name = \"%s\" is not a valid name",
+						 config->member_name);
+	if (config->lock[0] == '\0')
+		return fha_error(
+			err, FHA_INVALID,
+			"fawkes_ha.lock is not set: for one machine write \"dir:/some/directory\", in a pod "
+			"\"kubernetes:\"");
+	if (config->pod[0] != '\0' && strncmp(config->lock, "kubernetes:", 11) != 0)
+		return fha_error(err, FHA_INVALID,
+						 "fawkes_ha.pod is set, but fawkes_ha.lock is not of Kubernetes: there are "
+						 "no pods to label; leave it empty");
+	if (config->address[0] == '\0')
+		return fha_error(err, FHA_INVALID,
+						 "fawkes_ha.address is not set: give the host:port under which the other "
+						 "members reach this one");
+	if (!fha_address_is_valid(config->address))
+		return fha_error(err, FHA_INVALID, "fawkes_ha.address = \"%s\" is not host:port",
+						 config->address);
+	if (config->data_directory[0] != '/')
+		return fha_error(
+			err, FHA_INVALID,
+			"the data directory \"%.80s\" is not an absolute path: start it with \"/\"",
+			config->data_directory);
+	code = fha_state_directory(config, state, sizeof(state), err);
+	if (code != FHA_OK)
+		return code;
+	if (lies_in(state, config->data_directory))
+		return fha_error(
+			err, FHA_INVALID,
+			"fawkes_ha.state_directory \"%.80s\" lies inside the data directory, where "
+			"a rewind would overwrite it: choose a place beside it",
+			state);
+	if (config->socket_directory[0] == '/')
+	{
+		int length = snprintf(NULL, 0, "%s/.s.PGSQL.%d", config->socket_directory, config->port);
+
+		if (length > SOCKET_PATH_MAX)
+			return fha_error(
+				err, FHA_INVALID,
+				"the socket's path in unix_socket_directories has %d bytes, at most %d "
+				"are possible: choose a shorter directory",
+				length, SOCKET_PATH_MAX);
+	}
+	return fha_timing_check(config->lease_duration_ms, config->renew_deadline_ms,
+							config->retry_period_ms, err);
+}

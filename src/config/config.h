@@ -1,0 +1,99 @@
+/*
+ * config.h: a node's settings, as the supervisor and the command read them
+ * before PostgreSQL runs.
+ *
+ * The file is <state directory>/fawkes_ha.conf in postgresql.conf's syntax.
+ * PostgreSQL includes the same file, so that there is one place for a setting;
+ * names without the prefix "fawkes_ha." are PostgreSQL's own and are only kept
+ * for `port` and `unix_socket_directories`.
+ */
+#ifndef FHA_CONFIG_CONFIG_H
+#define FHA_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/file.h"
+
+#define FHA_NAME_MAX 40 /* member and cluster names: with an incarnation they fit NAMEDATALEN */
+#define FHA_ADDRESS_MAX 255
+#define FHA_POD_MAX 253 /* Kubernetes' names */
+#define FHA_CONFIG_FILE_MAX (64 * 1024)
+#define FHA_DATABASE_MAX 63                  /* bytes: PostgreSQL cuts longer names */
+#define FHA_EXPORTER_LISTEN "127.0.0.1:9187" /* unless told otherwise */
+#define FHA_LEASE_MAX_MS (10 * 60 * 1000)    /* the longest lease_duration */
+
+typedef struct FhaConfig
+{
+	char cluster_name[FHA_NAME_MAX + 1];
+	char member_name[FHA_NAME_MAX + 1];
+	char lock[FHA_PATH_MAX];
+	char address[FHA_ADDRESS_MAX + 1]; /* host:port under which other members reach this one */
+	char listen[FHA_ADDRESS_MAX + 1];  /* where it answers HTTP; "": nowhere */
+	char data_directory[FHA_PATH_MAX];
+	char state_directory[FHA_PATH_MAX];
+	char socket_directory[FHA_PATH_MAX];      /* first of unix_socket_directories; "" if not set */
+	char pod[FHA_POD_MAX + 1];                /* this member's pod; "": none */
+	char bootstrap[FHA_NAME_MAX + 8];         /* "initdb", "initdb:member" or "none" */
+	char password_file[FHA_PATH_MAX];         /* the replication password, given from outside; "" */
+	char credentials_directory[FHA_PATH_MAX]; /* username and password of the owner; "" */
+	char database[FHA_DATABASE_MAX + 1];      /* which that role owns; "" */
+	char tls_directory[FHA_PATH_MAX];         /* tls.crt and tls.key, given from outside; "" */
+	char readonly_credentials_directory[FHA_PATH_MAX]; /* of a role that may only read; "" */
+	char exporter_listen[FHA_ADDRESS_MAX + 1]; /* where the exporter answers HTTP; "": nowhere */
+	char exporter_tls_directory[FHA_PATH_MAX]; /* tls.crt and tls.key; "": no TLS */
+	char exporter_client_ca_file
+		[FHA_PATH_MAX];                     /* who signs clients' certificates; "": none wanted */
+	char exporter_token_file[FHA_PATH_MAX]; /* the token that clients must bring; "": none */
+	bool tls;                               /* connections of hosts are encrypted, or refused */
+	int port;
+	int64_t lease_duration_ms;
+	int64_t renew_deadline_ms;
+	int64_t retry_period_ms;
+	int64_t election_wait_ms;
+	int64_t release_wait_ms;
+	int64_t max_lag_bytes;
+	int64_t max_replica_lag_ms;
+	int64_t member_timeout_ms;
+	int64_t
+		shutdown_timeout_ms; /* fast shutdown may take this long, then immediate, then SIGKILL */
+	unsigned times_set;      /* not a setting: bit i, config.c's lease_times[i] was set */
+	bool supervised;         /* not a setting: is there a supervisor that can restart us? */
+} FhaConfig;
+
+/* The lease's times are a directory lock's; whichever is not set follows fawkes_ha.lock. */
+FHA_API void fha_config_defaults(FhaConfig *config);
+
+/*
+ * Read the file into *config, over what stands there.  INVALID names file, line
+ * and what is allowed; NOT_FOUND: no such file; IO.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_config_read(FhaConfig *config, const char *path, FhaError *err);
+
+/* Set one setting from text ("3s", "500ms", "16MB", "on"), as a line of the file would. */
+FHA_API FHA_MUST_CHECK FhaCode fha_config_set(FhaConfig *config, const char *name,
+											  const char *value, FhaError *err);
+
+/* What single ranges cannot say: names present, renew_deadline < lease_duration, ...  INVALID. */
+FHA_API FHA_MUST_CHECK FhaCode fha_config_check(const FhaConfig *config, FhaError *err);
+
+/* May this member found the cluster?  "initdb" lets whoever has it, "initdb:NAME" that member alone. */
+FHA_API bool fha_config_may_found(const FhaConfig *config);
+
+/* A name as Kubernetes would allow it: [a-z0-9]([a-z0-9-]*[a-z0-9])?, at most FHA_NAME_MAX. */
+FHA_API bool fha_name_is_valid(const char *name);
+
+/* A pod's name, which ends up in a path: a-z, 0-9, "-" and ".", neither of these at an end. */
+FHA_API bool fha_pod_name_is_valid(const char *name);
+
+/* host:port, [IPv6]:port. */
+FHA_API bool fha_address_is_valid(const char *address);
+
+/* "Are these timings sane together?", one sentence with a hint into err when not; see the design. */
+FHA_API FHA_MUST_CHECK FhaCode fha_timing_check(int64_t lease_duration_ms,
+												int64_t renew_deadline_ms, int64_t retry_period_ms,
+												FhaError *err);
+
+#endif

@@ -1,0 +1,187 @@
+/*
+ * follow.c: the files by which PostgreSQL is made to follow, or to choose a timeline.
+ */
+#include "node/follow.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/lsn.h"
+#include "config/conninfo.h"
+#include "config/state_directory.h"
+
+/* Far beyond any position: a placeholder's timeline never comes before what a node has. */
+#define PLACEHOLDER "%u\tFFFFFFFF/FF000000\tfawkes_ha: reserved, never promoted\n"
+#define CONNINFO_MAX 2048
+/* More terms than any node misses; each costs a small file. */
+#define RESERVED_MAX 10000
+
+void
+fha_slot_name(const char *member, char *out, size_t size)
+{
+	(void) snprintf(out, size, "fawkes_ha_%s", member);
+	for (char *c = out; *c != '\0'; c++)
+		if (*c == '-')
+			*c = '_';
+}
+
+FhaCode
+fha_follow_write(const FhaConfig *config, const FhaState *state, const char *leader_address,
+				 bool *changed, FhaError *err)
+{
+	char application[FHA_NAME_MAX + FHA_INCARNATION_SIZE + 2];
+	char slot[FHA_SLOT_NAME_SIZE];
+	char conninfo[CONNINFO_MAX];
+	char text[2 * CONNINFO_MAX];
+	char path[FHA_PATH_MAX];
+	char *before = NULL;
+	size_t used;
+	FhaCode code;
+
+	*changed = false;
+	(void) snprintf(application, sizeof(application), "%s_%s", config->member_name,
+					state->data_incarnation);
+	fha_slot_name(config->member_name, slot, sizeof(slot));
+	code = fha_conninfo(config, leader_address, application, conninfo, sizeof(conninfo), err);
+	if (code == FHA_OK)
+		code = fha_state_path(config, "follow.conf", path, sizeof(path), err);
+	if (code != FHA_OK)
+		return code;
+	used = (size_t) snprintf(text, sizeof(text),
+							 "# Written by fawkes_ha whenever the leader changes.\n"
+							 "recovery_target_timeline = 'latest'\n"
+							 "primary_slot_name = '%s'\nprimary_conninfo = '",
+							 slot);
+	if (!fha_append_quoted(text, sizeof(text), &used, conninfo, "'\\", '\0') ||
+		!fha_append_quoted(text, sizeof(text), &used, "'\n", "", '\0'))
+		/* LCOV_EXCL_START: the text has room for the longest */
+		return fha_error(err, FHA_INVALID, "the connection string to %s is too long",
+						 leader_address);
+	/* LCOV_EXCL_STOP */
+	if (fha_file_read(path, sizeof(text), &before, NULL) == FHA_OK && strcmp(before, text) == 0)
+	{
+		free(before);
+		return FHA_OK;
+	}
+	free(before);
+	*changed = true;
+	return fha_file_replace(path, text, strlen(text), err);
+}
+
+static const char commands_off[] = "restore_command = ''\narchive_cleanup_command = ''\n";
+static const char end_command_off[] = "recovery_end_command = ''\n";
+
+FhaCode
+fha_follow_commands(const FhaConfig *config, FhaCommands wanted, bool *changed, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	char text[2 * CONNINFO_MAX + sizeof(commands_off) + sizeof(end_command_off)];
+	char *content = NULL;
+	const char *before;
+	const char *off;
+	size_t length;
+	FhaCode code = fha_state_path(config, "follow.conf", path, sizeof(path), err);
+
+	*changed = false;
+	if (code == FHA_OK)
+		code = fha_file_read(path, sizeof(text), &content, err);
+	if (code != FHA_OK && code != FHA_NOT_FOUND)
+		return code;
+	before = content == NULL ? "" : content;
+	code = FHA_OK;
+	if (wanted == FHA_COMMANDS_OFF && strstr(before, end_command_off) != NULL)
+		wanted = FHA_COMMANDS_ALL_OFF;
+	/* Ours is the end of the file. */
+	off = strstr(before, commands_off);
+	length = off == NULL ? strlen(before) : (size_t) (off - before);
+	if ((size_t) snprintf(text, sizeof(text), "%.*s%s%s", (int) length, before,
+						  wanted == FHA_COMMANDS_KEPT ? "" : commands_off,
+						  wanted == FHA_COMMANDS_ALL_OFF ? end_command_off : "") >= sizeof(text))
+		/* LCOV_EXCL_START: fha_follow_write leaves room */
+		code = fha_error(err, FHA_INVALID, "\"%.150s\" is too long", path);
+	/* LCOV_EXCL_STOP */
+	else if (strcmp(text, before) != 0)
+	{
+		*changed = true;
+		code = fha_file_replace(path, text, strlen(text), err);
+	}
+	free(content);
+	return code;
+}
+
+static void
+history_path(const char *data_directory, uint32_t timeline, char *out, size_t size)
+{
+	char name[FHA_WAL_NAME_SIZE];
+
+	fha_timeline_history_name(timeline, name);
+	(void) snprintf(out, size, "%s/pg_wal/%s", data_directory, name);
+}
+
+FhaCode
+fha_timeline_reserve(const char *data_directory, uint32_t current, uint32_t wanted, FhaError *err)
+{
+	char path[FHA_PATH_MAX + 40];
+	char text[128];
+
+	if (wanted > current && wanted - current > RESERVED_MAX)
+		return fha_error(err, FHA_INVALID,
+						 "timeline %u is too far from this node's %u: the lock's record is damaged",
+						 wanted, current);
+	for (uint32_t timeline = current; timeline + 1 < wanted;)
+	{
+		FhaCode code;
+
+		timeline++;
+
+		history_path(data_directory, timeline, path, sizeof(path));
+		if (access(path, F_OK) == 0)
+			continue;
+		(void) snprintf(text, sizeof(text), PLACEHOLDER, current);
+		code = fha_file_replace(path, text, strlen(text), err);
+		if (code != FHA_OK)
+			return code;
+	}
+	return FHA_OK;
+}
+
+FhaCode
+fha_timeline_unreserve(const char *data_directory, uint32_t current, FhaError *err)
+{
+	char path[FHA_PATH_MAX + 40];
+	DIR *directory;
+	struct dirent *entry;
+	FhaCode code;
+
+	(void) snprintf(path, sizeof(path), "%s/pg_wal", data_directory);
+	directory = opendir(path);
+	if (directory == NULL)
+		return fha_error_errno(err, FHA_IO, "could not open %s", path);
+	while ((entry = readdir(directory)) != NULL)
+	{
+		uint32_t timeline;
+
+		if (!fha_timeline_history_parse(entry->d_name, &timeline))
+			continue;
+		history_path(data_directory, timeline, path, sizeof(path));
+		if (timeline > current && unlink(path) != 0 && errno != ENOENT)
+		{
+			/* LCOV_EXCL_START: the kernel refuses */
+			code = fha_error_errno(err, FHA_IO, "could not remove %s", path);
+			(void) closedir(directory);
+			return code;
+			/* LCOV_EXCL_STOP */
+		}
+	}
+	/* For good: the mark that says whose they were is removed next. */
+	code = fsync(dirfd(directory)) == 0
+			   ? FHA_OK
+			   : fha_error_errno(err, FHA_IO, "could not flush %s/pg_wal", data_directory);
+	(void) closedir(directory);
+	return code;
+}

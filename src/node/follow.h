@@ -1,0 +1,58 @@
+/*
+ * follow.h: the files by which a node makes its PostgreSQL follow a leader, or
+ * choose a timeline: follow.conf, and placeholder history files.
+ */
+#ifndef FHA_NODE_FOLLOW_H
+#define FHA_NODE_FOLLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "config/config.h"
+#include "node/state.h"
+
+#define FHA_SLOT_NAME_SIZE 64
+/* Slot of a member on its leader: "fawkes_ha_" and the name with '_' for '-'. */
+FHA_API void fha_slot_name(const char *member, char *out, size_t size);
+
+/*
+ * Make follow.conf name this leader; *changed says whether it did not already (only then is a
+ * reload needed).  application_name is member and data incarnation (S4b).
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_follow_write(const FhaConfig *config, const FhaState *state,
+												const char *leader_address, bool *changed,
+												FhaError *err);
+
+/* Which commands of recovery follow.conf takes away, whatever the user's files say. */
+typedef enum FhaCommands
+{
+	FHA_COMMANDS_KEPT,
+	FHA_COMMANDS_OFF,    /* restore_command, archive_cleanup_command: a promotion needs neither */
+	FHA_COMMANDS_ALL_OFF /* recovery_end_command too: it has held up a promotion */
+} FhaCommands;
+
+/*
+ * Make follow.conf do so, and leave what it says of a leader.  OFF leaves ALL_OFF as it is;
+ * fha_follow_write keeps all.  *changed: a reload is needed.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_follow_commands(const FhaConfig *config, FhaCommands wanted,
+												   bool *changed, FhaError *err);
+
+/*
+ * S7: PostgreSQL promotes to the first timeline after `current` that has no history file; make it
+ * choose `wanted` by placeholders for those between.  They are never removed once promoted: a
+ * leader without them cannot serve standbys that ask for each timeline in turn.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_timeline_reserve(const char *data_directory, uint32_t current,
+													uint32_t wanted, FhaError *err);
+
+/*
+ * Remove history files of timelines above `current`: placeholders, and what a promotion left that was
+ * interrupted.  A standby that starts with them waits for that WAL; what it does need, its
+ * leader sends.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_timeline_unreserve(const char *data_directory, uint32_t current,
+													  FhaError *err);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * health.c: what the node loop knows, for the listener and for who measures.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "node/private.h"
+
+#include "base/clock.h"
+
+/* To whom it matters whether they can connect. */
+static FhaPgState
+shown_state(const FhaWorld *world)
+{
+	return world->pg.cold ? FHA_PG_BUSY : world->pg.state;
+}
+
+void
+fha_node_health(const FhaNode *node, FhaHealth *out)
+{
+	const FhaWorld *world = &node->world;
+	int64_t now_ms = fha_now_ms();
+
+	(void) snprintf(out->incarnation, sizeof(out->incarnation), "%s", world->self.incarnation);
+	out->postgres = shown_state(world);
+	out->position = world->pg.position;
+	out->replayed = world->pg.replayed;
+	node_lag_own_shown(node, out->lag, now_ms);
+	/* A primary follows nobody, whom its server followed before. */
+	(void) snprintf(out->following, sizeof(out->following), "%s",
+					world->pg.state == FHA_PG_PRIMARY ? "" : world->pg.following);
+	out->system_identifier = world->pg.system_identifier;
+	if (node->rule != NULL)
+	{
+		out->decision = fha_node_order_name(node->rule->node);
+		out->because = node->rule->because;
+		if (node->rule->fence == FHA_FENCE_OPEN)
+			out->fence_left_ms = world->tenure.write_until_ms - now_ms;
+	}
+	out->known = world->watch.seen && !world->watch.absent;
+	if (!out->known)
+		return;
+	if (out->system_identifier == 0)
+		out->system_identifier = world->cluster.system_identifier;
+	out->led = !world->cluster.released &&
+			   !fha_watch_lapsed(&world->watch, world->self.lease_duration_ms, now_ms);
+	memcpy(out->holder, world->cluster.holder, sizeof(out->holder));
+	out->term = world->cluster.term;
+	out->timeline = world->cluster.timeline;
+	out->leader = world->cluster.position;
+	out->paused = world->cluster.paused;
+}
+
+void
+fha_node_vitals(const FhaNode *node, FhaVitals *out)
+{
+	const FhaWorld *world = &node->world;
+
+	*out = node->counted;
+	out->at_ms = fha_now_ms();
+	out->postgres = shown_state(world);
+	out->pending_restart = world->pg.pending_restart;
+	out->unattended = world->pg.unattended;
+	if (node->rule != NULL)
+	{
+		out->decision = fha_node_order_name(node->rule->node);
+		out->because = node->rule->because;
+		out->decided_ms = node->decided_ms;
+	}
+	out->known = world->watch.seen && !world->watch.absent;
+	if (!out->known)
+		return;
+	out->mine = fha_lease_is_mine(world);
+	out->released = world->cluster.released;
+	out->end_missing = fha_end_is_missing(&world->cluster, world->members, world->member_count,
+										  !fha_lease_is_free(world, out->at_ms));
+	memcpy(out->holder, world->cluster.holder, sizeof(out->holder));
+	out->paused = world->cluster.paused;
+	out->promised = out->mine && world->tenure.promised;
+	out->term = world->cluster.term;
+	out->timeline = world->cluster.timeline;
+	out->lease_ms = world->cluster.lease_duration_ms;
+	out->deadline_ms = node->config.renew_deadline_ms;
+	out->bound_until_ms = world->bound_until_ms;
+	out->answering_since_ms = node->answering_since_ms;
+	out->renewed_ms = out->mine ? node->confirmed_ms : world->watch.since_ms;
+	out->streaming = world->pg.standby_count;
+	for (size_t i = 0; i < world->member_count; i++)
+	{
+		out->members[world->members[i].role]++;
+		if (world->members[i].data_incarnation[0] == '\0')
+			out->without_data++;
+		if (node_members_silent(node, i, out->at_ms))
+			out->silent++;
+	}
+}

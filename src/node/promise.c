@@ -1,0 +1,834 @@
+/*
+ * promise.c: promises between members while the lock does not answer (S10).
+ *
+ * A holder whose renewals get no answer asks everybody else on the list not to take the lease for
+ * a lease duration.  When all have promised, that is as good as a renewal sent when the questions
+ * were: nobody who may contend does.  docs/design.md has the argument.
+ *
+ * A promise counts only of the data that the list names, and only from a member none of whose
+ * own attempts at the lease may still arrive.  It is on disk before it is given; and so is, before
+ * it asks, what the holder may come to count on.
+ */
+#include "node/private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "config/state_directory.h"
+
+/* A renewal that is not confirmed for so many retry periods is reason to ask. */
+#define SILENT_PERIODS 2
+/* Who is asked has so many retry periods to answer. */
+#define ANSWER_PERIODS 2
+/* A member whose disk has not got its word yet is asked again after this part of a retry period. */
+#define SOON_PARTS 5
+/* So long the loop waits for its disk; what takes longer is waited for without it. */
+#define DISK_WAIT_MS 50
+/* The list of the others goes to the disk so many times in a lease. */
+#define WRITE_PARTS 6
+
+/* --- this node's own word, on disk */
+
+/* Whom the holder asked that spoke for this node before, if there was one. */
+static void
+find_peers(FhaNode *node)
+{
+	FhaError err;
+	FhaCode code = fha_peers_load(&node->config, &node->promises.peers, &err);
+
+	if (code != FHA_OK && code != FHA_NOT_FOUND)
+		node_news(node, "%s", err.text);
+}
+
+FhaCode
+node_promises_open(FhaNode *node, FhaError *err)
+{
+	Promises *promises = &node->promises;
+	FhaBond *bond = &promises->bond;
+	const char *boot_id = node->world.self.boot_id;
+	int64_t now_ms = fha_now_ms();
+	FhaCode code = fha_writer_open(&promises->writer, err);
+
+	if (code == FHA_OK)
+		code = node_wait_for(node, fha_writer_fd(promises->writer), err);
+	if (code == FHA_OK)
+		code = fha_bond_load(&node->config, bond, err);
+	if (code != FHA_OK && code != FHA_NOT_FOUND)
+		return code;
+	fha_time_namespace(promises->time_namespace, sizeof(promises->time_namespace));
+	node->world.bound_until_ms = fha_bond_until_ms(bond, boot_id, promises->time_namespace, now_ms);
+	promises->lost_take = bond->contended[0] != '\0';
+	node->world.heard_term = bond->heard_term;
+	node->world.heard = bond->heard;
+	if (bond->for_ms != 0 && !fha_bond_is_of(bond, boot_id, promises->time_namespace))
+	{
+		memcpy(bond->boot_id, boot_id, sizeof(bond->boot_id));
+		memcpy(bond->time_namespace, promises->time_namespace, sizeof(bond->time_namespace));
+		bond->until_ms = node->world.bound_until_ms;
+		code = fha_bond_save(&node->config, bond, err);
+		if (code != FHA_OK)
+			return code; /* LCOV_EXCL_LINE: the kernel refuses */
+	}
+	promises->durable = *bond;
+	find_peers(node);
+	return FHA_OK;
+}
+
+void
+node_promises_close(FhaNode *node)
+{
+	fha_ask_close(node->promises.ask);
+	node->promises.ask = NULL;
+	/* What is under way must not replace what the next one who sits writes. */
+	fha_writer_close(node->promises.writer);
+	node->promises.writer = NULL;
+}
+
+/* Did a write end, perhaps within wait_ms? */
+static void
+look_at_disk(FhaNode *node, int64_t wait_ms)
+{
+	Promises *promises = &node->promises;
+	FhaError err;
+	FhaCode code = fha_writer_step(promises->writer, wait_ms, &err);
+
+	if (code == FHA_AGAIN)
+		return;
+	promises->writes = false;
+	promises->failed[0] = '\0';
+	if (code == FHA_OK)
+	{
+		promises->durable = promises->written;
+		return;
+	}
+	(void) snprintf(promises->failed, sizeof(promises->failed), "%.180s", err.text);
+	promises->write_ms = fha_now_ms() + node->config.retry_period_ms;
+}
+
+/* Have bond.json say what it should; how that ends is seen later. */
+static void
+keep(FhaNode *node)
+{
+	Promises *promises = &node->promises;
+	char path[FHA_PATH_MAX];
+	char *text = NULL;
+	FhaError err;
+	FhaCode code;
+
+	look_at_disk(node, 0);
+	if (promises->writes || fha_bond_is_same(&promises->bond, &promises->durable) ||
+		fha_now_ms() < promises->write_ms)
+		return;
+	code = fha_state_path(&node->config, "bond.json", path, sizeof(path), &err);
+	if (code == FHA_OK)
+		code = fha_bond_print(&promises->bond, &text, &err);
+	if (code == FHA_OK)
+		code = fha_writer_start(promises->writer, path, text, &err);
+	free(text);
+	promises->writes = code == FHA_OK;
+	if (promises->writes)
+		promises->written = promises->bond;
+	else
+	{
+		/* LCOV_EXCL_START: no memory, no thread */
+		(void) snprintf(promises->failed, sizeof(promises->failed), "%.180s", err.text);
+		promises->write_ms = fha_now_ms() + node->config.retry_period_ms;
+		/* LCOV_EXCL_STOP */
+	}
+}
+
+/* Bound for for_ms from now on, and as long again: then the disk has time to write the next one. */
+static void
+bind(FhaNode *node, int64_t now_ms, int64_t for_ms)
+{
+	FhaBond *bond = &node->promises.bond;
+	int64_t left_ms = node->world.bound_until_ms - now_ms;
+	bool mine = fha_bond_is_of(bond, node->world.self.boot_id, node->promises.time_namespace);
+
+	/* An earlier promise was for longer. */
+	if (left_ms > for_ms)
+		for_ms = left_ms;
+	if (mine && bond->for_ms >= for_ms && bond->until_ms >= now_ms + for_ms + for_ms / 2)
+		return;
+	memcpy(bond->boot_id, node->world.self.boot_id, sizeof(bond->boot_id));
+	memcpy(bond->time_namespace, node->promises.time_namespace, sizeof(bond->time_namespace));
+	bond->for_ms = for_ms;
+	bond->until_ms = now_ms + 2 * for_ms;
+}
+
+/* Whoever starts from what is on disk for certain is bound until then, and anywhere else for_ms. */
+static bool
+disk_binds(const FhaNode *node, int64_t until_ms, int64_t for_ms)
+{
+	const FhaBond *durable = &node->promises.durable;
+
+	return fha_bond_is_of(durable, node->world.self.boot_id, node->promises.time_namespace) &&
+		   durable->until_ms >= until_ms && durable->for_ms >= for_ms;
+}
+
+static const char *
+contended_version(const FhaNode *node)
+{
+	const char *version = node->world.watch.version;
+
+	return version[0] == '\0' ? FHA_BOND_ABSENT : version;
+}
+
+FhaCode
+node_promises_contend(FhaNode *node, FhaError *err)
+{
+	Promises *promises = &node->promises;
+	const char *version = contended_version(node);
+
+	(void) snprintf(promises->bond.contended, sizeof(promises->bond.contended), "%s", version);
+	promises->takes = true;
+	keep(node);
+	if (strcmp(promises->durable.contended, version) != 0)
+		look_at_disk(node, DISK_WAIT_MS);
+	if (strcmp(promises->durable.contended, version) == 0)
+	{
+		promises->takes = false;
+		return FHA_OK;
+	}
+	return promises->failed[0] != '\0' ? fha_error(err, FHA_IO, "%s", promises->failed) : FHA_AGAIN;
+}
+
+static void
+forget_take(FhaNode *node)
+{
+	node->promises.bond.contended[0] = '\0';
+	node->promises.lost_take = false;
+	node->promises.takes = false;
+	keep(node);
+}
+
+void
+node_promises_settled(FhaNode *node, FhaCode code)
+{
+	bool version_is_gone = code == FHA_OK || code == FHA_CONFLICT || code == FHA_NOT_FOUND;
+
+	if (code == FHA_UNKNOWN)
+		node->promises.lost_take = true;
+	else if (version_is_gone || !node->promises.lost_take)
+		forget_take(node);
+}
+
+void
+node_promises_look(FhaNode *node)
+{
+	look_at_disk(node, 0);
+}
+
+void
+node_promises_keep(FhaNode *node)
+{
+	/* A take that waited for the disk, and is not wanted any more, was never sent. */
+	if (node->promises.takes && node->rule->lease != FHA_LEASE_TAKE)
+	{
+		node->promises.takes = false;
+		node_promises_settled(node, FHA_IO);
+	}
+	keep(node);
+}
+
+/* Is this version, "" for an absent record, another one than that which this node tried to replace? */
+static bool
+shows_the_end(const FhaNode *node, const char *version)
+{
+	const char *contended = node->promises.bond.contended;
+
+	return contended[0] != '\0' &&
+		   strcmp(contended, version[0] == '\0' ? FHA_BOND_ABSENT : version) != 0;
+}
+
+bool
+node_promises_owe_a_read(const FhaNode *node)
+{
+	/* The watch may be behind: it is reason to read, and not an answer. */
+	return node->world.watch.seen && shows_the_end(node, node->world.watch.version);
+}
+
+void
+node_promises_read(FhaNode *node, const char *version)
+{
+	if (shows_the_end(node, version))
+		forget_take(node);
+}
+
+/* --- who is asked */
+
+/* Of what is on disk, what the record showed, and what other members say. */
+static uint64_t
+highest_term(const FhaWorld *world)
+{
+	uint64_t highest = world->self.highest_term;
+
+	if (strcmp(world->cluster.cluster_uuid, world->self.cluster_uuid) != 0)
+		return highest;
+	if (world->cluster.term > highest)
+		highest = world->cluster.term;
+	return world->others_term > highest ? world->others_term : highest;
+}
+
+/* Why not; NULL: it can. */
+static const char *
+cannot_promise(const FhaNode *node, const FhaQuestion *asked)
+{
+	const FhaWorld *world = &node->world;
+	const FhaCluster *cluster = &world->cluster;
+	const FhaPromiseTerms *terms = &asked->promise;
+
+	if (world->self.cluster_uuid[0] == '\0' ||
+		strcmp(world->self.cluster_uuid, terms->cluster_uuid) != 0)
+		return "this member's data is of another cluster, or of none yet";
+	if (terms->duration_ms <= 0 || terms->duration_ms > FHA_LEASE_MAX_MS)
+		return "nobody promises for so long";
+	if (terms->term < highest_term(world))
+		return "this member has seen a later term";
+	if (node->promises.bond.contended[0] != '\0')
+		return "this member has tried to take the lease, and does not know yet how that ended";
+	if (!world->watch.seen || world->watch.absent || cluster->term != terms->term)
+		return NULL;
+	if (strcmp(cluster->holder, asked->from) != 0 ||
+		strcmp(cluster->incarnation, asked->from_incarnation) != 0)
+		return "another holds the lease of that term";
+	if (cluster->released)
+		return "the lease of that term was released";
+	/* Its holder may be cut off from the lock, and not know of it. */
+	if (cluster->request.kind == FHA_REQUEST_FAILOVER &&
+		cluster->request.state == FHA_REQUEST_PENDING)
+		return "an operator has asked for a failover";
+	return NULL;
+}
+
+/*
+ * A member whose fence may be open leads an older term than the one that it is asked for: the lock
+ * was put back to an older copy.  It gives way, and promises when its fence is shut.
+ */
+static bool
+gives_way(FhaNode *node, int64_t now_ms)
+{
+	if (now_ms >= node->allowed_until_ms)
+		return false;
+	fha_tenure_end(&node->world.tenure, now_ms);
+	node_nudge(node);
+	return true;
+}
+
+/* The asker was there: who succeeds it may have to have that much. */
+static void
+hear_position(FhaNode *node, const FhaPromiseTerms *terms)
+{
+	FhaWorld *world = &node->world;
+	FhaBond *bond = &node->promises.bond;
+
+	if (terms->term < world->heard_term ||
+		(terms->term == world->heard_term &&
+		 fha_position_compare(terms->position, world->heard) <= 0))
+		return;
+	world->heard_term = bond->heard_term = terms->term;
+	world->heard = bond->heard = terms->position;
+}
+
+static void
+give(FhaNode *node, const FhaQuestion *asked, int64_t now_ms, FhaPromise *out)
+{
+	int64_t for_ms = asked->promise.duration_ms;
+
+	hear_position(node, &asked->promise);
+	bind(node, now_ms, for_ms);
+	keep(node);
+	if (!disk_binds(node, now_ms + for_ms, for_ms))
+	{
+		look_at_disk(node, DISK_WAIT_MS);
+		keep(node);
+	}
+	/* From now on, and not from before it was on disk. */
+	now_ms = fha_now_ms();
+	if (disk_binds(node, now_ms + for_ms, for_ms))
+	{
+		if (now_ms + for_ms > node->world.bound_until_ms)
+			node->world.bound_until_ms = now_ms + for_ms;
+		out->given = true;
+		return;
+	}
+	out->soon = node->promises.failed[0] == '\0';
+	(void) snprintf(out->why, sizeof(out->why), "%s",
+					out->soon ? "this member's word is not on its disk yet: ask again"
+							  : node->promises.failed);
+}
+
+void
+fha_node_promise(FhaNode *node, const FhaQuestion *asked, FhaPromise *out)
+{
+	const char *why = cannot_promise(node, asked);
+	int64_t now_ms = fha_now_ms();
+	FhaError err;
+
+	memset(out, 0, sizeof(*out));
+	memcpy(out->data_incarnation, node->world.self.data_incarnation, sizeof(out->data_incarnation));
+	if (why != NULL)
+		(void) snprintf(out->why, sizeof(out->why), "%s", why);
+	/* S7: of the term that is promised no lower one is led or taken thereafter, by nobody here. */
+	else if (node_term_heed(node, asked->promise.term, &err) != FHA_OK)
+		(void) snprintf(out->why, sizeof(out->why), "%.180s", err.text);
+	else if (gives_way(node, now_ms))
+		(void) snprintf(out->why, sizeof(out->why),
+						"this member leads an older term, and gives way: ask again");
+	else
+		give(node, asked, now_ms, out);
+}
+
+/* --- who asks */
+
+/* May this holder count on promises?  Not while an order is about to take the lease from it. */
+static bool
+wants_promises(const FhaNode *node, FhaFacts facts)
+{
+	const FhaFacts leading = FHA_PRIMARY | FHA_MINE | FHA_LINEAGE | FHA_PUBLISHED;
+	const FhaOrderSlip *request = &node->world.cluster.request;
+
+	return (facts & leading) == leading && (facts & FHA_STOPPING) == 0 &&
+		   node->rule->lease == FHA_LEASE_RENEW && node->world.cluster.member_count > 1 &&
+		   node->world.tenure.duration_ms != 0 &&
+		   !(node_request_moves_lease(request) && request->state <= FHA_REQUEST_RUNNING);
+}
+
+/*
+ * Did this node lead by promises until its PostgreSQL died, or this process's predecessor did, a moment
+ * ago?  Then the others are asked to wait on, because no standby may have what was acknowledged
+ * last.  Not for ever: over all processes for a lease at the most since a holder that lived wrote
+ * peers.json.  Not if PostgreSQL cannot start here: then another has to lead.  Whoever has read the
+ * record decides by that.
+ */
+static bool
+asks_on(const FhaNode *node, int64_t now_ms)
+{
+	const FhaPeers *peers = &node->promises.peers;
+	const FhaSelf *self = &node->world.self;
+	const FhaPgView *pg = &node->world.pg;
+	bool is_led_here = !pg->failed && !pg->stopping && !pg->job && !pg->empty && !pg->damaged &&
+					   pg->state != FHA_PG_STANDBY;
+
+	return !node->world.watch.seen && is_led_here && peers->count > 0 &&
+		   strcmp(peers->boot_id, self->boot_id) == 0 &&
+		   strcmp(peers->time_namespace, node->promises.time_namespace) == 0 &&
+		   strcmp(peers->cluster_uuid, self->cluster_uuid) == 0 &&
+		   peers->term == self->highest_term && now_ms >= peers->written_ms &&
+		   now_ms < peers->written_ms + peers->duration_ms;
+}
+
+/* Everybody else on the list, as the record and the members' own say. */
+static void
+list_peers(FhaNode *node)
+{
+	const FhaWorld *world = &node->world;
+	const FhaCluster *cluster = &world->cluster;
+	FhaPeers *peers = &node->promises.peers;
+
+	memcpy(peers->boot_id, world->self.boot_id, sizeof(peers->boot_id));
+	memcpy(peers->time_namespace, node->promises.time_namespace, sizeof(peers->time_namespace));
+	memcpy(peers->cluster_uuid, cluster->cluster_uuid, sizeof(peers->cluster_uuid));
+	memcpy(peers->incarnation, world->self.incarnation, sizeof(peers->incarnation));
+	peers->system_identifier = cluster->system_identifier;
+	peers->term = cluster->term;
+	peers->duration_ms = world->tenure.duration_ms;
+	peers->count = 0;
+	for (size_t i = 0; i < cluster->member_count; i++)
+	{
+		FhaPeer *peer = &peers->of[peers->count];
+
+		if (strcmp(cluster->members[i], world->self.member) == 0)
+			continue;
+		memset(peer, 0, sizeof(*peer));
+		memcpy(peer->member, cluster->members[i], sizeof(peer->member));
+		for (size_t j = 0; j < world->member_count; j++)
+			if (strcmp(world->members[j].member, peer->member) == 0)
+				memcpy(peer->listener, world->members[j].listener, sizeof(peer->listener));
+		peers->count++;
+	}
+}
+
+/* On disk for whoever speaks for this node next; while the disk is busy, the last one stands. */
+static void
+keep_peers(FhaNode *node, int64_t now_ms)
+{
+	FhaPeers *peers = &node->promises.peers;
+	int64_t before_ms = peers->written_ms;
+	char path[FHA_PATH_MAX];
+	char *text = NULL;
+	FhaCode code;
+
+	if (before_ms <= now_ms && now_ms < before_ms + peers->duration_ms / WRITE_PARTS)
+		return;
+	peers->written_ms = now_ms;
+	code = fha_state_path(&node->config, "peers.json", path, sizeof(path), NULL);
+	if (code == FHA_OK)
+		code = fha_peers_print(peers, &text, NULL);
+	if (code == FHA_OK)
+		code = fha_writer_start(node->keeper, path, text, NULL);
+	free(text);
+	if (code != FHA_OK)
+		peers->written_ms = before_ms;
+}
+
+static int64_t
+silent_ms(const FhaNode *node)
+{
+	return node->confirmed_ms + SILENT_PERIODS * node->config.retry_period_ms;
+}
+
+/* Its own disk is asked first, for it may be slow. */
+static int64_t
+binds_ms(const FhaNode *node)
+{
+	return node->confirmed_ms + (2 * SILENT_PERIODS - 1) * node->config.retry_period_ms / 2;
+}
+
+static bool
+is_peer(const FhaPeers *peers, const char *member)
+{
+	for (size_t i = 0; i < peers->count; i++)
+		if (strcmp(peers->of[i].member, member) == 0)
+			return true;
+	return false;
+}
+
+/* When the next question is due. */
+static int64_t
+asks_ms(const FhaNode *node)
+{
+	const Promises *promises = &node->promises;
+	int64_t next_ms = promises->ask == NULL ? promises->next_ms : INT64_MAX;
+
+	for (size_t i = 0; promises->ask != NULL && i < promises->count; i++)
+		if (promises->of[i].asked_ms == 0 && promises->of[i].next_ms < next_ms &&
+			is_peer(&promises->peers, promises->of[i].member))
+			next_ms = promises->of[i].next_ms;
+	return next_ms > silent_ms(node) ? next_ms : silent_ms(node);
+}
+
+int64_t
+node_promises_wake_ms(const FhaNode *node, FhaFacts facts)
+{
+	int64_t wake_ms = INT64_MAX;
+
+	if (node->promises.ask != NULL)
+		wake_ms = fha_ask_wake_ms(node->promises.ask);
+	if (!wants_promises(node, facts) && !asks_on(node, fha_now_ms()))
+		return wake_ms;
+	if (asks_ms(node) < wake_ms)
+		wake_ms = asks_ms(node);
+	return binds_ms(node) < wake_ms && fha_now_ms() < binds_ms(node) ? binds_ms(node) : wake_ms;
+}
+
+static Promised *
+promised_by(Promises *promises, const char *member)
+{
+	for (size_t i = 0; i < promises->count; i++)
+		if (strcmp(promises->of[i].member, member) == 0)
+			return &promises->of[i];
+	if (promises->count == FHA_MEMBERS_MAX)
+		return NULL; /* LCOV_EXCL_LINE: more members than may be */
+	memset(&promises->of[promises->count], 0, sizeof(Promised));
+	(void) snprintf(promises->of[promises->count].member, FHA_NAME_SIZE, "%s", member);
+	return &promises->of[promises->count++];
+}
+
+/* When this member, with this data, was asked for what it promised; 0: it has not, INT64_MAX: it is us. */
+static int64_t
+member_promised_ms(FhaNode *node, const char *member, const char *data)
+{
+	const Promised *promised;
+
+	if (strcmp(member, node->world.self.member) == 0)
+		return INT64_MAX;
+	promised = promised_by(&node->promises, member);
+	if (promised == NULL || promised->sent_ms == 0 ||
+		/* The lease was made longer since. */
+		promised->for_ms < node->world.tenure.duration_ms || strcmp(promised->data, data) != 0)
+		return 0;
+	return promised->sent_ms;
+}
+
+/* When the oldest of the promises of all that are on this list was asked for; 0: one is missing. */
+static int64_t
+promised_ms(FhaNode *node, const FhaCluster *list)
+{
+	int64_t oldest_ms = INT64_MAX;
+
+	for (size_t i = 0; i < list->member_count; i++)
+	{
+		int64_t sent_ms = member_promised_ms(node, list->members[i], list->member_data[i]);
+
+		if (sent_ms < oldest_ms)
+			oldest_ms = sent_ms;
+	}
+	return oldest_ms == INT64_MAX ? 0 : oldest_ms;
+}
+
+void
+node_promises_lost(FhaNode *node, const FhaCluster *list)
+{
+	Promises *promises = &node->promises;
+
+	if (strcmp(promises->late_version, node->world.watch.version) != 0)
+		promises->late_count = 0;
+	memcpy(promises->late_version, node->world.watch.version, sizeof(promises->late_version));
+	for (size_t i = 0; i < list->member_count; i++)
+	{
+		size_t at = 0;
+
+		while (at < promises->late_count && at < LATE_MEMBERS_MAX &&
+			   (strcmp(promises->late[at].member, list->members[i]) != 0 ||
+				strcmp(promises->late[at].data, list->member_data[i]) != 0))
+			at++;
+		if (at < LATE_MEMBERS_MAX && at == promises->late_count)
+		{
+			memcpy(promises->late[at].member, list->members[i], FHA_NAME_SIZE);
+			memcpy(promises->late[at].data, list->member_data[i], FHA_ID_SIZE);
+		}
+		if (at == promises->late_count)
+			promises->late_count++;
+	}
+}
+
+/*
+ * As promised_ms, of all that a lost write may yet put on the list.  A read that shows the version
+ * which it was to replace does not say that it will not come: only another version does.
+ */
+static int64_t
+late_promised_ms(FhaNode *node)
+{
+	const Promises *promises = &node->promises;
+	int64_t oldest_ms = INT64_MAX;
+
+	if (strcmp(promises->late_version, node->world.watch.version) != 0)
+		return INT64_MAX;
+	if (promises->late_count > LATE_MEMBERS_MAX)
+		return 0; /* LCOV_EXCL_LINE: so many lists in one version of the record */
+	for (size_t i = 0; i < promises->late_count; i++)
+	{
+		int64_t sent_ms =
+			member_promised_ms(node, promises->late[i].member, promises->late[i].data);
+
+		if (sent_ms < oldest_ms)
+			oldest_ms = sent_ms;
+	}
+	return oldest_ms;
+}
+
+/* Of every list that may stand in the record: as last seen, and as our own writes may have made it. */
+static int64_t
+all_promised_ms(FhaNode *node)
+{
+	int64_t oldest_ms = promised_ms(node, &node->world.cluster);
+	const ClusterWrite *writes[] = {node->unknown ? &node->lost : NULL,
+									node->errand == ERRAND_RENEW ? &node->write : NULL};
+
+	for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++)
+	{
+		int64_t also_ms;
+
+		if (writes[i] == NULL)
+			continue;
+		also_ms = promised_ms(node, &writes[i]->cluster);
+		if (also_ms < oldest_ms)
+			oldest_ms = also_ms;
+	}
+	if (late_promised_ms(node) < oldest_ms)
+		oldest_ms = late_promised_ms(node);
+	return oldest_ms;
+}
+
+static void
+hear(FhaNode *node, const FhaAskEvent *event)
+{
+	Promised *promised = promised_by(&node->promises, event->member);
+	const FhaPromise *promise = &event->reply.promise;
+	const char *why = event->code != FHA_OK ? event->error.text : promise->why;
+
+	if (promised == NULL)
+		return; /* LCOV_EXCL_LINE: nobody else was asked */
+	if (event->code == FHA_OK && promise->given)
+		why = "";
+	if (event->code == FHA_OK && promise->given && node->promises.counts)
+	{
+		promised->sent_ms = promised->asked_ms;
+		promised->for_ms = promised->asked_for_ms;
+		memcpy(promised->data, promise->data_incarnation, sizeof(promised->data));
+	}
+	/* It may have another password by now, or we do. */
+	if (event->code == FHA_DENIED)
+		node->promises.rekey = true;
+	promised->soon = event->code == FHA_OK && promise->soon ? promised->soon + 1 : 0;
+	if (promised->soon > 0)
+		promised->next_ms = fha_now_ms() + node->config.retry_period_ms / SOON_PARTS;
+	/* That is no news, unless it goes on. */
+	if (promised->soon > 0 && promised->soon <= SOON_PARTS)
+		why = promised->told;
+	promised->asked_ms = 0;
+	if (strncmp(promised->told, why, 190) == 0)
+		return;
+	(void) snprintf(promised->told, sizeof(promised->told), "%.190s", why);
+	if (why[0] != '\0')
+		node_news(node, "%s does not promise not to contend: %s", promised->member, why);
+}
+
+void
+node_promises_hear(FhaNode *node)
+{
+	Promises *promises = &node->promises;
+	FhaAskEvent event;
+	int64_t sent_ms;
+
+	if (promises->ask == NULL)
+		return;
+	while (fha_ask_step(promises->ask, &event) == FHA_OK)
+		hear(node, &event);
+	sent_ms = all_promised_ms(node);
+	if (sent_ms == 0 || !fha_lease_is_mine(&node->world))
+		return;
+	/* This data may soon be on a machine that knows nothing of it. */
+	if (!disk_binds(node, sent_ms + node->world.tenure.duration_ms, node->world.tenure.duration_ms))
+		return;
+	fha_tenure_promised(&node->world.tenure, sent_ms);
+	if (node->world.tenure.promised && !promises->told)
+	{
+		promises->told = true;
+		node_news(node, "the lock does not answer: all other members promise not to contend");
+	}
+}
+
+static void
+stop_asking(FhaNode *node)
+{
+	Promises *promises = &node->promises;
+
+	if (promises->ask == NULL)
+		return;
+	if (promises->told)
+		node_news(node, "promises of other members are not counted on any more");
+	fha_ask_close(promises->ask);
+	promises->ask = NULL;
+	promises->count = 0;
+	promises->told = false;
+}
+
+static FhaCode
+begin_asking(FhaNode *node, bool counts, FhaError *err)
+{
+	const FhaSelf *self = &node->world.self;
+	const FhaPeers *peers = &node->promises.peers;
+	FhaAsker asker;
+	FhaCode code;
+
+	memset(&asker, 0, sizeof(asker));
+	memcpy(asker.cluster, self->cluster, sizeof(asker.cluster));
+	memcpy(asker.member, self->member, sizeof(asker.member));
+	/* Of the holder: it may have died with the supervisor that named it. */
+	memcpy(asker.incarnation, peers->incarnation, sizeof(asker.incarnation));
+	asker.system_identifier = peers->system_identifier;
+	node->promises.counts = counts;
+	code = fha_key_read(&node->config, &asker.key, err);
+	if (code == FHA_OK)
+		code = fha_ask_open(&node->promises.ask, &asker, err);
+	if (code == FHA_OK)
+		code = node_wait_for(node, fha_ask_fd(node->promises.ask), err);
+	if (code != FHA_OK)
+		stop_asking(node);
+	else if (!counts)
+		node_news(
+			node,
+			"the lock does not answer, and PostgreSQL led by promises a moment ago: all other "
+			"members are asked to leave it the lease for at most a lease more");
+	return code;
+}
+
+/* The password may have been changed since the asking began. */
+static void
+look_at_key(FhaNode *node)
+{
+	FhaKey key;
+
+	if (!node->promises.rekey)
+		return;
+	node->promises.rekey = false;
+	if (fha_key_read(&node->config, &key, NULL) == FHA_OK &&
+		!fha_ask_has_key(node->promises.ask, &key))
+		fha_ask_new_key(node->promises.ask, &key, fha_now_ms() + node->config.lease_duration_ms);
+}
+
+static void
+ask_one(FhaNode *node, const FhaPeer *peer, int64_t now_ms)
+{
+	const FhaPeers *peers = &node->promises.peers;
+	FhaPromiseTerms terms = {.term = peers->term,
+							 .duration_ms = peers->duration_ms,
+							 .position = node->world.pg.position};
+	Promised *promised = promised_by(&node->promises, peer->member);
+	FhaAskEvent event = {.code = FHA_OK};
+
+	if (promised == NULL || promised->asked_ms != 0 || now_ms < promised->next_ms)
+		return;
+	memcpy(terms.cluster_uuid, peers->cluster_uuid, sizeof(terms.cluster_uuid));
+	promised->asked_ms = now_ms;
+	promised->next_ms = now_ms + node->config.retry_period_ms;
+	promised->asked_for_ms = terms.duration_ms;
+	event.code =
+		peer->listener[0] == '\0'
+			? fha_error(&event.error, FHA_NOT_FOUND, "it has no listener (fawkes_ha.listen)")
+			: fha_ask_start(node->promises.ask, peer->listener, peer->member, FHA_KIND_PROMISE,
+							&terms, now_ms + ANSWER_PERIODS * node->config.retry_period_ms,
+							&event.error);
+	if (event.code == FHA_OK)
+		return;
+	(void) snprintf(event.member, sizeof(event.member), "%s", peer->member);
+	hear(node, &event);
+}
+
+void
+node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms)
+{
+	Promises *promises = &node->promises;
+	bool leads = wants_promises(node, facts);
+	FhaError err;
+	FhaCode code = FHA_OK;
+
+	if (leads && now_ms >= binds_ms(node))
+	{
+		bind(node, now_ms, node->world.tenure.duration_ms);
+		keep(node);
+		list_peers(node);
+		keep_peers(node, now_ms);
+	}
+	if ((leads && now_ms < silent_ms(node)) || (!leads && !asks_on(node, now_ms)))
+	{
+		stop_asking(node);
+		return;
+	}
+	if (promises->counts != leads)
+		stop_asking(node);
+	if (promises->ask == NULL)
+	{
+		if (now_ms < promises->next_ms)
+			return;
+		promises->next_ms = now_ms + node->config.retry_period_ms;
+		code = begin_asking(node, leads, &err);
+	}
+	if (code == FHA_OK && promises->failed[0] != '\0')
+		code = fha_error(&err, FHA_IO, "%s", promises->failed);
+	if (code != FHA_OK)
+	{
+		if (!promises->told_why)
+			node_news(node, "no promises are asked for: %s", err.text);
+		promises->told_why = true;
+		return;
+	}
+	promises->told_why = false;
+	look_at_key(node);
+	for (size_t i = 0; i < promises->peers.count; i++)
+		ask_one(node, &promises->peers.of[i], now_ms);
+}

@@ -1,0 +1,140 @@
+/*
+ * history.c: the history record.  See history.h.
+ */
+#include "record/history.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "record/request.h"
+
+static struct json_object *
+entry_object(const FhaHistoryEntry *entry, bool *failed)
+{
+	struct json_object *object = json_object_new_object();
+
+	fha_json_put_text(object, "at", entry->at, failed);
+	fha_json_put_text(object, "event", entry->event, failed);
+	fha_json_put_u64(object, "term", entry->term, failed);
+	fha_json_put_int(object, "timeline", entry->timeline, failed);
+	fha_json_put_text(object, "member", entry->member, failed);
+	fha_json_put_text(object, "from", entry->from, failed);
+	fha_json_put_text(object, "reason", entry->reason, failed);
+	if (entry->request[0] != '\0')
+	{
+		fha_json_put_text(object, "request", entry->request, failed);
+		fha_json_put_text(object, "requested_by", entry->requested_by, failed);
+	}
+	if (entry->result[0] != '\0')
+		fha_json_put_text(object, "result", entry->result, failed);
+	return object;
+}
+
+FhaCode
+fha_history_append(const char *cluster, const char *old, size_t old_size,
+				   const FhaHistoryEntry *entry, char **out, FhaError *err)
+{
+	FhaError local = {.code = FHA_OK};
+	struct json_object *before = NULL;
+	struct json_object *entries = NULL;
+	struct json_object *object = json_object_new_object();
+	struct json_object *list = json_object_new_array();
+	bool failed = false;
+	size_t count = 0;
+
+	*out = NULL;
+	if (old != NULL)
+	{
+		before = fha_json_parse(old, old_size, &local);
+		if (before != NULL)
+		{
+			fha_json_kind(before, "history", &local);
+			entries = fha_json_array(before, "entries", FHA_HISTORY_MAX, &local);
+		}
+		if (local.code != FHA_OK)
+			goto out;
+		count = entries == NULL ? 0 : json_object_array_length(entries);
+	}
+	for (size_t i = count >= FHA_HISTORY_MAX ? count - FHA_HISTORY_MAX + 1 : 0; i < count; i++)
+	{
+		struct json_object *kept = fha_json_element(entries, i, "entries", &local);
+
+		if (kept == NULL)
+			goto out;
+		fha_json_append(list, json_object_get(kept), &failed);
+	}
+	fha_json_append(list, entry_object(entry, &failed), &failed);
+	fha_json_put_text(object, "kind", "history", &failed);
+	fha_json_put_text(object, "cluster", cluster, &failed);
+	fha_json_put(object, "entries", list, &failed);
+	*out = fha_json_finish(object, failed, &local);
+	object = list = NULL;
+out:
+	json_object_put(object);
+	json_object_put(list);
+	json_object_put(before);
+	if (local.code != FHA_OK && err != NULL)
+		*err = local;
+	return local.code;
+}
+
+FhaCode
+fha_history_parse(const char *data, size_t size, FhaHistoryEntry *out, size_t *count, FhaError *err)
+{
+	FhaError local = {.code = FHA_OK};
+	struct json_object *record = fha_json_parse(data, size, &local);
+	struct json_object *entries = NULL;
+
+	*count = 0;
+	if (record != NULL)
+	{
+		fha_json_kind(record, "history", &local);
+		entries = fha_json_array(record, "entries", FHA_HISTORY_MAX, &local);
+	}
+	for (size_t i = 0;
+		 local.code == FHA_OK && entries != NULL && i < json_object_array_length(entries); i++)
+	{
+		struct json_object *object = fha_json_element(entries, i, "entries", &local);
+		FhaHistoryEntry *entry = &out[i];
+		int64_t timeline = 0;
+
+		memset(entry, 0, sizeof(*entry));
+		if (object == NULL)
+			break;
+		fha_json_text(object, "at", entry->at, sizeof(entry->at), &local);
+		fha_json_text(object, "event", entry->event, sizeof(entry->event), &local);
+		fha_json_text(object, "member", entry->member, sizeof(entry->member), &local);
+		fha_json_text(object, "from", entry->from, sizeof(entry->from), &local);
+		fha_json_text(object, "request", entry->request, sizeof(entry->request), &local);
+		fha_json_text(object, "requested_by", entry->requested_by, sizeof(entry->requested_by),
+					  &local);
+		fha_json_text(object, "reason", entry->reason, sizeof(entry->reason), &local);
+		fha_json_text(object, "result", entry->result, sizeof(entry->result), &local);
+		fha_json_u64(object, "term", &entry->term, &local);
+		fha_json_int(object, "timeline", 0, UINT32_MAX, &timeline, &local);
+		entry->timeline = (uint32_t) timeline;
+		*count = i + 1;
+	}
+	json_object_put(record);
+	if (local.code != FHA_OK && err != NULL)
+		*err = local;
+	return local.code;
+}
+
+void
+fha_history_of_request(const FhaCluster *cluster, const FhaOrderSlip *request, FhaHistoryEntry *out)
+{
+	memset(out, 0, sizeof(*out));
+	fha_wall_time(out->at, sizeof(out->at));
+	(void) snprintf(out->event, sizeof(out->event), "%s", fha_request_kind_name(request->kind));
+	(void) snprintf(out->member, sizeof(out->member), "%s", request->target);
+	memcpy(out->request, request->id, sizeof(out->request));
+	memcpy(out->requested_by, request->requested_by, sizeof(out->requested_by));
+	memcpy(out->reason, request->reason, sizeof(out->reason));
+	(void) snprintf(out->result, sizeof(out->result), "%s: %.180s",
+					fha_request_state_name(request->state), request->message);
+	out->term = cluster->term;
+	out->timeline = cluster->timeline;
+}

@@ -1,0 +1,43 @@
+/*
+ * history.h: the record of what happened to a cluster: who asked, when, why, and how it ended.
+ */
+#ifndef FHA_RECORD_HISTORY_H
+#define FHA_RECORD_HISTORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "core/world.h"
+
+#define FHA_HISTORY_MAX 100 /* entries kept; annotations are capped at 256 KiB */
+
+typedef struct FhaHistoryEntry
+{
+	char at[FHA_TIME_SIZE];
+	char event[16]; /* bootstrap, failover, switchover, reclaim, or another request's kind */
+	char member[FHA_NAME_SIZE]; /* who led after it; of other requests: whom it was about */
+	char from[FHA_NAME_SIZE];
+	char request[FHA_ID_SIZE];
+	char requested_by[64];
+	char reason[FHA_SENTENCE_SIZE];
+	char result[FHA_SENTENCE_SIZE]; /* of a request; "" for what nobody asked for */
+	uint64_t term;
+	uint32_t timeline;
+} FhaHistoryEntry;
+
+/* The history record with one entry more; old may be NULL (no record yet).  *out: free it. */
+FHA_API FHA_MUST_CHECK FhaCode fha_history_append(const char *cluster, const char *old,
+												  size_t old_size, const FhaHistoryEntry *entry,
+												  char **out, FhaError *err);
+
+/* The entries of a history record, oldest first, into out[FHA_HISTORY_MAX].  PROTOCOL, NO_MEMORY. */
+FHA_API FHA_MUST_CHECK FhaCode fha_history_parse(const char *data, size_t size,
+												 FhaHistoryEntry *out, size_t *count,
+												 FhaError *err);
+
+/* The entry for a request that has ended as it says: `at` is the present. */
+FHA_API void fha_history_of_request(const FhaCluster *cluster, const FhaOrderSlip *request,
+									FhaHistoryEntry *out);
+
+#endif

@@ -1,0 +1,542 @@
+/*
+ * status_document.c: the JSON behind the status page.  See status_document.h.
+ */
+#include "show/status_document.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/json.h"
+#include "core/freshness.h"
+#include "core/routing.h"
+#include "record/history.h"
+#include "record/record.h"
+#include "record/snapshot.h"
+#include "show/health.h"
+#include "show/overview.h"
+
+static const char *const stages[] = {"write", "flush", "replay"};
+
+/* A snapshot as it is read here. */
+typedef struct Snapshot
+{
+	struct json_object *object;  /* NULL: none, or none that can be read */
+	bool known;                  /* and the cluster's record is in it */
+	char self[FHA_NAME_SIZE];    /* whose it is */
+	const FhaStatusInput *input; /* what else is known; NULL: nothing is asked of it */
+	FhaSnapshotView view;
+} Snapshot;
+
+static Snapshot *
+snapshot_open(const char *text, size_t size)
+{
+	Snapshot *snapshot = calloc(1, sizeof(*snapshot));
+	FhaError err = {.code = FHA_OK};
+
+	if (snapshot == NULL || text == NULL)
+		return snapshot;
+	snapshot->object = fha_json_parse(text, size, NULL);
+	snapshot->known =
+		snapshot->object != NULL && fha_snapshot_parse(text, size, &snapshot->view, NULL) == FHA_OK;
+	if (snapshot->object != NULL)
+		fha_json_text(snapshot->object, "member", snapshot->self, sizeof(snapshot->self), &err);
+	return snapshot;
+}
+
+static void
+snapshot_close(Snapshot *snapshot)
+{
+	json_object_put(snapshot->object);
+	free(snapshot);
+}
+
+/* What the node measured of that member; NULL: nothing. */
+static struct json_object *
+lag_of(const Snapshot *snapshot, const char *member)
+{
+	FhaError err = {.code = FHA_OK};
+	struct json_object *lags = fha_json_array(snapshot->object, "lag", FHA_MEMBERS_MAX, &err);
+	size_t count = lags == NULL ? 0 : json_object_array_length(lags);
+
+	for (size_t i = 0; i < count; i++)
+	{
+		struct json_object *lag = json_object_array_get_idx(lags, i);
+		char name[FHA_NAME_SIZE] = "";
+
+		if (!json_object_is_type(lag, json_type_object))
+			continue;
+		fha_json_text(lag, "member", name, sizeof(name), &err);
+		if (strcmp(name, member) == 0)
+			return lag;
+	}
+	return NULL;
+}
+
+/* Of one stage at now_ms; FHA_LAG_UNSEEN: not known. */
+static void
+read_lag(struct json_object *lag, const char *stage, int64_t now_ms, int64_t *ms, int64_t *bytes)
+{
+	FhaError err = {.code = FHA_OK};
+	struct json_object *one = lag == NULL ? NULL : fha_json_object(lag, stage, &err);
+	int64_t fresh_ms = FHA_LAG_UNSEEN;
+	int64_t whole_until_ms = 0;
+
+	*ms = *bytes = FHA_LAG_UNSEEN;
+	if (one == NULL)
+		return;
+	fha_json_int(one, "fresh_ms", 0, INT64_MAX, &fresh_ms, &err);
+	fha_json_int(one, "bytes", 0, INT64_MAX, bytes, &err);
+	fha_json_int(one, "whole_until_ms", 0, INT64_MAX, &whole_until_ms, &err);
+	if (fresh_ms >= 0)
+		*ms = fha_lag_shown_ms(fresh_ms, whole_until_ms, now_ms);
+}
+
+static void
+read_replay(const Snapshot *snapshot, const FhaMember *member, const FhaShown *shown,
+			int64_t now_ms, int64_t *ms, int64_t *bytes)
+{
+	read_lag(lag_of(snapshot, member->member), "replay", now_ms, ms, bytes);
+	if (*bytes == FHA_LAG_UNSEEN)
+		*bytes = shown->lag_bytes;
+}
+
+void
+fha_status_sample(FhaLagRing *ring, const char *text, size_t size, int64_t now_ms)
+{
+	Snapshot *snapshot = snapshot_open(text, size);
+	FhaOutlook outlook = {.held = true};
+
+	fha_lag_ring_begin(ring, now_ms);
+	if (snapshot == NULL)
+		return; /* LCOV_EXCL_LINE: no memory */
+	outlook.record = &snapshot->view.cluster;
+	for (size_t i = 0; snapshot->known && i < snapshot->view.member_count; i++)
+	{
+		const FhaMember *member = &snapshot->view.members[i];
+		FhaShown shown;
+		int64_t ms;
+		int64_t bytes;
+
+		if (member->role != FHA_ROLE_STANDBY)
+			continue;
+		fha_overview_member(&outlook, member, &shown);
+		read_replay(snapshot, member, &shown, now_ms, &ms, &bytes);
+		fha_lag_ring_put(ring, member->member, ms, bytes);
+	}
+	snapshot_close(snapshot);
+}
+
+static int64_t
+not_negative(int64_t ms)
+{
+	return ms > 0 ? ms : 0;
+}
+
+/* It keeps from the lease for its holder, whose renewals do not arrive. */
+static bool
+is_bound(const FhaStatusInput *input)
+{
+	return !input->vitals->mine && input->now_ms < input->vitals->bound_until_ms;
+}
+
+static bool
+is_held(const FhaStatusInput *input, const FhaCluster *record, int64_t left_ms)
+{
+	const FhaVitals *vitals = input->vitals;
+
+	if (record->holder[0] == '\0' || record->released)
+		return false;
+	if (vitals->mine)
+		return input->now_ms - vitals->renewed_ms < record->lease_duration_ms ||
+			   (vitals->promised && input->fence->open);
+	return left_ms > 0 || is_bound(input);
+}
+
+/* By what the agent saw change; a record that could not be written or read is no silence. */
+static int64_t
+heard_s(const void *known, const char *member)
+{
+	const Snapshot *snapshot = known;
+	const FhaVitals *vitals = snapshot->input->vitals;
+	FhaError err = {.code = FHA_OK};
+	struct json_object *all = fha_json_array(snapshot->object, "heard", FHA_MEMBERS_MAX, &err);
+	size_t count = all == NULL ? 0 : json_object_array_length(all);
+
+	if (strcmp(member, snapshot->self) == 0)
+		return vitals->at_ms == 0 ? -1
+								  : not_negative(snapshot->input->now_ms - vitals->at_ms) / 1000;
+	for (size_t i = 0; i < count; i++)
+	{
+		struct json_object *one = json_object_array_get_idx(all, i);
+		char name[FHA_NAME_SIZE] = "";
+		int64_t at_ms = 0;
+
+		if (!json_object_is_type(one, json_type_object))
+			continue;
+		fha_json_text(one, "member", name, sizeof(name), &err);
+		fha_json_int(one, "at_ms", 0, INT64_MAX, &at_ms, &err);
+		if (strcmp(name, member) == 0)
+			return not_negative(vitals->at_ms - (at_ms > vitals->answering_since_ms
+													 ? at_ms
+													 : vitals->answering_since_ms)) /
+				   1000;
+	}
+	return -1;
+}
+
+static void
+look_out(const FhaStatusInput *input, const Snapshot *snapshot, FhaOutlook *out)
+{
+	const FhaVitals *vitals = input->vitals;
+	const FhaCluster *record = &snapshot->view.cluster;
+
+	*out = (FhaOutlook){
+		.wall_s = input->wall_s,
+		.self = snapshot->self,
+		.lease_age_ms = -1,
+		.max_lag_bytes = input->max_lag_bytes,
+		.local = true,
+		.agent = input->agent,
+		.agent_age_ms = vitals->at_ms == 0 ? 0 : not_negative(input->now_ms - vitals->at_ms),
+		.postgres = vitals->postgres,
+		.fence_open = input->fence->open,
+		.promised = vitals->promised && input->fence->open,
+		.silence_s = heard_s,
+		.known = snapshot,
+	};
+	if (!snapshot->known)
+		return;
+	out->record = record;
+	out->members = snapshot->view.members;
+	out->member_count = snapshot->view.member_count;
+	if (!vitals->known)
+		return;
+	out->lease_age_ms = not_negative(input->now_ms - vitals->renewed_ms);
+	out->held = is_held(input, record, record->lease_duration_ms - out->lease_age_ms);
+	out->bound = is_bound(input) && out->lease_age_ms >= record->lease_duration_ms;
+}
+
+static void
+put_lease(struct json_object *to, const FhaStatusInput *input, const FhaOutlook *outlook,
+		  bool *failed)
+{
+	const FhaCluster *record = outlook->record;
+	struct json_object *lease;
+	int64_t left_ms;
+
+	if (record == NULL)
+		return;
+	lease = json_object_new_object();
+	/* A holder counts to where it stops by itself; others to where they may take over. */
+	left_ms = input->vitals->mine ? input->fence->left_ms
+			  : outlook->bound    ? input->vitals->bound_until_ms - input->now_ms
+								  : record->lease_duration_ms - outlook->lease_age_ms;
+	fha_json_put_text(lease, "holder", record->holder, failed);
+	fha_json_put_bool(lease, "held", outlook->held, failed);
+	fha_json_put_bool(lease, "mine", input->vitals->mine, failed);
+	fha_json_put_bool(lease, "released", record->released, failed);
+	fha_json_put_bool(lease, "promised", outlook->promised, failed);
+	fha_json_put_u64(lease, "term", record->term, failed);
+	fha_json_put_int(lease, "timeline", record->timeline, failed);
+	fha_json_put_int(lease, "duration_ms", record->lease_duration_ms, failed);
+	if (outlook->lease_age_ms >= 0)
+	{
+		fha_json_put_int(lease, "age_ms", outlook->lease_age_ms, failed);
+		fha_json_put_int(lease, "remaining_ms", outlook->held ? not_negative(left_ms) : 0, failed);
+	}
+	fha_json_put_text(lease, "acquired_at", record->acquired_at, failed);
+	fha_json_put_text(lease, "renewed_at", record->renewed_at, failed);
+	fha_json_put(to, "lease", lease, failed);
+	fha_json_put_bool(to, "paused", record->paused, failed);
+}
+
+static void
+put_lags(struct json_object *to, struct json_object *lag, int64_t now_ms, bool *failed)
+{
+	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+	{
+		struct json_object *one;
+		int64_t ms;
+		int64_t bytes;
+
+		read_lag(lag, stages[i], now_ms, &ms, &bytes);
+		if (ms == FHA_LAG_UNSEEN && bytes == FHA_LAG_UNSEEN)
+			continue;
+		one = json_object_new_object();
+		if (ms != FHA_LAG_UNSEEN)
+			fha_json_put_int(one, "ms", ms, failed);
+		if (bytes != FHA_LAG_UNSEEN)
+			fha_json_put_int(one, "bytes", bytes, failed);
+		fha_json_put(to, stages[i], one, failed);
+	}
+}
+
+static struct json_object *
+member_object(const Snapshot *snapshot, const FhaOutlook *outlook, const FhaMember *member,
+			  const FhaStatusInput *input, bool *failed)
+{
+	struct json_object *object = json_object_new_object();
+	struct json_object *lag = lag_of(snapshot, member->member);
+	FhaShown shown;
+	int64_t ms;
+	int64_t bytes;
+
+	fha_overview_member(outlook, member, &shown);
+	/* What was measured is of this moment, the records are of their last writing. */
+	read_lag(lag, "flush", input->now_ms, &ms, &bytes);
+	if (bytes != FHA_LAG_UNSEEN && shown.lag_bytes >= 0)
+		shown.lag_bytes = bytes;
+	fha_json_put_text(object, "member", member->member, failed);
+	fha_json_put_text(object, "role", shown.role, failed);
+	fha_json_put_text(object, "serves", fha_serves_name(member->serves), failed);
+	fha_json_put_bool(object, "holds_lease", shown.holds, failed);
+	fha_json_put_bool(object, "streaming", shown.streaming, failed);
+	fha_json_put_text(object, "state", shown.state, failed);
+	fha_json_put_text(object, "address", member->address, failed);
+	fha_json_put_text(object, "listener", member->listener, failed);
+	if (member->exporter[0] != '\0')
+		fha_json_put_text(object, "exporter", member->exporter, failed);
+	fha_json_put_text(object, "following", member->following, failed);
+	fha_json_put_int(object, "timeline", member->position.timeline, failed);
+	fha_json_put_lsn(object, "lsn", shown.lsn, failed);
+	fha_json_put_lsn(object, "replayed", member->replayed, failed);
+	if (shown.lag_bytes >= 0)
+		fha_json_put_int(object, "lag_bytes", shown.lag_bytes, failed);
+	put_lags(object, lag, input->now_ms, failed);
+	fha_json_put_bool(object, "pending_restart", member->pending_restart, failed);
+	fha_json_put_text(object, "updated_at", member->updated_at, failed);
+	return object;
+}
+
+static int
+by_name(const void *one, const void *other)
+{
+	return strcmp(((const FhaMember *) one)->member, ((const FhaMember *) other)->member);
+}
+
+static void
+put_members(struct json_object *to, Snapshot *snapshot, const FhaOutlook *outlook,
+			const FhaStatusInput *input, bool *failed)
+{
+	struct json_object *members = json_object_new_array();
+
+	qsort(snapshot->view.members, snapshot->view.member_count, sizeof(FhaMember), by_name);
+	for (size_t i = 0; snapshot->known && i < snapshot->view.member_count; i++)
+		fha_json_append(members,
+						member_object(snapshot, outlook, &snapshot->view.members[i], input, failed),
+						failed);
+	fha_json_put(to, "members", members, failed);
+}
+
+static struct json_object *
+values(const FhaLagRing *ring, const int64_t *from, bool *failed)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < ring->count; i++)
+		fha_json_append(array, json_object_new_int64(from[fha_lag_ring_place(ring, i)]), failed);
+	return array;
+}
+
+static void
+put_ring(struct json_object *to, const FhaStatusInput *input, bool *failed)
+{
+	const FhaLagRing *ring = input->ring;
+	struct json_object *object = json_object_new_object();
+	struct json_object *ages = json_object_new_array();
+	struct json_object *members = json_object_new_array();
+
+	fha_json_put_int(object, "period_ms", FHA_LAG_RING_PERIOD_MS, failed);
+	for (size_t i = 0; i < ring->count; i++)
+		fha_json_append(ages,
+						json_object_new_int64(
+							not_negative(input->now_ms - ring->at_ms[fha_lag_ring_place(ring, i)])),
+						failed);
+	fha_json_put(object, "age_ms", ages, failed);
+	for (size_t i = 0; i < FHA_MEMBERS_MAX; i++)
+	{
+		const FhaLagTrack *track = &ring->tracks[i];
+		struct json_object *one;
+
+		if (track->member[0] == '\0')
+			continue;
+		one = json_object_new_object();
+		fha_json_put_text(one, "member", track->member, failed);
+		fha_json_put(one, "ms", values(ring, track->ms, failed), failed);
+		fha_json_put(one, "bytes", values(ring, track->bytes, failed), failed);
+		fha_json_append(members, one, failed);
+	}
+	fha_json_put(object, "members", members, failed);
+	fha_json_put(to, "lag", object, failed);
+}
+
+/* The newest first, as they stand in the record. */
+static void
+put_history(struct json_object *to, const Snapshot *snapshot, bool *failed)
+{
+	struct json_object *history = json_object_new_array();
+	FhaError err = {.code = FHA_OK};
+	struct json_object *entries =
+		snapshot->object == NULL
+			? NULL
+			: fha_json_array(snapshot->object, "history", FHA_HISTORY_MAX, &err);
+	size_t count = entries == NULL ? 0 : json_object_array_length(entries);
+
+	for (size_t i = 0; i < count && i < FHA_STATUS_HISTORY_MAX; i++)
+	{
+		struct json_object *entry = json_object_array_get_idx(entries, count - 1 - i);
+
+		if (json_object_is_type(entry, json_type_object))
+			fha_json_append(history, json_object_get(entry), failed);
+	}
+	fha_json_put(to, "history", history, failed);
+}
+
+static void
+put_findings(struct json_object *to, const FhaOutlook *outlook, bool *failed)
+{
+	struct json_object *array = json_object_new_array();
+	FhaFinding *findings = calloc(FHA_FINDINGS_MAX, sizeof(*findings));
+	size_t count = findings == NULL ? 0 : fha_findings(outlook, findings);
+
+	*failed = *failed || findings == NULL;
+	for (size_t i = 0; i < count; i++)
+	{
+		struct json_object *one = json_object_new_object();
+
+		fha_json_put_text(one, "name", findings[i].name, failed);
+		fha_json_put_text(one, "severity", fha_severity_name(findings[i].severity), failed);
+		if (findings[i].member[0] != '\0')
+			fha_json_put_text(one, "member", findings[i].member, failed);
+		fha_json_put_text(one, "what", findings[i].what, failed);
+		fha_json_put_text(one, "todo", findings[i].todo, failed);
+		fha_json_append(array, one, failed);
+	}
+	free(findings);
+	fha_json_put(to, "findings", array, failed);
+}
+
+static void
+put_self(struct json_object *to, const Snapshot *snapshot, const FhaStatusInput *input,
+		 const FhaOutlook *outlook, bool *failed)
+{
+	char at[FHA_TIME_SIZE] = "";
+	time_t wall = (time_t) input->wall_s;
+	struct tm broken;
+	struct json_object *agent = json_object_new_object();
+	struct json_object *fence = json_object_new_object();
+
+	if (gmtime_r(&wall, &broken) != NULL)
+		(void) strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%SZ", &broken);
+	fha_json_put_text(to, "cluster", snapshot->view.cluster.cluster, failed);
+	fha_json_put_text(to, "member", snapshot->self, failed);
+	fha_json_put_text(to, "at", at, failed);
+	fha_json_put_text(to, "role", fha_pg_state_name(input->vitals->postgres), failed);
+	if (input->vitals->decision != NULL)
+	{
+		fha_json_put_text(to, "decision", input->vitals->decision, failed);
+		fha_json_put_text(to, "because", input->vitals->because, failed);
+	}
+	fha_json_put_bool(agent, "running", input->agent, failed);
+	if (input->vitals->at_ms != 0)
+		fha_json_put_int(agent, "age_ms", outlook->agent_age_ms, failed);
+	fha_json_put(to, "agent", agent, failed);
+	fha_json_put_bool(fence, "open", input->fence->open, failed);
+	fha_json_put_int(fence, "left_ms", not_negative(input->fence->left_ms), failed);
+	fha_json_put(to, "fence", fence, failed);
+}
+
+static void
+put_count(struct json_object *to, const char *key, double value, bool *failed)
+{
+	/* Beyond that it is no count, and not for an int64_t. */
+	if (value >= 0 && value < 1e15)
+		fha_json_put_int(to, key, (int64_t) value, failed);
+}
+
+static void
+put_volume(struct json_object *to, const char *key, double size, double free, bool *failed)
+{
+	struct json_object *volume;
+
+	if (!(size > 0))
+		return;
+	volume = json_object_new_object();
+	put_count(volume, "bytes", size, failed);
+	put_count(volume, "free", free, failed);
+	fha_json_put(to, key, volume, failed);
+}
+
+/* What is not known is left out. */
+static void
+put_server(struct json_object *to, const FhaServerFacts *facts, bool *failed)
+{
+	struct json_object *server;
+	struct json_object *slots;
+
+	if (facts == NULL)
+		return;
+	server = json_object_new_object();
+	slots = json_object_new_array();
+	fha_json_put_text(server, "fawkes_ha", FAWKES_HA_VERSION, failed);
+	if (facts->postgres[0] != '\0')
+		fha_json_put_text(server, "postgres", facts->postgres, failed);
+	if (facts->age_ms >= 0)
+		fha_json_put_int(server, "age_ms", facts->age_ms, failed);
+	put_count(server, "started_at", facts->started_at, failed);
+	put_count(server, "connections", facts->connections, failed);
+	put_count(server, "max_connections", facts->max_connections, failed);
+	put_count(server, "longest_transaction_s", facts->longest_transaction_s, failed);
+	put_count(server, "xid_age", facts->xid_age, failed);
+	if (facts->age_ms >= 0)
+		fha_json_put_text(server, "archiving",
+						  isnan(facts->archived) && isnan(facts->archive_failed) ? "off"
+						  : facts->archive_failed > facts->archived              ? "fails"
+						  : facts->archived > 0                                  ? "works"
+																				 : "nothing yet",
+						  failed);
+	put_volume(server, "data_volume", facts->data_bytes, facts->data_free, failed);
+	put_volume(server, "wal_volume", facts->wal_bytes, facts->wal_free, failed);
+	for (size_t i = 0; i < facts->slot_count; i++)
+	{
+		struct json_object *slot = json_object_new_object();
+
+		fha_json_put_text(slot, "name", facts->slots[i].name, failed);
+		put_count(slot, "bytes", facts->slots[i].bytes, failed);
+		fha_json_append(slots, slot, failed);
+	}
+	fha_json_put(server, "slots", slots, failed);
+	fha_json_put(to, "server", server, failed);
+}
+
+FhaCode
+fha_status_document(const FhaStatusInput *input, char **out, FhaError *err)
+{
+	struct json_object *object = json_object_new_object();
+	Snapshot *snapshot = snapshot_open(input->snapshot, input->snapshot_size);
+	bool failed = false;
+	FhaOutlook outlook;
+
+	*out = NULL;
+	if (snapshot == NULL)
+	{
+		/* LCOV_EXCL_START: no memory */
+		json_object_put(object);
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+		/* LCOV_EXCL_STOP */
+	}
+	snapshot->input = input;
+	look_out(input, snapshot, &outlook);
+	put_self(object, snapshot, input, &outlook, &failed);
+	put_findings(object, &outlook, &failed);
+	put_lease(object, input, &outlook, &failed);
+	put_members(object, snapshot, &outlook, input, &failed);
+	put_server(object, input->server, &failed);
+	put_ring(object, input, &failed);
+	put_history(object, snapshot, &failed);
+	snapshot_close(snapshot);
+	*out = fha_json_finish(object, failed, err);
+	return *out == NULL ? FHA_NO_MEMORY : FHA_OK;
+}

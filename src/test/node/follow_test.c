@@ -1,0 +1,588 @@
+/*
+ * follow_test.c: connection strings, follow.conf, and placeholder history files.
+ *
+ * What was quoted is read back here by the rules of libpq and of postgresql.conf,
+ * for that is what will read it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "config/conninfo.h"
+#include "config/state_directory.h"
+#include "node/follow.h"
+
+static char directory[64];
+static FhaConfig config;
+
+static int
+set_up(void **state)
+{
+	FhaError err;
+	char wal[FHA_PATH_MAX + 16];
+
+	(void) state;
+	(void) snprintf(directory, sizeof(directory), "/tmp/fha-follow-XXXXXX");
+	if (mkdtemp(directory) == NULL)
+		return -1;
+	fha_config_defaults(&config);
+	(void) snprintf(config.data_directory, sizeof(config.data_directory), "%s/data", directory);
+	(void) snprintf(config.cluster_name, sizeof(config.cluster_name), "db");
+	(void) snprintf(config.member_name, sizeof(config.member_name), "n-2");
+	(void) snprintf(wal, sizeof(wal), "%s/pg_wal", config.data_directory);
+	if (mkdir(config.data_directory, 0700) != 0 || mkdir(wal, 0700) != 0)
+		return -1;
+	return fha_state_prepare(&config, &err) == FHA_OK ? 0 : -1;
+}
+
+static int
+tear_down(void **state)
+{
+	char command[128];
+
+	(void) state;
+	(void) snprintf(command, sizeof(command), "rm -rf '%s'", directory);
+	return system(command);
+}
+
+/* The value of a key in a connection string, as libpq's conninfo_parse reads it. */
+static bool
+conninfo_value(const char *text, const char *wanted, char *out, size_t size)
+{
+	bool found = false;
+
+	while (*text != '\0')
+	{
+		size_t key = strcspn(text, "= ");
+		const char *name = text;
+		size_t used = 0;
+		bool quoted;
+
+		if (text[key] != '=')
+			fail_msg("no \"=\" after \"%.20s\"", text);
+		text += key + 1;
+		quoted = *text == '\'';
+		text += quoted ? 1 : 0;
+		while (*text != '\0' && *text != (quoted ? '\'' : ' '))
+		{
+			if (*text == '\\')
+				text++;
+			assert_true(used + 1 < size);
+			if (strlen(wanted) == key && strncmp(name, wanted, key) == 0)
+				out[used] = *text;
+			used++;
+			text++;
+		}
+		if (quoted && *text++ != '\'')
+			fail_msg("a quoted string does not end");
+		if (strlen(wanted) == key && strncmp(name, wanted, key) == 0)
+		{
+			assert_false(found);
+			out[used] = '\0';
+			found = true;
+		}
+		while (*text == ' ')
+			text++;
+	}
+	return found;
+}
+
+static void
+assert_value(const char *conninfo, const char *key, const char *wanted)
+{
+	char value[2 * FHA_PATH_MAX];
+
+	assert_true(conninfo_value(conninfo, key, value, sizeof(value)));
+	assert_string_equal(value, wanted);
+}
+
+/* The value of a setting in a line of its own, as PostgreSQL's guc-file.l reads it. */
+static void
+setting_value(const char *text, const char *name, char *out, size_t size)
+{
+	const char *at = strstr(text, name);
+	size_t used = 0;
+
+	assert_non_null(at);
+	assert_true(at == text || at[-1] == '\n');
+	at += strlen(name);
+	assert_memory_equal(at, " = '", 4);
+	for (at += 4; *at != '\'' || at[1] == '\''; at++)
+	{
+		assert_true(*at != '\0' && *at != '\n');
+		if (*at == '\'' || *at == '\\')
+			at++;
+		assert_true(used + 1 < size);
+		out[used++] = *at;
+	}
+	out[used] = '\0';
+	assert_int_equal(at[1], '\n');
+}
+
+static void
+slot_names_are_what_postgres_allows(void **state)
+{
+	char name[FHA_NAME_MAX + 1];
+	char slot[FHA_SLOT_NAME_SIZE];
+
+	(void) state;
+	fha_slot_name("n-2-x", slot, sizeof(slot));
+	assert_string_equal(slot, "fawkes_ha_n_2_x");
+	memset(name, '-', FHA_NAME_MAX);
+	name[0] = name[FHA_NAME_MAX - 1] = 'n';
+	name[FHA_NAME_MAX] = '\0';
+	fha_slot_name(name, slot, sizeof(slot));
+	assert_int_equal(strlen(slot), strlen("fawkes_ha_") + FHA_NAME_MAX);
+	assert_int_equal(strspn(slot, "abcdefghijklmnopqrstuvwxyz0123456789_"), strlen(slot));
+}
+
+static void
+conninfo_names_host_port_and_us(void **state)
+{
+	static const struct
+	{
+		const char *address;
+		const char *host;
+		const char *port;
+	} cases[] = {
+		{"h1:5432", "h1", "5432"},
+		{"10.0.0.1:1", "10.0.0.1", "1"},
+		{"[::1]:65535", "::1", "65535"},
+		{"[fe80::1%eth0]:5432", "fe80::1%eth0", "5432"},
+		{"a host:5432", "a host", "5432"},
+		{"it's:5432", "it's", "5432"},
+		{"back\\slash:5432", "back\\slash", "5432"},
+		{"\\':5432", "\\'", "5432"},
+		{"x' user=postgres y='z:5432", "x' user=postgres y='z", "5432"},
+	};
+	char passfile[FHA_PATH_MAX];
+	char out[2048];
+	FhaError err;
+
+	(void) state;
+	assert_int_equal(fha_state_path(&config, "pgpass", passfile, sizeof(passfile), &err), FHA_OK);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		assert_int_equal(
+			fha_conninfo(&config, cases[i].address, "n-2_da7a", out, sizeof(out), &err), FHA_OK);
+		assert_value(out, "host", cases[i].host);
+		assert_value(out, "port", cases[i].port);
+		assert_value(out, "user", FHA_REPLICATION_USER);
+		assert_value(out, "application_name", "n-2_da7a");
+		assert_value(out, "passfile", passfile);
+	}
+}
+
+/* Who answers at a leader's address is asked to prove itself, where libpq can ask for that. */
+static void
+nobody_is_told_the_password_who_has_no_verifier(void **state)
+{
+	(void) state;
+	for (int postgres = 15; postgres <= 18; postgres++)
+	{
+		assert_non_null(strstr(fha_conninfo_terms(true, postgres), "channel_binding=require"));
+		assert_non_null(strstr(fha_conninfo_terms(true, postgres), "sslmode=require"));
+	}
+	assert_null(strstr(fha_conninfo_terms(false, 15), "require_auth"));
+	assert_value(fha_conninfo_terms(false, 16), "require_auth", "scram-sha-256");
+	assert_value(fha_conninfo_terms(false, 18), "require_auth", "scram-sha-256");
+}
+
+static void
+conninfo_quotes_the_path(void **state)
+{
+	char out[2048];
+	FhaError err;
+
+	(void) state;
+	(void) snprintf(config.state_directory, sizeof(config.state_directory), "/srv/o'neill \\ sons");
+	assert_int_equal(fha_conninfo(&config, "h1:5432", "n", out, sizeof(out), &err), FHA_OK);
+	assert_value(out, "passfile", "/srv/o'neill \\ sons/pgpass");
+}
+
+static void
+what_is_no_address_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		"",           ":",         "h1",           "h1:",         ":5432",   "h1:port",
+		"h1:5432x",   "h1:-1",     "h1: 5432",     "h1:12345678", "[]:5432", "[:5432",
+		"h1 :5432\n", "h1\n:5432", "h1\r\nx:5432", "h1\x01:5432",
+	};
+	char address[FHA_ADDRESS_MAX + 8];
+	char out[2048];
+	FhaError err;
+
+	(void) state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (fha_conninfo(&config, bad[i], "n", out, sizeof(out), &err) != FHA_INVALID)
+			fail_msg("\"%s\" is taken for an address: %s", bad[i], out);
+	/* The longest host, and one more. */
+	memset(address, 'h', FHA_ADDRESS_MAX + 1);
+	memcpy(address + FHA_ADDRESS_MAX, ":1", 3);
+	assert_int_equal(fha_conninfo(&config, address, "n", out, sizeof(out), &err), FHA_OK);
+	memset(address, 'h', FHA_ADDRESS_MAX + 1);
+	memcpy(address + FHA_ADDRESS_MAX + 1, ":1", 3);
+	assert_int_equal(fha_conninfo(&config, address, "n", out, sizeof(out), &err), FHA_INVALID);
+}
+
+/* At every size it either fits whole or is refused, and nothing is written behind it. */
+static void
+an_overlong_conninfo_is_refused(void **state)
+{
+	char whole[2048];
+	FhaError err;
+	size_t length;
+
+	(void) state;
+	assert_int_equal(fha_conninfo(&config, "it's:5432", "n", whole, sizeof(whole), &err), FHA_OK);
+	length = strlen(whole);
+	for (size_t size = 1; size < length + 8; size++)
+	{
+		char *out = malloc(size);
+		FhaCode code;
+
+		assert_non_null(out);
+		code = fha_conninfo(&config, "it's:5432", "n", out, size, &err);
+		if (code == FHA_OK)
+			assert_string_equal(out, whole);
+		else
+			assert_int_equal(code, FHA_INVALID);
+		assert_true(code == FHA_INVALID || size > length);
+		assert_true(code == FHA_OK || size < length + 4);
+		free(out);
+	}
+}
+
+static char *
+read_follow_conf(void)
+{
+	char path[FHA_PATH_MAX];
+	char *text;
+	FhaError err;
+
+	assert_int_equal(fha_state_path(&config, "follow.conf", path, sizeof(path), &err), FHA_OK);
+	if (fha_file_read(path, 65536, &text, &err) != FHA_OK)
+		fail_msg("%s", err.text);
+	return text;
+}
+
+static void
+follow_conf_names_the_leader(void **state)
+{
+	FhaState node = {.data_incarnation = "da7a000000000001"};
+	char conninfo[2048];
+	char wanted[2048];
+	char slot[64];
+	char timeline[64];
+	FhaError err;
+	bool changed;
+	char *text;
+
+	(void) state;
+	(void) snprintf(config.state_directory, sizeof(config.state_directory), "%s/o'n \\e",
+					directory);
+	assert_int_equal(fha_state_prepare(&config, &err), FHA_OK);
+	assert_int_equal(fha_follow_write(&config, &node, "it's\\:5432", &changed, &err), FHA_OK);
+	assert_true(changed);
+	text = read_follow_conf();
+	setting_value(text, "primary_conninfo", conninfo, sizeof(conninfo));
+	setting_value(text, "primary_slot_name", slot, sizeof(slot));
+	setting_value(text, "recovery_target_timeline", timeline, sizeof(timeline));
+	free(text);
+	assert_int_equal(
+		fha_conninfo(&config, "it's\\:5432", "n-2_da7a000000000001", wanted, sizeof(wanted), &err),
+		FHA_OK);
+	assert_string_equal(conninfo, wanted);
+	assert_value(conninfo, "host", "it's\\");
+	assert_string_equal(slot, "fawkes_ha_n_2");
+	assert_string_equal(timeline, "latest");
+}
+
+static void
+only_what_differs_is_a_change(void **state)
+{
+	FhaState node = {.data_incarnation = "da7a000000000001"};
+	char path[FHA_PATH_MAX];
+	struct stat first;
+	struct stat second;
+	FhaError err;
+	bool changed;
+
+	(void) state;
+	assert_int_equal(fha_state_path(&config, "follow.conf", path, sizeof(path), &err), FHA_OK);
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5432", &changed, &err), FHA_OK);
+	assert_true(changed);
+	assert_int_equal(stat(path, &first), 0);
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5432", &changed, &err), FHA_OK);
+	assert_false(changed);
+	assert_int_equal(stat(path, &second), 0);
+	assert_true(first.st_ino == second.st_ino);
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5433", &changed, &err), FHA_OK);
+	assert_true(changed);
+	/* S4b: other data is another voter. */
+	node.data_incarnation[15] = '2';
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5433", &changed, &err), FHA_OK);
+	assert_true(changed);
+	/* Damaged by somebody: written again. */
+	assert_int_equal(fha_file_replace(path, "x", 1, &err), FHA_OK);
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5433", &changed, &err), FHA_OK);
+	assert_true(changed);
+	/* Not an address: the file stays as it was. */
+	assert_int_equal(fha_follow_write(&config, &node, "h1", &changed, &err), FHA_INVALID);
+	assert_false(changed);
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5433", &changed, &err), FHA_OK);
+	assert_false(changed);
+}
+
+/* What stands behind the leader's address takes commands away that a user's file gives. */
+static void
+commands_of_recovery_are_taken_and_given_back(void **state)
+{
+	FhaState node = {.data_incarnation = "da7a000000000001"};
+	FhaError err;
+	char *text;
+	bool changed;
+
+	(void) state;
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_KEPT, &changed, &err), FHA_OK);
+	assert_false(changed);
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5432", &changed, &err), FHA_OK);
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_OFF, &changed, &err), FHA_OK);
+	assert_true(changed);
+	text = read_follow_conf();
+	assert_non_null(strstr(text, "primary_conninfo = "));
+	assert_non_null(strstr(text, "\nrestore_command = ''\narchive_cleanup_command = ''\n"));
+	assert_null(strstr(text, "recovery_end_command"));
+	free(text);
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_OFF, &changed, &err), FHA_OK);
+	assert_false(changed);
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_ALL_OFF, &changed, &err), FHA_OK);
+	assert_true(changed);
+	/* Who comes after does not know that it held up a promotion. */
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_OFF, &changed, &err), FHA_OK);
+	assert_false(changed);
+	text = read_follow_conf();
+	assert_non_null(strstr(text, "\nrecovery_end_command = ''\n"));
+	free(text);
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_KEPT, &changed, &err), FHA_OK);
+	assert_true(changed);
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5432", &changed, &err), FHA_OK);
+	assert_false(changed);
+	/* Another leader: all are back. */
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_OFF, &changed, &err), FHA_OK);
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5432", &changed, &err), FHA_OK);
+	assert_true(changed);
+	text = read_follow_conf();
+	assert_null(strstr(text, "restore_command"));
+	free(text);
+	(void) snprintf(config.state_directory, sizeof(config.state_directory), "%s/nowhere",
+					directory);
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_OFF, &changed, &err), FHA_IO);
+	memset(config.state_directory, 'x', sizeof(config.state_directory) - 1);
+	assert_int_equal(fha_follow_commands(&config, FHA_COMMANDS_OFF, &changed, &err), FHA_INVALID);
+	assert_false(changed);
+}
+
+static void
+follow_write_that_cannot_write_says_so(void **state)
+{
+	FhaState node = {.data_incarnation = "da7a000000000001"};
+	FhaError err;
+	bool changed;
+
+	(void) state;
+	(void) snprintf(config.state_directory, sizeof(config.state_directory), "%s/nowhere",
+					directory);
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5432", &changed, &err), FHA_IO);
+	/* Two bytes for each quote, twice: beyond any limit. */
+	memset(config.state_directory, '\'', sizeof(config.state_directory) - 16);
+	config.state_directory[0] = '/';
+	assert_int_equal(fha_follow_write(&config, &node, "h1:5432", &changed, &err), FHA_INVALID);
+	assert_false(changed);
+}
+
+static const char *
+history_path(uint32_t timeline)
+{
+	static char path[FHA_PATH_MAX + 40];
+
+	(void) snprintf(path, sizeof(path), "%s/pg_wal/%08X.history", config.data_directory, timeline);
+	return path;
+}
+
+static const char real_history[] = "1\t0/3000000\tno recovery target specified\n";
+
+static void
+write_history(uint32_t timeline)
+{
+	FhaError err;
+
+	assert_int_equal(
+		fha_file_replace(history_path(timeline), real_history, strlen(real_history), &err), FHA_OK);
+}
+
+static bool
+has_history(uint32_t timeline)
+{
+	return access(history_path(timeline), F_OK) == 0;
+}
+
+static void
+assert_real(uint32_t timeline)
+{
+	FhaError err;
+	char *text;
+
+	assert_int_equal(fha_file_read(history_path(timeline), 4096, &text, &err), FHA_OK);
+	assert_string_equal(text, real_history);
+	free(text);
+}
+
+static void
+placeholders_are_made_between(void **state)
+{
+	FhaError err;
+	unsigned parent;
+	unsigned high;
+	unsigned low;
+	char *text;
+
+	(void) state;
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 9, 0xC, &err), FHA_OK);
+	assert_false(has_history(9));
+	assert_true(has_history(0xA));
+	assert_true(has_history(0xB));
+	assert_false(has_history(0xC));
+	assert_false(has_history(0xD));
+	/* What PostgreSQL reads in it: parent timeline, switch point, reason. */
+	assert_int_equal(fha_file_read(history_path(0xB), 4096, &text, &err), FHA_OK);
+	assert_int_equal(sscanf(text, "%u\t%X/%X", &parent, &high, &low), 3);
+	assert_int_equal(parent, 9);
+	assert_int_equal(high, 0xFFFFFFFF);
+	free(text);
+}
+
+static void
+nothing_between_nothing_made(void **state)
+{
+	FhaError err;
+
+	(void) state;
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 4, 5, &err), FHA_OK);
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 4, 4, &err), FHA_OK);
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 4, 3, &err), FHA_OK);
+	assert_int_equal(fha_timeline_reserve(config.data_directory, UINT32_MAX - 1, UINT32_MAX, &err),
+					 FHA_OK);
+	/* Millions of files would be made for a damaged record. */
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 1, 20000, &err), FHA_INVALID);
+	assert_non_null(strstr(err.text, "too far"));
+	for (uint32_t timeline = 1; timeline < 8; timeline++)
+		assert_false(has_history(timeline));
+}
+
+static void
+reserving_never_touches_real_history(void **state)
+{
+	FhaError err;
+
+	(void) state;
+	write_history(2);
+	write_history(4);
+	write_history(6);
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 3, 6, &err), FHA_OK);
+	assert_true(has_history(5));
+	assert_real(2);
+	assert_real(4);
+	assert_real(6);
+	/* A standby gets what is above its own timeline from its leader, or must never have it. */
+	assert_int_equal(fha_timeline_unreserve(config.data_directory, 3, &err), FHA_OK);
+	assert_real(2);
+	assert_false(has_history(4));
+	assert_false(has_history(5));
+	assert_false(has_history(6));
+}
+
+static void
+only_history_above_current_is_removed(void **state)
+{
+	char path[FHA_PATH_MAX + 64];
+	FhaError err;
+
+	(void) state;
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 2, 0x1F, &err), FHA_OK);
+	/* As a segment, a partial one, or a name that only begins like a history file would be. */
+	(void) snprintf(path, sizeof(path), "%s/pg_wal/0000001C.history.bak", config.data_directory);
+	assert_int_equal(fha_file_replace(path, "fawkes_ha: reserved, never promoted", 35, &err),
+					 FHA_OK);
+	assert_int_equal(fha_timeline_unreserve(config.data_directory, 0x1A, &err), FHA_OK);
+	for (uint32_t timeline = 3; timeline < 0x1F; timeline++)
+		assert_int_equal(has_history(timeline), timeline <= 0x1A);
+	assert_int_equal(access(path, F_OK), 0);
+	/* Again: nothing is left to do. */
+	assert_int_equal(fha_timeline_unreserve(config.data_directory, 0x1A, &err), FHA_OK);
+	assert_true(has_history(0x1A));
+}
+
+/* Reserving is repeated after a crash in the middle of it. */
+static void
+reserving_again_changes_nothing(void **state)
+{
+	struct stat first;
+	struct stat second;
+	FhaError err;
+
+	(void) state;
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 2, 5, &err), FHA_OK);
+	assert_int_equal(stat(history_path(3), &first), 0);
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 2, 6, &err), FHA_OK);
+	assert_int_equal(stat(history_path(3), &second), 0);
+	assert_true(first.st_ino == second.st_ino);
+	assert_true(has_history(5));
+}
+
+static void
+a_missing_directory_is_an_error(void **state)
+{
+	FhaError err;
+
+	(void) state;
+	(void) strncat(config.data_directory, "/gone", 6);
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 2, 5, &err), FHA_IO);
+	assert_int_equal(fha_timeline_unreserve(config.data_directory, 2, &err), FHA_IO);
+	assert_non_null(strstr(err.text, "pg_wal"));
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(slot_names_are_what_postgres_allows),
+		TEST(conninfo_names_host_port_and_us),
+		TEST(nobody_is_told_the_password_who_has_no_verifier),
+		TEST(conninfo_quotes_the_path),
+		TEST(what_is_no_address_is_refused),
+		TEST(an_overlong_conninfo_is_refused),
+		TEST(follow_conf_names_the_leader),
+		TEST(only_what_differs_is_a_change),
+		TEST(commands_of_recovery_are_taken_and_given_back),
+		TEST(follow_write_that_cannot_write_says_so),
+		TEST(placeholders_are_made_between),
+		TEST(nothing_between_nothing_made),
+		TEST(reserving_never_touches_real_history),
+		TEST(only_history_above_current_is_removed),
+		TEST(reserving_again_changes_nothing),
+		TEST(a_missing_directory_is_an_error),
+	};
+
+	return cmocka_run_group_tests_name("follow", tests, NULL, NULL);
+}
