@@ -6,8 +6,9 @@ PROGRAMS = 6
 check-unit: $(UNIT)
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove $(PROVE) --exec '' $(UNIT)
 
-# core may call nothing but itself and mem*/str*.
+# Which room may include which is in src/README.md; core may call nothing but itself and mem*/str*.
 check-layers: $(LIB_OBJS)
+	@$(PYTHON) test/layers.py
 	@bad=$$(nm -u src/core/*.o | awk '/ U /{print $$2}' | grep -vE '^(mem|str|fha_|_GLOBAL_OFFSET_TABLE_)' || true); \
 	if [ -n "$$bad" ]; then echo "src/core calls: $$bad"; exit 1; fi
 
