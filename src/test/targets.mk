@@ -149,7 +149,7 @@ help:
 	@echo 'make mutants-short   the quick ones of them, for CI'
 	@echo 'make fuzz            new inputs for each parser, SECONDS each [60]'
 	@echo 'make fuzz-short      the same for 5 seconds'
-	@echo 'make coverage        lines and branches of core and control that the unit tests reach'
+	@echo 'make coverage        lines and branches of the library that the unit tests reach'
 	@echo 'make check-sanitized  the supervisor with ASan and UBSan through failover, rewind and clone'
 	@echo 'make analyze         gcc -fanalyzer, clang --analyze, cppcheck, shellcheck, pyflakes'
 	@echo 'make page-picture    the picture of the status page in the README, as an ordinary user, with chromium'
