@@ -169,6 +169,7 @@ typedef struct SimHost
 	bool empty;
 	bool damaged;
 	bool clean;
+	bool released; /* the lease, since it was shut down */
 	bool was_primary;
 	int leader; /* that follow.conf names; -1: none */
 	uint32_t promoting_from;
@@ -227,9 +228,9 @@ void judge_commit(const SimHost *host, const SimRecord *record);
 void judge_has(const SimHost *host, size_t from);
 /* Its client was told so. */
 void judge_acknowledged(const SimHost *host, uint32_t id, uint64_t lsn);
-/* It was shut down cleanly, and has released the lease with the end of its WAL. */
+/* It was shut down cleanly, and has just released the lease with the end of its WAL. */
 void judge_released(const SimHost *host);
-/* An operator accepts losses. */
+/* An operator accepts losses, from now until a newer term is led. */
 void judge_forced(void);
 /* The cluster's record says now that its holder's WAL ends there. */
 void judge_told(uint64_t lsn);

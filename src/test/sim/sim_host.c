@@ -829,8 +829,9 @@ supervisor_acts(SimHost *host, const FhaPgView *view)
 {
 	const FhaOrder *order = &host->order;
 
-	if (order->released && view->clean)
+	if (order->released && view->clean && !host->released)
 		judge_released(host);
+	host->released = order->released && view->clean;
 	if (view->state != FHA_PG_DOWN || view->job || host->stopping || sim_us < host->not_before_us)
 		return;
 	switch (order->node)

@@ -15,6 +15,7 @@ typedef struct Commit
 	uint64_t lsn;
 	uint64_t term; /* in which it was acknowledged; 0: it was not */
 	unsigned had;  /* which hosts' disks have had it */
+	bool released; /* the last member that stopped cleanly has it */
 	bool lost;     /* a leader came that does not have it */
 } Commit;
 
@@ -79,6 +80,10 @@ void
 judge_released(const SimHost *host)
 {
 	released_by = host->index;
+	for (size_t id = 0; id < commit_room; id++)
+		commits[id].released = false;
+	for (size_t i = 0; i < host->wal.count; i++)
+		commit_of(host->wal.of[i].id)->released = true;
 }
 
 void
@@ -123,7 +128,7 @@ count_losses(const SimHost *host)
 			sim_fail("%s leads term %llu without commit %zu of term %llu, which its disk had",
 					 host->config.member_name, (unsigned long long) host->open_term, id,
 					 (unsigned long long) commit->term);
-		else if (released_by >= 0 && !forced)
+		else if (released_by >= 0 && commit->released && !forced)
 			sim_fail("%s leads term %llu without commit %zu of term %llu, although %s stopped "
 					 "cleanly and had released the lease with its end",
 					 host->config.member_name, (unsigned long long) host->open_term, id,

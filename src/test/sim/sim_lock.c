@@ -281,6 +281,11 @@ look_at_cluster(const Stored *record)
 	else
 	{
 		judge_told(cluster->position.lsn);
+		/* It may be written long after it was asked for. */
+		if (cluster->request.kind == FHA_REQUEST_FAILOVER &&
+			(cluster->request.state == FHA_REQUEST_PENDING ||
+			 cluster->request.state == FHA_REQUEST_RUNNING))
+			judge_forced();
 		if (cluster->term >= newest_term)
 		{
 			newest_term = cluster->term;
