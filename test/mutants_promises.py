@@ -31,9 +31,17 @@ PROMISES = [
         "S10",
         "who promised takes the lease when it lapses",
         "src/core/observe.c",
-        "(has_lapsed(world, now_ms) && now_ms >= world->bound_until_ms)",
+        "(has_lapsed(world, now_ms) && !bound)",
         "has_lapsed(world, now_ms)",
         (*unit("observe", "s10_a_promise_holds_back_who_gave_it"), *promise("who_promised_waits_for_as_long")),
+    ),
+    Mutant(
+        "S10",
+        "who promised takes the lease that an older copy of the record shows as released",
+        "src/core/observe.c",
+        "return !bound || is_released_since_asked(world);",
+        "return true;",
+        unit("observe", "s10_a_promise_outlasts_an_older_release"),
     ),
     Mutant(
         "S10",

@@ -98,14 +98,34 @@ has_lapsed(const FhaWorld *world, int64_t now_ms)
 	return fha_watch_lapsed(&world->watch, world->self.lease_duration_ms, now_ms);
 }
 
+/*
+ * S10: is this release later than the last question that the holder of its term asked, as far as is known
+ * here?  An older copy of the record, put back, may show one that it has taken back since.  A server that
+ * stops writes WAL after what its question told; one that starts begins at the end of its release.
+ */
+static bool
+is_released_since_asked(const FhaWorld *world)
+{
+	const FhaCluster *cluster = &world->cluster;
+
+	if (world->heard_term == 0 || world->heard_term > cluster->term)
+		return false;
+	return world->heard_term < cluster->term ||
+		   (fha_position_is_known(world->heard) && fha_position_is_known(cluster->release) &&
+			fha_position_compare(cluster->release, world->heard) > 0);
+}
+
 bool
 fha_lease_is_free(const FhaWorld *world, int64_t now_ms)
 {
+	bool bound = now_ms < world->bound_until_ms;
+
 	if (!has_record(world) || fha_lease_is_mine(world))
 		return false;
+	if (world->cluster.released)
+		return !bound || is_released_since_asked(world);
 	/* S10: the holder may count on a promise for as long as it does not let the lease go itself. */
-	return world->cluster.released || is_my_dead_self(world) ||
-		   (has_lapsed(world, now_ms) && now_ms >= world->bound_until_ms);
+	return is_my_dead_self(world) || (has_lapsed(world, now_ms) && !bound);
 }
 
 uint64_t
@@ -762,7 +782,7 @@ observe_lease(const FhaWorld *world, int64_t now_ms)
 	}
 	if (fha_lease_is_free(world, now_ms))
 		return FHA_FREE;
-	return has_lapsed(world, now_ms) ? FHA_BOUND : 0;
+	return world->cluster.released || has_lapsed(world, now_ms) ? FHA_BOUND : 0;
 }
 
 /* We began to found this cluster ourselves, and did not get to its data. */

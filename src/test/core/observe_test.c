@@ -638,8 +638,41 @@ s10_a_promise_holds_back_who_gave_it(void **state)
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW + 1), FHA_FREE);
 	world.watch.since_ms = NOW - DURATION_MS + 1;
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), 0);
+}
+
+/* S10: what an older copy of the record shows as released may be led again by promises. */
+static void
+s10_a_promise_outlasts_an_older_release(void **state)
+{
+	FhaPosition told = {.lsn = 1000};
+
+	(void) state;
+	settle();
+	told.timeline = world.cluster.timeline;
 	world.cluster.released = true;
+	world.cluster.release = told;
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
+	world.bound_until_ms = NOW + 1;
+	/* Nothing was told with the question, or it is not known any more. */
+	world.heard_term = 0;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
+	assert_int_equal(fha_observe_again_ms(&world, NOW), NOW + 1);
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW + 1), FHA_FREE);
+	world.heard_term = world.cluster.term;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
+	world.heard = told;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
+	world.cluster.release.lsn = FHA_LSN_UNREAD;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
+	/* It stopped after it had asked: that was its own word. */
+	world.cluster.release.lsn = told.lsn + 1;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
+	/* Another member led since, and let go; or the copy is of a term before. */
+	world.cluster.release = told;
+	world.heard_term = world.cluster.term - 1;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
+	world.heard_term = world.cluster.term + 1;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
 }
 
 static void
@@ -1547,6 +1580,7 @@ main(void)
 		cmocka_unit_test(s7_a_vanished_record_is_its_last_holder_s),
 		cmocka_unit_test(a_leader_is_led_by_when_it_says_where),
 		cmocka_unit_test(s10_a_promise_holds_back_who_gave_it),
+		cmocka_unit_test(s10_a_promise_outlasts_an_older_release),
 		cmocka_unit_test(s10_the_list_names_data),
 		cmocka_unit_test(lists_pauses_and_founding),
 		cmocka_unit_test(handover_and_heir_are_the_holder_s),
