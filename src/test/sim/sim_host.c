@@ -597,7 +597,7 @@ agent_comes(void *argument)
 		sit(host, SIM_AGENT);
 }
 
-/* S7: what an interrupted promotion left was never led. */
+/* S7: what an interrupted promotion has left was led by no server. */
 static void
 forget_promotion(SimHost *host)
 {
@@ -655,6 +655,8 @@ promoted(void *argument)
 	host->promoting = host->streaming = false;
 	host->phase = SIM_PRIMARY;
 	host->was_primary = true;
+	/* Its control file names the new timeline before it is a primary: no start goes back behind that. */
+	host->promoting_from = 0;
 	(void) write_record(host, (uint32_t) life->id, 100);
 	sim_trace(host->index, "PostgreSQL is promoted to timeline %u", (unsigned) life->id);
 	sim_at(sim_us + SIM_MS, host->index, commit, life_of(host, host->server));
@@ -932,8 +934,6 @@ agent_acts(SimHost *host, const FhaPgView *view)
 {
 	const FhaOrder *order = &host->order;
 
-	if (order->write_until_ms > 0)
-		host->promoting_from = 0;
 	set_fence(host, order->write_until_ms > 0 ? sim_world_us(host, order->write_until_ms) : 0);
 	if (order->write_until_ms > 0 && view->state == FHA_PG_PRIMARY &&
 		host->rewindable_us == SIM_NEVER)
