@@ -242,8 +242,8 @@ CORE = [
         "S1",
         "a lease that is not released is free",
         OBSERVE,
-        "(has_lapsed(world, now_ms) && now_ms >= world->bound_until_ms)",
-        "(now_ms >= world->bound_until_ms)",
+        "(has_lapsed(world, now_ms) && !bound)",
+        "!bound",
         unit("observe", "s1_free_after_watching_it_unchanged"),
     ),
     Mutant(
