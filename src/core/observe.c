@@ -101,17 +101,19 @@ has_lapsed(const FhaWorld *world, int64_t now_ms)
 /*
  * S10: is this release later than the last question that the holder of its term asked, as far as is known
  * here?  An older copy of the record, put back, may show one that it has taken back since.  A server that
- * stops writes WAL after what its question told; one that starts begins at the end of its release.
+ * stops writes WAL after what its question told; one that starts begins at the end of its release.  Without
+ * a question of this term there is no promise to it: a process that has just started is bound by precaution.
+ * A member of 1.1 asks without its position, and its release counts.
  */
 static bool
 is_released_since_asked(const FhaWorld *world)
 {
 	const FhaCluster *cluster = &world->cluster;
 
-	if (world->heard_term == 0 || world->heard_term > cluster->term)
-		return false;
-	return world->heard_term < cluster->term ||
-		   (fha_position_is_known(world->heard) && fha_position_is_known(cluster->release) &&
+	if (world->heard_term != cluster->term)
+		return world->heard_term < cluster->term;
+	return !fha_position_is_known(world->heard) ||
+		   (fha_position_is_known(cluster->release) &&
 			fha_position_compare(cluster->release, world->heard) > 0);
 }
 

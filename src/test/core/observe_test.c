@@ -652,16 +652,17 @@ s10_a_promise_outlasts_an_older_release(void **state)
 	world.cluster.released = true;
 	world.cluster.release = told;
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
+	/* A process that has just started, and was not asked: it would hold up a switchover to it. */
 	world.bound_until_ms = NOW + 1;
-	/* Nothing was told with the question, or it is not known any more. */
 	world.heard_term = 0;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
+	/* A member of 1.1 asks without its position. */
+	world.heard_term = world.cluster.term;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
+	world.heard = told;
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
 	assert_int_equal(fha_observe_again_ms(&world, NOW), NOW + 1);
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW + 1), FHA_FREE);
-	world.heard_term = world.cluster.term;
-	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
-	world.heard = told;
-	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
 	world.cluster.release.lsn = FHA_LSN_UNREAD;
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
 	/* It stopped after it had asked: that was its own word. */
