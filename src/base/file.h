@@ -25,6 +25,6 @@ FHA_API FHA_MUST_CHECK FhaCode fha_file_read(const char *path, size_t max, char 
 											 FhaError *err);
 
 /* Flush the directory that `path` is an entry of.  IO. */
-FHA_MUST_CHECK FhaCode fha_file_sync_parent(const char *path, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_file_sync_parent(const char *path, FhaError *err);
 
 #endif

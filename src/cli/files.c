@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "config/config.h"
 
 bool
@@ -51,25 +52,11 @@ files_sync_directory(const char *path, FhaError *err)
 	return code;
 }
 
-static FhaCode
-sync_parent(const char *path, FhaError *err)
-{
-	char parent[FHA_PATH_MAX + 64];
-	char *slash;
-
-	(void) snprintf(parent, sizeof(parent), "%s", path);
-	slash = strrchr(parent, '/');
-	if (slash == NULL)
-		return files_sync_directory(".", err);
-	slash[slash == parent ? 1 : 0] = '\0';
-	return files_sync_directory(parent, err);
-}
-
 FhaCode
 files_make_directory(const char *path, FhaError *err)
 {
 	if (mkdir(path, 0700) == 0)
-		return sync_parent(path, err);
+		return fha_file_sync_parent(path, err);
 	return errno == EEXIST ? FHA_OK
 						   : fha_error_errno(err, FHA_IO, "could not make \"%.120s\"", path);
 }
@@ -78,7 +65,7 @@ FhaCode
 files_rename(const char *from, const char *to, FhaError *err)
 {
 	if (rename(from, to) == 0)
-		return sync_parent(to, err);
+		return fha_file_sync_parent(to, err);
 	if (errno == EBUSY)
 		return fha_error(err, FHA_IO,
 						 "could not rename \"%.80s\": a mount point cannot be moved; use a "

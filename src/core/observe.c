@@ -7,7 +7,6 @@
 
 /* For so many release_waits only whom a release or a request names may lead; then who else is fit. */
 #define TARGET_WAITS 3
-/* A member writes its record every two leases: one that did not for so many is gone. */
 /* A holder may be busy for so many leases before it counts as stuck. */
 #define STUCK_LEASES 10
 /* Then others have so many: for the lapse, for what they have promised, and one to spare. */
