@@ -1,5 +1,6 @@
 """The README's "Run your own", typed as it stands: with another directory for /srv and with free ports."""
 
+import json
 import os
 import re
 import shlex
@@ -12,7 +13,7 @@ import pytest
 
 from lab import documents, process, programs
 from lab.node import free_ports
-from lab.wait import until
+from lab.wait import NotInTime, until
 
 TREE = documents.TREE
 PORTS = ("5501", "5502", "8001", "8002", "9101", "9102")
@@ -41,6 +42,7 @@ class Machine:
     def __init__(self, srv: Path) -> None:
         self.srv = srv
         self.nodes: list[subprocess.Popen] = []
+        self.status = ""  # what it said last
         self._ports = dict(zip(PORTS, map(str, free_ports(len(PORTS), 5501)), strict=True))
         self._environment = {
             **os.environ,
@@ -50,9 +52,8 @@ class Machine:
         }
 
     def here(self, text: str) -> str:
-        for documented, port in self._ports.items():
-            text = re.sub(rf"\b{documented}\b", f"<{port}>", text)
-        return re.sub(r"<(\d+)>", r"\1", text).replace("/srv", str(self.srv))
+        text = re.sub(r"\b\d{4}\b", lambda found: self._ports.get(found[0], found[0]), text)
+        return text.replace("/srv", str(self.srv))
 
     def start(self, command: str) -> None:
         """What stays in the foreground of a terminal of its own."""
@@ -83,8 +84,17 @@ class Machine:
         return said
 
     def both_are_well(self) -> bool:
-        said = self.type("fawkes-ha status -D /srv/n2\n")
-        return "primary" in said and "standby" in said and "do:" not in said
+        self.status = self.type("fawkes-ha status -D /srv/n2\n")
+        if "primary" not in self.status or "standby" not in self.status or "do:" in self.status:
+            return False
+        records = json.loads(self.type("fawkes-ha status -D /srv/n2 -o json\n"))
+        return len(records["cluster"]["standbys"]) == 1
+
+    def until_both_are_well(self) -> None:
+        try:
+            until("one leads, the other follows, nothing is wrong", self.both_are_well, LIMIT_S)
+        except NotInTime as error:
+            raise NotInTime(f"{error}\n{self.status}\n{programs.tail(self.srv / 'log')}") from None
 
     def end(self) -> None:
         for node in self.nodes:
@@ -113,7 +123,7 @@ def test_run_your_own(machine: Machine) -> None:
         else:
             said[command.split("#")[0].strip()] = machine.type(command)
         if len(machine.nodes) == 2 and command.startswith(("fawkes-ha run", "fawkes-ha switchover", "fawkes-ha restart")):
-            until("one leads, the other follows, nothing is wrong", machine.both_are_well, LIMIT_S)
+            machine.until_both_are_well()
         if command.startswith("kill "):
             machine.nodes[0].wait(LIMIT_S)
     assert "n2 leads" in said["fawkes-ha switchover -D /srv/n1 --to n2"]

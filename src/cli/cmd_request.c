@@ -439,7 +439,7 @@ run_rejoin(CliOptions *options, int argc, char **argv)
 	(void) argc;
 	(void) argv;
 	if (options->operand[0] == '\0' && options->config.data_directory[0] != '\0' &&
-		!rejoin_is_supervised(&options->config))
+		!fha_is_supervised(&options->config))
 		return rejoin_by_hand(options);
 	return ask_kind(options, FHA_REQUEST_REJOIN,
 					options->operand[0] == '\0' ? options->config.member_name : options->operand);

@@ -261,7 +261,7 @@ waits_here(const Cluster *cluster, const FhaConfig *config)
 {
 	char life[FHA_UUID_TEXT_SIZE];
 
-	if (config->data_directory[0] == '\0' || !rejoin_is_supervised(config) ||
+	if (config->data_directory[0] == '\0' || !fha_is_supervised(config) ||
 		fha_life_identity(config, life, sizeof(life), NULL) != FHA_OK)
 		return false;
 	for (size_t i = 0; i < cluster->member_count; i++)

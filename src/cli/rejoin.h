@@ -35,9 +35,6 @@ int rejoin_clone(void *plan);
 /* pg_rewind in place; the WAL past the fork and the node's own files are kept (S11). */
 int rejoin_rewind(void *plan);
 
-/* Does a supervisor look after this node? */
-bool rejoin_is_supervised(const FhaConfig *config);
-
 /* `fawkes-ha rejoin` without one: mend the data and make it a standby, which is not started. */
 int rejoin_by_hand(const CliOptions *options);
 

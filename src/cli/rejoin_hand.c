@@ -19,20 +19,6 @@
 
 #define WAL_MS (60 * 1000)
 
-bool
-rejoin_is_supervised(const FhaConfig *config)
-{
-	FhaSeat seat;
-	FhaError err;
-	bool guarded;
-
-	if (fha_seat_open(config, &seat, &err) != FHA_OK)
-		return false;
-	guarded = !fha_seat_guard(&seat);
-	fha_seat_close(&seat);
-	return guarded;
-}
-
 static const FhaMember *
 find_leader(const Cluster *cluster)
 {

@@ -346,6 +346,23 @@ fha_seat_is_guarded(const FhaSeat *seat)
 	return fcntl(seat->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+bool
+fha_is_supervised(const FhaConfig *config)
+{
+	char path[FHA_PATH_MAX];
+	FhaSeat seat = {.fd = -1};
+	bool guarded;
+
+	if (fha_state_path(config, "seat", path, sizeof(path), NULL) != FHA_OK)
+		return false; /* LCOV_EXCL_LINE: a configuration with such a path is refused */
+	seat.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (seat.fd < 0)
+		return false;
+	guarded = fha_seat_is_guarded(&seat);
+	fha_seat_close(&seat);
+	return guarded;
+}
+
 /* When a process began, in the kernel's ticks: with its id, a name that is never used again. */
 static bool
 start_time(int pid, unsigned long long *out)

@@ -74,6 +74,8 @@ FHA_API bool fha_seat_called(const FhaSeat *seat);     /* supervisor: is there a
 FHA_API void fha_seat_write_pid(const FhaSeat *seat);  /* agent: who holds the call */
 FHA_API int fha_seat_read_pid(const FhaSeat *seat);    /* 0: unknown */
 FHA_API void fha_seat_close(FhaSeat *seat);
+/* For commands: leaves no trace.  A lock taken for a moment would refuse a supervisor that starts. */
+FHA_API bool fha_is_supervised(const FhaConfig *config);
 
 /*
  * The life lock: taken by the supervisor, inherited by every process of

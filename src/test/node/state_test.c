@@ -400,6 +400,37 @@ one_process_has_the_seat(void **state)
 }
 
 static void
+a_question_takes_nothing(void **state)
+{
+	struct stat found;
+	FhaSeat seat;
+	FhaError err;
+	pid_t parent = getpid();
+	pid_t child;
+
+	(void) state;
+	(void) unlink(path_of("seat"));
+	assert_false(fha_is_supervised(&config));
+	assert_int_equal(stat(path_of("seat"), &found), -1);
+	child = fork();
+	while (child == 0 && getppid() == parent)
+		(void) fha_is_supervised(&config);
+	if (child == 0)
+		_exit(0);
+	for (int i = 0; i < 2000; i++)
+	{
+		assert_int_equal(fha_seat_open(&config, &seat, &err), FHA_OK);
+		assert_true(fha_seat_guard(&seat));
+		fha_seat_close(&seat);
+	}
+	end_child(child);
+	assert_int_equal(fha_seat_open(&config, &seat, &err), FHA_OK);
+	assert_true(fha_seat_guard(&seat));
+	assert_true(fha_is_supervised(&config));
+	fha_seat_close(&seat);
+}
+
+static void
 a_wrong_id_is_not_believed(void **state)
 {
 	FhaSeat seat;
@@ -480,6 +511,7 @@ main(void)
 		cmocka_unit_test(reads_a_node_file_of_a_later_version),
 		cmocka_unit_test(refuses_another_members_file),
 		cmocka_unit_test(one_process_has_the_seat),
+		cmocka_unit_test(a_question_takes_nothing),
 		cmocka_unit_test(a_wrong_id_is_not_believed),
 		cmocka_unit_test(life_ends_with_the_last_heir),
 	};
