@@ -133,7 +133,8 @@ forget_who_is_gone(FhaNode *node)
 	const FhaPgView *pg = &node->world.pg;
 
 	for (size_t i = 0; i < FHA_MEMBERS_MAX; i++)
-		if (find_standby(pg->standbys, pg->standby_count, node->lag.standbys[i].member) == NULL)
+		if (node->lag.standbys[i].member[0] != '\0' &&
+			find_standby(pg->standbys, pg->standby_count, node->lag.standbys[i].member) == NULL)
 			memset(&node->lag.standbys[i], 0, sizeof(node->lag.standbys[i]));
 }
 

@@ -138,8 +138,7 @@ node_settings_remember(FhaNode *node, FhaError *err)
 {
 	const FhaCluster *cluster = &node->world.cluster;
 	const char *own = node->world.self.cluster_uuid;
-	FhaSettings wanted = {.signature = cluster->settings_signature,
-						  .count = cluster->setting_count};
+	FhaSettings wanted;
 	const char *why;
 	bool changed;
 	FhaCode code;
@@ -147,7 +146,7 @@ node_settings_remember(FhaNode *node, FhaError *err)
 	if (!node->world.watch.seen || node->world.watch.absent ||
 		(own[0] != '\0' && strcmp(own, cluster->cluster_uuid) != 0) ||
 		(node->settings_written && is_same(&node->settings, cluster) &&
-		 serial_known(node, cluster) == wanted.signature.serial))
+		 serial_known(node, cluster) == cluster->settings_signature.serial))
 		return FHA_OK;
 	why = refusal(node, cluster);
 	if (why != NULL)
@@ -156,6 +155,8 @@ node_settings_remember(FhaNode *node, FhaError *err)
 		return FHA_OK;
 	}
 	node->refused_since_ms = 0;
+	wanted =
+		(FhaSettings){.signature = cluster->settings_signature, .count = cluster->setting_count};
 	memcpy(wanted.cluster_uuid, cluster->cluster_uuid, sizeof(wanted.cluster_uuid));
 	memcpy(wanted.settings, cluster->settings, sizeof(wanted.settings));
 	code = fha_settings_write(&node->config, &wanted, &changed, err);

@@ -4,6 +4,7 @@
  *     sim SEED COUNT      scenarios SEED, SEED + 1, ...; each in a world of its own
  *     sim -t SEED         one, with its trace
  *     sim -r SEED COUNT   each twice: the traces must be the same
+ *     sim -h SEED COUNT   prints the hash of each trace: a build that changes none simulates the same
  *
  * Exit status 1: a property does not hold; the seed and the trace are printed.
  */
@@ -655,7 +656,8 @@ main(int argc, char **argv)
 {
 	bool shows = argc > 1 && strcmp(argv[1], "-t") == 0;
 	bool repeats = argc > 1 && strcmp(argv[1], "-r") == 0;
-	int first = shows || repeats ? 2 : 1;
+	bool hashes = argc > 1 && strcmp(argv[1], "-h") == 0;
+	int first = shows || repeats || hashes ? 2 : 1;
 	uint64_t seed = argc > first ? strtoull(argv[first], NULL, 10) : 1;
 	uint64_t count = argc > first + 1 ? strtoull(argv[first + 1], NULL, 10) : 1;
 	size_t acks = 0;
@@ -663,6 +665,8 @@ main(int argc, char **argv)
 	size_t terms = 0;
 	double seconds = 0;
 
+	/* Who waits for the lines of -h sees each as soon as its scenario has ended. */
+	(void) setvbuf(stdout, NULL, _IOLBF, 0);
 	trace = sim_alloc(TRACE_ROOM);
 	for (uint64_t i = seed; i < seed + count; i++)
 	{
@@ -677,6 +681,8 @@ main(int argc, char **argv)
 			(void) printf("seed %" PRIu64 ": %s\n", i, failure);
 			return 1;
 		}
+		if (hashes)
+			(void) printf("%" PRIu64 " %016" PRIx64 "\n", i, hash);
 		if (repeats)
 		{
 			play(i);

@@ -110,24 +110,38 @@ wal_copy(SimHost *to, const SimWal *from)
 	judge_has(to, 0);
 }
 
+/* How many records there are up to the last one before count that is of another timeline. */
+static size_t
+count_before(const SimWal *wal, size_t count)
+{
+	size_t low = 0;
+	size_t high = count - 1;
+
+	/* Timelines never become less. */
+	while (low < high)
+	{
+		size_t middle = low + (high - low) / 2;
+
+		if (wal->of[middle].timeline < wal->of[count - 1].timeline)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 /* The timelines before the last one, oldest first, and that with an open end. */
 static size_t
 wal_lineage(const SimWal *wal, FhaLineageStep out[FHA_LINEAGE_MAX])
 {
+	FhaLineageStep newest_first[FHA_LINEAGE_MAX];
 	size_t count = 0;
 
-	for (size_t i = 0; i < wal->count; i++)
-	{
-		if (i + 1 < wal->count && wal->of[i + 1].timeline == wal->of[i].timeline)
-			continue;
-		if (count == FHA_LINEAGE_MAX)
-		{
-			memmove(&out[0], &out[1], (FHA_LINEAGE_MAX - 1) * sizeof(out[0]));
-			count--;
-		}
-		out[count++] =
-			(FhaLineageStep){wal->of[i].timeline, i + 1 == wal->count ? 0 : wal->of[i].lsn};
-	}
+	for (size_t end = wal->count; end > 0 && count < FHA_LINEAGE_MAX; end = count_before(wal, end))
+		newest_first[count++] = (FhaLineageStep){wal->of[end - 1].timeline,
+												 end == wal->count ? 0 : wal->of[end - 1].lsn};
+	for (size_t i = 0; i < count; i++)
+		out[i] = newest_first[count - 1 - i];
 	return count;
 }
 
