@@ -193,6 +193,8 @@ int64_t sim_host_ms(const SimHost *host, int64_t at_us);
 /* When its clock shows that; SIM_NEVER for a time that is too far. */
 int64_t sim_world_us(const SimHost *host, int64_t clock_ms);
 
+/* -1: there is none of that name. */
+int sim_host_named(const char *name);
 void sim_host_make(int index, int members);
 void sim_host_start(SimHost *host);  /* its supervisor */
 void sim_host_stop(SimHost *host);   /* SIGTERM for the supervisor */
@@ -230,6 +232,11 @@ void judge_has(const SimHost *host, size_t from);
 void judge_acknowledged(const SimHost *host, uint32_t id, uint64_t lsn);
 /* It was shut down cleanly, and has just released the lease with the end of its WAL. */
 void judge_released(const SimHost *host);
+/*
+ * The cluster's record says now that this member leads, and asks a successor for nothing more.  If it
+ * has all that the last clean release had, a later failover is like any other.
+ */
+void judge_told_lineage(const SimHost *host);
 /* An operator accepts losses, from now until a newer term is led. */
 void judge_forced(void);
 /* The cluster's record says now that its holder's WAL ends there. */

@@ -621,8 +621,8 @@ forget_promotion(SimHost *host)
 		host->wal.count--;
 }
 
-static int
-host_named(const char *name)
+int
+sim_host_named(const char *name)
 {
 	for (int i = 0; i < sim_host_count; i++)
 		if (strcmp(sim_hosts[i].config.member_name, name) == 0)
@@ -639,7 +639,7 @@ server_start(SimHost *host, bool standby)
 		forget_promotion(host);
 	host->promoting_from = 0;
 	if (standby && host->order.leader[0] != '\0')
-		host->leader = host_named(host->order.leader);
+		host->leader = sim_host_named(host->order.leader);
 	host->acked_lsn = standby ? 0 : host->required.lsn;
 	host->mark_counts = true;
 	memcpy(host->started_for, host->order.request_id, sizeof(host->started_for));
@@ -759,7 +759,7 @@ start_job(SimHost *host)
 	*job = (Job){.host = host->index,
 				 .life = ++host->job_life,
 				 .kind = host->order.node,
-				 .leader = host_named(host->order.leader)};
+				 .leader = sim_host_named(host->order.leader)};
 	memcpy(job->cluster_uuid, host->order.cluster_uuid, sizeof(job->cluster_uuid));
 	if (host->order.node == FHA_NODE_CLONE && host->order.asked)
 		memcpy(job->request_id, host->order.request_id, sizeof(job->request_id));
@@ -968,7 +968,7 @@ agent_acts(SimHost *host, const FhaPgView *view)
 		case FHA_NODE_FOLLOW:
 			memcpy(host->following, order->leader, sizeof(host->following));
 			host->following_term = order->term;
-			host->leader = host_named(order->leader);
+			host->leader = sim_host_named(order->leader);
 			sim_trace(host->index, "follows %s", order->leader);
 			break;
 		case FHA_NODE_STOP:

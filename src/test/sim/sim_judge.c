@@ -105,15 +105,37 @@ judge_rolled_back(void)
 	rolled_back = true;
 }
 
-/* A member begins to lead: what was acknowledged that it does not have? */
-static void
-count_losses(const SimHost *host)
+/* Which records does it have, by their ids?  To be freed. */
+static bool *
+records_of(const SimHost *host)
 {
 	bool *here = sim_alloc(commit_room + 1);
 
 	memset(here, 0, commit_room + 1);
 	for (size_t i = 0; i < host->wal.count; i++)
 		here[host->wal.of[i].id] = true;
+	return here;
+}
+
+void
+judge_told_lineage(const SimHost *host)
+{
+	bool *here = records_of(host);
+	bool has_all = true;
+
+	for (size_t id = 0; id < commit_room; id++)
+		has_all = has_all && (!commits[id].released || here[id]);
+	if (has_all)
+		released_by = -1;
+	free(here);
+}
+
+/* A member begins to lead: what was acknowledged that it does not have? */
+static void
+count_losses(const SimHost *host)
+{
+	bool *here = records_of(host);
+
 	for (size_t id = 0; id < commit_room; id++)
 	{
 		Commit *commit = &commits[id];

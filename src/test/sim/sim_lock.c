@@ -272,6 +272,7 @@ static void
 look_at_cluster(const Stored *record)
 {
 	FhaCluster *cluster;
+	int holder;
 
 	if (strcmp(record->name, CLUSTER) != 0)
 		return;
@@ -281,6 +282,10 @@ look_at_cluster(const Stored *record)
 	else
 	{
 		judge_told(cluster->position.lsn);
+		holder = sim_host_named(cluster->holder);
+		if (holder >= 0 && !cluster->released && !cluster->release_final &&
+			cluster->lineage_term == cluster->term)
+			judge_told_lineage(&sim_hosts[holder]);
 		/* It may be written long after it was asked for. */
 		if (cluster->request.kind == FHA_REQUEST_FAILOVER &&
 			(cluster->request.state == FHA_REQUEST_PENDING ||
