@@ -693,6 +693,32 @@ decide(FhaNode *node, int64_t now_ms)
 	return facts;
 }
 
+/*
+ * When does run_errands() have something to send next?  What is due and waits for a retry is due at the
+ * retry: a moment that has passed would have the loop turn without a pause until then.
+ */
+static int64_t
+errands_wake_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms)
+{
+	int64_t lease_ms = node->read_ms + POLL_LEASES * node->config.lease_duration_ms;
+	int64_t heartbeat_ms = node->published_ms + HEARTBEAT_LEASES * node->config.lease_duration_ms;
+	int64_t wake_ms;
+
+	if (node->synced && node->rule->lease != FHA_LEASE_LEAVE)
+		lease_ms = earlier(lease_ms, node->renewed_ms + node->config.retry_period_ms);
+	wake_ms = lease_ms > node->retry_ms ? lease_ms : node->retry_ms;
+	if (node->synced && node->published_ms != 0 && (facts & (FHA_TWIN | FHA_TAKEN)) == 0)
+		wake_ms = earlier(wake_ms, heartbeat_ms > node->member_retry_ms ? heartbeat_ms
+																		: node->member_retry_ms);
+	if (node->retry_ms > now_ms)
+		wake_ms = earlier(wake_ms, node->retry_ms);
+	if (node->member_retry_ms > now_ms)
+		wake_ms = earlier(wake_ms, node->member_retry_ms);
+	if (node->history_retry_ms > now_ms)
+		wake_ms = earlier(wake_ms, node->history_retry_ms);
+	return wake_ms;
+}
+
 static void
 fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 {
@@ -745,20 +771,7 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 	wake_ms = earlier(wake_ms, node_pods_wake_ms(node, now_ms));
 	wake_ms = earlier(wake_ms, node_promises_wake_ms(node, facts));
 	if (node->errand == ERRAND_NONE)
-	{
-		wake_ms = earlier(wake_ms, node->read_ms + POLL_LEASES * node->config.lease_duration_ms);
-		if (node->rule->lease != FHA_LEASE_LEAVE)
-			wake_ms = earlier(wake_ms, node->renewed_ms + node->config.retry_period_ms);
-		if (node->published_ms != 0)
-			wake_ms = earlier(wake_ms, node->published_ms +
-										   HEARTBEAT_LEASES * node->config.lease_duration_ms);
-		if (node->retry_ms > now_ms)
-			wake_ms = earlier(wake_ms, node->retry_ms);
-		if (node->member_retry_ms > now_ms)
-			wake_ms = earlier(wake_ms, node->member_retry_ms);
-		if (node->history_retry_ms > now_ms)
-			wake_ms = earlier(wake_ms, node->history_retry_ms);
-	}
+		wake_ms = earlier(wake_ms, errands_wake_ms(node, facts, now_ms));
 	order->wake_ms = wake_ms > now_ms ? wake_ms : now_ms;
 }
 

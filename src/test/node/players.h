@@ -51,6 +51,8 @@
 #define BOUND_MS 20000
 /* So much time passes in a turn in which nothing more is to be done; else a millisecond. */
 #define TURN_MS 5
+/* Fewer turns than pass until a retry. */
+#define HURRIES_MAX 5
 /* What a write to the disk takes, if no test says otherwise. */
 #define DISK_MS 2
 /* So long the kernel may take to carry a few bytes from this process to itself. */
@@ -75,6 +77,7 @@ typedef struct Player
 	int promotions;
 	int64_t asked_ms;  /* when the newest question of a promise was sent */
 	int64_t opened_ms; /* first time the fence was open in this leadership */
+	int hurries;       /* steps in a row after which it wanted the next one at once */
 } Player;
 
 FhaCode __real_fha_writer_start(FhaWriter *writer, const char *path, const char *text,
@@ -361,6 +364,20 @@ note_questions(Player *player)
 			player->asked_ms = promises->of[i].asked_ms;
 }
 
+/*
+ * What is due is done in the step that finds it due, or begun, or waits for a moment that comes: a loop
+ * that is told to turn at once again and again takes a whole core.
+ */
+static void
+note_hurry(Player *player)
+{
+	bool hurries = player->order.wake_ms <= fha_now_ms() && player->node->errand == ERRAND_NONE;
+
+	player->hurries = hurries ? player->hurries + 1 : 0;
+	if (player->hurries > HURRIES_MAX)
+		fail_msg("%s turns without a pause: %s", player->config.member_name, player->order.because);
+}
+
 /* S1: what a step adds to the fence's time is counted from the sending of a write. */
 static void
 step(Player *player)
@@ -375,6 +392,7 @@ step(Player *player)
 	note_questions(player);
 	if (fha_node_step(node, &player->view, &player->order, &err) != FHA_OK)
 		fail_msg("%s", err.text);
+	note_hurry(player);
 	player->ordered = true;
 	after_ms = node->world.tenure.write_until_ms;
 	if (after_ms > before_ms)
