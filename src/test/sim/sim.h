@@ -169,7 +169,6 @@ typedef struct SimHost
 	bool empty;
 	bool damaged;
 	bool clean;
-	bool released; /* the lease, since it was shut down */
 	bool was_primary;
 	int leader; /* that follow.conf names; -1: none */
 	uint32_t promoting_from;
@@ -204,6 +203,8 @@ void sim_host_kill_postgres(SimHost *host);
 void sim_host_wake(SimHost *host);
 void sim_host_turn(SimHost *host);
 void sim_host_end(SimHost *host); /* of the scenario */
+/* A primary was shut down cleanly here, and its supervisor could read the end of its WAL. */
+bool sim_host_knows_end(const SimHost *host);
 FhaPosition sim_wal_end(const SimWal *wal);
 
 /* --- the lock */
@@ -230,7 +231,7 @@ void judge_commit(const SimHost *host, const SimRecord *record);
 void judge_has(const SimHost *host, size_t from);
 /* Its client was told so. */
 void judge_acknowledged(const SimHost *host, uint32_t id, uint64_t lsn);
-/* It was shut down cleanly, and has just released the lease with the end of its WAL. */
+/* It was shut down cleanly, and its release of the lease, with the end of its WAL, has come to the lock. */
 void judge_released(const SimHost *host);
 /*
  * The cluster's record says now that this member leads, and asks a successor for nothing more.  If it

@@ -791,6 +791,13 @@ find_end(SimHost *host)
 	host->end_known = true;
 }
 
+bool
+sim_host_knows_end(const SimHost *host)
+{
+	return host->phase == SIM_DOWN && host->clean && host->was_primary && host->end_known &&
+		   host->end.lsn != FHA_LSN_UNREAD;
+}
+
 static void
 supervisor_view(SimHost *host, FhaPgView *view)
 {
@@ -845,9 +852,6 @@ supervisor_acts(SimHost *host, const FhaPgView *view)
 {
 	const FhaOrder *order = &host->order;
 
-	if (order->released && view->clean && !host->released)
-		judge_released(host);
-	host->released = order->released && view->clean;
 	if (view->state != FHA_PG_DOWN || view->job || host->stopping || sim_us < host->not_before_us)
 		return;
 	switch (order->node)

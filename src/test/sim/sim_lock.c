@@ -268,11 +268,37 @@ tell_all(const Stored *record)
 
 /* --- at the lock */
 
+static bool
+is_released(const char *text)
+{
+	FhaCluster *cluster = sim_alloc(sizeof(*cluster));
+	bool released = text != NULL &&
+					fha_cluster_parse(text, strlen(text), cluster, NULL) == FHA_OK &&
+					cluster->released;
+
+	free(cluster);
+	return released;
+}
+
+/* What the cluster's record says of its holder, since that was written by `writer`. */
 static void
-look_at_cluster(const Stored *record)
+look_at_holder(const FhaCluster *cluster, int writer, bool was_released)
+{
+	int holder = sim_host_named(cluster->holder);
+
+	if (holder < 0)
+		return;
+	if (cluster->released && !was_released && writer == holder &&
+		sim_host_knows_end(&sim_hosts[holder]))
+		judge_released(&sim_hosts[holder]);
+	if (!cluster->released && !cluster->release_final && cluster->lineage_term == cluster->term)
+		judge_told_lineage(&sim_hosts[holder]);
+}
+
+static void
+look_at_cluster(const Stored *record, int writer, bool was_released)
 {
 	FhaCluster *cluster;
-	int holder;
 
 	if (strcmp(record->name, CLUSTER) != 0)
 		return;
@@ -282,10 +308,7 @@ look_at_cluster(const Stored *record)
 	else
 	{
 		judge_told(cluster->position.lsn);
-		holder = sim_host_named(cluster->holder);
-		if (holder >= 0 && !cluster->released && !cluster->release_final &&
-			cluster->lineage_term == cluster->term)
-			judge_told_lineage(&sim_hosts[holder]);
+		look_at_holder(cluster, writer, was_released);
 		/* It may be written long after it was asked for. */
 		if (cluster->request.kind == FHA_REQUEST_FAILOVER &&
 			(cluster->request.state == FHA_REQUEST_PENDING ||
@@ -380,6 +403,8 @@ apply(Parcel *parcel)
 {
 	Stored *record = find_record(parcel->name);
 	bool creates = parcel->verb == FHA_LOCK_CREATE;
+	bool was_released =
+		record != NULL && strcmp(record->name, CLUSTER) == 0 && is_released(record->text);
 
 	parcel->code = FHA_OK;
 	if (parcel->verb == FHA_LOCK_GET)
@@ -409,7 +434,7 @@ apply(Parcel *parcel)
 	record->text = strdup(parcel->text);
 	record->version++;
 	parcel->version = record->version;
-	look_at_cluster(record);
+	look_at_cluster(record, parcel->host, was_released);
 	tell_all(record);
 }
 
