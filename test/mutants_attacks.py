@@ -250,6 +250,15 @@ ATTACKS = [
     ),
     Mutant(
         "S7",
+        "PostgreSQL starts although the mark of a promotion stays",
+        SUPERVISOR,
+        "\t\tcode = fha_file_remove(path, &err);",
+        "\t\t(void) fha_file_remove(path, &err);",
+        attack("timelines", "test_a_mark_that_cannot_be_removed"),
+        short=False,
+    ),
+    Mutant(
+        "S7",
         "an interrupted promotion is begun anew from the last checkpoint's timeline",
         SUPERVISOR,
         "return timeline > self->control.timeline ? timeline : self->control.timeline;",

@@ -208,6 +208,19 @@ def test_an_agent_that_ends_in_a_promotion_leaves_no_mark(cluster: Cluster) -> N
     assert not (heir.state / "promoting").exists()
 
 
+def test_a_mark_that_cannot_be_removed(cluster: Cluster) -> None:
+    """S7: left, it would make a later start forget a timeline that was followed; so PostgreSQL does not start, and says why."""
+    node = cluster.others(revive(cluster))[0]
+    node.kill()
+    since = node.log.stat().st_size
+    (node.state / "promoting").mkdir()
+    node.start()
+    node.wait_for_log(f'PostgreSQL could not be started: could not remove "{node.state}/promoting"', since=since)
+    assert node.postmaster_pid is None
+    (node.state / "promoting").rmdir()
+    cluster.wait_streams(node)
+
+
 @pytest.mark.long
 def test_promotions_killed_at_random(cluster: Cluster) -> None:
     """S7: the target's checkpointer is killed at a random moment of each of many promotions."""
