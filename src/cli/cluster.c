@@ -167,7 +167,7 @@ cluster_remember(Cluster *cluster, const CliOptions *options, const FhaHistoryEn
 	FhaCode code = FHA_CONFLICT;
 
 	fha_record_name_history(cluster->record.cluster, name, sizeof(name));
-	for (int i = 0; i < CLUSTER_TRIES && code == FHA_CONFLICT; i++)
+	for (int i = 0; i < CLUSTER_TRIES && (code == FHA_CONFLICT || code == FHA_UNKNOWN); i++)
 	{
 		const char *old;
 		char *text;
@@ -176,6 +176,9 @@ cluster_remember(Cluster *cluster, const CliOptions *options, const FhaHistoryEn
 		if (result != CLI_OK)
 			return result;
 		old = cluster->history_json;
+		/* A write of unknown fate that did arrive. */
+		if (old != NULL && fha_history_has(old, strlen(old), entry))
+			return CLI_OK;
 		code = fha_history_append(cluster->record.cluster, old, old == NULL ? 0 : strlen(old),
 								  entry, &text, &event.error);
 		if (code != FHA_OK)

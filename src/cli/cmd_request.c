@@ -201,30 +201,34 @@ static bool
 withdraw(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request, const char *why)
 {
 	FhaLockEvent event;
+	FhaHistoryEntry entry;
+	FhaCluster changed;
+	char message[FHA_SENTENCE_SIZE];
+	bool withdrawn = false;
 
-	for (int i = 0; i < CLUSTER_TRIES; i++)
+	(void) snprintf(message, sizeof(message), "withdrawn: %s", why);
+	for (int i = 0; i < CLUSTER_TRIES && !withdrawn; i++)
 	{
-		FhaCluster changed;
-
 		if (cluster_read(cluster, options) != CLI_OK ||
-			strcmp(cluster->record.request.id, request->id) != 0 ||
-			cluster->record.request.state != FHA_REQUEST_PENDING)
+			strcmp(cluster->record.request.id, request->id) != 0)
 			return false;
 		changed = cluster->record;
+		/* A write of unknown fate that did arrive. */
+		withdrawn = strcmp(changed.request.message, message) == 0;
+		if (withdrawn)
+			continue;
+		if (changed.request.state != FHA_REQUEST_PENDING)
+			return false;
 		changed.request.state = FHA_REQUEST_FAILED;
-		(void) snprintf(changed.request.message, sizeof(changed.request.message), "withdrawn: %s",
-						why);
-		if (cluster_swap(cluster, &changed, &event) == FHA_OK)
-		{
-			FhaHistoryEntry entry;
-
-			cli_complain("%s: it is withdrawn", why);
-			fha_history_of_request(&changed, &changed.request, &entry);
-			(void) cluster_remember(cluster, options, &entry);
-			return true;
-		}
+		memcpy(changed.request.message, message, sizeof(message));
+		withdrawn = cluster_swap(cluster, &changed, &event) == FHA_OK;
 	}
-	return false;
+	if (!withdrawn)
+		return false;
+	cli_complain("%s: it is withdrawn", why);
+	fha_history_of_request(&changed, &changed.request, &entry);
+	(void) cluster_remember(cluster, options, &entry);
+	return true;
 }
 
 static int

@@ -465,6 +465,12 @@ send_history(FhaNode *node, int64_t now_ms)
 		entry->term = node->world.cluster.term;
 		entry->timeline = node->world.cluster.timeline;
 	}
+	/* A write of unknown fate that did arrive. */
+	if (old != NULL && fha_history_has(old, strlen(old), entry))
+	{
+		node_history_written(node);
+		return;
+	}
 	code = fha_history_append(node->config.cluster_name, old, old == NULL ? 0 : strlen(old), entry,
 							  &text, &err);
 	if (code != FHA_OK)

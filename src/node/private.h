@@ -293,7 +293,7 @@ void node_history_queue(FhaNode *node, const ClusterWrite *take);
  * until that is written.
  */
 void node_saved_tell(FhaNode *node);
-void node_saved_told(FhaNode *node);
+void node_history_written(FhaNode *node);
 
 /* A cleared entry that will be written, or NULL: the queue is full. */
 FhaHistoryEntry *node_history_room(FhaNode *node);

@@ -597,12 +597,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 		/* LCOV_EXCL_STOP */
 		case ERRAND_HISTORY:
 			if (read_ok)
-			{
-				node_saved_told(node);
-				memmove(&node->entries[0], &node->entries[1],
-						sizeof(node->entries) - sizeof(node->entries[0]));
-				node->entry_count--;
-			}
+				node_history_written(node);
 			else
 				node->history_retry_ms = retry_ms; /* LCOV_EXCL_LINE: the lock says nothing */
 			node->history_reread = true;

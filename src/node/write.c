@@ -475,8 +475,9 @@ node_saved_tell(FhaNode *node)
 	}
 }
 
+/* The oldest entry of the queue is in the record. */
 void
-node_saved_told(FhaNode *node)
+node_history_written(FhaNode *node)
 {
 	char path[FHA_PATH_MAX];
 
@@ -484,6 +485,8 @@ node_saved_told(FhaNode *node)
 		if (strcmp(node->entries[0].event, saved[i].event) == 0 &&
 			fha_state_path(&node->config, saved[i].file, path, sizeof(path), NULL) == FHA_OK)
 			(void) unlink(path);
+	memmove(&node->entries[0], &node->entries[1], sizeof(node->entries) - sizeof(node->entries[0]));
+	node->entry_count--;
 }
 
 void

@@ -80,6 +80,25 @@ out:
 	return local.code;
 }
 
+bool
+fha_history_has(const char *data, size_t size, const FhaHistoryEntry *entry)
+{
+	FhaError err = {.code = FHA_OK};
+	bool failed = false;
+	bool found = false;
+	struct json_object *sought = entry_object(entry, &failed);
+	struct json_object *record = fha_json_parse(data, size, &err);
+	struct json_object *entries =
+		record == NULL ? NULL : fha_json_array(record, "entries", FHA_HISTORY_MAX, &err);
+
+	for (size_t i = 0;
+		 !failed && !found && entries != NULL && i < json_object_array_length(entries); i++)
+		found = json_object_equal(json_object_array_get_idx(entries, i), sought) != 0;
+	json_object_put(record);
+	json_object_put(sought);
+	return found;
+}
+
 FhaCode
 fha_history_parse(const char *data, size_t size, FhaHistoryEntry *out, size_t *count, FhaError *err)
 {

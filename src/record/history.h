@@ -4,6 +4,7 @@
 #ifndef FHA_RECORD_HISTORY_H
 #define FHA_RECORD_HISTORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,9 @@ typedef struct FhaHistoryEntry
 FHA_API FHA_MUST_CHECK FhaCode fha_history_append(const char *cluster, const char *old,
 												  size_t old_size, const FhaHistoryEntry *entry,
 												  char **out, FhaError *err);
+
+/* Has an earlier write of this very entry arrived?  False for what is no history record. */
+FHA_API bool fha_history_has(const char *data, size_t size, const FhaHistoryEntry *entry);
 
 /* The entries of a history record, oldest first, into out[FHA_HISTORY_MAX].  PROTOCOL, NO_MEMORY. */
 FHA_API FHA_MUST_CHECK FhaCode fha_history_parse(const char *data, size_t size,

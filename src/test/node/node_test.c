@@ -964,6 +964,7 @@ a_removed_member_is_forgotten_by_all(void **state)
 	Player *other;
 	FhaHistoryEntry entries[FHA_HISTORY_MAX];
 	uint64_t changes;
+	size_t before;
 	size_t count;
 	FhaError err;
 
@@ -987,6 +988,16 @@ a_removed_member_is_forgotten_by_all(void **state)
 					 FHA_OK);
 	assert_string_equal(entries[count - 1].event, "remove");
 	assert_string_equal(entries[count - 1].member, request.target);
+
+	/* As if its reply had been lost: it is not written twice. */
+	first->node->entries[0] = entries[count - 1];
+	first->node->entry_count = 1;
+	TURN_UNTIL(first->node->entry_count == 0);
+	before = count;
+	assert_int_equal(fha_history_parse(first->node->history.text, strlen(first->node->history.text),
+									   entries, &count, &err),
+					 FHA_OK);
+	assert_int_equal(count, before);
 }
 
 static void

@@ -682,6 +682,24 @@ history_keeps_the_newest_hundred(void **state)
 }
 
 static void
+an_entry_is_found_again(void **state)
+{
+	FhaHistoryEntry entry = entry_of(1);
+	FhaHistoryEntry other = entry_of(1);
+	FhaError err;
+	char *text;
+
+	(void) state;
+	assert_int_equal(fha_history_append("db", NULL, 0, &entry, &text, &err), FHA_OK);
+	assert_true(fha_history_has(text, strlen(text), &entry));
+	other.at[strlen(other.at) - 2] ^= 1;
+	assert_false(fha_history_has(text, strlen(text), &other));
+	assert_false(fha_history_has("[]", 2, &entry));
+	assert_false(fha_history_has("rubbish", 7, &entry));
+	free(text);
+}
+
+static void
 an_entry_without_a_request_has_none(void **state)
 {
 	FhaHistoryEntry entry = entry_of(1);
@@ -999,6 +1017,7 @@ main(void)
 		cmocka_unit_test(every_damaged_byte_is_survived),
 		cmocka_unit_test(what_is_printed_can_be_read),
 		cmocka_unit_test(history_keeps_the_newest_hundred),
+		cmocka_unit_test(an_entry_is_found_again),
 		cmocka_unit_test(an_entry_without_a_request_has_none),
 		cmocka_unit_test(a_damaged_history_is_refused),
 		cmocka_unit_test(a_snapshot_copies_records_as_they_are),
