@@ -258,6 +258,15 @@ ATTACKS = [
         short=False,
     ),
     Mutant(
+        "S11",
+        "what a rewind has removed is waited for",
+        SUPERVISOR,
+        "self->lacking = postgres_lacking(self->config.data_directory);",
+        "self->lacking = 0;",
+        attack("rejoin", "test_wal_that_only_the_rewound_needs"),
+        short=False,
+    ),
+    Mutant(
         "S7",
         "an interrupted promotion is begun anew from the last checkpoint's timeline",
         SUPERVISOR,

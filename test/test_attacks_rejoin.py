@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -163,6 +164,46 @@ def test_wal_gone_is_a_clone_that_keeps_who_the_node_is(cluster: Cluster) -> Non
     check_identity(cluster, node, before)
     until("what the clone replaced is gone", lambda: not aside(node, ".old").exists())
     assert not has(cluster, node, row)
+
+
+def checkpoint_over_two_segments(cluster: Cluster, node: Node) -> None:
+    """Its record lies in a later segment than the position from which recovery begins."""
+    cluster.faults[node].at("rename", "/replorigin_checkpoint", "stop")
+    with node.session() as asks, node.session() as other:
+        checkpoint = Thread(target=lambda: asks.query("CHECKPOINT", timeout=60))
+        checkpoint.start()
+        checkpointer = cluster.faults[node].wait_met()
+        for _ in range(2):
+            other.query("CREATE TABLE junk(); DROP TABLE junk")
+            other.query("SELECT pg_switch_wal()", timeout=20)
+        process.send([checkpointer], signal.SIGCONT)
+        checkpoint.join()
+
+
+def test_wal_that_only_the_rewound_needs(cluster: Cluster) -> None:
+    """S11: pg_rewind removes what recovery begins with, if the leader has not got it: a clone follows."""
+    checkpoint_over_two_segments(cluster, revive(cluster))
+    old, row = diverge(cluster)
+    needed = programs.control_data(old.data)["Latest checkpoint's REDO WAL file"][8:]
+    leader = cluster.find_leader()
+    until("nothing keeps its WAL", lambda: leader.command("remove", old.name).returncode == 0)
+    assert leader.command("set", "wal_keep_size=0").returncode == 0
+    until("the leader keeps nothing", lambda: leader.value("SHOW wal_keep_size") == "0")
+
+    def is_gone() -> bool:
+        with leader.session() as session:
+            session.query("SELECT pg_switch_wal()", timeout=20)
+            session.query("CHECKPOINT", timeout=60)
+            return session.value("SELECT min(substr(name, 9)) FROM pg_ls_waldir() WHERE length(name) = 24") > needed
+
+    until("it is gone", is_gone)
+    since = old.log.stat().st_size
+    old.start()
+    old.wait_for_log("the leader no longer has the WAL that this data goes on with", 120, since=since)
+    assert wait_all_the_same(cluster) is leader
+    assert "pg_rewind: Done!" in log_since(old, since)
+    assert not has(cluster, old, row)
+    assert leader.command("reset", "wal_keep_size").returncode == 0
 
 
 # --- killed in the middle

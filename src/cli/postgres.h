@@ -62,6 +62,12 @@ FHA_MUST_CHECK FhaCode postgres_end_of_all_wal(const char *bindir, const char *d
 											   uint64_t start, int64_t deadline_ms,
 											   FhaPosition *end, uint32_t *hollow, FhaError *err);
 
+/*
+ * Where a start begins to read WAL, by backup_label, if that segment is not in pg_wal; 0: it is, or there
+ * is no such label.  pg_rewind may remove segments that its source does not have.
+ */
+uint64_t postgres_lacking(const char *data);
+
 /* Where `timeline` leaves which one before, by the last line of its history here; timeline 0: that does not tell. */
 FhaPosition postgres_origin(const char *data, uint32_t timeline);
 

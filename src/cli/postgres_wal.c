@@ -29,6 +29,7 @@
 /* PostgreSQL's XLogRecordMaxSize is a little less. */
 #define RECORD_MOST (1024ul * 1024 * 1024)
 
+#define LABEL_MAX 4096            /* bytes of backup_label */
 #define HISTORY_MAX (1024 * 1024) /* bytes of a timeline's history; a line has about 60 */
 /* No timeline leaves another there: what fha_timeline_reserve() writes. */
 #define RESERVED_FORK UINT64_C(0xFFFFFFFF00000000)
@@ -460,6 +461,29 @@ newest_timeline(const char *directory, const PgControl *control, uint32_t newest
 	if (wal != NULL)
 		(void) closedir(wal);
 	return found;
+}
+
+uint64_t
+postgres_lacking(const char *data)
+{
+	char path[FHA_PATH_MAX + 40];
+	char segment[FHA_WAL_NAME_SIZE];
+	char *text = NULL;
+	unsigned high;
+	unsigned low;
+	uint64_t start = 0;
+
+	(void) snprintf(path, sizeof(path), "%s/backup_label", data);
+	if (fha_file_read(path, LABEL_MAX, &text, NULL) != FHA_OK)
+		return 0;
+	if (sscanf(text, "START WAL LOCATION: %X/%X (file %24[0-9A-F])", &high, &low, segment) == 3)
+	{
+		(void) snprintf(path, sizeof(path), "%s/pg_wal/%s", data, segment);
+		if (access(path, F_OK) != 0 && errno == ENOENT)
+			start = (uint64_t) high << 32 | low;
+	}
+	free(text);
+	return start;
 }
 
 FhaPosition

@@ -337,6 +337,7 @@ find_end(Supervisor *self)
 	if (self->end.lsn < control->min_recovery)
 		self->end.lsn = control->min_recovery;
 	self->origin = postgres_origin(self->config.data_directory, self->end.timeline);
+	self->lacking = postgres_lacking(self->config.data_directory);
 	self->required = self->end;
 	/* 0: nothing was acknowledged here yet, so nothing is known of what clients were told. */
 	if (!control->clean && self->mark_counts && acked != 0 && acked < self->end.lsn)
@@ -388,6 +389,7 @@ fill_view(Supervisor *self, FhaPgView *view)
 	{
 		view->position = self->end;
 		view->origin = self->origin;
+		view->lacking = self->lacking;
 		view->required = self->required;
 		view->clean =
 			self->control.clean && self->control.was_primary && self->end.lsn != FHA_LSN_UNREAD;

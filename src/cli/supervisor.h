@@ -99,6 +99,7 @@ typedef struct Supervisor
 	PgControl control;
 	FhaPosition end;
 	FhaPosition origin; /* of the timeline of `end` */
+	uint64_t lacking;   /* as in FhaPgView */
 	FhaPosition required;
 
 	char asked_for[FHA_ID_SIZE]; /* the request for which the back-off was lifted */

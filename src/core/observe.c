@@ -849,8 +849,13 @@ held_what_vanished(const FhaWorld *world)
 static bool
 is_stranded(const FhaWorld *world, const FhaMember *leader)
 {
+	uint64_t goes_on_at = world->pg.position.lsn;
+
+	/* A rewind goes back to a checkpoint before the fork, and removes what the leader does not have. */
+	if (world->pg.lacking != 0 && world->pg.lacking < goes_on_at)
+		goes_on_at = world->pg.lacking;
 	return (world->pg.state == FHA_PG_DOWN || world->pg.stalled) &&
-		   world->pg.position.timeline != 0 && world->pg.position.lsn < leader->oldest_wal;
+		   world->pg.position.timeline != 0 && goes_on_at < leader->oldest_wal;
 }
 
 FhaFacts

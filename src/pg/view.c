@@ -344,7 +344,9 @@ view_fill(FhaPgView *view, const FhaOrder *order)
 	view->system_identifier = GetSystemIdentifier();
 	if (!RecoveryInProgress())
 		fill_primary(view, order);
-	else if (GetRecoveryState() == RECOVERY_STATE_ARCHIVE)
+	/* Before its first record it may wait for ever already: for the checkpoint that a rewind goes back to. */
+	else if (GetRecoveryState() == RECOVERY_STATE_ARCHIVE ||
+			 GetWalRcvFlushRecPtr(NULL, NULL) != InvalidXLogRecPtr)
 		fill_standby(view);
 	else
 		view->state = FHA_PG_BUSY;

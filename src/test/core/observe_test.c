@@ -1546,6 +1546,11 @@ stranded_when_the_leader_has_not_the_wal(void **state)
 	assert_int_equal(fact(FHA_STRANDED, NOW), FHA_STRANDED);
 	world.members[0].oldest_wal = LSN;
 	assert_int_equal(fact(FHA_STRANDED, NOW), 0);
+	world.pg.lacking = LSN;
+	assert_int_equal(fact(FHA_STRANDED, NOW), 0);
+	world.pg.lacking = LSN - 1;
+	assert_int_equal(fact(FHA_STRANDED, NOW), FHA_STRANDED);
+	world.pg.lacking = 0;
 	world.members[0].oldest_wal = 0;
 	assert_int_equal(fact(FHA_STRANDED, NOW), 0);
 	world.members[0].oldest_wal = LSN + 1;
