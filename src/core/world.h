@@ -272,11 +272,10 @@ typedef struct FhaPgView
 	uint64_t system_identifier; /* 0: unknown */
 	FhaPosition position;       /* end of the WAL flushed here; timeline 0: not known yet */
 	FhaPosition origin;         /* where its timeline left which other; timeline 0: not known */
-	uint64_t
-		lacking; /* DOWN: a start begins with WAL from here on, which is not on disk; 0: it is */
-	FhaPosition required; /* what a successor must have: position, or the acknowledged mark */
-	bool clean;           /* DOWN: a primary that was shut down; position is all of its WAL */
-	uint64_t written;     /* standby: received, on the timeline of position */
+	uint64_t lacking;           /* DOWN: where a start reads WAL that is missing here; 0: none is */
+	FhaPosition required;       /* what a successor must have: position, or the acknowledged mark */
+	bool clean;                 /* DOWN: a primary that was shut down; position is all of its WAL */
+	uint64_t written;           /* standby: received, on the timeline of position */
 	uint64_t replayed;
 	bool
 		too_small; /* standby: replay stands still because its settings are smaller than its primary's */

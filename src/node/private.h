@@ -293,6 +293,8 @@ void node_history_queue(FhaNode *node, const ClusterWrite *take);
  * until that is written.
  */
 void node_saved_tell(FhaNode *node);
+
+/* The oldest entry of the queue is in the record: it leaves the queue, and its file goes. */
 void node_history_written(FhaNode *node);
 
 /* A cleared entry that will be written, or NULL: the queue is full. */

@@ -475,7 +475,6 @@ node_saved_tell(FhaNode *node)
 	}
 }
 
-/* The oldest entry of the queue is in the record. */
 void
 node_history_written(FhaNode *node)
 {
