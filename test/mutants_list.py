@@ -619,6 +619,22 @@ CONTROL = [
     ),
     Mutant(
         "S7",
+        "a reserved timeline names a parent",
+        FOLLOW,
+        '#define PLACEHOLDER "# " RESERVED',
+        '#define PLACEHOLDER "1\\tFFFFFFFF/FF000000\\t" RESERVED',
+        ("test/test_attacks_timelines.py::test_a_reserved_timeline_is_the_parent_of_none",),
+    ),
+    Mutant(
+        "S7",
+        "a standby starts with a reserved timeline as its newest",
+        "src/cli/supervisor.c",
+        "code = fha_timeline_drop_placeholders(self->config.data_directory, &err);",
+        "code = FHA_OK;",
+        ("test/test_attacks_timelines.py::test_a_standby_with_a_reserved_timeline_at_the_end_starts[1.2]",),
+    ),
+    Mutant(
+        "S7",
         "what an interrupted promotion left stays with a standby",
         FOLLOW,
         "if (timeline > current && unlink(path) != 0 && errno != ENOENT)",

@@ -208,6 +208,45 @@ def test_an_agent_that_ends_in_a_promotion_leaves_no_mark(cluster: Cluster) -> N
     assert not (heir.state / "promoting").exists()
 
 
+def test_a_reserved_timeline_is_the_parent_of_none(cluster: Cluster) -> None:
+    """S7: a term that never led leaves a number that a promotion skips; recovery must not take it for a timeline."""
+    old = revive(cluster)
+    heirs = cluster.others(old)
+    for node in heirs:
+        cluster.faults[node].at("create", "/data/promote", "stop")
+    old.kill()
+    first = until("an heir has its order", lambda: next((n for n in heirs if cluster.faults[n].met()), None), every=0.005)
+    first.kill()
+    second = next(node for node in heirs if node is not first)
+    agent = cluster.faults[second].wait_met()
+    since = second.log.stat().st_size
+    # Without a stream the startup process looks for new timelines every 500 ms.
+    looks = ("is not a child of database system timeline", "new target timeline is")
+    until("recovery looks for timelines", lambda: any(look in second.log.read_text()[since:] for look in looks))
+    process.send([agent], signal.SIGCONT)
+    for node in heirs:
+        cluster.faults[node].clear()
+    until("it leads", lambda: cluster.find_leader() is second)
+    newest = max((second.data / "pg_wal").glob("*.history"))
+    assert "reserved" not in newest.read_text(), newest.name
+    revive(cluster)
+    wait_all_the_same(cluster)
+
+
+@pytest.mark.parametrize("text", ["# fawkes_ha: reserved, never promoted\n", "1\tFFFFFFFF/FF000000\tfawkes_ha: reserved, never promoted\n"], ids=["1.2", "1.1"])
+def test_a_standby_with_a_reserved_timeline_at_the_end_starts(cluster: Cluster, text: str) -> None:
+    """S7: it received the placeholder and was killed before the timeline after it arrived."""
+    leader = revive(cluster)
+    standby = cluster.others(leader)[0]
+    standby.kill()
+    newest = max(int(path.stem, 16) for path in (leader.data / "pg_wal").glob("*.history"))
+    placeholder = standby.data / "pg_wal" / f"{newest + 1:08X}.history"
+    placeholder.write_text(text)
+    standby.start()
+    wait_all_the_same(cluster)
+    assert not placeholder.exists()
+
+
 def test_a_mark_that_cannot_be_removed(cluster: Cluster) -> None:
     """S7: left, it would make a later start forget a timeline that was followed; so PostgreSQL does not start, and says why."""
     node = cluster.others(revive(cluster))[0]

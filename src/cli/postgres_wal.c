@@ -31,7 +31,7 @@
 
 #define LABEL_MAX 4096            /* bytes of backup_label */
 #define HISTORY_MAX (1024 * 1024) /* bytes of a timeline's history; a line has about 60 */
-/* No timeline leaves another there: what fha_timeline_reserve() writes. */
+/* No timeline leaves another there: what 1.1 wrote for a timeline that a promotion skips. */
 #define RESERVED_FORK UINT64_C(0xFFFFFFFF00000000)
 
 /* Of a line that pg_waldump prints, all that matters stands at its beginning. */

@@ -463,6 +463,8 @@ start_postgres(Supervisor *self, bool standby)
 	 */
 	if (code == FHA_OK && standby)
 		code = fha_timeline_unreserve(self->config.data_directory, leaving(self), &err);
+	if (code == FHA_OK && standby)
+		code = fha_timeline_drop_placeholders(self->config.data_directory, &err);
 	if (code == FHA_OK && standby && self->order.leader[0] != '\0')
 	{
 		code = fha_state_load(&self->config, &state, &err);

@@ -15,8 +15,14 @@
 #include "config/conninfo.h"
 #include "config/state_directory.h"
 
-/* Far beyond any position: a placeholder's timeline never comes before what a node has. */
-#define PLACEHOLDER "%u\tFFFFFFFF/FF000000\tfawkes_ha: reserved, never promoted\n"
+/*
+ * It names no parent: a startup process that finds it between the reservation and the promotion does
+ * not go over to it ("is not a child of"), so it never becomes the parent of a timeline.  Those of
+ * 1.1 end in the same words, and name a parent.
+ */
+#define RESERVED "fawkes_ha: reserved, never promoted\n"
+#define PLACEHOLDER "# " RESERVED
+#define PLACEHOLDER_MAX 128 /* bytes; a real history that is as short ends in other words */
 #define CONNINFO_MAX 2048
 /* More terms than any node misses; each costs a small file. */
 #define RESERVED_MAX 10000
@@ -127,7 +133,6 @@ FhaCode
 fha_timeline_reserve(const char *data_directory, uint32_t current, uint32_t wanted, FhaError *err)
 {
 	char path[FHA_PATH_MAX + 40];
-	char text[128];
 
 	if (wanted > current && wanted - current > RESERVED_MAX)
 		return fha_error(err, FHA_INVALID,
@@ -142,12 +147,74 @@ fha_timeline_reserve(const char *data_directory, uint32_t current, uint32_t want
 		history_path(data_directory, timeline, path, sizeof(path));
 		if (access(path, F_OK) == 0)
 			continue;
-		(void) snprintf(text, sizeof(text), PLACEHOLDER, current);
-		code = fha_file_replace(path, text, strlen(text), err);
+		code = fha_file_replace(path, PLACEHOLDER, strlen(PLACEHOLDER), err);
 		if (code != FHA_OK)
 			return code;
 	}
 	return FHA_OK;
+}
+
+/* NOT_FOUND for a real history, and for none. */
+static FhaCode
+find_placeholder(const char *path, FhaError *err)
+{
+	char *text;
+	FhaCode code = fha_file_read(path, PLACEHOLDER_MAX, &text, err);
+	size_t length;
+
+	if (code != FHA_OK)
+		return code == FHA_INVALID ? FHA_NOT_FOUND : code;
+	length = strlen(text);
+	if (length < strlen(RESERVED) || strcmp(text + length - strlen(RESERVED), RESERVED) != 0)
+		code = FHA_NOT_FOUND;
+	free(text);
+	return code;
+}
+
+/* This one and those right before it, if it is the last of a row. */
+static FhaCode
+drop_row(const char *data_directory, uint32_t last, FhaError *err)
+{
+	char path[FHA_PATH_MAX + 40];
+
+	history_path(data_directory, last + 1, path, sizeof(path));
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		return FHA_OK;
+	for (uint32_t timeline = last; timeline > 1; timeline--)
+	{
+		FhaCode code;
+
+		history_path(data_directory, timeline, path, sizeof(path));
+		code = find_placeholder(path, err);
+		if (code == FHA_OK)
+			code = fha_file_remove(path, err);
+		if (code != FHA_OK)
+			return code == FHA_NOT_FOUND ? FHA_OK : code;
+	}
+	return FHA_OK;
+}
+
+FhaCode
+fha_timeline_drop_placeholders(const char *data_directory, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	DIR *directory;
+	struct dirent *entry;
+	FhaCode code = FHA_OK;
+
+	(void) snprintf(path, sizeof(path), "%s/pg_wal", data_directory);
+	directory = opendir(path);
+	if (directory == NULL)
+		return fha_error_errno(err, FHA_IO, "could not open %s", path);
+	while (code == FHA_OK && (entry = readdir(directory)) != NULL)
+	{
+		uint32_t timeline;
+
+		if (fha_timeline_history_parse(entry->d_name, &timeline))
+			code = drop_row(data_directory, timeline, err);
+	}
+	(void) closedir(directory);
+	return code;
 }
 
 FhaCode

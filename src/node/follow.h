@@ -48,6 +48,14 @@ FHA_API FHA_MUST_CHECK FhaCode fha_timeline_reserve(const char *data_directory, 
 													uint32_t wanted, FhaError *err);
 
 /*
+ * Remove the placeholders that no real timeline comes after: of a promotion that was given up, or
+ * received from a leader whose own timeline did not arrive.  A standby does not start with such a
+ * one as its newest timeline, and does not ask for a real one of that number.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_timeline_drop_placeholders(const char *data_directory,
+															  FhaError *err);
+
+/*
  * Remove history files of timelines above `current`: placeholders, and what a promotion left that was
  * interrupted.  A standby that starts with them waits for that WAL; what it does need, its
  * leader sends.

@@ -451,9 +451,6 @@ static void
 placeholders_are_made_between(void **state)
 {
 	FhaError err;
-	unsigned parent;
-	unsigned high;
-	unsigned low;
 	char *text;
 
 	(void) state;
@@ -463,12 +460,47 @@ placeholders_are_made_between(void **state)
 	assert_true(has_history(0xB));
 	assert_false(has_history(0xC));
 	assert_false(has_history(0xD));
-	/* What PostgreSQL reads in it: parent timeline, switch point, reason. */
+	/* A comment, to PostgreSQL: a timeline without a parent is no child of any. */
 	assert_int_equal(fha_file_read(history_path(0xB), 4096, &text, &err), FHA_OK);
-	assert_int_equal(sscanf(text, "%u\t%X/%X", &parent, &high, &low), 3);
-	assert_int_equal(parent, 9);
-	assert_int_equal(high, 0xFFFFFFFF);
+	assert_string_equal(text, "# fawkes_ha: reserved, never promoted\n");
 	free(text);
+}
+
+static void
+write_text(uint32_t timeline, const char *text)
+{
+	FhaError err;
+
+	assert_int_equal(fha_file_replace(history_path(timeline), text, strlen(text), &err), FHA_OK);
+}
+
+static void
+placeholders_at_the_end_of_a_row_are_dropped(void **state)
+{
+	static const char of_1_1[] = "1\tFFFFFFFF/FF000000\tfawkes_ha: reserved, never promoted\n";
+	static const uint32_t kept[] = {5, 6, 8, 9, 0xB, 0xC};
+	static const uint32_t dropped[] = {2, 3, 0xD, 0xE};
+	char path[FHA_PATH_MAX + 64];
+	FhaError err;
+
+	(void) state;
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 1, 4, &err), FHA_OK);
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 4, 6, &err), FHA_OK);
+	write_history(6);
+	write_text(8, of_1_1);
+	write_history(9);
+	/* Real ones that are not of PostgreSQL's making: empty, and longer than a placeholder. */
+	write_text(0xB, "");
+	(void) snprintf(path, sizeof(path), "1\t0/1\t%0200d\n%s", 0, of_1_1);
+	write_text(0xC, path);
+	write_text(0xD, of_1_1);
+	write_text(0xE, of_1_1);
+	assert_int_equal(fha_timeline_drop_placeholders(config.data_directory, &err), FHA_OK);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		assert_true(has_history(kept[i]));
+	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
+		assert_false(has_history(dropped[i]));
+	assert_int_equal(fha_timeline_drop_placeholders(config.data_directory, &err), FHA_OK);
 }
 
 static void
@@ -558,6 +590,7 @@ a_missing_directory_is_an_error(void **state)
 	(void) strncat(config.data_directory, "/gone", 6);
 	assert_int_equal(fha_timeline_reserve(config.data_directory, 2, 5, &err), FHA_IO);
 	assert_int_equal(fha_timeline_unreserve(config.data_directory, 2, &err), FHA_IO);
+	assert_int_equal(fha_timeline_drop_placeholders(config.data_directory, &err), FHA_IO);
 	assert_non_null(strstr(err.text, "pg_wal"));
 }
 
@@ -577,6 +610,7 @@ main(void)
 		TEST(commands_of_recovery_are_taken_and_given_back),
 		TEST(follow_write_that_cannot_write_says_so),
 		TEST(placeholders_are_made_between),
+		TEST(placeholders_at_the_end_of_a_row_are_dropped),
 		TEST(nothing_between_nothing_made),
 		TEST(reserving_never_touches_real_history),
 		TEST(only_history_above_current_is_removed),

@@ -482,8 +482,7 @@ check_reserved(FhaCode code, bool struck)
 						timeline);
 		if (fha_file_read(path, 256, &text, &err) == FHA_OK)
 		{
-			assert_string_equal(text,
-								"3\tFFFFFFFF/FF000000\tfawkes_ha: reserved, never promoted\n");
+			assert_string_equal(text, "# fawkes_ha: reserved, never promoted\n");
 			free(text);
 		}
 		else
@@ -496,6 +495,28 @@ static FhaCode
 unreserve(FhaError *err)
 {
 	return fha_timeline_unreserve(config.data_directory, 3, err);
+}
+
+static FhaCode
+drop(FhaError *err)
+{
+	return fha_timeline_drop_placeholders(config.data_directory, err);
+}
+
+static void
+check_dropped(FhaCode code, bool struck)
+{
+	char path[FHA_PATH_MAX + 40];
+	FhaError err;
+
+	(void) struck;
+	for (unsigned timeline = 4; code == FHA_OK && timeline <= 5; timeline++)
+	{
+		(void) snprintf(path, sizeof(path), "%s/pg_wal/%08X.history", config.data_directory,
+						timeline);
+		assert_int_not_equal(access(path, F_OK), 0);
+	}
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 3, 6, &err), FHA_OK);
 }
 
 static FhaCode
@@ -535,6 +556,8 @@ settings_and_follow_conf_survive(void **state)
 	without_memory(&(Scene){.run = follow, .check = check_follow});
 	with_failing_calls(&(Scene){.run = follow, .check = check_follow});
 	with_failing_calls(&(Scene){.run = reserve, .check = check_reserved});
+	check_dropped(FHA_IO, true);
+	with_failing_calls(&(Scene){.run = drop, .check = check_dropped});
 	with_failing_calls(&(Scene){.run = unreserve, .check = check_removed});
 	/* The flush, with each of three errors. */
 	assert_int_equal(not_flushed, 3);
