@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Holds each #include of src/ to the table of rooms in src/README.md, and that table to having no circle.
+"""Holds each #include of src/ to the table of rooms in src/README.md, and that table to having no circle;
+and a room that is given its clock to looking at no other.
 
     test/layers.py    a complaint a line; the exit status is 1 if there is any
 """
@@ -13,6 +14,16 @@ TREE = Path(__file__).resolve().parents[1]
 TABLE = "src/README.md"
 # PostgreSQL's headers have no room.
 HOSTED = "pg"
+
+# Rooms that are given time and chance as an argument, and what would be a way around it: all of CLOCK but
+# what only prints, and the kernel's own.
+GIVEN_A_CLOCK = ("node",)
+CLOCK = "src/base/clock.h"
+PRINTS = {"fha_wall_print"}
+KERNELS = "clock_gettime|clock_nanosleep|clock|gettimeofday|time|timespec_get|getrandom|getentropy|rand|random"
+
+DECLARED = re.compile(r"^FHA_API [^;]*?\b(fha_\w+)(?=\(|;)", re.MULTILINE)
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 ROW = re.compile(r"^\| `src/(\w+)` \|.*\| ([^|]+) \|$", re.MULTILINE)
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
@@ -74,12 +85,25 @@ def include_complaints(table: Table, files: dict[str, str]) -> list[str]:
     return found
 
 
+def clock_complaints(files: dict[str, str]) -> list[str]:
+    """files: as above, with CLOCK."""
+    functions = set(DECLARED.findall(files[CLOCK])) - PRINTS
+    looks = re.compile(rf"\b(?:{'|'.join(sorted(functions))})\b|(?<![.>])\b(?:{KERNELS})(?=\s*\()")
+    return [
+        f"{path} has {look}: {path.split('/')[1]} has the clock that it was given, and no other"
+        for path, text in sorted(files.items())
+        if path.startswith(tuple(f"src/{room}/" for room in GIVEN_A_CLOCK))
+        for look in looks.findall(COMMENT.sub("", text))
+    ]
+
+
 def main() -> int:
     paths = [TREE / "fawkes_ha.c", *(path for path in (TREE / "src").rglob("*.[ch]") if TREE / "src/test" not in path.parents)]
     files = {str(path.relative_to(TREE)): path.read_text() for path in paths}
     table = table_of((TREE / TABLE).read_text())
     complaints = table_complaints(table, {path.split("/")[1] for path in files if "/" in path})
     complaints += include_complaints(table, files)
+    complaints += clock_complaints(files)
     print("".join(f"{line}\n" for line in complaints), end="")
     return 1 if complaints else 0
 

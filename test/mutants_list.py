@@ -371,6 +371,14 @@ CORE = [
     ),
     Mutant(
         "S3",
+        "the node loop looks at a clock that it was not given",
+        NODE,
+        "	drain(node);\n	now_ms = node_now_ms(node);",
+        "	drain(node);\n	now_ms = fha_now_ms();",
+        (LAYERS,),
+    ),
+    Mutant(
+        "S3",
         "the wall clock decides",
         "src/base/clock.c",
         "clock_gettime(CLOCK_BOOTTIME,",
@@ -550,8 +558,16 @@ CONTROL = [
         "time is counted from the reply, not from the sending",
         NODE_READ,
         "fha_tenure_confirm(&node->world.tenure, write->sent_ms,",
-        "fha_tenure_confirm(&node->world.tenure, fha_now_ms(),",
+        "fha_tenure_confirm(&node->world.tenure, node_now_ms(node),",
         unit("node", "s1_a_slow_answer_counts_from_the_sending"),
+    ),
+    Mutant(
+        "S1",
+        "what the lock tells is dated by an older look at the clock",
+        NODE,
+        "int64_t now_ms = node_now_ms(node);\n\n\t\tswitch (event.kind)",
+        "int64_t now_ms = node->read_ms;\n\n\t\tswitch (event.kind)",
+        unit("node", "a_silent_leader_is_replaced_after_its_lease"),
     ),
     Mutant(
         "S1",

@@ -64,7 +64,7 @@ PROMISES = [
         "a promise counts from its answer",
         NODE,
         "promised->sent_ms = promised->asked_ms;",
-        "promised->sent_ms = fha_now_ms();",
+        "promised->sent_ms = node_now_ms(node);",
         promise("a_holder_leads_on_while_all_promise"),
     ),
     Mutant(
@@ -132,8 +132,8 @@ PROMISES = [
         "S10",
         "an attempt at the lease is not written down",
         NODE,
-        "promises->takes = true;\n\tkeep(node);",
-        "return FHA_OK;\n\tkeep(node);",
+        "promises->takes = true;\n\tkeep(node, now_ms);",
+        "return FHA_OK;\n\tkeep(node, now_ms);",
         promise("who_may_still_get_the_lease_does_not_promise"),
     ),
     Mutant(

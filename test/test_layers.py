@@ -61,6 +61,37 @@ def test_a_circle_of_many_is_found_behind_rooms_without_one() -> None:
     assert layers.circle({"a": ["b", "c"], "b": ["d"], "c": ["d"], "d": []}) == []
 
 
+CLOCK = """
+/* As text.  size >= 25. */
+FHA_API void fha_wall_print(int64_t wall_ms, char *out, size_t size);
+FHA_API int64_t fha_now_ms(void);
+FHA_API FHA_MUST_CHECK FhaCode fha_random_hex(char *out, size_t size,
+											  FhaError *err);
+typedef struct FhaClock
+{
+	int64_t (*now_ms)(void *context);
+} FhaClock;
+FHA_API extern const FhaClock fha_kernel_clock;
+"""
+
+
+@pytest.mark.parametrize(("line", "look"), (
+    ("	now_ms = fha_now_ms();", "fha_now_ms"),
+    ("	if (fha_random_hex(id, sizeof(id), &err) != FHA_OK)", "fha_random_hex"),
+    ("	node->clock = &fha_kernel_clock;", "fha_kernel_clock"),
+    ("	(void) clock_gettime(CLOCK_BOOTTIME, &now);", "clock_gettime"),
+    ("	srand((unsigned) time (NULL));", "time"),
+    ("	now_ms = node->clock->now_ms(node->clock->context);", ""),
+    ("	fha_wall_print(node->clock->wall_ms(clock->context), out, 25);", ""),
+    ("	events->clock(host.time(random[0]));", ""),
+    ("	/* on fha_now_ms(),\n	 * or time(NULL) */", ""),
+))
+def test_a_room_that_is_given_its_clock_looks_at_no_other(line: str, look: str) -> None:
+    files = {layers.CLOCK: CLOCK, "src/pg/fence.c": f"{{\n{line}\n}}\n", "src/node/node.c": f"{{\n{line}\n}}\n"}
+    complaint = f"src/node/node.c has {look}: node has the clock that it was given, and no other"
+    assert layers.clock_complaints(files) == ([complaint] if look else [])
+
+
 def test_the_sources_keep_to_their_table(capsys: pytest.CaptureFixture) -> None:
     status = layers.main()
     assert (status, capsys.readouterr().out) == (0, "")

@@ -29,16 +29,21 @@ fha_wall_ms(void)
 }
 
 void
-fha_wall_time(char *out, size_t size)
+fha_wall_print(int64_t wall_ms, char *out, size_t size)
 {
-	struct timespec now;
+	time_t seconds = (time_t) (wall_ms / 1000);
 	struct tm utc;
 	char whole[24];
 
-	(void) clock_gettime(CLOCK_REALTIME, &now);
-	(void) gmtime_r(&now.tv_sec, &utc);
+	(void) gmtime_r(&seconds, &utc);
 	(void) strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &utc);
-	(void) snprintf(out, size, "%s.%03dZ", whole, (int) (now.tv_nsec / 1000000));
+	(void) snprintf(out, size, "%s.%03dZ", whole, (int) (wall_ms % 1000));
+}
+
+void
+fha_wall_time(char *out, size_t size)
+{
+	fha_wall_print(fha_wall_ms(), out, size);
 }
 
 FhaCode
@@ -101,3 +106,46 @@ fha_boot_id(char *out, size_t size, FhaError *err)
 	out[used] = '\0';
 	return FHA_OK;
 }
+
+static int64_t
+kernel_now_ms(void *context)
+{
+	(void) context;
+	return fha_now_ms();
+}
+
+static int64_t
+kernel_wall_ms(void *context)
+{
+	(void) context;
+	return fha_wall_ms();
+}
+
+static FhaCode
+kernel_random_hex(void *context, char *out, size_t size, FhaError *err)
+{
+	(void) context;
+	return fha_random_hex(out, size, err);
+}
+
+static FhaCode
+kernel_boot_id(void *context, char *out, size_t size, FhaError *err)
+{
+	(void) context;
+	return fha_boot_id(out, size, err);
+}
+
+static void
+kernel_time_namespace(void *context, char *out, size_t size)
+{
+	(void) context;
+	fha_time_namespace(out, size);
+}
+
+const FhaClock fha_kernel_clock = {
+	.now_ms = kernel_now_ms,
+	.wall_ms = kernel_wall_ms,
+	.random_hex = kernel_random_hex,
+	.boot_id = kernel_boot_id,
+	.time_namespace = kernel_time_namespace,
+};

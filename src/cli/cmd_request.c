@@ -226,7 +226,7 @@ withdraw(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *reques
 	if (!withdrawn)
 		return false;
 	cli_complain("%s: it is withdrawn", why);
-	fha_history_of_request(&changed, &changed.request, &entry);
+	fha_history_of_request(&changed, &changed.request, fha_wall_ms(), &entry);
 	(void) cluster_remember(cluster, options, &entry);
 	return true;
 }
@@ -338,7 +338,7 @@ carry_out(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
 	if (!fha_request_is_done_at_once(request->kind))
 		return watch_request(cluster, options, request);
 	cli_line("%s", request->message);
-	fha_history_of_request(&cluster->record, request, &entry);
+	fha_history_of_request(&cluster->record, request, fha_wall_ms(), &entry);
 	return cluster_remember(cluster, options, &entry);
 }
 

@@ -227,8 +227,8 @@ supervisor_mind_seat(Supervisor *self)
 		self->busy_since_ms = fha_now_ms();
 	if (self->seat.sitting || fha_now_ms() < self->sit_after_ms || !fha_seat_take(&self->seat))
 		return;
-	if (fha_node_open(&self->node, &self->config, self->incarnation, self->life_fd >= 0, &err) !=
-		FHA_OK)
+	if (fha_node_open(&self->node, &self->config, &fha_kernel_clock, self->incarnation,
+					  self->life_fd >= 0, &err) != FHA_OK)
 	{
 		supervisor_say(self, "%s", err.text);
 		fha_seat_leave(&self->seat);

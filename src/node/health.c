@@ -1,12 +1,11 @@
 /*
- * health.c: what the node loop knows, for the listener and for who measures.
+ * health.c: what the node loop knows, for the listener and for who measures.  Both ask between steps, so
+ * each answer begins with a look at the clock.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "node/private.h"
-
-#include "base/clock.h"
 
 /* To whom it matters whether they can connect. */
 static FhaPgState
@@ -19,7 +18,7 @@ void
 fha_node_health(const FhaNode *node, FhaHealth *out)
 {
 	const FhaWorld *world = &node->world;
-	int64_t now_ms = fha_now_ms();
+	int64_t now_ms = node_now_ms(node);
 
 	(void) snprintf(out->incarnation, sizeof(out->incarnation), "%s", world->self.incarnation);
 	out->postgres = shown_state(world);
@@ -57,7 +56,7 @@ fha_node_vitals(const FhaNode *node, FhaVitals *out)
 	const FhaWorld *world = &node->world;
 
 	*out = node->counted;
-	out->at_ms = fha_now_ms();
+	out->at_ms = node_now_ms(node);
 	out->postgres = shown_state(world);
 	out->pending_restart = world->pg.pending_restart;
 	out->unattended = world->pg.unattended;

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "record/record.h"
 
 /* A member writes its record every second lease: three that did not come are the least. */
@@ -103,7 +102,7 @@ node_members_buried(FhaNode *node)
 			  "%s was silent for more than member_timeout (%lld s): it is taken off the list, and "
 			  "on it again when it writes its record",
 			  node->buried, (long long) (timeout_ms(node) / 1000));
-	fha_wall_time(entry->at, sizeof(entry->at));
+	node_wall_time(node, entry->at);
 	(void) snprintf(entry->event, sizeof(entry->event), "remove");
 	memcpy(entry->member, node->buried, sizeof(entry->member));
 	(void) snprintf(entry->reason, sizeof(entry->reason),

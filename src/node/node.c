@@ -14,7 +14,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/lsn.h"
 #include "record/record.h"
 #include "record/snapshot.h"
@@ -34,6 +33,30 @@ static uint64_t
 later(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
+}
+
+int64_t
+node_now_ms(const FhaNode *node)
+{
+	return node->clock->now_ms(node->clock->context);
+}
+
+int64_t
+node_wall_ms(const FhaNode *node)
+{
+	return node->clock->wall_ms(node->clock->context);
+}
+
+void
+node_wall_time(const FhaNode *node, char out[FHA_TIME_SIZE])
+{
+	fha_wall_print(node_wall_ms(node), out, FHA_TIME_SIZE);
+}
+
+FhaCode
+node_random_hex(const FhaNode *node, char *out, size_t size, FhaError *err)
+{
+	return node->clock->random_hex(node->clock->context, out, size, err);
 }
 
 void
@@ -167,8 +190,8 @@ node_wait_for(FhaNode *node, int fd, FhaError *err)
 }
 
 FhaCode
-fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, bool life_held,
-			  FhaError *err)
+fha_node_open(FhaNode **out, const FhaConfig *config, const FhaClock *clock,
+			  const char *incarnation, bool life_held, FhaError *err)
 {
 	FhaNode *node = calloc(1, sizeof(*node));
 	FhaCode code;
@@ -176,6 +199,7 @@ fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, b
 	*out = NULL;
 	if (node == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+	node->clock = clock;
 	fha_node_configure(node, config);
 	(void) snprintf(node->world.self.cluster, FHA_NAME_SIZE, "%s", config->cluster_name);
 	(void) snprintf(node->world.self.member, FHA_NAME_SIZE, "%s", config->member_name);
@@ -185,7 +209,8 @@ fha_node_open(FhaNode **out, const FhaConfig *config, const char *incarnation, b
 	node->nudge = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	code = node_wait_for(node, node->nudge, err);
 	if (code == FHA_OK)
-		code = fha_boot_id(node->world.self.boot_id, sizeof(node->world.self.boot_id), err);
+		code = clock->boot_id(clock->context, node->world.self.boot_id,
+							  sizeof(node->world.self.boot_id), err);
 	if (code == FHA_OK)
 		code = fha_life_identity(config, node->world.self.life, sizeof(node->world.self.life), err);
 	if (code == FHA_OK)
@@ -283,7 +308,8 @@ remember_term(FhaNode *node, FhaError *err)
 		memcpy(state.cluster_uuid, cluster->cluster_uuid, sizeof(state.cluster_uuid));
 		if (state.data_incarnation[0] == '\0')
 		{
-			code = fha_random_hex(state.data_incarnation, sizeof(state.data_incarnation), err);
+			code =
+				node_random_hex(node, state.data_incarnation, sizeof(state.data_incarnation), err);
 			if (code != FHA_OK)
 				return code; /* LCOV_EXCL_LINE: the kernel refuses */
 		}
@@ -304,7 +330,8 @@ drain(FhaNode *node)
 	(void) eventfd_read(node->nudge, &nudges);
 	while (fha_lock_step(node->lock, &event) == FHA_OK)
 	{
-		int64_t now_ms = fha_now_ms();
+		/* After the event was read: its sender wrote earlier, so no lease lapses too early here (S1). */
+		int64_t now_ms = node_now_ms(node);
 
 		switch (event.kind)
 		{
@@ -322,7 +349,7 @@ drain(FhaNode *node)
 }
 
 static void
-send(FhaNode *node, Errand errand, const FhaLockRequest *request)
+send(FhaNode *node, Errand errand, const FhaLockRequest *request, int64_t now_ms)
 {
 	FhaError err;
 
@@ -331,7 +358,7 @@ send(FhaNode *node, Errand errand, const FhaLockRequest *request)
 	else
 	{
 		/* LCOV_EXCL_START: our own requests are valid */
-		node->retry_ms = fha_now_ms() + node->config.retry_period_ms;
+		node->retry_ms = now_ms + node->config.retry_period_ms;
 		node_news(node, "the lock refused a request: %s", err.text);
 		/* LCOV_EXCL_STOP */
 	}
@@ -344,7 +371,7 @@ send_read(FhaNode *node, Errand errand, const char *name, int64_t now_ms)
 							  .name = name,
 							  .deadline_ms = now_ms + 2 * node->config.retry_period_ms};
 
-	send(node, errand, &request);
+	send(node, errand, &request, now_ms);
 }
 
 static void
@@ -368,7 +395,7 @@ send_text(FhaNode *node, Errand errand, const char *name, const char *version, c
 							  .size = strlen(text),
 							  .deadline_ms = now_ms + 2 * node->config.retry_period_ms};
 
-	send(node, errand, &request);
+	send(node, errand, &request, now_ms);
 }
 
 static void
@@ -380,7 +407,7 @@ send_cluster(FhaNode *node, FhaCode built, int64_t now_ms, FhaError *err)
 	if (built == FHA_OK)
 		built = fha_cluster_print(&node->write.cluster, &text, err);
 	if (built == FHA_OK && node->write.errand == ERRAND_TAKE)
-		built = node_promises_contend(node, err);
+		built = node_promises_contend(node, now_ms, err);
 	if (built == FHA_AGAIN)
 	{
 		free(text);
@@ -420,7 +447,7 @@ send_member(FhaNode *node, const FhaMember *member, int64_t now_ms)
 
 	node->published = *member;
 	node->published_ms = now_ms;
-	fha_wall_time(node->published.updated_at, sizeof(node->published.updated_at));
+	node_wall_time(node, node->published.updated_at);
 	memcpy(node->published.lease_seen_at, node->world.cluster.renewed_at,
 		   sizeof(node->published.lease_seen_at));
 	if (fha_member_print(&node->published, &text, NULL) != FHA_OK)
@@ -553,7 +580,7 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 			return;
 		if (node->request_waits && node->world.watch.seen && !node->world.watch.absent)
 		{
-			FhaCode code = node_write_request(node, err);
+			FhaCode code = node_write_request(node, now_ms, err);
 
 			if (code == FHA_CONFLICT || code == FHA_INVALID)
 			{
@@ -775,7 +802,7 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 	wake_ms = earlier(fha_observe_again_ms(world, now_ms), fha_lock_wake_ms(node->lock));
 	wake_ms = earlier(wake_ms, node_lag_wake_ms(node, now_ms));
 	wake_ms = earlier(wake_ms, node_pods_wake_ms(node, now_ms));
-	wake_ms = earlier(wake_ms, node_promises_wake_ms(node, facts));
+	wake_ms = earlier(wake_ms, node_promises_wake_ms(node, facts, now_ms));
 	if (node->errand == ERRAND_NONE)
 		wake_ms = earlier(wake_ms, errands_wake_ms(node, facts, now_ms));
 	order->wake_ms = wake_ms > now_ms ? wake_ms : now_ms;
@@ -792,9 +819,9 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 	node->world.pg = *view;
 	node->refused.kind = FHA_REQUEST_NONE;
 	drain(node);
-	now_ms = fha_now_ms();
-	node_promises_look(node);
-	node_promises_hear(node);
+	now_ms = node_now_ms(node);
+	node_promises_look(node, now_ms);
+	node_promises_hear(node, now_ms);
 	node_absence_tell(node, now_ms);
 	if (node->world.watch.seen && !node->world.watch.absent)
 	{
@@ -806,10 +833,10 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 	node_lag_step(node, now_ms);
 	node_pods_step(node, facts, now_ms);
 	if (code == FHA_OK)
-		code = node_settings_remember(node, err);
+		code = node_settings_remember(node, now_ms, err);
 	if (code == FHA_OK)
 		run_errands(node, facts, now_ms, &local);
-	node_promises_keep(node);
+	node_promises_keep(node, now_ms);
 	if (code == FHA_OK)
 		node_promises_ask(node, facts, now_ms);
 	/* The write just begun may have shut the tenure: the order says so at once. */
@@ -854,6 +881,7 @@ fha_node_snapshot(const FhaNode *node, char **out, FhaError *err)
 	const char *members[FHA_MEMBERS_MAX];
 	FhaMemberLag lags[FHA_MEMBERS_MAX];
 	FhaHeard heard[FHA_MEMBERS_MAX];
+	int64_t now_ms = node_now_ms(node); /* asked for between steps */
 	FhaSnapshot snapshot = {
 		.member = node->config.member_name,
 		.incarnation = node->world.self.incarnation,
@@ -861,14 +889,14 @@ fha_node_snapshot(const FhaNode *node, char **out, FhaError *err)
 		.because = node->rule == NULL ? "starting" : node->rule->because,
 		.fence_open = node->rule != NULL && node->rule->fence == FHA_FENCE_OPEN,
 		.fence_left_ms = 0,
-		.lease_is_free = fha_lease_is_free(&node->world, fha_now_ms()),
+		.lease_is_free = fha_lease_is_free(&node->world, now_ms),
 		.cluster = node->cluster.text,
 		.history = node->history.text,
 		.members = members,
 		.lags = lags,
 		.heard = heard,
 	};
-	int64_t left = node->world.tenure.write_until_ms - fha_now_ms();
+	int64_t left = node->world.tenure.write_until_ms - now_ms;
 
 	if (snapshot.fence_open && left > 0)
 		snapshot.fence_left_ms = left;

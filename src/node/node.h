@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "config/config.h"
 #include "core/decide.h"
@@ -55,13 +56,14 @@ typedef struct FhaOrder
 } FhaOrder;
 
 /*
- * Speak for this node from now on; the seat must be ours.  incarnation: the
+ * Speak for this node from now on; the seat must be ours.  clock: all time and chance of this node,
+ * kept until it is closed; each moment that it tells or is told is of this clock.  incarnation: the
  * node's; life_held: this process took the life lock afresh, no other process of
  * this node's PostgreSQL lives.  Observation starts at zero.  INVALID, IO, NO_MEMORY.
  */
 FHA_API FHA_MUST_CHECK FhaCode fha_node_open(FhaNode **out, const FhaConfig *config,
-											 const char *incarnation, bool life_held,
-											 FhaError *err);
+											 const FhaClock *clock, const char *incarnation,
+											 bool life_held, FhaError *err);
 FHA_API void fha_node_close(FhaNode *node);
 
 /* Readable when fha_node_step has something to do. */

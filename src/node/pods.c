@@ -10,8 +10,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-
 /* For one request; the lock's are far shorter. */
 #define TIME_MS 5000
 FhaCode

@@ -5,6 +5,7 @@
 #ifndef FHA_NODE_PRIVATE_H
 #define FHA_NODE_PRIVATE_H
 
+#include "base/clock.h"
 #include "base/writer.h"
 #include "config/cluster_conf.h"
 #include "core/observe.h"
@@ -161,6 +162,7 @@ typedef struct KeptRecord
 struct FhaNode
 {
 	FhaConfig config;
+	const FhaClock *clock;
 	FhaLock *lock;
 	int epoll; /* of all that the host waits for */
 	int nudge; /* an eventfd in it: a turn is due */
@@ -248,6 +250,19 @@ struct FhaNode
 FhaCode node_wait_for(FhaNode *node, int fd, FhaError *err);
 
 void node_news(FhaNode *node, const char *format, ...) FHA_PRINTF(2, 3);
+
+/*
+ * A look at the clock that this node was given.  A step looks once after it has heard the lock, and all
+ * that it decides goes by that look, as now_ms.  A function that looks by itself says why.
+ */
+int64_t node_now_ms(const FhaNode *node);
+
+/* The wall clock, for people; the same as text. */
+int64_t node_wall_ms(const FhaNode *node);
+void node_wall_time(const FhaNode *node, char out[FHA_TIME_SIZE]);
+
+/* As fha_random_hex, by the chance that this node was given. */
+FhaCode node_random_hex(const FhaNode *node, char *out, size_t size, FhaError *err);
 
 /* An answer to the errand in flight; a change that the watch tells. */
 void node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms);
@@ -355,31 +370,31 @@ FhaCode node_promises_open(FhaNode *node, FhaError *err);
 void node_promises_close(FhaNode *node);
 
 /* What became of a write of bond.json? */
-void node_promises_look(FhaNode *node);
+void node_promises_look(FhaNode *node, int64_t now_ms);
 /* Each turn: what must not be forgotten goes to the disk. */
-void node_promises_keep(FhaNode *node);
+void node_promises_keep(FhaNode *node, int64_t now_ms);
 
 /* Answers that came: with those of all others, the fence may stay open. */
-void node_promises_hear(FhaNode *node);
+void node_promises_hear(FhaNode *node, int64_t now_ms);
 
 /* A write of ours got no answer: its list may stand in the record later, whatever is read before. */
 void node_promises_lost(FhaNode *node, const FhaCluster *list);
 
 /* Ask all others, if this holder hears nothing from the lock. */
 void node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms);
-int64_t node_promises_wake_ms(const FhaNode *node, FhaFacts facts);
+int64_t node_promises_wake_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms);
 
 /*
  * A take is about to be sent: on disk before, because nothing is promised until its fate is known.
  * AGAIN: it is not on disk yet, the host is woken when it is; IO.
  */
-FhaCode node_promises_contend(FhaNode *node, FhaError *err);
+FhaCode node_promises_contend(FhaNode *node, int64_t now_ms, FhaError *err);
 /* How a take ended. */
-void node_promises_settled(FhaNode *node, FhaCode code);
+void node_promises_settled(FhaNode *node, FhaCode code, int64_t now_ms);
 /* Would such a read tell how a take ended that this node does not know the end of? */
 bool node_promises_owe_a_read(const FhaNode *node);
 /* A read of the record, by the lock's own answer, showed this version. */
-void node_promises_read(FhaNode *node, const char *version);
+void node_promises_read(FhaNode *node, const char *version, int64_t now_ms);
 
 /* --- requests (node/request.c) */
 
@@ -396,7 +411,7 @@ void node_request_answer(const FhaNode *node, FhaCluster *cluster, int64_t now_m
 void node_request_settle(const FhaNode *node, FhaOrderSlip *request, bool reclaim);
 
 /* Fill node->write with the request that waits; CONFLICT, INVALID: it cannot be entered. */
-FhaCode node_write_request(FhaNode *node, FhaError *err);
+FhaCode node_write_request(FhaNode *node, int64_t now_ms, FhaError *err);
 
 /* Must the record of a removed member be replaced?  *text: what by, free it. */
 bool node_request_tombstone(const FhaNode *node, const Held **held, char **text);
@@ -415,14 +430,14 @@ void node_keep_record(FhaNode *node);
 FhaCode node_settings_open(FhaNode *node, FhaError *err);
 
 /* What is set for all members is on disk before this node acts on that record. */
-FhaCode node_settings_remember(FhaNode *node, FhaError *err);
+FhaCode node_settings_remember(FhaNode *node, int64_t now_ms, FhaError *err);
 
 /* Into the record that this holder is about to write: its own settings where those are not to be
  * used, and its signature where that is missing or of an older key. */
-void node_settings_keep(FhaNode *node, FhaCluster *cluster);
+void node_settings_keep(FhaNode *node, FhaCluster *cluster, int64_t now_ms);
 
 /* Enter the SET or RESET that waits, and sign.  INVALID: what is there now is not to be used. */
-FhaCode node_settings_change(FhaNode *node, FhaCluster *cluster, FhaError *err);
+FhaCode node_settings_change(FhaNode *node, FhaCluster *cluster, int64_t now_ms, FhaError *err);
 
 /* A write was confirmed: queue the history entry of the request that ended with it. */
 void node_request_remember(FhaNode *node, const ClusterWrite *write);

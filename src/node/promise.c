@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "config/state_directory.h"
 
 /* A renewal that is not confirmed for so many retry periods is reason to ask. */
@@ -48,7 +47,8 @@ node_promises_open(FhaNode *node, FhaError *err)
 	Promises *promises = &node->promises;
 	FhaBond *bond = &promises->bond;
 	const char *boot_id = node->world.self.boot_id;
-	int64_t now_ms = fha_now_ms();
+	/* The process that promised what is on disk ended before this look. */
+	int64_t now_ms = node_now_ms(node);
 	FhaCode code = fha_writer_open(&promises->writer, err);
 
 	if (code == FHA_OK)
@@ -57,7 +57,8 @@ node_promises_open(FhaNode *node, FhaError *err)
 		code = fha_bond_load(&node->config, bond, err);
 	if (code != FHA_OK && code != FHA_NOT_FOUND)
 		return code;
-	fha_time_namespace(promises->time_namespace, sizeof(promises->time_namespace));
+	node->clock->time_namespace(node->clock->context, promises->time_namespace,
+								sizeof(promises->time_namespace));
 	node->world.bound_until_ms = fha_bond_until_ms(bond, boot_id, promises->time_namespace, now_ms);
 	promises->lost_take = bond->contended[0] != '\0';
 	node->world.heard_term = bond->heard_term;
@@ -88,7 +89,7 @@ node_promises_close(FhaNode *node)
 
 /* Did a write end, perhaps within wait_ms? */
 static void
-look_at_disk(FhaNode *node, int64_t wait_ms)
+look_at_disk(FhaNode *node, int64_t now_ms, int64_t wait_ms)
 {
 	Promises *promises = &node->promises;
 	FhaError err;
@@ -104,12 +105,12 @@ look_at_disk(FhaNode *node, int64_t wait_ms)
 		return;
 	}
 	(void) snprintf(promises->failed, sizeof(promises->failed), "%.180s", err.text);
-	promises->write_ms = fha_now_ms() + node->config.retry_period_ms;
+	promises->write_ms = now_ms + node->config.retry_period_ms;
 }
 
 /* Have bond.json say what it should; how that ends is seen later. */
 static void
-keep(FhaNode *node)
+keep(FhaNode *node, int64_t now_ms)
 {
 	Promises *promises = &node->promises;
 	char path[FHA_PATH_MAX];
@@ -117,9 +118,9 @@ keep(FhaNode *node)
 	FhaError err;
 	FhaCode code;
 
-	look_at_disk(node, 0);
+	look_at_disk(node, now_ms, 0);
 	if (promises->writes || fha_bond_is_same(&promises->bond, &promises->durable) ||
-		fha_now_ms() < promises->write_ms)
+		now_ms < promises->write_ms)
 		return;
 	code = fha_state_path(&node->config, "bond.json", path, sizeof(path), &err);
 	if (code == FHA_OK)
@@ -134,7 +135,7 @@ keep(FhaNode *node)
 	{
 		/* LCOV_EXCL_START: no memory, no thread */
 		(void) snprintf(promises->failed, sizeof(promises->failed), "%.180s", err.text);
-		promises->write_ms = fha_now_ms() + node->config.retry_period_ms;
+		promises->write_ms = now_ms + node->config.retry_period_ms;
 		/* LCOV_EXCL_STOP */
 	}
 }
@@ -177,16 +178,16 @@ contended_version(const FhaNode *node)
 }
 
 FhaCode
-node_promises_contend(FhaNode *node, FhaError *err)
+node_promises_contend(FhaNode *node, int64_t now_ms, FhaError *err)
 {
 	Promises *promises = &node->promises;
 	const char *version = contended_version(node);
 
 	(void) snprintf(promises->bond.contended, sizeof(promises->bond.contended), "%s", version);
 	promises->takes = true;
-	keep(node);
+	keep(node, now_ms);
 	if (strcmp(promises->durable.contended, version) != 0)
-		look_at_disk(node, DISK_WAIT_MS);
+		look_at_disk(node, now_ms, DISK_WAIT_MS);
 	if (strcmp(promises->durable.contended, version) == 0)
 	{
 		promises->takes = false;
@@ -196,41 +197,41 @@ node_promises_contend(FhaNode *node, FhaError *err)
 }
 
 static void
-forget_take(FhaNode *node)
+forget_take(FhaNode *node, int64_t now_ms)
 {
 	node->promises.bond.contended[0] = '\0';
 	node->promises.lost_take = false;
 	node->promises.takes = false;
-	keep(node);
+	keep(node, now_ms);
 }
 
 void
-node_promises_settled(FhaNode *node, FhaCode code)
+node_promises_settled(FhaNode *node, FhaCode code, int64_t now_ms)
 {
 	bool version_is_gone = code == FHA_OK || code == FHA_CONFLICT || code == FHA_NOT_FOUND;
 
 	if (code == FHA_UNKNOWN)
 		node->promises.lost_take = true;
 	else if (version_is_gone || !node->promises.lost_take)
-		forget_take(node);
+		forget_take(node, now_ms);
 }
 
 void
-node_promises_look(FhaNode *node)
+node_promises_look(FhaNode *node, int64_t now_ms)
 {
-	look_at_disk(node, 0);
+	look_at_disk(node, now_ms, 0);
 }
 
 void
-node_promises_keep(FhaNode *node)
+node_promises_keep(FhaNode *node, int64_t now_ms)
 {
 	/* A take that waited for the disk, and is not wanted any more, was never sent. */
 	if (node->promises.takes && node->rule->lease != FHA_LEASE_TAKE)
 	{
 		node->promises.takes = false;
-		node_promises_settled(node, FHA_IO);
+		node_promises_settled(node, FHA_IO, now_ms);
 	}
-	keep(node);
+	keep(node, now_ms);
 }
 
 /* Is this version, "" for an absent record, another one than that which this node tried to replace? */
@@ -251,10 +252,10 @@ node_promises_owe_a_read(const FhaNode *node)
 }
 
 void
-node_promises_read(FhaNode *node, const char *version)
+node_promises_read(FhaNode *node, const char *version, int64_t now_ms)
 {
 	if (shows_the_end(node, version))
-		forget_take(node);
+		forget_take(node, now_ms);
 }
 
 /* --- who is asked */
@@ -339,14 +340,14 @@ give(FhaNode *node, const FhaQuestion *asked, int64_t now_ms, FhaPromise *out)
 
 	hear_position(node, &asked->promise);
 	bind(node, now_ms, for_ms);
-	keep(node);
+	keep(node, now_ms);
 	if (!disk_binds(node, now_ms + for_ms, for_ms))
 	{
-		look_at_disk(node, DISK_WAIT_MS);
-		keep(node);
+		look_at_disk(node, now_ms, DISK_WAIT_MS);
+		keep(node, now_ms);
 	}
-	/* From now on, and not from before it was on disk. */
-	now_ms = fha_now_ms();
+	/* A second look: from now on, and not from before it was on disk. */
+	now_ms = node_now_ms(node);
 	if (disk_binds(node, now_ms + for_ms, for_ms))
 	{
 		if (now_ms + for_ms > node->world.bound_until_ms)
@@ -364,7 +365,8 @@ void
 fha_node_promise(FhaNode *node, const FhaQuestion *asked, FhaPromise *out)
 {
 	const char *why = cannot_promise(node, asked);
-	int64_t now_ms = fha_now_ms();
+	/* Asked between steps.  If the disk is slow below, a fence that shut since still counts as open. */
+	int64_t now_ms = node_now_ms(node);
 	FhaError err;
 
 	memset(out, 0, sizeof(*out));
@@ -511,17 +513,17 @@ asks_ms(const FhaNode *node)
 }
 
 int64_t
-node_promises_wake_ms(const FhaNode *node, FhaFacts facts)
+node_promises_wake_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms)
 {
 	int64_t wake_ms = INT64_MAX;
 
 	if (node->promises.ask != NULL)
 		wake_ms = fha_ask_wake_ms(node->promises.ask);
-	if (!wants_promises(node, facts) && !asks_on(node, fha_now_ms()))
+	if (!wants_promises(node, facts) && !asks_on(node, now_ms))
 		return wake_ms;
 	if (asks_ms(node) < wake_ms)
 		wake_ms = asks_ms(node);
-	return binds_ms(node) < wake_ms && fha_now_ms() < binds_ms(node) ? binds_ms(node) : wake_ms;
+	return binds_ms(node) < wake_ms && now_ms < binds_ms(node) ? binds_ms(node) : wake_ms;
 }
 
 static Promised *
@@ -644,7 +646,7 @@ all_promised_ms(FhaNode *node)
 }
 
 static void
-hear(FhaNode *node, const FhaAskEvent *event)
+hear(FhaNode *node, const FhaAskEvent *event, int64_t now_ms)
 {
 	Promised *promised = promised_by(&node->promises, event->member);
 	const FhaPromise *promise = &event->reply.promise;
@@ -665,7 +667,7 @@ hear(FhaNode *node, const FhaAskEvent *event)
 		node->promises.rekey = true;
 	promised->soon = event->code == FHA_OK && promise->soon ? promised->soon + 1 : 0;
 	if (promised->soon > 0)
-		promised->next_ms = fha_now_ms() + node->config.retry_period_ms / SOON_PARTS;
+		promised->next_ms = now_ms + node->config.retry_period_ms / SOON_PARTS;
 	/* That is no news, unless it goes on. */
 	if (promised->soon > 0 && promised->soon <= SOON_PARTS)
 		why = promised->told;
@@ -678,7 +680,7 @@ hear(FhaNode *node, const FhaAskEvent *event)
 }
 
 void
-node_promises_hear(FhaNode *node)
+node_promises_hear(FhaNode *node, int64_t now_ms)
 {
 	Promises *promises = &node->promises;
 	FhaAskEvent event;
@@ -687,7 +689,7 @@ node_promises_hear(FhaNode *node)
 	if (promises->ask == NULL)
 		return;
 	while (fha_ask_step(promises->ask, &event) == FHA_OK)
-		hear(node, &event);
+		hear(node, &event, now_ms);
 	sent_ms = all_promised_ms(node);
 	if (sent_ms == 0 || !fha_lease_is_mine(&node->world))
 		return;
@@ -749,7 +751,7 @@ begin_asking(FhaNode *node, bool counts, FhaError *err)
 
 /* The password may have been changed since the asking began. */
 static void
-look_at_key(FhaNode *node)
+look_at_key(FhaNode *node, int64_t now_ms)
 {
 	FhaKey key;
 
@@ -758,7 +760,7 @@ look_at_key(FhaNode *node)
 	node->promises.rekey = false;
 	if (fha_key_read(&node->config, &key, NULL) == FHA_OK &&
 		!fha_ask_has_key(node->promises.ask, &key))
-		fha_ask_new_key(node->promises.ask, &key, fha_now_ms() + node->config.lease_duration_ms);
+		fha_ask_new_key(node->promises.ask, &key, now_ms + node->config.lease_duration_ms);
 }
 
 static void
@@ -786,7 +788,7 @@ ask_one(FhaNode *node, const FhaPeer *peer, int64_t now_ms)
 	if (event.code == FHA_OK)
 		return;
 	(void) snprintf(event.member, sizeof(event.member), "%s", peer->member);
-	hear(node, &event);
+	hear(node, &event, now_ms);
 }
 
 void
@@ -800,7 +802,7 @@ node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms)
 	if (leads && now_ms >= binds_ms(node))
 	{
 		bind(node, now_ms, node->world.tenure.duration_ms);
-		keep(node);
+		keep(node, now_ms);
 		list_peers(node);
 		keep_peers(node, now_ms);
 	}
@@ -828,7 +830,7 @@ node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms)
 		return;
 	}
 	promises->told_why = false;
-	look_at_key(node);
+	look_at_key(node, now_ms);
 	for (size_t i = 0; i < promises->peers.count; i++)
 		ask_one(node, &promises->peers.of[i], now_ms);
 }

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "record/record.h"
 #include "record/request.h"
 
@@ -91,7 +90,7 @@ meet_twin(FhaNode *node, int64_t now_ms)
 	FhaError err;
 
 	fha_tenure_end(&node->world.tenure, now_ms);
-	if (fha_random_hex(self->incarnation, sizeof(self->incarnation), &err) != FHA_OK)
+	if (node_random_hex(node, self->incarnation, sizeof(self->incarnation), &err) != FHA_OK)
 		self->incarnation[0] = '\0'; /* LCOV_EXCL_LINE: the kernel refuses */
 	self->life[0] = '\0';
 	self->spoken = false;
@@ -480,7 +479,7 @@ cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 	char *text = NULL;
 
 	if (write->errand == ERRAND_TAKE)
-		node_promises_settled(node, event->code);
+		node_promises_settled(node, event->code, now_ms);
 	if (write->errand == ERRAND_RENEW)
 		count_renewal(&node->counted, event->code, now_ms - write->sent_ms);
 	switch (event->code)
@@ -537,7 +536,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 		case ERRAND_READ_CLUSTER:
 			if (read_ok || absent)
 			{
-				node_promises_read(node, read_ok ? event->records[0].version : "");
+				node_promises_read(node, read_ok ? event->records[0].version : "", now_ms);
 				cluster_read(node, read_ok ? &event->records[0] : &gone, now_ms);
 				node->world.others_term = node->known_term;
 			}

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/clock.h"
 #include "base/tame.h"
 #include "config/cluster_conf.h"
 #include "record/record.h"
@@ -293,7 +292,7 @@ node_request_answer(const FhaNode *node, FhaCluster *cluster, int64_t now_ms)
 }
 
 FhaCode
-node_write_request(FhaNode *node, FhaError *err)
+node_write_request(FhaNode *node, int64_t now_ms, FhaError *err)
 {
 	FhaCode code = node_write_begin(node, ERRAND_REQUEST, err);
 
@@ -303,7 +302,7 @@ node_write_request(FhaNode *node, FhaError *err)
 	memcpy(node->write.cluster.nonce, node->world.cluster.nonce, sizeof(node->write.cluster.nonce));
 	if (node->request.kind != FHA_REQUEST_SET && node->request.kind != FHA_REQUEST_RESET)
 		return fha_request_enter(&node->write.cluster, &node->request, err);
-	return node_settings_change(node, &node->write.cluster, err);
+	return node_settings_change(node, &node->write.cluster, now_ms, err);
 }
 
 bool
@@ -361,5 +360,5 @@ node_request_remember(FhaNode *node, const ClusterWrite *write)
 		return; /* a lease that moved has its entry from who took it */
 	entry = node_history_room(node);
 	if (entry != NULL)
-		fha_history_of_request(&write->cluster, request, entry);
+		fha_history_of_request(&write->cluster, request, node_wall_ms(node), entry);
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/clock.h"
 #include "record/request.h"
 
 /* How old what is known of pgpass may be where nothing shows that it changed. */
@@ -67,10 +66,8 @@ key_read(FhaNode *node, int64_t now_ms, int64_t life_ms)
 
 /* A signature that does not fit may be of a new password. */
 static bool
-is_signed(FhaNode *node, const FhaCluster *cluster)
+is_signed(FhaNode *node, const FhaCluster *cluster, int64_t now_ms)
 {
-	int64_t now_ms = fha_now_ms();
-
 	return (key_read(node, now_ms, KEY_LIFE_MS) && fha_settings_are_signed(cluster, &node->key)) ||
 		   (key_read(node, now_ms, node->config.lease_duration_ms) &&
 			fha_settings_are_signed(cluster, &node->key));
@@ -93,7 +90,7 @@ runs_a_new_program(const FhaNode *node, const FhaCluster *cluster)
 
 /* Why the record's settings are not to be used; NULL: they are. */
 static const char *
-refusal(FhaNode *node, const FhaCluster *cluster)
+refusal(FhaNode *node, const FhaCluster *cluster, int64_t now_ms)
 {
 	uint64_t known = serial_known(node, cluster);
 	uint64_t serial = cluster->settings_signature.serial;
@@ -108,15 +105,14 @@ refusal(FhaNode *node, const FhaCluster *cluster)
 		return "they are older than what this member has";
 	if (serial == known)
 		return is_same(&node->settings, cluster) ? NULL : "they differ from what was signed before";
-	return is_signed(node, cluster) ? NULL : "they are not signed with this member's cluster key";
+	return is_signed(node, cluster, now_ms) ? NULL
+											: "they are not signed with this member's cluster key";
 }
 
 /* Once a lease at most: somebody who can write the lock must not fill a disk with log lines. */
 static void
-tell_refusal(FhaNode *node, const char *why)
+tell_refusal(FhaNode *node, const char *why, int64_t now_ms)
 {
-	int64_t now_ms = fha_now_ms();
-
 	if (node->refused_since_ms == 0)
 		node->refused_since_ms = now_ms;
 	if (node->refused_ms != 0 && now_ms - node->refused_ms < node->config.lease_duration_ms)
@@ -134,7 +130,7 @@ node_settings_open(FhaNode *node, FhaError *err)
 }
 
 FhaCode
-node_settings_remember(FhaNode *node, FhaError *err)
+node_settings_remember(FhaNode *node, int64_t now_ms, FhaError *err)
 {
 	const FhaCluster *cluster = &node->world.cluster;
 	const char *own = node->world.self.cluster_uuid;
@@ -148,10 +144,10 @@ node_settings_remember(FhaNode *node, FhaError *err)
 		(node->settings_written && is_same(&node->settings, cluster) &&
 		 serial_known(node, cluster) == cluster->settings_signature.serial))
 		return FHA_OK;
-	why = refusal(node, cluster);
+	why = refusal(node, cluster, now_ms);
 	if (why != NULL)
 	{
-		tell_refusal(node, why);
+		tell_refusal(node, why, now_ms);
 		return FHA_OK;
 	}
 	node->refused_since_ms = 0;
@@ -200,13 +196,13 @@ sign(FhaNode *node, FhaCluster *cluster, FhaError *err)
 
 /* Signed with a key that may be newer than this holder's: not ours to undo yet. */
 static bool
-may_be_of_a_new_key(FhaNode *node, const FhaCluster *cluster)
+may_be_of_a_new_key(const FhaNode *node, const FhaCluster *cluster, int64_t now_ms)
 {
 	const FhaSignature *signature = &cluster->settings_signature;
 
 	return signature->serial > serial_known(node, cluster) &&
 		   strcmp(signature->key_id, node->key.id) != 0 &&
-		   fha_now_ms() - node->refused_since_ms < NEW_KEY_MS;
+		   now_ms - node->refused_since_ms < NEW_KEY_MS;
 }
 
 /* The record is about to be written by its holder: what it says goes for all members. */
@@ -220,7 +216,7 @@ put_back(FhaNode *node, FhaCluster *cluster)
 	cluster->settings_signature = (FhaSignature){0};
 	if (entry == NULL)
 		return; /* LCOV_EXCL_LINE: so many entries wait only without a lock */
-	fha_wall_time(entry->at, sizeof(entry->at));
+	node_wall_time(node, entry->at);
 	(void) snprintf(entry->event, sizeof(entry->event), "settings");
 	(void) snprintf(entry->member, sizeof(entry->member), "%s", node->world.self.member);
 	(void) snprintf(entry->reason, sizeof(entry->reason),
@@ -228,19 +224,19 @@ put_back(FhaNode *node, FhaCluster *cluster)
 }
 
 void
-node_settings_keep(FhaNode *node, FhaCluster *cluster)
+node_settings_keep(FhaNode *node, FhaCluster *cluster, int64_t now_ms)
 {
-	bool refused = refusal(node, cluster) != NULL;
+	bool refused = refusal(node, cluster, now_ms) != NULL;
 	FhaError ignored;
 
 	/* A holder that has never taken any has nothing to put in their place. */
 	if (!node->settings_written && serial_known(node, cluster) == 0)
 		return;
-	if (refused ? may_be_of_a_new_key(node, cluster) : !node->settings_written)
+	if (refused ? may_be_of_a_new_key(node, cluster, now_ms) : !node->settings_written)
 		return;
 	if (refused)
 		put_back(node, cluster);
-	if (!key_read(node, fha_now_ms(), KEY_LIFE_MS))
+	if (!key_read(node, now_ms, KEY_LIFE_MS))
 		return;
 	if (serial_known(node, cluster) == 0
 			? all_sign(node, cluster)
@@ -249,9 +245,9 @@ node_settings_keep(FhaNode *node, FhaCluster *cluster)
 }
 
 FhaCode
-node_settings_change(FhaNode *node, FhaCluster *cluster, FhaError *err)
+node_settings_change(FhaNode *node, FhaCluster *cluster, int64_t now_ms, FhaError *err)
 {
-	const char *why = refusal(node, cluster);
+	const char *why = refusal(node, cluster, now_ms);
 	FhaCode code;
 
 	if (why != NULL)
@@ -263,7 +259,7 @@ node_settings_change(FhaNode *node, FhaCluster *cluster, FhaError *err)
 	code = fha_request_enter(cluster, &node->request, err);
 	if (code != FHA_OK || cluster->settings_signature.serial == 0)
 		return code;
-	if (!key_read(node, fha_now_ms(), KEY_LIFE_MS))
+	if (!key_read(node, now_ms, KEY_LIFE_MS))
 		return fha_error(err, FHA_INVALID,
 						 "settings of all members are signed with the cluster key, and this member "
 						 "has no password of fawkes_replication in its pgpass");

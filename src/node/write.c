@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/listen.h"
 #include "config/state_directory.h"
@@ -32,7 +31,7 @@ static FhaCode
 make_nonce(FhaNode *node, char out[FHA_ID_SIZE], FhaError *err)
 {
 	char random[FHA_ID_SIZE];
-	FhaCode code = fha_random_hex(random, sizeof(random), err);
+	FhaCode code = node_random_hex(node, random, sizeof(random), err);
 
 	if (code != FHA_OK)
 		return code;
@@ -87,8 +86,8 @@ become_holder(const FhaNode *node, FhaCluster *cluster)
 	cluster->release_to[0] = '\0';
 	cluster->release_because[0] = '\0';
 	cluster->standby_count = 0;
-	fha_wall_time(cluster->acquired_at, sizeof(cluster->acquired_at));
-	fha_wall_time(cluster->renewed_at, sizeof(cluster->renewed_at));
+	node_wall_time(node, cluster->acquired_at);
+	memcpy(cluster->renewed_at, cluster->acquired_at, sizeof(cluster->renewed_at));
 }
 
 static void
@@ -118,7 +117,7 @@ node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 		memcpy(cluster->nonce, nonce, sizeof(nonce));
 		(void) snprintf(cluster->cluster, sizeof(cluster->cluster), "%s",
 						node->config.cluster_name);
-		code = fha_random_hex(cluster->cluster_uuid, sizeof(cluster->cluster_uuid), err);
+		code = node_random_hex(node, cluster->cluster_uuid, sizeof(cluster->cluster_uuid), err);
 		if (code != FHA_OK)
 			return code; /* LCOV_EXCL_LINE: the kernel refuses */
 		cluster->term = node->state.highest_term + 1;
@@ -243,7 +242,7 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 		if (unlisted_member(node, i))
 			(void) fha_member_list(cluster, node->world.members[i].member,
 								   node->world.members[i].data_incarnation);
-	node_settings_keep(node, cluster);
+	node_settings_keep(node, cluster, now_ms);
 	node_request_answer(node, cluster, now_ms);
 	if (cluster->request.state == FHA_REQUEST_RUNNING &&
 		node->world.cluster.request.state == FHA_REQUEST_PENDING &&
@@ -251,7 +250,7 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 		/* From the decision on nothing more is acknowledged, and only a later renewal could
 		 * change that. */
 		fha_tenure_shut(&node->world.tenure, now_ms);
-	fha_wall_time(cluster->renewed_at, sizeof(cluster->renewed_at));
+	node_wall_time(node, cluster->renewed_at);
 	return FHA_OK;
 }
 
@@ -283,7 +282,7 @@ node_write_release(FhaNode *node, FhaError *err)
 		cluster->request.state <= FHA_REQUEST_RUNNING)
 		(void) snprintf(cluster->release_to, sizeof(cluster->release_to), "%s",
 						cluster->request.target);
-	fha_wall_time(cluster->renewed_at, sizeof(cluster->renewed_at));
+	node_wall_time(node, cluster->renewed_at);
 	return FHA_OK;
 }
 
@@ -413,7 +412,7 @@ tell_why(const FhaNode *node, const ClusterWrite *take, char *out, size_t size)
 {
 	const FhaCluster *before = &node->world.cluster;
 	const char *because = before->release_because;
-	int64_t age_ms = fha_age_ms(before->renewed_at, fha_wall_ms());
+	int64_t age_ms = fha_age_ms(before->renewed_at, node_wall_ms(node));
 	char when[48] = "";
 
 	if (age_ms >= 0 && age_ms < INT64_C(1000) * 3600 * 24)
@@ -466,7 +465,7 @@ node_saved_tell(FhaNode *node)
 		entry = node_history_room(node);
 		if (entry != NULL)
 		{
-			fha_wall_time(entry->at, sizeof(entry->at));
+			node_wall_time(node, entry->at);
 			(void) snprintf(entry->event, sizeof(entry->event), "%s", saved[i].event);
 			(void) snprintf(entry->member, sizeof(entry->member), "%s", node->config.member_name);
 			(void) snprintf(entry->reason, sizeof(entry->reason), "%s", text);
@@ -499,7 +498,7 @@ node_history_queue(FhaNode *node, const ClusterWrite *take)
 	entry = node_history_room(node);
 	if (entry == NULL)
 		return; /* LCOV_EXCL_LINE: so many entries wait only without a lock */
-	fha_wall_time(entry->at, sizeof(entry->at));
+	node_wall_time(node, entry->at);
 	(void) snprintf(entry->event, sizeof(entry->event), "%s",
 					take->founding  ? "bootstrap"
 					: take->reclaim ? "reclaim"

@@ -615,7 +615,7 @@ fawkes_ha_agent_main(Datum argument)
 	guc_config(&config);
 	config.supervised = supervised;
 	sit(&config, &seat);
-	if (fha_node_open(&node, &config, incarnation, false, &err) != FHA_OK)
+	if (fha_node_open(&node, &config, &fha_kernel_clock, incarnation, false, &err) != FHA_OK)
 		fha_report(ERROR, &err);
 	serve_begin(&config, node);
 

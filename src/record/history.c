@@ -143,10 +143,11 @@ fha_history_parse(const char *data, size_t size, FhaHistoryEntry *out, size_t *c
 }
 
 void
-fha_history_of_request(const FhaCluster *cluster, const FhaOrderSlip *request, FhaHistoryEntry *out)
+fha_history_of_request(const FhaCluster *cluster, const FhaOrderSlip *request, int64_t wall_ms,
+					   FhaHistoryEntry *out)
 {
 	memset(out, 0, sizeof(*out));
-	fha_wall_time(out->at, sizeof(out->at));
+	fha_wall_print(wall_ms, out->at, sizeof(out->at));
 	(void) snprintf(out->event, sizeof(out->event), "%s", fha_request_kind_name(request->kind));
 	(void) snprintf(out->member, sizeof(out->member), "%s", request->target);
 	memcpy(out->request, request->id, sizeof(out->request));

@@ -40,8 +40,8 @@ FHA_API FHA_MUST_CHECK FhaCode fha_history_parse(const char *data, size_t size,
 												 FhaHistoryEntry *out, size_t *count,
 												 FhaError *err);
 
-/* The entry for a request that has ended as it says: `at` is the present. */
+/* The entry for a request that has ended as it says, at wall_ms (fha_wall_ms). */
 FHA_API void fha_history_of_request(const FhaCluster *cluster, const FhaOrderSlip *request,
-									FhaHistoryEntry *out);
+									int64_t wall_ms, FhaHistoryEntry *out);
 
 #endif

@@ -158,7 +158,7 @@ make(Player *player, const char *lock, const char *directory, size_t number)
 	if (fha_config_set(config, "fawkes_ha.lock", lock, &err) != FHA_OK ||
 		fha_state_prepare(config, &err) != FHA_OK ||
 		fha_random_hex(incarnation, sizeof(incarnation), &err) != FHA_OK ||
-		fha_node_open(&player->node, config, incarnation, true, &err) != FHA_OK)
+		fha_node_open(&player->node, config, &fha_kernel_clock, incarnation, true, &err) != FHA_OK)
 		give_up("a node could not be made", &err);
 }
 

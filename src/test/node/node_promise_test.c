@@ -591,7 +591,7 @@ contend(FhaNode *node)
 
 	do
 	{
-		code = node_promises_contend(node, &err);
+		code = node_promises_contend(node, fha_now_ms(), &err);
 		pass(1);
 		assert_true(fha_now_ms() < give_up_ms);
 	} while (code == FHA_AGAIN);
@@ -621,29 +621,29 @@ who_may_still_get_the_lease_does_not_promise(void **state)
 	node = standby->node;
 	assert_string_equal(refusal(standby, &asked), doubt);
 	/* The record as it was: the take may still arrive. */
-	node_promises_read(node, version);
+	node_promises_read(node, version, fha_now_ms());
 	assert_string_equal(refusal(standby, &asked), doubt);
 	/* That another attempt was refused says nothing of the first; that it came second does. */
-	node_promises_settled(node, FHA_IO);
+	node_promises_settled(node, FHA_IO, fha_now_ms());
 	assert_string_equal(refusal(standby, &asked), doubt);
-	node_promises_settled(node, FHA_CONFLICT);
+	node_promises_settled(node, FHA_CONFLICT, fha_now_ms());
 	assert_string_equal(refusal(standby, &asked), "");
 	/* And that is on disk, so that whoever sits next promises, though the lock may be away then. */
 	contend(node);
-	node_promises_settled(node, FHA_OK);
+	node_promises_settled(node, FHA_OK, fha_now_ms());
 	TURN_UNTIL(node->promises.durable.contended[0] == '\0');
 	start_again(standby);
 	node = standby->node;
 	assert_string_equal(node->promises.bond.contended, "");
 
 	contend(node);
-	node_promises_settled(node, FHA_IO);
+	node_promises_settled(node, FHA_IO, fha_now_ms());
 	assert_string_equal(refusal(standby, &asked), "");
 	contend(node);
-	node_promises_settled(node, FHA_UNKNOWN);
-	node_promises_settled(node, FHA_DENIED);
+	node_promises_settled(node, FHA_UNKNOWN, fha_now_ms());
+	node_promises_settled(node, FHA_DENIED, fha_now_ms());
 	assert_string_equal(refusal(standby, &asked), doubt);
-	node_promises_read(node, "another");
+	node_promises_read(node, "another", fha_now_ms());
 	assert_string_equal(refusal(standby, &asked), "");
 }
 
@@ -711,9 +711,9 @@ a_damaged_bond_is_told(void **state)
 		assert_int_equal(fha_bond_load(config, &bond, &err), FHA_INVALID);
 		assert_non_null(strstr(err.text, "bond.json"));
 		fha_node_close(players[0].node);
-		assert_int_equal(
-			fha_node_open(&players[0].node, config, players[0].incarnation, true, &err),
-			FHA_INVALID);
+		assert_int_equal(fha_node_open(&players[0].node, config, played_clock(),
+									   players[0].incarnation, true, &err),
+						 FHA_INVALID);
 	}
 }
 
@@ -879,9 +879,9 @@ a_take_waits_for_the_disk(void **state)
 	node->promises.write_ms = INT64_MAX / 2;
 	leader()->absent = true;
 	TURN_UNTIL(leader() == NULL);
-	assert_int_equal(node_promises_contend(node, &err), FHA_AGAIN);
+	assert_int_equal(node_promises_contend(node, fha_now_ms(), &err), FHA_AGAIN);
 	assert_string_not_equal(node->promises.bond.contended, "");
-	node_promises_keep(node);
+	node_promises_keep(node, fha_now_ms());
 	assert_string_equal(node->promises.bond.contended, "");
 	TURN_UNTIL(leader() != NULL);
 	assert_ptr_not_equal(leader(), standby);

@@ -21,6 +21,7 @@
 #include "node/private.h"
 
 #define ID "0123456789abcdef"
+#define NOW_MS 1000000
 
 static char directory[] = "/tmp/fha-request-XXXXXX";
 static FhaNode node;
@@ -46,6 +47,7 @@ settle(void **state)
 {
 	(void) state;
 	memset(&node, 0, sizeof(node));
+	node.clock = &fha_kernel_clock;
 	fha_config_defaults(&node.config);
 	(void) snprintf(node.config.cluster_name, sizeof(node.config.cluster_name), "c");
 	(void) snprintf(node.config.member_name, sizeof(node.config.member_name), "n1");
@@ -408,23 +410,23 @@ settings_of_all_members_become_the_nodes_own(void **state)
 	assert_int_equal(fclose(out), 0);
 
 	/* None yet: the file is made, which is no change. */
-	assert_int_equal(node_settings_remember(&node, &err), FHA_OK);
+	assert_int_equal(node_settings_remember(&node, NOW_MS, &err), FHA_OK);
 	assert_int_equal(node.settings_changes, 0);
 	cluster->setting_count = 2;
 	(void) snprintf(cluster->settings[0].name, FHA_SETTING_NAME_SIZE, "fawkes_ha.retry_period");
 	(void) snprintf(cluster->settings[0].value, FHA_SETTING_VALUE_SIZE, "1234ms");
 	(void) snprintf(cluster->settings[1].name, FHA_SETTING_NAME_SIZE, "work_mem");
 	(void) snprintf(cluster->settings[1].value, FHA_SETTING_VALUE_SIZE, "it's\\");
-	assert_int_equal(node_settings_remember(&node, &err), FHA_OK);
+	assert_int_equal(node_settings_remember(&node, NOW_MS, &err), FHA_OK);
 	assert_int_equal(node.settings_changes, 1);
 	assert_string_equal(fha_node_setting(&node, "Work_Mem"), "it's\\");
 	assert_null(fha_node_setting(&node, "maintenance_work_mem"));
 	/* A node that starts finds the file as it should be. */
 	node.settings_written = false;
-	assert_int_equal(node_settings_remember(&node, &err), FHA_OK);
+	assert_int_equal(node_settings_remember(&node, NOW_MS, &err), FHA_OK);
 	assert_int_equal(node.settings_changes, 1);
 	cluster->setting_count = 1;
-	assert_int_equal(node_settings_remember(&node, &err), FHA_OK);
+	assert_int_equal(node_settings_remember(&node, NOW_MS, &err), FHA_OK);
 	assert_int_equal(node.settings_changes, 2);
 
 	fha_config_defaults(&config);

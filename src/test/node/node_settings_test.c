@@ -26,6 +26,7 @@ static char directory[] = "/tmp/fha-settings-XXXXXX";
 static char pgpass[64];
 static char conf[64];
 static FhaNode node;
+static int64_t now_ms = 1000000;
 static FhaCluster *const cluster = &node.world.cluster;
 static FhaError err;
 
@@ -53,6 +54,7 @@ static void
 begin_node(void)
 {
 	memset(&node, 0, sizeof(node));
+	node.clock = &fha_kernel_clock;
 	fha_config_defaults(&node.config);
 	(void) snprintf(node.config.cluster_name, sizeof(node.config.cluster_name), "c");
 	(void) snprintf(node.config.state_directory, sizeof(node.config.state_directory), "%s",
@@ -99,7 +101,7 @@ taken(const char *name)
 {
 	const char *value;
 
-	assert_int_equal(node_settings_remember(&node, &err), FHA_OK);
+	assert_int_equal(node_settings_remember(&node, now_ms, &err), FHA_OK);
 	value = fha_node_setting(&node, name);
 	return value == NULL ? "" : value;
 }
@@ -110,9 +112,9 @@ renew(void)
 {
 	FhaCluster next = *cluster;
 
-	node_settings_keep(&node, &next);
+	node_settings_keep(&node, &next, now_ms);
 	*cluster = next;
-	assert_int_equal(node_settings_remember(&node, &err), FHA_OK);
+	assert_int_equal(node_settings_remember(&node, now_ms, &err), FHA_OK);
 }
 
 static void
@@ -343,14 +345,14 @@ a_new_password_is_waited_for(void **state)
 	assert_int_equal(cluster->settings_signature.serial, 2);
 	/* It comes here: within a lease it is read. */
 	write_pgpass("second");
-	node.key_read_ms -= node.config.lease_duration_ms;
+	now_ms += node.config.lease_duration_ms;
 	assert_string_equal(taken("work_mem"), "2MB");
 	/* It never comes: what nobody here can check does not stay. */
 	set("work_mem", "3MB");
 	sign_as("third", 3);
 	write_pgpass("second");
 	assert_string_equal(taken("work_mem"), "2MB");
-	node.refused_since_ms = fha_now_ms() - 11 * INT64_C(60000);
+	now_ms += 11 * INT64_C(60000);
 	renew();
 	assert_string_equal(cluster->settings[0].value, "2MB");
 	assert_int_equal(cluster->settings_signature.serial, 3);
@@ -366,13 +368,13 @@ the_holder_signs_again_after_a_new_password(void **state)
 	write_pgpass("second");
 	renew();
 	assert_int_equal(cluster->settings_signature.serial, 1);
-	node.key_read_ms -= 60000;
+	now_ms += 60000;
 	renew();
 	assert_int_equal(cluster->settings_signature.serial, 2);
 	assert_true(fha_settings_are_signed(cluster, &node.key));
 	/* Without pgpass the key that is known stays. */
 	assert_int_equal(unlink(pgpass), 0);
-	node.key_read_ms -= 60000;
+	now_ms += 60000;
 	renew();
 	assert_int_equal(cluster->settings_signature.serial, 2);
 }
@@ -390,20 +392,20 @@ a_change_is_signed(void **state)
 	(void) snprintf(node.request.setting.name, FHA_SETTING_NAME_SIZE, "archive_command");
 	(void) snprintf(node.request.setting.value, FHA_SETTING_VALUE_SIZE, "true");
 	next = *cluster;
-	assert_int_equal(node_settings_change(&node, &next, &err), FHA_OK);
+	assert_int_equal(node_settings_change(&node, &next, now_ms, &err), FHA_OK);
 	assert_int_equal(next.settings_signature.serial, 2);
 	*cluster = next;
 	assert_string_equal(taken("archive_command"), "true");
 	/* Nothing is signed that somebody else has put there. */
 	(void) snprintf(next.settings[0].value, FHA_SETTING_VALUE_SIZE, "evil");
-	assert_int_equal(node_settings_change(&node, &next, &err), FHA_INVALID);
+	assert_int_equal(node_settings_change(&node, &next, now_ms, &err), FHA_INVALID);
 	assert_non_null(strstr(err.text, "the primary puts its own back"));
 	/* Without a password there is no key to sign with. */
 	assert_int_equal(unlink(pgpass), 0);
 	node.key_known = false;
 	node.key_read_ms = 0;
 	next = *cluster;
-	assert_int_equal(node_settings_change(&node, &next, &err), FHA_INVALID);
+	assert_int_equal(node_settings_change(&node, &next, now_ms, &err), FHA_INVALID);
 	assert_non_null(strstr(err.text, "pgpass"));
 	renew();
 	assert_int_equal(cluster->settings_signature.serial, 2);

@@ -1535,7 +1535,7 @@ static void
 s3_time_is_counted_since_boot(void **state)
 {
 	int64_t before_ms = since_boot_ms();
-	int64_t now_ms = __real_fha_now_ms();
+	int64_t now_ms = fha_kernel_clock.now_ms(fha_kernel_clock.context);
 
 	(void) state;
 	assert_in_range(now_ms, before_ms, since_boot_ms());

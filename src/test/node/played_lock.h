@@ -20,6 +20,8 @@
 #define LOOK_AGAIN_MS 200
 #define TOLD_NOTHING UINT64_MAX
 
+static int played_events; /* that were told, of any lock */
+
 typedef struct PlayedLock
 {
 	FhaLock base;
@@ -183,17 +185,23 @@ played_lock_step(FhaLock *base, FhaLockEvent *event)
 {
 	PlayedLock *lock = (PlayedLock *) base;
 	eventfd_t answers;
+	FhaCode code = FHA_AGAIN;
 
 	if (eventfd_read(lock->answered, &answers) == 0)
 	{
 		base->records = lock->answer;
 		lock->answer = (FhaRecordSet){0};
-		return fha_lock_answer(base, event, lock->code, lock->error.text);
+		code = fha_lock_answer(base, event, lock->code, lock->error.text);
 	}
-	if (!lock->watch)
-		return FHA_AGAIN;
-	played_lock_look(lock);
-	return lock->files.fd < 0 ? FHA_AGAIN : played_lock_tell(lock, event);
+	else if (lock->watch)
+	{
+		played_lock_look(lock);
+		if (lock->files.fd >= 0)
+			code = played_lock_tell(lock, event);
+	}
+	if (code == FHA_OK)
+		played_events++;
+	return code;
 }
 
 static int

@@ -1,8 +1,9 @@
 /*
  * played_time.h: time that passes only when a test says so.
  *
- * The program is linked with --wrap=fha_now_ms.  libcurl and libmicrohttpd ask the kernel: for them
- * clock_gettime() is replaced.  So no machine is too busy for a lease or a deadline, and no test waits.
+ * A node is given played_clock().  For the lock, the listener and questions the program is linked with
+ * --wrap=fha_now_ms.  libcurl and libmicrohttpd ask the kernel: for them clock_gettime() is replaced.
+ * So no machine is too busy for a lease or a deadline, and no test waits.
  */
 #ifndef FHA_PLAYED_TIME_H
 #define FHA_PLAYED_TIME_H
@@ -15,6 +16,7 @@
 #include "base/clock.h"
 
 static int64_t played_ms; /* 0: no one has asked yet */
+static int played_looks;  /* of nodes, at the clock that they were given */
 
 int64_t __real_fha_now_ms(void);
 int64_t __wrap_fha_now_ms(void);
@@ -26,6 +28,25 @@ __wrap_fha_now_ms(void)
 	if (played_ms == 0)
 		played_ms = __real_fha_now_ms();
 	return played_ms;
+}
+
+static int64_t
+played_now_ms(void *context)
+{
+	(void) context;
+	played_looks++;
+	return __wrap_fha_now_ms();
+}
+
+/* All but the time that passes is the machine's. */
+static const FhaClock *
+played_clock(void)
+{
+	static FhaClock clock;
+
+	clock = fha_kernel_clock;
+	clock.now_ms = played_now_ms;
+	return &clock;
 }
 
 static void

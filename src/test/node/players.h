@@ -141,8 +141,8 @@ player_open(Player *player, bool life_held)
 {
 	FhaError err;
 
-	if (fha_node_open(&player->node, &player->config, player->incarnation, life_held, &err) !=
-		FHA_OK)
+	if (fha_node_open(&player->node, &player->config, played_clock(), player->incarnation,
+					  life_held, &err) != FHA_OK)
 		fail_msg("%s", err.text);
 	player->ordered = false;
 }
@@ -378,7 +378,10 @@ note_hurry(Player *player)
 		fail_msg("%s turns without a pause: %s", player->config.member_name, player->order.because);
 }
 
-/* S1: what a step adds to the fence's time is counted from the sending of a write. */
+/*
+ * S1: what a step adds to the fence's time is counted from the sending of a write.  S3: it looks at the
+ * clock after each event of the lock, and then once.
+ */
 static void
 step(Player *player)
 {
@@ -390,9 +393,11 @@ step(Player *player)
 	FhaError err;
 
 	note_questions(player);
+	played_looks = played_events = 0;
 	if (fha_node_step(node, &player->view, &player->order, &err) != FHA_OK)
 		fail_msg("%s", err.text);
 	note_hurry(player);
+	assert_int_equal(played_looks, played_events + 1);
 	player->ordered = true;
 	after_ms = node->world.tenure.write_until_ms;
 	if (after_ms > before_ms)

@@ -474,7 +474,7 @@ history_keeps_who_why_and_how_it_ended(void **state)
 	(void) snprintf(request.requested_by, sizeof(request.requested_by), "eve");
 	(void) snprintf(request.reason, sizeof(request.reason), "old disk");
 	(void) snprintf(request.message, sizeof(request.message), "not so");
-	fha_history_of_request(&cluster, &request, &entry);
+	fha_history_of_request(&cluster, &request, INT64_C(1798650062003), &entry);
 	for (int i = 0; i < FHA_HISTORY_MAX + 5; i++)
 	{
 		char *more;
@@ -490,6 +490,7 @@ history_keeps_who_why_and_how_it_ended(void **state)
 	free(text);
 	assert_int_equal(count, FHA_HISTORY_MAX);
 	assert_int_equal(entries[0].timeline, 5);
+	assert_string_equal(entries[99].at, "2026-12-30T17:01:02.003Z");
 	assert_string_equal(entries[99].event, "remove");
 	assert_string_equal(entries[99].member, "n3");
 	assert_string_equal(entries[99].requested_by, "eve");

@@ -284,7 +284,7 @@ ask_for(FhaRequestKind kind)
 	if (sim_chance(60))
 		memcpy(request.target, some_host()->config.member_name, sizeof(request.target));
 	(void) snprintf(request.requested_by, sizeof(request.requested_by), "an operator");
-	fha_wall_time(request.requested_at, sizeof(request.requested_at));
+	fha_wall_print(sim_wall_ms(sim_us), request.requested_at, sizeof(request.requested_at));
 	request.time_limit_ms = sim_between(5000, 60000);
 	sim_trace(host->index, "is asked for a %s to %s",
 			  kind == FHA_REQUEST_SWITCHOVER ? "switchover" : "failover",

@@ -1,9 +1,9 @@
 /*
  * sim.h: whole clusters of the real node loop in simulated time, in one thread.
  *
- * The product's objects are linked as they are.  Four of them are left out, and what stands here takes
- * their names: the clock (sim_clock.c), the directory's driver of the lock (sim_lock.c), questions
- * between members (sim_ask.c), the writer of small files (sim_writer.c).  A host (sim_host.c) stands
+ * The product's objects are linked as they are.  Three of them are left out, and what stands here takes
+ * their names: the directory's driver of the lock (sim_lock.c), questions between members (sim_ask.c),
+ * the writer of small files (sim_writer.c).  The clock (sim_clock.c) is an argument.  A host (sim_host.c) stands
  * for supervisor, agent and PostgreSQL; sim_judge.c holds what happens against the promises; sim.c
  * draws faults from the seed.  docs/testing.md says how to run it.
  *
@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "node/node.h"
 #include "node/state.h"
 
@@ -113,6 +114,7 @@ typedef struct SimHost
 	FhaConfig config;
 
 	/* The machine. */
+	FhaClock clock; /* for its node */
 	char boot_id[FHA_UUID_SIZE];
 	int64_t boot_us;      /* when it was started */
 	int64_t boot_ms;      /* what its clock said then */
@@ -191,6 +193,10 @@ int64_t sim_host_us(const SimHost *host);
 int64_t sim_host_ms(const SimHost *host, int64_t at_us);
 /* When its clock shows that; SIM_NEVER for a time that is too far. */
 int64_t sim_world_us(const SimHost *host, int64_t clock_ms);
+/* The wall clock, which is right everywhere, in milliseconds since the epoch. */
+int64_t sim_wall_ms(int64_t at_us);
+/* Those two, chance, and the boot, as a node is given them. */
+FhaClock sim_clock(SimHost *host);
 
 /* -1: there is none of that name. */
 int sim_host_named(const char *name);

@@ -1,13 +1,10 @@
 /*
- * sim_clock.c: in place of base/clock.c: each host's own clock, and chance from the seed.
+ * sim_clock.c: what a node is given as its clock: its host's own, and chance from the seed.
  */
-#include "base/clock.h"
+#include "test/sim/sim.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-#include "test/sim/sim.h"
 
 /* 2026-01-01, for people. */
 #define WALL_MS INT64_C(1767225600000)
@@ -35,28 +32,9 @@ sim_world_us(const SimHost *host, int64_t clock_ms)
 }
 
 int64_t
-fha_now_ms(void)
+sim_wall_ms(int64_t at_us)
 {
-	return sim_here == NULL ? sim_us / SIM_MS : sim_host_ms(sim_here, sim_host_us(sim_here));
-}
-
-int64_t
-fha_wall_ms(void)
-{
-	return WALL_MS + (sim_here == NULL ? sim_us : sim_host_us(sim_here)) / SIM_MS;
-}
-
-void
-fha_wall_time(char *out, size_t size)
-{
-	int64_t now_ms = fha_wall_ms();
-	time_t seconds = (time_t) (now_ms / 1000);
-	struct tm utc;
-	char whole[24];
-
-	(void) gmtime_r(&seconds, &utc);
-	(void) strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &utc);
-	(void) snprintf(out, size, "%s.%03dZ", whole, (int) (now_ms % 1000));
+	return WALL_MS + at_us / SIM_MS;
 }
 
 void
@@ -69,26 +47,56 @@ sim_hex(char *out, size_t size)
 	out[size - 1] = '\0';
 }
 
-FhaCode
-fha_random_hex(char *out, size_t size, FhaError *err)
+/* --- what a host's node is given */
+
+static int64_t
+host_now_ms(void *context)
 {
-	if (size == 0)
-		return fha_error(err, FHA_INVALID, "no room for random digits");
+	const SimHost *host = context;
+
+	return sim_host_ms(host, sim_host_us(host));
+}
+
+static int64_t
+host_wall_ms(void *context)
+{
+	return sim_wall_ms(sim_host_us(context));
+}
+
+static FhaCode
+host_random_hex(void *context, char *out, size_t size, FhaError *err)
+{
+	(void) context;
+	(void) err;
 	sim_hex(out, size);
 	return FHA_OK;
 }
 
-FhaCode
-fha_boot_id(char *out, size_t size, FhaError *err)
+static FhaCode
+host_boot_id(void *context, char *out, size_t size, FhaError *err)
 {
-	if (sim_here == NULL || size < sizeof(sim_here->boot_id))
-		return fha_error(err, FHA_INVALID, "nobody's boot");
-	memcpy(out, sim_here->boot_id, sizeof(sim_here->boot_id));
+	const SimHost *host = context;
+
+	if (size < sizeof(host->boot_id))
+		return fha_error(err, FHA_INVALID, "no room for a boot's identity");
+	memcpy(out, host->boot_id, sizeof(host->boot_id));
 	return FHA_OK;
 }
 
-void
-fha_time_namespace(char *out, size_t size)
+static void
+host_time_namespace(void *context, char *out, size_t size)
 {
+	(void) context;
 	(void) snprintf(out, size, "4026531834");
+}
+
+FhaClock
+sim_clock(SimHost *host)
+{
+	return (FhaClock){.context = host,
+					  .now_ms = host_now_ms,
+					  .wall_ms = host_wall_ms,
+					  .random_hex = host_random_hex,
+					  .boot_id = host_boot_id,
+					  .time_namespace = host_time_namespace};
 }

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "config/state_directory.h"
 #include "record/request.h"
 
@@ -219,7 +218,7 @@ sit(SimHost *host, SimSpeaker speaker)
 
 	leave_seat(host, false);
 	sim_here = host;
-	if (fha_node_open(&host->node, &host->config, host->incarnation,
+	if (fha_node_open(&host->node, &host->config, &host->clock, host->incarnation,
 					  speaker == SIM_SUPERVISOR && host->phase == SIM_DOWN, &err) != FHA_OK)
 		sim_fail("%s cannot open its node: %s", host->config.member_name, err.text);
 	sim_here = NULL;
@@ -1077,6 +1076,7 @@ sim_host_make(int index, int members)
 	free(host->wal.of);
 	memset(host, 0, sizeof(*host));
 	host->index = index;
+	host->clock = sim_clock(host);
 	host->turn_us = SIM_NEVER;
 	host->leader = -1;
 	host->empty = true;

@@ -191,7 +191,7 @@ opening_fails_as_a_whole(void **state)
 		FhaCode code;
 
 		torture_allocations(n, false);
-		code = fha_node_open(&node, &config, "0123456789abcdef", true, &err);
+		code = fha_node_open(&node, &config, played_clock(), "0123456789abcdef", true, &err);
 		struck = torture_end();
 		if (code == FHA_OK)
 			opened++;
@@ -229,7 +229,9 @@ set_up(void **state)
 	if (mkdir(path, 0700) != 0 || fha_state_prepare(&config, &err) != FHA_OK)
 		return -1;
 	view = (FhaPgView){.state = FHA_PG_DOWN, .supervised = true, .empty = true};
-	return fha_node_open(&node, &config, "0123456789abcdef", true, &err) == FHA_OK ? 0 : -1;
+	return fha_node_open(&node, &config, played_clock(), "0123456789abcdef", true, &err) == FHA_OK
+			   ? 0
+			   : -1;
 }
 
 static int
