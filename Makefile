@@ -48,7 +48,7 @@ $(OBJS) $(LIB_OBJS) $(CLI_OBJS) $(CLI): build-for
 
 all: $(LIB) $(CLI)
 $(MODULE_big).so: $(LIB)
-$(OBJS): $(wildcard src/*/*.h src/*/*/*.h)
+$(OBJS): $(wildcard src/*/*.h src/*/*/*.h src/*/*.def)
 
 # An include names its room; which room may include which is in src/README.md.
 $(LIB_OBJS) $(CLI_OBJS): %.o: %.c

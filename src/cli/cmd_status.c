@@ -281,7 +281,7 @@ show(Cluster *cluster, const CliOptions *options)
 		.members = cluster->members,
 		.lease_age_ms = -1,
 		/* Without a node the members' setting is not known. */
-		.max_lag_bytes = config->member_name[0] == '\0' ? 0 : config->max_lag_bytes,
+		.max_lag_bytes = config->member_name[0] == '\0' ? 0 : config->max_lag_on_failover_bytes,
 	};
 	int result = look_whether_held(cluster, options, &outlook.held);
 

@@ -16,15 +16,7 @@
 #include "config/lock_uri.h"
 #include "config/state_directory.h"
 
-#define PREFIX "fawkes_ha."
 #define FOUNDER "initdb:"
-#define SECOND INT64_C(1000)
-#define MINUTE (60 * SECOND)
-#define HOUR (60 * MINUTE)
-#define KB INT64_C(1024)
-#define MB (1024 * KB)
-#define GB (1024 * MB)
-#define TB (1024 * GB)
 
 /* sockaddr_un.sun_path has 108 bytes with its NUL. */
 #define SOCKET_PATH_MAX 107
@@ -34,18 +26,11 @@
 
 typedef enum Kind
 {
-	KIND_NAME,
-	KIND_LOCK,
-	KIND_PATH,
-	KIND_ADDRESS,
-	KIND_LISTEN,
-	KIND_POD,
-	KIND_BOOTSTRAP,
-	KIND_DATABASE,
-	KIND_TIME,
-	KIND_SECONDS, /* a time; a number without a unit counts seconds */
-	KIND_BYTES,
-	KIND_BOOL,
+	KIND_TEXT,
+	KIND_FLAG,
+	KIND_ms, /* a time; a number without a unit counts milliseconds, */
+	KIND_s,  /* seconds */
+	KIND_kB, /* bytes; a number without a unit counts kB */
 	KIND_PORT,
 	KIND_FIRST_PATH
 } Kind;
@@ -54,6 +39,7 @@ typedef struct Setting
 {
 	const char *name;
 	Kind kind;
+	FhaTextKind text; /* of a KIND_TEXT */
 	size_t offset;
 	size_t size;
 	int64_t least;
@@ -61,42 +47,23 @@ typedef struct Setting
 	const char *range; /* least to most, as a person would write it */
 } Setting;
 
-#define TEXT(field) offsetof(FhaConfig, field), sizeof(((FhaConfig *) NULL)->field), 0, 0, NULL
-#define NUMBER(field, least, most, range) offsetof(FhaConfig, field), 0, least, most, range
+#define FIELD(field) \
+	.offset = offsetof(FhaConfig, field), .size = sizeof(((FhaConfig *) NULL)->field)
+#define WITHIN(from, to)                               \
+	.least = FHA_AMOUNT(from), .most = FHA_AMOUNT(to), \
+	.range = FHA_AMOUNT_TEXT(from) " to " FHA_AMOUNT_TEXT(to)
 
 /* clang-format off */
 static const Setting settings[] = {
-	{ PREFIX "cluster_name",        KIND_NAME,       TEXT(cluster_name) },
-	{ PREFIX "member_name",         KIND_NAME,       TEXT(member_name) },
-	{ PREFIX "lock",                KIND_LOCK,       TEXT(lock) },
-	{ PREFIX "address",             KIND_ADDRESS,    TEXT(address) },
-	{ PREFIX "listen",              KIND_LISTEN,     TEXT(listen) },
-	{ PREFIX "pod",                 KIND_POD,        TEXT(pod) },
-	{ PREFIX "state_directory",     KIND_PATH,       TEXT(state_directory) },
-	{ PREFIX "bootstrap",           KIND_BOOTSTRAP,  TEXT(bootstrap) },
-	{ PREFIX "password_file",       KIND_PATH,       TEXT(password_file) },
-	{ PREFIX "credentials_directory", KIND_PATH,     TEXT(credentials_directory) },
-	{ PREFIX "readonly_credentials_directory", KIND_PATH, TEXT(readonly_credentials_directory) },
-	{ PREFIX "database",            KIND_DATABASE,   TEXT(database) },
-	{ PREFIX "tls",                 KIND_BOOL,       TEXT(tls) },
-	{ PREFIX "tls_directory",       KIND_PATH,       TEXT(tls_directory) },
-	{ PREFIX "exporter_listen",     KIND_LISTEN,     TEXT(exporter_listen) },
-	{ PREFIX "exporter_tls_directory", KIND_PATH,    TEXT(exporter_tls_directory) },
-	{ PREFIX "exporter_client_ca_file", KIND_PATH,   TEXT(exporter_client_ca_file) },
-	{ PREFIX "exporter_token_file", KIND_PATH,       TEXT(exporter_token_file) },
-	{ PREFIX "lease_duration",      KIND_TIME,       NUMBER(lease_duration_ms, SECOND, FHA_LEASE_MAX_MS, "1s to 10min") },
-	{ PREFIX "renew_deadline",      KIND_TIME,       NUMBER(renew_deadline_ms, 500, 10 * MINUTE, "500ms to 10min") },
-	{ PREFIX "retry_period",        KIND_TIME,       NUMBER(retry_period_ms, 50, MINUTE, "50ms to 1min") },
-	{ PREFIX "election_wait",       KIND_TIME,       NUMBER(election_wait_ms, 10, MINUTE, "10ms to 1min") },
-	{ PREFIX "release_wait",        KIND_TIME,       NUMBER(release_wait_ms, 100, MINUTE, "100ms to 1min") },
-	{ PREFIX "max_lag_on_failover", KIND_BYTES,      NUMBER(max_lag_bytes, 0, TB, "0 to 1TB") },
-	{ PREFIX "max_replica_lag",     KIND_TIME,       NUMBER(max_replica_lag_ms, SECOND, 24 * HOUR, "1s to 24h") },
-	{ PREFIX "member_timeout",      KIND_TIME,       NUMBER(member_timeout_ms, 10 * SECOND, 168 * HOUR, "10s to 168h") },
-	{ PREFIX "shutdown_timeout",    KIND_SECONDS,    NUMBER(shutdown_timeout_ms, SECOND, HOUR, "1s to 1h") },
-	{ PREFIX "fenced_reads",        KIND_BOOL,       0, 0, 0, 0, NULL },
-	{ PREFIX "readonly_when_alone", KIND_BOOL,       0, 0, 0, 0, NULL },
-	{ "port",                       KIND_PORT,       NUMBER(port, 1, 65535, "1 to 65535") },
-	{ "unix_socket_directories",    KIND_FIRST_PATH, TEXT(socket_directory) },
+#define FHA_TEXT(name, kind, ...) \
+	{ FHA_SETTING_PREFIX #name, KIND_TEXT, FIELD(name), .text = FHA_TEXT_##kind },
+#define FHA_NUMBER(name, unit, initial, from, to, ...) \
+	{ FHA_SETTING_PREFIX #name, KIND_##unit, FIELD(FHA_FIELD(name, unit)), WITHIN(from, to) },
+#define FHA_FLAG(name, ...) { FHA_SETTING_PREFIX #name, KIND_FLAG, FIELD(name) },
+#include "config/settings.def"
+	/* PostgreSQL's own. */
+	{ "port", KIND_PORT, FIELD(port), .least = 1, .most = 65535, .range = "1 to 65535" },
+	{ "unix_socket_directories", KIND_FIRST_PATH, FIELD(socket_directory) },
 };
 /* clang-format on */
 
@@ -109,23 +76,27 @@ typedef struct Unit
 } Unit;
 
 static const Unit time_units[] = {
-	{"ms", 1}, {"s", SECOND}, {"min", MINUTE}, {"h", HOUR}, {NULL, 0}};
-static const Unit byte_units[] = {{"B", 1},   {"kB", KB}, {"MB", MB},
-								  {"GB", GB}, {"TB", TB}, {NULL, 0}};
+	{"ms", FHA_UNIT_ms}, {"s", FHA_UNIT_s}, {"min", FHA_UNIT_min}, {"h", FHA_UNIT_h}, {NULL, 0}};
+static const Unit byte_units[] = {{"B", FHA_UNIT_B},   {"kB", FHA_UNIT_kB}, {"MB", FHA_UNIT_MB},
+								  {"GB", FHA_UNIT_GB}, {"TB", FHA_UNIT_TB}, {NULL, 0}};
 
-#define LEASE_TIME(field)                                     \
-	{                                                         \
-		offsetof(FhaConfig, field), offsetof(FhaTimes, field) \
-	}
 /* What is usual depends on the lock. */
 static const struct
 {
 	size_t offset;
 	size_t usual;
-} lease_times[] = {LEASE_TIME(lease_duration_ms), LEASE_TIME(renew_deadline_ms),
-				   LEASE_TIME(retry_period_ms)};
+} lease_times[] = {
+#define FHA_LEASE_TIME(name, unit, ...) \
+	{offsetof(FhaConfig, FHA_FIELD(name, unit)), offsetof(FhaTimes, FHA_FIELD(name, unit))},
+#include "config/settings.def"
+};
 
 #define LEASE_TIME_COUNT (sizeof(lease_times) / sizeof(lease_times[0]))
+
+/* Members refuse to be told of longer ones. */
+#define FHA_LEASE_TIME(name, unit, initial, on_kubernetes, least, most, ...) \
+	_Static_assert(FHA_AMOUNT(most) <= FHA_LEASE_MAX_MS, #name);
+#include "config/settings.def"
 
 /* Whichever time of the lease nobody has set is the lock's. */
 static void
@@ -143,16 +114,14 @@ void
 fha_config_defaults(FhaConfig *config)
 {
 	memset(config, 0, sizeof(*config));
-	(void) snprintf(config->bootstrap, sizeof(config->bootstrap), "none");
-	(void) snprintf(config->exporter_listen, sizeof(config->exporter_listen), FHA_EXPORTER_LISTEN);
 	config->port = 5432;
 	follow_lock(config);
-	config->election_wait_ms = 300;
-	config->release_wait_ms = 1000;
-	config->max_lag_bytes = 16 * MB;
-	config->max_replica_lag_ms = 30 * SECOND;
-	config->member_timeout_ms = 30 * MINUTE;
-	config->shutdown_timeout_ms = MINUTE;
+#define FHA_TEXT(name, kind, initial, ...) \
+	(void) snprintf(config->name, sizeof(config->name), "%s", initial);
+#define FHA_NUMBER(name, unit, initial, ...) config->FHA_FIELD(name, unit) = FHA_AMOUNT(initial);
+#define FHA_LEASE_TIME(...)
+#define FHA_FLAG(name, initial, ...) config->name = FHA_FLAG_##initial;
+#include "config/settings.def"
 }
 
 bool
@@ -391,17 +360,17 @@ set_number(FhaConfig *config, const Setting *setting, const char *value, FhaErro
 	int64_t plain = 1;
 	int64_t amount;
 
-	if (setting->kind == KIND_TIME || setting->kind == KIND_SECONDS)
+	if (setting->kind == KIND_ms || setting->kind == KIND_s)
 	{
 		units = time_units;
-		plain = setting->kind == KIND_TIME ? 1 : SECOND; /* as PostgreSQL has their units */
+		plain = setting->kind == KIND_ms ? FHA_UNIT_ms : FHA_UNIT_s; /* as PostgreSQL does */
 		hint = " with a unit of ms, s, min or h";
 		read_as = plain == 1 ? "; without a unit it counts ms" : "; without a unit it counts s";
 	}
-	else if (setting->kind == KIND_BYTES)
+	else if (setting->kind == KIND_kB)
 	{
 		units = byte_units;
-		plain = KB; /* as PostgreSQL reads a GUC_UNIT_KB setting */
+		plain = FHA_UNIT_kB;
 		hint = " with a unit of B, kB, MB, GB or TB";
 		read_as = "; without a unit it counts kB";
 	}
@@ -426,91 +395,103 @@ set_number(FhaConfig *config, const Setting *setting, const char *value, FhaErro
 	return FHA_OK;
 }
 
-FhaCode
-fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError *err)
+/* May that stand there?  INVALID. */
+static FhaCode
+check_text(const Setting *setting, const char *value, FhaError *err)
 {
-	const Setting *setting = settings;
 	FhaError reason;
-	bool on;
-	FhaCode code;
 
-	while (setting < settings + SETTING_COUNT && strcasecmp(setting->name, name) != 0)
-		setting++;
-	if (setting == settings + SETTING_COUNT)
+	switch (setting->text)
 	{
-		if (strncasecmp(name, PREFIX, strlen(PREFIX)) == 0)
-			return unknown_name(name, err);
-		return FHA_OK; /* PostgreSQL's own */
-	}
-
-	switch (setting->kind)
-	{
-		case KIND_NAME:
+		case FHA_TEXT_NAME:
 			if (value[0] != '\0' && !fha_name_is_valid(value))
 				return fha_error(err, FHA_INVALID,
 								 "%s = \"%.50s\" is not a name: at most %d of a-z, 0-9 and "
 								 "\"-\", and no \"-\" at either end",
 								 setting->name, value, FHA_NAME_MAX);
 			break;
-		case KIND_PATH:
+		case FHA_TEXT_PATH:
 			if (value[0] != '\0' && value[0] != '/')
 				return fha_error(err, FHA_INVALID,
 								 "%s = \"%.80s\" is not an absolute path: start it with \"/\"",
 								 setting->name, value);
 			break;
-		case KIND_ADDRESS:
+		case FHA_TEXT_ADDRESS:
 			if (value[0] != '\0' && !fha_address_is_valid(value))
 				return fha_error(err, FHA_INVALID,
 								 "%s = \"%.80s\" is not host:port: write for example "
 								 "\"10.0.0.1:5432\" or \"[fd00::1]:5432\"",
 								 setting->name, value);
 			break;
-		case KIND_POD:
+		case FHA_TEXT_POD:
 			if (value[0] != '\0' && !fha_pod_name_is_valid(value))
 				return fha_error(err, FHA_INVALID,
 								 "%s = \"%.40s\" is not the name of a pod: in a pod write its "
 								 "metadata.name, elsewhere leave it empty",
 								 setting->name, value);
 			break;
-		case KIND_BOOTSTRAP:
+		case FHA_TEXT_BOOTSTRAP:
 			if (!is_bootstrap(value))
 				return fha_error(err, FHA_INVALID,
 								 "%s = \"%.60s\" is not known: use \"initdb\", \"none\" or "
 								 "\"initdb:\" and the name of the member that founds the cluster",
 								 setting->name, value);
 			break;
-		case KIND_DATABASE:
+		case FHA_TEXT_DATABASE:
 			if (!is_database(value))
 				return fha_error(err, FHA_INVALID,
 								 "%s = \"%.70s\" cannot be given an owner: use a name of at most "
 								 "%d bytes that is not postgres, template0 or template1",
 								 setting->name, value, FHA_DATABASE_MAX);
 			break;
-		case KIND_BOOL:
-			if (!parse_boolean(value, &on))
-				return fha_error(err, FHA_INVALID, "%s = \"%.40s\" makes no sense: use on or off",
-								 setting->name, value);
-			/* Some are PostgreSQL's alone to know. */
-			memcpy((char *) config + setting->offset, &on, setting->size);
-			return FHA_OK;
-		case KIND_TIME:
-		case KIND_SECONDS:
-		case KIND_BYTES:
-		case KIND_PORT:
-			return set_number(config, setting, value, err);
-		case KIND_FIRST_PATH:
-			return set_first_path(config, setting, value, err);
-		case KIND_LISTEN:
+		case FHA_TEXT_LISTEN:
 			if (fha_listen_check(value, &reason) != FHA_OK)
 				return fha_error(err, FHA_INVALID, "%s: %.200s", setting->name, reason.text);
 			break;
-		case KIND_LOCK:
+		case FHA_TEXT_LOCK:
 			if (value[0] != '\0' && fha_lock_check(value, &reason) != FHA_OK)
 				return fha_error(err, FHA_INVALID, "%s: %.200s", setting->name, reason.text);
 			break;
 	}
-	code = set_text(config, setting, value, strlen(value), err);
-	if (code == FHA_OK && setting->kind == KIND_LOCK)
+	return FHA_OK;
+}
+
+static FhaCode
+set_flag(FhaConfig *config, const Setting *setting, const char *value, FhaError *err)
+{
+	bool on;
+
+	if (!parse_boolean(value, &on))
+		return fha_error(err, FHA_INVALID, "%s = \"%.40s\" makes no sense: use on or off",
+						 setting->name, value);
+	memcpy((char *) config + setting->offset, &on, sizeof(on));
+	return FHA_OK;
+}
+
+FhaCode
+fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError *err)
+{
+	const Setting *setting = settings;
+	FhaCode code;
+
+	while (setting < settings + SETTING_COUNT && strcasecmp(setting->name, name) != 0)
+		setting++;
+	if (setting == settings + SETTING_COUNT)
+	{
+		if (strncasecmp(name, FHA_SETTING_PREFIX, strlen(FHA_SETTING_PREFIX)) == 0)
+			return unknown_name(name, err);
+		return FHA_OK; /* PostgreSQL's own */
+	}
+	if (setting->kind == KIND_FLAG)
+		return set_flag(config, setting, value, err);
+	if (setting->kind == KIND_FIRST_PATH)
+		return set_first_path(config, setting, value, err);
+	if (setting->kind != KIND_TEXT)
+		return set_number(config, setting, value, err);
+	code = check_text(setting, value, err);
+	if (code == FHA_OK)
+		code = set_text(config, setting, value, strlen(value), err);
+	if (code == FHA_OK && setting->text == FHA_TEXT_LOCK)
 		follow_lock(config);
 	return code;
 }

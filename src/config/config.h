@@ -16,51 +16,23 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "config/settings.h"
 
-#define FHA_NAME_MAX 40 /* member and cluster names: with an incarnation they fit NAMEDATALEN */
-#define FHA_ADDRESS_MAX 255
-#define FHA_POD_MAX 253 /* Kubernetes' names */
 #define FHA_CONFIG_FILE_MAX (64 * 1024)
-#define FHA_DATABASE_MAX 63                  /* bytes: PostgreSQL cuts longer names */
-#define FHA_EXPORTER_LISTEN "127.0.0.1:9187" /* unless told otherwise */
-#define FHA_LEASE_MAX_MS (10 * 60 * 1000)    /* the longest lease_duration */
+#define FHA_LEASE_MAX_MS (10 * 60 * 1000) /* the longest of the lease's times */
 
+/* A field for each row of settings.def; numbers in milliseconds or bytes, as the field's name says. */
 typedef struct FhaConfig
 {
-	char cluster_name[FHA_NAME_MAX + 1];
-	char member_name[FHA_NAME_MAX + 1];
-	char lock[FHA_PATH_MAX];
-	char address[FHA_ADDRESS_MAX + 1]; /* host:port under which other members reach this one */
-	char listen[FHA_ADDRESS_MAX + 1];  /* where it answers HTTP; "": nowhere */
+#define FHA_TEXT(name, kind, ...) char name[FHA_SIZE_##kind];
+#define FHA_NUMBER(name, unit, ...) int64_t FHA_FIELD(name, unit);
+#define FHA_FLAG(name, ...) bool name;
+#include "config/settings.def"
 	char data_directory[FHA_PATH_MAX];
-	char state_directory[FHA_PATH_MAX];
-	char socket_directory[FHA_PATH_MAX];      /* first of unix_socket_directories; "" if not set */
-	char pod[FHA_POD_MAX + 1];                /* this member's pod; "": none */
-	char bootstrap[FHA_NAME_MAX + 8];         /* "initdb", "initdb:member" or "none" */
-	char password_file[FHA_PATH_MAX];         /* the replication password, given from outside; "" */
-	char credentials_directory[FHA_PATH_MAX]; /* username and password of the owner; "" */
-	char database[FHA_DATABASE_MAX + 1];      /* which that role owns; "" */
-	char tls_directory[FHA_PATH_MAX];         /* tls.crt and tls.key, given from outside; "" */
-	char readonly_credentials_directory[FHA_PATH_MAX]; /* of a role that may only read; "" */
-	char exporter_listen[FHA_ADDRESS_MAX + 1]; /* where the exporter answers HTTP; "": nowhere */
-	char exporter_tls_directory[FHA_PATH_MAX]; /* tls.crt and tls.key; "": no TLS */
-	char exporter_client_ca_file
-		[FHA_PATH_MAX];                     /* who signs clients' certificates; "": none wanted */
-	char exporter_token_file[FHA_PATH_MAX]; /* the token that clients must bring; "": none */
-	bool tls;                               /* connections of hosts are encrypted, or refused */
+	char socket_directory[FHA_PATH_MAX]; /* first of unix_socket_directories; "" if not set */
 	int port;
-	int64_t lease_duration_ms;
-	int64_t renew_deadline_ms;
-	int64_t retry_period_ms;
-	int64_t election_wait_ms;
-	int64_t release_wait_ms;
-	int64_t max_lag_bytes;
-	int64_t max_replica_lag_ms;
-	int64_t member_timeout_ms;
-	int64_t
-		shutdown_timeout_ms; /* fast shutdown may take this long, then immediate, then SIGKILL */
-	unsigned times_set;      /* not a setting: bit i, config.c's lease_times[i] was set */
-	bool supervised;         /* not a setting: is there a supervisor that can restart us? */
+	unsigned times_set; /* not a setting: bit i, config.c's lease_times[i] was set */
+	bool supervised;    /* not a setting: is there a supervisor that can restart us? */
 } FhaConfig;
 
 /* The lease's times are a directory lock's; whichever is not set follows fawkes_ha.lock. */

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "config/settings.h"
+
 static bool
 is_alphanumeric(char c)
 {
@@ -97,15 +99,26 @@ check_kubernetes(const char *rest, FhaError *err)
 	return fha_kube_place_parse(rest, &place, err);
 }
 
+static const FhaTimes dir_times = {
+#define FHA_LEASE_TIME(name, unit, usual, ...) .FHA_FIELD(name, unit) = FHA_AMOUNT(usual),
+#include "config/settings.def"
+};
+
+/* client-go's: an API server is asked over the network. */
+static const FhaTimes kube_times = {
+#define FHA_LEASE_TIME(name, unit, usual, on_kubernetes, ...) \
+	.FHA_FIELD(name, unit) = FHA_AMOUNT(on_kubernetes),
+#include "config/settings.def"
+};
+
 static const struct
 {
 	const char *name;
-	FhaTimes times; /* where nobody sets others */
+	const FhaTimes *times; /* where nobody sets others */
 	FhaCode (*check)(const char *rest, FhaError *err);
 } schemes[FHA_LOCK_SCHEMES] = {
-	[FHA_LOCK_DIR] = {"dir:", {3000, 2000, 500}, fha_lock_dir_check},
-	/* client-go's: an API server is asked over the network. */
-	[FHA_LOCK_KUBERNETES] = {"kubernetes:", {15000, 10000, 2000}, check_kubernetes},
+	[FHA_LOCK_DIR] = {"dir:", &dir_times, fha_lock_dir_check},
+	[FHA_LOCK_KUBERNETES] = {"kubernetes:", &kube_times, check_kubernetes},
 };
 
 FhaCode
@@ -132,8 +145,8 @@ fha_lock_times(const char *uri)
 	const char *rest;
 	FhaLockScheme scheme;
 
-	return fha_lock_uri_scheme(uri, &scheme, &rest, NULL) == FHA_OK ? schemes[scheme].times
-																	: schemes[FHA_LOCK_DIR].times;
+	return fha_lock_uri_scheme(uri, &scheme, &rest, NULL) == FHA_OK ? *schemes[scheme].times
+																	: dir_times;
 }
 
 FhaCode

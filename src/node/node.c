@@ -96,7 +96,7 @@ fha_node_configure(FhaNode *node, const FhaConfig *config)
 	self->retry_period_ms = config->retry_period_ms;
 	self->election_wait_ms = config->election_wait_ms;
 	self->release_wait_ms = config->release_wait_ms;
-	self->max_lag_bytes = config->max_lag_bytes;
+	self->max_lag_bytes = config->max_lag_on_failover_bytes;
 	node->promises.rekey = true;
 }
 

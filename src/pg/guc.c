@@ -109,7 +109,7 @@ static const struct
 	{ PREFIX "readonly_credentials_directory", "Directory with username and password of a role that may only read fawkes_ha.database.", &guc_readonly_credentials_directory, "", check_readonly_credentials_directory },
 	{ PREFIX "database",        "Database that the primary makes for the role in fawkes_ha.credentials_directory.", &guc_database, "", check_database },
 	{ PREFIX "tls_directory",   "Directory with tls.crt and tls.key; empty: the supervisor makes a certificate.", &guc_tls_directory, "", check_tls_directory },
-	{ PREFIX "exporter_listen", "IP address and port where the exporter answers HTTP; empty: nowhere.", &guc_exporter_listen, FHA_EXPORTER_LISTEN, check_exporter_listen },
+	{ PREFIX "exporter_listen", "IP address and port where the exporter answers HTTP; empty: nowhere.", &guc_exporter_listen, "127.0.0.1:9187", check_exporter_listen },
 	{ PREFIX "exporter_tls_directory", "Directory with tls.crt and tls.key of the exporter; empty: it speaks no TLS.", &guc_exporter_tls_directory, "", check_exporter_tls_directory },
 	{ PREFIX "exporter_client_ca_file", "Authority of the certificates that the exporter wants of clients; empty: it wants none.", &guc_exporter_client_ca_file, "", check_exporter_client_ca_file },
 	{ PREFIX "exporter_token_file", "File with the token that the exporter wants of clients; empty: it wants none.", &guc_exporter_token_file, "", check_exporter_token_file },
@@ -251,7 +251,7 @@ guc_config(FhaConfig *config)
 	guc_timing(&config->lease_duration_ms, &config->renew_deadline_ms, &config->retry_period_ms);
 	config->election_wait_ms = guc_election_wait_ms;
 	config->release_wait_ms = guc_release_wait_ms;
-	config->max_lag_bytes = (int64) guc_max_lag_kb * 1024;
+	config->max_lag_on_failover_bytes = (int64) guc_max_lag_kb * 1024;
 	config->max_replica_lag_ms = guc_max_replica_lag_ms;
 	config->member_timeout_ms = guc_member_timeout_ms;
 	config->shutdown_timeout_ms = (int64) guc_shutdown_timeout_s * 1000;

@@ -89,7 +89,7 @@ defaults_are_those_of_a_directory_lock(void **state)
 	assert_int_equal(config.retry_period_ms, 500);
 	assert_int_equal(config.election_wait_ms, 300);
 	assert_int_equal(config.release_wait_ms, 1000);
-	assert_int_equal(config.max_lag_bytes, 16 << 20);
+	assert_int_equal(config.max_lag_on_failover_bytes, 16 << 20);
 	assert_int_equal(config.shutdown_timeout_ms, 60000);
 	assert_int_equal(config.port, 5432);
 	assert_string_equal(config.bootstrap, "none");
@@ -168,7 +168,7 @@ reads_a_whole_file(void **state)
 	assert_int_equal(config.retry_period_ms, 100);
 	assert_int_equal(config.election_wait_ms, 250);
 	assert_int_equal(config.release_wait_ms, 2000);
-	assert_int_equal(config.max_lag_bytes, INT64_C(1) << 30);
+	assert_int_equal(config.max_lag_on_failover_bytes, INT64_C(1) << 30);
 	assert_int_equal(config.shutdown_timeout_ms, 3600000);
 	assert_string_equal(config.listen, "127.0.0.1:8008");
 	assert_int_equal(config.port, 5501);
@@ -251,7 +251,7 @@ refuses_amounts_out_of_range(void **state)
 	assert_refused("fawkes_ha.retry_period = 49\n", 1, "50ms to 1min");
 	assert_refused("fawkes_ha.election_wait = 9\n", 1, "10ms to 1min");
 	assert_refused("fawkes_ha.release_wait = 2min\n", 1, "100ms to 1min");
-	assert_refused("fawkes_ha.max_lag_on_failover = 2TB\n", 1, "0 to 1TB");
+	assert_refused("fawkes_ha.max_lag_on_failover = 2TB\n", 1, "0kB to 1TB");
 	assert_refused("fawkes_ha.max_lag_on_failover = 1mb\n", 1, "unit of B, kB");
 	assert_refused("fawkes_ha.shutdown_timeout = 0\n", 1, "1s to 1h");
 	assert_refused("fawkes_ha.lease_duration = 3sec\n", 1, "unit of ms");
@@ -303,9 +303,9 @@ plain_numbers_count_as_postgresql_counts_them(void **state)
 	(void) state;
 	fha_config_defaults(&config);
 	assert_int_equal(fha_config_set(&config, "fawkes_ha.max_lag_on_failover", "16", &err), FHA_OK);
-	assert_int_equal(config.max_lag_bytes, 16 * 1024);
+	assert_int_equal(config.max_lag_on_failover_bytes, 16 * 1024);
 	assert_int_equal(fha_config_set(&config, "fawkes_ha.max_lag_on_failover", "16B", &err), FHA_OK);
-	assert_int_equal(config.max_lag_bytes, 16);
+	assert_int_equal(config.max_lag_on_failover_bytes, 16);
 	assert_int_equal(fha_config_set(&config, "fawkes_ha.lease_duration", "1500", &err), FHA_OK);
 	assert_int_equal(config.lease_duration_ms, 1500);
 	assert_int_equal(fha_config_set(&config, "fawkes_ha.lease_duration", "0.5 min", &err), FHA_OK);

@@ -26,7 +26,7 @@ check_ranges(const FhaConfig *config)
 	FUZZ_MUST(is_between(config->retry_period_ms, 50, 60 * 1000));
 	FUZZ_MUST(is_between(config->election_wait_ms, 10, 60 * 1000));
 	FUZZ_MUST(is_between(config->release_wait_ms, 100, 60 * 1000));
-	FUZZ_MUST(is_between(config->max_lag_bytes, 0, INT64_C(1) << 40));
+	FUZZ_MUST(is_between(config->max_lag_on_failover_bytes, 0, INT64_C(1) << 40));
 	FUZZ_MUST(is_between(config->shutdown_timeout_ms, 1000, 3600 * 1000));
 }
 

@@ -207,7 +207,7 @@ player_make(int index, const char *bootstrap)
 	config->retry_period_ms = RETRY_MS;
 	config->election_wait_ms = 100;
 	config->release_wait_ms = 300;
-	config->max_lag_bytes = 1000;
+	config->max_lag_on_failover_bytes = 1000;
 	config->max_replica_lag_ms = 600;
 	config->supervised = true;
 	if (fha_state_prepare(config, &err) != FHA_OK ||

@@ -1097,7 +1097,7 @@ sim_host_make(int index, int members)
 	(void) snprintf(config->state_directory, sizeof(config->state_directory), "%s/n%d.state",
 					sim_root, index + 1);
 	(void) snprintf(config->bootstrap, sizeof(config->bootstrap), "initdb:n1");
-	config->max_lag_bytes = 100000;
+	config->max_lag_on_failover_bytes = 100000;
 	config->supervised = true;
 	if (fha_state_prepare(config, &err) != FHA_OK ||
 		fha_state_path(config, "pgpass", path, sizeof(path), &err) != FHA_OK ||
