@@ -54,7 +54,7 @@ show_document(const FhaServerFacts *facts, FhaPage *page)
 	input.snapshot = snapshot_size == 0 ? NULL : snapshot;
 	input.snapshot_size = snapshot_size;
 	(void) own_metrics_read(&vitals, &fence, &input.agent);
-	input.max_lag_bytes = (int64) guc_max_lag_kb * 1024;
+	input.max_lag_bytes = guc_max_lag_on_failover_kB * FHA_UNIT_kB;
 	input.now_ms = fha_now_ms();
 	input.wall_s = (int64) time(NULL);
 	page->status = 200;
