@@ -1305,9 +1305,9 @@ FUZZED = [
     Mutant(
         "fuzz",
         "postgresql.auto.conf: recovery targets stay",
-        "src/cli/postgres_conf.c",
-        'return strncasecmp(line, "recovery_target_", strlen("recovery_target_")) == 0;',
-        "return false;",
+        "src/config/settings.c",
+        "(rows[i].family && length > own)",
+        "false",
         fuzz("pgfiles"),
         short=False,
     ),

@@ -444,7 +444,9 @@ def test_a_session_can_end_its_transaction(server: Server, wire: Wire) -> None:
     "name",
     [
         "primary_conninfo",
+        "recovery_target_name",
         "fawkes_ha.lock",
+        "fawkes_ha.pod",
         "shared_preload_libraries",
         "port",
         "recovery_end_command",

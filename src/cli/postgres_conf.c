@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "cli/files.h"
+#include "config/settings.h"
 #include "config/state_directory.h"
 #include "node/state.h"
 
@@ -71,41 +71,20 @@ quote(const char *path, char *out, size_t size, FhaError *err)
 	return FHA_OK;
 }
 
-/* What the archive of a restored or adopted database wants: fawkes_ha has to be able to switch it off. */
-static const char *const commands[] = {"restore_command", "archive_cleanup_command",
-									   "recovery_end_command"};
-
-#define COMMANDS_COUNT (sizeof(commands) / sizeof(commands[0]))
-
 static bool
-is_named(const char *line, const char *const names[], size_t count)
+has_trait(const char *line, unsigned traits)
 {
 	size_t length;
 
 	line += strspn(line, " \t");
 	length = strspn(line, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.");
-	for (size_t i = 0; i < count; i++)
-		if (length == strlen(names[i]) && strncasecmp(line, names[i], length) == 0)
-			return true;
-	return false;
-}
-
-static bool
-is_managed(const char *line)
-{
-	static const char *const names[] = {"primary_conninfo", "primary_slot_name",
-										"promote_trigger_file", "recovery_target"};
-
-	if (is_named(line, names, sizeof(names) / sizeof(names[0])))
-		return true;
-	line += strspn(line, " \t");
-	return strncasecmp(line, "recovery_target_", strlen("recovery_target_")) == 0;
+	return (fha_setting_traits(line, length) & traits) != 0;
 }
 
 static bool
 is_command(const char *line)
 {
-	return is_named(line, commands, COMMANDS_COUNT);
+	return has_trait(line, FHA_MOVED);
 }
 
 /* The lines for which wanted() is `is`, in a copy: free it.  NULL: no memory. */
@@ -135,7 +114,7 @@ pick_lines(const char *content, bool (*wanted)(const char *line), bool is)
 static bool
 is_ours(const char *line)
 {
-	return is_managed(line) || is_command(line);
+	return has_trait(line, FHA_STRIPPED | FHA_MOVED);
 }
 
 /* Where the commands of recovery stand that were in postgresql.auto.conf; the newest are all there are. */

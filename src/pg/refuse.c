@@ -19,21 +19,6 @@ static ProcessUtility_hook_type previous_process_utility = NULL;
 static void
 refuse_managed_setting(const AlterSystemStmt *statement)
 {
-	static const char *const managed[] = {"primary_conninfo",
-										  "primary_slot_name",
-										  "recovery_target_timeline",
-										  "restore_command",
-										  "shared_preload_libraries",
-										  "fawkes_ha.cluster_name",
-										  "fawkes_ha.member_name",
-										  "fawkes_ha.lock",
-										  "fawkes_ha.address",
-										  "fawkes_ha.bootstrap",
-										  "fawkes_ha.state_directory",
-										  "fawkes_ha.listen",
-										  "archive_cleanup_command",
-										  "recovery_end_command",
-										  "port"};
 	const VariableSetStmt *set = statement->setstmt;
 
 	if (set->name == NULL || set->kind == VAR_RESET || set->kind == VAR_SET_DEFAULT)
@@ -45,15 +30,11 @@ refuse_managed_setting(const AlterSystemStmt *statement)
 				 errdetail("Replication is asynchronous in this release.  A standby's "
 						   "application_name changes with each copy of its data, and any other "
 						   "list, '*' too, counts clients that are no members.")));
-	for (int i = 0; i < lengthof(managed); i++)
-	{
-		if (pg_strcasecmp(set->name, managed[i]) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
-					 errmsg("parameter \"%s\" is managed by fawkes_ha", managed[i]),
-					 errdetail("A value in postgresql.auto.conf would override the cluster's."),
-					 errhint("Change it in fawkes_ha.conf in the member's state directory.")));
-	}
+	if ((fha_setting_traits(set->name, strlen(set->name)) & FHA_NOT_ALTERED) != 0)
+		ereport(ERROR, (errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
+						errmsg("parameter \"%s\" is managed by fawkes_ha", set->name),
+						errdetail("A value in postgresql.auto.conf would override the cluster's."),
+						errhint("Change it in fawkes_ha.conf in the member's state directory.")));
 }
 
 /*

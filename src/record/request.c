@@ -113,44 +113,6 @@ find_setting(FhaCluster *cluster, const char *name)
 	return NULL;
 }
 
-/* What each member must have for itself, what the supervisor sets, and what would break a promise. */
-static bool
-may_be_shared(const char *name)
-{
-	static const char *const own[] = {
-		"fawkes_ha.cluster_name",
-		"fawkes_ha.member_name",
-		"fawkes_ha.lock",
-		"fawkes_ha.address",
-		"fawkes_ha.listen",
-		"fawkes_ha.pod",
-		"fawkes_ha.state_directory",
-		"fawkes_ha.bootstrap",
-		"port",
-		"listen_addresses",
-		"unix_socket_directories",
-		"data_directory",
-		"config_file",
-		"hba_file",
-		"ident_file",
-		"external_pid_file",
-		"shared_preload_libraries",
-		"primary_conninfo",
-		"primary_slot_name",
-		"promote_trigger_file",
-		"restore_command",
-		"fsync",
-		"full_page_writes",
-		"hot_standby",
-		"wal_level",
-	};
-
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		if (strcasecmp(name, own[i]) == 0)
-			return false;
-	return strncasecmp(name, "recovery_target", strlen("recovery_target")) != 0;
-}
-
 /*
  * A record of an earlier version may hold these: they can be taken back, and not be set any more.
  * NULL: it may be set.
@@ -211,7 +173,8 @@ bool
 fha_setting_is_valid(const FhaSetting *setting)
 {
 	return setting->name[0] != '\0' && setting->name[strspn(setting->name, name_set)] == '\0' &&
-		   strpbrk(setting->value, "\r\n") == NULL && may_be_shared(setting->name);
+		   strpbrk(setting->value, "\r\n") == NULL &&
+		   (fha_setting_traits(setting->name, strlen(setting->name)) & FHA_OWN) == 0;
 }
 
 FhaCode

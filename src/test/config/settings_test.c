@@ -139,6 +139,7 @@ knows_who_may_set_what(void **state)
 	assert_int_equal(traits("fawkes_ha.tls"), FHA_START);
 	assert_int_equal(traits("PORT"), FHA_MANAGED);
 	assert_int_equal(traits("restore_command"), FHA_MANAGED | FHA_MOVED);
+	assert_int_equal(traits("promote_trigger_file"), FHA_MANAGED | FHA_STRIPPED);
 	assert_int_equal(traits("recovery_target"), FHA_MANAGED | FHA_STRIPPED);
 	assert_int_equal(traits("Recovery_Target_Time"), FHA_MANAGED | FHA_STRIPPED);
 	assert_int_equal(traits("recovery_targe"), 0);
