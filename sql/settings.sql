@@ -1,9 +1,5 @@
 LOAD 'fawkes_ha';
 
--- Names, defaults and ranges; the library's parser has the same (src/config/config.c).
-SELECT name, unit, vartype, min_val, max_val, boot_val
-FROM pg_settings WHERE name LIKE 'fawkes\_ha.%' ORDER BY name COLLATE "C";
-
 -- Every setting has a description.
 SELECT name FROM pg_settings WHERE name LIKE 'fawkes\_ha.%' AND short_desc = '';
 
@@ -16,8 +12,7 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     RETURN SQLSTATE;
 END $$;
-SELECT name, pg_temp.try_setting(name, boot_val) FROM pg_settings
-WHERE name LIKE 'fawkes\_ha.%' ORDER BY name COLLATE "C";
+SELECT DISTINCT pg_temp.try_setting(name, boot_val) FROM pg_settings WHERE name LIKE 'fawkes\_ha.%';
 
 -- The prefix is ours.
 SET fawkes_ha.no_such_setting = 1;

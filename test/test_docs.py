@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import settings_table
 
 from lab import documents, programs
 from lab.documents import REFERENCE, TREE, both_ways, changed, fawkes_ha, read, rows, section, shown_options
@@ -89,6 +90,27 @@ def library_accepts(node: Node, name: str, value: str) -> bool:
     return f"fawkes_ha.{name}" not in fawkes_ha("status", "--state", state).stderr
 
 
+def test_the_table_of_settings_is_current() -> None:
+    text = read(REFERENCE)
+    assert settings_table.with_table(text) == text, "make reference"
+    older = changed(REFERENCE, "| `fenced_reads` | `off` |", "| `fenced_reads` | `on` |")
+    assert settings_table.with_table(older) == text
+
+
+def managed_differences(text: str) -> list[str]:
+    """PostgreSQL's own settings that ALTER SYSTEM refuses."""
+    said = next(row[1] for row in table(text, "SQLSTATE") if row[0] == "55P02")
+    documented = {name for name in spans(said) if not name.startswith("fawkes_ha")} - {"synchronous_standby_names"}
+    servers = [one for one in settings_table.settings() if not one.meaning]
+    real = {one.name for one in servers if one.traits & {"FHA_MANAGED", "FHA_NOT_ALTERED"}}
+    return both_ways("managed setting", documented, real)
+
+
+def test_managed_settings() -> None:
+    assert managed_differences(read(REFERENCE)) == []
+    assert managed_differences(changed(REFERENCE, "`promote_trigger_file`, `recovery_target*`,", "")) != []
+
+
 def test_settings(node: Node) -> None:
     assert settings_differences(read(REFERENCE), node) == []
 
@@ -97,7 +119,7 @@ def test_settings(node: Node) -> None:
     ("| `fenced_reads` |", "| `fenced_writes` |"),
     ("| `lease_duration` | `3s`;", "| `lease_duration` | `4s`;"),
     ("`500ms` to `10min`", "`500ms` to `11min`"),
-    ("`0` to `1TB`", "`0` to `2TB`"),
+    ("`0kB` to `1TB`", "`0kB` to `2TB`"),
     ("`initdb:MEMBER`, `none` | start |", "`initdb:MEMBER`, `none`, `restore` | start |"),
     ("`initdb:MEMBER`, `none` | start |", "`initdb:MEMBER`, `none` | reload |"),
     ("1 to 40 of", "1 to 41 of"),

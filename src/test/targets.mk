@@ -48,6 +48,10 @@ SHORT += $(if $(filter 18,$(MAJORVERSION)),test_since_18.py)
 check-behaviour-short:
 	$(RUN_PYTEST) $(call IN_PARALLEL,$(WORKERS)) --durations=5 $(addprefix test/,$(SHORT))
 
+# The table of settings in the reference, out of src/config/settings.def.
+reference:
+	@$(PYTHON) test/settings_table.py
+
 # As an ordinary user, on what is installed, with chromium.
 page-picture:
 	$(LAB) test/page_picture.py docs/status-page.png
@@ -152,6 +156,7 @@ help:
 	@echo 'make coverage        lines and branches of the library that the unit tests reach'
 	@echo 'make check-sanitized  the supervisor with ASan and UBSan through failover, rewind and clone'
 	@echo 'make analyze         gcc -fanalyzer, clang --analyze, cppcheck, shellcheck, pyflakes'
+	@echo 'make reference       the table of settings in docs/reference.md, out of src/config/settings.def'
 	@echo 'make page-picture    the picture of the status page in the README, as an ordinary user, with chromium'
 	@echo 'make format          clang-format-14 over everything'
 	@echo 'make e2e             the cluster of deploy/ on four real nodes, as root: each event RUNS times [5];'
@@ -168,5 +173,5 @@ help:
 	@echo '                     CLUSTERS [50] of three members on it, SECONDS [60] each; builds Kubernetes'
 
 .PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour check-kube \
-        check-behaviour-short check-versions check-drivers check-pg17 check-fresh check-busy check-short check-long chaos mutants page-picture \
+        check-behaviour-short check-versions check-drivers check-pg17 check-fresh check-busy check-short check-long chaos mutants reference page-picture \
         mutants-short check demo e2e e2e-bed bench-failover bench-window bench-fence bench-idle bench-exporter bench-api help

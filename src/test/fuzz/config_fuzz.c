@@ -1,5 +1,5 @@
 /*
- * config_fuzz.c: fawkes_ha.conf.  What is accepted is within the ranges that docs/reference.md gives.
+ * config_fuzz.c: fawkes_ha.conf.  What is accepted is within the ranges of settings.def.
  */
 #include "test/fuzz/fuzz.h"
 
@@ -21,13 +21,9 @@ check_ranges(const FhaConfig *config)
 	FUZZ_MUST(config->state_directory[0] == '\0' || config->state_directory[0] == '/');
 	FUZZ_MUST(strcmp(config->bootstrap, "initdb") == 0 || strcmp(config->bootstrap, "none") == 0);
 	FUZZ_MUST(is_between(config->port, 1, 65535));
-	FUZZ_MUST(is_between(config->lease_duration_ms, 1000, 600 * 1000));
-	FUZZ_MUST(is_between(config->renew_deadline_ms, 500, 600 * 1000));
-	FUZZ_MUST(is_between(config->retry_period_ms, 50, 60 * 1000));
-	FUZZ_MUST(is_between(config->election_wait_ms, 10, 60 * 1000));
-	FUZZ_MUST(is_between(config->release_wait_ms, 100, 60 * 1000));
-	FUZZ_MUST(is_between(config->max_lag_on_failover_bytes, 0, INT64_C(1) << 40));
-	FUZZ_MUST(is_between(config->shutdown_timeout_ms, 1000, 3600 * 1000));
+#define FHA_NUMBER(name, unit, initial, least, most, ...) \
+	FUZZ_MUST(is_between(config->FHA_FIELD(name, unit), FHA_AMOUNT(least), FHA_AMOUNT(most)));
+#include "config/settings.def"
 }
 
 int
