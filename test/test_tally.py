@@ -57,6 +57,16 @@ SURVIVED        S2   a late write wins                                          
 90 s
 2 passed, 1 failed
 """
+SIMULATION = """
+killed          S1   a lease that is not released is free                                1.7 s  seed 2: two fences are open
+scenarios: seeds 1 to 1000, and new ones from 494774602 on
+  21 s: 160 scenarios
+FAILED          seed 17: nobody leads, or not all stream, long after the last fault    0.0 s
+    once more: make sim SIM=-t SEED=17 COUNT=1
+passed          1010 new ones, from seed 494774602 on                              131.9 s
+2010 scenarios, 150989 simulated seconds, in 3.8 min
+2013 passed, 1 failed
+"""
 FUZZ = """
 config        112 inputs kept,     90210 tried,   812 edges
 FAILED state: a new input, kept as build-fuzz/state-*
@@ -93,10 +103,11 @@ def counts(found: Tally) -> tuple[int, int, int]:
         (REGRESS_18, (1, 1, 0), ["rules"]),
         (PGTAP, (43, 1, 0), ["src/test/pgtap/catalogue.sql: has function status"]),
         (MUTANTS, (2, 1, 0), ["S2   a late write wins"]),
+        (SIMULATION, (2013, 1, 0), ["seed 17: nobody leads, or not all stream, long after the last fault"]),
         (FUZZ, (1, 1, 0), ["state"]),
         (COVERAGE, (0, 1, 0), ["failed minimum line coverage (got 99.7%, minimum 100%)"]),
     ],
-    ids=["pytest", "pytest twice", "prove", "a crash", "regress 15", "regress 18", "pgtap", "mutants", "fuzz", "coverage"],
+    ids=["pytest", "pytest twice", "prove", "a crash", "regress 15", "regress 18", "pgtap", "mutants", "simulation", "fuzz", "coverage"],
 )
 def test_failures_are_counted_and_named(text: str, expected: tuple[int, int, int], names: list[str]) -> None:
     found = tally("stage", 1, text.splitlines())

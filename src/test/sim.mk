@@ -4,7 +4,8 @@ SIM_REPLACED = $(addprefix src/,base/writer.c lock/dir/driver.c peer/client.c)
 # What sim_same.c computes once.
 SIM_WRAPPED  = PKCS5_PBKDF2_HMAC fha_cluster_parse fha_member_parse fha_record_owner fha_json_finish
 SIM_OBJS     = $(patsubst %.c,build-sim/%.o,$(filter-out $(SIM_REPLACED),$(LIB_SOURCES)) $(wildcard src/test/sim/*.c))
-comma = ,
+comma        = ,
+SIM_LINK     = $(CC) $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED)) -o $@
 
 build-sim/src/%.o: src/%.c
 	@mkdir -p $(@D)
@@ -12,7 +13,7 @@ build-sim/src/%.o: src/%.c
 build-sim/src/show/page.o: $(wildcard src/show/page/*)
 build-sim/sim: $(SIM_OBJS)
 	@echo '  LD  $@'
-	@$(CC) $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED)) -o $@ $^ $(LIBS_CONTROL)
+	@$(SIM_LINK) $^ $(LIBS_CONTROL)
 -include $(SIM_OBJS:.o=.d)
 
 sim: SEED = 1
@@ -20,4 +21,18 @@ sim: COUNT = 100
 sim: build-sim/sim
 	@build-sim/sim $(SIM) $(SEED) $(COUNT)
 
-.PHONY: sim
+# As a stage of ./check, for hours, and with one rule of the product removed: test/simulation.py.
+SIMULATION = PYTHONPATH=test $(PYTHON) test/simulation.py
+check-sim: build-sim/sim
+	@$(SIMULATION) check $(if $(SEED),--seed $(SEED))
+sim-long: build-sim/sim
+	@$(SIMULATION) long $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS)) $(if $(COUNT),--count $(COUNT))
+sim-mutants: build-sim/sim
+	@$(SIMULATION) mutants $(if $(MUTANTS),-k $(MUTANTS))
+
+# simulation.py writes the source $(MUTATED) into that folder, changed; it stands for the library's.
+build-sim/mutant-%/sim: $(SIM_OBJS)
+	@$(CC) $(PLAIN) -Isrc -c -o $(@D)/mutated.o $(@D)/$(MUTATED)
+	@$(SIM_LINK) $(filter-out build-sim/$(MUTATED:.c=.o),$^) $(@D)/mutated.o $(LIBS_CONTROL)
+
+.PHONY: sim check-sim sim-long sim-mutants

@@ -147,7 +147,11 @@ help:
 	@echo '                     LOCK=links or kubernetes: members are cut off the lock and lead by promises;'
 	@echo '                     MEMBERS=4, MINUTES=20 (no event is begun after)'
 	@echo 'make sim             the node loop of whole clusters in simulated time: COUNT [100] scenarios from SEED [1] on;'
-	@echo '                     SIM=-t: with the trace, SIM=-r: each twice, the traces must be the same'
+	@echo '                     SIM=-t: with the trace, SIM=-r: each twice, the traces must be the same,'
+	@echo '                     SIM=-h: prints a hash of each trace'
+	@echo 'make check-sim       2,000 scenarios and more on all cores, from seed 1 on and from a new one, or SEED=n'
+	@echo 'make sim-long        new ones for HOURS, or COUNT of them'
+	@echo "make sim-mutants     the rules whose removal the simulation notices; MUTANTS='S7 ...': those mutants"
 	@echo 'make check-long      what takes minutes, as an ordinary user, on what is installed: attacks, chaos'
 	@echo 'make mutants         each safety rule is broken, and the test that guards it must notice'
 	@echo 'make mutants-short   the quick ones of them, for CI'
