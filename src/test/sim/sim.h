@@ -240,8 +240,8 @@ void judge_acknowledged(const SimHost *host, uint32_t id, uint64_t lsn);
 /* It was shut down cleanly, and its release of the lease, with the end of its WAL, has come to the lock. */
 void judge_released(const SimHost *host);
 /*
- * The cluster's record says now that this member leads, and asks a successor for nothing more.  If it
- * has all that the last clean release had, a later failover is like any other.
+ * This member is a primary, and the cluster's record says now that it leads and that a successor needs
+ * nothing more.  If it has all that the last clean release had, a later failover is like any other.
  */
 void judge_told_lineage(const SimHost *host);
 /* An operator accepts losses, from now until a newer term is led. */

@@ -291,7 +291,8 @@ look_at_holder(const FhaCluster *cluster, int writer, bool was_released)
 	if (cluster->released && !was_released && writer == holder &&
 		sim_host_knows_end(&sim_hosts[holder]))
 		judge_released(&sim_hosts[holder]);
-	if (!cluster->released && !cluster->release_final && cluster->lineage_term == cluster->term)
+	if (!cluster->released && !cluster->release_final && cluster->lineage_term == cluster->term &&
+		sim_hosts[holder].phase == SIM_PRIMARY)
 		judge_told_lineage(&sim_hosts[holder]);
 }
 
