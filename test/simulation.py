@@ -2,7 +2,8 @@
 
     make check-sim                      a fixed range of seeds and a new one, for two minutes and 2,000 scenarios at the least
     make sim-long HOURS=8               new seeds; COUNT=n: so many; SEED=n: from there on
-    make sim-mutants                    all that docs/testing.md says are noticed; MUTANTS='word ...': those, noticed or not
+    make sim-mutants                    all that docs/testing.md says are noticed; MUTANTS='word ...': those, noticed or not;
+                                        COUNT=n: in so many scenarios
 
 One process plays a block of seeds at a time.  A seed whose scenario fails leaves its trace in build-sim/failed-SEED.trace,
 and the others go on.  Time decides only how many scenarios are begun, never whether one is good.
@@ -247,14 +248,14 @@ def build_mutant(mutant: Mutant) -> Path | None:
     return where / "sim"
 
 
-def try_mutant(mutant: Mutant, report: Report, must: bool) -> None:
+def try_mutant(mutant: Mutant, report: Report, must: bool, count: int = CONTROL_COUNT) -> None:
     began = time.monotonic()
     program = build_mutant(mutant)
     if program is None:
         report.failed += 1
         report.say("DOES NOT BUILD", f"{mutant.rule:4} {mutant.name}", time.monotonic() - began)
         return
-    result = on_all_cores(program, "-h", in_blocks(1, CONTROL_COUNT), lambda total: not total.failures, says=False)
+    result = on_all_cores(program, "-h", in_blocks(1, count), lambda total: not total.failures, says=False)
     shutil.rmtree(program.parent)
     report.control(mutant, result, time.monotonic() - began, must)
 
@@ -307,13 +308,13 @@ def play_long(report: Report, seed: int | None, hours: float | None, count: int 
     report.played(f"{result.played} scenarios, from seed {first} on", result, time.monotonic() - began)
 
 
-def play_mutants(report: Report, words: list[str]) -> None:
+def play_mutants(report: Report, words: list[str], count: int) -> None:
     unknown = NOTICED.keys() - {mutant.name for mutant in MUTANTS}
     assert not unknown, f"no mutants: {unknown}"
     for mutant in MUTANTS:
         noticed = mutant.name in NOTICED
         if noticed if not words else any(word in (mutant.rule, mutant.file) or word in mutant.name for word in words):
-            try_mutant(mutant, report, must=noticed)
+            try_mutant(mutant, report, noticed, count)
 
 
 def main() -> int:
@@ -330,7 +331,7 @@ def main() -> int:
     elif options.run == "long":
         play_long(report, options.seed, options.hours, options.count)
     else:
-        play_mutants(report, options.k)
+        play_mutants(report, options.k, options.count or CONTROL_COUNT)
     return report.end()
 
 

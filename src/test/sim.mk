@@ -28,7 +28,7 @@ check-sim: build-sim/sim
 sim-long: build-sim/sim
 	@$(SIMULATION) long $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS)) $(if $(COUNT),--count $(COUNT))
 sim-mutants: build-sim/sim
-	@$(SIMULATION) mutants $(if $(MUTANTS),-k $(MUTANTS))
+	@$(SIMULATION) mutants $(if $(COUNT),--count $(COUNT)) $(if $(MUTANTS),-k $(MUTANTS))
 
 # simulation.py writes the source $(MUTATED) into that folder, changed; it stands for the library's.
 build-sim/mutant-%/sim: $(SIM_OBJS)
