@@ -40,6 +40,7 @@ SILENT_S = 300  # a scenario takes less than a second
 FAILURES_MAX = 5
 TELL_S = 20  # from one line of progress to the next
 CONTROL_COUNT = 400  # scenarios in which a mutant must be noticed
+ROOMS = ("src/core/", "src/node/", "src/record/")  # what it plays of the product; a mutant elsewhere is not tried
 TAIL = 60  # lines of a trace that are shown
 
 PLAYED = re.compile(r"^\d+ [0-9a-f]{16}$")
@@ -50,7 +51,19 @@ TOTAL = re.compile(r"^\d+ scenarios, (\d+) simulated seconds: ")
 NOTICED = {
     "a lease that is not released is free": True,
     "a renewal does not restart the watch": True,
+    "time is counted from the reply, not from the sending": False,
+    "patience lifts what a clean stop asks for": False,
+    "the release of a clean stop is like any other": True,
+    "who takes back what it released after a clean stop forgets the end": False,
+    "who took back what it released acknowledges before it has told that it leads again": False,
+    "who took the lease and never led forgets what a clean stop asked for": False,
+    "the end of a lineage's step is ignored": True,
+    "the reserved timeline is not a new one": False,
     "a new leader takes no new term": True,
+    "who promised takes the lease when it lapses": False,
+    "a holder counts on those that answered": True,
+    "a refusal counts as a promise": False,
+    "a promise for a term that is over": False,
 }
 
 
@@ -226,7 +239,7 @@ class Report:
 
 
 def build_mutant(mutant: Mutant) -> Path | None:
-    """A simulation with this mutant in it; None: it is in no source of the simulation, or has rotted."""
+    """A simulation with this mutant in it; None: it does not compile, or has rotted."""
     text = (TREE / mutant.file).read_text()
     if text.count(mutant.text) != 1:
         return None
@@ -313,6 +326,8 @@ def play_mutants(report: Report, words: list[str], count: int) -> None:
     assert not unknown, f"no mutants: {unknown}"
     for mutant in MUTANTS:
         noticed = mutant.name in NOTICED
+        if not mutant.file.startswith(ROOMS):
+            continue
         if noticed if not words else any(word in (mutant.rule, mutant.file) or word in mutant.name for word in words):
             try_mutant(mutant, report, noticed, count)
 

@@ -100,5 +100,6 @@ def test_too_few_scenarios_are_a_failure(player: Callable[[str], Path], monkeypa
 
 
 def test_mutants_that_are_noticed_are_there() -> None:
-    assert simulation.NOTICED.keys() <= {mutant.name for mutant in MUTANTS}
-    assert sum(simulation.NOTICED.values()) >= 2
+    tried = {mutant.name for mutant in MUTANTS if mutant.file.startswith(simulation.ROOMS)}
+    assert simulation.NOTICED.keys() <= tried
+    assert sum(simulation.NOTICED.values()) >= 5
