@@ -12,6 +12,7 @@ REFUSED = unit("kube", "a_write_that_was_never_sent_is_refused")
 
 LEASES = "src/lock/kube/object.c"
 LOCK = "src/lock/kube/driver.c"
+REQUEST = "src/http/request.c"
 
 ROUTING = "src/core/routing.c"
 MEMBERS = "src/node/members.c"
@@ -224,7 +225,7 @@ KUBERNETES = [
     Mutant(
         "S1",
         "anybody's certificate is an API server's",
-        SEND,
+        REQUEST,
         "CURLOPT_SSL_VERIFYPEER, 1L",
         "CURLOPT_SSL_VERIFYPEER, 0L",
         REFUSED,
@@ -232,7 +233,7 @@ KUBERNETES = [
     Mutant(
         "S1",
         "a certificate for another name is the API server's",
-        SEND,
+        REQUEST,
         "CURLOPT_SSL_VERIFYHOST, 2L",
         "CURLOPT_SSL_VERIFYHOST, 0L",
         REFUSED,

@@ -1,8 +1,7 @@
 /*
  * client.h: libcurl's transfers in the host's loop: one descriptor, and a time.
  *
- * Who makes transfers (peer/client.h, kube/client.h) gives each its easy handle, with its own state as
- * CURLOPT_PRIVATE, and takes it back when it has ended.
+ * The transfers come from http/request.h; their owners are peer/client.h and kube/client.h.
  */
 #ifndef FHA_HTTP_CLIENT_H
 #define FHA_HTTP_CLIENT_H

@@ -234,7 +234,8 @@ retry_after(const FhaKubeTransfer *call)
 	curl_off_t seconds = 0;
 
 	if ((call->event.status != 429 && call->event.status != 503) ||
-		curl_easy_getinfo(call->curl, CURLINFO_RETRY_AFTER, &seconds) != CURLE_OK || seconds < 0)
+		curl_easy_getinfo(call->request.curl, CURLINFO_RETRY_AFTER, &seconds) != CURLE_OK ||
+		seconds < 0)
 		return 0;
 	return 1000 * (int64_t) (seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S);
 }
@@ -272,7 +273,8 @@ finish(FhaKube *kube, FhaKubeTransfer *call, CURLcode result, int64_t now_ms)
 	char why[CURL_ERROR_SIZE];
 
 	(void) snprintf(why, sizeof(why), "%s",
-					call->problem[0] != '\0' ? call->problem : curl_easy_strerror(result));
+					call->request.problem[0] != '\0' ? call->request.problem
+													 : curl_easy_strerror(result));
 	if (result == CURLE_OK && call->headed)
 		settle(kube, call, now_ms);
 	/* For libcurl a head that is cut off is an answer. */
@@ -347,7 +349,7 @@ drive(FhaKube *kube)
 		if (call->paused && !fha_kube_answer_has_line(&call->answer))
 		{
 			call->paused = false;
-			(void) curl_easy_pause(call->curl, CURLPAUSE_CONT);
+			(void) curl_easy_pause(call->request.curl, CURLPAUSE_CONT);
 		}
 	fha_http_client_drive(&kube->client);
 	now_ms = fha_now_ms();

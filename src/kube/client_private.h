@@ -5,7 +5,7 @@
 #ifndef FHA_KUBE_CLIENT_PRIVATE_H
 #define FHA_KUBE_CLIENT_PRIVATE_H
 
-#include "http/client.h"
+#include "http/request.h"
 #include "kube/answer.h"
 #include "kube/client.h"
 #include "kube/secrets.h"
@@ -21,9 +21,7 @@ typedef struct FhaKubeTransfer
 	int64_t deadline_ms;
 	int64_t silence_ms;
 
-	CURL *curl; /* NULL: nothing is on its way */
-	struct curl_slist *headers;
-	char problem[CURL_ERROR_SIZE];
+	FhaHttpRequest request;
 	bool sent;        /* the server may have read it */
 	bool headed;      /* the head of its answer is there */
 	size_t head_size; /* of that head so far */

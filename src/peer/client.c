@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/listen.h"
-#include "http/client.h"
+#include "http/request.h"
 
 #define URL_SIZE (FHA_ADDRESS_MAX + 32)
 
@@ -24,8 +24,7 @@ typedef struct Talk
 	char address[FHA_ADDRESS_MAX + 1];
 	int64_t deadline_ms;
 	FhaQuestion question;
-	CURL *curl;
-	struct curl_slist *headers;
+	FhaHttpRequest request;
 	char *body;
 	char mac[FHA_MAC_TEXT_SIZE]; /* of the answer, "" if it has none */
 	size_t answer_size;
@@ -80,10 +79,8 @@ fha_ask_has_key(const FhaAsk *ask, const FhaKey *key)
 static void
 hang_up(FhaAsk *ask, Talk *talk)
 {
-	fha_http_client_drop(&ask->client, &talk->curl);
-	curl_slist_free_all(talk->headers);
+	fha_http_request_drop(&ask->client, &talk->request);
 	free(talk->body);
-	talk->headers = NULL;
 	talk->body = NULL;
 }
 
@@ -132,38 +129,6 @@ take_header(char *data, size_t one, size_t size, void *argument)
 	return size;
 }
 
-static bool
-set_options(Talk *talk, const char *url, int64_t left_ms)
-{
-	CURL *curl = talk->curl;
-
-	return curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
-		   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http") == CURLE_OK &&
-		   /* The environment is no place to be told where members are. */
-		   curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK &&
-		   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-		   /* A name lookup that hangs must not hold up the end. */
-		   curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
-		   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long) left_ms) == CURLE_OK &&
-		   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, talk->headers) == CURLE_OK &&
-		   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, talk->body) == CURLE_OK &&
-		   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
-		   curl_easy_setopt(curl, CURLOPT_WRITEDATA, talk) == CURLE_OK &&
-		   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK &&
-		   curl_easy_setopt(curl, CURLOPT_HEADERDATA, talk) == CURLE_OK &&
-		   curl_easy_setopt(curl, CURLOPT_PRIVATE, talk) == CURLE_OK;
-}
-
-static bool
-add_header(Talk *talk, const char *header)
-{
-	struct curl_slist *more = curl_slist_append(talk->headers, header);
-
-	if (more != NULL)
-		talk->headers = more;
-	return more != NULL;
-}
-
 /* The talk's question, with a nonce of its own. */
 static FhaCode
 send_question(FhaAsk *ask, Talk *talk, FhaError *err)
@@ -184,10 +149,17 @@ send_question(FhaAsk *ask, Talk *talk, FhaError *err)
 		return code; /* LCOV_EXCL_LINE: no memory */
 	(void) snprintf(url, sizeof(url), "http://%s" FHA_MEMBER_PATH, talk->address);
 	(void) snprintf(header, sizeof(header), FHA_MEMBER_HEADER ": %s", mac);
-	talk->curl = curl_easy_init();
-	if (talk->curl == NULL || !add_header(talk, header) ||
-		!add_header(talk, "Content-Type: application/json") || !add_header(talk, "Expect:") ||
-		!set_options(talk, url, left_ms) || !fha_http_client_start(&ask->client, talk->curl))
+	fha_http_request_make(&talk->request, &(FhaHttpParts){.url = url,
+														  .scheme = "http",
+														  .body = talk->body,
+														  .body_size = strlen(talk->body),
+														  .whole_ms = left_ms,
+														  .take_header = take_header,
+														  .take_body = take_body,
+														  .owner = talk});
+	fha_http_request_header(&talk->request, header);
+	fha_http_request_header(&talk->request, "Content-Type: application/json");
+	if (!fha_http_request_start(&ask->client, &talk->request))
 	{
 		/* LCOV_EXCL_START: libcurl finds no memory */
 		hang_up(ask, talk);
@@ -260,7 +232,7 @@ finish(FhaAsk *ask, Talk *talk, CURLcode result, FhaAskEvent *event)
 
 	memset(event, 0, sizeof(*event));
 	memcpy(event->member, talk->question.to, sizeof(event->member));
-	(void) curl_easy_getinfo(talk->curl, CURLINFO_RESPONSE_CODE, &status);
+	(void) curl_easy_getinfo(talk->request.curl, CURLINFO_RESPONSE_CODE, &status);
 	if (result == CURLE_OPERATION_TIMEDOUT)
 		event->code = fha_error(&event->error, FHA_TIMEOUT, "no answer in time");
 	else if (result == CURLE_WRITE_ERROR)
