@@ -12,6 +12,7 @@ REFUSED = unit("kube", "a_write_that_was_never_sent_is_refused")
 
 LEASES = "src/lock/kube/object.c"
 LOCK = "src/lock/kube/driver.c"
+WATCH = "src/kube/watch.c"
 REQUEST = "src/http/request.c"
 
 ROUTING = "src/core/routing.c"
@@ -69,24 +70,24 @@ KUBERNETES = [
     Mutant(
         "S7",
         "a watch of Leases that begins anew does not tell what is gone",
-        LOCK,
-        "if (find_record(&kube->listed, kube->known.rows[i].name) == NULL)",
+        WATCH,
+        "if (watch->known[i].list != watch->list)",
         "if (false)",
         unit("lock_kube", "what_is_forgotten_is_listed_anew"),
     ),
     Mutant(
         "S9",
         "a watch of Leases that is told 410 goes on from where it was",
-        LOCK,
-        "watch_failed(kube, ended->status == 410, ended->retry_after_ms);",
-        "watch_failed(kube, false, ended->retry_after_ms);",
+        WATCH,
+        "pause_watch(watch, ended->status == 410, ended->retry_after_ms);",
+        "pause_watch(watch, false, ended->retry_after_ms);",
         unit("lock_kube", "what_is_forgotten_is_listed_anew"),
         short=False,
     ),
     Mutant(
         "S9",
         "a watch of Leases may be silent for ever",
-        LOCK,
+        WATCH,
         "call.silence_ms = SILENCE_MS;",
         "call.silence_ms = 0;",
         unit("lock_kube", "a_watch_that_has_gone_silent_goes_on_anew"),
@@ -95,8 +96,8 @@ KUBERNETES = [
         "S9",
         "a watch of Leases outlives a request that got no answer",
         LOCK,
-        "if (ended->status == 0 && (ended->code",
-        "if (false && (ended->code",
+        "if (kube->watch != NULL && ended->status == 0 &&",
+        "if (false &&",
         unit("lock_kube", "a_request_without_an_answer_begins_the_watch_anew"),
         short=False,
     ),

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/json.h"
+#include "kube/list.h"
 
 #define ANNOTATION "fawkes-ha/record"
 #define MICRO_TIME_SIZE 40
@@ -207,8 +208,8 @@ with_foreign_holder(struct json_object *lease, const char *data)
 	return text;
 }
 
-static FhaCode
-read_lease(struct json_object *lease, FhaRecordSet *set, FhaError *err)
+FhaCode
+fha_lease_read(struct json_object *lease, FhaRecordSet *set, FhaError *err)
 {
 	FhaError local = {0};
 	struct json_object *metadata = fha_json_object(lease, "metadata", &local);
@@ -261,96 +262,23 @@ fha_lease_parse(const char *data, size_t size, FhaRecordSet *set, FhaError *err)
 
 	if (lease == NULL)
 		return fha_error(err, local.code, "the API server's answer: %s", local.text);
-	code = read_lease(lease, set, err);
+	code = fha_lease_read(lease, set, err);
 	json_object_put(lease);
 	return code;
 }
 
-static void
-read_version(struct json_object *object, char *version, char *rest, size_t rest_size,
-			 FhaError *local)
-{
-	struct json_object *metadata = fha_json_object(object, "metadata", local);
-
-	version[0] = '\0';
-	if (metadata == NULL)
-		return;
-	fha_json_text(metadata, "resourceVersion", version, FHA_VERSION_SIZE, local);
-	if (rest != NULL)
-		fha_json_text(metadata, "continue", rest, rest_size, local);
-}
-
 FhaCode
-fha_lease_list_parse(const char *data, size_t size, FhaRecordSet *set, char *version, FhaError *err)
+fha_lease_list_parse(const char *data, size_t size, FhaRecordSet *set, FhaError *err)
 {
-	FhaError local = {0};
-	struct json_object *list = fha_json_parse_deep(data, size, &local);
 	struct json_object *items;
-	char rest[2048] = "";
-	FhaCode code = local.code;
+	char version[FHA_KUBE_VERSION_SIZE];
+	FhaCode code = fha_kube_list_parse(data, size, FHA_RECORD_COUNT_MAX, &items, version, err);
 
-	if (list == NULL)
-		return fha_error(err, code, "the API server's list of Leases: %s", local.text);
-	local = (FhaError){0};
-	read_version(list, version, rest, sizeof(rest), &local);
-	items = fha_json_array(list, "items", FHA_RECORD_COUNT_MAX, &local);
-	if (local.code == FHA_OK && rest[0] != '\0')
-		(void) fha_error(&local, FHA_PROTOCOL, "there are more than %d", FHA_RECORD_COUNT_MAX);
-	if (local.code == FHA_OK && version[0] == '\0')
-		(void) fha_error(&local, FHA_PROTOCOL, "it has no version");
-	for (size_t i = 0; local.code == FHA_OK && items != NULL && i < json_object_array_length(items);
-		 i++)
+	for (size_t i = 0; code == FHA_OK && i < json_object_array_length(items); i++)
 		if (json_object_is_type(json_object_array_get_idx(items, i), json_type_object))
-			(void) read_lease(json_object_array_get_idx(items, i), set, &local);
-	code = local.code;
+			code = fha_lease_read(json_object_array_get_idx(items, i), set, err);
 	if (code != FHA_OK)
-	{
 		fha_record_set_release(set);
-		(void) fha_error(err, code, "the API server's list of Leases: %s", local.text);
-	}
-	json_object_put(list);
-	return code;
-}
-
-FhaCode
-fha_lease_news_parse(const char *data, size_t size, FhaLeaseNews *news, FhaRecordSet *set,
-					 char *version, FhaError *err)
-{
-	FhaError local = {0};
-	struct json_object *line = fha_json_parse_deep(data, size, &local);
-	struct json_object *object;
-	const char *type;
-	FhaCode code = local.code;
-
-	if (line == NULL)
-		return fha_error(err, code, "a line of the watch: %s", local.text);
-	local = (FhaError){0};
-	type = text_of(line, "type");
-	object = fha_json_object(line, "object", &local);
-	if (object == NULL)
-		(void) fha_error(&local, FHA_PROTOCOL, "it has no object");
-	else if (strcmp(type, "ERROR") == 0)
-		*news = FHA_LEASE_REFUSED;
-	else
-	{
-		read_version(object, version, NULL, 0, &local);
-		*news = strcmp(type, "BOOKMARK") == 0  ? FHA_LEASE_BOOKMARK
-				: strcmp(type, "DELETED") == 0 ? FHA_LEASE_DELETED
-											   : FHA_LEASE_CHANGED;
-		if (local.code == FHA_OK && *news != FHA_LEASE_BOOKMARK)
-			(void) read_lease(object, set, &local);
-		if (local.code == FHA_OK && *news == FHA_LEASE_DELETED)
-		{
-			FhaRecord *row = &set->rows[set->count - 1];
-
-			row->version[0] = '\0';
-			row->size = 0;
-			row->data[0] = '\0';
-		}
-	}
-	code = local.code;
-	if (code != FHA_OK)
-		(void) fha_error(err, code, "a line of the watch: %s", local.text);
-	json_object_put(line);
+	json_object_put(items);
 	return code;
 }

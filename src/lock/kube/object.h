@@ -7,6 +7,8 @@
 #ifndef FHA_LOCK_KUBE_OBJECT_H
 #define FHA_LOCK_KUBE_OBJECT_H
 
+#include <json-c/json.h>
+
 #include "base/err.h"
 #include "lock/driver.h"
 
@@ -30,20 +32,11 @@ FHA_MUST_CHECK FhaCode fha_lease_print(const FhaLockRequest *request, const char
 FHA_MUST_CHECK FhaCode fha_lease_parse(const char *data, size_t size, FhaRecordSet *set,
 									   FhaError *err);
 
-/* All of a LeaseList, and the version of the list; PROTOCOL also for a list that is not complete. */
+/* The same of an object that was parsed already. */
+FHA_MUST_CHECK FhaCode fha_lease_read(struct json_object *lease, FhaRecordSet *set, FhaError *err);
+
+/* All of a LeaseList; PROTOCOL also for a list that is not complete. */
 FHA_MUST_CHECK FhaCode fha_lease_list_parse(const char *data, size_t size, FhaRecordSet *set,
-											char *version, FhaError *err);
-
-typedef enum FhaLeaseNews
-{
-	FHA_LEASE_CHANGED,  /* appended to the set */
-	FHA_LEASE_DELETED,  /* appended, with version "" */
-	FHA_LEASE_BOOKMARK, /* nothing but the version */
-	FHA_LEASE_REFUSED   /* the watch cannot go on from where it is */
-} FhaLeaseNews;
-
-/* One line of a watch; *version: where a later watch goes on. */
-FHA_MUST_CHECK FhaCode fha_lease_news_parse(const char *data, size_t size, FhaLeaseNews *news,
-											FhaRecordSet *set, char *version, FhaError *err);
+											FhaError *err);
 
 #endif

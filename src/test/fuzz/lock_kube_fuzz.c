@@ -3,6 +3,7 @@
  */
 #include "test/fuzz/fuzz.h"
 
+#include "kube/list.h"
 #include "lock/kube/object.h"
 
 static void
@@ -17,20 +18,24 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *) data;
 	FhaRecordSet set = {0};
-	FhaLeaseNews news;
+	struct json_object *object;
+	FhaKubeChange change;
 	FhaError err = {0};
-	char version[FHA_VERSION_SIZE];
+	char version[FHA_KUBE_VERSION_SIZE];
 	FhaCode code = fha_lease_parse(text, size, &set, &err);
 
 	FUZZ_MUST(code == FHA_OK ? set.count == 1 : set.count == 0 && err.code == code);
 	check_set(&set);
 	fha_record_set_release(&set);
-	code = fha_lease_list_parse(text, size, &set, version, &err);
+	code = fha_lease_list_parse(text, size, &set, &err);
 	FUZZ_MUST(code == FHA_OK || (set.count == 0 && err.code == code));
 	check_set(&set);
 	fha_record_set_release(&set);
-	code = fha_lease_news_parse(text, size, &news, &set, version, &err);
-	FUZZ_MUST(code == FHA_OK || err.code == code);
+	code = fha_kube_line_parse(text, size, &change, &object, version, &err);
+	FUZZ_MUST(code == FHA_OK ? object != NULL : object == NULL && err.code == code);
+	if (object != NULL && fha_lease_read(object, &set, &err) == FHA_OK)
+		FUZZ_MUST(set.count == 1);
+	json_object_put(object);
 	check_set(&set);
 	fha_record_set_release(&set);
 	return 0;

@@ -203,72 +203,35 @@ what_is_not_ours_is_there_and_empty(void **state)
 }
 
 static FhaCode
-list_of(const char *text, char *version)
+list_of(const char *text)
 {
-	return fha_lease_list_parse(text, strlen(text), &set, version, &err);
+	return fha_lease_list_parse(text, strlen(text), &set, &err);
 }
 
 static void
 a_list_is_whole_or_none(void **state)
 {
 	static const char item[] = "{\"metadata\":{\"name\":\"x\",\"resourceVersion\":\"1\"}}";
-	char version[FHA_VERSION_SIZE];
 	char text[512];
 
 	(void) state;
 	(void) snprintf(text, sizeof(text),
 					"{\"metadata\":{\"resourceVersion\":\"9\"},\"items\":[%s,%s]}", item, item);
-	assert_int_equal(list_of(text, version), FHA_OK);
-	assert_string_equal(version, "9");
+	assert_int_equal(list_of(text), FHA_OK);
 	assert_int_equal(set.count, 2);
 	fha_record_set_release(&set);
 	(void) snprintf(text, sizeof(text),
 					"{\"metadata\":{\"resourceVersion\":\"9\",\"continue\":\"c\"},\"items\":[%s]}",
 					item);
-	assert_int_equal(list_of(text, version), FHA_PROTOCOL);
+	assert_int_equal(list_of(text), FHA_PROTOCOL);
 	(void) snprintf(text, sizeof(text), "{\"metadata\":{},\"items\":[%s]}", item);
-	assert_int_equal(list_of(text, version), FHA_PROTOCOL);
+	assert_int_equal(list_of(text), FHA_PROTOCOL);
 	(void) snprintf(text, sizeof(text),
 					"{\"metadata\":{\"resourceVersion\":\"9\"},\"items\":[%s,{}]}", item);
-	assert_int_equal(list_of(text, version), FHA_PROTOCOL);
-	assert_int_equal(list_of("{\"items\":[]}", version), FHA_PROTOCOL);
-	assert_int_equal(list_of("[]", version), FHA_PROTOCOL);
+	assert_int_equal(list_of(text), FHA_PROTOCOL);
+	assert_int_equal(list_of("{\"items\":[]}"), FHA_PROTOCOL);
+	assert_int_equal(list_of("[]"), FHA_PROTOCOL);
 	assert_int_equal(set.count, 0);
-}
-
-static FhaCode
-news_of(const char *type, const char *object, FhaLeaseNews *news, char *version)
-{
-	char text[512];
-
-	(void) snprintf(text, sizeof(text), "{\"type\":\"%s\",\"object\":%s}", type, object);
-	return fha_lease_news_parse(text, strlen(text), news, &set, version, &err);
-}
-
-static void
-a_watch_tells_what_happened(void **state)
-{
-	static const char item[] = "{\"metadata\":{\"name\":\"x\",\"resourceVersion\":\"8\"}}";
-	char version[FHA_VERSION_SIZE];
-	FhaLeaseNews news;
-
-	(void) state;
-	assert_int_equal(news_of("MODIFIED", item, &news, version), FHA_OK);
-	assert_int_equal(news, FHA_LEASE_CHANGED);
-	assert_string_equal(version, "8");
-	assert_string_equal(set.rows[0].version, "8");
-	assert_int_equal(news_of("DELETED", item, &news, version), FHA_OK);
-	assert_int_equal(news, FHA_LEASE_DELETED);
-	assert_string_equal(set.rows[1].version, "");
-	assert_int_equal(news_of("BOOKMARK", item, &news, version), FHA_OK);
-	assert_int_equal(news, FHA_LEASE_BOOKMARK);
-	assert_int_equal(set.count, 2);
-	assert_int_equal(news_of("ERROR", "{\"code\":410}", &news, version), FHA_OK);
-	assert_int_equal(news, FHA_LEASE_REFUSED);
-	assert_int_equal(news_of("ADDED", "{}", &news, version), FHA_PROTOCOL);
-	assert_int_equal(news_of("ADDED", "7", &news, version), FHA_PROTOCOL);
-	assert_int_equal(fha_lease_news_parse("{", 1, &news, &set, version, &err), FHA_PROTOCOL);
-	assert_int_equal(fha_lease_news_parse("{}", 2, &news, &set, version, &err), FHA_PROTOCOL);
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -276,12 +239,10 @@ a_watch_tells_what_happened(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(other_tools_see_who_holds_it),
-									   TEST(s1_whoever_the_lease_names_holds_it),
-									   TEST(s1_a_foreign_holder_s_renewals_are_seen),
-									   TEST(what_is_not_ours_is_there_and_empty),
-									   TEST(a_list_is_whole_or_none),
-									   TEST(a_watch_tells_what_happened)};
+	const struct CMUnitTest tests[] = {
+		TEST(other_tools_see_who_holds_it), TEST(s1_whoever_the_lease_names_holds_it),
+		TEST(s1_a_foreign_holder_s_renewals_are_seen), TEST(what_is_not_ours_is_there_and_empty),
+		TEST(a_list_is_whole_or_none)};
 
 	return cmocka_run_group_tests_name("lock_kube_object", tests, NULL, NULL);
 }

@@ -592,6 +592,14 @@ a_line_that_makes_no_sense_begins_anew(void **state)
 	assert_begins_anew(begin_a_watch_that_fails("no JSON\n"));
 }
 
+static void
+an_object_that_makes_no_sense_begins_anew(void **state)
+{
+	(void) state;
+	assert_begins_anew(begin_a_watch_that_fails(LINE(
+		"ADDED", "{\"metadata\":{\"name\":\"c\",\"resourceVersion\":\"8\",\"annotations\":7}}")));
+}
+
 /* The connection may be dead without a word: bookmarks come once a minute. */
 static void
 a_watch_that_has_gone_silent_goes_on_anew(void **state)
@@ -811,6 +819,7 @@ main(int argc, char **argv)
 									   TEST(what_is_forgotten_is_listed_anew),
 									   TEST(a_watch_that_is_refused_in_a_line_begins_anew),
 									   TEST(a_line_that_makes_no_sense_begins_anew),
+									   TEST(an_object_that_makes_no_sense_begins_anew),
 									   TEST(a_watch_that_has_gone_silent_goes_on_anew),
 									   TEST(a_request_without_an_answer_begins_the_watch_anew),
 									   TEST(a_request_without_an_answer_begins_the_list_anew),
