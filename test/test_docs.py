@@ -139,11 +139,14 @@ def written_arguments(text: str) -> str:
 
 def functions_differences(text: str, node: Node) -> list[str]:
     sql = section(text, "SQL")
+    # An order changes something, and says in a text what.
     real = {
-        f"{name}({written_arguments(arguments)})" if result == "text" else f"{name}()": result
+        f"{name}({written_arguments(arguments)})" if result == "order" else f"{name}()": result
         for name, arguments, result in rows(
             node,
-            "SELECT proname, pg_get_function_arguments(oid), pg_get_function_result(oid)"
+            "SELECT proname, pg_get_function_arguments(oid),"
+            " CASE WHEN provolatile = 'v' AND prorettype = 'text'::regtype THEN 'order'"
+            " ELSE pg_get_function_result(oid) END"
             " FROM pg_proc WHERE pronamespace = 'fawkes_ha'::regnamespace",
         )
     }
@@ -152,8 +155,8 @@ def functions_differences(text: str, node: Node) -> list[str]:
     }
     readers = {span for row in table(sql, "function") for span in spans(row[0])}
     return (
-        both_ways("order", orders, {name for name, result in real.items() if result == "text"})
-        + both_ways("function", readers, {name for name, result in real.items() if result != "text"})
+        both_ways("order", orders, {name for name, result in real.items() if result == "order"})
+        + both_ways("function", readers, {name for name, result in real.items() if result != "order"})
         + [
             f"{name} returns {real[name]}"
             for row in table(sql, "function")
@@ -188,8 +191,8 @@ def columns_differences(text: str, node: Node) -> list[str]:
             kinds = types.split(", ")
             columns += zip(spans(names), kinds if len(kinds) > 1 else kinds * len(spans(names)), strict=True)
         documented |= {name: columns for name in spans(head[0])}
-    # The function rules() is documented as the rows of its view.
-    if real.get("rules()") == real.get("rules"):
+    # The function rules() is documented as the rows of its view, without their ids.
+    if [*real.get("rules()", []), ("id", "text")] == real.get("rules"):
         real.pop("rules()", None)
     return both_ways("view or row", set(documented), set(real)) + [
         f"{name}: {documented[name]}, not {real[name]}"

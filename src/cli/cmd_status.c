@@ -344,10 +344,10 @@ run_rules(CliOptions *options, int argc, char **argv)
 		fha_facts_print(rule->when, when, sizeof(when));
 		fha_facts_print(rule->unless, unless, sizeof(unless));
 		(void) printf(
-			"%2zu  when [%s]%s%s%s\n    lease: %s, fence: %s, PostgreSQL: %s\n    \"%s\"\n", i + 1,
-			when, unless[0] == '\0' ? "" : " unless [", unless, unless[0] == '\0' ? "" : "]",
-			fha_lease_order_name(rule->lease), fha_fence_order_name(rule->fence),
-			fha_node_order_name(rule->node), rule->because);
+			"%2zu  %s\n    when [%s]%s%s%s\n    lease: %s, fence: %s, PostgreSQL: %s\n    \"%s\"\n",
+			i + 1, rule->id, when, unless[0] == '\0' ? "" : " unless [", unless,
+			unless[0] == '\0' ? "" : "]", fha_lease_order_name(rule->lease),
+			fha_fence_order_name(rule->fence), fha_node_order_name(rule->node), rule->because);
 	}
 	return CLI_OK;
 }

@@ -1,9 +1,10 @@
 /*
  * decide.h: what a node should do, as a table.
  *
- * First match wins; each row has three columns of orders and the sentence that
- * the operator reads.  No row has code behind it: where one seems to need it, a
- * fact is missing.
+ * First match wins; each row has three columns of orders, an id, and the sentence
+ * that the operator reads.  No row has code behind it: where one seems to need it,
+ * a fact is missing.  Programs know a rule by its id, which never gets another
+ * meaning; its sentence is for people alone, and may be worded better at any time.
  */
 #ifndef FHA_DECIDE_H
 #define FHA_DECIDE_H
@@ -50,11 +51,15 @@ typedef struct FhaRule
 	FhaLeaseOrder lease;
 	FhaFenceOrder fence;
 	FhaNodeOrder node;
+	const char *id; /* [a-z_], of at most FHA_RULE_ID_SIZE - 1 bytes; no two are the same */
 	const char *because;
 } FhaRule;
 
 /* The first row that matches; never NULL, for the last row matches everything. */
 FHA_API const FhaRule *fha_decide(FhaFacts facts);
+
+/* The rule with this id; NULL: none, as of a member that publishes no id or is of another version. */
+FHA_API const FhaRule *fha_rule_find(const char *id);
 
 /* The table itself, for those who print or test it. */
 FHA_API size_t fha_rule_count(void);

@@ -17,6 +17,7 @@
 #define FHA_URL_SIZE (FHA_ADDRESS_SIZE + 10) /* https://host:port/ */
 #define FHA_POD_SIZE 254                     /* Kubernetes' names have 253 at most */
 #define FHA_SENTENCE_SIZE 200                /* reasons and messages */
+#define FHA_RULE_ID_SIZE 41                  /* a rule's id (decide.h) */
 #define FHA_CAUSE_SIZE 64                    /* how a PostgreSQL ended */
 #define FHA_SUSPECTS_SIZE 100                /* names of settings */
 #define FHA_MEMBERS_MAX 64                   /* as many as one cluster may have */
@@ -215,7 +216,8 @@ typedef struct FhaMember
 	char pod[FHA_POD_SIZE];          /* its pod; "": none */
 	FhaServes serves;
 	FhaRole role;
-	char state[FHA_SENTENCE_SIZE]; /* the sentence of the rule that it follows */
+	char state[FHA_SENTENCE_SIZE]; /* the sentence of the rule that it follows, for people */
+	char rule[FHA_RULE_ID_SIZE];   /* that rule's id; "": none, or its program is of 1.1 */
 	uint64_t term;                 /* of the cluster record, as it sees that */
 	uint64_t highest_term;         /* S7: that it knows of in cluster_uuid; 0: it does not say */
 	FhaPosition position;          /* flushed */

@@ -32,6 +32,7 @@ fha_node_health(const FhaNode *node, FhaHealth *out)
 	if (node->rule != NULL)
 	{
 		out->decision = fha_node_order_name(node->rule->node);
+		out->rule = node->rule->id;
 		out->because = node->rule->because;
 		if (node->rule->fence == FHA_FENCE_OPEN)
 			out->fence_left_ms = world->tenure.write_until_ms - now_ms;
@@ -63,6 +64,7 @@ fha_node_vitals(const FhaNode *node, FhaVitals *out)
 	if (node->rule != NULL)
 	{
 		out->decision = fha_node_order_name(node->rule->node);
+		out->rule = node->rule->id;
 		out->because = node->rule->because;
 		out->decided_ms = node->decided_ms;
 	}

@@ -81,6 +81,7 @@ node_members_tombstone(FhaNode *node, int64_t now_ms, const Held **held, char **
 		member.role = FHA_ROLE_DOWN;
 		member.serves = FHA_SERVES_NOTHING;
 		member.data_incarnation[0] = '\0';
+		member.rule[0] = '\0';
 		(void) snprintf(member.state, sizeof(member.state),
 						"silent for more than member_timeout (%lld s)",
 						(long long) (timeout_ms(node) / 1000));

@@ -711,7 +711,7 @@ decide(FhaNode *node, int64_t now_ms)
 	{
 		node->decided_ms = now_ms;
 		node->changes++;
-		node_news(node, "%s", node->rule->because);
+		node_news(node, "%s (rule %s)", node->rule->because, node->rule->id);
 		if ((facts & (FHA_STANDBY | FHA_FREE | FHA_FIT)) == (FHA_STANDBY | FHA_FREE))
 			tell_shortfall(node);
 		if ((facts & FHA_STALE) != 0)
@@ -762,6 +762,7 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 	memset(order, 0, sizeof(*order));
 	/* Not before the watch has told who else there is. */
 	order->node = node->synced ? node->rule->node : FHA_NODE_HOLD;
+	order->rule = node->rule->id;
 	order->because = node->rule->because;
 	order->write_until_ms = node->rule->fence == FHA_FENCE_OPEN ? world->tenure.write_until_ms : 0;
 	order->timeline = cluster->timeline;
@@ -776,7 +777,7 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 	order->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;
 	order->told = (facts & (FHA_TWIN | FHA_TAKEN)) != 0 ||
 				  (node->errand == ERRAND_NONE && node->published_ms != 0 &&
-				   strcmp(node->published.state, node->rule->because) == 0);
+				   strcmp(node->published.rule, node->rule->id) == 0);
 	order->mark = cluster->position;
 	memcpy(order->cluster_uuid, cluster->cluster_uuid, sizeof(order->cluster_uuid));
 	order->prepare_stop =
@@ -886,6 +887,7 @@ fha_node_snapshot(const FhaNode *node, char **out, FhaError *err)
 		.member = node->config.member_name,
 		.incarnation = node->world.self.incarnation,
 		.decision = node->rule == NULL ? "hold" : fha_node_order_name(node->rule->node),
+		.rule = node->rule == NULL ? NULL : node->rule->id,
 		.because = node->rule == NULL ? "starting" : node->rule->because,
 		.fence_open = node->rule != NULL && node->rule->fence == FHA_FENCE_OPEN,
 		.fence_left_ms = 0,

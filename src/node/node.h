@@ -30,7 +30,8 @@ typedef struct FhaNode FhaNode;
 typedef struct FhaOrder
 {
 	FhaNodeOrder node;
-	const char *because;    /* static text */
+	const char *rule;       /* the id of the rule that says so, static text */
+	const char *because;    /* its sentence, for people; static text */
 	int64_t write_until_ms; /* the fence: open until then; 0: shut */
 	uint32_t timeline;      /* PROMOTE: the timeline that PostgreSQL must choose */
 	uint64_t term;

@@ -321,6 +321,7 @@ node_request_tombstone(const FhaNode *node, const Held **held, char **text)
 			member.removed = true;
 			member.role = FHA_ROLE_DOWN;
 			member.data_incarnation[0] = '\0';
+			member.rule[0] = '\0';
 			(void) snprintf(member.state, sizeof(member.state), "removed by %.60s",
 							request->requested_by);
 			*held = &node->others[i];

@@ -323,7 +323,10 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 				: world->pg.state == FHA_PG_STANDBY ? FHA_ROLE_STANDBY
 													: FHA_ROLE_DOWN;
 	if (node->rule != NULL)
+	{
 		(void) snprintf(out->state, sizeof(out->state), "%s", node->rule->because);
+		(void) snprintf(out->rule, sizeof(out->rule), "%s", node->rule->id);
+	}
 	out->term = world->cluster.term;
 	out->highest_term = world->self.highest_term;
 	out->position = world->pg.position;
@@ -364,7 +367,7 @@ node_member_differs(const FhaMember *a, const FhaMember *b)
 	return a->role != b->role || a->serves != b->serves || strcmp(a->pod, b->pod) != 0 ||
 		   a->term != b->term || a->highest_term != b->highest_term ||
 		   a->rewindable != b->rewindable || a->position.timeline != b->position.timeline ||
-		   strcmp(a->state, b->state) != 0 || strcmp(a->incarnation, b->incarnation) != 0 ||
+		   strcmp(a->rule, b->rule) != 0 || strcmp(a->incarnation, b->incarnation) != 0 ||
 		   strcmp(a->data_incarnation, b->data_incarnation) != 0 ||
 		   strcmp(a->address, b->address) != 0 || strcmp(a->listener, b->listener) != 0 ||
 		   strcmp(a->following, b->following) != 0 ||

@@ -19,6 +19,7 @@
 PG_FUNCTION_INFO_V1(fawkes_ha_snapshot);
 PG_FUNCTION_INFO_V1(fawkes_ha_fence);
 PG_FUNCTION_INFO_V1(fawkes_ha_rules);
+PG_FUNCTION_INFO_V1(fawkes_ha_rule_id);
 PG_FUNCTION_INFO_V1(fawkes_ha_boottime_ms);
 
 char *
@@ -98,4 +99,15 @@ fawkes_ha_rules(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* Apart, because the row of rules() cannot grow without dropping what is made of it. */
+Datum
+fawkes_ha_rule_id(PG_FUNCTION_ARGS)
+{
+	int32 position = PG_GETARG_INT32(0);
+
+	if (position < 1 || (size_t) position > fha_rule_count())
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(fha_rule((size_t) position - 1)->id));
 }

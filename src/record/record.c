@@ -343,6 +343,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_text(object, "serves", serves, sizeof(serves), &local);
 		fha_json_text(object, "role", role, sizeof(role), &local);
 		fha_json_text(object, "state", out->state, sizeof(out->state), &local);
+		fha_json_text(object, "rule", out->rule, sizeof(out->rule), &local);
 		read_term(object, "term", &out->term, &local);
 		read_term(object, "highest_term", &out->highest_term, &local);
 		read_timeline(object, &out->position.timeline, &local);
@@ -566,6 +567,8 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_text(object, "serves", fha_serves_name(member->serves), &failed);
 	fha_json_put_text(object, "role", fha_role_name(member->role), &failed);
 	fha_json_put_text(object, "state", member->state, &failed);
+	if (member->rule[0] != '\0')
+		fha_json_put_text(object, "rule", member->rule, &failed);
 	fha_json_put_u64(object, "term", member->term, &failed);
 	if (member->highest_term != 0)
 		fha_json_put_u64(object, "highest_term", member->highest_term, &failed);

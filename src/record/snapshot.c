@@ -78,6 +78,8 @@ fha_snapshot_print(const FhaSnapshot *snapshot, char **out, FhaError *err)
 	fha_json_put_text(object, "member", snapshot->member, &failed);
 	fha_json_put_text(object, "incarnation", snapshot->incarnation, &failed);
 	fha_json_put_text(object, "decision", snapshot->decision, &failed);
+	if (snapshot->rule != NULL)
+		fha_json_put_text(object, "rule", snapshot->rule, &failed);
 	fha_json_put_text(object, "because", snapshot->because, &failed);
 	fha_json_put_bool(object, "fence_open", snapshot->fence_open, &failed);
 	fha_json_put_int(object, "fence_left_ms", snapshot->fence_left_ms, &failed);

@@ -35,6 +35,7 @@ typedef struct FhaSnapshot
 	const char *member;
 	const char *incarnation;
 	const char *decision;
+	const char *rule; /* NULL: nothing is decided yet */
 	const char *because;
 	bool fence_open;
 	int64_t fence_left_ms;

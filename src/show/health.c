@@ -227,6 +227,8 @@ fha_health_object(const FhaHealth *health, bool *failed)
 	fha_json_put_text(object, "role", fha_pg_state_name(health->postgres), failed);
 	fha_json_put_bool(object, "ready", is_either(health).good, failed);
 	fha_json_put_text(object, "decision", health->decision, failed);
+	if (health->rule != NULL)
+		fha_json_put_text(object, "rule", health->rule, failed);
 	fha_json_put_text(object, "because", health->because, failed);
 	put_fence(object, health, failed);
 	put_position(object, "position", health->position, failed);

@@ -34,6 +34,7 @@ typedef struct FhaHealth
 	FhaLag lag[FHA_STAGES]; /* of a standby */
 
 	const char *decision; /* static texts */
+	const char *rule;     /* NULL: nothing is decided yet */
 	const char *because;
 
 	bool

@@ -169,9 +169,10 @@ put_state(Output *out, const FhaVitals *vitals, int64_t now_ms)
 		return;
 	begin(out, "fawkes_ha_state", "gauge",
 		  "1 for the rule that this member follows: what is ordered, and why.");
+	out->metric.labels[2] = (FhaMetricLabel){"rule", vitals->rule};
 	out->metric.labels[1] = (FhaMetricLabel){"because", vitals->because};
 	out->metric.labels[0] = (FhaMetricLabel){"decision", vitals->decision};
-	out->metric.label_count = 2;
+	out->metric.label_count = 3;
 	put(out, 1);
 	gauge(out, "fawkes_ha_state_age_seconds",
 		  "Time since the rule that this member follows last changed.",

@@ -70,6 +70,7 @@ typedef struct FhaVitals
 	FhaPgState postgres;
 	const char
 		*decision; /* static texts of the library, which one server has once; NULL: none yet */
+	const char *rule;
 	const char *because;
 	int64_t decided_ms; /* since when */
 	bool known;         /* the cluster's record was seen: what follows comes of it */

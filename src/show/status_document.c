@@ -294,6 +294,8 @@ member_object(const Snapshot *snapshot, const FhaOutlook *outlook, const FhaMemb
 	fha_json_put_bool(object, "holds_lease", shown.holds, failed);
 	fha_json_put_bool(object, "streaming", shown.streaming, failed);
 	fha_json_put_text(object, "state", shown.state, failed);
+	if (member->rule[0] != '\0')
+		fha_json_put_text(object, "rule", member->rule, failed);
 	fha_json_put_text(object, "address", member->address, failed);
 	fha_json_put_text(object, "listener", member->listener, failed);
 	if (member->exporter[0] != '\0')
@@ -437,6 +439,7 @@ put_self(struct json_object *to, const Snapshot *snapshot, const FhaStatusInput 
 	if (input->vitals->decision != NULL)
 	{
 		fha_json_put_text(to, "decision", input->vitals->decision, failed);
+		fha_json_put_text(to, "rule", input->vitals->rule, failed);
 		fha_json_put_text(to, "because", input->vitals->because, failed);
 	}
 	fha_json_put_bool(agent, "running", input->agent, failed);

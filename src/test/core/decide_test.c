@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/decide.h"
+#include "core/world.h"
 
 /* clang-format off */
 /* Of each of these groups one row holds in any world; the rest combine freely. */
@@ -221,6 +222,24 @@ sentences_are_their_own(void **state)
 				fail_msg("rules %zu and %zu say the same: %s", j + 1, i + 1, fha_rule(i)->because);
 }
 
+/* Other members and other programs know a rule by its id. */
+static void
+ids_are_their_own(void **state)
+{
+	(void) state;
+	for (size_t i = 0; i < fha_rule_count(); i++)
+	{
+		const char *id = fha_rule(i)->id;
+
+		assert_in_range(strlen(id), 1, FHA_RULE_ID_SIZE - 1);
+		assert_int_equal(strspn(id, "abcdefghijklmnopqrstuvwxyz_"), strlen(id));
+		/* The first with that id, so no two have it. */
+		assert_ptr_equal(fha_rule_find(id), fha_rule(i));
+	}
+	assert_null(fha_rule_find(""));
+	assert_null(fha_rule_find("a rule of a later version"));
+}
+
 static void
 facts_have_names(void **state)
 {
@@ -258,11 +277,11 @@ why_a_standby_does_not_take_a_free_lease(void **state)
 	const FhaFacts standby = FHA_STANDBY | FHA_FREE;
 
 	(void) state;
-	assert_non_null(strstr(fha_decide(standby)->because, "not on the list"));
-	assert_non_null(strstr(fha_decide(standby | FHA_SMALL)->because, "not on the list"));
-	assert_non_null(strstr(fha_decide(standby | FHA_LISTED | FHA_SMALL)->because, "settings"));
-	assert_non_null(strstr(fha_decide(standby | FHA_LISTED)->because, "would lose more"));
-	assert_non_null(strstr(fha_decide(standby | FHA_LISTED | FHA_FIT)->because, "better member"));
+	assert_string_equal(fha_decide(standby)->id, "not_listed");
+	assert_string_equal(fha_decide(standby | FHA_SMALL)->id, "not_listed");
+	assert_string_equal(fha_decide(standby | FHA_LISTED | FHA_SMALL)->id, "too_small");
+	assert_string_equal(fha_decide(standby | FHA_LISTED)->id, "would_lose");
+	assert_string_equal(fha_decide(standby | FHA_LISTED | FHA_FIT)->id, "awaits_turn");
 }
 
 int
@@ -273,6 +292,7 @@ main(void)
 		cmocka_unit_test(every_rule_is_reached),
 		cmocka_unit_test(no_world_breaks_a_safety_rule),
 		cmocka_unit_test(sentences_are_their_own),
+		cmocka_unit_test(ids_are_their_own),
 		cmocka_unit_test(facts_have_names),
 		cmocka_unit_test(orders_have_names),
 	};

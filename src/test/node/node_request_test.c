@@ -221,6 +221,7 @@ a_member_goes_after_its_record(void **state)
 	assert_true(node_request_tombstone(&node, &held, &text));
 	assert_ptr_equal(held, &node.others[2]);
 	assert_non_null(strstr(text, "removed by test"));
+	assert_null(strstr(text, "\"rule\""));
 	free(text);
 	node.world.member_count = 2;
 	assert_false(node_request_tombstone(&node, &held, &text));

@@ -135,7 +135,8 @@ end_player(Player *player)
 {
 	/* A stopped node is told from a silent one by its last word. */
 	TURN_UNTIL(player->order.told);
-	assert_string_equal(player->node->published.state, "this node stops");
+	assert_string_equal(player->node->published.rule, "stopped");
+	assert_string_equal(player->node->published.state, fha_rule_find("stopped")->because);
 	player->absent = true;
 }
 

@@ -9,7 +9,7 @@ SELECT no_plan();
 
 SELECT has_schema('fawkes_ha');
 SELECT functions_are('fawkes_ha',
-    ARRAY['snapshot', 'fence', 'rules', 'status', 'switchover', 'failover', 'restart', 'reinit', 'rejoin',
+    ARRAY['snapshot', 'fence', 'rules', 'rule_id', 'status', 'switchover', 'failover', 'restart', 'reinit', 'rejoin',
     'remove_member', 'pause', 'resume', 'set_setting', 'reset_setting',
     'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'wal_volume_size', 'volumes', 'without_incarnation', 'sync_standbys',
     'own_metrics', 'metrics_query', 'add_metrics', 'remove_metrics', 'setup_readonly_role',
@@ -24,6 +24,7 @@ SELECT tables_are('fawkes_ha', ARRAY['metric_views'], 'what is of one database, 
 SELECT function_returns('fawkes_ha', 'snapshot', ARRAY[]::text[], 'jsonb');
 SELECT function_returns('fawkes_ha', 'fence', ARRAY[]::text[], 'record');
 SELECT function_returns('fawkes_ha', 'rules', ARRAY[]::text[], 'setof record');
+SELECT function_returns('fawkes_ha', 'rule_id', ARRAY['integer'], 'text');
 SELECT function_returns('fawkes_ha', 'status', ARRAY[]::text[], 'record');
 SELECT function_returns('fawkes_ha', 'switchover', ARRAY['text', 'integer', 'text'], 'text');
 SELECT function_returns('fawkes_ha', 'failover', ARRAY['text', 'integer', 'text', 'boolean', 'boolean'], 'text');
@@ -36,11 +37,11 @@ SELECT function_returns('fawkes_ha', 'set_setting', ARRAY['boolean', 'text', 'te
 SELECT function_returns('fawkes_ha', 'reset_setting', ARRAY['boolean', 'text', 'integer', 'text'], 'text');
 SELECT function_returns('fawkes_ha', 'setup_readonly_role', ARRAY['text', 'text[]', 'text'], 'text');
 SELECT columns_are('fawkes_ha', 'members', ARRAY['member', 'address', 'role', 'state', 'is_leader',
-    'term', 'timeline', 'lsn', 'replayed', 'lag_bytes', 'following', 'pending_restart', 'updated_at']);
+    'term', 'timeline', 'lsn', 'replayed', 'lag_bytes', 'following', 'pending_restart', 'updated_at', 'rule']);
 SELECT columns_are('fawkes_ha', 'replication_lag', ARRAY['member', 'role', 'streaming', 'serves_reads',
     'write_lag_bytes', 'flush_lag_bytes', 'replay_lag_bytes', 'write_lag', 'flush_lag', 'replay_lag']);
 SELECT columns_are('fawkes_ha', 'rules',
-    ARRAY['position', 'when_all', 'unless_any', 'lease', 'fence', 'node', 'because']);
+    ARRAY['position', 'when_all', 'unless_any', 'lease', 'fence', 'node', 'because', 'id']);
 SELECT columns_are('fawkes_ha', 'history',
     ARRAY['at', 'event', 'term', 'timeline', 'member', 'from', 'reason', 'requested_by', 'result']);
 SELECT col_type_is('fawkes_ha', 'members', 'lsn', 'pg_lsn', 'positions are pg_lsn');
@@ -73,7 +74,7 @@ SELECT set_eq(
     $$ SELECT p.proname::text FROM pg_proc p
        WHERE p.pronamespace = 'fawkes_ha'::regnamespace
          AND has_function_privilege('pg_monitor', p.oid, 'EXECUTE') $$,
-    ARRAY['snapshot', 'fence', 'rules', 'status',
+    ARRAY['snapshot', 'fence', 'rules', 'rule_id', 'status',
     'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'wal_volume_size', 'volumes', 'without_incarnation', 'sync_standbys', 'own_metrics', 'metrics_query',
     'boottime_ms'],
     'pg_monitor may look, and give no orders');

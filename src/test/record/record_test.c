@@ -41,7 +41,9 @@ static const char cluster_text[] =
 static const char member_text[] =
 	"{\"kind\":\"member\",\"cluster\":\"db\",\"member\":\"n1\",\"incarnation\":\"1111\","
 	"\"data_incarnation\":\"da7a\",\"address\":\"h1:5432\",\"role\":\"primary\","
-	"\"state\":\"leads\",\"term\":\"7\",\"timeline\":5,\"lsn\":\"0/10\",\"replayed\":\"0/8\","
+	"\"state\":\"it "
+	"leads\",\"rule\":\"leads\",\"term\":\"7\",\"timeline\":5,\"lsn\":\"0/10\",\"replayed\":\"0/"
+	"8\","
 	"\"following\":\"n2\",\"candidate_for\":\"v1\",\"rewindable\":true,\"updated_at\":\"now\"}";
 
 static FhaCode
@@ -206,6 +208,7 @@ fill_member(FhaMember *member)
 	fill(member->carried_out, sizeof(member->carried_out));
 	fill(member->following, sizeof(member->following));
 	fill(member->candidate_for, sizeof(member->candidate_for));
+	fill(member->rule, sizeof(member->rule));
 	member->rewindable = true;
 	member->slots = 1;
 	member->max_slots = 262143;
@@ -457,6 +460,7 @@ hostile_members_are_refused(void **state)
 		{"\"replayed\":\"0/8\"", "\"replayed\":\"8\"", "replayed"},
 		{"\"rewindable\":true", "\"rewindable\":\"yes\"", "rewindable"},
 		{"\"candidate_for\":\"v1\"", "\"candidate_for\":1", "candidate_for"},
+		{"\"rule\":\"leads\"", "\"rule\":1", "rule"},
 	};
 	static FhaMember member;
 	static char text[TEXT_MAX];
@@ -767,6 +771,7 @@ a_snapshot_copies_records_as_they_are(void **state)
 		.member = "n1",
 		.incarnation = "1111",
 		.decision = "hold",
+		.rule = "leads",
 		.because = "this member \"leads\"",
 		.fence_open = true,
 		.fence_left_ms = 1234,
@@ -780,9 +785,10 @@ a_snapshot_copies_records_as_they_are(void **state)
 
 	(void) state;
 	assert_int_equal(fha_snapshot_print(&snapshot, &text, &err), FHA_OK);
-	assert_non_null(strstr(text, "\"member\":\"n1\",\"incarnation\":\"1111\",\"decision\":\"hold\","
-								 "\"because\":\"this member \\\"leads\\\"\",\"fence_open\":true,"
-								 "\"fence_left_ms\":1234,"));
+	assert_non_null(strstr(
+		text, "\"member\":\"n1\",\"incarnation\":\"1111\",\"decision\":\"hold\","
+			  "\"rule\":\"leads\",\"because\":\"this member \\\"leads\\\"\",\"fence_open\":true,"
+			  "\"fence_left_ms\":1234,"));
 	assert_non_null(strstr(text, cluster_text));
 	/* What is missing or damaged is left out. */
 	assert_non_null(strstr(text, ",{\"kind\":\"member\"}]"));

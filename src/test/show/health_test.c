@@ -29,6 +29,7 @@ member(FhaPgState postgres)
 		.position = {3, 100 * MB},
 		.replayed = 90 * MB,
 		.decision = "hold",
+		.rule = "follows",
 		.because = "a sentence",
 		.led = true,
 		.known = true,
@@ -298,6 +299,7 @@ status_leaves_out_what_is_not_known(void **state)
 	assert_false(json_object_object_get_ex(object, "replayed", NULL));
 	assert_false(json_object_object_get_ex(object, "lag_bytes", NULL));
 	assert_false(json_object_object_get_ex(object, "lag_ms", NULL));
+	assert_false(json_object_object_get_ex(object, "rule", NULL));
 	json_object_put(object);
 	free(answer.text);
 }
@@ -328,6 +330,8 @@ status_says_what_is_known(void **state)
 		assert_non_null(object);
 		assert_true(json_object_object_get_ex(object, "role", &said));
 		assert_string_equal(json_object_get_string(said), roles[i].role);
+		assert_true(json_object_object_get_ex(object, "rule", &said));
+		assert_string_equal(json_object_get_string(said), "follows");
 		assert_int_equal(json_object_object_get_ex(object, "lag_bytes", &said),
 						 roles[i].postgres == FHA_PG_STANDBY);
 		if (roles[i].postgres == FHA_PG_STANDBY)

@@ -50,6 +50,7 @@ keep(void *argument, const FhaMetric *metric)
 static const FhaVitals holder = {.at_ms = NOW_MS - 50,
 								 .postgres = FHA_PG_PRIMARY,
 								 .decision = "hold",
+								 .rule = "leads",
 								 .because = "this member leads",
 								 .decided_ms = NOW_MS - 7000,
 								 .known = true,
@@ -141,7 +142,8 @@ what_the_holder_says(void **state)
 	assert_close(value_of("fawkes_ha_agent_age_seconds", ""), 0.05);
 	assert_close(value_of("fawkes_ha_role", "role=primary;"), 1);
 	assert_close(value_of("fawkes_ha_role", "role=standby;"), 0);
-	assert_close(value_of("fawkes_ha_state", "decision=hold;because=this member leads;"), 1);
+	assert_close(value_of("fawkes_ha_state", "decision=hold;because=this member leads;rule=leads;"),
+				 1);
 	assert_close(value_of("fawkes_ha_state_age_seconds", ""), 7);
 	assert_close(value_of("fawkes_ha_unattended", ""), 0);
 	assert_close(value_of("fawkes_ha_lease_held", ""), 1);

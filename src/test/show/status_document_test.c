@@ -69,6 +69,7 @@ set_up(void **state)
 	record.standbys[0].lsn = 0x5000000;
 	name_member(&members[0], "n1", FHA_ROLE_PRIMARY);
 	name_member(&members[1], "n2", FHA_ROLE_STANDBY);
+	(void) snprintf(members[1].rule, sizeof(members[1].rule), "follows");
 	outlook = (FhaOutlook){.record = &record,
 						   .members = members,
 						   .member_count = 2,
@@ -563,6 +564,7 @@ snapshot_of(const char *history, const char *lag)
 static const FhaVitals standby = {.at_ms = NOW_MS - 100,
 								  .postgres = FHA_PG_STANDBY,
 								  .decision = "hold",
+								  .rule = "follows",
 								  .because = "as ever",
 								  .known = true,
 								  .renewed_ms = NOW_MS - 1000,
@@ -629,7 +631,10 @@ test_document(void **state)
 	assert_string_equal(value_at(object, "lease/holder"), "n1");
 	assert_string_equal(value_at(object, "lease/held"), "true");
 	assert_string_equal(value_at(object, "lease/remaining_ms"), "2000");
+	assert_string_equal(value_at(object, "rule"), "follows");
 	assert_string_equal(value_at(object, "members/0/member"), "n1");
+	assert_string_equal(value_at(object, "members/0/rule"), "absent");
+	assert_string_equal(value_at(object, "members/1/rule"), "follows");
 	assert_string_equal(value_at(object, "members/0/lag_bytes"), "absent");
 	assert_string_equal(value_at(object, "members/0/replay/ms"), "0");
 	assert_string_equal(value_at(object, "members/1/member"), "n2");
