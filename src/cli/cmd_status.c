@@ -106,9 +106,10 @@ print_member(const FhaOutlook *outlook, const FhaMember *member, int width)
 		(void) snprintf(timeline, sizeof(timeline), "%" PRIu32, member->position.timeline);
 	}
 	print_lag(shown.lag_bytes, lag, sizeof(lag));
-	print_age(strcmp(shown.role, "silent") == 0 ? -1 : shown.age_ms, age, sizeof(age));
-	cli_line("%-*s %-8s %-8s %8s  %-12s %7s %7s  %s", width, member->member, shown.role,
-			 shown.holds ? "holds it" : "", timeline, lsn, lag, age, member->address);
+	print_age(shown.role == FHA_SHOWN_SILENT ? -1 : shown.age_ms, age, sizeof(age));
+	cli_line("%-*s %-8s %-8s %8s  %-12s %7s %7s  %s", width, member->member,
+			 fha_shown_role_name(shown.role), shown.holds ? "holds it" : "", timeline, lsn, lag,
+			 age, member->address);
 	(void) cli_part("    ");
 	print_wrapped(shown.state, 4, 4);
 }
@@ -142,7 +143,7 @@ print_exporters(const FhaOutlook *outlook)
 		FhaShown shown;
 
 		fha_overview_member(outlook, member, &shown);
-		if (member->exporter[0] == '\0' || shown.stopped || strcmp(shown.role, "silent") == 0)
+		if (member->exporter[0] == '\0' || shown.stopped || shown.role == FHA_SHOWN_SILENT)
 			continue;
 		if (!any)
 			(void) puts("\nstatus page and metrics:");

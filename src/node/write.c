@@ -517,6 +517,7 @@ node_history_queue(FhaNode *node, const ClusterWrite *take)
 	{
 		memcpy(entry->request, request->id, sizeof(entry->request));
 		memcpy(entry->requested_by, request->requested_by, sizeof(entry->requested_by));
+		entry->state = FHA_REQUEST_DONE;
 		(void) snprintf(entry->result, sizeof(entry->result), "done: %s took the lease",
 						node->world.self.member);
 	}

@@ -168,6 +168,33 @@ take_back_at_error(int code, Datum id)
 	(void) take_back_request(DatumGetCString(id));
 }
 
+/* The state of a request by its name in a record; `unknown` if that has none. */
+static FhaRequestState
+state_of(JsonbContainer *object, FhaRequestState unknown)
+{
+	FhaRequestState state = unknown;
+	char *name = text_of(object, "state");
+
+	if (name != NULL)
+		(void) fha_request_state_parse(name, &state);
+	return state;
+}
+
+/* A history that a member of 1.1 wrote has no states: its sentences begin with them. */
+static FhaRequestState
+state_in_1_1(const char *result)
+{
+	return result != NULL && strncmp(result, "failed: ", 8) == 0 ? FHA_REQUEST_FAILED
+																 : FHA_REQUEST_DONE;
+}
+
+static void
+end_answer(Answer *answer, FhaRequestState state)
+{
+	answer->failed = state == FHA_REQUEST_FAILED;
+	answer->done = state > FHA_REQUEST_RUNNING;
+}
+
 /* In the cluster's record while it is the latest request, in its history afterwards. */
 static void
 find_answer(const char *text, const char *id, Answer *answer)
@@ -179,10 +206,7 @@ find_answer(const char *text, const char *id, Answer *answer)
 
 	if (seen != NULL && strcmp(seen, id) == 0)
 	{
-		char *state = text_of(request, "state");
-
-		answer->failed = state != NULL && strcmp(state, "failed") == 0;
-		answer->done = answer->failed || (state != NULL && strcmp(state, "done") == 0);
+		end_answer(answer, state_of(request, FHA_REQUEST_PENDING));
 		answer->message = text_of(request, "message");
 		return;
 	}
@@ -200,8 +224,7 @@ find_answer(const char *text, const char *id, Answer *answer)
 		{
 			char *result = text_of(entry->val.binary.data, "result");
 
-			answer->done = true;
-			answer->failed = result != NULL && strncmp(result, "failed: ", 8) == 0;
+			end_answer(answer, state_of(entry->val.binary.data, state_in_1_1(result)));
 			if (result != NULL && strchr(result, ' ') != NULL)
 				answer->message = strchr(result, ' ') + 1;
 			return;

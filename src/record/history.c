@@ -26,6 +26,7 @@ entry_object(const FhaHistoryEntry *entry, bool *failed)
 	{
 		fha_json_put_text(object, "request", entry->request, failed);
 		fha_json_put_text(object, "requested_by", entry->requested_by, failed);
+		fha_json_put_text(object, "state", fha_request_state_name(entry->state), failed);
 	}
 	if (entry->result[0] != '\0')
 		fha_json_put_text(object, "result", entry->result, failed);
@@ -118,6 +119,7 @@ fha_history_parse(const char *data, size_t size, FhaHistoryEntry *out, size_t *c
 		struct json_object *object = fha_json_element(entries, i, "entries", &local);
 		FhaHistoryEntry *entry = &out[i];
 		int64_t timeline = 0;
+		char state[16] = "";
 
 		memset(entry, 0, sizeof(*entry));
 		if (object == NULL)
@@ -130,6 +132,8 @@ fha_history_parse(const char *data, size_t size, FhaHistoryEntry *out, size_t *c
 		fha_json_text(object, "requested_by", entry->requested_by, sizeof(entry->requested_by),
 					  &local);
 		fha_json_text(object, "reason", entry->reason, sizeof(entry->reason), &local);
+		fha_json_text(object, "state", state, sizeof(state), &local);
+		(void) fha_request_state_parse(state, &entry->state);
 		fha_json_text(object, "result", entry->result, sizeof(entry->result), &local);
 		fha_json_u64(object, "term", &entry->term, &local);
 		fha_json_int(object, "timeline", 0, UINT32_MAX, &timeline, &local);
@@ -155,6 +159,7 @@ fha_history_of_request(const FhaCluster *cluster, const FhaOrderSlip *request, i
 	memcpy(out->reason, request->reason, sizeof(out->reason));
 	(void) snprintf(out->result, sizeof(out->result), "%s: %.180s",
 					fha_request_state_name(request->state), request->message);
+	out->state = request->state;
 	out->term = cluster->term;
 	out->timeline = cluster->timeline;
 }

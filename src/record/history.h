@@ -22,7 +22,9 @@ typedef struct FhaHistoryEntry
 	char request[FHA_ID_SIZE];
 	char requested_by[64];
 	char reason[FHA_SENTENCE_SIZE];
-	char result[FHA_SENTENCE_SIZE]; /* of a request; "" for what nobody asked for */
+	FhaRequestState state; /* of a request: done or failed; pending: a member of 1.1 does not say */
+	char result
+		[FHA_SENTENCE_SIZE]; /* that state and its message, for people; "" without a request */
 	uint64_t term;
 	uint32_t timeline;
 } FhaHistoryEntry;

@@ -85,6 +85,18 @@ fha_request_state_name(FhaRequestState state)
 }
 
 bool
+fha_request_state_parse(const char *text, FhaRequestState *out)
+{
+	for (int i = FHA_REQUEST_PENDING; i <= FHA_REQUEST_FAILED; i++)
+		if (strcmp(text, states[i]) == 0)
+		{
+			*out = (FhaRequestState) i;
+			return true;
+		}
+	return false;
+}
+
+bool
 fha_request_is_done_at_once(FhaRequestKind kind)
 {
 	return kind >= FHA_REQUEST_PAUSE;

@@ -21,6 +21,8 @@ FHA_API const char *fha_request_kind_name(FhaRequestKind kind);
 FHA_API void fha_request_words(const FhaOrderSlip *request, char out[FHA_ORDER_WORDS_SIZE]);
 FHA_API bool fha_request_kind_parse(const char *text, FhaRequestKind *out);
 FHA_API const char *fha_request_state_name(FhaRequestState state);
+/* False: no state has this name; *out stays. */
+FHA_API bool fha_request_state_parse(const char *text, FhaRequestState *out);
 
 /* Done by writing it into the record, without the holder? */
 FHA_API bool fha_request_is_done_at_once(FhaRequestKind kind);

@@ -36,19 +36,12 @@ fha_request_read(struct json_object *from, FhaOrderSlip *out, FhaError *err)
 {
 	struct json_object *object = fha_json_object(from, "request", err);
 	char state[16] = "";
-	bool known = false;
 
 	if (object == NULL)
 		return;
 	read_fields(object, out, err);
 	fha_json_text(object, "state", state, sizeof(state), err);
-	for (int i = FHA_REQUEST_PENDING; i <= FHA_REQUEST_FAILED; i++)
-		if (strcmp(state, fha_request_state_name((FhaRequestState) i)) == 0)
-		{
-			out->state = (FhaRequestState) i;
-			known = true;
-		}
-	if (err->code == FHA_OK && !known)
+	if (err->code == FHA_OK && !fha_request_state_parse(state, &out->state))
 		(void) fha_error(err, FHA_PROTOCOL, "unknown state of a request");
 }
 

@@ -281,13 +281,13 @@ member_silent(Case *at)
 					ghost ? ", and it has no data" : "");
 	if (ghost)
 		at->todo = "look at its node; if it is not to be a member: fawkes-ha remove";
-	return strcmp(at->shown.role, "silent") == 0;
+	return at->shown.role == FHA_SHOWN_SILENT;
 }
 
 static bool
 member_fenced(Case *at)
 {
-	return strcmp(at->shown.role, "fenced") == 0;
+	return at->shown.role == FHA_SHOWN_FENCED;
 }
 
 static bool
@@ -308,8 +308,7 @@ member_does_not_start(Case *at)
 	(void) snprintf(at->more, sizeof(at->more), ": %.120s%s%s", member->no_start,
 					member->suspects[0] == '\0' ? "" : "; set for all members since it ran: ",
 					member->suspects);
-	return member->no_start[0] != '\0' && strcmp(at->shown.role, "silent") != 0 &&
-		   !at->shown.stopped;
+	return member->no_start[0] != '\0' && at->shown.role != FHA_SHOWN_SILENT && !at->shown.stopped;
 }
 
 /* The holder's is no_writes; who led before a handover starts again. */
@@ -319,27 +318,26 @@ member_down(Case *at)
 	if (member_waits(at))
 		return false;
 	(void) snprintf(at->more, sizeof(at->more), ": %s", at->member->state);
-	return strcmp(at->shown.role, "down") == 0 && !at->shown.stopped && !at->shown.holds &&
+	return at->shown.role == FHA_SHOWN_DOWN && !at->shown.stopped && !at->shown.holds &&
 		   at->member->no_start[0] == '\0' && !(at->outlook->held && is_settling(at));
 }
 
 static bool
 member_unattended(Case *at)
 {
-	return at->member->unattended && strcmp(at->shown.role, "silent") != 0;
+	return at->member->unattended && at->shown.role != FHA_SHOWN_SILENT;
 }
 
 static bool
 member_exporter_fails(Case *at)
 {
-	return at->member->exporter_fails && strcmp(at->shown.role, "silent") != 0 &&
-		   !at->shown.stopped;
+	return at->member->exporter_fails && at->shown.role != FHA_SHOWN_SILENT && !at->shown.stopped;
 }
 
 static bool
 is_standby(const Case *at)
 {
-	return is_held(at) && strcmp(at->shown.role, "standby") == 0;
+	return is_held(at) && at->shown.role == FHA_SHOWN_STANDBY;
 }
 
 static bool
@@ -361,7 +359,7 @@ member_cut_off(Case *at)
 static bool
 member_unhealthy(Case *at)
 {
-	return strcmp(at->shown.role, "standby") == 0 && at->member->serves == FHA_SERVES_UNHEALTHY &&
+	return at->shown.role == FHA_SHOWN_STANDBY && at->member->serves == FHA_SERVES_UNHEALTHY &&
 		   !(is_held(at) && is_settling(at));
 }
 

@@ -8,12 +8,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "record/record.h"
+#include "core/decide.h"
 
 /* Twice the heartbeat of node.c, and a little. */
 #define SILENT_LEASES 5
-/* How the sentences of a node begin that somebody stops. */
-#define STOPS "this node stops"
 
 int64_t
 fha_age_s(const char *wall_time, int64_t wall_s)
@@ -125,25 +123,51 @@ doubt(const FhaOutlook *outlook, const FhaMember *member, FhaShown *out)
 
 	if (is_silent(record, out))
 	{
-		out->role = "silent";
+		out->role = FHA_SHOWN_SILENT;
 		(void) snprintf(out->why, sizeof(out->why), "no sign of it for %" PRId64 " s",
 						out->silent_s);
 	}
 	else if (leads && holder && !record->released && !outlook->held)
 	{
-		out->role = self ? "fenced" : "silent";
+		out->role = self ? FHA_SHOWN_FENCED : FHA_SHOWN_SILENT;
 		(void) snprintf(out->why, sizeof(out->why), "it does not renew its lease");
 	}
 	else if (leads && !holder && !self && is_older(member->updated_at, record->acquired_at))
 	{
-		out->role = "silent";
+		out->role = FHA_SHOWN_SILENT;
 		(void) snprintf(out->why, sizeof(out->why), "no sign of it since it lost the lease");
 	}
 	else if (leads && !out->holds)
 	{
-		out->role = "fenced";
+		out->role = FHA_SHOWN_FENCED;
 		(void) snprintf(out->why, sizeof(out->why), "lost the lease");
 	}
+}
+
+const char *
+fha_shown_role_name(FhaShownRole role)
+{
+	static const char *const names[] = {"down", "standby", "primary", "silent", "fenced"};
+
+	return names[role];
+}
+
+/* 1.1's members publish no ids: this sentence of theirs is known for as long as they are in a cluster with us. */
+static bool
+was_stopping_in_1_1(const FhaMember *member)
+{
+	static const char begins[] = "this node stops";
+
+	return member->rule[0] == '\0' && strncmp(member->state, begins, sizeof(begins) - 1) == 0;
+}
+
+/* Did it follow a rule of nodes that somebody stops? */
+static bool
+was_stopping(const FhaMember *member)
+{
+	const FhaRule *rule = fha_rule_find(member->rule);
+
+	return rule == NULL ? was_stopping_in_1_1(member) : (rule->when & FHA_STOPPING) != 0;
 }
 
 void
@@ -152,7 +176,7 @@ fha_overview_member(const FhaOutlook *outlook, const FhaMember *member, FhaShown
 	const FhaCluster *record = outlook->record;
 
 	out->holds = strcmp(record->holder, member->member) == 0 && !record->released && outlook->held;
-	out->role = fha_role_name(member->role);
+	out->role = (FhaShownRole) member->role;
 	out->silent_s = silence_s(outlook, member);
 	look_up(record, member, out);
 	out->lag_bytes = -1;
@@ -161,8 +185,7 @@ fha_overview_member(const FhaOutlook *outlook, const FhaMember *member, FhaShown
 			record->position.lsn > out->lsn ? (int64_t) (record->position.lsn - out->lsn) : 0;
 	out->age_ms = age_ms(outlook, member, out);
 	out->why[0] = '\0';
-	out->stopped = member->role == FHA_ROLE_DOWN && !out->holds &&
-				   strncmp(member->state, STOPS, strlen(STOPS)) == 0;
+	out->stopped = member->role == FHA_ROLE_DOWN && !out->holds && was_stopping(member);
 	if (!out->stopped)
 		doubt(outlook, member, out);
 	if (out->stopped)

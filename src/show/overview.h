@@ -46,11 +46,23 @@ typedef struct FhaOutlook
 	bool bound;    /* it has promised the holder not to contend, and the lease is not renewed */
 } FhaOutlook;
 
+/* FhaRole, as far as a member is believed. */
+typedef enum FhaShownRole
+{
+	FHA_SHOWN_DOWN = FHA_ROLE_DOWN,
+	FHA_SHOWN_STANDBY = FHA_ROLE_STANDBY,
+	FHA_SHOWN_PRIMARY = FHA_ROLE_PRIMARY,
+	FHA_SHOWN_SILENT, /* no sign of it */
+	FHA_SHOWN_FENCED  /* a primary without the lease */
+} FhaShownRole;
+
+FHA_API const char *fha_shown_role_name(FhaShownRole role);
+
 /* A member as the records show it. */
 typedef struct FhaShown
 {
-	const char *role; /* primary, standby, down; silent: no sign of it; fenced: primary, no lease */
-	bool holds;       /* the lease, and that is held */
+	FhaShownRole role;
+	bool holds;     /* the lease, and that is held */
 	bool streaming; /* on the holder's list, at its last renewal; or it says so, later than that */
 	bool stopped;   /* its node was stopped by somebody, and is not missed */
 	uint64_t lsn;   /* the newest that anybody knows of it */

@@ -289,7 +289,7 @@ member_object(const Snapshot *snapshot, const FhaOutlook *outlook, const FhaMemb
 	if (bytes != FHA_LAG_UNSEEN && shown.lag_bytes >= 0)
 		shown.lag_bytes = bytes;
 	fha_json_put_text(object, "member", member->member, failed);
-	fha_json_put_text(object, "role", shown.role, failed);
+	fha_json_put_text(object, "role", fha_shown_role_name(shown.role), failed);
 	fha_json_put_text(object, "serves", fha_serves_name(member->serves), failed);
 	fha_json_put_bool(object, "holds_lease", shown.holds, failed);
 	fha_json_put_bool(object, "streaming", shown.streaming, failed);

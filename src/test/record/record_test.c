@@ -959,6 +959,7 @@ static void
 names_of_kinds_are_their_own(void **state)
 {
 	FhaRequestKind kind = FHA_REQUEST_NONE;
+	FhaRequestState slip_state = FHA_REQUEST_PENDING;
 
 	(void) state;
 	assert_true(fha_request_kind_parse("switchover", &kind));
@@ -971,6 +972,10 @@ names_of_kinds_are_their_own(void **state)
 	assert_string_equal(fha_request_kind_name(FHA_REQUEST_NONE), "none");
 	assert_string_equal(fha_request_state_name(FHA_REQUEST_PENDING), "pending");
 	assert_string_equal(fha_request_state_name(FHA_REQUEST_FAILED), "failed");
+	assert_true(fha_request_state_parse("failed", &slip_state));
+	assert_int_equal(slip_state, FHA_REQUEST_FAILED);
+	assert_false(fha_request_state_parse("failed: not so", &slip_state));
+	assert_int_equal(slip_state, FHA_REQUEST_FAILED);
 	assert_string_equal(fha_role_name(FHA_ROLE_DOWN), "down");
 	assert_string_equal(fha_role_name(FHA_ROLE_STANDBY), "standby");
 	assert_string_equal(fha_role_name(FHA_ROLE_PRIMARY), "primary");

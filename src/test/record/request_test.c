@@ -463,6 +463,8 @@ static void
 history_keeps_who_why_and_how_it_ended(void **state)
 {
 	static const char damaged[] = "{\"kind\":\"history\",\"entries\":[1]}";
+	static const char of_1_1[] = "{\"kind\":\"history\",\"entries\":[{\"request\":\"1111\","
+								 "\"result\":\"failed: not so\"}]}";
 	static FhaHistoryEntry entries[FHA_HISTORY_MAX];
 	FhaOrderSlip request = make(FHA_REQUEST_REMOVE, "n3");
 	FhaHistoryEntry entry;
@@ -496,6 +498,11 @@ history_keeps_who_why_and_how_it_ended(void **state)
 	assert_string_equal(entries[99].requested_by, "eve");
 	assert_string_equal(entries[99].reason, "old disk");
 	assert_string_equal(entries[99].result, "failed: not so");
+	assert_int_equal(entries[99].state, FHA_REQUEST_FAILED);
+	/* A member of 1.1 writes none. */
+	assert_int_equal(fha_history_parse(of_1_1, strlen(of_1_1), entries, &count, &err), FHA_OK);
+	assert_string_equal(entries[0].result, "failed: not so");
+	assert_int_equal(entries[0].state, FHA_REQUEST_PENDING);
 	assert_int_equal(fha_history_parse(damaged, strlen(damaged), entries, &count, &err),
 					 FHA_PROTOCOL);
 	assert_non_null(strstr(err.text, "entries"));

@@ -286,30 +286,40 @@ test_what_a_member_said_last_is_doubted(void **state)
 {
 	(void) state;
 	assert_true(shown(0)->holds);
-	assert_string_equal(shown(0)->role, "primary");
+	assert_int_equal(shown(0)->role, FHA_SHOWN_PRIMARY);
 	outlook.held = false;
 	assert_false(shown(0)->holds);
-	assert_string_equal(shown(0)->role, "silent");
+	assert_int_equal(shown(0)->role, FHA_SHOWN_SILENT);
 	assert_string_equal(shown(0)->state, "it does not renew its lease; last: as ever");
 	/* Another one leads: who was killed has not written since, who is fenced has. */
 	set_up(NULL);
 	(void) snprintf(record.acquired_at, sizeof(record.acquired_at), "2025-11-23T11:59:58.500Z");
 	members[1].role = FHA_ROLE_PRIMARY;
-	assert_string_equal(shown(1)->role, "silent");
+	assert_int_equal(shown(1)->role, FHA_SHOWN_SILENT);
 	assert_string_equal(shown(1)->state, "no sign of it since it lost the lease; last: as ever");
 	outlook.self = "n2";
-	assert_string_equal(shown(1)->role, "fenced");
+	assert_int_equal(shown(1)->role, FHA_SHOWN_FENCED);
 	outlook.self = "n3";
 	(void) snprintf(members[1].updated_at, sizeof(members[1].updated_at),
 					"2025-11-23T11:59:59.000Z");
-	assert_string_equal(shown(1)->role, "fenced");
+	assert_int_equal(shown(1)->role, FHA_SHOWN_FENCED);
 	assert_string_equal(shown(1)->state, "lost the lease; last: as ever");
 	/* A node that was stopped is not missed, whatever stood in its last record. */
 	members[1].role = FHA_ROLE_DOWN;
-	(void) snprintf(members[1].state, sizeof(members[1].state), "this node stops: and so on");
-	assert_string_equal(shown(1)->role, "down");
+	(void) snprintf(members[1].rule, sizeof(members[1].rule), "stop_releases");
+	assert_int_equal(shown(1)->role, FHA_SHOWN_DOWN);
 	assert_string_equal(shown(1)->state, "its node was stopped");
 	assert_string_equal(names(), "stopped");
+	/* What it says in words counts of a member of 1.1 alone, which publishes no rule. */
+	(void) snprintf(members[1].rule, sizeof(members[1].rule), "start_fails");
+	(void) snprintf(members[1].state, sizeof(members[1].state), "this node stops: and so on");
+	assert_false(shown(1)->stopped);
+	(void) snprintf(members[1].rule, sizeof(members[1].rule), "a_rule_of_a_later_version");
+	assert_false(shown(1)->stopped);
+	members[1].rule[0] = '\0';
+	assert_true(shown(1)->stopped);
+	(void) snprintf(members[1].state, sizeof(members[1].state), "another sentence");
+	assert_false(shown(1)->stopped);
 	/* A standby that streams from nobody does not follow. */
 	set_up(NULL);
 	record.standby_count = 0;
@@ -336,7 +346,7 @@ test_what_a_member_said_last_is_doubted(void **state)
 	/* Its state directory is new: what it says of itself is of the one before. */
 	set_up(NULL);
 	members[1].role = FHA_ROLE_DOWN;
-	(void) snprintf(members[1].state, sizeof(members[1].state), "this node stops: and so on");
+	(void) snprintf(members[1].rule, sizeof(members[1].rule), "stopped");
 	assert_string_equal(names(), "stopped");
 	assert_string_equal(findings[0].what, "n2 was stopped");
 	outlook.waits = "n2";
