@@ -216,7 +216,7 @@ ATTACKS = [
         "S7",
         "a released lease goes to a target that lacks the last WAL",
         OBSERVE,
-        "if (free_for(world, now_ms) < TARGET_WAITS * world->self.release_wait_ms)\n\t\t\treturn false;",
+        "if (free_for(world, now_ms) < FHA_TARGET_WAITS * world->self.release_wait_ms)\n\t\t\treturn false;",
         "if (false)\n\t\t\treturn false;",
         attack("lock", "test_a_switchover_whose_target_lacks_the_last_wal"),
         short=False,

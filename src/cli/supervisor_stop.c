@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "cli/process.h"
+#include "core/timing.h"
 #include "node/state.h"
 
 /* Without an agent for this long after it could accept connections, the library is not loaded. */
@@ -146,7 +147,7 @@ void
 supervisor_mind_stop(Supervisor *self)
 {
 	int64_t now_ms = fha_now_ms();
-	int64_t answer_ms = 2 * self->config.retry_period_ms;
+	int64_t answer_ms = FHA_ANSWER_PERIODS * self->config.retry_period_ms;
 
 	end_job(self, now_ms);
 	if (server(self) == 0)

@@ -5,12 +5,7 @@
 
 #include <string.h>
 
-/* For so many release_waits only whom a release or a request names may lead; then who else is fit. */
-#define TARGET_WAITS 3
-/* A holder may be busy for so many leases before it counts as stuck. */
-#define STUCK_LEASES 10
-/* Then others have so many: for the lapse, for what they have promised, and one to spare. */
-#define ROOM_LEASES 3
+#include "core/timing.h"
 
 static bool
 same(const char *a, const char *b)
@@ -375,15 +370,16 @@ later(int64_t a, int64_t b)
 static int64_t
 patience_ms(const FhaWorld *world)
 {
-	return STUCK_LEASES * world->self.lease_duration_ms;
+	return FHA_STUCK_LEASES * world->self.lease_duration_ms;
 }
 
 /* In this time every other member has seen the lease lapse, and has had its turn. */
 static int64_t
 room_ms(const FhaWorld *world)
 {
-	return ROOM_LEASES * world->self.lease_duration_ms +
-		   later(TARGET_WAITS * world->self.release_wait_ms, 2 * world->self.election_wait_ms);
+	return FHA_ROOM_LEASES * world->self.lease_duration_ms +
+		   later(FHA_TARGET_WAITS * world->self.release_wait_ms,
+				 FHA_ELECTION_WAITS * world->self.election_wait_ms);
 }
 
 static int64_t
@@ -511,7 +507,7 @@ is_fit(const FhaWorld *world, int64_t now_ms)
 		 * while the releaser can still take the lease back itself. */
 		if (fha_position_compare(mine, wanted) >= 0)
 			return true;
-		if (free_for(world, now_ms) < TARGET_WAITS * world->self.release_wait_ms)
+		if (free_for(world, now_ms) < FHA_TARGET_WAITS * world->self.release_wait_ms)
 			return false;
 	}
 	/* Then the limit counts from the furthest that is known of anybody. */
@@ -552,13 +548,13 @@ is_my_turn(const FhaWorld *world, int64_t now_ms)
 		return same(target, world->self.member);
 	/* A target that never comes does not keep the lease free for ever. */
 	if (is_failover_asked(world) && target[0] != '\0' &&
-		waited < TARGET_WAITS * world->self.release_wait_ms)
+		waited < FHA_TARGET_WAITS * world->self.release_wait_ms)
 		return same(target, world->self.member);
 	if (holder_has_my_name(world) && has_what_the_record_shows(world))
 		/* We gave it away: others first, but not for ever; longer if an operator wants another. */
-		return !cluster->released ||
-			   waited >= (is_failover_open(world) ? TARGET_WAITS : 1) * world->self.release_wait_ms;
-	if (waited >= 2 * world->self.election_wait_ms)
+		return !cluster->released || waited >= (is_failover_open(world) ? FHA_TARGET_WAITS : 1) *
+												   world->self.release_wait_ms;
+	if (waited >= FHA_ELECTION_WAITS * world->self.election_wait_ms)
 		return true;
 	for (size_t i = 0; i < cluster->member_count; i++)
 	{
@@ -950,11 +946,12 @@ fha_observe_again_ms(const FhaWorld *world, int64_t now_ms)
 	if (world->free_since_ms != 0)
 	{
 		again = earliest_after(again, world->free_since_ms + world->self.election_wait_ms, now_ms);
-		again =
-			earliest_after(again, world->free_since_ms + 2 * world->self.election_wait_ms, now_ms);
+		again = earliest_after(
+			again, world->free_since_ms + FHA_ELECTION_WAITS * world->self.election_wait_ms,
+			now_ms);
 		again = earliest_after(again, world->free_since_ms + world->self.release_wait_ms, now_ms);
 		again = earliest_after(
-			again, world->free_since_ms + TARGET_WAITS * world->self.release_wait_ms, now_ms);
+			again, world->free_since_ms + FHA_TARGET_WAITS * world->self.release_wait_ms, now_ms);
 	}
 	return again;
 }

@@ -11,9 +11,6 @@
 #include "core/lease.h"
 #include "core/world.h"
 
-/* S1b: for so many leases a record of this name, of another directory, must stand still. */
-#define FHA_TWIN_LEASES 3
-
 /* Everything a node knows at one moment. */
 typedef struct FhaWorld
 {

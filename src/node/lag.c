@@ -11,19 +11,16 @@
 
 #include <string.h>
 
+#include "core/timing.h"
 #include "record/snapshot.h"
 
-/* The lease's renewals tell standbys where the leader is: so often at the least. */
-#define LEAST_PERIODS 3
-/* And replies tell the leader, one a second. */
-#define LEAST_HEARD_MS 3000
 /* While something is on its way this node looks so often: replay wakes nobody. */
 #define LOOK_MS 250
 
 int64_t
 node_lag_limit_ms(const FhaNode *node)
 {
-	int64_t least_ms = LEAST_PERIODS * node->config.retry_period_ms;
+	int64_t least_ms = FHA_HEARD_PERIODS * node->config.retry_period_ms;
 
 	return node->config.max_replica_lag_ms > least_ms ? node->config.max_replica_lag_ms : least_ms;
 }
@@ -35,9 +32,9 @@ node_lag_limit_ms(const FhaNode *node)
 static int64_t
 heard_limit_ms(const FhaNode *node)
 {
-	int64_t limit_ms = LEAST_PERIODS * node->config.retry_period_ms;
+	int64_t limit_ms = FHA_HEARD_PERIODS * node->config.retry_period_ms;
 
-	return limit_ms > LEAST_HEARD_MS ? limit_ms : LEAST_HEARD_MS;
+	return limit_ms > FHA_HEARD_LEAST_MS ? limit_ms : FHA_HEARD_LEAST_MS;
 }
 
 /* What this standby has heard of its leader's position, from the record and from the stream. */
@@ -219,7 +216,7 @@ node_lag_member_told(FhaNode *node, const FhaMember *member, Held *held, int64_t
 {
 	/* What is seen at first, or after an outage of the lock, may have been written long before. */
 	if (node->hearing_since_ms != 0 &&
-		now_ms - node->hearing_since_ms > node->config.lease_duration_ms)
+		now_ms - node->hearing_since_ms > FHA_POLL_LEASES * node->config.lease_duration_ms)
 		age(held, member->lag, now_ms);
 }
 
@@ -230,7 +227,7 @@ node_lag_cluster_told(FhaNode *node, int64_t now_ms)
 
 	/* As above.  A primary knows from its standbys themselves. */
 	if (cluster->released || fha_lease_is_mine(&node->world) ||
-		now_ms - node->read_ms > node->config.lease_duration_ms)
+		now_ms - node->read_ms > FHA_POLL_LEASES * node->config.lease_duration_ms)
 		return;
 	for (size_t i = 0; i < cluster->standby_count; i++)
 	{

@@ -6,17 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/timing.h"
 #include "record/record.h"
-
-/* A member writes its record every second lease: three that did not come are the least. */
-#define LEAST_LEASES 6
-/* A lock of which nothing is heard is asked after one: no answer within another, and it is out of reach. */
-#define UNANSWERED_LEASES 2
 
 static int64_t
 timeout_ms(const FhaNode *node)
 {
-	int64_t least_ms = LEAST_LEASES * node->config.lease_duration_ms;
+	int64_t least_ms = fha_silent_after_ms(node->config.lease_duration_ms);
 
 	return node->config.member_timeout_ms > least_ms ? node->config.member_timeout_ms : least_ms;
 }
@@ -36,10 +32,10 @@ node_members_listen(FhaNode *node, int64_t now_ms)
 	int64_t quiet_ms = now_ms - node->read_ms;
 
 	/* What a lock tells that was quiet for a lease may be as old as that. */
-	if (quiet_ms > node->config.lease_duration_ms)
+	if (quiet_ms > FHA_POLL_LEASES * node->config.lease_duration_ms)
 		node->hearing_since_ms = now_ms;
 	/* While it does not answer nobody can write: silence does not count.  While nobody renews it is only quiet. */
-	if (quiet_ms > UNANSWERED_LEASES * node->config.lease_duration_ms)
+	if (quiet_ms > FHA_UNREACHED_LEASES * node->config.lease_duration_ms)
 		node->answering_since_ms = now_ms;
 }
 
@@ -54,7 +50,7 @@ bool
 node_members_silent(const FhaNode *node, size_t i, int64_t now_ms)
 {
 	return strcmp(node->world.members[i].member, node->world.self.member) != 0 &&
-		   now_ms - silent_since_ms(node, i) > LEAST_LEASES * node->config.lease_duration_ms;
+		   fha_is_silent(now_ms - silent_since_ms(node, i), node->config.lease_duration_ms);
 }
 
 bool

@@ -15,13 +15,9 @@
 #include <unistd.h>
 
 #include "base/lsn.h"
+#include "core/timing.h"
 #include "record/record.h"
 #include "record/snapshot.h"
-
-/* Standbys that hear nothing of the record ask for it this often, in lease durations. */
-#define POLL_LEASES 1
-/* A member's record is written on change, and at least this often, in lease durations. */
-#define HEARTBEAT_LEASES 2
 
 static int64_t
 earlier(int64_t a, int64_t b)
@@ -369,7 +365,8 @@ send_read(FhaNode *node, Errand errand, const char *name, int64_t now_ms)
 {
 	FhaLockRequest request = {.verb = FHA_LOCK_GET,
 							  .name = name,
-							  .deadline_ms = now_ms + 2 * node->config.retry_period_ms};
+							  .deadline_ms =
+								  now_ms + FHA_ANSWER_PERIODS * node->config.retry_period_ms};
 
 	send(node, errand, &request, now_ms);
 }
@@ -393,7 +390,8 @@ send_text(FhaNode *node, Errand errand, const char *name, const char *version, c
 							  .version = version,
 							  .data = text,
 							  .size = strlen(text),
-							  .deadline_ms = now_ms + 2 * node->config.retry_period_ms};
+							  .deadline_ms =
+								  now_ms + FHA_ANSWER_PERIODS * node->config.retry_period_ms};
 
 	send(node, errand, &request, now_ms);
 }
@@ -567,7 +565,7 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 		return;
 	if (now_ms >= node->retry_ms)
 	{
-		int64_t poll_ms = node->read_ms + POLL_LEASES * node->config.lease_duration_ms;
+		int64_t poll_ms = node->read_ms + FHA_POLL_LEASES * node->config.lease_duration_ms;
 
 		if (node->reread || hinted || now_ms >= poll_ms || members_know_more(node) ||
 			node_promises_owe_a_read(node))
@@ -604,7 +602,7 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 		/* One that is gone before the watch looked is a change that it never tells. */
 		if (now_ms >= node->member_retry_ms)
 		{
-			node->member_retry_ms = now_ms + HEARTBEAT_LEASES * node->config.lease_duration_ms;
+			node->member_retry_ms = now_ms + FHA_HEARTBEAT_LEASES * node->config.lease_duration_ms;
 			read_member(node, now_ms);
 		}
 		return;
@@ -618,7 +616,7 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 			return;
 		}
 		if (node->published_ms == 0 || node_member_differs(&member, &node->published) ||
-			now_ms >= node->published_ms + HEARTBEAT_LEASES * node->config.lease_duration_ms)
+			now_ms >= node->published_ms + FHA_HEARTBEAT_LEASES * node->config.lease_duration_ms)
 		{
 			send_member(node, &member, now_ms);
 			return;
@@ -733,8 +731,9 @@ decide(FhaNode *node, int64_t now_ms)
 static int64_t
 errands_wake_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms)
 {
-	int64_t lease_ms = node->read_ms + POLL_LEASES * node->config.lease_duration_ms;
-	int64_t heartbeat_ms = node->published_ms + HEARTBEAT_LEASES * node->config.lease_duration_ms;
+	int64_t lease_ms = node->read_ms + FHA_POLL_LEASES * node->config.lease_duration_ms;
+	int64_t heartbeat_ms =
+		node->published_ms + FHA_HEARTBEAT_LEASES * node->config.lease_duration_ms;
 	int64_t wake_ms;
 
 	if (node->synced && node->rule->lease != FHA_LEASE_LEAVE)

@@ -16,17 +16,10 @@
 #include <string.h>
 
 #include "config/state_directory.h"
+#include "core/timing.h"
 
-/* A renewal that is not confirmed for so many retry periods is reason to ask. */
-#define SILENT_PERIODS 2
-/* Who is asked has so many retry periods to answer. */
-#define ANSWER_PERIODS 2
-/* A member whose disk has not got its word yet is asked again after this part of a retry period. */
-#define SOON_PARTS 5
 /* So long the loop waits for its disk; what takes longer is waited for without it. */
 #define DISK_WAIT_MS 50
-/* The list of the others goes to the disk so many times in a lease. */
-#define WRITE_PARTS 6
 
 /* --- this node's own word, on disk */
 
@@ -463,7 +456,7 @@ keep_peers(FhaNode *node, int64_t now_ms)
 	char *text = NULL;
 	FhaCode code;
 
-	if (before_ms <= now_ms && now_ms < before_ms + peers->duration_ms / WRITE_PARTS)
+	if (before_ms <= now_ms && now_ms < before_ms + peers->duration_ms / FHA_PEERS_PARTS)
 		return;
 	peers->written_ms = now_ms;
 	code = fha_state_path(&node->config, "peers.json", path, sizeof(path), NULL);
@@ -477,16 +470,17 @@ keep_peers(FhaNode *node, int64_t now_ms)
 }
 
 static int64_t
-silent_ms(const FhaNode *node)
+unconfirmed_ms(const FhaNode *node)
 {
-	return node->confirmed_ms + SILENT_PERIODS * node->config.retry_period_ms;
+	return node->confirmed_ms + FHA_UNCONFIRMED_PERIODS * node->config.retry_period_ms;
 }
 
 /* Its own disk is asked first, for it may be slow. */
 static int64_t
 binds_ms(const FhaNode *node)
 {
-	return node->confirmed_ms + (2 * SILENT_PERIODS - 1) * node->config.retry_period_ms / 2;
+	return node->confirmed_ms +
+		   (2 * FHA_UNCONFIRMED_PERIODS - 1) * node->config.retry_period_ms / 2;
 }
 
 static bool
@@ -509,7 +503,7 @@ asks_ms(const FhaNode *node)
 		if (promises->of[i].asked_ms == 0 && promises->of[i].next_ms < next_ms &&
 			is_peer(&promises->peers, promises->of[i].member))
 			next_ms = promises->of[i].next_ms;
-	return next_ms > silent_ms(node) ? next_ms : silent_ms(node);
+	return next_ms > unconfirmed_ms(node) ? next_ms : unconfirmed_ms(node);
 }
 
 int64_t
@@ -667,9 +661,9 @@ hear(FhaNode *node, const FhaAskEvent *event, int64_t now_ms)
 		node->promises.rekey = true;
 	promised->soon = event->code == FHA_OK && promise->soon ? promised->soon + 1 : 0;
 	if (promised->soon > 0)
-		promised->next_ms = now_ms + node->config.retry_period_ms / SOON_PARTS;
+		promised->next_ms = now_ms + node->config.retry_period_ms / FHA_SOON_PARTS;
 	/* That is no news, unless it goes on. */
-	if (promised->soon > 0 && promised->soon <= SOON_PARTS)
+	if (promised->soon > 0 && promised->soon <= FHA_SOON_PARTS)
 		why = promised->told;
 	promised->asked_ms = 0;
 	if (strncmp(promised->told, why, 190) == 0)
@@ -783,7 +777,7 @@ ask_one(FhaNode *node, const FhaPeer *peer, int64_t now_ms)
 		peer->listener[0] == '\0'
 			? fha_error(&event.error, FHA_NOT_FOUND, "it has no listener (fawkes_ha.listen)")
 			: fha_ask_start(node->promises.ask, peer->listener, peer->member, FHA_KIND_PROMISE,
-							&terms, now_ms + ANSWER_PERIODS * node->config.retry_period_ms,
+							&terms, now_ms + FHA_ANSWER_PERIODS * node->config.retry_period_ms,
 							&event.error);
 	if (event.code == FHA_OK)
 		return;
@@ -806,7 +800,7 @@ node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms)
 		list_peers(node);
 		keep_peers(node, now_ms);
 	}
-	if ((leads && now_ms < silent_ms(node)) || (!leads && !asks_on(node, now_ms)))
+	if ((leads && now_ms < unconfirmed_ms(node)) || (!leads && !asks_on(node, now_ms)))
 	{
 		stop_asking(node);
 		return;

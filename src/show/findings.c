@@ -6,13 +6,10 @@
 #include <string.h>
 
 #include "core/observe.h"
+#include "core/timing.h"
 #include "record/primary_limits.h"
 #include "record/request.h"
 #include "show/overview.h"
-
-/* An agent turns at every change of the records, so several times in a lease. */
-#define AGENT_SILENT_LEASES 3
-#define AGENT_SILENT_LEAST_MS 10000
 
 typedef struct Case
 {
@@ -43,11 +40,10 @@ static bool
 agent_hangs(Case *at)
 {
 	const FhaOutlook *outlook = at->outlook;
-	int64_t limit_ms = AGENT_SILENT_LEAST_MS;
+	int64_t limit_ms = FHA_HANGS_LEAST_MS;
 
-	if (outlook->record != NULL &&
-		AGENT_SILENT_LEASES * outlook->record->lease_duration_ms > limit_ms)
-		limit_ms = AGENT_SILENT_LEASES * outlook->record->lease_duration_ms;
+	if (outlook->record != NULL && FHA_HANGS_LEASES * outlook->record->lease_duration_ms > limit_ms)
+		limit_ms = FHA_HANGS_LEASES * outlook->record->lease_duration_ms;
 	(void) snprintf(at->more, sizeof(at->more), " for %" PRId64 " s", outlook->agent_age_ms / 1000);
 	return outlook->local && outlook->agent && outlook->agent_age_ms > limit_ms;
 }
@@ -65,7 +61,7 @@ is_settling(const Case *at)
 	const FhaCluster *record = at->outlook->record;
 	int64_t age_s = fha_age_s(record->acquired_at, at->outlook->wall_s);
 
-	return age_s >= 0 && age_s <= record->lease_duration_ms / 1000;
+	return age_s >= 0 && age_s <= FHA_SETTLE_LEASES * record->lease_duration_ms / 1000;
 }
 
 static void
@@ -176,7 +172,7 @@ static bool
 lease_expires(Case *at)
 {
 	if (!is_held(at) || at->outlook->promised || at->outlook->bound ||
-		at->outlook->lease_age_ms <= at->outlook->record->lease_duration_ms / 2)
+		at->outlook->lease_age_ms <= at->outlook->record->lease_duration_ms / FHA_NEAR_END_PARTS)
 		return false;
 	(void) snprintf(at->more, sizeof(at->more), ": %s has not renewed it for %.1f s of %.1f s",
 					at->outlook->record->holder, (double) at->outlook->lease_age_ms / 1000,

@@ -9,9 +9,7 @@
 #include <time.h>
 
 #include "core/decide.h"
-
-/* Twice the heartbeat of node.c, and a little. */
-#define SILENT_LEASES 5
+#include "core/timing.h"
 
 int64_t
 fha_age_s(const char *wall_time, int64_t wall_s)
@@ -84,13 +82,6 @@ age_ms(const FhaOutlook *outlook, const FhaMember *member, const FhaShown *shown
 	return own->known ? own->ms + (shown->silent_s > 0 ? shown->silent_s * 1000 : 0) : -1;
 }
 
-/* Members write at least every second lease: silence for longer is worth a word. */
-static bool
-is_silent(const FhaCluster *record, const FhaShown *shown)
-{
-	return shown->silent_s > SILENT_LEASES * (record->lease_duration_ms / 1000 + 1);
-}
-
 /*
  * In seconds.  A member names the renewal that it saw when it wrote, so both times are of the holder's
  * clock.  Wall clocks of two machines differ: they count only where nothing better is known.
@@ -121,7 +112,7 @@ doubt(const FhaOutlook *outlook, const FhaMember *member, FhaShown *out)
 	bool holder = strcmp(record->holder, member->member) == 0;
 	bool leads = member->role == FHA_ROLE_PRIMARY;
 
-	if (is_silent(record, out))
+	if (fha_is_silent(out->silent_s * 1000, record->lease_duration_ms))
 	{
 		out->role = FHA_SHOWN_SILENT;
 		(void) snprintf(out->why, sizeof(out->why), "no sign of it for %" PRId64 " s",

@@ -16,6 +16,7 @@
 
 #include "core/decide.h"
 #include "core/observe.h"
+#include "core/timing.h"
 
 #define NOW 100000
 #define DURATION_MS 3000
@@ -1558,6 +1559,18 @@ stranded_when_the_leader_has_not_the_wal(void **state)
 	assert_int_equal(fact(FHA_STRANDED, NOW), 0);
 }
 
+/* In status, in metrics and for member_timeout alike: three records that did not come. */
+static void
+silent_is_more_than_six_leases(void **state)
+{
+	(void) state;
+	assert_int_equal(fha_silent_after_ms(3000), 18000);
+	assert_false(fha_is_silent(18000, 3000));
+	assert_true(fha_is_silent(18001, 3000));
+	/* Not known. */
+	assert_false(fha_is_silent(-1000, 3000));
+}
+
 int
 main(void)
 {
@@ -1614,6 +1627,7 @@ main(void)
 		cmocka_unit_test(lowered_limits_begin_with_the_primary),
 		cmocka_unit_test(what_names_a_member_concerns_nobody_else),
 		cmocka_unit_test(stranded_when_the_leader_has_not_the_wal),
+		cmocka_unit_test(silent_is_more_than_six_leases),
 	};
 
 	return cmocka_run_group_tests_name("observe", tests, NULL, NULL);

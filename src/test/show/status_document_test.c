@@ -890,11 +890,11 @@ test_silence_by_the_holders_clock(void **state)
 	members[1].term = record.term;
 	(void) snprintf(members[1].updated_at, FHA_TIME_SIZE, STALE);
 	assert_string_equal(names(), "silent");
-	(void) snprintf(members[1].lease_seen_at, FHA_TIME_SIZE, "2025-11-23T11:59:38.000Z");
+	(void) snprintf(members[1].lease_seen_at, FHA_TIME_SIZE, "2025-11-23T11:59:40.000Z");
 	assert_string_equal(names(), "");
-	(void) snprintf(members[1].lease_seen_at, FHA_TIME_SIZE, "2025-11-23T11:59:37.000Z");
+	(void) snprintf(members[1].lease_seen_at, FHA_TIME_SIZE, "2025-11-23T11:59:39.000Z");
 	assert_string_equal(names(), "silent");
-	assert_string_equal(findings[0].what, "n2 is silent: no sign of it for 21 s");
+	assert_string_equal(findings[0].what, "n2 is silent: no sign of it for 19 s");
 	/* Its clock is ahead by an hour. */
 	(void) snprintf(members[1].updated_at, FHA_TIME_SIZE, "2025-11-23T13:00:00.000Z");
 	assert_string_equal(names(), "silent");
@@ -972,9 +972,9 @@ test_silence_by_our_own_clock(void **state)
 	(void) snprintf(members[0].updated_at, FHA_TIME_SIZE, "2025-11-23T15:00:00.000Z");
 	assert_string_equal(role_heard("[{\"member\": \"n2\", \"at_ms\": 970000}]", &vitals),
 						"primary");
-	assert_string_equal(role_heard("[{\"member\": \"n1\", \"at_ms\": 979900}]", &vitals),
+	assert_string_equal(role_heard("[{\"member\": \"n1\", \"at_ms\": 981900}]", &vitals),
 						"primary");
-	assert_string_equal(role_heard("[{\"member\": \"n1\", \"at_ms\": 978900}]", &vitals), "silent");
+	assert_string_equal(role_heard("[{\"member\": \"n1\", \"at_ms\": 980900}]", &vitals), "silent");
 	/* What could not be written is no silence. */
 	vitals.answering_since_ms = NOW_MS - 100;
 	assert_string_equal(role_heard("[{\"member\": \"n1\", \"at_ms\": 900000}]", &vitals),
