@@ -284,9 +284,15 @@ def test_a_program_written_into_the_lock_is_not_run(cluster: Cluster) -> None:
     leader = cluster.wait_all_stream()
     until("the primary has signed", lambda: "settings_signature" in record.newest(cluster))
     ends = {node: node.log.stat().st_size for node in cluster.nodes}
-    record.edit(cluster, settings=[{"name": "archive_command", "value": f"touch {cluster.base}/evil"}])
-    for node, since in ends.items():
-        node.wait_for_log("the lock's settings of all members are not used: they differ from what was signed", since=since)
+    refusal = b"the lock's settings of all members are not used: they differ from what was signed"
+
+    def all_refuse() -> bool:
+        # The primary puts back its own when it renews, which may be before a standby has read the record.
+        if not record.newest(cluster).get("settings"):
+            record.edit(cluster, settings=[{"name": "archive_command", "value": f"touch {cluster.base}/evil"}])
+        return all(refusal in node.log.read_bytes()[since:] for node, since in ends.items())
+
+    until("each member refuses them", all_refuse, 60)
     until("the primary puts back its own", lambda: not record.newest(cluster).get("settings"))
     until("history tells it", lambda: any("put back" in entry["reason"] for entry in history(leader)))
     assert {node.value("SHOW archive_command") for node in cluster.nodes} <= {"(disabled)", ""}
