@@ -243,7 +243,7 @@ def command_differences(text: str) -> list[str]:
 
 def options_differences(text: str) -> list[str]:
     real = usages()
-    long = re.findall(r'\{"([a-z-]+)", (?:no|required)_argument', read("src/cli/main.c"))
+    long = re.findall(r"^\s+\{\"([a-z-]+)\", '.', (?:true|false)", read("src/cli/main.c"), re.MULTILINE)
     found = []
     documented: set[str] = set()
     for option, of, _ in table(section(text, "The command"), "option"):

@@ -39,16 +39,30 @@ typedef struct CliOptions
 	int wait_s;
 } CliOptions;
 
+/* One row for each option of any command. */
+typedef struct CliOption
+{
+	const char *name;  /* "--name"; NULL: it has a letter alone */
+	char letter;       /* in CliCommand.options */
+	bool is_short;     /* "-X", too */
+	const char *value; /* what it takes: DIR, FILE, words between "|", or else; NULL: nothing */
+	const char *what;
+} CliOption;
+
 typedef struct CliCommand
 {
 	const char *name;
 	const char *usage; /* arguments, one line */
 	const char *what;  /* one sentence */
 	int (*run)(CliOptions *options, int argc, char **argv);
-	const char *options;   /* the letters, in main.c's table, of those that it takes */
+	const char *options;   /* the letters, in cli_options_known, of those that it takes */
 	const char *operand;   /* what may stand without an option, as in usage; NULL: nothing */
 	bool operand_required; /* it has to */
 } CliCommand;
+
+/* Both end with a name or a letter that is none. */
+extern const CliCommand *const cli_commands[];
+extern const CliOption cli_options_known[];
 
 extern const CliCommand command_run;
 extern const CliCommand command_status;
@@ -64,6 +78,12 @@ extern const CliCommand command_remove;
 extern const CliCommand command_set;
 extern const CliCommand command_reset;
 extern const CliCommand command_history;
+extern const CliCommand command_completion;
+extern const CliCommand command_man;
+
+/* What `fawkes-ha help` and `fawkes-ha COMMAND --help` print. */
+void cli_help(FILE *out);
+void cli_command_help(FILE *out, const CliCommand *command);
 
 /*
  * Parse the command's options into *options, and read the node's settings if -D or --state say

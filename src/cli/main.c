@@ -14,25 +14,49 @@
 
 #define WAIT_MAX_S 86400 /* as for the functions of SQL */
 
-static const CliCommand *const commands[] = {
-	&command_run,    &command_status, &command_history, &command_switchover, &command_failover,
-	&command_pause,  &command_resume, &command_restart, &command_reinit,     &command_rejoin,
-	&command_remove, &command_set,    &command_reset,   &command_rules,
+const CliCommand *const cli_commands[] = {
+	&command_run,
+	&command_status,
+	&command_history,
+	&command_switchover,
+	&command_failover,
+	&command_pause,
+	&command_resume,
+	&command_restart,
+	&command_reinit,
+	&command_rejoin,
+	&command_remove,
+	&command_set,
+	&command_reset,
+	&command_rules,
+	&command_completion,
+	&command_man,
+	NULL,
 };
 
-static void
-usage(FILE *out)
-{
-	(void) fputs("fawkes-ha " FAWKES_HA_VERSION ": high availability from inside PostgreSQL\n\n",
-				 out);
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		(void) fprintf(out, "  fawkes-ha %s%s%s\n      %s\n", commands[i]->name,
-					   commands[i]->usage[0] == '\0' ? "" : " ", commands[i]->usage,
-					   commands[i]->what);
-	(void) fputs("\nA node is named by -D (its settings are in DATA.fawkes_ha/fawkes_ha.conf, or "
-				 "where --state says),\na cluster also by --lock URI --cluster NAME.\n",
-				 out);
-}
+const CliOption cli_options_known[] = {
+	{"pgdata", 'D', true, "DATA",
+	 "the member's data directory; its settings are in DATA.fawkes_ha/fawkes_ha.conf"},
+	{"state", 's', false, "DIR", "the member's state directory, if it is not DATA.fawkes_ha"},
+	{"lock", 'l', false, "URI", "the cluster's lock, without a member or instead of its setting"},
+	{"cluster", 'u', false, "NAME", "the cluster's name, in the same way"},
+	{"config", 'g', false, "FILE",
+	 "make fawkes_ha.conf of this file, at each start and when the file changes"},
+	{NULL, 'c', true, "NAME=VALUE", "a setting after those of --config; repeatable"},
+	{"bin", 'b', false, "DIR", "where PostgreSQL's programs are"},
+	{"to", 't', false, "MEMBER", "the member that is to lead; else the best standby"},
+	{"wait", 'w', false, "SECONDS", "how long it may take: 1 to 86400, 60 by default"},
+	{"reason", 'r', false, "TEXT", "a reason, for the history"},
+	{"dry-run", 'n', false, NULL, "say what would be done, after all checks, and do nothing"},
+	{"ask", 'a', false, NULL, "ask each member as well, which needs -D"},
+	{"force", 'f', false, NULL,
+	 "although a member leads; what the new primary does not have is lost"},
+	{"output", 'o', true, "json|table", "one JSON document, or a table (the default)"},
+	{"help", 'h', true, NULL, "say what the command does and takes"},
+	{NULL, '\0', false, NULL, NULL},
+};
+
+#define OPTIONS_SIZE (sizeof(cli_options_known) / sizeof(cli_options_known[0]))
 
 static bool
 copy(char *out, size_t size, const char *value, const char *option)
@@ -104,36 +128,37 @@ read_settings(CliOptions *options, const char *data, const char *state)
 	return CLI_USAGE;
 }
 
-static const struct option known[] = {
-	{"pgdata", required_argument, NULL, 'D'},
-	{"state", required_argument, NULL, 's'},
-	{"lock", required_argument, NULL, 'l'},
-	{"cluster", required_argument, NULL, 'u'},
-	{"bin", required_argument, NULL, 'b'},
-	{"to", required_argument, NULL, 't'},
-	{"wait", required_argument, NULL, 'w'},
-	{"output", required_argument, NULL, 'o'},
-	{"ask", no_argument, NULL, 'a'},
-	{"force", no_argument, NULL, 'f'},
-	{"reason", required_argument, NULL, 'r'},
-	{"dry-run", no_argument, NULL, 'n'},
-	{"config", required_argument, NULL, 'g'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
+/* The rows as getopt wants them: letters with a ":" if a value follows. */
+static void
+fill_getopt(struct option longs[OPTIONS_SIZE], char letters[2 * OPTIONS_SIZE])
+{
+	memset(longs, 0, OPTIONS_SIZE * sizeof(*longs));
+	for (const CliOption *each = cli_options_known; each->letter != '\0'; each++)
+	{
+		if (each->name != NULL)
+			*longs++ =
+				(struct option){each->name, each->value == NULL ? no_argument : required_argument,
+								NULL, each->letter};
+		if (each->is_short)
+			*letters++ = each->letter;
+		if (each->is_short && each->value != NULL)
+			*letters++ = ':';
+	}
+	*letters = '\0';
+}
 
 static bool
 takes(const CliCommand *command, int option)
 {
-	const char *name = NULL;
+	const CliOption *row = cli_options_known;
 
 	if (option == '?' || option == 'h' || strchr(command->options, option) != NULL)
 		return true;
-	for (const struct option *each = known; each->name != NULL && name == NULL; each++)
-		if (each->val == option)
-			name = each->name;
+	while (row->letter != option)
+		row++;
 	cli_complain("%s does not take -%s%s; usage: fawkes-ha %s %s", command->name,
-				 name == NULL ? "" : "-", name == NULL ? "c" : name, command->name, command->usage);
+				 row->name == NULL ? "" : "-", row->name == NULL ? "c" : row->name, command->name,
+				 command->usage);
 	return false;
 }
 
@@ -141,6 +166,8 @@ int
 cli_options(CliOptions *options, int argc, char **argv, const CliCommand *command)
 {
 	static char program[] = "fawkes-ha"; /* the name in getopt's own messages */
+	struct option longs[OPTIONS_SIZE];
+	char letters[2 * OPTIONS_SIZE];
 	const char *data = "";
 	const char *state = "";
 	const char *lock = NULL;
@@ -153,7 +180,8 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 	fha_config_defaults(&options->config);
 	options->wait_s = 60;
 	argv[0] = program;
-	while ((option = getopt_long(argc, argv, "D:c:o:h", known, NULL)) != -1)
+	fill_getopt(longs, letters);
+	while ((option = getopt_long(argc, argv, letters, longs, NULL)) != -1)
 	{
 		if (!takes(command, option))
 			return CLI_USAGE;
@@ -222,8 +250,7 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 					return CLI_USAGE;
 				break;
 			case 'h':
-				(void) printf("fawkes-ha %s%s%s\n    %s\n", command->name,
-							  command->usage[0] == '\0' ? "" : " ", command->usage, command->what);
+				cli_command_help(stdout, command);
 				exit(CLI_OK);
 			default:
 				(void) fprintf(stderr, "usage: fawkes-ha %s %s\n", command->name, command->usage);
@@ -290,7 +317,7 @@ main(int argc, char **argv)
 	if (argc < 2 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 ||
 		strcmp(argv[1], "help") == 0)
 	{
-		usage(argc < 2 ? stderr : stdout);
+		cli_help(argc < 2 ? stderr : stdout);
 		return argc < 2 ? CLI_USAGE : CLI_OK;
 	}
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0)
@@ -298,12 +325,12 @@ main(int argc, char **argv)
 		(void) puts("fawkes-ha " FAWKES_HA_VERSION);
 		return CLI_OK;
 	}
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(argv[1], commands[i]->name) == 0)
+	for (const CliCommand *const *command = cli_commands; *command != NULL; command++)
+		if (strcmp(argv[1], (*command)->name) == 0)
 		{
-			int result = cli_options(&options, argc - 1, argv + 1, commands[i]);
+			int result = cli_options(&options, argc - 1, argv + 1, *command);
 
-			return result == CLI_OK ? commands[i]->run(&options, argc - 1, argv + 1) : result;
+			return result == CLI_OK ? (*command)->run(&options, argc - 1, argv + 1) : result;
 		}
 	cli_complain("there is no command \"%s\"; see fawkes-ha --help", argv[1]);
 	return CLI_USAGE;

@@ -63,6 +63,21 @@ COMMAND(remove, "MEMBER", true);
 COMMAND(set, "MEMBER", true);
 COMMAND(reset, "MEMBER", true);
 COMMAND(rules, NULL, false);
+COMMAND(completion, NULL, false);
+COMMAND(man, NULL, false);
+
+void
+cli_help(FILE *out)
+{
+	(void) out;
+}
+
+void
+cli_command_help(FILE *out, const CliCommand *command)
+{
+	(void) out;
+	(void) command;
+}
 
 #define WORDS_MAX 32
 
