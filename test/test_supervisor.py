@@ -270,6 +270,21 @@ def test_a_setting_that_breaks_a_promise_is_refused(lone: Node, setting: str) ->
     lone.kill()
 
 
+def test_postgresql_auto_conf_says_not_who_a_member_is(lone: Node) -> None:
+    """A restored database brings another member's lines, which would come over fawkes_ha.conf."""
+    lone.start()
+    lone.wait_for_log("this member leads")
+    lone.stop()
+    since = lone.log.stat().st_size
+    auto = lone.data / "postgresql.auto.conf"
+    with open(auto, "a") as file:
+        file.write("fawkes_ha.member_name = 'other'\nFAWKES_HA.Pod='other-0'\nwork_mem = '5MB'\n")
+    lone.start()
+    lone.wait_for_log("this member leads", since=since)
+    assert [lone.value(f"SHOW {name}") for name in ("fawkes_ha.member_name", "work_mem")] == [lone.name, "5MB"]
+    assert "fawkes_ha" not in auto.read_text().lower()
+
+
 def test_the_programs_beside_the_command_are_used(lone: Node, directory: Path, monkeypatch) -> None:
     """Of several installed versions the one that the command was installed for, whatever PATH finds first."""
     other = directory / "other"

@@ -80,8 +80,8 @@ FHA_MUST_CHECK FhaCode postgres_drop_hollow(const char *data, uint32_t hollow, F
 /*
  * Write <state>/postgresql.conf: sensible defaults first (so that the user's own
  * settings win), then the user's postgresql.conf of the data directory, then
- * fawkes_ha.conf, cluster.conf and follow.conf.  Strip managed names (primary_conninfo,
- * primary_slot_name, recovery_target*, promote_trigger_file) from postgresql.auto.conf.
+ * fawkes_ha.conf, cluster.conf and follow.conf.  Take the FHA_STRIPPED of settings.def out of
+ * postgresql.auto.conf, and move the FHA_MOVED to commands.conf.
  */
 FHA_MUST_CHECK FhaCode postgres_configure(const FhaConfig *config, FhaError *err);
 

@@ -24,9 +24,9 @@ typedef enum FhaSettingTraits
 	FHA_RELOAD = 1 << 1,      /* taken over by SIGHUP */
 	FHA_OWN = 1 << 2,         /* each member's own: `fawkes-ha set` refuses it */
 	FHA_NOT_ALTERED = 1 << 3, /* ALTER SYSTEM refuses it */
-	FHA_MANAGED = FHA_OWN | FHA_NOT_ALTERED,
-	FHA_STRIPPED = 1 << 4, /* the supervisor takes it out of postgresql.auto.conf */
-	FHA_MOVED = 1 << 5,    /* from there into commands.conf */
+	FHA_STRIPPED = 1 << 4,    /* the supervisor takes it out of postgresql.auto.conf */
+	FHA_MANAGED = FHA_OWN | FHA_NOT_ALTERED | FHA_STRIPPED,
+	FHA_MOVED = 1 << 5, /* the supervisor moves it from there into commands.conf */
 } FhaSettingTraits;
 
 /* What a text may be.  "" is always allowed but for BOOTSTRAP. */

@@ -137,17 +137,17 @@ knows_who_may_set_what(void **state)
 	assert_int_equal(traits("FAWKES_HA.Pod"), FHA_START | FHA_MANAGED);
 	assert_int_equal(traits("fawkes_ha.lease_duration"), FHA_RELOAD);
 	assert_int_equal(traits("fawkes_ha.tls"), FHA_START);
-	assert_int_equal(traits("PORT"), FHA_MANAGED);
-	assert_int_equal(traits("restore_command"), FHA_MANAGED | FHA_MOVED);
-	assert_int_equal(traits("promote_trigger_file"), FHA_MANAGED | FHA_STRIPPED);
-	assert_int_equal(traits("recovery_target"), FHA_MANAGED | FHA_STRIPPED);
-	assert_int_equal(traits("Recovery_Target_Time"), FHA_MANAGED | FHA_STRIPPED);
+	assert_int_equal(traits("PORT"), FHA_OWN | FHA_NOT_ALTERED);
+	assert_int_equal(traits("restore_command"), FHA_OWN | FHA_NOT_ALTERED | FHA_MOVED);
+	assert_int_equal(traits("promote_trigger_file"), FHA_MANAGED);
+	assert_int_equal(traits("recovery_target"), FHA_MANAGED);
+	assert_int_equal(traits("Recovery_Target_Time"), FHA_MANAGED);
 	assert_int_equal(traits("recovery_targe"), 0);
 	assert_int_equal(traits("ports"), 0);
 	assert_int_equal(traits("por"), 0);
 	assert_int_equal(traits("work_mem"), 0);
 	assert_int_equal(traits(""), 0);
-	assert_int_equal(fha_setting_traits("port = 1", 4), FHA_MANAGED);
+	assert_int_equal(fha_setting_traits("port = 1", 4), FHA_OWN | FHA_NOT_ALTERED);
 }
 
 /* Each is read at the start or at a reload, not both. */

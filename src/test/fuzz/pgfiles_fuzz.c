@@ -28,7 +28,7 @@ prepare(void)
 	(void) fuzz_file("n1/PG_VERSION", "15\n", 3);
 }
 
-/* Whom to follow is not ALTER SYSTEM's to say: no such line is left, and every other one is. */
+/* ALTER SYSTEM says neither whom to follow nor who a member is: no such line is left. */
 static void
 auto_file(const uint8_t *data, size_t size)
 {
@@ -58,6 +58,7 @@ auto_file(const uint8_t *data, size_t size)
 		FUZZ_MUST(strncasecmp(line, "primary_conninfo=", 17) != 0);
 		FUZZ_MUST(strncasecmp(line, "recovery_target_", 16) != 0);
 		FUZZ_MUST(strncasecmp(line, "restore_command=", 16) != 0);
+		FUZZ_MUST(strncasecmp(line, "fawkes_ha.lock=", 15) != 0);
 	}
 	free(after);
 	free(before);
