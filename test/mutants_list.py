@@ -1096,6 +1096,15 @@ FENCES = [
         short=False,
     ),
     Mutant(
+        "S4b",
+        "ALTER SYSTEM switches fsync off",
+        "src/config/settings.def",
+        "FHA_SERVER_SETTING(fsync, FHA_OWN | FHA_NOT_ALTERED | FHA_ON)",
+        "FHA_SERVER_SETTING(fsync, FHA_OWN)",
+        fence("test_managed_settings_are_not_for_alter_system[fsync]"),
+        short=False,
+    ),
+    Mutant(
         "S1b",
         "programs that SQL starts keep the life lock",
         "fawkes_ha.c",

@@ -450,6 +450,9 @@ def test_a_session_can_end_its_transaction(server: Server, wire: Wire) -> None:
         "shared_preload_libraries",
         "port",
         "recovery_end_command",
+        "fsync",
+        "full_page_writes",
+        "hot_standby",
         "synchronous_standby_names",
     ],
 )

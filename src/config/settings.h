@@ -27,6 +27,7 @@ typedef enum FhaSettingTraits
 	FHA_STRIPPED = 1 << 4,    /* the supervisor takes it out of postgresql.auto.conf */
 	FHA_MANAGED = FHA_OWN | FHA_NOT_ALTERED | FHA_STRIPPED,
 	FHA_MOVED = 1 << 5, /* the supervisor moves it from there into commands.conf */
+	FHA_ON = 1 << 6,    /* has to be on */
 } FhaSettingTraits;
 
 /* What a text may be.  "" is always allowed but for BOOTSTRAP. */

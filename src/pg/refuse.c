@@ -13,13 +13,15 @@ static ProcessUtility_hook_type previous_process_utility = NULL;
 
 /*
  * ALTER SYSTEM beats the file that the supervisor writes, and would have this
- * member follow, or be, somebody else at its next start.  RESET only takes such
- * a line away.
+ * member follow, or be, somebody else at its next start.  What has to be on would be off after a
+ * reload on a plain server, and would keep a supervisor from starting the next one.  RESET only
+ * takes such a line away.
  */
 static void
 refuse_managed_setting(const AlterSystemStmt *statement)
 {
 	const VariableSetStmt *set = statement->setstmt;
+	unsigned traits;
 
 	if (set->name == NULL || set->kind == VAR_RESET || set->kind == VAR_SET_DEFAULT)
 		return;
@@ -30,7 +32,12 @@ refuse_managed_setting(const AlterSystemStmt *statement)
 				 errdetail("Replication is asynchronous in this release.  A standby's "
 						   "application_name changes with each copy of its data, and any other "
 						   "list, '*' too, counts clients that are no members.")));
-	if ((fha_setting_traits(set->name, strlen(set->name)) & FHA_NOT_ALTERED) != 0)
+	traits = fha_setting_traits(set->name, strlen(set->name));
+	if ((traits & FHA_ON) != 0)
+		ereport(ERROR, (errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
+						errmsg("parameter \"%s\" has to be on with fawkes_ha", set->name),
+						errhint("Leave it to its default.")));
+	if ((traits & FHA_NOT_ALTERED) != 0)
 		ereport(ERROR, (errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
 						errmsg("parameter \"%s\" is managed by fawkes_ha", set->name),
 						errdetail("A value in postgresql.auto.conf would override the cluster's."),

@@ -147,6 +147,7 @@ knows_who_may_set_what(void **state)
 	assert_int_equal(traits("por"), 0);
 	assert_int_equal(traits("work_mem"), 0);
 	assert_int_equal(traits(""), 0);
+	assert_int_equal(traits("fsync"), FHA_OWN | FHA_NOT_ALTERED | FHA_ON);
 	assert_int_equal(fha_setting_traits("port = 1", 4), FHA_OWN | FHA_NOT_ALTERED);
 }
 
