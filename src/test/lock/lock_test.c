@@ -223,11 +223,25 @@ wait_gone(pid_t pid)
 	}
 }
 
+/* A lock that is closed has killed its child and does not wait for it: what a test before has left goes. */
+static void
+end_children(void)
+{
+	pid_t pid;
+
+	while ((pid = child_of(getpid())) != 0)
+	{
+		(void) kill(pid, SIGKILL);
+		wait_a_moment();
+	}
+}
+
 static void
 dir_make(char *out, size_t size)
 {
 	const char *top = getenv("TMPDIR");
 
+	end_children();
 	(void) snprintf(path, sizeof(path), "%s/fawkes-lock.XXXXXX", top == NULL ? "/tmp" : top);
 	if (mkdtemp(path) == NULL)
 		abort();
@@ -642,19 +656,23 @@ test_replaced_at_once(void **state)
 static void
 test_child_dies(void **state)
 {
-	FhaLock *lock = open_lock(true);
+	FhaLock *lock;
 	FhaLockRequest request;
 	FhaLockEvent event;
 	char version[FHA_VERSION_SIZE] = "";
 	FhaLock *writer = open_lock(false);
 	pid_t child;
-	int fd = fha_lock_fd(lock);
+	int fd;
 
 	(void) state;
 	assert_int_equal(put(writer, "kept", version, "{\"n\":1}"), FHA_OK);
 	version[0] = '\0';
 	assert_int_equal(put(writer, "lost", version, "{\"n\":1}"), FHA_OK);
 	fha_lock_close(writer);
+	end_children();
+
+	lock = open_lock(true);
+	fd = fha_lock_fd(lock);
 	wait_told(lock, "lost");
 	child = wait_for_child(getpid());
 	/* What is sent to a whole process group does not end it. */
@@ -801,6 +819,7 @@ test_sigchld(void **state)
 	wait_gone(child);
 	assert_int_equal(put(lock, "a", version, "{\"n\":2}"), FHA_OK);
 	fha_lock_close(lock);
+	end_children();
 	assert_true(signal(SIGCHLD, SIG_DFL) != SIG_ERR);
 
 	/* A subreaper that takes whatever ends. */
@@ -810,8 +829,7 @@ test_sigchld(void **state)
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	assert_int_equal(put(lock, "a", version, "{\"n\":3}"), FHA_OK);
 	fha_lock_close(lock);
-	while (child_of(getpid()) != 0)
-		wait_a_moment();
+	end_children();
 }
 
 static void
