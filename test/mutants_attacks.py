@@ -218,8 +218,7 @@ ATTACKS = [
         OBSERVE,
         "if (free_for(world, now_ms) < FHA_TARGET_WAITS * world->self.release_wait_ms)\n\t\t\treturn false;",
         "if (false)\n\t\t\treturn false;",
-        attack("lock", "test_a_switchover_whose_target_lacks_the_last_wal"),
-        short=False,
+        unit("observe", "fit_after_a_release_means_to_have_its_position"),
     ),
     Mutant(
         "S9",
