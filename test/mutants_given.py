@@ -78,7 +78,7 @@ GIVEN = [
         "S9",
         "a leader that comes back under another address is sought at the old one",
         "src/pg/agent.c",
-        "strcmp(order->leader_address, progress->following_address) != 0)",
+        "strcmp(action->leader_address, progress->following_address) != 0)",
         "false)",
         given("test_a_leader_that_comes_back_under_another_address"),
         short=False,

@@ -174,7 +174,7 @@ def half_promotion(cluster: Cluster, fault: tuple[str, str, str]) -> None:
 
 @pytest.mark.parametrize("fault", HALVES.values(), ids=HALVES)
 def test_a_half_promotion(cluster: Cluster, fault: tuple[str, str, str]) -> None:
-    """S7: killed between order and end of recovery, a new primary never writes on the timeline it was leaving.
+    """S7: killed between the action and the end of recovery, a new primary never writes on the timeline it was leaving.
 
     The old primary has one commit beyond the fork: were both to go on on the same timeline, it
     would stream as if nothing had happened, and the nodes would differ.

@@ -292,7 +292,7 @@ run(CliOptions *options, int argc, char **argv)
 		if (!supervisor_is_done(&self))
 			wait_until(&self, signal_fd, wake_ms);
 	}
-	supervisor_say(&self, "stopped%s", self.order.released ? "; the lease is released" : "");
+	supervisor_say(&self, "stopped%s", self.action.released ? "; the lease is released" : "");
 	fha_listener_close(self.listener);
 	fha_node_close(self.node);
 	return CLI_OK;

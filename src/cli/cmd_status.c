@@ -347,8 +347,8 @@ run_rules(CliOptions *options, int argc, char **argv)
 		(void) printf(
 			"%2zu  %s\n    when [%s]%s%s%s\n    lease: %s, fence: %s, PostgreSQL: %s\n    \"%s\"\n",
 			i + 1, rule->id, when, unless[0] == '\0' ? "" : " unless [", unless,
-			unless[0] == '\0' ? "" : "]", fha_lease_order_name(rule->lease),
-			fha_fence_order_name(rule->fence), fha_node_order_name(rule->node), rule->because);
+			unless[0] == '\0' ? "" : "]", fha_lease_action_name(rule->lease),
+			fha_fence_action_name(rule->fence), fha_node_action_name(rule->node), rule->because);
 	}
 	return CLI_OK;
 }

@@ -474,7 +474,7 @@ rewind_data(const RejoinPlan *plan, FhaError *err)
 		return outcome;
 	if (!fork.found)
 	{
-		/* The same order would come again, and recovery may have written a checkpoint of its own. */
+		/* The same host action would come again, and recovery may have written a checkpoint of its own. */
 		(void) fha_error(err, FHA_INVALID,
 						 "this node left the leader's history, but pg_rewind finds no fork");
 		return NEVER;

@@ -117,7 +117,7 @@ job_ended(Supervisor *self, int status)
 	else
 	{
 		process_describe(status, how, sizeof(how));
-		supervisor_say(self, "%s %s", fha_node_order_name(self->job_kind), how);
+		supervisor_say(self, "%s %s", fha_node_action_name(self->job_kind), how);
 		supervisor_back_off(self);
 		self->look_at_once = true;
 	}
@@ -199,7 +199,7 @@ leave_seat(Supervisor *self)
 {
 	fha_node_close(self->node);
 	self->node = NULL;
-	self->ordered = false;
+	self->has_action = false;
 	fha_seat_leave(&self->seat);
 }
 
@@ -303,7 +303,7 @@ static void
 find_end(Supervisor *self)
 {
 	const PgControl *control = &self->control;
-	const FhaPosition *mark = &self->order.mark;
+	const FhaPosition *mark = &self->action.mark;
 	uint64_t start = control->clean ? control->checkpoint : control->redo;
 	uint64_t acked = self->mark == NULL ? 0 : atomic_load(&self->mark->acked_lsn);
 	uint32_t hollow = 0;
@@ -312,13 +312,13 @@ find_end(Supervisor *self)
 
 	if (control->min_recovery > start)
 		start = control->min_recovery;
-	if (self->order.holds_lease && mark->timeline == control->timeline && mark->lsn > start)
+	if (self->action.holds_lease && mark->timeline == control->timeline && mark->lsn > start)
 		start = mark->lsn;
 	/* A lease waits for no more than a second of it; nothing else may keep a node from stopping. */
-	process_end_when(self->order.holds_lease ? NULL : told_to_stop);
+	process_end_when(self->action.holds_lease ? NULL : told_to_stop);
 	code = postgres_end_of_all_wal(
 		self->bindir, self->config.data_directory, control, leaving(self), start,
-		fha_now_ms() + (self->order.holds_lease ? HOLDER_WAL_MS : OTHER_WAL_MS), &self->end,
+		fha_now_ms() + (self->action.holds_lease ? HOLDER_WAL_MS : OTHER_WAL_MS), &self->end,
 		&hollow, &err);
 	process_end_when(NULL);
 	if (code == FHA_OK && hollow != 0)
@@ -369,12 +369,12 @@ fill_view(Supervisor *self, FhaPgView *view)
 	}
 	view->state = FHA_PG_DOWN;
 	/* What is to be replaced need not be readable. */
-	if (!self->looked && self->job == 0 && !self->order.reinit &&
+	if (!self->looked && self->job == 0 && !self->action.reinit &&
 		(self->look_at_once || fha_now_ms() >= self->not_before_ms))
 		look(self);
 	if (!self->looked)
 	{
-		view->state = self->order.reinit ? FHA_PG_DOWN : FHA_PG_BUSY;
+		view->state = self->action.reinit ? FHA_PG_DOWN : FHA_PG_BUSY;
 		return;
 	}
 	view->empty = self->empty;
@@ -383,7 +383,7 @@ fill_view(Supervisor *self, FhaPgView *view)
 		return;
 	view->system_identifier = self->control.system_identifier;
 	/* The record must have been read first: it says from where to search. */
-	if (!self->end_known && self->ordered && self->job == 0)
+	if (!self->end_known && self->has_action && self->job == 0)
 		find_end(self);
 	if (self->end_known)
 	{
@@ -404,13 +404,13 @@ start_job(Supervisor *self, int (*work)(void *))
 	self->plan.config = &self->config;
 	self->plan.bindir = self->bindir;
 	(void) snprintf(self->plan.leader_address, sizeof(self->plan.leader_address), "%s",
-					self->order.leader_address);
+					self->action.leader_address);
 	(void) snprintf(self->plan.cluster_uuid, sizeof(self->plan.cluster_uuid), "%s",
-					self->order.cluster_uuid);
-	(void) snprintf(self->plan.cloned_for, sizeof(self->plan.cloned_for), "%s",
-					self->order.node == FHA_NODE_CLONE && self->order.asked ? self->order.request_id
-																			: "");
-	self->job_kind = self->order.node;
+					self->action.cluster_uuid);
+	(void) snprintf(
+		self->plan.cloned_for, sizeof(self->plan.cloned_for), "%s",
+		self->action.node == FHA_NODE_CLONE && self->action.asked ? self->action.request_id : "");
+	self->job_kind = self->action.node;
 	self->job = process_job(work, &self->plan, self->life_fd, &err);
 	if (self->job < 0)
 	{
@@ -465,17 +465,17 @@ start_postgres(Supervisor *self, bool standby)
 		code = fha_timeline_unreserve(self->config.data_directory, leaving(self), &err);
 	if (code == FHA_OK && standby)
 		code = fha_timeline_drop_placeholders(self->config.data_directory, &err);
-	if (code == FHA_OK && standby && self->order.leader[0] != '\0')
+	if (code == FHA_OK && standby && self->action.leader[0] != '\0')
 	{
 		code = fha_state_load(&self->config, &state, &err);
 		if (code == FHA_OK)
-			code =
-				fha_follow_write(&self->config, &state, self->order.leader_address, &changed, &err);
+			code = fha_follow_write(&self->config, &state, self->action.leader_address, &changed,
+									&err);
 	}
 	/* A holder is to be promoted: a restore_command that hangs would keep it from that. */
 	if (code == FHA_OK && standby)
 		code = fha_follow_commands(&self->config,
-								   self->order.holds_lease ? FHA_COMMANDS_OFF : FHA_COMMANDS_KEPT,
+								   self->action.holds_lease ? FHA_COMMANDS_OFF : FHA_COMMANDS_KEPT,
 								   &changed, &err);
 	/* An adopted database: its other members are to have the password that the role gets. */
 	if (code == FHA_OK && !standby && fha_config_may_found(&self->config))
@@ -491,7 +491,7 @@ start_postgres(Supervisor *self, bool standby)
 	atomic_store(&self->mark->stop_asked, 0);
 	self->mark->last_words[0] = '\0';
 	supervisor_note_settings(self);
-	memcpy(self->mark->started_for, self->order.request_id, sizeof(self->mark->started_for));
+	memcpy(self->mark->started_for, self->action.request_id, sizeof(self->mark->started_for));
 	if (code == FHA_OK)
 		code = postgres_start(
 			&self->config, self->bindir, standby,
@@ -547,9 +547,9 @@ static void
 act(Supervisor *self)
 {
 	/* Once more, just before anything is touched. */
-	if (self->order.node == FHA_NODE_HOLD || meets_foreign(self))
+	if (self->action.node == FHA_NODE_HOLD || meets_foreign(self))
 		return;
-	switch (self->order.node)
+	switch (self->action.node)
 	{
 		case FHA_NODE_INITDB:
 			start_job(self, rejoin_initdb);
@@ -580,15 +580,15 @@ mind_requests(Supervisor *self)
 {
 	FhaError err;
 
-	if (self->order.asked && strcmp(self->asked_for, self->order.request_id) != 0)
+	if (self->action.asked && strcmp(self->asked_for, self->action.request_id) != 0)
 	{
-		memcpy(self->asked_for, self->order.request_id, sizeof(self->asked_for));
+		memcpy(self->asked_for, self->action.request_id, sizeof(self->asked_for));
 		self->failures = 0;
 		self->not_before_ms = 0;
 	}
-	if (self->order.settings_changes != self->settings_changes)
+	if (self->action.settings_changes != self->settings_changes)
 	{
-		self->settings_changes = self->order.settings_changes;
+		self->settings_changes = self->action.settings_changes;
 		if (supervisor_reload(self, &err) != FHA_OK)
 			supervisor_say(self, "settings are kept as they were: %s", err.text);
 		if (self->no_start[0] != '\0')
@@ -635,16 +635,16 @@ supervisor_turn(Supervisor *self)
 	if (self->node == NULL)
 		return fha_now_ms() + (self->agent_pidfd >= 0 && !self->stopping ? IDLE_MS : POLL_MS);
 	fill_view(self, &view);
-	if (fha_node_step(self->node, &view, &self->order, &err) != FHA_OK)
+	if (fha_node_step(self->node, &view, &self->action, &err) != FHA_OK)
 		supervisor_say(self, "%s", err.text);
 	while (fha_node_news(self->node, sentence, sizeof(sentence)))
 		supervisor_say(self, "%s", sentence);
 	mind_requests(self);
-	wake_ms = self->order.wake_ms;
+	wake_ms = self->action.wake_ms;
 	/* Now that the record was read, the end of the WAL can be searched from its mark. */
-	if (!self->ordered && self->order.read)
+	if (!self->has_action && self->action.read)
 	{
-		self->ordered = true;
+		self->has_action = true;
 		wake_ms = fha_now_ms();
 	}
 	if (view.state == FHA_PG_DOWN && !view.job && !self->stopping &&

@@ -55,8 +55,8 @@ typedef struct Supervisor
 	FhaSeat seat;
 	int64_t sit_after_ms; /* the lock could not be opened: not before then */
 	FhaNode *node;        /* open while we sit */
-	FhaOrder order;
-	bool ordered; /* the node has given an order since we sat down */
+	FhaHostAction action;
+	bool has_action; /* the node has said what to do since we sat down */
 	int agent_pidfd;
 	pid_t agent_pid;
 
@@ -86,7 +86,7 @@ typedef struct Supervisor
 
 	pid_t job;
 	int64_t job_told_ms; /* when it was told to end; 0: not yet */
-	FhaNodeOrder job_kind;
+	FhaNodeAction job_kind;
 	RejoinPlan plan;
 
 	/* The stopped data directory, read once after each end. */
@@ -103,7 +103,7 @@ typedef struct Supervisor
 	FhaPosition required;
 
 	char asked_for[FHA_ID_SIZE]; /* the request for which the back-off was lifted */
-	uint64_t settings_changes;   /* of the orders, as last seen */
+	uint64_t settings_changes;   /* of the host actions, as last seen */
 	int failures;                /* ends and failed jobs in a row, for the back-off */
 	bool start_failed;           /* of the last server, or job */
 	int64_t not_before_ms;
@@ -166,7 +166,7 @@ void supervisor_check_life(Supervisor *self);
 /* Take or leave the seat; open or close the node loop with it. */
 void supervisor_mind_seat(Supervisor *self);
 
-/* One turn of the node loop, if we sit, and what it orders.  Returns when to be called again. */
+/* One turn of the node loop, if we sit, and its host action.  Returns when to be called again. */
 int64_t supervisor_turn(Supervisor *self);
 
 /* Open the listening socket, and answer on it, while no agent does. */

@@ -122,7 +122,7 @@ end_job(Supervisor *self, int64_t now_ms)
 	if (self->job_told_ms == 0)
 	{
 		self->job_told_ms = now_ms;
-		supervisor_say(self, "ending the %s", fha_node_order_name(self->job_kind));
+		supervisor_say(self, "ending the %s", fha_node_action_name(self->job_kind));
 		(void) kill(self->job, SIGTERM);
 	}
 	else if (now_ms > self->job_told_ms + self->config.shutdown_timeout_ms)
@@ -156,7 +156,8 @@ supervisor_mind_stop(Supervisor *self)
 		self->rest = (Rest){0};
 		if (self->stopping && self->ended_ms == 0)
 			self->ended_ms = now_ms;
-		if (self->stopping && self->led_ms == 0 && self->ordered && self->order.leader[0] != '\0')
+		if (self->stopping && self->led_ms == 0 && self->has_action &&
+			self->action.leader[0] != '\0')
 			self->led_ms = now_ms;
 		if (self->stopping && self->released_by_ms == 0)
 			self->released_by_ms =
@@ -213,7 +214,7 @@ supervisor_is_done(const Supervisor *self)
 		return self->life_unreadable;
 	if (lingers(self))
 		return false;
-	return (self->ordered && (!self->order.holds_lease || self->order.released) &&
-			(self->order.told || fha_now_ms() > self->ended_ms + TELL_MS)) ||
+	return (self->has_action && (!self->action.holds_lease || self->action.released) &&
+			(self->action.told || fha_now_ms() > self->ended_ms + TELL_MS)) ||
 		   (self->released_by_ms != 0 && fha_now_ms() > self->released_by_ms);
 }

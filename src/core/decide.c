@@ -236,27 +236,27 @@ fha_rule_find(const char *id)
 }
 
 const char *
-fha_lease_order_name(FhaLeaseOrder order)
+fha_lease_action_name(FhaLeaseAction action)
 {
 	static const char *const names[] = {"leave", "renew", "take", "release"};
 
-	return names[order];
+	return names[action];
 }
 
 const char *
-fha_fence_order_name(FhaFenceOrder order)
+fha_fence_action_name(FhaFenceAction action)
 {
-	return order == FHA_FENCE_OPEN ? "open" : "shut";
+	return action == FHA_FENCE_OPEN ? "open" : "shut";
 }
 
 const char *
-fha_node_order_name(FhaNodeOrder order)
+fha_node_action_name(FhaNodeAction action)
 {
 	static const char *const names[] = {"hold",    "initdb",        "clone",
 										"rewind",  "start primary", "start standby",
 										"promote", "follow",        "stop"};
 
-	return names[order];
+	return names[action];
 }
 
 void

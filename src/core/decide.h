@@ -1,7 +1,7 @@
 /*
  * decide.h: what a node should do, as a table.
  *
- * First match wins; each row has three columns of orders, an id, and the sentence
+ * First match wins; each row has three columns of actions, an id, and the sentence
  * that the operator reads.  No row has code behind it: where one seems to need it,
  * a fact is missing.  Programs know a rule by its id, which never gets another
  * meaning; its sentence is for people alone, and may be worded better at any time.
@@ -15,23 +15,23 @@
 #include "core/facts.h"
 
 /* What to do with the lease. */
-typedef enum FhaLeaseOrder
+typedef enum FhaLeaseAction
 {
 	FHA_LEASE_LEAVE, /* nothing */
 	FHA_LEASE_RENEW, /* write it again when that is due */
 	FHA_LEASE_TAKE, /* conditional write with ourselves as holder, of the next term unless reclaimed */
 	FHA_LEASE_RELEASE /* conditional write that gives it away, with the position a successor needs */
-} FhaLeaseOrder;
+} FhaLeaseAction;
 
 /* What to do with the fence. */
-typedef enum FhaFenceOrder
+typedef enum FhaFenceAction
 {
 	FHA_FENCE_SHUT,
 	FHA_FENCE_OPEN /* until write_until */
-} FhaFenceOrder;
+} FhaFenceAction;
 
 /* What to do with PostgreSQL. */
-typedef enum FhaNodeOrder
+typedef enum FhaNodeAction
 {
 	FHA_NODE_HOLD,
 	FHA_NODE_INITDB,
@@ -42,15 +42,15 @@ typedef enum FhaNodeOrder
 	FHA_NODE_PROMOTE,
 	FHA_NODE_FOLLOW,
 	FHA_NODE_STOP
-} FhaNodeOrder;
+} FhaNodeAction;
 
 typedef struct FhaRule
 {
 	FhaFacts when;   /* all of these */
 	FhaFacts unless; /* none of these */
-	FhaLeaseOrder lease;
-	FhaFenceOrder fence;
-	FhaNodeOrder node;
+	FhaLeaseAction lease;
+	FhaFenceAction fence;
+	FhaNodeAction node;
 	const char *id; /* [a-z_], of at most FHA_RULE_ID_SIZE - 1 bytes; no two are the same */
 	const char *because;
 } FhaRule;
@@ -65,9 +65,9 @@ FHA_API const FhaRule *fha_rule_find(const char *id);
 FHA_API size_t fha_rule_count(void);
 FHA_API const FhaRule *fha_rule(size_t index);
 
-FHA_API const char *fha_lease_order_name(FhaLeaseOrder order);
-FHA_API const char *fha_fence_order_name(FhaFenceOrder order);
-FHA_API const char *fha_node_order_name(FhaNodeOrder order);
+FHA_API const char *fha_lease_action_name(FhaLeaseAction action);
+FHA_API const char *fha_fence_action_name(FhaFenceAction action);
+FHA_API const char *fha_node_action_name(FhaNodeAction action);
 
 /* Names of the facts in `facts`, separated by spaces, cut to size. */
 FHA_API void fha_facts_print(FhaFacts facts, char *out, size_t size);

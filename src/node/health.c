@@ -31,7 +31,7 @@ fha_node_health(const FhaNode *node, FhaHealth *out)
 	out->system_identifier = world->pg.system_identifier;
 	if (node->rule != NULL)
 	{
-		out->decision = fha_node_order_name(node->rule->node);
+		out->decision = fha_node_action_name(node->rule->node);
 		out->rule = node->rule->id;
 		out->because = node->rule->because;
 		if (node->rule->fence == FHA_FENCE_OPEN)
@@ -63,7 +63,7 @@ fha_node_vitals(const FhaNode *node, FhaVitals *out)
 	out->unattended = world->pg.unattended;
 	if (node->rule != NULL)
 	{
-		out->decision = fha_node_order_name(node->rule->node);
+		out->decision = fha_node_action_name(node->rule->node);
 		out->rule = node->rule->id;
 		out->because = node->rule->because;
 		out->decided_ms = node->decided_ms;

@@ -752,52 +752,52 @@ errands_wake_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms)
 }
 
 static void
-fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
+fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *action)
 {
 	const FhaWorld *world = &node->world;
 	const FhaCluster *cluster = &world->cluster;
 	int64_t wake_ms;
 
-	memset(order, 0, sizeof(*order));
+	memset(action, 0, sizeof(*action));
 	/* Not before the watch has told who else there is. */
-	order->node = node->synced ? node->rule->node : FHA_NODE_HOLD;
-	order->rule = node->rule->id;
-	order->because = node->rule->because;
-	order->write_until_ms = node->rule->fence == FHA_FENCE_OPEN ? world->tenure.write_until_ms : 0;
-	order->timeline = cluster->timeline;
-	order->term = cluster->term;
-	order->read = world->watch.seen;
-	order->holds_lease = (facts & FHA_MINE) != 0;
-	order->leads_soon = (facts & (FHA_MINE | FHA_PRIMARY)) == FHA_MINE ||
-						(facts & (FHA_STANDBY | FHA_FREE | FHA_FIT | FHA_LISTED | FHA_PAUSED)) ==
-							(FHA_STANDBY | FHA_FREE | FHA_FIT | FHA_LISTED);
-	order->contested = (facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE);
-	order->alone = node->pods.alone;
-	order->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;
-	order->told = (facts & (FHA_TWIN | FHA_TAKEN)) != 0 ||
-				  (node->errand == ERRAND_NONE && node->published_ms != 0 &&
-				   strcmp(node->published.rule, node->rule->id) == 0);
-	order->mark = cluster->position;
-	memcpy(order->cluster_uuid, cluster->cluster_uuid, sizeof(order->cluster_uuid));
-	order->prepare_stop =
+	action->node = node->synced ? node->rule->node : FHA_NODE_HOLD;
+	action->rule = node->rule->id;
+	action->because = node->rule->because;
+	action->write_until_ms = node->rule->fence == FHA_FENCE_OPEN ? world->tenure.write_until_ms : 0;
+	action->timeline = cluster->timeline;
+	action->term = cluster->term;
+	action->read = world->watch.seen;
+	action->holds_lease = (facts & FHA_MINE) != 0;
+	action->leads_soon = (facts & (FHA_MINE | FHA_PRIMARY)) == FHA_MINE ||
+						 (facts & (FHA_STANDBY | FHA_FREE | FHA_FIT | FHA_LISTED | FHA_PAUSED)) ==
+							 (FHA_STANDBY | FHA_FREE | FHA_FIT | FHA_LISTED);
+	action->contested = (facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE);
+	action->alone = node->pods.alone;
+	action->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;
+	action->told = (facts & (FHA_TWIN | FHA_TAKEN)) != 0 ||
+				   (node->errand == ERRAND_NONE && node->published_ms != 0 &&
+					strcmp(node->published.rule, node->rule->id) == 0);
+	action->mark = cluster->position;
+	memcpy(action->cluster_uuid, cluster->cluster_uuid, sizeof(action->cluster_uuid));
+	action->prepare_stop =
 		(facts & (FHA_MINE | FHA_PRIMARY)) == (FHA_MINE | FHA_PRIMARY) && fha_stop_is_near(world);
-	order->settings_changes = node->settings_changes;
+	action->settings_changes = node->settings_changes;
 	if (cluster->request.state == FHA_REQUEST_RUNNING &&
 		!node_request_moves_lease(&cluster->request))
 	{
-		memcpy(order->request_id, cluster->request.id, sizeof(order->request_id));
-		order->asked = (facts & FHA_ASKED) != 0;
-		order->reinit = (facts & FHA_REINIT) != 0;
+		memcpy(action->request_id, cluster->request.id, sizeof(action->request_id));
+		action->asked = (facts & FHA_ASKED) != 0;
+		action->reinit = (facts & FHA_REINIT) != 0;
 	}
-	order->member_count = cluster->member_count;
-	memcpy(order->members, cluster->members, sizeof(order->members));
+	action->member_count = cluster->member_count;
+	memcpy(action->members, cluster->members, sizeof(action->members));
 	if ((facts & FHA_LED) != 0)
 		for (size_t i = 0; i < world->member_count; i++)
 			if (strcmp(world->members[i].member, cluster->holder) == 0)
 			{
-				memcpy(order->leader, cluster->holder, sizeof(order->leader));
-				memcpy(order->leader_address, world->members[i].address,
-					   sizeof(order->leader_address));
+				memcpy(action->leader, cluster->holder, sizeof(action->leader));
+				memcpy(action->leader_address, world->members[i].address,
+					   sizeof(action->leader_address));
 			}
 	wake_ms = earlier(fha_observe_again_ms(world, now_ms), fha_lock_wake_ms(node->lock));
 	wake_ms = earlier(wake_ms, node_lag_wake_ms(node, now_ms));
@@ -805,11 +805,11 @@ fill_order(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaOrder *order)
 	wake_ms = earlier(wake_ms, node_promises_wake_ms(node, facts, now_ms));
 	if (node->errand == ERRAND_NONE)
 		wake_ms = earlier(wake_ms, errands_wake_ms(node, facts, now_ms));
-	order->wake_ms = wake_ms > now_ms ? wake_ms : now_ms;
+	action->wake_ms = wake_ms > now_ms ? wake_ms : now_ms;
 }
 
 FhaCode
-fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *err)
+fha_node_step(FhaNode *node, const FhaPgView *view, FhaHostAction *action, FhaError *err)
 {
 	int64_t now_ms;
 	FhaFacts facts;
@@ -839,17 +839,17 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order, FhaError *e
 	node_promises_keep(node, now_ms);
 	if (code == FHA_OK)
 		node_promises_ask(node, facts, now_ms);
-	/* The write just begun may have shut the tenure: the order says so at once. */
-	fill_order(node, facts, now_ms, order);
+	/* The write just begun may have shut the tenure: the host action says so at once. */
+	fill_action(node, facts, now_ms, action);
 	if (code != FHA_OK)
 	{
 		/* LCOV_EXCL_START: the kernel refuses */
-		order->node = FHA_NODE_HOLD;
-		order->write_until_ms = 0;
-		order->wake_ms = now_ms + node->config.retry_period_ms;
+		action->node = FHA_NODE_HOLD;
+		action->write_until_ms = 0;
+		action->wake_ms = now_ms + node->config.retry_period_ms;
 		/* LCOV_EXCL_STOP */
 	}
-	node->allowed_until_ms = order->write_until_ms;
+	node->allowed_until_ms = action->write_until_ms;
 	return code;
 }
 
@@ -885,7 +885,7 @@ fha_node_snapshot(const FhaNode *node, char **out, FhaError *err)
 	FhaSnapshot snapshot = {
 		.member = node->config.member_name,
 		.incarnation = node->world.self.incarnation,
-		.decision = node->rule == NULL ? "hold" : fha_node_order_name(node->rule->node),
+		.decision = node->rule == NULL ? "hold" : fha_node_action_name(node->rule->node),
 		.rule = node->rule == NULL ? NULL : node->rule->id,
 		.because = node->rule == NULL ? "starting" : node->rule->because,
 		.fence_open = node->rule != NULL && node->rule->fence == FHA_FENCE_OPEN,

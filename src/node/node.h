@@ -4,7 +4,7 @@
  * The same loop runs in the agent (inside PostgreSQL) and in the supervisor,
  * whichever has the seat.  It knows PostgreSQL only by the FhaPgView that the
  * host passes in, so that it runs, and is tested, without one.  It never blocks
- * and never logs: it hands out orders and news.
+ * and never logs: it hands out host actions and news.
  */
 #ifndef FHA_NODE_NODE_H
 #define FHA_NODE_NODE_H
@@ -24,12 +24,12 @@
 typedef struct FhaNode FhaNode;
 
 /*
- * What the host must do now.  Orders repeat for as long as they hold: a host that
- * has begun one and sees it again does nothing.
+ * The host action: what the host must do now.  It repeats for as long as it holds: a host that
+ * has begun it and sees it again does nothing.
  */
-typedef struct FhaOrder
+typedef struct FhaHostAction
 {
-	FhaNodeOrder node;
+	FhaNodeAction node;
 	const char *rule;       /* the id of the rule that says so, static text */
 	const char *because;    /* its sentence, for people; static text */
 	int64_t write_until_ms; /* the fence: open until then; 0: shut */
@@ -54,7 +54,7 @@ typedef struct FhaOrder
 	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];
 	FhaPosition mark; /* the record's position: the end of the WAL is searched from there */
 	int64_t wake_ms;  /* step again at the latest then */
-} FhaOrder;
+} FhaHostAction;
 
 /*
  * Speak for this node from now on; the seat must be ours.  clock: all time and chance of this node,
@@ -70,9 +70,9 @@ FHA_API void fha_node_close(FhaNode *node);
 /* Readable when fha_node_step has something to do. */
 FHA_API int fha_node_fd(const FhaNode *node);
 
-/* One turn.  IO if the node's own state could not be saved: then *order holds the fence shut. */
-FHA_API FHA_MUST_CHECK FhaCode fha_node_step(FhaNode *node, const FhaPgView *view, FhaOrder *order,
-											 FhaError *err);
+/* One turn.  IO if the node's own state could not be saved: then *action holds the fence shut. */
+FHA_API FHA_MUST_CHECK FhaCode fha_node_step(FhaNode *node, const FhaPgView *view,
+											 FhaHostAction *action, FhaError *err);
 
 /* The life lock was taken (or its holder started PostgreSQL, and it is no more). */
 FHA_API void fha_node_life_held(FhaNode *node, bool held);

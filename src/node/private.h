@@ -203,7 +203,7 @@ struct FhaNode
 
 	uint64_t known_term; /* by members, when the newest read was asked for */
 	int64_t
-		allowed_until_ms; /* as the last order had it: until then the host's fence may be open */
+		allowed_until_ms; /* as the last host action had it: until then the host's fence may be open */
 
 	int64_t confirmed_ms; /* the last renewal that is known to have arrived was sent then */
 	Promises promises;

@@ -73,7 +73,7 @@ PGDLLEXPORT void fawkes_ha_agent_main(Datum argument);
 static char incarnation[FHA_INCARNATION_SIZE];
 static bool supervised;
 
-/* What this agent has already done about its orders. */
+/* What this agent has already done about its host actions. */
 typedef struct Progress
 {
 	uint64 promoted_term;
@@ -92,7 +92,7 @@ typedef struct Progress
 	uint64 stop_redo;
 	bool prepared;
 	uint64 published;
-	uint64 settings_changes; /* of the orders, as last seen */
+	uint64 settings_changes; /* of the host actions, as last seen */
 	bool needs_restart;      /* as of the last reload */
 	Commands commands;
 } Progress;
@@ -290,24 +290,25 @@ end_readers(const FhaPgView *view, Progress *progress)
 }
 
 static void
-promote(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progress *progress)
+promote(const FhaConfig *config, const FhaHostAction *action, const FhaPgView *view,
+		Progress *progress)
 {
 	char path[FHA_PATH_MAX];
 	FhaError err;
 	int64 now_ms = fha_now_ms();
 	FILE *file;
 
-	if (progress->promoted_term == order->term)
+	if (progress->promoted_term == action->term)
 		end_readers(view, progress);
 	else
 		progress->replayed_ms = 0;
-	if (progress->promoted_term == order->term && now_ms < progress->promoted_ms + 1000)
+	if (progress->promoted_term == action->term && now_ms < progress->promoted_ms + 1000)
 		return;
 	/* Before the placeholders: by the mark the supervisor knows that they are ours to remove. */
-	if (progress->promoted_term != order->term && !mark_promotion(config, view->position.timeline))
+	if (progress->promoted_term != action->term && !mark_promotion(config, view->position.timeline))
 		return;
 	progress->promotion_marked = true;
-	if (fha_timeline_reserve(config->data_directory, view->position.timeline, order->timeline,
+	if (fha_timeline_reserve(config->data_directory, view->position.timeline, action->timeline,
 							 &err) != FHA_OK)
 	{
 		fha_report(LOG, &err);
@@ -320,19 +321,19 @@ promote(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, P
 		ereport(LOG, errcode_for_file_access(), errmsg("could not write \"%s\": %m", path));
 		return;
 	}
-	if (progress->promoted_term != order->term)
+	if (progress->promoted_term != action->term)
 	{
 		progress->promotion_ms = now_ms;
-		ereport(LOG, errmsg("promoting to timeline %u for term %llu", order->timeline,
-							(unsigned long long) order->term));
+		ereport(LOG, errmsg("promoting to timeline %u for term %llu", action->timeline,
+							(unsigned long long) action->term));
 	}
-	progress->promoted_term = order->term;
+	progress->promoted_term = action->term;
 	progress->promoted_ms = now_ms;
 	kill(PostmasterPid, SIGUSR1);
 }
 
 static void
-follow(const FhaConfig *config, const FhaOrder *order, Progress *progress)
+follow(const FhaConfig *config, const FhaHostAction *action, Progress *progress)
 {
 	FhaState state;
 	FhaError err;
@@ -341,27 +342,27 @@ follow(const FhaConfig *config, const FhaOrder *order, Progress *progress)
 	/* Of a promotion that was given up: the leader may have a timeline of that number. */
 	if (fha_state_load(config, &state, &err) != FHA_OK ||
 		fha_timeline_drop_placeholders(config->data_directory, &err) != FHA_OK ||
-		fha_follow_write(config, &state, order->leader_address, &changed, &err) != FHA_OK)
+		fha_follow_write(config, &state, action->leader_address, &changed, &err) != FHA_OK)
 	{
 		fha_report(LOG, &err);
 		return;
 	}
 	commands_are_back(&progress->commands);
-	strlcpy(progress->following, order->leader, sizeof(progress->following));
-	strlcpy(progress->following_address, order->leader_address,
+	strlcpy(progress->following, action->leader, sizeof(progress->following));
+	strlcpy(progress->following_address, action->leader_address,
 			sizeof(progress->following_address));
-	progress->following_term = order->term;
+	progress->following_term = action->term;
 	/* Also when the file was right already: an agent may have died between the two. */
 	kill(PostmasterPid, SIGHUP);
-	ereport(LOG, errmsg("following %s at %s", order->leader, order->leader_address));
+	ereport(LOG, errmsg("following %s at %s", action->leader, action->leader_address));
 }
 
 /* A leader may come back in its term under another address: a pod's is new with the pod. */
 static void
-forget_old_address(const FhaOrder *order, Progress *progress)
+forget_old_address(const FhaHostAction *action, Progress *progress)
 {
-	if (order->leader_address[0] != '\0' &&
-		strcmp(order->leader_address, progress->following_address) != 0)
+	if (action->leader_address[0] != '\0' &&
+		strcmp(action->leader_address, progress->following_address) != 0)
 		progress->following[0] = '\0';
 }
 
@@ -377,20 +378,20 @@ is_stop_asked(void)
  * more what came during a long first one.
  */
 static void
-prepare_stop(const FhaOrder *order, const FhaPgView *view, Progress *progress)
+prepare_stop(const FhaHostAction *action, const FhaPgView *view, Progress *progress)
 {
 	bool asked = is_stop_asked();
 
-	if (!order->prepare_stop && !asked)
+	if (!action->prepare_stop && !asked)
 	{
 		progress->stop_checkpoints = 0;
 		progress->prepared = false;
 		return;
 	}
 	/* Nobody else writes here. */
-	if (asked && (progress->prepared || order->write_until_ms == 0))
+	if (asked && (progress->prepared || action->write_until_ms == 0))
 		atomic_store(&fence_mark->stop_prepared, 1);
-	if (order->write_until_ms == 0 && !order->prepare_stop)
+	if (action->write_until_ms == 0 && !action->prepare_stop)
 		return;
 	if (progress->prepared)
 		return;
@@ -434,34 +435,34 @@ hasten_stop(Progress *progress)
 }
 
 static void
-act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progress *progress)
+act(const FhaConfig *config, const FhaHostAction *action, const FhaPgView *view, Progress *progress)
 {
 	/* Before the fence opens: what was acknowledged is no half promotion's, whatever else is known. */
-	if (progress->promotion_marked && view->state == FHA_PG_PRIMARY && order->holds_lease &&
-		view->position.timeline == order->timeline)
+	if (progress->promotion_marked && view->state == FHA_PG_PRIMARY && action->holds_lease &&
+		view->position.timeline == action->timeline)
 		progress->promotion_marked = !unmark_promotion(config);
-	if (order->write_until_ms > 0)
-		fence_open(order->write_until_ms);
+	if (action->write_until_ms > 0)
+		fence_open(action->write_until_ms);
 	else
 		fence_shut();
-	if (order->holds_lease && view->state != FHA_PG_PRIMARY)
+	if (action->holds_lease && view->state != FHA_PG_PRIMARY)
 		fence_expect(fha_now_ms() + ADMISSION_MS);
 	/* A plain server, which nobody stops. */
-	if (view->state == FHA_PG_PRIMARY && order->node == FHA_NODE_HOLD)
-		evict_sessions(order->leader);
-	readonly_keep_sessions(view->state == FHA_PG_PRIMARY, order->alone);
+	if (view->state == FHA_PG_PRIMARY && action->node == FHA_NODE_HOLD)
+		evict_sessions(action->leader);
+	readonly_keep_sessions(view->state == FHA_PG_PRIMARY, action->alone);
 
-	commands_mind(&progress->commands, config, order, view,
-				  order->node == FHA_NODE_PROMOTE && progress->promoted_term == order->term
+	commands_mind(&progress->commands, config, action, view,
+				  action->node == FHA_NODE_PROMOTE && progress->promoted_term == action->term
 					  ? progress->promotion_ms
 					  : 0);
-	switch (order->node)
+	switch (action->node)
 	{
 		case FHA_NODE_PROMOTE:
-			promote(config, order, view, progress);
+			promote(config, action, view, progress);
 			break;
 		case FHA_NODE_FOLLOW:
-			follow(config, order, progress);
+			follow(config, action, progress);
 			break;
 		case FHA_NODE_STOP:
 			if (!progress->stop_sent)
@@ -477,20 +478,20 @@ act(const FhaConfig *config, const FhaOrder *order, const FhaPgView *view, Progr
 			break;
 	}
 	hasten_stop(progress);
-	if (order->settings_changes != progress->settings_changes)
+	if (action->settings_changes != progress->settings_changes)
 		kill(PostmasterPid, SIGHUP);
-	progress->settings_changes = order->settings_changes;
-	prepare_stop(order, view, progress);
+	progress->settings_changes = action->settings_changes;
+	prepare_stop(action, view, progress);
 	if (fence_mark != NULL && view->state == FHA_PG_STANDBY && view_has_streamed())
 		atomic_store(&fence_mark->streaming, 1);
-	if (view->state == FHA_PG_PRIMARY && order->write_until_ms > 0 && !view->rewindable &&
+	if (view->state == FHA_PG_PRIMARY && action->write_until_ms > 0 && !view->rewindable &&
 		progress->checkpointed_timeline != view->position.timeline)
 	{
 		/* pg_rewind of the old primary needs a checkpoint on this timeline. */
 		RequestCheckpoint(CHECKPOINT_FORCE | CHECKPOINT_IMMEDIATE);
 		progress->checkpointed_timeline = view->position.timeline;
 	}
-	steward_tell(order, view);
+	steward_tell(action, view);
 }
 
 static void
@@ -507,16 +508,16 @@ say_news(FhaNode *node)
 
 /* How long may we wait?  Promotion and checkpoints end without waking us. */
 static long
-patience_ms(const FhaOrder *order, const FhaPgView *view)
+patience_ms(const FhaHostAction *action, const FhaPgView *view)
 {
-	int64 left = order->wake_ms - fha_now_ms();
+	int64 left = action->wake_ms - fha_now_ms();
 
-	if (order->node == FHA_NODE_PROMOTE || order->prepare_stop || is_stop_asked())
+	if (action->node == FHA_NODE_PROMOTE || action->prepare_stop || is_stop_asked())
 		left = Min(left, PROMOTION_POLL_MS);
-	else if (order->contested)
+	else if (action->contested)
 		left = Min(left, CONTEST_POLL_MS);
 	else if (view->state == FHA_PG_BUSY ||
-			 (view->state == FHA_PG_PRIMARY && order->write_until_ms > 0 && !view->rewindable))
+			 (view->state == FHA_PG_PRIMARY && action->write_until_ms > 0 && !view->rewindable))
 		left = Min(left, 10 * PROMOTION_POLL_MS);
 	return (long) Max(left, 0);
 }
@@ -598,14 +599,14 @@ void
 fawkes_ha_agent_main(Datum argument)
 {
 	static FhaPgView view;
-	static FhaOrder order;
+	static FhaHostAction action;
 	static FhaConfig config;
 	Progress progress = {.promotion_marked = true};
 	FhaSeat seat;
 	FhaNode *node;
 	FhaError err;
 	MemoryContext turn;
-	bool ordered = false;
+	bool has_action = false;
 
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -642,30 +643,30 @@ fawkes_ha_agent_main(Datum argument)
 			serve_reload(&config);
 		}
 		take_request(node);
-		view_fill(&view, ordered ? &order : NULL);
+		view_fill(&view, has_action ? &action : NULL);
 		/* Started by hand, it is started again all the same if a supervisor watches over it. */
 		view.supervised = supervised || fha_seat_is_guarded(&seat);
 		view.unattended = supervised && !fha_seat_is_guarded(&seat);
 		view.exporter_fails = pg_atomic_read_u32(&fawkes_shared->exporter_fails) != 0;
 		view.prepared = progress.prepared;
-		forget_old_address(&order, &progress);
+		forget_old_address(&action, &progress);
 		strlcpy(view.following, progress.following, sizeof(view.following));
 		if (fence_mark != NULL)
 			memcpy(view.started_for, fence_mark->started_for, sizeof(view.started_for));
 		view.pending_restart = progress.needs_restart;
 		view.limits_lowered = progress.needs_restart && limits_are_lowered(node);
 		view.following_term = progress.following_term;
-		if (fha_node_step(node, &view, &order, &err) != FHA_OK)
+		if (fha_node_step(node, &view, &action, &err) != FHA_OK)
 			fha_report(LOG, &err);
-		ordered = true;
-		act(&config, &order, &view, &progress);
+		has_action = true;
+		act(&config, &action, &view, &progress);
 		say_news(node);
 		publish_vitals(node);
 		publish(node, &progress);
 		tell_refusal(node);
 		if (fha_node_takes_requests(node) && fawkes_shared->request[0] != '\0')
 			SetLatch(MyLatch); /* it came while there was no room */
-		wait_for_turn(patience_ms(&order, &view));
+		wait_for_turn(patience_ms(&action, &view));
 		MemoryContextReset(turn);
 	}
 }

@@ -69,12 +69,12 @@ command_of(const char *process)
 
 /* The last thing before a promoted server's first transaction: its timeline has begun already. */
 static bool
-is_recovery_ending(const FhaOrder *order)
+is_recovery_ending(const FhaHostAction *action)
 {
 	char name[FHA_WAL_NAME_SIZE];
 	char path[MAXPGPATH];
 
-	fha_timeline_history_name(order->timeline, name);
+	fha_timeline_history_name(action->timeline, name);
 	snprintf(path, sizeof(path), "pg_wal/%s", name);
 	return access(path, F_OK) == 0;
 }
@@ -146,7 +146,7 @@ commands_are_back(Commands *commands)
 }
 
 void
-commands_mind(Commands *commands, const FhaConfig *config, const FhaOrder *order,
+commands_mind(Commands *commands, const FhaConfig *config, const FhaHostAction *action,
 			  const FhaPgView *view, int64 began_ms)
 {
 	int64 now_ms = fha_now_ms();
@@ -154,14 +154,14 @@ commands_mind(Commands *commands, const FhaConfig *config, const FhaOrder *order
 	pid_t running;
 	bool ending;
 
-	if (view->state == FHA_PG_PRIMARY ? view->rewindable || order->write_until_ms == 0
-									  : !order->read || commands->stopped)
+	if (view->state == FHA_PG_PRIMARY ? view->rewindable || action->write_until_ms == 0
+									  : !action->read || commands->stopped)
 		return;
 	if (view->state != FHA_PG_PRIMARY)
 	{
-		if (order->leads_soon && (!commands->known || commands->off == FHA_COMMANDS_KEPT))
+		if (action->leads_soon && (!commands->known || commands->off == FHA_COMMANDS_KEPT))
 			set(commands, config, FHA_COMMANDS_OFF);
-		else if (!order->leads_soon && (!commands->known || commands->off != FHA_COMMANDS_KEPT))
+		else if (!action->leads_soon && (!commands->known || commands->off != FHA_COMMANDS_KEPT))
 			set(commands, config, FHA_COMMANDS_KEPT);
 	}
 	if (now_ms < commands->looked_ms + LOOK_MS || view->streaming)
@@ -189,7 +189,7 @@ commands_mind(Commands *commands, const FhaConfig *config, const FhaOrder *order
 							(int) commands->running, TELL_MS / 1000));
 		return;
 	}
-	ending = is_recovery_ending(order);
+	ending = is_recovery_ending(action);
 	waited_ms = now_ms - Max(began_ms, commands->since_ms);
 	if (waited_ms >= (ending ? config->lease_duration_ms : RESTORE_WAIT_MS))
 		end_wait(commands, config, view, ending, waited_ms);

@@ -27,7 +27,7 @@ typedef struct Commands
  * commands away while this member may lead soon, and stops a server that is to be promoted and waits for one all
  * the same: it is started again without them.
  */
-extern void commands_mind(Commands *commands, const FhaConfig *config, const FhaOrder *order,
+extern void commands_mind(Commands *commands, const FhaConfig *config, const FhaHostAction *action,
 						  const FhaPgView *view, int64 began_ms);
 
 /* follow.conf was written: all commands are back. */

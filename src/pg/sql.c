@@ -92,9 +92,9 @@ fawkes_ha_rules(PG_FUNCTION_ARGS)
 		values[0] = Int32GetDatum((int32) i + 1);
 		values[1] = CStringGetTextDatum(when);
 		values[2] = CStringGetTextDatum(unless);
-		values[3] = CStringGetTextDatum(fha_lease_order_name(rule->lease));
-		values[4] = CStringGetTextDatum(fha_fence_order_name(rule->fence));
-		values[5] = CStringGetTextDatum(fha_node_order_name(rule->node));
+		values[3] = CStringGetTextDatum(fha_lease_action_name(rule->lease));
+		values[4] = CStringGetTextDatum(fha_fence_action_name(rule->fence));
+		values[5] = CStringGetTextDatum(fha_node_action_name(rule->node));
 		values[6] = CStringGetTextDatum(rule->because);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

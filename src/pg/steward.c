@@ -67,20 +67,20 @@ steward_register(void)
 }
 
 void
-steward_tell(const FhaOrder *order, const FhaPgView *view)
+steward_tell(const FhaHostAction *action, const FhaPgView *view)
 {
 	static StewardOrder now;
 	StewardOrder *told = &fawkes_shared->steward.order;
-	bool may = order->node == FHA_NODE_HOLD &&
-			   ((view->state == FHA_PG_PRIMARY && order->write_until_ms > 0) ||
+	bool may = action->node == FHA_NODE_HOLD &&
+			   ((view->state == FHA_PG_PRIMARY && action->write_until_ms > 0) ||
 				view->state == FHA_PG_STANDBY);
 
 	memset(&now, 0, sizeof(now));
 	now.role = may ? view->state : FHA_PG_DOWN;
-	now.term = order->term;
-	now.member_count = order->member_count;
-	for (size_t i = 0; i < order->member_count; i++)
-		strlcpy(now.members[i], order->members[i], sizeof(now.members[i]));
+	now.term = action->term;
+	now.member_count = action->member_count;
+	for (size_t i = 0; i < action->member_count; i++)
+		strlcpy(now.members[i], action->members[i], sizeof(now.members[i]));
 	/* Only we write it. */
 	if (memcmp(told, &now, sizeof(now)) == 0)
 		return;

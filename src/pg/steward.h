@@ -18,6 +18,6 @@
 extern void steward_register(void);
 
 /* The agent's word, each turn: what is to be seen to now.  The steward is woken when it changes. */
-extern void steward_tell(const FhaOrder *order, const FhaPgView *view);
+extern void steward_tell(const FhaHostAction *action, const FhaPgView *view);
 
 #endif

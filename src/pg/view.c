@@ -65,14 +65,14 @@ is_streaming(pid_t pid, FhaStandby *standby)
 
 /* Each member streams through a slot of its own: that names it, and says what it has flushed. */
 static void
-fill_standbys(FhaPgView *view, const FhaOrder *order)
+fill_standbys(FhaPgView *view, const FhaHostAction *action)
 {
 	LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
-	for (size_t i = 0; i < order->member_count; i++)
+	for (size_t i = 0; i < action->member_count; i++)
 	{
 		char name[FHA_SLOT_NAME_SIZE];
 
-		fha_slot_name(order->members[i], name, sizeof(name));
+		fha_slot_name(action->members[i], name, sizeof(name));
 		for (int j = 0; j < max_replication_slots; j++)
 		{
 			ReplicationSlot *slot = &ReplicationSlotCtl->replication_slots[j];
@@ -89,7 +89,7 @@ fill_standbys(FhaPgView *view, const FhaOrder *order)
 			{
 				FhaStandby *standby = &view->standbys[view->standby_count++];
 
-				strlcpy(standby->member, order->members[i], sizeof(standby->member));
+				strlcpy(standby->member, action->members[i], sizeof(standby->member));
 				standby->lsn = flushed;
 			}
 		}
@@ -197,7 +197,7 @@ fill_trouble(FhaPgView *view)
 }
 
 static void
-fill_primary(FhaPgView *view, const FhaOrder *order)
+fill_primary(FhaPgView *view, const FhaHostAction *action)
 {
 	static TimeLineID rewindable = 0;
 	TimeLineID timeline;
@@ -214,8 +214,8 @@ fill_primary(FhaPgView *view, const FhaOrder *order)
 	view->rewindable = rewindable == timeline;
 	fill_lineage(view, timeline);
 	fill_trouble(view);
-	if (order != NULL)
-		fill_standbys(view, order);
+	if (action != NULL)
+		fill_standbys(view, action);
 }
 
 /*
@@ -337,13 +337,13 @@ fill_room(FhaPgView *view)
 }
 
 void
-view_fill(FhaPgView *view, const FhaOrder *order)
+view_fill(FhaPgView *view, const FhaHostAction *action)
 {
 	memset(view, 0, sizeof(*view));
 	fill_room(view);
 	view->system_identifier = GetSystemIdentifier();
 	if (!RecoveryInProgress())
-		fill_primary(view, order);
+		fill_primary(view, action);
 	/* Before its first record it may wait for ever already: for the checkpoint that a rewind goes back to. */
 	else if (GetRecoveryState() == RECOVERY_STATE_ARCHIVE ||
 			 GetWalRcvFlushRecPtr(NULL, NULL) != InvalidXLogRecPtr)

@@ -9,8 +9,8 @@
 #include "core/world.h"
 #include "node/node.h"
 
-/* Fill the view; names of members in `order` (may be NULL) tell whose slots are whose. */
-extern void view_fill(FhaPgView *view, const FhaOrder *order);
+/* Fill the view; names of members in `action` (may be NULL) tell whose slots are whose. */
+extern void view_fill(FhaPgView *view, const FhaHostAction *action);
 
 /* Is WAL coming in from a sender that is connected? */
 extern bool view_is_streaming(void);

@@ -28,7 +28,7 @@ typedef struct Player
 	FhaConfig config;
 	FhaNode *node;
 	FhaPgView view;
-	FhaOrder order;
+	FhaHostAction action;
 	int64_t sent_ns;      /* of the renewal under way; 0: none */
 	int64_t confirmed_ns; /* of the last that was confirmed */
 	bool open;            /* the fence, when it was last looked at */
@@ -170,25 +170,25 @@ give_data(Player *player)
 
 	memcpy(state.member, player->config.member_name, sizeof(state.member));
 	memcpy(state.cluster, player->config.cluster_name, sizeof(state.cluster));
-	memcpy(state.cluster_uuid, player->order.cluster_uuid, sizeof(state.cluster_uuid));
+	memcpy(state.cluster_uuid, player->action.cluster_uuid, sizeof(state.cluster_uuid));
 	if (fha_random_hex(state.data_incarnation, sizeof(state.data_incarnation), &err) != FHA_OK ||
 		fha_state_save(&player->config, &state, &err) != FHA_OK ||
 		fha_node_reload(player->node, &err) != FHA_OK)
 		give_up("a node's state could not be kept", &err);
 	player->view.empty = false;
 	player->view.system_identifier = 4711;
-	player->view.position = (FhaPosition){player->order.timeline, 0x3000000};
+	player->view.position = (FhaPosition){player->action.timeline, 0x3000000};
 	player->view.replayed = player->view.position.lsn;
 }
 
-/* It does at once what it is ordered; true: it did something. */
+/* It does its host action at once; true: it did something. */
 static bool
 obey(Player *player)
 {
 	FhaPgView *view = &player->view;
-	const FhaOrder *order = &player->order;
+	const FhaHostAction *action = &player->action;
 
-	switch (order->node)
+	switch (action->node)
 	{
 		case FHA_NODE_INITDB:
 		case FHA_NODE_CLONE:
@@ -206,16 +206,16 @@ obey(Player *player)
 			fha_node_life_held(player->node, false);
 			return true;
 		case FHA_NODE_FOLLOW:
-			if (strcmp(view->following, order->leader) == 0)
+			if (strcmp(view->following, action->leader) == 0)
 				return false;
-			memcpy(view->following, order->leader, sizeof(view->following));
-			view->following_term = order->term;
+			memcpy(view->following, action->leader, sizeof(view->following));
+			view->following_term = action->term;
 			return true;
 		case FHA_NODE_PROMOTE:
 		case FHA_NODE_STOP:
 		case FHA_NODE_REWIND:
 			(void) fprintf(stderr, "api_load: %s: %s\n", player->config.member_name,
-						   order->because);
+						   action->because);
 			give_up("the API server is too slow for so many clusters: a primary changed", NULL);
 			return false;
 		case FHA_NODE_HOLD:
@@ -262,15 +262,15 @@ step(Player *player)
 	FhaError err;
 
 	stepped = player;
-	if (fha_node_step(player->node, &player->view, &player->order, &err) != FHA_OK)
+	if (fha_node_step(player->node, &player->view, &player->action, &err) != FHA_OK)
 		give_up(player->config.member_name, &err);
 	stepped = NULL;
-	open = fha_now_ms() < player->order.write_until_ms;
+	open = fha_now_ms() < player->action.write_until_ms;
 	if (player->open && !open)
 		counted.shut++;
 	player->open = open;
 	if (obey(player))
-		player->order.wake_ms = 0;
+		player->action.wake_ms = 0;
 }
 
 static bool
@@ -295,14 +295,14 @@ turn(struct pollfd *fds)
 	{
 		Player *player = &players[i];
 
-		if (fds[i].revents != 0 || now_ms >= player->order.wake_ms)
+		if (fds[i].revents != 0 || now_ms >= player->action.wake_ms)
 			step(player);
 		if (i % MEMBERS == MEMBERS - 1 && connect_standbys(i - MEMBERS + 1))
-			players[i - MEMBERS + 1].order.wake_ms = 0;
+			players[i - MEMBERS + 1].action.wake_ms = 0;
 	}
 	for (size_t i = 0; i < player_count; i++)
-		if (players[i].order.wake_ms < next_ms)
-			next_ms = players[i].order.wake_ms;
+		if (players[i].action.wake_ms < next_ms)
+			next_ms = players[i].action.wake_ms;
 	wait_ms = next_ms - fha_now_ms();
 	(void) poll(fds, player_count, wait_ms < 0 ? 0 : wait_ms > 1000 ? 1000 : (int) wait_ms);
 }

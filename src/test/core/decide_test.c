@@ -258,16 +258,16 @@ facts_have_names(void **state)
 }
 
 static void
-orders_have_names(void **state)
+actions_have_names(void **state)
 {
 	(void) state;
-	assert_string_equal(fha_lease_order_name(FHA_LEASE_LEAVE), "leave");
-	assert_string_equal(fha_lease_order_name(FHA_LEASE_RELEASE), "release");
-	assert_string_equal(fha_fence_order_name(FHA_FENCE_SHUT), "shut");
-	assert_string_equal(fha_fence_order_name(FHA_FENCE_OPEN), "open");
-	assert_string_equal(fha_node_order_name(FHA_NODE_HOLD), "hold");
-	assert_string_equal(fha_node_order_name(FHA_NODE_START_STANDBY), "start standby");
-	assert_string_equal(fha_node_order_name(FHA_NODE_STOP), "stop");
+	assert_string_equal(fha_lease_action_name(FHA_LEASE_LEAVE), "leave");
+	assert_string_equal(fha_lease_action_name(FHA_LEASE_RELEASE), "release");
+	assert_string_equal(fha_fence_action_name(FHA_FENCE_SHUT), "shut");
+	assert_string_equal(fha_fence_action_name(FHA_FENCE_OPEN), "open");
+	assert_string_equal(fha_node_action_name(FHA_NODE_HOLD), "hold");
+	assert_string_equal(fha_node_action_name(FHA_NODE_START_STANDBY), "start standby");
+	assert_string_equal(fha_node_action_name(FHA_NODE_STOP), "stop");
 }
 
 /* Three things keep a standby from a free lease for good, and each has its sentence. */
@@ -294,7 +294,7 @@ main(void)
 		cmocka_unit_test(sentences_are_their_own),
 		cmocka_unit_test(ids_are_their_own),
 		cmocka_unit_test(facts_have_names),
-		cmocka_unit_test(orders_have_names),
+		cmocka_unit_test(actions_have_names),
 	};
 
 	return cmocka_run_group_tests_name("decide", tests, NULL, NULL);

@@ -85,7 +85,7 @@ a_holder_leads_on_while_all_promise(void **state)
 	turn_for(OUTAGE_LEASES * LEASE_MS);
 	/* Longer than any renewal lasts, and nobody else leads. */
 	TURN_UNTIL(leads_by_promises(old));
-	assert_string_equal(old->order.because,
+	assert_string_equal(old->action.because,
 						"this member leads on while the lock does not answer: all other members "
 						"promise not to contend");
 	lock_out(false);
@@ -132,11 +132,11 @@ who_promised_waits_for_as_long(void **state)
 	TURN_UNTIL(leads_by_promises(old));
 	old->absent = true;
 	bound_ms = a_standby()->node->world.bound_until_ms;
-	assert_true(bound_ms >= old->order.write_until_ms);
+	assert_true(bound_ms >= old->action.write_until_ms);
 	lock_out(false);
 	/* turn() asserts one writer; here the record, unchanged for leases, is not free at once. */
 	TURN_UNTIL(leader() != NULL && leader() != old);
-	assert_true(leader()->opened_ms >= old->order.write_until_ms);
+	assert_true(leader()->opened_ms >= old->action.write_until_ms);
 	assert_true(leader()->opened_ms >= bound_ms);
 	old->absent = false;
 	TURN_UNTIL(all_settled());
@@ -550,7 +550,7 @@ a_promised_term_is_the_lowest_from_then_on(void **state)
 	assert_int_equal(fha_state_load(&standby->config, &saved, &err), FHA_OK);
 	assert_int_equal(saved.highest_term, asked.promise.term);
 	assert_string_equal(refusal(standby, &good), "this member has seen a later term");
-	TURN_UNTIL(strstr(standby->order.because, "older term") != NULL);
+	TURN_UNTIL(strstr(standby->action.because, "older term") != NULL);
 	start_again(standby);
 	assert_string_equal(refusal(standby, &good), "this member has seen a later term");
 	/* What cannot be kept is not promised. */
@@ -744,7 +744,7 @@ who_promises_knows_where_the_holder_was(void **state)
 	assert_int_equal(standby->node->world.heard.lsn, lsn);
 	assert_int_equal(standby->node->world.heard_term, 1);
 	/* max_lag_bytes is 1000: nobody may lead. */
-	TURN_UNTIL(strstr(standby->order.because, "would lose more than allowed") != NULL);
+	TURN_UNTIL(strstr(standby->action.because, "would lose more than allowed") != NULL);
 	turn_for(OUTAGE_LEASES * LEASE_MS);
 	assert_null(leader());
 	standby->view.position.lsn = lsn - 900;

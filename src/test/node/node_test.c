@@ -28,7 +28,7 @@ a_silent_leader_is_replaced_after_its_lease(void **state)
 	(void) state;
 	start_cluster();
 	old = leader();
-	until_ms = old->order.write_until_ms;
+	until_ms = old->action.write_until_ms;
 	old->absent = true;
 	TURN_UNTIL(leader() != NULL && leader() != old);
 	assert_true(leader()->opened_ms >= until_ms);
@@ -69,7 +69,7 @@ s1_orders_without_end_keep_no_dead_holder_alive(void **state)
 		}
 		turn();
 	}
-	assert_true(next->opened_ms >= old->order.write_until_ms);
+	assert_true(next->opened_ms >= old->action.write_until_ms);
 }
 
 static void
@@ -90,7 +90,7 @@ a_released_lease_goes_to_the_best(void **state)
 	/* Its PostgreSQL is killed: the supervisor's loop sees it down. */
 	old->view.state = FHA_PG_DOWN;
 	old->view.required = old->view.position;
-	old->order.write_until_ms = 0;
+	old->action.write_until_ms = 0;
 	TURN_UNTIL(leader() != NULL);
 	assert_ptr_equal(leader(), best);
 	TURN_UNTIL(all_settled());
@@ -108,7 +108,7 @@ what_nobody_has_stays_with_who_has_it(void **state)
 	old->view.position.lsn += 500;
 	old->view.state = FHA_PG_DOWN;
 	old->view.required = old->view.position;
-	old->order.write_until_ms = 0;
+	old->action.write_until_ms = 0;
 	TURN_UNTIL(leader() != NULL);
 	assert_ptr_equal(leader(), old);
 	assert_int_equal(old->node->world.cluster.term, 1);
@@ -125,7 +125,7 @@ release_at(Player *player, bool clean, uint64_t lsn)
 	player->view.clean = clean;
 	player->view.position.lsn = lsn;
 	player->view.required = player->view.position;
-	player->order.write_until_ms = 0;
+	player->action.write_until_ms = 0;
 	fha_node_life_held(player->node, true);
 	TURN_UNTIL(player->node->world.cluster.released);
 }
@@ -134,7 +134,7 @@ static void
 end_player(Player *player)
 {
 	/* A stopped node is told from a silent one by its last word. */
-	TURN_UNTIL(player->order.told);
+	TURN_UNTIL(player->action.told);
 	assert_string_equal(player->node->published.rule, "stopped");
 	assert_string_equal(player->node->published.state, fha_rule_find("stopped")->because);
 	player->absent = true;
@@ -188,7 +188,7 @@ what_a_clean_stop_has_is_waited_for(void **state)
 	stop_player(old, true);
 	assert_true(old->node->world.cluster.release_final);
 	nobody_leads_for(5 * old->config.release_wait_ms);
-	assert_non_null(strstr(standby->order.because, "stopped cleanly"));
+	assert_non_null(strstr(standby->action.because, "stopped cleanly"));
 	start_player(old);
 	TURN_UNTIL(leader() != NULL);
 	assert_ptr_equal(leader(), old);
@@ -446,13 +446,13 @@ an_older_term_is_refused(void **state)
 					"rm %s/lock/db-test.0* && cp %s %s/lock/db-test.00000000000000009999", root,
 					old_record, root);
 	assert_int_equal(system(command), 0);
-	TURN_UNTIL(players[0].absent || strstr(players[0].order.because, "older term") != NULL);
-	TURN_UNTIL(players[1].absent || strstr(players[1].order.because, "older term") != NULL);
+	TURN_UNTIL(players[0].absent || strstr(players[0].action.because, "older term") != NULL);
+	TURN_UNTIL(players[1].absent || strstr(players[1].action.because, "older term") != NULL);
 	assert_null(leader());
 	/* Whoever held that term knows of no later one but by the records of the others. */
 	first->absent = false;
 	assert_int_equal(first->node->state.highest_term, 1);
-	while (strstr(first->order.because, "older term") == NULL)
+	while (strstr(first->action.because, "older term") == NULL)
 	{
 		turn();
 		assert_null(leader());
@@ -469,8 +469,8 @@ another_cluster_s_data_is_left_alone(void **state)
 		if (&players[i] != leader())
 		{
 			players[i].view.system_identifier = 815;
-			TURN_UNTIL(strstr(players[i].order.because, "another cluster") != NULL);
-			assert_int_equal(players[i].order.node, FHA_NODE_HOLD);
+			TURN_UNTIL(strstr(players[i].action.because, "another cluster") != NULL);
+			assert_int_equal(players[i].action.node, FHA_NODE_HOLD);
 			break;
 		}
 }
@@ -489,7 +489,7 @@ a_lone_primary_starts_again_in_its_term(void **state)
 	position = only->view.position;
 	only->view.state = FHA_PG_DOWN;
 	only->view.position = (FhaPosition){0, 0};
-	only->order.write_until_ms = 0;
+	only->action.write_until_ms = 0;
 	until_ms = fha_now_ms() + 2 * LEASE_MS;
 	TURN_UNTIL(fha_now_ms() > until_ms);
 	assert_int_equal(only->view.state, FHA_PG_DOWN);
@@ -511,7 +511,7 @@ a_holder_past_its_timeline_begins_a_new_term(void **state)
 	only->view.state = FHA_PG_DOWN;
 	only->view.position.timeline = 7;
 	only->view.required = only->view.position;
-	only->order.write_until_ms = 0;
+	only->action.write_until_ms = 0;
 	TURN_UNTIL(is_open(only));
 	assert_int_equal(only->promotions, 1);
 	assert_int_equal(only->node->world.cluster.term, 2);
@@ -530,7 +530,7 @@ a_failing_holder_makes_room(void **state)
 	old->view.state = FHA_PG_DOWN;
 	old->view.required = old->view.position;
 	old->view.failing = true;
-	old->order.write_until_ms = 0;
+	old->action.write_until_ms = 0;
 	/* As after a reclaim: the record shows no standby. */
 	old->node->world.cluster.standby_count = 0;
 	TURN_UNTIL(leader() != NULL && leader() != old);
@@ -573,13 +573,13 @@ another_incarnation_waits(void **state)
 			players[i].node = NULL;
 		}
 	old = leader();
-	until_ms = old->order.write_until_ms;
+	until_ms = old->action.write_until_ms;
 	dead = old->node;
 	(void) snprintf(old->incarnation, sizeof(old->incarnation), "feedfeedfeedfeed");
 	player_open(old, false);
 	fha_node_close(dead);
 	old->view.supervised = false; /* or it would stop, and then hold its own life lock */
-	old->order.write_until_ms = 0;
+	old->action.write_until_ms = 0;
 	old->opened_ms = 0;
 	TURN_UNTIL(is_open(old));
 	assert_true(old->opened_ms >= until_ms);
@@ -757,9 +757,9 @@ s1b_a_member_writes_over_no_other_cluster_s_record(void **state)
 										 "\"db-test-x\": give this member another member_name"));
 	leads_undisturbed(&players[0], &players[1]);
 	/* It can be stopped all the same; and goes on when the other cluster is gone. */
-	assert_true(players[1].order.told);
+	assert_true(players[1].action.told);
 	players[0].absent = true;
-	players[0].ordered = false; /* another cluster's fence may be open beside this one's */
+	players[0].has_action = false; /* another cluster's fence may be open beside this one's */
 	shell_in_lock("db-test-x", "rm $N.*");
 	TURN_UNTIL(leader() == &players[1]);
 }
@@ -942,7 +942,7 @@ s1_a_handover_shuts_before_it_is_written(void **state)
 	assert_int_equal(fha_node_request(old->node, &request, &err), FHA_OK);
 	TURN_UNTIL(old->node->errand == ERRAND_RENEW &&
 			   old->node->write.cluster.request.state == FHA_REQUEST_RUNNING);
-	assert_int_equal(old->order.write_until_ms, 0);
+	assert_int_equal(old->action.write_until_ms, 0);
 }
 
 static bool
@@ -1251,9 +1251,9 @@ entries_follow_one_another(void **state)
 	assert_true(strstr(node->history.text, "pause") < strstr(node->history.text, "resume"));
 }
 
-/* What is carried out by members is in their orders, by its name, until it has ended. */
+/* What is carried out by members is in their host actions, by its name, until it has ended. */
 static void
-a_restart_is_ordered_of_whom_it_names(void **state)
+a_restart_is_an_action_of_whom_it_names(void **state)
 {
 	FhaOrderSlip request = {.kind = FHA_REQUEST_RESTART, .id = "0123456789abcdef"};
 	FhaOrderSlip other = {.kind = FHA_REQUEST_PAUSE, .id = "fedcba9876543210"};
@@ -1268,16 +1268,16 @@ a_restart_is_ordered_of_whom_it_names(void **state)
 	memcpy(request.target, target->config.member_name, sizeof(request.target));
 	assert_int_equal(fha_node_request(first->node, &request, &err), FHA_OK);
 	assert_int_equal(fha_node_request(first->node, &other, &err), FHA_CONFLICT);
-	TURN_UNTIL(strcmp(first->order.request_id, request.id) == 0);
+	TURN_UNTIL(strcmp(first->action.request_id, request.id) == 0);
 	/* What cannot be entered beside it is let go, and told in the log. */
 	other = (FhaOrderSlip){.kind = FHA_REQUEST_SWITCHOVER, .id = "fedcba9876543210"};
 	assert_int_equal(fha_node_request(first->node, &other, &err), FHA_OK);
 	TURN_UNTIL(!first->node->request_waits);
 	assert_int_equal(first->node->world.cluster.request.kind, FHA_REQUEST_RESTART);
-	TURN_UNTIL(target->order.asked);
-	assert_false(target->order.reinit);
-	assert_false(first->order.asked);
-	assert_false(follower(target)->order.asked);
+	TURN_UNTIL(target->action.asked);
+	assert_false(target->action.reinit);
+	assert_false(first->action.asked);
+	assert_false(follower(target)->action.asked);
 }
 
 /* People read afterwards what a failover has cost. */
@@ -1349,7 +1349,7 @@ who_may_have_led_is_named(void **state)
 	TURN_UNTIL(system(command) == 0 && old->node->world.watch.absent);
 	/* As if it had slept since its last renewal. */
 	old->node->world.confirmed_ms = 1;
-	TURN_UNTIL(strstr(old->order.because, "the cluster has no record: put back") != NULL);
+	TURN_UNTIL(strstr(old->action.because, "the cluster has no record: put back") != NULL);
 	/* The third member may not have written its record again when the first is named. */
 	(void) snprintf(named, sizeof(named),
 					"%s is on the list, has no record now, and may have led later",
@@ -1589,7 +1589,7 @@ main(void)
 		TEST(a_damaged_history_stops_nothing),
 		TEST(a_request_in_the_way_is_told),
 		TEST(entries_follow_one_another),
-		TEST(a_restart_is_ordered_of_whom_it_names),
+		TEST(a_restart_is_an_action_of_whom_it_names),
 		TEST(what_a_successor_lacks_is_in_the_history),
 		TEST(what_a_rewind_has_saved_is_in_the_history),
 		TEST(who_may_have_led_is_named),

@@ -52,7 +52,7 @@ kill_postgres(Player *player)
 {
 	player->view.state = FHA_PG_DOWN;
 	player->view.required = player->view.position;
-	player->order.write_until_ms = 0;
+	player->action.write_until_ms = 0;
 }
 
 static void
@@ -156,11 +156,11 @@ a_cold_standby_leads_and_serves_nobody(void **state)
 			players[i].view.cold = true;
 	next = another_than(old);
 	TURN_UNTIL(vitals_of(next).postgres == FHA_PG_BUSY);
-	assert_false(next->order.leads_soon);
+	assert_false(next->action.leads_soon);
 	old->absent = true;
-	TURN_UNTIL(next->order.leads_soon || another_than(next)->order.leads_soon);
+	TURN_UNTIL(next->action.leads_soon || another_than(next)->action.leads_soon);
 	TURN_UNTIL(leader() != NULL && leader() != old);
-	assert_false(leader()->order.leads_soon);
+	assert_false(leader()->action.leads_soon);
 }
 
 /* Its record still says that it is a standby. */
@@ -291,7 +291,7 @@ a_failover_that_was_asked_for_is_ordered(void **state)
 	TURN_UNTIL(vitals_of(old).renewals[FHA_RENEWAL_CONFIRMED] > 0 &&
 			   next->node->world.cluster.position.lsn == old->view.position.lsn);
 	old->absent = true;
-	TURN_UNTIL(strstr(next->order.because, "would lose more than allowed") != NULL);
+	TURN_UNTIL(strstr(next->action.because, "would lose more than allowed") != NULL);
 	ask(next, FHA_REQUEST_FAILOVER, next);
 	TURN_UNTIL(leader() == next);
 	assert_int_equal(vitals_of(next).takeovers[FHA_TAKEOVER_ORDERED], 1);

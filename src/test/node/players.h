@@ -59,20 +59,20 @@
 #define CARRY_MS 10000
 #define PGPASS "*:*:*:fawkes_replication:a-password\n"
 
-/* A node whose PostgreSQL is played: it does at once what it is ordered. */
+/* A node whose PostgreSQL is played: it does each host action at once. */
 typedef struct Player
 {
 	FhaConfig config;
 	FhaNode *node;
 	FhaPgView view;
-	FhaOrder order;
+	FhaHostAction action;
 	char incarnation[FHA_ID_SIZE];
 	int listen_fd; /* where it answers, if players_listen; else -1 */
 	FhaListener *listener;
 	bool unreachable; /* nobody streams from it */
 	bool copying;     /* a job on its data lasts until this is taken back */
 	bool absent;      /* not stepped: stopped, cut off or dead */
-	bool ordered;
+	bool has_action;
 	int stops; /* how often it was told to stop */
 	int promotions;
 	int64_t asked_ms;  /* when the newest question of a promise was sent */
@@ -144,7 +144,7 @@ player_open(Player *player, bool life_held)
 	if (fha_node_open(&player->node, &player->config, played_clock(), player->incarnation,
 					  life_held, &err) != FHA_OK)
 		fail_msg("%s", err.text);
-	player->ordered = false;
+	player->has_action = false;
 }
 
 static void
@@ -246,7 +246,7 @@ player_give_data(Player *player, const char *uuid, uint32_t timeline, uint64_t l
 static bool
 is_open(const Player *player)
 {
-	return !player->absent && player->ordered && fha_now_ms() < player->order.write_until_ms;
+	return !player->absent && player->has_action && fha_now_ms() < player->action.write_until_ms;
 }
 
 /* S1: at no moment may two fences be open; an absent player's runs out by its own deadline. */
@@ -256,8 +256,8 @@ assert_one_writer(void)
 	int writers = 0;
 
 	for (int i = 0; i < NODES; i++)
-		if (players[i].node != NULL && players[i].ordered &&
-			fha_now_ms() < players[i].order.write_until_ms)
+		if (players[i].node != NULL && players[i].has_action &&
+			fha_now_ms() < players[i].action.write_until_ms)
 			writers++;
 	assert_true(writers <= 1);
 }
@@ -270,24 +270,24 @@ assert_term_is_on_disk(const Player *player)
 	FhaError err;
 
 	assert_int_equal(fha_state_load(&player->config, &state, &err), FHA_OK);
-	assert_true(state.highest_term >= player->order.term);
+	assert_true(state.highest_term >= player->action.term);
 }
 
 static void
 obey(Player *player)
 {
-	const FhaOrder *order = &player->order;
+	const FhaHostAction *action = &player->action;
 	FhaPgView *view = &player->view;
 
-	switch (order->node)
+	switch (action->node)
 	{
 		case FHA_NODE_INITDB:
 		case FHA_NODE_CLONE:
 		case FHA_NODE_REWIND:
 			if (player->copying)
 				break;
-			player_give_data(player, order->cluster_uuid,
-							 order->node == FHA_NODE_INITDB ? 1 : order->timeline, 100);
+			player_give_data(player, action->cluster_uuid,
+							 action->node == FHA_NODE_INITDB ? 1 : action->timeline, 100);
 			break;
 		case FHA_NODE_START_PRIMARY:
 			view->state = FHA_PG_PRIMARY;
@@ -302,14 +302,14 @@ obey(Player *player)
 			player->promotions++;
 			view->lineage_count = 1;
 			view->lineage[0] = (FhaLineageStep){view->position.timeline, view->position.lsn};
-			view->position.timeline = order->timeline;
+			view->position.timeline = action->timeline;
 			view->position.lsn += 10;
 			view->state = FHA_PG_PRIMARY;
 			break;
 		case FHA_NODE_FOLLOW:
-			(void) snprintf(view->following, sizeof(view->following), "%s", order->leader);
-			view->following_term = order->term;
-			view->position.timeline = order->timeline;
+			(void) snprintf(view->following, sizeof(view->following), "%s", action->leader);
+			view->following_term = action->term;
+			view->position.timeline = action->timeline;
 			break;
 		case FHA_NODE_STOP:
 			player->stops++;
@@ -326,10 +326,10 @@ obey(Player *player)
 	if (view->state == FHA_PG_PRIMARY && view->lineage_count < 2)
 		view->lineage[view->lineage_count++] = (FhaLineageStep){view->position.timeline, 0};
 	view->rewindable = view->state == FHA_PG_PRIMARY;
-	view->prepared = order->prepare_stop;
+	view->prepared = action->prepare_stop;
 	if (is_open(player) && player->opened_ms == 0)
 		player->opened_ms = fha_now_ms();
-	if (order->node != FHA_NODE_HOLD)
+	if (action->node != FHA_NODE_HOLD)
 		return;
 	if (view->state != FHA_PG_PRIMARY)
 		player->opened_ms = 0;
@@ -371,11 +371,12 @@ note_questions(Player *player)
 static void
 note_hurry(Player *player)
 {
-	bool hurries = player->order.wake_ms <= fha_now_ms() && player->node->errand == ERRAND_NONE;
+	bool hurries = player->action.wake_ms <= fha_now_ms() && player->node->errand == ERRAND_NONE;
 
 	player->hurries = hurries ? player->hurries + 1 : 0;
 	if (player->hurries > HURRIES_MAX)
-		fail_msg("%s turns without a pause: %s", player->config.member_name, player->order.because);
+		fail_msg("%s turns without a pause: %s", player->config.member_name,
+				 player->action.because);
 }
 
 /*
@@ -394,11 +395,11 @@ step(Player *player)
 
 	note_questions(player);
 	played_looks = played_events = 0;
-	if (fha_node_step(node, &player->view, &player->order, &err) != FHA_OK)
+	if (fha_node_step(node, &player->view, &player->action, &err) != FHA_OK)
 		fail_msg("%s", err.text);
 	note_hurry(player);
 	assert_int_equal(played_looks, played_events + 1);
-	player->ordered = true;
+	player->has_action = true;
 	after_ms = node->world.tenure.write_until_ms;
 	if (after_ms > before_ms)
 		assert_true(after_ms == sent_ms + DEADLINE_MS || after_ms == lost_ms + DEADLINE_MS ||

@@ -132,8 +132,8 @@ typedef struct SimHost
 	FhaNode *node;
 	bool killed; /* its node is being killed: no write is waited for */
 	int64_t agent_paused_until;
-	FhaOrder order;
-	bool ordered;
+	FhaHostAction action;
+	bool has_action;
 	bool stopping;
 	bool down; /* a person stopped it */
 	int64_t turn_us;

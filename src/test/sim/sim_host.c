@@ -1,7 +1,7 @@
 /*
  * sim_host.c: what the node loop's hosts are: supervisor, agent, and a PostgreSQL of numbered records.
  *
- * What a host shows the loop, and how it carries out an order, follows cli/supervisor.c and
+ * What a host shows the loop, and how it carries out an action, follows cli/supervisor.c and
  * pg/agent.c.  A server commits all the time while its fence is open; a standby fetches records from
  * the leader that its follow.conf names.
  */
@@ -223,8 +223,8 @@ sit(SimHost *host, SimSpeaker speaker)
 		sim_fail("%s cannot open its node: %s", host->config.member_name, err.text);
 	sim_here = NULL;
 	host->speaker = speaker;
-	host->ordered = false;
-	memset(&host->order, 0, sizeof(host->order));
+	host->has_action = false;
+	memset(&host->action, 0, sizeof(host->action));
 	sim_trace(host->index, "%s speaks", speaker == SIM_AGENT ? "the agent" : "the supervisor");
 	sim_host_wake(host);
 }
@@ -255,10 +255,10 @@ set_fence(SimHost *host, int64_t until_us)
 	{
 		host->open_from = now_us;
 		sim_trace(host->index, "the fence is open: term %llu",
-				  (unsigned long long) host->order.term);
+				  (unsigned long long) host->action.term);
 	}
 	host->open_until = until_us;
-	host->open_term = host->order.term;
+	host->open_term = host->action.term;
 	judge_fence(host);
 }
 
@@ -321,8 +321,8 @@ typedef struct Stream
 static bool
 lists(const SimHost *leader, const SimHost *host)
 {
-	for (size_t i = 0; i < leader->order.member_count; i++)
-		if (strcmp(leader->order.members[i], host->config.member_name) == 0)
+	for (size_t i = 0; i < leader->action.member_count; i++)
+		if (strcmp(leader->action.members[i], host->config.member_name) == 0)
 			return true;
 	return false;
 }
@@ -637,11 +637,11 @@ server_start(SimHost *host, bool standby)
 	if (standby)
 		forget_promotion(host);
 	host->promoting_from = 0;
-	if (standby && host->order.leader[0] != '\0')
-		host->leader = sim_host_named(host->order.leader);
+	if (standby && host->action.leader[0] != '\0')
+		host->leader = sim_host_named(host->action.leader);
 	host->acked_lsn = standby ? 0 : host->required.lsn;
 	host->mark_counts = true;
-	memcpy(host->started_for, host->order.request_id, sizeof(host->started_for));
+	memcpy(host->started_for, host->action.request_id, sizeof(host->started_for));
 	host->was_primary = !standby;
 	host->clean = false;
 	host->phase = SIM_STARTING;
@@ -682,7 +682,7 @@ typedef struct Job
 {
 	int host;
 	uint64_t life;
-	FhaNodeOrder kind;
+	FhaNodeAction kind;
 	int leader;
 	char cluster_uuid[FHA_UUID_TEXT_SIZE];
 	char request_id[FHA_ID_SIZE];
@@ -738,7 +738,7 @@ job_ends(void *argument)
 	host->job = false;
 	host->end_known = false;
 	works = job_works(host, job);
-	sim_trace(host->index, "%s %s", fha_node_order_name(job->kind), works ? "ends" : "fails");
+	sim_trace(host->index, "%s %s", fha_node_action_name(job->kind), works ? "ends" : "fails");
 	if (works)
 		host->failures = 0, host->start_failed = false;
 	else
@@ -757,15 +757,15 @@ start_job(SimHost *host)
 
 	*job = (Job){.host = host->index,
 				 .life = ++host->job_life,
-				 .kind = host->order.node,
-				 .leader = sim_host_named(host->order.leader)};
-	memcpy(job->cluster_uuid, host->order.cluster_uuid, sizeof(job->cluster_uuid));
-	if (host->order.node == FHA_NODE_CLONE && host->order.asked)
-		memcpy(job->request_id, host->order.request_id, sizeof(job->request_id));
+				 .kind = host->action.node,
+				 .leader = sim_host_named(host->action.leader)};
+	memcpy(job->cluster_uuid, host->action.cluster_uuid, sizeof(job->cluster_uuid));
+	if (host->action.node == FHA_NODE_CLONE && host->action.asked)
+		memcpy(job->request_id, host->action.request_id, sizeof(job->request_id));
 	host->job = true;
 	if (job->kind == FHA_NODE_REWIND)
 		host->damaged = true;
-	sim_trace(host->index, "%s begins", fha_node_order_name(job->kind));
+	sim_trace(host->index, "%s begins", fha_node_action_name(job->kind));
 	sim_at(sim_us + sim_between(200 * SIM_MS, 3 * SIM_S), host->index, job_ends, job);
 }
 
@@ -815,7 +815,7 @@ supervisor_view(SimHost *host, FhaPgView *view)
 	if (view->empty || view->damaged)
 		return;
 	view->system_identifier = SYSTEM_IDENTIFIER;
-	if (!host->end_known && host->ordered && !host->job)
+	if (!host->end_known && host->has_action && !host->job)
 		find_end(host);
 	if (!host->end_known)
 		return;
@@ -828,17 +828,17 @@ supervisor_view(SimHost *host, FhaPgView *view)
 static bool
 is_done(const SimHost *host)
 {
-	const FhaOrder *order = &host->order;
+	const FhaHostAction *action = &host->action;
 
 	return host->stopping && host->phase == SIM_DOWN && !host->job &&
-		   ((host->ordered && (!order->holds_lease || order->released) && order->told) ||
+		   ((host->has_action && (!action->holds_lease || action->released) && action->told) ||
 			sim_us > host->end_known_us);
 }
 
 static void
 supervisor_ends(SimHost *host)
 {
-	sim_trace(host->index, "the supervisor ends%s", host->order.released ? ": released" : "");
+	sim_trace(host->index, "the supervisor ends%s", host->action.released ? ": released" : "");
 	leave_seat(host, false);
 	host->supervised = host->stopping = false;
 	host->mark_counts = false;
@@ -849,11 +849,11 @@ supervisor_ends(SimHost *host)
 static void
 supervisor_acts(SimHost *host, const FhaPgView *view)
 {
-	const FhaOrder *order = &host->order;
+	const FhaHostAction *action = &host->action;
 
 	if (view->state != FHA_PG_DOWN || view->job || host->stopping || sim_us < host->not_before_us)
 		return;
-	switch (order->node)
+	switch (action->node)
 	{
 		case FHA_NODE_INITDB:
 		case FHA_NODE_CLONE:
@@ -938,9 +938,9 @@ promote(SimHost *host)
 	host->promoting = true;
 	host->promoting_from = sim_wal_end(&host->wal).timeline;
 	life = life_of(host, host->server);
-	life->id = host->order.timeline;
+	life->id = host->action.timeline;
 	sim_trace(host->index, "is promoted to timeline %u for term %llu",
-			  (unsigned) host->order.timeline, (unsigned long long) host->order.term);
+			  (unsigned) host->action.timeline, (unsigned long long) host->action.term);
 	/* The receiver ends first, and what it has is replayed. */
 	host->leader = -1;
 	sim_at(sim_us + sim_between(20 * SIM_MS, 300 * SIM_MS), host->index, promoted, life);
@@ -949,30 +949,30 @@ promote(SimHost *host)
 static void
 agent_acts(SimHost *host, const FhaPgView *view)
 {
-	const FhaOrder *order = &host->order;
+	const FhaHostAction *action = &host->action;
 
-	set_fence(host, order->write_until_ms > 0 ? sim_world_us(host, order->write_until_ms) : 0);
-	if (order->write_until_ms > 0 && view->state == FHA_PG_PRIMARY &&
+	set_fence(host, action->write_until_ms > 0 ? sim_world_us(host, action->write_until_ms) : 0);
+	if (action->write_until_ms > 0 && view->state == FHA_PG_PRIMARY &&
 		host->rewindable_us == SIM_NEVER)
 	{
 		host->rewindable_us = SIM_NEVER - 1;
 		sim_at(sim_us + sim_between(20 * SIM_MS, 400 * SIM_MS), host->index, checkpointed,
 			   life_of(host, host->server));
 	}
-	if (!order->prepare_stop)
+	if (!action->prepare_stop)
 		host->prepared_us = SIM_NEVER;
 	else if (host->prepared_us == SIM_NEVER)
 		host->prepared_us = sim_us + sim_between(SIM_MS, 100 * SIM_MS);
-	switch (order->node)
+	switch (action->node)
 	{
 		case FHA_NODE_PROMOTE:
 			promote(host);
 			break;
 		case FHA_NODE_FOLLOW:
-			memcpy(host->following, order->leader, sizeof(host->following));
-			host->following_term = order->term;
-			host->leader = sim_host_named(order->leader);
-			sim_trace(host->index, "follows %s", order->leader);
+			memcpy(host->following, action->leader, sizeof(host->following));
+			host->following_term = action->term;
+			host->leader = sim_host_named(action->leader);
+			sim_trace(host->index, "follows %s", action->leader);
 			break;
 		case FHA_NODE_STOP:
 			server_stop(host);
@@ -998,15 +998,15 @@ say_news(SimHost *host)
 		sim_trace(host->index, "- %s", sentence);
 }
 
-/* How long may it wait, besides what the order says? */
+/* How long may it wait, besides what the host action says? */
 static int64_t
 patience_us(const SimHost *host, const FhaPgView *view)
 {
 	if (host->speaker == SIM_SUPERVISOR)
 		return view->state == FHA_PG_BUSY || host->stopping ? 20 * SIM_MS : SIM_S;
-	if (host->order.node == FHA_NODE_PROMOTE || host->order.prepare_stop)
+	if (host->action.node == FHA_NODE_PROMOTE || host->action.prepare_stop)
 		return 10 * SIM_MS;
-	if (host->order.contested)
+	if (host->action.contested)
 		return 50 * SIM_MS;
 	if (view->state == FHA_PG_BUSY || (view->state == FHA_PG_PRIMARY && !view->rewindable))
 		return 100 * SIM_MS;
@@ -1029,12 +1029,12 @@ sim_host_turn(SimHost *host)
 	else
 		supervisor_view(host, &view);
 	sim_here = host;
-	if (fha_node_step(node, &view, &host->order, &err) != FHA_OK)
+	if (fha_node_step(node, &view, &host->action, &err) != FHA_OK)
 		sim_trace(host->index, "- %s", err.text);
 	say_news(host);
 	sim_here = NULL;
-	begins = !host->ordered && host->order.read;
-	host->ordered = host->ordered || host->order.read;
+	begins = !host->has_action && host->action.read;
+	host->has_action = host->has_action || host->action.read;
 	if (host->speaker == SIM_AGENT)
 		agent_acts(host, &view);
 	else
@@ -1047,7 +1047,7 @@ sim_host_turn(SimHost *host)
 	/* Somebody else speaks now, and has had his turn planned. */
 	if (host->node != node)
 		return;
-	next_us = earlier(sim_world_us(host, host->order.wake_ms), sim_us + patience_us(host, &view));
+	next_us = earlier(sim_world_us(host, host->action.wake_ms), sim_us + patience_us(host, &view));
 	if (begins)
 		next_us = sim_us;
 	if (next_us < sim_host_us(host) + TURN_COST_US)

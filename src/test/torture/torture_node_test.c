@@ -39,19 +39,19 @@ static FhaNode *node;
 static FhaPgView view;
 static bool leads;
 
-/* PostgreSQL is played: it does at once what it is ordered. */
+/* PostgreSQL is played: it does each host action at once. */
 static void
-obey(const FhaOrder *order)
+obey(const FhaHostAction *action)
 {
-	FhaState state = {.highest_term = order->term, .data_incarnation = "0123456789abcdef"};
+	FhaState state = {.highest_term = action->term, .data_incarnation = "0123456789abcdef"};
 	FhaError err;
 
-	switch (order->node)
+	switch (action->node)
 	{
 		case FHA_NODE_INITDB:
 			memcpy(state.member, config.member_name, sizeof(state.member));
 			memcpy(state.cluster, config.cluster_name, sizeof(state.cluster));
-			memcpy(state.cluster_uuid, order->cluster_uuid, sizeof(state.cluster_uuid));
+			memcpy(state.cluster_uuid, action->cluster_uuid, sizeof(state.cluster_uuid));
 			assert_int_equal(fha_state_save(&config, &state, &err), FHA_OK);
 			assert_int_equal(fha_node_reload(node, &err), FHA_OK);
 			view.empty = false;
@@ -60,7 +60,7 @@ obey(const FhaOrder *order)
 			break;
 		case FHA_NODE_START_PRIMARY:
 		case FHA_NODE_PROMOTE:
-			view.position.timeline = order->timeline;
+			view.position.timeline = action->timeline;
 			view.lineage_count = 1;
 			view.lineage[0] = (FhaLineageStep){view.position.timeline, 0};
 			view.state = FHA_PG_PRIMARY;
@@ -86,8 +86,8 @@ turn(void)
 {
 	FhaError err = {.code = FHA_OK, .text = ""};
 	struct pollfd wait = {.fd = fha_node_fd(node), .events = POLLIN};
-	FhaOrder order;
-	FhaCode code = fha_node_step(node, &view, &order, &err);
+	FhaHostAction action;
+	FhaCode code = fha_node_step(node, &view, &action, &err);
 	bool struck;
 	char news[512];
 	char *snapshot = NULL;
@@ -95,8 +95,8 @@ turn(void)
 	if (code != FHA_OK)
 	{
 		assert_string_not_equal(err.text, "");
-		assert_int_equal(order.write_until_ms, 0);
-		assert_int_equal(order.node, FHA_NODE_HOLD);
+		assert_int_equal(action.write_until_ms, 0);
+		assert_int_equal(action.node, FHA_NODE_HOLD);
 	}
 	if (fha_node_snapshot(node, &snapshot, &err) != FHA_OK)
 		assert_int_equal(err.code, FHA_NO_MEMORY);
@@ -105,8 +105,8 @@ turn(void)
 	struck = torture_end();
 	while (fha_node_news(node, news, sizeof(news)))
 		assert_string_not_equal(news, "");
-	obey(&order);
-	leads = order.holds_lease && fha_now_ms() < order.write_until_ms;
+	obey(&action);
+	leads = action.holds_lease && fha_now_ms() < action.write_until_ms;
 	return struck;
 }
 
