@@ -8,7 +8,7 @@ SELECT count(*) FROM fawkes_ha.members;
 SELECT count(*) FROM fawkes_ha.history;
 SELECT count(*) FROM fawkes_ha.replication_lag;
 
--- Orders need a cluster, and sane arguments.
+-- Requests need a cluster, and sane arguments.
 CREATE FUNCTION pg_temp.try(statement text) RETURNS TABLE (state text, message text, hint text)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -26,7 +26,7 @@ SELECT * FROM pg_temp.try('SELECT fawkes_ha.failover(target => NULL)');
 SELECT * FROM pg_temp.try('SELECT fawkes_ha.failover(wait_seconds => 0)');
 SELECT * FROM pg_temp.try('SELECT fawkes_ha.switchover(wait_seconds => 1000000)');
 
--- Nobody but a superuser gives orders; pg_monitor may look.
+-- Only a superuser makes requests; pg_monitor may look.
 CREATE ROLE regress_fawkes_nobody;
 CREATE ROLE regress_fawkes_monitor IN ROLE pg_monitor;
 SET ROLE regress_fawkes_nobody;

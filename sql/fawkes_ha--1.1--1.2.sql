@@ -272,7 +272,7 @@ GRANT EXECUTE ON FUNCTION without_incarnation(name, text), volumes() TO pg_monit
 GRANT SELECT ON metrics_volumes TO pg_monitor;
 
 --
--- Orders that are only tried.  Overloads: who may give an order may then keep that right and try it under another one.
+-- Requests that are only tried.  Overloads: who may make a request may then keep that right and try it under another one.
 --
 
 CREATE FUNCTION switchover(dry_run boolean, target text DEFAULT NULL, wait_seconds integer DEFAULT 60, reason text DEFAULT NULL) RETURNS text

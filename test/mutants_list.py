@@ -80,7 +80,7 @@ CORE = [
         NODE_READ,
         "fha_watch_saw(&node->world.watch, version, sign, cluster->lease_duration_ms, now_ms);",
         "fha_watch_saw(&node->world.watch, version, version, cluster->lease_duration_ms, now_ms);",
-        unit("node", "s1_orders_without_end_keep_no_dead_holder_alive"),
+        unit("node", "s1_requests_without_end_keep_no_dead_holder_alive"),
     ),
     Mutant(
         "S1",
@@ -966,13 +966,13 @@ FENCES = [
         fence("test_the_mark"),
         short=False,
     ),
-    # --- what operators ask
+    # --- what operators request
     Mutant(
         "pause",
         "a stopped server is started all the same",
         DECIDE,
-        "{ FHA_DOWN | FHA_PAUSED, FHA_MINE | FHA_ASKED | FHA_NEWBORN,",
-        "{ FHA_DOWN | FHA_PAUSED | FHA_STALE, FHA_MINE | FHA_ASKED | FHA_NEWBORN,",
+        "{ FHA_DOWN | FHA_PAUSED, FHA_MINE | FHA_REQUESTED | FHA_NEWBORN,",
+        "{ FHA_DOWN | FHA_PAUSED | FHA_STALE, FHA_MINE | FHA_REQUESTED | FHA_NEWBORN,",
         SAFETY,
     ),
     Mutant(

@@ -48,11 +48,11 @@ OWN = [
     ),
     Mutant(
         "own",
-        "an ordered failover counts as one by itself",
+        "a requested failover counts as one by itself",
         NODE_READ,
         "if (node_request_moves_lease(request) && request->state == FHA_REQUEST_RUNNING)\n\t\treturn request->kind",
         "if (false)\n\t\treturn request->kind",
-        unit("node_vitals", "a_failover_that_was_asked_for_is_ordered"),
+        unit("node_vitals", "a_requested_failover_is_counted_as_one"),
     ),
     Mutant(
         "own",

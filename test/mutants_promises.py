@@ -277,7 +277,7 @@ PROMISES = [
         NODE,
         "!(node_request_moves_lease(request) && request->state <= FHA_REQUEST_RUNNING)",
         "true",
-        promise("an_order_to_hand_over_ends_it"),
+        promise("a_request_to_hand_over_ends_it"),
         short=False,
     ),
     Mutant(

@@ -140,18 +140,18 @@ def test_a_copy_of_an_older_term_is_put_back(cluster: Cluster, load: Load) -> No
     attack.judge()
 
 
-def test_orders_without_end(cluster: Cluster, load: Load) -> None:
+def test_requests_without_end(cluster: Cluster, load: Load) -> None:
     """S1: who writes into the record, however often, keeps no dead holder alive."""
     attack = Attack(cluster, load)
     standby = cluster.others(attack.old)[0]
     attack.old.kill()
 
-    def order() -> Node | None:
+    def request() -> Node | None:
         done = standby.command("set", f"work_mem={64 + int(now() * 100) % 1000}kB")
         assert done.returncode == 0, done.stderr
         return cluster.find_leader(attack.old)
 
-    new = until("another leads while orders go on", order, 60, every=LEASE_S / 6)
+    new = until("another leads while requests go on", request, 60, every=LEASE_S / 6)
     attack.wait_for_successor()
     attack.old.start()
     assert new.command("reset", "work_mem").returncode == 0

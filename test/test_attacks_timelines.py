@@ -273,7 +273,7 @@ def test_promotions_killed_at_random(cluster: Cluster) -> None:
             target = random.choice(cluster.others(leader))
             checkpointer = target.titled("postgres: checkpointer")
             at = target.log.stat().st_size
-            order = subprocess.Popen(
+            switchover = subprocess.Popen(
                 [programs.path("fawkes-ha"), "switchover", "-D", leader.data, "--to", target.name, "--wait", "5"],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -282,7 +282,7 @@ def test_promotions_killed_at_random(cluster: Cluster) -> None:
             chosen = now() + random.uniform(0, 0.03)
             until("its moment has come", lambda: now() >= chosen, every=0.0005)
             process.send(checkpointer, signal.SIGKILL)
-            order.wait()
+            switchover.wait()
             leader = cluster.wait_all_stream()
             acks = [ack for ack in load.acks if ack.round == number]
             assert evidence.missing_rows(cluster, leader, acks, number) == []

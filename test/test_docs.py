@@ -139,24 +139,24 @@ def written_arguments(text: str) -> str:
 
 def functions_differences(text: str, node: Node) -> list[str]:
     sql = section(text, "SQL")
-    # An order changes something, and says in a text what.
+    # A request changes something, and says in a text what.
     real = {
-        f"{name}({written_arguments(arguments)})" if result == "order" else f"{name}()": result
+        f"{name}({written_arguments(arguments)})" if result == "request" else f"{name}()": result
         for name, arguments, result in rows(
             node,
             "SELECT proname, pg_get_function_arguments(oid),"
-            " CASE WHEN provolatile = 'v' AND prorettype = 'text'::regtype THEN 'order'"
+            " CASE WHEN provolatile = 'v' AND prorettype = 'text'::regtype THEN 'request'"
             " ELSE pg_get_function_result(oid) END"
             " FROM pg_proc WHERE pronamespace = 'fawkes_ha'::regnamespace",
         )
     }
-    orders = {
-        span for head, *body in documents.tables(sql) if head[0] == "order" for row in body for span in spans(row[0])
+    requests = {
+        span for head, *body in documents.tables(sql) if head[0] == "request" for row in body for span in spans(row[0])
     }
     readers = {span for row in table(sql, "function") for span in spans(row[0])}
     return (
-        both_ways("order", orders, {name for name, result in real.items() if result == "order"})
-        + both_ways("function", readers, {name for name, result in real.items() if result != "order"})
+        both_ways("request", requests, {name for name, result in real.items() if result == "request"})
+        + both_ways("function", readers, {name for name, result in real.items() if result != "request"})
         + [
             f"{name} returns {real[name]}"
             for row in table(sql, "function")

@@ -56,8 +56,8 @@ def extension(cluster: Cluster) -> None:
 # --- pause
 
 
-def test_every_order_of_many_is_answered(cluster: Cluster) -> None:
-    """Twenty sessions at once, on two members: each order is carried out or refused, and none is left in doubt."""
+def test_every_request_of_many_is_answered(cluster: Cluster) -> None:
+    """Twenty sessions at once, on two members: each request is carried out or refused, and none is left in doubt."""
     leader = cluster.wait_all_stream()
     nodes = [leader, cluster.others(leader)[0]]
     statements = [("pause", "resume")[i % 2] for i in range(20)]

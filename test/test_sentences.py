@@ -23,7 +23,7 @@ SAID = {
     ("src/node/write.c", "done: %s took the lease"),
 }
 # Members of 1.1 publish no ids and no states, so two of their sentences are known: each in one place.
-OF_1_1 = {("src/show/overview.c", "this node stops"), ("src/pg/sql_orders.c", "failed: ")}
+OF_1_1 = {("src/show/overview.c", "this node stops"), ("src/pg/sql_requests.c", "failed: ")}
 COMPARED = {"src/show/overview.c: strncmp(member->state, begins, sizeof(begins) - 1)"}
 # A collection of metrics, which has no sentence.
 COMPARED_ELSEWHERE = {"src/pg/exporter_rows.c: strcmp(failure->what, what)"}

@@ -88,7 +88,7 @@ void cli_command_help(FILE *out, const CliCommand *command);
 /*
  * Parse the command's options into *options, and read the node's settings if -D or --state say
  * where.  An option that the command does not take is refused: one that is passed over would be
- * an order to do something else.  Returns CLI_OK, or CLI_USAGE after having said why.
+ * a request to do something else.  Returns CLI_OK, or CLI_USAGE after having said why.
  */
 int cli_options(CliOptions *options, int argc, char **argv, const CliCommand *command);
 

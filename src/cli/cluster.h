@@ -1,5 +1,5 @@
 /*
- * cluster.h: the cluster as the lock shows it, for commands that read or ask.
+ * cluster.h: the cluster as the lock shows it, for commands that read or request.
  */
 #ifndef CLI_CLUSTER_H
 #define CLI_CLUSTER_H

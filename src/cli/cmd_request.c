@@ -1,5 +1,5 @@
 /*
- * cmd_request.c: the commands that ask something of the cluster.
+ * cmd_request.c: the commands that request something of the cluster.
  *
  * Each puts a request into the cluster record and watches the record for its
  * result; what needs nobody else is done by writing it.
@@ -70,7 +70,7 @@ who_asks(char *out, size_t size)
 }
 
 static int
-check(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request, char *plan)
+check(Cluster *cluster, const CliOptions *options, const FhaRequest *request, char *plan)
 {
 	FhaError err;
 
@@ -113,10 +113,10 @@ sign_settings(const CliOptions *options, const FhaCluster *before, FhaCluster *c
 
 /* *request changes when it is done by having been written. */
 static int
-put_request(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
+put_request(Cluster *cluster, const CliOptions *options, FhaRequest *request)
 {
 	FhaLockEvent event;
-	FhaOrderSlip entered = *request;
+	FhaRequest entered = *request;
 	bool unknown = false;
 
 	for (int i = 0; i < CLUSTER_TRIES; i++)
@@ -198,7 +198,7 @@ look_for_leader(Cluster *cluster, const CliOptions *options, bool *held, bool *l
  * False: somebody has begun it, or the lock does not answer.
  */
 static bool
-withdraw(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request, const char *why)
+withdraw(Cluster *cluster, const CliOptions *options, const FhaRequest *request, const char *why)
 {
 	FhaLockEvent event;
 	FhaHistoryEntry entry;
@@ -232,7 +232,7 @@ withdraw(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *reques
 }
 
 static int
-stop_watching(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request,
+stop_watching(Cluster *cluster, const CliOptions *options, const FhaRequest *request,
 			  FhaRequestState state)
 {
 	char why[80] = "its command was interrupted before anybody took it up";
@@ -249,7 +249,7 @@ stop_watching(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *r
 }
 
 static int
-watch_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *request)
+watch_request(Cluster *cluster, const CliOptions *options, const FhaRequest *request)
 {
 	/* The holder gives up at the limit, and says how far it came: that is worth a moment more. */
 	int64_t until_ms = fha_now_ms() + (int64_t) options->wait_s * 1000 + 2 * poll_ms(options) +
@@ -259,7 +259,7 @@ watch_request(Cluster *cluster, const CliOptions *options, const FhaOrderSlip *r
 
 	do
 	{
-		const FhaOrderSlip *now = &cluster->record.request;
+		const FhaRequest *now = &cluster->record.request;
 		int result = cluster_read(cluster, options);
 
 		if (result != CLI_OK)
@@ -310,7 +310,7 @@ check_leader(Cluster *cluster, const CliOptions *options, FhaRequestKind kind)
 }
 
 static int
-carry_out(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
+carry_out(Cluster *cluster, const CliOptions *options, FhaRequest *request)
 {
 	char plan[FHA_PLAN_SIZE];
 	char warning[FHA_PLAN_SIZE];
@@ -343,7 +343,7 @@ carry_out(Cluster *cluster, const CliOptions *options, FhaOrderSlip *request)
 }
 
 static int
-ask(CliOptions *options, FhaOrderSlip *request)
+make_request(CliOptions *options, FhaRequest *request)
 {
 	static Cluster cluster;
 	FhaError err;
@@ -368,9 +368,9 @@ ask(CliOptions *options, FhaOrderSlip *request)
 }
 
 static int
-ask_kind(CliOptions *options, FhaRequestKind kind, const char *target)
+make_request_of(CliOptions *options, FhaRequestKind kind, const char *target)
 {
-	FhaOrderSlip request = {.kind = kind, .state = FHA_REQUEST_PENDING};
+	FhaRequest request = {.kind = kind, .state = FHA_REQUEST_PENDING};
 
 	if (target[0] != '\0' && !fha_name_is_valid(target))
 	{
@@ -378,7 +378,7 @@ ask_kind(CliOptions *options, FhaRequestKind kind, const char *target)
 		return CLI_USAGE;
 	}
 	(void) snprintf(request.target, sizeof(request.target), "%.40s", target);
-	return ask(options, &request);
+	return make_request(options, &request);
 }
 
 static int
@@ -386,7 +386,7 @@ run_switchover(CliOptions *options, int argc, char **argv)
 {
 	(void) argc;
 	(void) argv;
-	return ask_kind(options, FHA_REQUEST_SWITCHOVER, options->target);
+	return make_request_of(options, FHA_REQUEST_SWITCHOVER, options->target);
 }
 
 static int
@@ -394,7 +394,7 @@ run_failover(CliOptions *options, int argc, char **argv)
 {
 	(void) argc;
 	(void) argv;
-	return ask_kind(options, FHA_REQUEST_FAILOVER, options->target);
+	return make_request_of(options, FHA_REQUEST_FAILOVER, options->target);
 }
 
 static int
@@ -402,7 +402,7 @@ run_pause(CliOptions *options, int argc, char **argv)
 {
 	(void) argc;
 	(void) argv;
-	return ask_kind(options, FHA_REQUEST_PAUSE, "");
+	return make_request_of(options, FHA_REQUEST_PAUSE, "");
 }
 
 static int
@@ -410,7 +410,7 @@ run_resume(CliOptions *options, int argc, char **argv)
 {
 	(void) argc;
 	(void) argv;
-	return ask_kind(options, FHA_REQUEST_RESUME, "");
+	return make_request_of(options, FHA_REQUEST_RESUME, "");
 }
 
 static int
@@ -418,7 +418,7 @@ run_restart(CliOptions *options, int argc, char **argv)
 {
 	(void) argc;
 	(void) argv;
-	return ask_kind(options, FHA_REQUEST_RESTART, options->operand);
+	return make_request_of(options, FHA_REQUEST_RESTART, options->operand);
 }
 
 static int
@@ -426,7 +426,7 @@ run_reinit(CliOptions *options, int argc, char **argv)
 {
 	(void) argc;
 	(void) argv;
-	return ask_kind(options, FHA_REQUEST_REINIT, options->operand);
+	return make_request_of(options, FHA_REQUEST_REINIT, options->operand);
 }
 
 static int
@@ -434,7 +434,7 @@ run_remove(CliOptions *options, int argc, char **argv)
 {
 	(void) argc;
 	(void) argv;
-	return ask_kind(options, FHA_REQUEST_REMOVE, options->operand);
+	return make_request_of(options, FHA_REQUEST_REMOVE, options->operand);
 }
 
 static int
@@ -445,14 +445,15 @@ run_rejoin(CliOptions *options, int argc, char **argv)
 	if (options->operand[0] == '\0' && options->config.data_directory[0] != '\0' &&
 		!fha_is_supervised(&options->config))
 		return rejoin_by_hand(options);
-	return ask_kind(options, FHA_REQUEST_REJOIN,
-					options->operand[0] == '\0' ? options->config.member_name : options->operand);
+	return make_request_of(options, FHA_REQUEST_REJOIN,
+						   options->operand[0] == '\0' ? options->config.member_name
+													   : options->operand);
 }
 
 static int
 ask_setting(CliOptions *options, FhaRequestKind kind)
 {
-	FhaOrderSlip request = {.kind = kind, .state = FHA_REQUEST_PENDING};
+	FhaRequest request = {.kind = kind, .state = FHA_REQUEST_PENDING};
 	bool reset = kind == FHA_REQUEST_RESET;
 	char bindir[FHA_PATH_MAX];
 	FhaError err;
@@ -470,7 +471,7 @@ ask_setting(CliOptions *options, FhaRequestKind kind)
 			code = postgres_accepts(&options->config, bindir, &request.setting, &err);
 	}
 	if (code == FHA_OK)
-		return ask(options, &request);
+		return make_request(options, &request);
 	cli_complain("%s", err.text);
 	return CLI_USAGE;
 }

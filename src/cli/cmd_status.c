@@ -153,9 +153,9 @@ print_exporters(const FhaOutlook *outlook)
 }
 
 static void
-print_request(const FhaOrderSlip *request)
+print_request(const FhaRequest *request)
 {
-	char words[FHA_ORDER_WORDS_SIZE];
+	char words[FHA_REQUEST_WORDS_SIZE];
 
 	if (request->kind == FHA_REQUEST_NONE || request->state > FHA_REQUEST_RUNNING)
 		return;

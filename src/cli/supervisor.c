@@ -407,9 +407,10 @@ start_job(Supervisor *self, int (*work)(void *))
 					self->action.leader_address);
 	(void) snprintf(self->plan.cluster_uuid, sizeof(self->plan.cluster_uuid), "%s",
 					self->action.cluster_uuid);
-	(void) snprintf(
-		self->plan.cloned_for, sizeof(self->plan.cloned_for), "%s",
-		self->action.node == FHA_NODE_CLONE && self->action.asked ? self->action.request_id : "");
+	(void) snprintf(self->plan.cloned_for, sizeof(self->plan.cloned_for), "%s",
+					self->action.node == FHA_NODE_CLONE && self->action.requested
+						? self->action.request_id
+						: "");
 	self->job_kind = self->action.node;
 	self->job = process_job(work, &self->plan, self->life_fd, &err);
 	if (self->job < 0)
@@ -580,9 +581,9 @@ mind_requests(Supervisor *self)
 {
 	FhaError err;
 
-	if (self->action.asked && strcmp(self->asked_for, self->action.request_id) != 0)
+	if (self->action.requested && strcmp(self->lifted_for, self->action.request_id) != 0)
 	{
-		memcpy(self->asked_for, self->action.request_id, sizeof(self->asked_for));
+		memcpy(self->lifted_for, self->action.request_id, sizeof(self->lifted_for));
 		self->failures = 0;
 		self->not_before_ms = 0;
 	}

@@ -102,10 +102,10 @@ typedef struct Supervisor
 	uint64_t lacking;   /* as in FhaPgView */
 	FhaPosition required;
 
-	char asked_for[FHA_ID_SIZE]; /* the request for which the back-off was lifted */
-	uint64_t settings_changes;   /* of the host actions, as last seen */
-	int failures;                /* ends and failed jobs in a row, for the back-off */
-	bool start_failed;           /* of the last server, or job */
+	char lifted_for[FHA_ID_SIZE]; /* the request for which the back-off was lifted */
+	uint64_t settings_changes;    /* of the host actions, as last seen */
+	int failures;                 /* ends and failed jobs in a row, for the back-off */
+	bool start_failed;            /* of the last server, or job */
 	int64_t not_before_ms;
 
 	MountedFile mounted[MOUNTED_FILES];

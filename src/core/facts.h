@@ -67,7 +67,7 @@ typedef uint64_t FhaFacts;
 #define FHA_RESTART FHA_FACT(37) /* an operator asked for a restart, and it is this member's turn */
 #define FHA_REINIT FHA_FACT(38)  /* an operator asked for a fresh copy of the leader's data */
 
-#define FHA_ASKED FHA_FACT(39) /* a restart, reinit or rejoin of this member is under way */
+#define FHA_REQUESTED FHA_FACT(39) /* a restart, reinit or rejoin of this member is under way */
 
 #define FHA_TWIN FHA_FACT(40) /* another node that lives has this member's name */
 

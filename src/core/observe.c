@@ -306,9 +306,9 @@ is_foreign(const FhaWorld *world)
 /* An explicit failover names a target, or lets anybody lead: it lifts the lag limit and the pause,
  * never S1. */
 static bool
-is_failover_asked(const FhaWorld *world)
+is_failover_requested(const FhaWorld *world)
 {
-	const FhaOrderSlip *request = &world->cluster.request;
+	const FhaRequest *request = &world->cluster.request;
 
 	return request->kind == FHA_REQUEST_FAILOVER && request->state == FHA_REQUEST_PENDING;
 }
@@ -317,9 +317,9 @@ is_failover_asked(const FhaWorld *world)
 static bool
 is_failover_open(const FhaWorld *world)
 {
-	const FhaOrderSlip *request = &world->cluster.request;
+	const FhaRequest *request = &world->cluster.request;
 
-	return is_failover_asked(world) ||
+	return is_failover_requested(world) ||
 		   (request->kind == FHA_REQUEST_FAILOVER && request->state == FHA_REQUEST_RUNNING &&
 			world->cluster.released);
 }
@@ -350,15 +350,15 @@ is_listed(const FhaWorld *world)
 
 /* A switchover that we agreed to, or a failover that finds our PostgreSQL down. */
 static bool
-is_handover_asked(const FhaWorld *world)
+is_handover_requested(const FhaWorld *world)
 {
-	const FhaOrderSlip *request = &world->cluster.request;
+	const FhaRequest *request = &world->cluster.request;
 
 	if ((request->kind != FHA_REQUEST_SWITCHOVER && request->kind != FHA_REQUEST_FAILOVER) ||
 		same(request->target, world->self.member))
 		return false;
 	return request->state == FHA_REQUEST_RUNNING ||
-		   (is_failover_asked(world) && world->pg.state == FHA_PG_DOWN);
+		   (is_failover_requested(world) && world->pg.state == FHA_PG_DOWN);
 }
 
 static int64_t
@@ -395,7 +395,7 @@ turns_ms(const FhaWorld *world)
 static int64_t
 stuck_from_ms(const FhaWorld *world)
 {
-	if (is_failover_asked(world) && !is_failover_to_me(world))
+	if (is_failover_requested(world) && !is_failover_to_me(world))
 		return later(world->led_ms, world->request_since_ms);
 	if (world->led_ms == 0 || world->cluster.member_count <= 1)
 		return INT64_MAX;
@@ -430,7 +430,7 @@ stuck_again_ms(const FhaWorld *world, int64_t now_ms)
 bool
 fha_failover_is_in_vain(const FhaWorld *world, int64_t now_ms)
 {
-	return is_failover_asked(world) && !is_failover_to_me(world) && fha_lease_is_mine(world) &&
+	return is_failover_requested(world) && !is_failover_to_me(world) && fha_lease_is_mine(world) &&
 		   !world->pg.stopping &&
 		   (world->pg.state == FHA_PG_BUSY || world->pg.state == FHA_PG_STANDBY) &&
 		   now_ms >= stuck_from_ms(world) + room_ms(world);
@@ -539,7 +539,8 @@ is_my_turn(const FhaWorld *world, int64_t now_ms)
 {
 	const FhaCluster *cluster = &world->cluster;
 	int64_t waited = free_for(world, now_ms);
-	const char *target = is_failover_asked(world) ? cluster->request.target : cluster->release_to;
+	const char *target =
+		is_failover_requested(world) ? cluster->request.target : cluster->release_to;
 	bool all_published = true;
 
 	if (world->free_since_ms == 0)
@@ -547,7 +548,7 @@ is_my_turn(const FhaWorld *world, int64_t now_ms)
 	if (target[0] != '\0' && cluster->released && waited < world->self.release_wait_ms)
 		return same(target, world->self.member);
 	/* A target that never comes does not keep the lease free for ever. */
-	if (is_failover_asked(world) && target[0] != '\0' &&
+	if (is_failover_requested(world) && target[0] != '\0' &&
 		waited < FHA_TARGET_WAITS * world->self.release_wait_ms)
 		return same(target, world->self.member);
 	if (holder_has_my_name(world) && has_what_the_record_shows(world))
@@ -651,7 +652,7 @@ static bool
 is_restart_next(const FhaWorld *world)
 {
 	const FhaCluster *cluster = &world->cluster;
-	const FhaOrderSlip *request = &cluster->request;
+	const FhaRequest *request = &cluster->request;
 	const char *self = world->self.member;
 
 	if (request->kind != FHA_REQUEST_RESTART || request->state != FHA_REQUEST_RUNNING ||
@@ -677,7 +678,7 @@ is_restart_next(const FhaWorld *world)
 bool
 fha_stop_is_near(const FhaWorld *world)
 {
-	const FhaOrderSlip *request = &world->cluster.request;
+	const FhaRequest *request = &world->cluster.request;
 
 	return (request->kind == FHA_REQUEST_SWITCHOVER && request->state == FHA_REQUEST_PENDING) ||
 		   is_restart_next(world);
@@ -691,9 +692,9 @@ is_restart_due(const FhaWorld *world)
 }
 
 static bool
-is_asked(const FhaWorld *world)
+is_requested(const FhaWorld *world)
 {
-	const FhaOrderSlip *request = &world->cluster.request;
+	const FhaRequest *request = &world->cluster.request;
 
 	if (request->state != FHA_REQUEST_RUNNING)
 		return false;
@@ -706,7 +707,7 @@ is_asked(const FhaWorld *world)
 static bool
 is_reinit_due(const FhaWorld *world)
 {
-	const FhaOrderSlip *request = &world->cluster.request;
+	const FhaRequest *request = &world->cluster.request;
 
 	return request->kind == FHA_REQUEST_REINIT && request->state == FHA_REQUEST_RUNNING &&
 		   same(request->target, world->self.member) && !same(world->self.cloned_for, request->id);
@@ -886,10 +887,10 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 		facts |= FHA_RECLAIM;
 	if (mine && is_stuck(world, now_ms))
 		facts |= FHA_STUCK;
-	if (mine && is_handover_asked(world))
+	if (mine && is_handover_requested(world))
 		facts |= FHA_HANDOVER;
-	if (is_asked(world))
-		facts |= FHA_ASKED;
+	if (is_requested(world))
+		facts |= FHA_REQUESTED;
 	if (is_restart_due(world))
 		facts |= FHA_RESTART;
 	if (is_reinit_due(world) && !mine)

@@ -89,7 +89,7 @@ typedef enum FhaRequestState
 	FHA_REQUEST_FAILED
 } FhaRequestState;
 
-typedef struct FhaOrderSlip
+typedef struct FhaRequest
 {
 	FhaRequestKind kind;
 	FhaRequestState state;
@@ -102,7 +102,7 @@ typedef struct FhaOrderSlip
 	bool primary_first;             /* RESTART: the standbys need the primary's new settings */
 	FhaSetting setting;             /* SET, RESET */
 	char message[FHA_SENTENCE_SIZE];
-} FhaOrderSlip;
+} FhaRequest;
 
 /* How far WAL has come at a standby: each includes the ones after it. */
 typedef enum FhaStage
@@ -169,7 +169,7 @@ typedef struct FhaCluster
 
 	bool paused;
 	char pause_reason[FHA_SENTENCE_SIZE];
-	FhaOrderSlip request;
+	FhaRequest request;
 	size_t setting_count;
 	FhaSetting settings[FHA_SETTINGS_MAX]; /* of all members, over their own files */
 	FhaSignature settings_signature;

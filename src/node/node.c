@@ -786,7 +786,7 @@ fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *
 		!node_request_moves_lease(&cluster->request))
 	{
 		memcpy(action->request_id, cluster->request.id, sizeof(action->request_id));
-		action->asked = (facts & FHA_ASKED) != 0;
+		action->requested = (facts & FHA_REQUESTED) != 0;
 		action->reinit = (facts & FHA_REINIT) != 0;
 	}
 	action->member_count = cluster->member_count;
@@ -859,14 +859,14 @@ fha_node_takes_requests(const FhaNode *node)
 	return !node->request_waits && node->entry_count < HISTORY_QUEUE / 2;
 }
 
-const FhaOrderSlip *
+const FhaRequest *
 fha_node_refused(const FhaNode *node)
 {
 	return node->refused.kind == FHA_REQUEST_NONE ? NULL : &node->refused;
 }
 
 FhaCode
-fha_node_request(FhaNode *node, const FhaOrderSlip *request, FhaError *err)
+fha_node_request(FhaNode *node, const FhaRequest *request, FhaError *err)
 {
 	if (!fha_node_takes_requests(node))
 		return fha_error(err, FHA_CONFLICT, "another request waits to be written");

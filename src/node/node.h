@@ -41,7 +41,7 @@ typedef struct FhaHostAction
 	bool prepare_stop;                     /* make a checkpoint, then say so in view.prepared */
 	char request_id[FHA_ID_SIZE]; /* a restart, reinit or rejoin that is under way; "" for none */
 	bool reinit;                  /* this member's data is to be replaced */
-	bool asked;                   /* and it concerns this member: a back-off ends */
+	bool requested;               /* and it concerns this member: a back-off ends */
 	uint64_t settings_changes;    /* goes up when cluster.conf was written: reload */
 	bool read;                    /* the record (or its absence) has been seen */
 	bool holds_lease;             /* the record says it is ours */
@@ -90,14 +90,14 @@ FHA_API FHA_MUST_CHECK FhaCode fha_node_reload(FhaNode *node, FhaError *err);
 FHA_API void fha_node_promise(FhaNode *node, const FhaQuestion *asked, FhaPromise *out);
 
 /* Put a request into the cluster record (as soon as that can be done).  CONFLICT: this takes none now. */
-FHA_API FHA_MUST_CHECK FhaCode fha_node_request(FhaNode *node, const FhaOrderSlip *request,
+FHA_API FHA_MUST_CHECK FhaCode fha_node_request(FhaNode *node, const FhaRequest *request,
 												FhaError *err);
 
 /* Is there room for a request, and in the history for what becomes of it?  One step may make some. */
 FHA_API bool fha_node_takes_requests(const FhaNode *node);
 
 /* The request that the last step could not enter into the record, with the reason as its message; NULL: none. */
-FHA_API const FhaOrderSlip *fha_node_refused(const FhaNode *node);
+FHA_API const FhaRequest *fha_node_refused(const FhaNode *node);
 
 /* What the record sets for all members; NULL: nothing.  Valid until the next step. */
 FHA_API const char *fha_node_setting(const FhaNode *node, const char *name);

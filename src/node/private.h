@@ -219,8 +219,8 @@ struct FhaNode
 	int64_t history_retry_ms;
 
 	bool request_waits; /* one of ours, to be written into the record */
-	FhaOrderSlip request;
-	FhaOrderSlip refused;           /* in this step; its kind is NONE: none was */
+	FhaRequest request;
+	FhaRequest refused;             /* in this step; its kind is NONE: none was */
 	char request_seen[FHA_ID_SIZE]; /* the one in the record, known since world.request_since_ms */
 
 	bool settings_written;     /* cluster.conf says what these say */
@@ -399,7 +399,7 @@ void node_promises_read(FhaNode *node, const char *version, int64_t now_ms);
 /* --- requests (node/request.c) */
 
 /* A switchover or a failover? */
-bool node_request_moves_lease(const FhaOrderSlip *request);
+bool node_request_moves_lease(const FhaRequest *request);
 
 /* The request that stands was seen; its time limit counts from the first time. */
 void node_request_notice(FhaNode *node, int64_t now_ms);
@@ -408,7 +408,7 @@ void node_request_notice(FhaNode *node, int64_t now_ms);
 void node_request_answer(const FhaNode *node, FhaCluster *cluster, int64_t now_ms);
 
 /* The lease changed hands: is that what was asked for?  It is done once this member leads. */
-void node_request_settle(const FhaNode *node, FhaOrderSlip *request, bool reclaim);
+void node_request_settle(const FhaNode *node, FhaRequest *request, bool reclaim);
 
 /* Fill node->write with the request that waits; CONFLICT, INVALID: it cannot be entered. */
 FhaCode node_write_request(FhaNode *node, int64_t now_ms, FhaError *err);

@@ -378,12 +378,12 @@ fha_node_promise(FhaNode *node, const FhaQuestion *asked, FhaPromise *out)
 
 /* --- who asks */
 
-/* May this holder count on promises?  Not while an order is about to take the lease from it. */
+/* May this holder count on promises?  Not while a request is about to take the lease from it. */
 static bool
 wants_promises(const FhaNode *node, FhaFacts facts)
 {
 	const FhaFacts leading = FHA_PRIMARY | FHA_MINE | FHA_LINEAGE | FHA_PUBLISHED;
-	const FhaOrderSlip *request = &node->world.cluster.request;
+	const FhaRequest *request = &node->world.cluster.request;
 
 	return (facts & leading) == leading && (facts & FHA_STOPPING) == 0 &&
 		   node->rule->lease == FHA_LEASE_RENEW && node->world.cluster.member_count > 1 &&

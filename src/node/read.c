@@ -118,7 +118,7 @@ heed_nonce(FhaNode *node, const FhaCluster *cluster, int64_t now_ms)
 static FhaTakeover
 takeover(const FhaNode *node, const ClusterWrite *take)
 {
-	const FhaOrderSlip *request = &take->cluster.request;
+	const FhaRequest *request = &take->cluster.request;
 
 	if (take->founding)
 		return FHA_TAKEOVER_BOOTSTRAP;
@@ -126,7 +126,7 @@ takeover(const FhaNode *node, const ClusterWrite *take)
 		return FHA_TAKEOVER_RECLAIM;
 	if (node_request_moves_lease(request) && request->state == FHA_REQUEST_RUNNING)
 		return request->kind == FHA_REQUEST_SWITCHOVER ? FHA_TAKEOVER_SWITCHOVER
-													   : FHA_TAKEOVER_ORDERED;
+													   : FHA_TAKEOVER_REQUESTED;
 	return node->world.cluster.released ? FHA_TAKEOVER_RELEASED : FHA_TAKEOVER_LAPSED;
 }
 

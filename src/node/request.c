@@ -1,5 +1,5 @@
 /*
- * request.c: what operators ask, as the node loop sees it: written into the record by the
+ * request.c: what operators request, as the node loop sees it: written into the record by the
  * member that was asked, answered and followed by the holder, done by whom it concerns.
  */
 #include "node/private.h"
@@ -17,19 +17,19 @@
 #include "record/request.h"
 
 bool
-node_request_moves_lease(const FhaOrderSlip *request)
+node_request_moves_lease(const FhaRequest *request)
 {
 	return request->kind == FHA_REQUEST_SWITCHOVER || request->kind == FHA_REQUEST_FAILOVER;
 }
 
 static bool
-has_ended(const FhaOrderSlip *request)
+has_ended(const FhaRequest *request)
 {
 	return request->state == FHA_REQUEST_DONE || request->state == FHA_REQUEST_FAILED;
 }
 
 static void FHA_PRINTF(3, 4)
-	answer(FhaOrderSlip *request, FhaRequestState state, const char *format, ...)
+	answer(FhaRequest *request, FhaRequestState state, const char *format, ...)
 {
 	va_list args;
 
@@ -40,7 +40,7 @@ static void FHA_PRINTF(3, 4)
 }
 
 void
-node_request_settle(const FhaNode *node, FhaOrderSlip *request, bool reclaim)
+node_request_settle(const FhaNode *node, FhaRequest *request, bool reclaim)
 {
 	const char *self = node->world.self.member;
 	bool meant = request->target[0] == '\0' || strcmp(request->target, self) == 0;
@@ -62,7 +62,7 @@ node_request_settle(const FhaNode *node, FhaOrderSlip *request, bool reclaim)
 }
 
 static void
-answer_handover(const FhaNode *node, FhaOrderSlip *request, int64_t now_ms)
+answer_handover(const FhaNode *node, FhaRequest *request, int64_t now_ms)
 {
 	const FhaWorld *world = &node->world;
 	const char *self = world->self.member;
@@ -145,7 +145,7 @@ lacks_room(const FhaWorld *world)
 }
 
 static void
-answer_restart(const FhaNode *node, FhaOrderSlip *request)
+answer_restart(const FhaNode *node, FhaRequest *request)
 {
 	const FhaWorld *world = &node->world;
 	const FhaCluster *cluster = &world->cluster;
@@ -206,7 +206,7 @@ streams(const FhaWorld *world, const char *name)
 }
 
 static void
-answer_reinit(const FhaNode *node, FhaOrderSlip *request)
+answer_reinit(const FhaNode *node, FhaRequest *request)
 {
 	const FhaWorld *world = &node->world;
 
@@ -232,7 +232,7 @@ has_record(const FhaWorld *world, const char *name)
 
 /* Its record goes first (node_request_tombstone): else it would be listed again at once. */
 static void
-answer_remove(const FhaNode *node, FhaCluster *cluster, FhaOrderSlip *request)
+answer_remove(const FhaNode *node, FhaCluster *cluster, FhaRequest *request)
 {
 	if (has_record(&node->world, request->target))
 		return;
@@ -241,7 +241,7 @@ answer_remove(const FhaNode *node, FhaCluster *cluster, FhaOrderSlip *request)
 }
 
 static bool
-is_late(const FhaNode *node, const FhaOrderSlip *request, int64_t now_ms)
+is_late(const FhaNode *node, const FhaRequest *request, int64_t now_ms)
 {
 	/* A handover that has begun stops this server: there is no way back from it by a clock. */
 	if (node_request_moves_lease(request) && request->state == FHA_REQUEST_RUNNING)
@@ -253,7 +253,7 @@ is_late(const FhaNode *node, const FhaOrderSlip *request, int64_t now_ms)
 void
 node_request_answer(const FhaNode *node, FhaCluster *cluster, int64_t now_ms)
 {
-	FhaOrderSlip *request = &cluster->request;
+	FhaRequest *request = &cluster->request;
 	const FhaWorld *world = &node->world;
 	FhaError err;
 	char plan[FHA_PLAN_SIZE];
@@ -308,7 +308,7 @@ node_write_request(FhaNode *node, int64_t now_ms, FhaError *err)
 bool
 node_request_tombstone(const FhaNode *node, const Held **held, char **text)
 {
-	const FhaOrderSlip *request = &node->world.cluster.request;
+	const FhaRequest *request = &node->world.cluster.request;
 	FhaMember member;
 
 	if (request->kind != FHA_REQUEST_REMOVE || request->state != FHA_REQUEST_PENDING ||
@@ -333,7 +333,7 @@ node_request_tombstone(const FhaNode *node, const Held **held, char **text)
 void
 node_request_notice(FhaNode *node, int64_t now_ms)
 {
-	const FhaOrderSlip *request = &node->world.cluster.request;
+	const FhaRequest *request = &node->world.cluster.request;
 
 	if (strcmp(node->request_seen, request->id) == 0)
 		return;
@@ -344,8 +344,8 @@ node_request_notice(FhaNode *node, int64_t now_ms)
 void
 node_request_remember(FhaNode *node, const ClusterWrite *write)
 {
-	const FhaOrderSlip *request = &write->cluster.request;
-	const FhaOrderSlip *before = &node->world.cluster.request;
+	const FhaRequest *request = &write->cluster.request;
+	const FhaRequest *before = &node->world.cluster.request;
 	FhaHistoryEntry *entry;
 
 	if (write->errand == ERRAND_REQUEST)

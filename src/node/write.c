@@ -494,7 +494,7 @@ void
 node_history_queue(FhaNode *node, const ClusterWrite *take)
 {
 	FhaHistoryEntry *entry;
-	const FhaOrderSlip *request = &take->cluster.request;
+	const FhaRequest *request = &take->cluster.request;
 	bool asked = node_request_moves_lease(request) && request->state == FHA_REQUEST_RUNNING;
 	char why[98];
 

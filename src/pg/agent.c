@@ -192,7 +192,7 @@ publish_vitals(const FhaNode *node)
 static void
 tell_refusal(const FhaNode *node)
 {
-	const FhaOrderSlip *refused = fha_node_refused(node);
+	const FhaRequest *refused = fha_node_refused(node);
 	Refusal *refusal;
 
 	if (refused == NULL)
@@ -210,7 +210,7 @@ static void
 take_request(FhaNode *node)
 {
 	char text[REQUEST_SIZE];
-	FhaOrderSlip request;
+	FhaRequest request;
 	FhaError err;
 
 	if (!fha_node_takes_requests(node))

@@ -1,5 +1,5 @@
 /*
- * shmem.h: what the agent publishes to every backend, and what backends ask of it.
+ * shmem.h: what the agent publishes to every backend, and what backends request of it.
  *
  * Plain values only: no descriptors, and no pointers but to static text of our library, which lies
  * at the same address in every process of one server.

@@ -147,7 +147,7 @@ fha_history_parse(const char *data, size_t size, FhaHistoryEntry *out, size_t *c
 }
 
 void
-fha_history_of_request(const FhaCluster *cluster, const FhaOrderSlip *request, int64_t wall_ms,
+fha_history_of_request(const FhaCluster *cluster, const FhaRequest *request, int64_t wall_ms,
 					   FhaHistoryEntry *out)
 {
 	memset(out, 0, sizeof(*out));

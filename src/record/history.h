@@ -43,7 +43,7 @@ FHA_API FHA_MUST_CHECK FhaCode fha_history_parse(const char *data, size_t size,
 												 FhaError *err);
 
 /* The entry for a request that has ended as it says, at wall_ms (fha_wall_ms). */
-FHA_API void fha_history_of_request(const FhaCluster *cluster, const FhaOrderSlip *request,
+FHA_API void fha_history_of_request(const FhaCluster *cluster, const FhaRequest *request,
 									int64_t wall_ms, FhaHistoryEntry *out);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * request.c: what operators ask of a cluster.  See request.h.
+ * request.c: what operators request of a cluster.  See request.h.
  */
 #include "record/request.h"
 
@@ -50,7 +50,7 @@ fha_request_kind_name(FhaRequestKind kind)
 }
 
 void
-fha_request_words(const FhaOrderSlip *request, char out[FHA_ORDER_WORDS_SIZE])
+fha_request_words(const FhaRequest *request, char out[FHA_REQUEST_WORDS_SIZE])
 {
 	bool moves = request->kind == FHA_REQUEST_SWITCHOVER || request->kind == FHA_REQUEST_FAILOVER;
 	const char *whom = request->target;
@@ -59,7 +59,7 @@ fha_request_words(const FhaOrderSlip *request, char out[FHA_ORDER_WORDS_SIZE])
 		whom = "the best standby";
 	else if (whom[0] == '\0' && request->kind == FHA_REQUEST_RESTART)
 		whom = "all members";
-	(void) snprintf(out, FHA_ORDER_WORDS_SIZE, "%s%s%s", fha_request_kind_name(request->kind),
+	(void) snprintf(out, FHA_REQUEST_WORDS_SIZE, "%s%s%s", fha_request_kind_name(request->kind),
 					whom[0] == '\0' ? ""
 					: moves         ? " to "
 									: " of ",
@@ -103,7 +103,7 @@ fha_request_is_done_at_once(FhaRequestKind kind)
 }
 
 bool
-fha_request_is_in_the_way(const FhaOrderSlip *standing, const FhaOrderSlip *wanted)
+fha_request_is_in_the_way(const FhaRequest *standing, const FhaRequest *wanted)
 {
 	if (standing->kind == FHA_REQUEST_NONE || strcmp(standing->id, wanted->id) == 0 ||
 		fha_request_is_done_at_once(wanted->kind))
@@ -228,7 +228,7 @@ fha_request_setting(const char *text, bool reset, FhaSetting *out, FhaError *err
 
 /* The settings as they would be after this request, into `cluster`. */
 static FhaCode
-change_setting(FhaCluster *cluster, const FhaOrderSlip *request, FhaError *err)
+change_setting(FhaCluster *cluster, const FhaRequest *request, FhaError *err)
 {
 	FhaSetting *found = find_setting(cluster, request->setting.name);
 
@@ -281,7 +281,7 @@ check_room(const FhaCluster *cluster, const FhaMember *members, size_t count,
 
 /* The lease's times must fit each other, whichever of them are set here. */
 static FhaCode
-check_settings(const FhaCluster *cluster, const char *lock, const FhaOrderSlip *request,
+check_settings(const FhaCluster *cluster, const char *lock, const FhaRequest *request,
 			   FhaError *err)
 {
 	FhaCluster changed = *cluster;
@@ -338,7 +338,7 @@ unknown_target(const FhaCluster *cluster, const char *target, FhaError *err)
 }
 
 static FhaCode
-check_target(const FhaCluster *cluster, const FhaMember *target, const FhaOrderSlip *request,
+check_target(const FhaCluster *cluster, const FhaMember *target, const FhaRequest *request,
 			 FhaError *err)
 {
 	const char *name = request->target;
@@ -390,7 +390,7 @@ best_standby(const FhaCluster *cluster, const FhaMember *members, size_t count)
 
 static void
 plan_failover(const FhaCluster *cluster, const FhaMember *members, size_t count,
-			  const FhaMember *target, const FhaOrderSlip *request, char *plan)
+			  const FhaMember *target, const FhaRequest *request, char *plan)
 {
 	FhaPosition needed = fha_needed(cluster);
 	const FhaMember *next = target == NULL ? best_standby(cluster, members, count) : target;
@@ -425,7 +425,7 @@ by_hand(const FhaMember *members, size_t count, const char *name)
 
 static void
 plan_restart(const FhaCluster *cluster, const FhaMember *members, size_t count,
-			 const FhaOrderSlip *request, char *plan)
+			 const FhaRequest *request, char *plan)
 {
 	size_t used;
 
@@ -451,7 +451,7 @@ plan_restart(const FhaCluster *cluster, const FhaMember *members, size_t count,
 
 static void
 make_plan(const FhaCluster *cluster, const FhaMember *members, size_t count,
-		  const FhaMember *target, const FhaOrderSlip *request, char *plan)
+		  const FhaMember *target, const FhaRequest *request, char *plan)
 {
 	const char *name = request->target;
 	char lsn[20];
@@ -519,7 +519,7 @@ make_plan(const FhaCluster *cluster, const FhaMember *members, size_t count,
 
 FhaCode
 fha_request_check(const FhaCluster *cluster, const FhaMember *members, size_t count,
-				  const char *lock, const FhaOrderSlip *request, char *plan, FhaError *err)
+				  const char *lock, const FhaRequest *request, char *plan, FhaError *err)
 {
 	const FhaMember *target = find_member(members, count, request->target);
 	FhaCode code = check_target(cluster, target, request, err);
@@ -544,7 +544,7 @@ fha_request_check(const FhaCluster *cluster, const FhaMember *members, size_t co
 /* A standby with less than its primary replays nothing, and cannot be promoted until it is restarted. */
 bool
 fha_request_warning(const FhaCluster *cluster, const FhaMember *members, size_t count,
-					const FhaOrderSlip *request, char out[FHA_PLAN_SIZE])
+					const FhaRequest *request, char out[FHA_PLAN_SIZE])
 {
 	char lack[FHA_LACK_SIZE];
 
@@ -571,7 +571,7 @@ fha_request_warning(const FhaCluster *cluster, const FhaMember *members, size_t 
 }
 
 bool
-fha_request_is_in_effect(const FhaCluster *cluster, const FhaOrderSlip *request)
+fha_request_is_in_effect(const FhaCluster *cluster, const FhaRequest *request)
 {
 	switch (request->kind)
 	{
@@ -592,7 +592,7 @@ fha_request_is_in_effect(const FhaCluster *cluster, const FhaOrderSlip *request)
 }
 
 FhaCode
-fha_request_enter(FhaCluster *cluster, FhaOrderSlip *request, FhaError *err)
+fha_request_enter(FhaCluster *cluster, FhaRequest *request, FhaError *err)
 {
 	FhaCode code = FHA_OK;
 

@@ -12,7 +12,7 @@
 #define TIME_LIMIT_MAX_MS (7 * INT64_C(86400) * 1000)
 
 static void
-read_fields(struct json_object *object, FhaOrderSlip *out, FhaError *err)
+read_fields(struct json_object *object, FhaRequest *out, FhaError *err)
 {
 	char kind[16] = "";
 
@@ -32,7 +32,7 @@ read_fields(struct json_object *object, FhaOrderSlip *out, FhaError *err)
 }
 
 void
-fha_request_read(struct json_object *from, FhaOrderSlip *out, FhaError *err)
+fha_request_read(struct json_object *from, FhaRequest *out, FhaError *err)
 {
 	struct json_object *object = fha_json_object(from, "request", err);
 	char state[16] = "";
@@ -46,7 +46,7 @@ fha_request_read(struct json_object *from, FhaOrderSlip *out, FhaError *err)
 }
 
 FhaCode
-fha_request_parse(const char *data, size_t size, FhaOrderSlip *out, FhaError *err)
+fha_request_parse(const char *data, size_t size, FhaRequest *out, FhaError *err)
 {
 	FhaError local = {.code = FHA_OK};
 	struct json_object *object = fha_json_parse(data, size, &local);
@@ -68,7 +68,7 @@ fha_request_parse(const char *data, size_t size, FhaOrderSlip *out, FhaError *er
 }
 
 static struct json_object *
-request_object(const FhaOrderSlip *request, bool *failed)
+request_object(const FhaRequest *request, bool *failed)
 {
 	struct json_object *object = json_object_new_object();
 
@@ -94,14 +94,14 @@ request_object(const FhaOrderSlip *request, bool *failed)
 }
 
 void
-fha_request_put(struct json_object *to, const FhaOrderSlip *request, bool *failed)
+fha_request_put(struct json_object *to, const FhaRequest *request, bool *failed)
 {
 	if (request->kind != FHA_REQUEST_NONE)
 		fha_json_put(to, "request", request_object(request, failed), failed);
 }
 
 FhaCode
-fha_request_print(const FhaOrderSlip *request, char **out, FhaError *err)
+fha_request_print(const FhaRequest *request, char **out, FhaError *err)
 {
 	bool failed = false;
 

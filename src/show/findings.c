@@ -243,8 +243,8 @@ static bool
 request_stands(Case *at)
 {
 	const FhaCluster *record = at->outlook->record;
-	const FhaOrderSlip *request = record == NULL ? NULL : &record->request;
-	char words[FHA_ORDER_WORDS_SIZE];
+	const FhaRequest *request = record == NULL ? NULL : &record->request;
+	char words[FHA_REQUEST_WORDS_SIZE];
 
 	if (request == NULL || request->kind == FHA_REQUEST_NONE ||
 		request->state > FHA_REQUEST_RUNNING)

@@ -168,7 +168,7 @@ put_state(Output *out, const FhaVitals *vitals, int64_t now_ms)
 	if (vitals->because == NULL)
 		return;
 	begin(out, "fawkes_ha_state", "gauge",
-		  "1 for the rule that this member follows: what is ordered, and why.");
+		  "1 for the rule that this member follows: what the host must do, and why.");
 	out->metric.labels[2] = (FhaMetricLabel){"rule", vitals->rule};
 	out->metric.labels[1] = (FhaMetricLabel){"because", vitals->because};
 	out->metric.labels[0] = (FhaMetricLabel){"decision", vitals->decision};

@@ -54,7 +54,7 @@ typedef enum FhaTakeover
 	FHA_TAKEOVER_BOOTSTRAP,
 	FHA_TAKEOVER_RECLAIM, /* its own, of an earlier life */
 	FHA_TAKEOVER_SWITCHOVER,
-	FHA_TAKEOVER_ORDERED, /* a failover that somebody asked for */
+	FHA_TAKEOVER_REQUESTED, /* a failover that an operator requested */
 	FHA_TAKEOVER_RELEASED,
 	FHA_TAKEOVER_LAPSED,
 	FHA_TAKEOVER_COUNT

@@ -41,7 +41,7 @@ check-behaviour:
 check-kube: $(KUBE_SUITE)
 	$(RUN_PYTEST) $(call IN_PARALLEL,$(KUBE_WORKERS)) --durations=10 -m 'kube and not long' test $(PYTEST)
 # What one server shows of the fence, and a failover of each kind: for versions besides the main one.
-SHORT = test_fence.py test_orders.py test_metrics.py $(addprefix test_failover.py::test_,killed_postmaster_loses_no_row \
+SHORT = test_fence.py test_requests.py test_metrics.py $(addprefix test_failover.py::test_,killed_postmaster_loses_no_row \
         killed_node_is_replaced_and_rejoins stopped_primary_acknowledges_nothing_when_it_wakes \
         switchover_loses_no_row all_nodes_agree_when_nobody_writes)
 SHORT += $(if $(filter 18,$(MAJORVERSION)),test_since_18.py)

@@ -97,7 +97,7 @@ class Scene:
             if timeline:
                 self.record.shut.append((node.port, timeline, began + LEASE_S, now()))
 
-    def order(self, *words: str, on: Node | None = None) -> None:
+    def request(self, *words: str, on: Node | None = None) -> None:
         """An operator's command; beside another fault it may be refused, alone it may not."""
         node = on or self.random.choice(self.cluster.nodes)
         done = node.command(*words, "--wait", "60", timeout=150)
@@ -326,16 +326,16 @@ def terminate_all(scene: Scene) -> None:
 
 
 def switchover(scene: Scene) -> None:
-    scene.order("switchover")
+    scene.request("switchover")
 
 
 def switchover_to(scene: Scene) -> None:
-    scene.order("switchover", "--to", scene.standby.name)
+    scene.request("switchover", "--to", scene.standby.name)
 
 
 def switchover_kill_target(scene: Scene) -> None:
-    scene.alone = False  # the order may fail
-    thread = scene.meanwhile(lambda: scene.order("switchover", "--to", scene.standby.name, on=scene.leader))
+    scene.alone = False  # the request may fail
+    thread = scene.meanwhile(lambda: scene.request("switchover", "--to", scene.standby.name, on=scene.leader))
     scene.wait(0, 0.6)
     scene.standby.kill()
     scene.wait(0, 2)
@@ -345,7 +345,7 @@ def switchover_kill_target(scene: Scene) -> None:
 
 def switchover_kill_old(scene: Scene) -> None:
     scene.alone = False
-    thread = scene.meanwhile(lambda: scene.order("switchover", on=scene.standby))
+    thread = scene.meanwhile(lambda: scene.request("switchover", on=scene.standby))
     scene.wait(0, 0.6)
     scene.kill(scene.leader.postmaster_pid)
     thread.join(160)
@@ -353,7 +353,7 @@ def switchover_kill_old(scene: Scene) -> None:
 
 def switchover_kill_old_node(scene: Scene) -> None:
     scene.alone = False
-    thread = scene.meanwhile(lambda: scene.order("switchover", on=scene.standby))
+    thread = scene.meanwhile(lambda: scene.request("switchover", on=scene.standby))
     scene.wait(0, 0.6)
     scene.leader.kill()
     scene.wait(0, 4)
@@ -362,29 +362,29 @@ def switchover_kill_old_node(scene: Scene) -> None:
 
 
 def forced_failover(scene: Scene) -> None:
-    scene.order("failover", "--force")
+    scene.request("failover", "--force")
 
 
 def restart_one(scene: Scene) -> None:
-    scene.order("restart", scene.any_node().name)
+    scene.request("restart", scene.any_node().name)
 
 
 def restart_all(scene: Scene) -> None:
-    scene.order("restart")
+    scene.request("restart")
 
 
 def reinit(scene: Scene) -> None:
-    scene.order("reinit", scene.standby.name)
+    scene.request("reinit", scene.standby.name)
 
 
 def paused(scene: Scene) -> None:
     """A fault while elections are paused, then resume."""
-    scene.order("pause", "--reason", "chaos")
+    scene.request("pause", "--reason", "chaos")
     try:
         scene.random.choice([kill_postmaster, kill_agent, kill_node, kill_standby_node])(scene)
         scene.wait(0.5, 4)
     finally:
-        scene.order("resume")
+        scene.request("resume")
 
 
 # --- changed durations, readers, large transactions
@@ -392,11 +392,11 @@ def paused(scene: Scene) -> None:
 
 def changed_lease(scene: Scene) -> None:
     """For all members through the lock, and a stop right after it."""
-    scene.order("set", f"fawkes_ha.lease_duration={scene.random.choice(['4s', '6s', '9s'])}", on=scene.leader)
+    scene.request("set", f"fawkes_ha.lease_duration={scene.random.choice(['4s', '6s', '9s'])}", on=scene.leader)
     scene.wait(0, 2)
     scene.stop_for_a_while(scene.leader, scene.leader.titled("fawkes_ha agent"), "agent")
     until("a node leads", scene.cluster.find_leader, 120)
-    scene.order("reset", "fawkes_ha.lease_duration", on=scene.leader)
+    scene.request("reset", "fawkes_ha.lease_duration", on=scene.leader)
 
 
 def different_timings(scene: Scene) -> None:
@@ -549,13 +549,13 @@ def partition_with_a_fault(scene: Scene) -> None:
     faults = [kill_postmaster, kill_node, kill_standby_node, kill_agent, stop_agent, stop_node, switchover]
     fault = scene.random.choice(faults)
     scene.note(fault.__name__.replace("_", "-"))
-    scene.alone = False  # an order may be refused
+    scene.alone = False  # a request may be refused
     chosen = scene.random.sample(scene.cluster.nodes, scene.random.randrange(1, len(scene.cluster.nodes)))
     cut_for_a_while(scene, chosen, lambda: fault(scene))
 
 
 def switchover_then_outage(scene: Scene) -> None:
-    scene.order("switchover")
+    scene.request("switchover")
     scene.wait(0, 2)
     cut_for_a_while(scene, scene.cluster.nodes[:])
 
@@ -628,7 +628,7 @@ CUTS = (
     partition_with_a_fault,
     switchover_then_outage,
 )
-# What the directory's own process does is nothing to another lock; operators' orders go through a lock that answers.
+# What the directory's own process does is nothing to another lock; operators' requests go through a lock that answers.
 NEVER_CUT = (kill_lock, kill_postmaster_and_lock, kill_agent_and_lock, stop_lock, lock_out_of_reach, changed_lease)
 
 

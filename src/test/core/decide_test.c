@@ -33,8 +33,8 @@ static const FhaFacts with_record[] = {
 	FHA_STALE, FHA_NEWBORN, FHA_LINEAGE, FHA_PUBLISHED, FHA_LED | FHA_REWINDABLE, FHA_PAUSED,
 	FHA_HANDOVER, FHA_HEIR, FHA_LISTED, FHA_FIT, FHA_TURN,
 };
-/* What an operator may have asked of this member; of a holder never a reinit. */
-static const FhaFacts asked[] = {0, FHA_ASKED, FHA_ASKED | FHA_RESTART, FHA_ASKED | FHA_REINIT,
+/* What an operator may have requested of this member; of a holder never a reinit. */
+static const FhaFacts requested[] = {0, FHA_REQUESTED, FHA_REQUESTED | FHA_RESTART, FHA_REQUESTED | FHA_REINIT,
 								  FHA_STRANDED};
 static const FhaFacts always[] = {FHA_STOPPING, FHA_JOB, FHA_PLAIN, FHA_BOOTSTRAP};
 /* clang-format on */
@@ -71,10 +71,10 @@ every_world(Visit visit)
 				/* A server cannot run on a directory that is not there. */
 				if ((servers[s] & (FHA_STANDBY | FHA_PRIMARY)) != 0 && data[d] == FHA_EMPTY)
 					continue;
-				for (size_t a = 0; a < (record ? COUNT(asked) : 1); a++)
-					if ((asked[a] & (FHA_REINIT | FHA_STRANDED)) == 0 ||
+				for (size_t a = 0; a < (record ? COUNT(requested) : 1); a++)
+					if ((requested[a] & (FHA_REINIT | FHA_STRANDED)) == 0 ||
 						(leases[l] & FHA_MINE) == 0)
-						every_combination(servers[s] | data[d] | leases[l] | asked[a], record,
+						every_combination(servers[s] | data[d] | leases[l] | requested[a], record,
 										  visit);
 			}
 }
@@ -137,7 +137,7 @@ check_safety(FhaFacts facts, const FhaRule *rule)
 	else if ((facts & FHA_PAUSED) != 0 && rule->lease == FHA_LEASE_TAKE &&
 			 (facts & (FHA_ABSENT | FHA_NEWBORN | FHA_MINE | FHA_PRIMARY)) == 0)
 		broken = "pause: nobody is elected";
-	else if ((facts & FHA_PAUSED) != 0 && (facts & (FHA_ASKED | FHA_NEWBORN)) == 0 &&
+	else if ((facts & FHA_PAUSED) != 0 && (facts & (FHA_REQUESTED | FHA_NEWBORN)) == 0 &&
 			 (rule->node == FHA_NODE_START_PRIMARY || rule->node == FHA_NODE_START_STANDBY ||
 			  rule->node == FHA_NODE_CLONE || rule->node == FHA_NODE_REWIND) &&
 			 !HAS(facts, FHA_MINE | FHA_HANDOVER))

@@ -1420,7 +1420,7 @@ no_fact_changes_before_the_promised_moment(void **state)
 
 /* n1 leads, we are n2; a restart of all is under way. */
 static void
-ask(FhaRequestKind kind, const char *target)
+make_request(FhaRequestKind kind, const char *target)
 {
 	settle();
 	world.cluster.request.kind = kind;
@@ -1450,25 +1450,25 @@ static void
 a_restart_goes_from_one_to_the_next(void **state)
 {
 	(void) state;
-	ask(FHA_REQUEST_RESTART, "");
-	assert_int_equal(fact(FHA_RESTART | FHA_ASKED, NOW), FHA_RESTART | FHA_ASKED);
+	make_request(FHA_REQUEST_RESTART, "");
+	assert_int_equal(fact(FHA_RESTART | FHA_REQUESTED, NOW), FHA_RESTART | FHA_REQUESTED);
 	world.cluster.request.state = FHA_REQUEST_PENDING;
-	assert_int_equal(fact(FHA_RESTART | FHA_ASKED, NOW), 0);
-	ask(FHA_REQUEST_RESTART, "");
+	assert_int_equal(fact(FHA_RESTART | FHA_REQUESTED, NOW), 0);
+	make_request(FHA_REQUEST_RESTART, "");
 	SET_TEXT(world.pg.started_for, ID);
 	assert_int_equal(fact(FHA_RESTART, NOW), 0);
 
 	/* n3 waits for n2, which must have restarted and stream again. */
-	ask(FHA_REQUEST_RESTART, "");
+	make_request(FHA_REQUEST_RESTART, "");
 	become("n3");
-	assert_int_equal(fact(FHA_RESTART | FHA_ASKED, NOW), FHA_ASKED);
+	assert_int_equal(fact(FHA_RESTART | FHA_REQUESTED, NOW), FHA_REQUESTED);
 	SET_TEXT(world.members[2].carried_out, ID);
 	assert_int_equal(fact(FHA_RESTART, NOW), FHA_RESTART);
 	world.cluster.standby_count = 0;
 	assert_int_equal(fact(FHA_RESTART, NOW), 0);
 
 	/* The primary waits for both, and for its checkpoint. */
-	ask(FHA_REQUEST_RESTART, "");
+	make_request(FHA_REQUEST_RESTART, "");
 	become("n1");
 	assert_false(fha_stop_is_near(&world));
 	SET_TEXT(world.members[1].carried_out, ID);
@@ -1477,7 +1477,7 @@ a_restart_goes_from_one_to_the_next(void **state)
 	assert_int_equal(fact(FHA_RESTART, NOW), 0);
 	world.pg.prepared = true;
 	assert_int_equal(fact(FHA_RESTART, NOW), FHA_RESTART);
-	/* Nobody waits for a member whose restart nobody could order. */
+	/* Nobody waits for a member whose restart nobody could request. */
 	world.members[1].carried_out[0] = '\0';
 	assert_int_equal(fact(FHA_RESTART, NOW), 0);
 	world.members[1].supervised = false;
@@ -1488,7 +1488,7 @@ static void
 lowered_limits_begin_with_the_primary(void **state)
 {
 	(void) state;
-	ask(FHA_REQUEST_RESTART, "");
+	make_request(FHA_REQUEST_RESTART, "");
 	world.cluster.request.primary_first = true;
 	assert_int_equal(fact(FHA_RESTART, NOW), 0);
 	SET_TEXT(world.members[0].carried_out, ID);
@@ -1500,7 +1500,7 @@ lowered_limits_begin_with_the_primary(void **state)
 	world.pg.too_small = false;
 	world.pg.replayed = LSN;
 	assert_int_equal(fact(FHA_RESTART, NOW), FHA_RESTART);
-	ask(FHA_REQUEST_RESTART, "");
+	make_request(FHA_REQUEST_RESTART, "");
 	world.cluster.request.primary_first = true;
 	become("n1");
 	world.pg.prepared = true;
@@ -1511,24 +1511,24 @@ static void
 what_names_a_member_concerns_nobody_else(void **state)
 {
 	(void) state;
-	ask(FHA_REQUEST_RESTART, "n3");
-	assert_int_equal(fact(FHA_RESTART | FHA_ASKED, NOW), 0);
-	ask(FHA_REQUEST_RESTART, "n2");
-	assert_int_equal(fact(FHA_RESTART | FHA_ASKED, NOW), FHA_RESTART | FHA_ASKED);
-	ask(FHA_REQUEST_REINIT, "n3");
-	assert_int_equal(fact(FHA_REINIT | FHA_ASKED, NOW), 0);
-	ask(FHA_REQUEST_REINIT, "n2");
-	assert_int_equal(fact(FHA_REINIT | FHA_ASKED, NOW), FHA_REINIT | FHA_ASKED);
+	make_request(FHA_REQUEST_RESTART, "n3");
+	assert_int_equal(fact(FHA_RESTART | FHA_REQUESTED, NOW), 0);
+	make_request(FHA_REQUEST_RESTART, "n2");
+	assert_int_equal(fact(FHA_RESTART | FHA_REQUESTED, NOW), FHA_RESTART | FHA_REQUESTED);
+	make_request(FHA_REQUEST_REINIT, "n3");
+	assert_int_equal(fact(FHA_REINIT | FHA_REQUESTED, NOW), 0);
+	make_request(FHA_REQUEST_REINIT, "n2");
+	assert_int_equal(fact(FHA_REINIT | FHA_REQUESTED, NOW), FHA_REINIT | FHA_REQUESTED);
 	SET_TEXT(world.self.cloned_for, ID);
-	assert_int_equal(fact(FHA_REINIT | FHA_ASKED, NOW), FHA_ASKED);
-	ask(FHA_REQUEST_REJOIN, "n2");
-	assert_int_equal(fact(FHA_RESTART | FHA_REINIT | FHA_ASKED, NOW), FHA_ASKED);
+	assert_int_equal(fact(FHA_REINIT | FHA_REQUESTED, NOW), FHA_REQUESTED);
+	make_request(FHA_REQUEST_REJOIN, "n2");
+	assert_int_equal(fact(FHA_RESTART | FHA_REINIT | FHA_REQUESTED, NOW), FHA_REQUESTED);
 	/* A holder is never made a copy of another. */
-	ask(FHA_REQUEST_REINIT, "n1");
+	make_request(FHA_REQUEST_REINIT, "n1");
 	become("n1");
 	assert_int_equal(fact(FHA_REINIT, NOW), 0);
 	/* None of them moves the lease. */
-	ask(FHA_REQUEST_RESTART, "");
+	make_request(FHA_REQUEST_RESTART, "");
 	become("n1");
 	assert_int_equal(fact(FHA_HANDOVER, NOW), 0);
 }

@@ -135,14 +135,14 @@ snapshot(const char *text)
 static void
 request(const char *text, size_t size)
 {
-	FhaOrderSlip slip;
+	FhaRequest request;
 	FhaError err;
 
-	if (fha_request_parse(text, size, &slip, &err) != FHA_OK)
+	if (fha_request_parse(text, size, &request, &err) != FHA_OK)
 		FUZZ_MUST(err.code == FHA_PROTOCOL && err.text[0] != '\0');
 	else
-		FUZZ_MUST(slip.kind != FHA_REQUEST_NONE && slip.id[0] != '\0' &&
-				  slip.state == FHA_REQUEST_PENDING);
+		FUZZ_MUST(request.kind != FHA_REQUEST_NONE && request.id[0] != '\0' &&
+				  request.state == FHA_REQUEST_PENDING);
 }
 
 int

@@ -519,7 +519,7 @@ what_may_not_be_promised(void **state)
 	assert_string_equal(refusal(standby, &good), "an operator has asked for a failover");
 	standby->node->world.cluster.request.state = FHA_REQUEST_FAILED;
 	assert_string_equal(refusal(standby, &good), "");
-	memset(&standby->node->world.cluster.request, 0, sizeof(FhaOrderSlip));
+	memset(&standby->node->world.cluster.request, 0, sizeof(FhaRequest));
 	/* A later term that the record showed and that is not on disk yet; that a member knows of. */
 	standby->node->world.cluster.term++;
 	assert_string_equal(refusal(standby, &good), "this member has seen a later term");
@@ -1038,9 +1038,9 @@ who_a_late_write_may_list_must_promise_too(void **state)
 	TURN_UNTIL(all_settled());
 }
 
-/* An order to hand over: whoever gets the lease relies on this holder's silence. */
+/* A request to hand over: whoever gets the lease relies on this holder's silence. */
 static void
-an_order_to_hand_over_ends_it(void **state)
+a_request_to_hand_over_ends_it(void **state)
 {
 	Player *old;
 
@@ -1091,7 +1091,7 @@ main(void)
 		TEST(only_the_data_on_the_list_can_promise),
 		TEST(who_may_be_on_the_list_must_promise_too),
 		TEST(who_a_late_write_may_list_must_promise_too),
-		TEST(an_order_to_hand_over_ends_it),
+		TEST(a_request_to_hand_over_ends_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,7 @@
 static char directory[] = "/tmp/fha-request-XXXXXX";
 static FhaNode node;
 static FhaCluster *const cluster = &node.world.cluster;
-static FhaOrderSlip *const slip = &node.world.cluster.request;
+static FhaRequest *const standing = &node.world.cluster.request;
 
 static void
 add_member(const char *name, FhaRole role)
@@ -72,21 +72,21 @@ settle(void **state)
 }
 
 static void
-ask(FhaRequestKind kind, const char *target)
+make_request(FhaRequestKind kind, const char *target)
 {
-	memset(slip, 0, sizeof(*slip));
-	slip->kind = kind;
-	slip->state = FHA_REQUEST_PENDING;
-	memcpy(slip->id, ID, sizeof(slip->id));
-	(void) snprintf(slip->requested_by, sizeof(slip->requested_by), "test");
-	(void) snprintf(slip->target, sizeof(slip->target), "%s", target);
+	memset(standing, 0, sizeof(*standing));
+	standing->kind = kind;
+	standing->state = FHA_REQUEST_PENDING;
+	memcpy(standing->id, ID, sizeof(standing->id));
+	(void) snprintf(standing->requested_by, sizeof(standing->requested_by), "test");
+	(void) snprintf(standing->target, sizeof(standing->target), "%s", target);
 }
 
 static FhaRequestState
 answer_at(int64_t now_ms)
 {
 	node_request_answer(&node, cluster, now_ms);
-	return slip->state;
+	return standing->state;
 }
 
 static void
@@ -95,24 +95,24 @@ carried_out(const char *name)
 	for (size_t i = 0; i < node.world.member_count; i++)
 		if (strcmp(node.world.members[i].member, name) == 0)
 		{
-			memcpy(node.world.members[i].carried_out, slip->id, sizeof(slip->id));
+			memcpy(node.world.members[i].carried_out, standing->id, sizeof(standing->id));
 			(void) snprintf(cluster->standbys[cluster->standby_count++].member, FHA_NAME_SIZE, "%s",
 							name);
 		}
 }
 
-#define SAYS(text)                                                \
-	do                                                            \
-	{                                                             \
-		if (strstr(slip->message, text) == NULL)                  \
-			fail_msg("\"%s\" lacks \"%s\"", slip->message, text); \
+#define SAYS(text)                                                    \
+	do                                                                \
+	{                                                                 \
+		if (strstr(standing->message, text) == NULL)                  \
+			fail_msg("\"%s\" lacks \"%s\"", standing->message, text); \
 	} while (0)
 
 static void
 a_restart_counts_whom_it_waits_for(void **state)
 {
 	(void) state;
-	ask(FHA_REQUEST_RESTART, "");
+	make_request(FHA_REQUEST_RESTART, "");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	SAYS("begun");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
@@ -135,7 +135,7 @@ a_restart_counts_whom_it_waits_for(void **state)
 	cluster->standby_count = 0;
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	SAYS("0 of 3 restarted, waiting for n2");
-	memcpy(node.world.pg.started_for, slip->id, sizeof(node.world.pg.started_for));
+	memcpy(node.world.pg.started_for, standing->id, sizeof(node.world.pg.started_for));
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	carried_out("n2");
 	carried_out("n3");
@@ -148,9 +148,9 @@ lowered_limits_restart_the_primary_first(void **state)
 {
 	(void) state;
 	node.world.pg.limits_lowered = true;
-	ask(FHA_REQUEST_RESTART, "");
+	make_request(FHA_REQUEST_RESTART, "");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
-	assert_true(slip->primary_first);
+	assert_true(standing->primary_first);
 	SAYS("with the primary");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	SAYS("0 of 3 restarted, waiting for n1");
@@ -163,29 +163,29 @@ a_primary_without_room_is_restarted_first(void **state)
 	(void) state;
 	node.world.pg.max_slots = 1;
 	node.world.pg.max_senders = 16;
-	ask(FHA_REQUEST_RESTART, "");
+	make_request(FHA_REQUEST_RESTART, "");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
-	assert_false(slip->primary_first); /* a restart would change nothing */
+	assert_false(standing->primary_first); /* a restart would change nothing */
 	node.world.pg.pending_restart = true;
-	ask(FHA_REQUEST_RESTART, "");
+	make_request(FHA_REQUEST_RESTART, "");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
-	assert_true(slip->primary_first);
+	assert_true(standing->primary_first);
 	SAYS("with the primary: standbys find no room there before");
 	node.world.pg.max_slots = 2;
-	ask(FHA_REQUEST_RESTART, "");
+	make_request(FHA_REQUEST_RESTART, "");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
-	assert_false(slip->primary_first);
+	assert_false(standing->primary_first);
 	node.world.pg.max_senders = 1;
-	ask(FHA_REQUEST_RESTART, "");
+	make_request(FHA_REQUEST_RESTART, "");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
-	assert_true(slip->primary_first);
+	assert_true(standing->primary_first);
 }
 
 static void
 a_reinit_ends_when_the_copy_streams(void **state)
 {
 	(void) state;
-	ask(FHA_REQUEST_REINIT, "n2");
+	make_request(FHA_REQUEST_REINIT, "n2");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	SAYS("n2 copies the data of n1");
 	/* That it streams is no sign: it did so before. */
@@ -199,7 +199,7 @@ static void
 a_rejoin_ends_when_it_streams(void **state)
 {
 	(void) state;
-	ask(FHA_REQUEST_REJOIN, "n3");
+	make_request(FHA_REQUEST_REJOIN, "n3");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	SAYS("n3 tries again");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
@@ -216,7 +216,7 @@ a_member_goes_after_its_record(void **state)
 	(void) state;
 	node.world.members[2].role = FHA_ROLE_DOWN;
 	(void) snprintf(node.others[2].version, sizeof(node.others[2].version), "5");
-	ask(FHA_REQUEST_REMOVE, "n3");
+	make_request(FHA_REQUEST_REMOVE, "n3");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_PENDING);
 	assert_true(node_request_tombstone(&node, &held, &text));
 	assert_ptr_equal(held, &node.others[2]);
@@ -240,7 +240,7 @@ who_never_had_data_goes_too(void **state)
 	(void) state;
 	cluster->member_count = 2;
 	node.world.members[2].role = FHA_ROLE_DOWN;
-	ask(FHA_REQUEST_REMOVE, "n3");
+	make_request(FHA_REQUEST_REMOVE, "n3");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_PENDING);
 	assert_true(node_request_tombstone(&node, &held, &text));
 	free(text);
@@ -254,7 +254,7 @@ static void
 what_cannot_be_is_refused(void **state)
 {
 	(void) state;
-	ask(FHA_REQUEST_REINIT, "n9");
+	make_request(FHA_REQUEST_REINIT, "n9");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_FAILED);
 	SAYS("n9");
 }
@@ -263,8 +263,8 @@ static void
 what_takes_too_long_fails_with_its_last_state(void **state)
 {
 	(void) state;
-	ask(FHA_REQUEST_REINIT, "n2");
-	slip->time_limit_ms = 5000;
+	make_request(FHA_REQUEST_REINIT, "n2");
+	standing->time_limit_ms = 5000;
 	node_request_notice(&node, 1000);
 	assert_int_equal(answer_at(6000), FHA_REQUEST_RUNNING);
 	node_request_notice(&node, 6000);
@@ -278,7 +278,7 @@ a_restart_leaves_out_a_primary_without_a_supervisor(void **state)
 {
 	(void) state;
 	node.world.pg.supervised = false;
-	ask(FHA_REQUEST_RESTART, "");
+	make_request(FHA_REQUEST_RESTART, "");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	SAYS("0 of 2 restarted, waiting for n2");
@@ -286,7 +286,7 @@ a_restart_leaves_out_a_primary_without_a_supervisor(void **state)
 	carried_out("n3");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_DONE);
 	SAYS("2 of 2 restarted; n1 has no supervisor: restart it with pg_ctl");
-	ask(FHA_REQUEST_RESTART, "");
+	make_request(FHA_REQUEST_RESTART, "");
 	for (size_t i = 0; i < node.world.member_count; i++)
 		node.world.members[i].supervised = false;
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
@@ -298,46 +298,46 @@ static void
 a_handover_is_answered_by_who_leads(void **state)
 {
 	(void) state;
-	ask(FHA_REQUEST_SWITCHOVER, "n1");
+	make_request(FHA_REQUEST_SWITCHOVER, "n1");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_DONE);
 	SAYS("leads already");
-	ask(FHA_REQUEST_SWITCHOVER, "n2");
+	make_request(FHA_REQUEST_SWITCHOVER, "n2");
 	node.world.pg.supervised = false;
 	assert_int_equal(answer_at(1000), FHA_REQUEST_FAILED);
 	SAYS("no supervisor");
 	node.world.pg.supervised = true;
 	node.world.pg.standby_count = 0;
-	ask(FHA_REQUEST_SWITCHOVER, "");
+	make_request(FHA_REQUEST_SWITCHOVER, "");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_FAILED);
 	SAYS("no standby streams");
-	ask(FHA_REQUEST_SWITCHOVER, "n2");
+	make_request(FHA_REQUEST_SWITCHOVER, "n2");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_FAILED);
 	SAYS("n2 does not stream");
 	/* Who takes the role away needs no standby that streams: only one that takes it up. */
-	ask(FHA_REQUEST_FAILOVER, "n2");
+	make_request(FHA_REQUEST_FAILOVER, "n2");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	SAYS("n1 gives its role up to n2, which does not stream");
-	assert_string_equal(slip->target, "n2");
-	ask(FHA_REQUEST_FAILOVER, "");
+	assert_string_equal(standing->target, "n2");
+	make_request(FHA_REQUEST_FAILOVER, "");
 	assert_int_equal(answer_at(1000), FHA_REQUEST_RUNNING);
 	SAYS("to the best standby");
-	assert_string_equal(slip->target, "");
+	assert_string_equal(standing->target, "");
 }
 
 static void
 who_takes_the_lease_settles_the_request(void **state)
 {
-	FhaOrderSlip request;
+	FhaRequest request;
 
 	(void) state;
-	ask(FHA_REQUEST_SWITCHOVER, "");
-	request = *slip;
+	make_request(FHA_REQUEST_SWITCHOVER, "");
+	request = *standing;
 	node_request_settle(&node, &request, true);
 	assert_int_equal(request.state, FHA_REQUEST_PENDING);
 	node_request_settle(&node, &request, false);
 	assert_int_equal(request.state, FHA_REQUEST_RUNNING);
 	assert_string_equal(request.target, "n1");
-	request = *slip;
+	request = *standing;
 	(void) snprintf(request.target, sizeof(request.target), "n2");
 	node_request_settle(&node, &request, false);
 	assert_int_equal(request.state, FHA_REQUEST_FAILED);
@@ -351,27 +351,27 @@ who_takes_the_lease_settles_the_request(void **state)
 static void
 a_failover_that_nobody_took_up_ends(void **state)
 {
-	FhaOrderSlip request;
+	FhaRequest request;
 
 	(void) state;
 	cluster->released = true;
-	ask(FHA_REQUEST_FAILOVER, "");
-	request = *slip;
+	make_request(FHA_REQUEST_FAILOVER, "");
+	request = *standing;
 	node_request_settle(&node, &request, true);
 	assert_int_equal(request.state, FHA_REQUEST_FAILED);
-	ask(FHA_REQUEST_FAILOVER, "n2");
-	request = *slip;
+	make_request(FHA_REQUEST_FAILOVER, "n2");
+	request = *standing;
 	node_request_settle(&node, &request, true);
 	assert_int_equal(request.state, FHA_REQUEST_FAILED);
 	/* This member is whom it names: the request is done when it leads. */
-	ask(FHA_REQUEST_FAILOVER, "n1");
-	request = *slip;
+	make_request(FHA_REQUEST_FAILOVER, "n1");
+	request = *standing;
 	node_request_settle(&node, &request, true);
 	assert_int_equal(request.state, FHA_REQUEST_PENDING);
 	/* It was not released: others have not been asked yet. */
 	cluster->released = false;
-	ask(FHA_REQUEST_FAILOVER, "n2");
-	request = *slip;
+	make_request(FHA_REQUEST_FAILOVER, "n2");
+	request = *standing;
 	node_request_settle(&node, &request, true);
 	assert_int_equal(request.state, FHA_REQUEST_PENDING);
 }
@@ -386,7 +386,7 @@ a_failover_that_a_lapse_did_not_bring_about_ends(void **state)
 	fha_node_configure(&node, &node.config);
 	room_ms = 3 * node.config.lease_duration_ms + 3 * node.config.release_wait_ms;
 	node.world.led_ms = 1000;
-	ask(FHA_REQUEST_FAILOVER, "n2");
+	make_request(FHA_REQUEST_FAILOVER, "n2");
 	node_request_notice(&node, 2000);
 	node.world.pg.state = FHA_PG_STANDBY;
 	assert_int_equal(answer_at(2000 + room_ms - 1), FHA_REQUEST_PENDING);

@@ -42,10 +42,9 @@ a_silent_leader_is_replaced_after_its_lease(void **state)
 
 /* Whoever writes into the record is not its holder. */
 static void
-s1_orders_without_end_keep_no_dead_holder_alive(void **state)
+s1_requests_without_end_keep_no_dead_holder_alive(void **state)
 {
-	FhaOrderSlip request = {.kind = FHA_REQUEST_SET,
-							.setting = {.name = "work_mem", .value = "1MB"}};
+	FhaRequest request = {.kind = FHA_REQUEST_SET, .setting = {.name = "work_mem", .value = "1MB"}};
 	int64_t next_ms = 0;
 	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
 	Player *old;
@@ -214,7 +213,7 @@ what_a_crash_left_is_waited_for_in_vain(void **state)
 static void
 a_person_gives_up_what_a_clean_stop_has(void **state)
 {
-	FhaOrderSlip request = {.kind = FHA_REQUEST_FAILOVER, .id = "0123456789abcdef"};
+	FhaRequest request = {.kind = FHA_REQUEST_FAILOVER, .id = "0123456789abcdef"};
 	Player *old;
 	Player *standby;
 	const char *text;
@@ -237,7 +236,7 @@ a_person_gives_up_what_a_clean_stop_has(void **state)
 static void
 a_forced_failover_needs_nobody_that_streams(void **state)
 {
-	FhaOrderSlip request = {.kind = FHA_REQUEST_FAILOVER, .id = "0123456789abcdef"};
+	FhaRequest request = {.kind = FHA_REQUEST_FAILOVER, .id = "0123456789abcdef"};
 	Player *old;
 	Player *standby;
 	const char *text;
@@ -262,7 +261,7 @@ a_forced_failover_needs_nobody_that_streams(void **state)
 static void
 a_forced_failover_that_nobody_takes_up_comes_back(void **state)
 {
-	FhaOrderSlip request = {.kind = FHA_REQUEST_FAILOVER, .id = "0123456789abcdef"};
+	FhaRequest request = {.kind = FHA_REQUEST_FAILOVER, .id = "0123456789abcdef"};
 	Player *old;
 	FhaError err;
 
@@ -386,7 +385,7 @@ an_end_that_cannot_be_read_asks_for_the_last_renewal_s(void **state)
 static void
 a_switchover_goes_where_it_was_asked_to(void **state)
 {
-	FhaOrderSlip request = {
+	FhaRequest request = {
 		.kind = FHA_REQUEST_SWITCHOVER, .id = "0123456789abcdef", .requested_by = "test"};
 	Player *old;
 	Player *target = NULL;
@@ -410,8 +409,7 @@ a_switchover_goes_where_it_was_asked_to(void **state)
 static void
 a_switchover_to_nobody_is_refused(void **state)
 {
-	FhaOrderSlip request = {
-		.kind = FHA_REQUEST_SWITCHOVER, .id = "0123456789abcdef", .target = "n9"};
+	FhaRequest request = {.kind = FHA_REQUEST_SWITCHOVER, .id = "0123456789abcdef", .target = "n9"};
 	Player *old;
 	FhaError err;
 
@@ -542,10 +540,9 @@ a_failing_holder_makes_room(void **state)
 static void
 a_failover_replaces_a_pending_switchover(void **state)
 {
-	FhaOrderSlip standing = {
-		.kind = FHA_REQUEST_SWITCHOVER, .state = FHA_REQUEST_PENDING, .id = "1"};
-	FhaOrderSlip failover = {.kind = FHA_REQUEST_FAILOVER, .id = "2"};
-	FhaOrderSlip switchover = {.kind = FHA_REQUEST_SWITCHOVER, .id = "3"};
+	FhaRequest standing = {.kind = FHA_REQUEST_SWITCHOVER, .state = FHA_REQUEST_PENDING, .id = "1"};
+	FhaRequest failover = {.kind = FHA_REQUEST_FAILOVER, .id = "2"};
+	FhaRequest switchover = {.kind = FHA_REQUEST_SWITCHOVER, .id = "3"};
 
 	(void) state;
 	assert_false(fha_request_is_in_the_way(&standing, &failover));
@@ -822,7 +819,7 @@ a_garbled_record_of_a_member_is_written_over(void **state)
 static void
 what_became_another_cluster_s_is_not_removed(void **state)
 {
-	FhaOrderSlip request = {.kind = FHA_REQUEST_REMOVE, .id = "0123456789abcdef"};
+	FhaRequest request = {.kind = FHA_REQUEST_REMOVE, .id = "0123456789abcdef"};
 	char record[TEXT_NAME_SIZE];
 	Player *gone;
 	Player *first;
@@ -932,7 +929,7 @@ s1_a_lost_lease_leaves_no_time(void **state)
 static void
 s1_a_handover_shuts_before_it_is_written(void **state)
 {
-	FhaOrderSlip request = {.kind = FHA_REQUEST_SWITCHOVER, .id = "0123456789abcdef"};
+	FhaRequest request = {.kind = FHA_REQUEST_SWITCHOVER, .id = "0123456789abcdef"};
 	Player *old;
 	FhaError err;
 
@@ -958,7 +955,7 @@ knows(const Player *player, const char *member)
 static void
 a_removed_member_is_forgotten_by_all(void **state)
 {
-	FhaOrderSlip request = {
+	FhaRequest request = {
 		.kind = FHA_REQUEST_REMOVE, .id = "0123456789abcdef", .requested_by = "eve"};
 	Player *first;
 	Player *gone;
@@ -1180,7 +1177,7 @@ the_copy_of_the_record_follows_terms_and_members(void **state)
 static void
 a_damaged_history_stops_nothing(void **state)
 {
-	FhaOrderSlip request = {.kind = FHA_REQUEST_PAUSE, .id = "0123456789abcdef"};
+	FhaRequest request = {.kind = FHA_REQUEST_PAUSE, .id = "0123456789abcdef"};
 	FhaLockRequest garbage = {
 		.verb = FHA_LOCK_SWAP, .name = "db-test.history", .data = "garbage", .size = 7};
 	FhaLockEvent event;
@@ -1207,8 +1204,8 @@ a_damaged_history_stops_nothing(void **state)
 static void
 a_request_in_the_way_is_told(void **state)
 {
-	FhaOrderSlip standing = {.kind = FHA_REQUEST_RESTART, .id = "0123456789abcdef"};
-	FhaOrderSlip late = {.kind = FHA_REQUEST_RESTART, .id = "fedcba9876543210"};
+	FhaRequest standing = {.kind = FHA_REQUEST_RESTART, .id = "0123456789abcdef"};
+	FhaRequest late = {.kind = FHA_REQUEST_RESTART, .id = "fedcba9876543210"};
 	FhaNode *node;
 	FhaError err;
 
@@ -1236,7 +1233,7 @@ a_request_in_the_way_is_told(void **state)
 static void
 entries_follow_one_another(void **state)
 {
-	FhaOrderSlip request = {.kind = FHA_REQUEST_PAUSE, .id = "0123456789abcdef"};
+	FhaRequest request = {.kind = FHA_REQUEST_PAUSE, .id = "0123456789abcdef"};
 	FhaNode *node;
 	FhaError err;
 
@@ -1245,7 +1242,7 @@ entries_follow_one_another(void **state)
 	assert_int_equal(fha_node_request(node, &request, &err), FHA_OK);
 	TURN_UNTIL(node->world.cluster.paused);
 	TURN_UNTIL(fha_node_takes_requests(node));
-	request = (FhaOrderSlip){.kind = FHA_REQUEST_RESUME, .id = "fedcba9876543210"};
+	request = (FhaRequest){.kind = FHA_REQUEST_RESUME, .id = "fedcba9876543210"};
 	assert_int_equal(fha_node_request(node, &request, &err), FHA_OK);
 	TURN_UNTIL(node->history.text != NULL && strstr(node->history.text, "resume") != NULL);
 	assert_true(strstr(node->history.text, "pause") < strstr(node->history.text, "resume"));
@@ -1255,8 +1252,8 @@ entries_follow_one_another(void **state)
 static void
 a_restart_is_an_action_of_whom_it_names(void **state)
 {
-	FhaOrderSlip request = {.kind = FHA_REQUEST_RESTART, .id = "0123456789abcdef"};
-	FhaOrderSlip other = {.kind = FHA_REQUEST_PAUSE, .id = "fedcba9876543210"};
+	FhaRequest request = {.kind = FHA_REQUEST_RESTART, .id = "0123456789abcdef"};
+	FhaRequest other = {.kind = FHA_REQUEST_PAUSE, .id = "fedcba9876543210"};
 	Player *first;
 	Player *target;
 	FhaError err;
@@ -1270,14 +1267,14 @@ a_restart_is_an_action_of_whom_it_names(void **state)
 	assert_int_equal(fha_node_request(first->node, &other, &err), FHA_CONFLICT);
 	TURN_UNTIL(strcmp(first->action.request_id, request.id) == 0);
 	/* What cannot be entered beside it is let go, and told in the log. */
-	other = (FhaOrderSlip){.kind = FHA_REQUEST_SWITCHOVER, .id = "fedcba9876543210"};
+	other = (FhaRequest){.kind = FHA_REQUEST_SWITCHOVER, .id = "fedcba9876543210"};
 	assert_int_equal(fha_node_request(first->node, &other, &err), FHA_OK);
 	TURN_UNTIL(!first->node->request_waits);
 	assert_int_equal(first->node->world.cluster.request.kind, FHA_REQUEST_RESTART);
-	TURN_UNTIL(target->action.asked);
+	TURN_UNTIL(target->action.requested);
 	assert_false(target->action.reinit);
-	assert_false(first->action.asked);
-	assert_false(follower(target)->action.asked);
+	assert_false(first->action.requested);
+	assert_false(follower(target)->action.requested);
 }
 
 /* People read afterwards what a failover has cost. */
@@ -1458,7 +1455,7 @@ a_lost_request_is_found_in_the_record(void **state)
 	(void) state;
 	node = lone_leader();
 	TURN_UNTIL(node->errand == ERRAND_NONE);
-	node->request = (FhaOrderSlip){.kind = FHA_REQUEST_RESTART};
+	node->request = (FhaRequest){.kind = FHA_REQUEST_RESTART};
 	memcpy(node->request.id, node->world.cluster.request.id, FHA_ID_SIZE);
 	node->request_waits = true;
 	node->reread = true;
@@ -1549,7 +1546,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(one_founds_and_the_others_clone),
 		TEST(a_silent_leader_is_replaced_after_its_lease),
-		TEST(s1_orders_without_end_keep_no_dead_holder_alive),
+		TEST(s1_requests_without_end_keep_no_dead_holder_alive),
 		TEST(a_released_lease_goes_to_the_best),
 		TEST(what_nobody_has_stays_with_who_has_it),
 		TEST(what_a_clean_stop_has_is_waited_for),

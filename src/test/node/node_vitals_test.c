@@ -56,9 +56,9 @@ kill_postgres(Player *player)
 }
 
 static void
-ask(Player *player, FhaRequestKind kind, const Player *target)
+make_request(Player *player, FhaRequestKind kind, const Player *target)
 {
-	FhaOrderSlip request = {.kind = kind, .id = "0123456789abcdef", .requested_by = "test"};
+	FhaRequest request = {.kind = kind, .id = "0123456789abcdef", .requested_by = "test"};
 	FhaError err;
 
 	if (target != NULL)
@@ -212,7 +212,7 @@ a_dead_leader_is_silent_while_nobody_leads(void **state)
 	(void) state;
 	start_cluster();
 	holder = leader();
-	ask(holder, FHA_REQUEST_PAUSE, NULL);
+	make_request(holder, FHA_REQUEST_PAUSE, NULL);
 	TURN_UNTIL(vitals_of(another_than(holder)).paused);
 	holder->absent = true;
 	for (int i = 0; i < NODES; i++)
@@ -253,7 +253,7 @@ a_take_is_counted_by_why_it_was_free(void **state)
 	old = next;
 	all_catch_up();
 	next = another_than(old);
-	ask(next, FHA_REQUEST_SWITCHOVER, next);
+	make_request(next, FHA_REQUEST_SWITCHOVER, next);
 	TURN_UNTIL(leader() == next);
 	assert_int_equal(vitals_of(next).takeovers[FHA_TAKEOVER_SWITCHOVER], 1);
 	assert_int_equal(vitals_of(next).term, 4);
@@ -278,7 +278,7 @@ a_reclaim_is_no_failover(void **state)
 
 /* The lag limit holds the only candidate back, until somebody asks for it. */
 static void
-a_failover_that_was_asked_for_is_ordered(void **state)
+a_requested_failover_is_counted_as_one(void **state)
 {
 	Player *old;
 	Player *next;
@@ -292,9 +292,9 @@ a_failover_that_was_asked_for_is_ordered(void **state)
 			   next->node->world.cluster.position.lsn == old->view.position.lsn);
 	old->absent = true;
 	TURN_UNTIL(strstr(next->action.because, "would lose more than allowed") != NULL);
-	ask(next, FHA_REQUEST_FAILOVER, next);
+	make_request(next, FHA_REQUEST_FAILOVER, next);
 	TURN_UNTIL(leader() == next);
-	assert_int_equal(vitals_of(next).takeovers[FHA_TAKEOVER_ORDERED], 1);
+	assert_int_equal(vitals_of(next).takeovers[FHA_TAKEOVER_REQUESTED], 1);
 	assert_int_equal(takeovers_of(next), 1);
 }
 
@@ -346,8 +346,7 @@ main(void)
 										tear_down),
 		cmocka_unit_test_setup_teardown(a_take_is_counted_by_why_it_was_free, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_reclaim_is_no_failover, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_failover_that_was_asked_for_is_ordered, set_up,
-										tear_down),
+		cmocka_unit_test_setup_teardown(a_requested_failover_is_counted_as_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_outage_of_the_lock_shows, set_up_listeners, tear_down),
 	};
 

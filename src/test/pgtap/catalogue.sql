@@ -51,7 +51,7 @@ SELECT col_type_is('fawkes_ha', 'history', 'at', 'timestamp with time zone', 'ti
 -- One row, whatever the server is.
 SELECT is(count(*), 1::bigint, 'status() is one row') FROM fawkes_ha.status();
 
--- Who may: nobody without a grant; pg_monitor may look; orders are the superuser's.
+-- Who may: nobody without a grant; pg_monitor may look; requests are the superuser's.
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
        WHERE p.pronamespace = 'fawkes_ha'::regnamespace AND a.grantee = 0 $$,
@@ -77,7 +77,7 @@ SELECT set_eq(
     ARRAY['snapshot', 'fence', 'rules', 'rule_id', 'status',
     'database_size', 'checkpointer_statistics', 'wal_statistics', 'wal_file_start', 'wal_volume_size', 'volumes', 'without_incarnation', 'sync_standbys', 'own_metrics', 'metrics_query',
     'boottime_ms'],
-    'pg_monitor may look, and give no orders');
+    'pg_monitor may look, and make no requests');
 SELECT is_empty(
     $$ SELECT c.oid::regclass FROM pg_class c
        WHERE c.relnamespace = 'fawkes_ha'::regnamespace AND c.relkind IN ('r', 'v')
@@ -121,12 +121,12 @@ SELECT columns_are('fawkes_ha', 'user_metrics', ARRAY['view', 'prefix', 'query',
 SELECT ok('fawkes_ha.metric_views'::regclass = ANY (e.extconfig), 'the table is dumped with its database')
 FROM pg_extension e WHERE e.extname = 'fawkes_ha';
 
--- Orders change the world; questions may be asked in parallel plans.
+-- Requests change the world; questions may be asked in parallel plans.
 SELECT is_empty(
     $$ SELECT p.oid::regprocedure FROM pg_proc p
        WHERE p.pronamespace = 'fawkes_ha'::regnamespace
          AND NOT has_function_privilege('pg_monitor', p.oid, 'EXECUTE') AND (p.provolatile <> 'v' OR p.proparallel <> 'u') $$,
-    'orders are VOLATILE and PARALLEL UNSAFE');
+    'requests are VOLATILE and PARALLEL UNSAFE');
 
 SELECT is_empty(
     $$ SELECT e.extname FROM pg_extension e WHERE e.extname = 'fawkes_ha' AND e.extrelocatable $$,

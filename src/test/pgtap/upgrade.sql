@@ -38,7 +38,7 @@ CREATE VIEW public.leaders AS SELECT member FROM fawkes_ha.members WHERE is_lead
 SELECT lives_ok('ALTER EXTENSION fawkes_ha UPDATE', 'it is updated');
 SELECT is(extversion, (SELECT default_version FROM pg_available_extensions WHERE name = 'fawkes_ha'), 'to the version that is shipped')
 FROM pg_extension WHERE extname = 'fawkes_ha';
-SELECT ok(has_function_privilege('regress_fawkes_operator', 'fawkes_ha.switchover(text, integer, text)', 'EXECUTE'), 'a right to order stays');
+SELECT ok(has_function_privilege('regress_fawkes_operator', 'fawkes_ha.switchover(text, integer, text)', 'EXECUTE'), 'a right to request stays');
 SELECT ok(has_table_privilege('regress_fawkes_operator', 'fawkes_ha.members', 'SELECT'), 'a right to look stays');
 SELECT is_empty('SELECT * FROM public.leaders', 'a view over it works');
 REVOKE ALL ON FUNCTION fawkes_ha.switchover(text, integer, text) FROM regress_fawkes_operator;

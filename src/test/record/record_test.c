@@ -895,7 +895,7 @@ names_of_records_differ(void **state)
 }
 
 static FhaCode
-parse_request(const char *text, FhaOrderSlip *out, FhaError *err)
+parse_request(const char *text, FhaRequest *out, FhaError *err)
 {
 	size_t size = strlen(text);
 	char *exact = malloc(size == 0 ? 1 : size);
@@ -930,28 +930,29 @@ requests_are_parsed(void **state)
 		"{\"id\":\"f00d\",\"kind\":\"failover\",\"requested_by\":\"\xc3\"}",
 		"{\"id\":\"f00d\",\"kind\":\"failover\"}}",
 	};
-	FhaOrderSlip slip;
+	FhaRequest request;
 	FhaError err;
 
 	(void) state;
 	assert_int_equal(parse_request("{\"id\":\"f00d\",\"kind\":\"failover\",\"target\":\"n2\","
 								   "\"requested_by\":\"eve\",\"state\":\"done\","
 								   "\"requested_at\":\"never\",\"message\":\"forged\"}",
-								   &slip, &err),
+								   &request, &err),
 					 FHA_OK);
-	assert_int_equal(slip.kind, FHA_REQUEST_FAILOVER);
-	assert_string_equal(slip.id, "f00d");
-	assert_string_equal(slip.target, "n2");
-	assert_string_equal(slip.requested_by, "eve");
+	assert_int_equal(request.kind, FHA_REQUEST_FAILOVER);
+	assert_string_equal(request.id, "f00d");
+	assert_string_equal(request.target, "n2");
+	assert_string_equal(request.requested_by, "eve");
 	/* Who asks does not say how it ended, or when. */
-	assert_int_equal(slip.state, FHA_REQUEST_PENDING);
-	assert_string_equal(slip.message, "");
-	assert_int_equal(strlen(slip.requested_at), FHA_TIME_SIZE - 1);
-	assert_int_equal(parse_request("{\"id\":\"f\",\"kind\":\"switchover\"}", &slip, &err), FHA_OK);
-	assert_int_equal(slip.kind, FHA_REQUEST_SWITCHOVER);
-	assert_string_equal(slip.target, "");
+	assert_int_equal(request.state, FHA_REQUEST_PENDING);
+	assert_string_equal(request.message, "");
+	assert_int_equal(strlen(request.requested_at), FHA_TIME_SIZE - 1);
+	assert_int_equal(parse_request("{\"id\":\"f\",\"kind\":\"switchover\"}", &request, &err),
+					 FHA_OK);
+	assert_int_equal(request.kind, FHA_REQUEST_SWITCHOVER);
+	assert_string_equal(request.target, "");
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
-		if (parse_request(refused[i], &slip, &err) != FHA_PROTOCOL || err.code != FHA_PROTOCOL)
+		if (parse_request(refused[i], &request, &err) != FHA_PROTOCOL || err.code != FHA_PROTOCOL)
 			fail_msg("accepted: %s", refused[i]);
 }
 

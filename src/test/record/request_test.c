@@ -1,5 +1,5 @@
 /*
- * request_test.c: what operators may ask, and what becomes of it in the record.
+ * request_test.c: what operators may request, and what becomes of it in the record.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,10 +48,10 @@ settle(void **state)
 	return 0;
 }
 
-static FhaOrderSlip
+static FhaRequest
 make(FhaRequestKind kind, const char *target)
 {
-	FhaOrderSlip request = {.kind = kind, .state = FHA_REQUEST_PENDING};
+	FhaRequest request = {.kind = kind, .state = FHA_REQUEST_PENDING};
 
 	(void) snprintf(request.id, sizeof(request.id), "f00d");
 	(void) snprintf(request.target, sizeof(request.target), "%s", target);
@@ -61,7 +61,7 @@ make(FhaRequestKind kind, const char *target)
 static void
 assert_check(FhaRequestKind kind, const char *target, FhaCode wanted, const char *words)
 {
-	FhaOrderSlip request = make(kind, target);
+	FhaRequest request = make(kind, target);
 	char plan[FHA_PLAN_SIZE] = "";
 	FhaCode code = fha_request_check(&cluster, members, 3, lock, &request, plan, &err);
 
@@ -101,7 +101,7 @@ what_cannot_be_is_refused_with_a_sentence(void **state)
 static void
 what_a_record_has_is_in_effect(void **state)
 {
-	FhaOrderSlip request = make(FHA_REQUEST_PAUSE, "");
+	FhaRequest request = make(FHA_REQUEST_PAUSE, "");
 
 	(void) state;
 	assert_false(fha_request_is_in_effect(&cluster, &request));
@@ -163,8 +163,8 @@ a_request_is_told_with_whom_it_concerns(void **state)
 	(void) state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 	{
-		FhaOrderSlip request = {.kind = cases[i].kind};
-		char words[FHA_ORDER_WORDS_SIZE];
+		FhaRequest request = {.kind = cases[i].kind};
+		char words[FHA_REQUEST_WORDS_SIZE];
 
 		(void) snprintf(request.target, sizeof(request.target), "%s", cases[i].target);
 		fha_request_words(&request, words);
@@ -202,7 +202,7 @@ a_dry_run_says_what_would_be(void **state)
 static void
 resume_ends_a_pause_and_its_reason(void **state)
 {
-	FhaOrderSlip request = make(FHA_REQUEST_PAUSE, "");
+	FhaRequest request = make(FHA_REQUEST_PAUSE, "");
 
 	(void) state;
 	(void) snprintf(request.reason, sizeof(request.reason), "new disks");
@@ -219,7 +219,7 @@ resume_ends_a_pause_and_its_reason(void **state)
 static void
 one_at_a_time_but_for_what_is_done_at_once(void **state)
 {
-	FhaOrderSlip request = make(FHA_REQUEST_RESTART, "");
+	FhaRequest request = make(FHA_REQUEST_RESTART, "");
 
 	(void) state;
 	assert_int_equal(fha_request_enter(&cluster, &request, &err), FHA_OK);
@@ -248,7 +248,7 @@ one_at_a_time_but_for_what_is_done_at_once(void **state)
 static FhaCode
 set(const char *text, bool reset)
 {
-	FhaOrderSlip request = make(reset ? FHA_REQUEST_RESET : FHA_REQUEST_SET, "");
+	FhaRequest request = make(reset ? FHA_REQUEST_RESET : FHA_REQUEST_SET, "");
 	char plan[FHA_PLAN_SIZE];
 	FhaCode code = fha_request_setting(text, reset, &request.setting, &err);
 
@@ -339,7 +339,7 @@ static const char *
 warning_of(FhaRequestKind kind, const char *target)
 {
 	static char warning[FHA_PLAN_SIZE];
-	FhaOrderSlip request = make(kind, target);
+	FhaRequest request = make(kind, target);
 
 	bool warns = fha_request_warning(&cluster, members, 3, &request, warning);
 
@@ -442,8 +442,8 @@ times_must_fit_those_of_the_lock(void **state)
 static void
 its_text_comes_back(void **state)
 {
-	FhaOrderSlip request = make(FHA_REQUEST_SET, "");
-	FhaOrderSlip back;
+	FhaRequest request = make(FHA_REQUEST_SET, "");
+	FhaRequest back;
 	char *text;
 
 	(void) state;
@@ -466,7 +466,7 @@ history_keeps_who_why_and_how_it_ended(void **state)
 	static const char of_1_1[] = "{\"kind\":\"history\",\"entries\":[{\"request\":\"1111\","
 								 "\"result\":\"failed: not so\"}]}";
 	static FhaHistoryEntry entries[FHA_HISTORY_MAX];
-	FhaOrderSlip request = make(FHA_REQUEST_REMOVE, "n3");
+	FhaRequest request = make(FHA_REQUEST_REMOVE, "n3");
 	FhaHistoryEntry entry;
 	char *text = NULL;
 	size_t count;

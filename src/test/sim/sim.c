@@ -274,7 +274,7 @@ static void
 ask_for(FhaRequestKind kind)
 {
 	SimHost *host = some_host();
-	FhaOrderSlip request = {.kind = kind, .state = FHA_REQUEST_PENDING};
+	FhaRequest request = {.kind = kind, .state = FHA_REQUEST_PENDING};
 	FhaError err;
 	char *id;
 

@@ -760,7 +760,7 @@ start_job(SimHost *host)
 				 .kind = host->action.node,
 				 .leader = sim_host_named(host->action.leader)};
 	memcpy(job->cluster_uuid, host->action.cluster_uuid, sizeof(job->cluster_uuid));
-	if (host->action.node == FHA_NODE_CLONE && host->action.asked)
+	if (host->action.node == FHA_NODE_CLONE && host->action.requested)
 		memcpy(job->request_id, host->action.request_id, sizeof(job->request_id));
 	host->job = true;
 	if (job->kind == FHA_NODE_REWIND)

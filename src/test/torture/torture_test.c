@@ -152,10 +152,10 @@ fill_records(void)
 	(void) snprintf(cluster.pause_reason, sizeof(cluster.pause_reason),
 					"a reason that is longer "
 					"than any short string");
-	cluster.request = (FhaOrderSlip){.kind = FHA_REQUEST_SWITCHOVER,
-									 .state = FHA_REQUEST_RUNNING,
-									 .id = "04fc67d2f72928db",
-									 .message = "n1 hands over to whoever is the best of all"};
+	cluster.request = (FhaRequest){.kind = FHA_REQUEST_SWITCHOVER,
+								   .state = FHA_REQUEST_RUNNING,
+								   .id = "04fc67d2f72928db",
+								   .message = "n1 hands over to whoever is the best of all"};
 	memset(&member, 0, sizeof(member));
 	(void) snprintf(member.cluster, sizeof(member.cluster), "db-test");
 	(void) snprintf(member.member, sizeof(member.member), "n1");
@@ -266,11 +266,11 @@ read_request(FhaError *err)
 {
 	static const char text[] = "{\"id\":\"04fc67d2f72928db\",\"kind\":\"switchover\","
 							   "\"requested_by\":\"a name of more than thirty-two bytes\"}";
-	FhaOrderSlip slip;
-	FhaCode code = fha_request_parse(text, sizeof(text) - 1, &slip, err);
+	FhaRequest request;
+	FhaCode code = fha_request_parse(text, sizeof(text) - 1, &request, err);
 
 	if (code == FHA_OK)
-		assert_string_equal(slip.requested_by, "a name of more than thirty-two bytes");
+		assert_string_equal(request.requested_by, "a name of more than thirty-two bytes");
 	else
 		assert_int_equal(code, FHA_NO_MEMORY);
 	return code;

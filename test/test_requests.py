@@ -1,4 +1,4 @@
-"""The SQL surface on a member: what it shows of a snapshot, and how orders are given.
+"""The SQL surface on a member: what it shows of a snapshot, and how requests are made.
 
 The probe of test_fence.py stands in the agent's place, so that every answer can be told.
 """
@@ -78,8 +78,8 @@ def refused(server: Server, statement: str) -> psycopg2.Error:
     return caught.value
 
 
-class Order(threading.Thread):
-    """A session that waits for the answer to its order."""
+class Requester(threading.Thread):
+    """A session that waits for the answer to its request."""
 
     def __init__(self, server: Server, statement: str) -> None:
         super().__init__()
@@ -167,34 +167,34 @@ def test_wrong_targets(server: Server) -> None:
     assert leader.pgcode == "22023" and leader.diag.message_hint
 
 
-def test_an_order_is_carried_out(server: Server) -> None:
+def test_a_request_is_carried_out(server: Server) -> None:
     """Section 6, requests: the answer returns in the record."""
     server.probe.publish(SNAPSHOT)
     server.probe.take_requests(True)
-    order = Order(server, "SELECT fawkes_ha.switchover('n2', 20)")
+    requester = Requester(server, "SELECT fawkes_ha.switchover('n2', 20)")
     request = server.probe.request()
     assert (request["kind"], request["target"], request["requested_by"]) == ("switchover", "n2", "postgres")
     assert len(request["id"]) == 16
     server.probe.publish(with_request(request, state="running", message=""))
     server.probe.publish(with_request(request, state="done", message="n2 leads"))
-    order.join(10)
-    assert order.answer == "n2 leads"
+    requester.join(10)
+    assert requester.answer == "n2 leads"
 
 
-def test_an_order_is_found_in_the_history(server: Server) -> None:
+def test_a_request_is_found_in_the_history(server: Server) -> None:
     """Section 6: by then the record may hold a later request, or none."""
     server.probe.publish(SNAPSHOT)
     server.probe.take_requests(True)
-    order = Order(server, "SELECT fawkes_ha.failover(NULL, 20, force => true)")
+    requester = Requester(server, "SELECT fawkes_ha.failover(NULL, 20, force => true)")
     request = server.probe.request()
     assert (request["kind"], request["target"]) == ("failover", "")
     entry = {"event": "failover", "member": "n2", "result": "done: n2 took the lease", "request": request["id"]}
     server.probe.publish({**SNAPSHOT, "history": [*SNAPSHOT["history"], entry]})
-    order.join(10)
-    assert order.answer == "n2 took the lease"
+    requester.join(10)
+    assert requester.answer == "n2 took the lease"
 
 
-def test_an_order_is_only_tried(server: Server) -> None:
+def test_a_request_is_only_tried(server: Server) -> None:
     """dry_run says what would be done, and hands nothing to the agent."""
     server.probe.publish(SNAPSHOT)
     server.probe.take_requests(False)
@@ -244,20 +244,20 @@ def test_paths_and_addresses_are_not_everybodys(server: Server) -> None:
     assert len(server.sql(f"SET SESSION AUTHORIZATION watcher; {named}")) > 15
 
 
-def test_an_order_fails(server: Server) -> None:
+def test_a_request_fails(server: Server) -> None:
     """The leader's reason becomes the error."""
     server.probe.publish(SNAPSHOT)
     server.probe.take_requests(True)
-    order = Order(server, "SELECT fawkes_ha.switchover('n2', 20)")
+    requester = Requester(server, "SELECT fawkes_ha.switchover('n2', 20)")
     request = server.probe.request()
     server.probe.publish(with_request(request, state="failed", message="n2 does not stream"))
-    order.join(10)
-    assert order.error is not None and order.error.pgcode == "55000"
-    assert "n2 does not stream" in str(order.error)
+    requester.join(10)
+    assert requester.error is not None and requester.error.pgcode == "55000"
+    assert "n2 does not stream" in str(requester.error)
 
 
-def test_an_order_that_nobody_takes(server: Server) -> None:
-    """S9: every wait has a deadline; what was not begun is withdrawn, so that the next order finds room."""
+def test_a_request_that_nobody_takes(server: Server) -> None:
+    """S9: every wait has a deadline; what was not begun is withdrawn, so that the next request finds room."""
     server.probe.publish(SNAPSHOT)
     server.probe.take_requests(False)
     for _ in range(2):
@@ -268,7 +268,7 @@ def test_an_order_that_nobody_takes(server: Server) -> None:
     assert "withdrawn" in str(refused(server, "SELECT fawkes_ha.switchover('n2', 1)"))
 
 
-def test_an_order_under_way_outlives_its_session(server: Server) -> None:
+def test_a_request_under_way_outlives_its_session(server: Server) -> None:
     """S9: it is said that it stands."""
     server.probe.publish(SNAPSHOT)
     server.probe.take_requests(True)
@@ -276,11 +276,11 @@ def test_an_order_under_way_outlives_its_session(server: Server) -> None:
     assert error.pgcode == "57014" and "still be carried out" in error.diag.message_detail
 
 
-def test_one_order_at_a_time(server: Server) -> None:
+def test_one_request_at_a_time(server: Server) -> None:
     """The second finds the first on its way."""
     server.probe.publish(SNAPSHOT)
     server.probe.take_requests(False)
-    first = Order(server, "SELECT fawkes_ha.switchover('n2', 3)")
+    first = Requester(server, "SELECT fawkes_ha.switchover('n2', 3)")
     waits = "SELECT wait_event FROM pg_stat_activity WHERE query LIKE '%switchover(%' AND pid <> pg_backend_pid()"
     until("the first waits", lambda: server.sql(waits) == [("Extension",)], 2)
     error = refused(server, "SELECT fawkes_ha.failover('n2', 1, force => true)")

@@ -1,5 +1,5 @@
 /*
- * sql_orders.c: what SQL orders: handed to the agent, which puts it into the cluster's record for
+ * sql_requests.c: what SQL requests: handed to the agent, which puts it into the cluster's record for
  * whoever leads; then we wait for the answer to return the same way.
  */
 #include "postgres.h"
@@ -119,7 +119,7 @@ lay_down(const char *text)
 
 /* Hand a request to the agent; it takes one at a time, and others wait for it until `end`. */
 static void
-put_request(const FhaOrderSlip *request, TimestampTz end)
+put_request(const FhaRequest *request, TimestampTz end)
 {
 	char *printed;
 	char *text;
@@ -313,7 +313,7 @@ refuse(const char *kind, int sqlstate, const char *reason, const char *hint)
 
 /* Errors for what the records already show to be wrong; what takes a decision is the leader's. */
 static void
-check(const FhaSnapshotView *view, const FhaOrderSlip *request, bool force, char *plan)
+check(const FhaSnapshotView *view, const FhaRequest *request, bool force, char *plan)
 {
 	const char *kind = fha_request_kind_name(request->kind);
 	FhaError error;
@@ -338,7 +338,7 @@ check(const FhaSnapshotView *view, const FhaOrderSlip *request, bool force, char
 }
 
 static char *
-carry_out(FhaOrderSlip *request, int wait_seconds, bool dry_run, bool force)
+carry_out(FhaRequest *request, int wait_seconds, bool dry_run, bool force)
 {
 	const char *kind = fha_request_kind_name(request->kind);
 	Answer answer = {false, false, NULL};
@@ -417,7 +417,7 @@ wait_of(FunctionCallInfo fcinfo, int number)
 static Datum
 ask_about_member(FunctionCallInfo fcinfo, FhaRequestKind kind, int first, bool dry)
 {
-	FhaOrderSlip request = {.kind = kind};
+	FhaRequest request = {.kind = kind};
 
 	take_text(fcinfo, first, "the member's name", request.target, sizeof(request.target));
 	take_text(fcinfo, first + 2, "the reason", request.reason, sizeof(request.reason));
@@ -430,7 +430,7 @@ ask_about_member(FunctionCallInfo fcinfo, FhaRequestKind kind, int first, bool d
 static Datum
 ask_about_cluster(FunctionCallInfo fcinfo, FhaRequestKind kind, int first, bool dry)
 {
-	FhaOrderSlip request = {.kind = kind};
+	FhaRequest request = {.kind = kind};
 
 	take_text(fcinfo, first, "the reason", request.reason, sizeof(request.reason));
 	PG_RETURN_TEXT_P(cstring_to_text(carry_out(&request, wait_of(fcinfo, first + 1), dry, false)));
@@ -468,7 +468,7 @@ check_right(const char *setting)
 static Datum
 ask_about_setting(FunctionCallInfo fcinfo, FhaRequestKind kind, int first, bool dry)
 {
-	FhaOrderSlip request = {.kind = kind};
+	FhaRequest request = {.kind = kind};
 	bool reset = kind == FHA_REQUEST_RESET;
 	int next = first + (reset ? 1 : 2);
 	char name[FHA_SETTING_NAME_SIZE];
