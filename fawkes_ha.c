@@ -25,8 +25,8 @@
 #include "pg/serve.h"
 #include "pg/shmem.h"
 #include "pg/standby_limits.h"
-#include "pg/steward.h"
-#include "pg/steward_exporter.h"
+#include "pg/maintenance.h"
+#include "pg/maintenance_exporter.h"
 
 PG_MODULE_MAGIC;
 
@@ -144,10 +144,10 @@ _PG_init(void)
 	refuse_install_hooks();
 	fence_install_hooks();
 	login_install_hooks();
-	steward_exporter_install_hooks();
+	maintenance_exporter_install_hooks();
 	readonly_install_hooks();
 	agent_register();
-	steward_register();
+	maintenance_register();
 	exporter_register();
 	if (IsPostmasterEnvironment)
 	{

@@ -2,8 +2,8 @@
 
 Called by `make bench-idle SECONDS=n JSON=FILE`.
 
-Counted are, of each node, the supervisor, the agent, the steward and the process of the lock's input and output: CPU
-time (to the nanosecond, from schedstat), wake-ups (context switches of both kinds) and private
+Counted are, of each node, the supervisor, the agent, the maintenance worker and the process of the lock's
+input and output: CPU time (to the nanosecond, from schedstat), wake-ups (context switches of both kinds) and private
 memory (Private_Clean and Private_Dirty of smaps_rollup). The chores come and go; what they take is within what the
 postmaster's ended children took, which is counted as a whole, autovacuum's workers among them.
 
@@ -89,7 +89,7 @@ def our_processes(node: Node) -> dict[str, int]:
     return {
         "supervisor": node.supervisor_pid,
         "agent": titled(node, "fawkes_ha agent"),
-        "steward": titled(node, "fawkes_ha steward"),
+        "maintenance worker": titled(node, "fawkes_ha steward"),
         "lock": locks[0],
     }
 

@@ -33,7 +33,7 @@ collect_ignore += [] if programs.has_tls() else ["test_given.py"]
 # Files that take the most time, the longest first.
 LONG_FILES = [
     "test_attacks_lock.py",
-    "test_steward.py",
+    "test_maintenance.py",
     "test_chaos.py",
     "test_promises_parted.py",
     "test_released.py",

@@ -47,12 +47,12 @@ from mutants_list import MUTANTS as LISTED
 from mutants_metrics import OWN
 from mutants_promises import PROMISES
 from mutants_readonly import READONLY
-from mutants_steward import STEWARD
+from mutants_maintenance import MAINTENANCE
 from mutants_stop import STOPS
 
 MUTANTS = [
     *[*LISTED, *ATTACKS, *DATA, *EXPORTER, *FENCED, *GIVEN, *KUBERNETES, *LAG, *OWN, *PROMISES, *READONLY],
-    *[*STEWARD, *STOPS],
+    *[*MAINTENANCE, *STOPS],
 ]
 
 TREE = Path(__file__).resolve().parent.parent

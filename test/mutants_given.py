@@ -11,7 +11,7 @@ GIVEN = [
     Mutant(
         "trust",
         "whoever has a password logs in as the role that metrics are read as",
-        "src/pg/steward_exporter.c",
+        "src/pg/maintenance_exporter.c",
         "if (status == STATUS_OK && strcmp(port->user_name, EXPORTER_ROLE) == 0)",
         "if (false)",
         ("test/test_extension.py::test_nobody_logs_in_as_the_exporter",),
@@ -59,7 +59,7 @@ GIVEN = [
     ),
     Mutant(
         "S9",
-        "one chore of the steward that fails keeps the others from being done",
+        "one chore of the maintenance worker that fails keeps the others from being done",
         "src/pg/session.c",
         "EmitErrorReport();",
         "PG_RE_THROW();",
@@ -121,7 +121,7 @@ GIVEN = [
     Mutant(
         "trust",
         "the owner's password stands in the statement that sets it",
-        "src/pg/steward_owner.c",
+        "src/pg/maintenance_owner.c",
         "encrypt_password(PASSWORD_TYPE_SCRAM_SHA_256, name, password)",
         "pstrdup(password)",
         given("test_no_secret_is_told"),

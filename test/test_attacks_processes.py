@@ -68,12 +68,12 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def test_a_killed_steward(cluster: Cluster, load: Load) -> None:
-    """S9: the steward comes, works for milliseconds, and goes; killed meanwhile, it costs no more than a backend."""
+def test_a_killed_maintenance_worker(cluster: Cluster, load: Load) -> None:
+    """S9: the worker comes, works for milliseconds, and goes; killed meanwhile, it costs no more than a backend."""
     attack = Attack(cluster, load)
 
     def kill_one() -> bool:
-        # After the crash of a backend everything starts anew, the steward too.
+        # After the crash of a backend everything starts anew, the maintenance worker too.
         process.send(backends(attack.old), signal.SIGKILL)
         seen: set[int] = set()
         deadline = now() + 5
@@ -89,7 +89,7 @@ def test_a_killed_steward(cluster: Cluster, load: Load) -> None:
                     seen.add(pid)
         return False
 
-    until("a steward is met and killed", kill_one, 60)
+    until("a maintenance worker is met and killed", kill_one, 60)
     attack.wait_for_log(attack.old, "fawkes_ha steward")
     attack.judge()
 

@@ -425,7 +425,7 @@ def test_no_worker_for_other_databases(directory: Path) -> None:
         "fawkes_ha.cluster_name": CLUSTER_NAME,
         "fawkes_ha.lock": f"dir:{directory}/lock",
         "fawkes_ha.bootstrap": "initdb",
-        # The agent, the steward, the exporter, and one that comes and goes.
+        # The agent, the maintenance worker, the exporter, and one that comes and goes.
         "max_worker_processes": "4",
         "max_logical_replication_workers": "0",
     }

@@ -57,7 +57,7 @@ def in_database(node: Node, database: str, sql: str):
 
 
 def visited(node: Node) -> None:
-    """A steward comes when the server has started."""
+    """A maintenance worker comes when the server has started."""
     node.stop()
     node.start()
     until("it leads again", lambda: is_leading(node), 120)
@@ -149,7 +149,7 @@ def test_what_fails_keeps_nothing_else_from_being_done(alone: Node) -> None:
 
 
 def test_a_databases_own_settings_do_not_lead_a_superuser(alone: Node) -> None:
-    """Its owner may set them: the steward looks at PostgreSQL's catalogue, and may write, all the same."""
+    """Its owner may set them: the maintenance worker looks at PostgreSQL's catalogue, and may write, all the same."""
     until("app has it", lambda: in_database(alone, "app", VERSION) == programs.version(), 60)
     in_database(alone, "app", "DROP EXTENSION fawkes_ha")
     in_database(alone, "app", "CREATE SCHEMA trap; CREATE TABLE trap.sprung (); CREATE FUNCTION trap.eq(name, text)"

@@ -438,7 +438,7 @@ WHERE rolname = %s"""
 
 
 def test_its_use_of_a_server_has_bounds(readers: Readers) -> None:
-    """One of an earlier version gets them with the next visit of the primary's steward; others of somebody's stay."""
+    """One of an earlier version gets them with the primary's next maintenance; others of somebody's stay."""
     leader, _ = readers.pair()
     usual = [(20, ["idle_in_transaction_session_timeout=10min", "temp_file_limit=1GB"])]
     with readers.admin(leader) as admin:
@@ -448,7 +448,7 @@ def test_its_use_of_a_server_has_bounds(readers: Readers) -> None:
         admin.query("CREATE ROLE own IN ROLE fawkes_ha_readonly")
         changed = [(7, ["idle_in_transaction_session_timeout=10min", "temp_file_limit=3GB"])]
         os.kill(leader.supervisor_pid, signal.SIGHUP)
-        until("the steward was there", lambda: admin.query(LIMITS, (READER,)) == changed, 90)
+        until("the maintenance worker was there", lambda: admin.query(LIMITS, (READER,)) == changed, 90)
         admin.value(SETUP, (READER, None, None))
         assert admin.query(LIMITS, (READER,)) == changed
         assert admin.query(LIMITS, ("own",)) == [(-1, None)]

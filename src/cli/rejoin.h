@@ -47,7 +47,7 @@ int rejoin_is_damaged(const FhaConfig *config);
 /* libpq ignores a pgpass that it cannot read or that others may: say so.  NOT_FOUND: no pgpass. */
 FHA_MUST_CHECK FhaCode rejoin_check_passfile(const FhaConfig *config, FhaError *err);
 
-/* pgpass, once, by the member that bootstraps; the steward gives its password to the role. */
+/* pgpass, once, by the member that bootstraps; maintenance gives its password to the role. */
 FHA_MUST_CHECK FhaCode rejoin_make_password(const FhaConfig *config, FhaError *err);
 
 #endif

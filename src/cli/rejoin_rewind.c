@@ -47,7 +47,7 @@ typedef struct Fork
 } Fork;
 
 /*
- * Where SQL is asked: the leader's steward gives our role its rights in "postgres", or in
+ * Where SQL is asked: the leader's maintenance worker gives our role its rights in "postgres", or in
  * "template1" when that is not there or lets nobody in.
  */
 static const char *const databases[] = {"postgres", "template1"};

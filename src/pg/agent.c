@@ -45,7 +45,7 @@
 #include "pg/serve.h"
 #include "pg/shmem.h"
 #include "pg/standby_limits.h"
-#include "pg/steward.h"
+#include "pg/maintenance.h"
 #include "pg/view.h"
 #include "record/record.h"
 #include "record/request.h"
@@ -491,7 +491,7 @@ act(const FhaConfig *config, const FhaHostAction *action, const FhaPgView *view,
 		RequestCheckpoint(CHECKPOINT_FORCE | CHECKPOINT_IMMEDIATE);
 		progress->checkpointed_timeline = view->position.timeline;
 	}
-	steward_tell(action, view);
+	maintenance_tell(action, view);
 }
 
 static void

@@ -17,11 +17,11 @@
 #include "pg/guc.h"
 #include "pg/session.h"
 #include "pg/shmem.h"
-#include "pg/steward_exporter.h"
-#include "pg/steward_extension.h"
-#include "pg/steward_owner.h"
-#include "pg/steward_readonly.h"
-#include "pg/steward_role.h"
+#include "pg/maintenance_exporter.h"
+#include "pg/maintenance_extension.h"
+#include "pg/maintenance_owner.h"
+#include "pg/maintenance_readonly.h"
+#include "pg/maintenance_role.h"
 
 PGDLLEXPORT void fawkes_ha_chores_main(Datum argument);
 
@@ -29,8 +29,8 @@ static void
 leave(int code, Datum argument)
 {
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
-	if (fawkes_shared->steward.chores_pid == MyProcPid)
-		fawkes_shared->steward.chores_pid = 0;
+	if (fawkes_shared->maintenance.chores_pid == MyProcPid)
+		fawkes_shared->maintenance.chores_pid = 0;
 	LWLockRelease(fawkes_shared->lock);
 }
 
@@ -42,10 +42,10 @@ enter(char database[NAMEDATALEN])
 
 	before_shmem_exit(leave, (Datum) 0);
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
-	mine = fawkes_shared->steward.chores_pid == 0;
+	mine = fawkes_shared->maintenance.chores_pid == 0;
 	if (mine)
-		fawkes_shared->steward.chores_pid = MyProcPid;
-	strlcpy(database, fawkes_shared->steward.database, NAMEDATALEN);
+		fawkes_shared->maintenance.chores_pid = MyProcPid;
+	strlcpy(database, fawkes_shared->maintenance.database, NAMEDATALEN);
 	LWLockRelease(fawkes_shared->lock);
 	return mine;
 }
@@ -58,7 +58,7 @@ note_done(void)
 
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
 	fawkes_shared->ready_timeline = timeline;
-	fawkes_shared->steward.done = true;
+	fawkes_shared->maintenance.done = true;
 	LWLockRelease(fawkes_shared->lock);
 }
 
@@ -66,7 +66,7 @@ static void
 send_extension(void)
 {
 	if (guc_database[0] != '\0')
-		steward_send_extension(guc_database);
+		maintenance_send_extension(guc_database);
 }
 
 void
@@ -82,15 +82,15 @@ chores_do(void)
 	pgstat_report_activity(STATE_RUNNING, "fawkes_ha chores");
 	if (RecoveryInProgress())
 		return;
-	if (session_try(steward_keep_role))
+	if (session_try(maintenance_keep_role))
 		note_done();
-	(void) session_try(steward_keep_role_rights);
-	(void) session_try(steward_keep_owner);
-	(void) session_try(steward_keep_readonly);
-	(void) session_try(steward_keep_exporter);
+	(void) session_try(maintenance_keep_role_rights);
+	(void) session_try(maintenance_keep_owner);
+	(void) session_try(maintenance_keep_readonly);
+	(void) session_try(maintenance_keep_exporter);
 	/* Elsewhere it would be in every database that is made from this one. */
 	if (strcmp(database, "postgres") == 0)
-		(void) session_try(steward_keep_extension);
+		(void) session_try(maintenance_keep_extension);
 	(void) session_try(send_extension);
 }
 

@@ -11,8 +11,8 @@
 #define CHORES_MS 60000
 
 /*
- * As a worker with a database connection, in no database yet: do them in fawkes_shared->steward's
- * database, note there that it is done, and return.  Nothing while another does them.
+ * As a worker with a database connection, in no database yet: do them in the database of
+ * fawkes_shared->maintenance, note there that it is done, and return.  Nothing while another does them.
  */
 extern void chores_do(void);
 

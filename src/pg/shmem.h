@@ -21,23 +21,23 @@
 #define TROUBLE_SIZE FHA_SENTENCE_SIZE
 #define REFUSALS 16
 
-/* What the steward is to see to, said by the agent. */
-typedef struct StewardOrder
+/* What the maintenance worker is to see to, said by the agent. */
+typedef struct MaintenanceTask
 {
 	FhaPgState role; /* PRIMARY or STANDBY; otherwise: nothing now */
 	uint64 term;
 	size_t member_count; /* of the record's list, for slots */
 	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];
-} StewardOrder;
+} MaintenanceTask;
 
-/* What outlives a steward (steward.h). */
-typedef struct StewardShared
+/* What outlives a maintenance worker (maintenance.h). */
+typedef struct MaintenanceShared
 {
-	StewardOrder order;
+	MaintenanceTask task;
 	struct Latch *latch; /* NULL: none runs */
 	pid_t pid;
 	pid_t chores_pid; /* of who does the chores of SQL; 0: nobody */
-	bool by_itself;   /* the next steward does them before anything else */
+	bool by_itself;   /* the next worker does them before anything else */
 	char database[NAMEDATALEN];
 	/* The last visit. */
 	int64 began_ms;             /* 0: there was none */
@@ -45,7 +45,7 @@ typedef struct StewardShared
 	bool done;                  /* it did what others need */
 	int failures;               /* visits in a row, before it, that did not */
 	char trouble[TROUBLE_SIZE]; /* why members cannot stream from this primary; "": they can */
-} StewardShared;
+} MaintenanceShared;
 
 /* Why a request came to nothing. */
 typedef struct Refusal
@@ -73,8 +73,8 @@ typedef struct FawkesShared
 	FhaVitals vitals[2];
 
 	LWLock *lock;          /* protects all below */
-	uint32 ready_timeline; /* on which the steward has made the role that others need */
-	StewardShared steward;
+	uint32 ready_timeline; /* on which the maintenance worker has made the role that others need */
+	MaintenanceShared maintenance;
 	pid_t agent_pid;
 	struct Latch *agent_latch;
 	uint64 snapshot_count; /* goes up with every new snapshot */

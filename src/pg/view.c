@@ -24,7 +24,7 @@
 
 #define OLDEST_WAL_MS 5000
 /* It comes back within a second. */
-#define STEWARD_ABSENT_MS (10 * 1000)
+#define MAINTENANCE_ABSENT_MS (10 * 1000)
 /* A standby tries to stream twice a second; conflicts with readers end in 30 s by default. */
 #define STALLED_MS (35 * 1000)
 
@@ -175,23 +175,24 @@ oldest_wal(void)
 	return oldest;
 }
 
-/* Why others cannot stream from this primary, as its steward says, or as its absence does. */
+/* Why others cannot stream from this primary, as its maintenance says, or as its absence does. */
 static void
 fill_trouble(FhaPgView *view)
 {
 	static int64 seen_ms = 0;
-	const StewardShared *steward = &fawkes_shared->steward;
+	const MaintenanceShared *maintenance = &fawkes_shared->maintenance;
 	int64 now_ms = fha_now_ms();
 
 	LWLockAcquire(fawkes_shared->lock, LW_SHARED);
-	if (seen_ms == 0 || steward->pid != 0)
+	if (seen_ms == 0 || maintenance->pid != 0)
 		seen_ms = now_ms;
-	if (now_ms >= seen_ms + STEWARD_ABSENT_MS)
-		strlcpy(view->trouble, "its steward does not run, see its log", sizeof(view->trouble));
-	else if (steward->trouble[0] != '\0')
-		strlcpy(view->trouble, steward->trouble, sizeof(view->trouble));
-	else if (!steward->done && steward->failures > 1)
-		strlcpy(view->trouble, "the chores of its steward fail, see its log",
+	if (now_ms >= seen_ms + MAINTENANCE_ABSENT_MS)
+		strlcpy(view->trouble, "its maintenance worker does not run, see its log",
+				sizeof(view->trouble));
+	else if (maintenance->trouble[0] != '\0')
+		strlcpy(view->trouble, maintenance->trouble, sizeof(view->trouble));
+	else if (!maintenance->done && maintenance->failures > 1)
+		strlcpy(view->trouble, "the chores of its maintenance worker fail, see its log",
 				sizeof(view->trouble));
 	LWLockRelease(fawkes_shared->lock);
 }

@@ -13,7 +13,7 @@
 #include "core/observe.h"
 #include "record/primary_limits.h"
 
-/* Agent, exporter and its two collectors, steward and what it sends; and PostgreSQL's own launcher. */
+/* Agent, exporter and its two collectors, maintenance and what it sends; and PostgreSQL's own launcher. */
 #define WORKERS_NEEDED 7
 
 typedef enum TargetUse

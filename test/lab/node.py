@@ -206,7 +206,7 @@ class Node:
         return programs.run("fawkes-ha", *words, "-D", self.data, timeout=timeout)
 
     def wait_for_extension(self, seconds: float = 120) -> None:
-        """In the database postgres, from the primary's steward."""
+        """In the database postgres, from the primary's maintenance worker."""
         has = "SELECT count(*) FROM pg_extension WHERE extname = 'fawkes_ha'"
         until(f"{self.name} has the extension", lambda: self.value(has) == 1, seconds)
 

@@ -1,8 +1,8 @@
 /*
- * steward_slots.h: a physical slot for each member on a primary, none of ours on a standby.
+ * maintenance_slots.h: a physical slot for each member on a primary, none of ours on a standby.
  */
-#ifndef FAWKES_STEWARD_SLOTS_H
-#define FAWKES_STEWARD_SLOTS_H
+#ifndef FAWKES_MAINTENANCE_SLOTS_H
+#define FAWKES_MAINTENANCE_SLOTS_H
 
 #include "postgres.h"
 
@@ -13,6 +13,6 @@
  * that nobody wants and nobody uses is dropped, one that has lost its WAL is made anew.  trouble:
  * why a member has none, "" when all have.
  */
-extern void steward_keep_slots(const StewardOrder *order, char trouble[TROUBLE_SIZE]);
+extern void maintenance_keep_slots(const MaintenanceTask *task, char trouble[TROUBLE_SIZE]);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * steward_owner.h: the role that owns the application's database, from files that are given to us.
+ * maintenance_owner.h: the role that owns the application's database, from files that are given to us.
  */
-#ifndef FAWKES_STEWARD_OWNER_H
-#define FAWKES_STEWARD_OWNER_H
+#ifndef FAWKES_MAINTENANCE_OWNER_H
+#define FAWKES_MAINTENANCE_OWNER_H
 
 #include "postgres.h"
 
@@ -10,6 +10,6 @@
  * On a primary, outside of a transaction: what fawkes_ha.credentials_directory and
  * fawkes_ha.database name is there, and as they say.  Files that cannot be used are logged.
  */
-extern void steward_keep_owner(void);
+extern void maintenance_keep_owner(void);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * steward_role.c: the role that other members connect as.  See steward_role.h.
+ * maintenance_role.c: the role that other members connect as.  See maintenance_role.h.
  *
  * Only the verifier of the password enters a statement: nothing that logs it learns the password.
  */
@@ -14,7 +14,7 @@
 #include "pg/compat.h"
 #include "pg/guc.h"
 #include "pg/session.h"
-#include "pg/steward_role.h"
+#include "pg/maintenance_role.h"
 
 #define ROLE FHA_REPLICATION_USER
 #define ATTRIBUTES                                                                          \
@@ -52,7 +52,7 @@ fits(const char *stored, const char *password)
 }
 
 void
-steward_keep_role(void)
+maintenance_keep_role(void)
 {
 	char *password = read_password();
 	char *secret = "";
@@ -107,7 +107,7 @@ put_right(const char *query)
 }
 
 void
-steward_keep_role_rights(void)
+maintenance_keep_role_rights(void)
 {
 	session_begin();
 	/* They would count for pg_rewind's session. */

@@ -1,6 +1,6 @@
 /*
- * steward_extension.c: the extension in the databases that fawkes_ha looks after.  See
- * steward_extension.h.
+ * maintenance_extension.c: the extension in the databases that fawkes_ha looks after.  See
+ * maintenance_extension.h.
  */
 #include "postgres.h"
 
@@ -16,12 +16,12 @@
 
 #include "pg/chores.h"
 #include "pg/session.h"
-#include "pg/steward_extension.h"
+#include "pg/maintenance_extension.h"
 
 PGDLLEXPORT void fawkes_ha_extension_main(Datum argument);
 
 void
-steward_keep_extension(void)
+maintenance_keep_extension(void)
 {
 	const char *verb;
 	char *installed;
@@ -71,7 +71,7 @@ steward_keep_extension(void)
 }
 
 void
-steward_send_extension(const char *database)
+maintenance_send_extension(const char *database)
 {
 	BackgroundWorker worker = {
 		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
@@ -91,7 +91,7 @@ steward_send_extension(const char *database)
 	if (!there)
 		return;
 	strlcpy(worker.bgw_extra, database, sizeof(worker.bgw_extra));
-	/* No free worker slot: the steward comes again. */
+	/* No free worker slot: the maintenance worker comes again. */
 	(void) RegisterDynamicBackgroundWorker(&worker, NULL);
 }
 
@@ -106,6 +106,6 @@ fawkes_ha_extension_main(Datum argument)
 	BackgroundWorkerUnblockSignals();
 	session_open(&terms);
 	pgstat_report_activity(STATE_RUNNING, "fawkes_ha extension");
-	steward_keep_extension();
+	maintenance_keep_extension();
 	proc_exit(0);
 }

@@ -1,8 +1,8 @@
 /*
- * steward_readonly.h: a role that may only read, from files that are given to us.
+ * maintenance_readonly.h: a role that may only read, from files that are given to us.
  */
-#ifndef FAWKES_STEWARD_READONLY_H
-#define FAWKES_STEWARD_READONLY_H
+#ifndef FAWKES_MAINTENANCE_READONLY_H
+#define FAWKES_MAINTENANCE_READONLY_H
 
 #include "postgres.h"
 
@@ -12,6 +12,6 @@
  * fawkes_ha.database.  Files that cannot be used are logged; a directory without them asks for no
  * role.
  */
-extern void steward_keep_readonly(void);
+extern void maintenance_keep_readonly(void);
 
 #endif

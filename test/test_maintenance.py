@@ -81,8 +81,8 @@ def test_one_door() -> None:
     assert [file.name for file in files if IN_DATABASE.search(file.read_text())] == ["session.c"]
     workers = re.compile(r"BGWORKER_BACKEND_DATABASE_CONNECTION")
     opens = {file.name for file in files if "session_open(" in file.read_text()}
-    assert opens >= {"steward.c", "chores.c", "steward_extension.c", "collector.c"}
-    known = {"steward.c", "steward_extension.c", "exporter.c"}  # who registers one, its main is among `opens`
+    assert opens >= {"maintenance.c", "chores.c", "maintenance_extension.c", "collector.c"}
+    known = {"maintenance.c", "maintenance_extension.c", "exporter.c"}  # its main is among `opens`
     assert {file.name for file in files if workers.search(file.read_text())} == known
 
 
@@ -243,7 +243,7 @@ def test_parallel_queries_keep_no_standby_out(cluster: Cluster) -> None:
     since = target.log.stat().st_size
     assert leader.command("switchover", "--to", target.name).returncode == 0
     try:
-        target.wait_for_log("no background worker is free: the steward does the chores itself", 60, since)
+        target.wait_for_log("no background worker is free: the maintenance worker does the chores itself", 60, since)
         until("all stream from it", lambda: cluster.wait_all_stream(90) is target, 90)
     finally:
         for session in greedy:

@@ -1,5 +1,5 @@
 /*
- * steward_exporter.c: the role that metrics are read as.  See steward_exporter.h.
+ * maintenance_exporter.c: the role that metrics are read as.  See maintenance_exporter.h.
  *
  * PostgreSQL 15 starts no background worker as a role that may not log in.  So it may, and who
  * comes over a connection is refused: whatever pg_hba.conf says, and whatever password it got.
@@ -11,7 +11,7 @@
 #include "libpq/libpq-be.h"
 
 #include "pg/session.h"
-#include "pg/steward_exporter.h"
+#include "pg/maintenance_exporter.h"
 
 static ClientAuthentication_hook_type previous_client_authentication = NULL;
 
@@ -27,14 +27,14 @@ client_authentication(Port *port, int status)
 }
 
 void
-steward_exporter_install_hooks(void)
+maintenance_exporter_install_hooks(void)
 {
 	previous_client_authentication = ClientAuthentication_hook;
 	ClientAuthentication_hook = client_authentication;
 }
 
 void
-steward_keep_exporter(void)
+maintenance_keep_exporter(void)
 {
 	bool there;
 	bool as_it_should_be;

@@ -1,15 +1,15 @@
 /*
- * steward_given.c: user names and passwords from files.  See steward_given.h.
+ * maintenance_given.c: user names and passwords from files.  See maintenance_given.h.
  */
 #include "postgres.h"
 
 #include <stdlib.h>
 
 #include "node/state.h"
-#include "pg/steward_given.h"
+#include "pg/maintenance_given.h"
 
 char *
-steward_read_credential(const char *directory, const char *name, size_t most, FhaError *err)
+maintenance_read_credential(const char *directory, const char *name, size_t most, FhaError *err)
 {
 	char path[FHA_PATH_MAX + 16];
 	char *text = NULL;

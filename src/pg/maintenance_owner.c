@@ -1,5 +1,5 @@
 /*
- * steward_owner.c: the owner of the application's database.  See steward_owner.h.
+ * maintenance_owner.c: the owner of the application's database.  See maintenance_owner.h.
  *
  * Only the verifier of a password enters a statement: nothing that logs it learns the password.
  */
@@ -15,15 +15,15 @@
 #include "config/conninfo.h"
 #include "pg/guc.h"
 #include "pg/session.h"
-#include "pg/steward_exporter.h"
-#include "pg/steward_given.h"
-#include "pg/steward_owner.h"
+#include "pg/maintenance_exporter.h"
+#include "pg/maintenance_given.h"
+#include "pg/maintenance_owner.h"
 
 static char *
 read_credential(const char *name, size_t most)
 {
 	FhaError err;
-	char *line = steward_read_credential(guc_credentials_directory, name, most, &err);
+	char *line = maintenance_read_credential(guc_credentials_directory, name, most, &err);
 
 	if (line == NULL)
 		ereport(LOG, errmsg("the owner of fawkes_ha.database is left as it is: %s", err.text),
@@ -94,7 +94,7 @@ keep_database(const char *owner)
 }
 
 void
-steward_keep_owner(void)
+maintenance_keep_owner(void)
 {
 	char *name;
 	char *password;

@@ -1,5 +1,5 @@
 /*
- * steward_slots.c: slots of the members.  See steward_slots.h.
+ * maintenance_slots.c: slots of the members.  See maintenance_slots.h.
  *
  * Not by SQL: a slot is shared memory and a file, and a primary without slots has no standby,
  * whatever is the matter with its databases.
@@ -17,7 +17,7 @@
 #include "node/follow.h"
 #include "pg/compat.h"
 #include "pg/guc.h"
-#include "pg/steward_slots.h"
+#include "pg/maintenance_slots.h"
 
 #define SLOT_PREFIX "fawkes_ha_"
 /* The same failure is told again after this. */
@@ -129,13 +129,13 @@ is_among(const char *name, const Slot *slots, int count)
 
 /* The names of those that a primary's members want; how many. */
 static int
-list_wanted(const StewardOrder *order, Slot *out)
+list_wanted(const MaintenanceTask *task, Slot *out)
 {
 	int count = 0;
 
-	for (size_t i = 0; order->role == FHA_PG_PRIMARY && i < order->member_count; i++)
-		if (strcmp(order->members[i], guc_member_name) != 0)
-			fha_slot_name(order->members[i], out[count++].name, sizeof(out[0].name));
+	for (size_t i = 0; task->role == FHA_PG_PRIMARY && i < task->member_count; i++)
+		if (strcmp(task->members[i], guc_member_name) != 0)
+			fha_slot_name(task->members[i], out[count++].name, sizeof(out[0].name));
 	return count;
 }
 
@@ -150,12 +150,12 @@ tell_trouble(char trouble[TROUBLE_SIZE], const char *slot, const char *why)
 }
 
 void
-steward_keep_slots(const StewardOrder *order, char trouble[TROUBLE_SIZE])
+maintenance_keep_slots(const MaintenanceTask *task, char trouble[TROUBLE_SIZE])
 {
 	static Slot wanted[FHA_MEMBERS_MAX];
 	Slot *slots = palloc(sizeof(Slot) * (max_replication_slots + 1));
 	int count = list_slots(slots);
-	int wanted_count = list_wanted(order, wanted);
+	int wanted_count = list_wanted(task, wanted);
 
 	trouble[0] = '\0';
 	for (int i = 0; i < count; i++)

@@ -1,5 +1,5 @@
 /*
- * steward.c: slots, and who sends for the chores of SQL.  See steward.h.
+ * maintenance.c: slots, and who sends for the chores of SQL.  See maintenance.h.
  */
 #include "postgres.h"
 
@@ -30,8 +30,8 @@
 #include "pg/guc.h"
 #include "pg/session.h"
 #include "pg/shmem.h"
-#include "pg/steward.h"
-#include "pg/steward_slots.h"
+#include "pg/maintenance.h"
+#include "pg/maintenance_slots.h"
 
 /* A user may have dropped a slot, or changed the role: look again this often. */
 #define LOOK_MS 2000
@@ -41,7 +41,7 @@
 /* Beyond the deadline that it has itself: a stopped process, or one that the disk holds. */
 #define HANGS_MS (CHORES_MS + 10 * 1000)
 
-PGDLLEXPORT void fawkes_ha_steward_main(Datum argument);
+PGDLLEXPORT void fawkes_ha_maintenance_main(Datum argument);
 
 static BackgroundWorkerHandle *chores; /* NULL: nobody was sent */
 static int64 sent_ms;
@@ -51,14 +51,14 @@ static bool reloaded;
 /* --- the agent's side */
 
 void
-steward_register(void)
+maintenance_register(void)
 {
 	BackgroundWorker worker = {
 		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
 		.bgw_start_time = BgWorkerStart_ConsistentState,
 		.bgw_restart_time = 1,
 		.bgw_library_name = "fawkes_ha",
-		.bgw_function_name = "fawkes_ha_steward_main",
+		.bgw_function_name = "fawkes_ha_maintenance_main",
 		.bgw_name = "fawkes_ha steward",
 		.bgw_type = "fawkes_ha steward",
 	};
@@ -67,10 +67,10 @@ steward_register(void)
 }
 
 void
-steward_tell(const FhaHostAction *action, const FhaPgView *view)
+maintenance_tell(const FhaHostAction *action, const FhaPgView *view)
 {
-	static StewardOrder now;
-	StewardOrder *told = &fawkes_shared->steward.order;
+	static MaintenanceTask now;
+	MaintenanceTask *told = &fawkes_shared->maintenance.task;
 	bool may = action->node == FHA_NODE_HOLD &&
 			   ((view->state == FHA_PG_PRIMARY && action->write_until_ms > 0) ||
 				view->state == FHA_PG_STANDBY);
@@ -86,8 +86,8 @@ steward_tell(const FhaHostAction *action, const FhaPgView *view)
 		return;
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
 	memcpy(told, &now, sizeof(now));
-	if (fawkes_shared->steward.latch != NULL)
-		SetLatch(fawkes_shared->steward.latch);
+	if (fawkes_shared->maintenance.latch != NULL)
+		SetLatch(fawkes_shared->maintenance.latch);
 	LWLockRelease(fawkes_shared->lock);
 }
 
@@ -163,14 +163,14 @@ mind_chores(void)
 static bool
 begin_visit(const char *database)
 {
-	StewardShared *shared = &fawkes_shared->steward;
+	MaintenanceShared *shared = &fawkes_shared->maintenance;
 	int64 now_ms = fha_now_ms();
 	int64 pause_ms;
 	bool fresh;
 	bool due;
 
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
-	fresh = shared->began_ms == 0 || reloaded || shared->term != shared->order.term;
+	fresh = shared->began_ms == 0 || reloaded || shared->term != shared->task.term;
 	pause_ms =
 		shared->done ? VISIT_EVERY_MS : Min(VISIT_EVERY_MS, RETRY_MS << Min(shared->failures, 5));
 	due = shared->chores_pid == 0 && (fresh || now_ms >= shared->began_ms + pause_ms);
@@ -178,7 +178,7 @@ begin_visit(const char *database)
 	{
 		shared->failures = fresh || shared->done ? 0 : shared->failures + 1;
 		shared->began_ms = now_ms;
-		shared->term = shared->order.term;
+		shared->term = shared->task.term;
 		shared->done = false;
 		strlcpy(shared->database, database, NAMEDATALEN);
 		reloaded = false;
@@ -189,16 +189,16 @@ begin_visit(const char *database)
 
 /*
  * Parallel queries of one user may have all workers for as long as it likes.  A session cannot change
- * its database, so the next steward begins with the chores, in a place that is ours.
+ * its database, so the next worker begins with the chores, in a place that is ours.
  */
 static void
 do_it_ourselves(void)
 {
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
-	fawkes_shared->steward.by_itself = true;
+	fawkes_shared->maintenance.by_itself = true;
 	LWLockRelease(fawkes_shared->lock);
 	ereport(
-		LOG, errmsg("no background worker is free: the steward does the chores itself"),
+		LOG, errmsg("no background worker is free: the maintenance worker does the chores itself"),
 		errdetail("All of max_worker_processes (%d) are in use, by parallel queries for example.",
 				  max_worker_processes),
 		errhint("Raise max_worker_processes, or lower max_parallel_workers for who uses them."));
@@ -228,16 +228,16 @@ keep_chores(const char *database)
 		do_it_ourselves();
 }
 
-/* --- the steward */
+/* --- the worker */
 
 static void
-forget_steward(int code, Datum argument)
+forget_worker(int code, Datum argument)
 {
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
-	if (fawkes_shared->steward.pid == MyProcPid)
+	if (fawkes_shared->maintenance.pid == MyProcPid)
 	{
-		fawkes_shared->steward.pid = 0;
-		fawkes_shared->steward.latch = NULL;
+		fawkes_shared->maintenance.pid = 0;
+		fawkes_shared->maintenance.latch = NULL;
 	}
 	LWLockRelease(fawkes_shared->lock);
 }
@@ -248,21 +248,21 @@ begin_work(void)
 {
 	bool by_itself;
 
-	before_shmem_exit(forget_steward, (Datum) 0);
+	before_shmem_exit(forget_worker, (Datum) 0);
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
-	fawkes_shared->steward.pid = MyProcPid;
-	fawkes_shared->steward.latch = MyLatch;
-	by_itself = fawkes_shared->steward.by_itself;
-	fawkes_shared->steward.by_itself = false;
+	fawkes_shared->maintenance.pid = MyProcPid;
+	fawkes_shared->maintenance.latch = MyLatch;
+	by_itself = fawkes_shared->maintenance.by_itself;
+	fawkes_shared->maintenance.by_itself = false;
 	LWLockRelease(fawkes_shared->lock);
 	return by_itself;
 }
 
 static void
-copy_order(StewardOrder *out)
+copy_task(MaintenanceTask *out)
 {
 	LWLockAcquire(fawkes_shared->lock, LW_SHARED);
-	*out = fawkes_shared->steward.order;
+	*out = fawkes_shared->maintenance.task;
 	if (fawkes_shared->agent_pid == 0)
 		out->role = FHA_PG_DOWN;
 	LWLockRelease(fawkes_shared->lock);
@@ -272,33 +272,33 @@ static void
 tell_trouble(const char *trouble)
 {
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
-	strlcpy(fawkes_shared->steward.trouble, trouble, TROUBLE_SIZE);
+	strlcpy(fawkes_shared->maintenance.trouble, trouble, TROUBLE_SIZE);
 	LWLockRelease(fawkes_shared->lock);
 }
 
 static void
 look_around(void)
 {
-	static StewardOrder order;
+	static MaintenanceTask task;
 	char database[NAMEDATALEN];
 	char trouble[TROUBLE_SIZE] = "";
 
-	copy_order(&order);
-	if (order.role != FHA_PG_PRIMARY && order.role != FHA_PG_STANDBY)
+	copy_task(&task);
+	if (task.role != FHA_PG_PRIMARY && task.role != FHA_PG_STANDBY)
 		return;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	(void) GetTransactionSnapshot();
-	steward_keep_slots(&order, trouble);
+	maintenance_keep_slots(&task, trouble);
 	choose_database(database);
 	CommitTransactionCommand();
 	tell_trouble(trouble);
-	if (order.role == FHA_PG_PRIMARY)
+	if (task.role == FHA_PG_PRIMARY)
 		keep_chores(database);
 }
 
 void
-fawkes_ha_steward_main(Datum argument)
+fawkes_ha_maintenance_main(Datum argument)
 {
 	SessionTerms terms = {.lock_timeout = "0"};
 

@@ -1,5 +1,5 @@
 /*
- * steward_readonly.c: the reporting tools' role.  See steward_readonly.h.
+ * maintenance_readonly.c: the reporting tools' role.  See maintenance_readonly.h.
  *
  * Only the verifier of a password enters a statement: nothing that logs it learns the password.
  */
@@ -15,8 +15,8 @@
 #include "pg/guc.h"
 #include "pg/readonly.h"
 #include "pg/session.h"
-#include "pg/steward_given.h"
-#include "pg/steward_readonly.h"
+#include "pg/maintenance_given.h"
+#include "pg/maintenance_readonly.h"
 
 /* A Secret that is optional and is not there is mounted as an empty directory. */
 static bool
@@ -49,7 +49,7 @@ static char *
 read_credential(const char *name, size_t most)
 {
 	FhaError err;
-	char *line = steward_read_credential(guc_readonly_credentials_directory, name, most, &err);
+	char *line = maintenance_read_credential(guc_readonly_credentials_directory, name, most, &err);
 
 	if (line == NULL)
 		ereport(LOG, errmsg("the role that may only read is left as it is: %s", err.text),
@@ -77,7 +77,7 @@ keep_given(void)
 }
 
 void
-steward_keep_readonly(void)
+maintenance_keep_readonly(void)
 {
 	session_begin();
 	readonly_keep_group();

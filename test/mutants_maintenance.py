@@ -3,18 +3,18 @@
 from mutants_list import Mutant
 
 
-def steward(*names: str) -> tuple[str, ...]:
-    return tuple(f"test/test_steward.py::{name}" for name in names)
+def maintenance(*names: str) -> tuple[str, ...]:
+    return tuple(f"test/test_maintenance.py::{name}" for name in names)
 
 
-STEWARD = [
+MAINTENANCE = [
     Mutant(
         "trust",
         "a stranger's operator is found before PostgreSQL's by a worker that is a superuser",
         "src/pg/session.c",
         'set("search_path", "pg_catalog, pg_temp");',
         'set("search_path", "\\"$user\\", public");',
-        steward("test_a_strangers_operators_are_not_run"),
+        maintenance("test_a_strangers_operators_are_not_run"),
         short=False,
     ),
     Mutant(
@@ -23,7 +23,7 @@ STEWARD = [
         "src/pg/session.c",
         "variables[i]->source < PGC_S_GLOBAL",
         "variables[i]->source >= PGC_S_DEFAULT",
-        steward("test_a_strangers_operators_are_not_run"),
+        maintenance("test_a_strangers_operators_are_not_run"),
         short=False,
     ),
     Mutant(
@@ -32,25 +32,25 @@ STEWARD = [
         "src/pg/session.c",
         'set("synchronous_commit", "local");',
         "",
-        steward("test_a_new_cluster_that_wants_a_synchronous_standby"),
+        maintenance("test_a_new_cluster_that_wants_a_synchronous_standby"),
         short=False,
     ),
     Mutant(
         "S9",
         "who has all background workers keeps the chores from being done",
-        "src/pg/steward.c",
+        "src/pg/maintenance.c",
         "		do_it_ourselves();",
         "		return;",
-        steward("test_parallel_queries_keep_no_standby_out"),
+        maintenance("test_parallel_queries_keep_no_standby_out"),
         short=False,
     ),
     Mutant(
         "S9",
         "a slot that a person dropped is not made again",
-        "src/pg/steward.c",
+        "src/pg/maintenance.c",
         "#define LOOK_MS 2000",
         "#define LOOK_MS 600000",
-        steward("test_slots_want_no_database"),
+        maintenance("test_slots_want_no_database"),
         short=False,
     ),
     Mutant(
@@ -59,7 +59,7 @@ STEWARD = [
         "src/pg/leftover_slots.c",
         "if (OidIsValid(state.slot.database))",
         "if (false)",
-        steward("test_a_logical_slot_does_not_outlive_the_role"),
+        maintenance("test_a_logical_slot_does_not_outlive_the_role"),
         short=False,
     ),
     Mutant(
@@ -68,7 +68,7 @@ STEWARD = [
         "src/cli/rejoin_judge.c",
         "return HAS_ONE(words, answers) && !HAS_ONE(words, passes);",
         "return words[0] == '\\0';",
-        steward("test_who_is_refused_again_and_again_is_cloned"),
+        maintenance("test_who_is_refused_again_and_again_is_cloned"),
         short=False,
     ),
 ]
