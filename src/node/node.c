@@ -345,12 +345,12 @@ drain(FhaNode *node)
 }
 
 static void
-send(FhaNode *node, Errand errand, const FhaLockRequest *request, int64_t now_ms)
+send(FhaNode *node, PendingWrite pending, const FhaLockRequest *request, int64_t now_ms)
 {
 	FhaError err;
 
 	if (fha_lock_start(node->lock, request, &err) == FHA_OK)
-		node->errand = errand;
+		node->pending = pending;
 	else
 	{
 		/* LCOV_EXCL_START: our own requests are valid */
@@ -361,14 +361,14 @@ send(FhaNode *node, Errand errand, const FhaLockRequest *request, int64_t now_ms
 }
 
 static void
-send_read(FhaNode *node, Errand errand, const char *name, int64_t now_ms)
+send_read(FhaNode *node, PendingWrite pending, const char *name, int64_t now_ms)
 {
 	FhaLockRequest request = {.verb = FHA_LOCK_GET,
 							  .name = name,
 							  .deadline_ms =
 								  now_ms + FHA_ANSWER_PERIODS * node->config.retry_period_ms};
 
-	send(node, errand, &request, now_ms);
+	send(node, pending, &request, now_ms);
 }
 
 static void
@@ -378,12 +378,12 @@ read_cluster(FhaNode *node, int64_t now_ms)
 
 	node->known_term = fha_members_term(&node->world);
 	fha_record_name_cluster(node->config.cluster_name, name, sizeof(name));
-	send_read(node, ERRAND_READ_CLUSTER, name, now_ms);
+	send_read(node, PENDING_READ_CLUSTER, name, now_ms);
 }
 
 static void
-send_text(FhaNode *node, Errand errand, const char *name, const char *version, const char *text,
-		  int64_t now_ms)
+send_text(FhaNode *node, PendingWrite pending, const char *name, const char *version,
+		  const char *text, int64_t now_ms)
 {
 	FhaLockRequest request = {.verb = version[0] == '\0' ? FHA_LOCK_CREATE : FHA_LOCK_SWAP,
 							  .name = name,
@@ -393,7 +393,7 @@ send_text(FhaNode *node, Errand errand, const char *name, const char *version, c
 							  .deadline_ms =
 								  now_ms + FHA_ANSWER_PERIODS * node->config.retry_period_ms};
 
-	send(node, errand, &request, now_ms);
+	send(node, pending, &request, now_ms);
 }
 
 static void
@@ -404,7 +404,7 @@ send_cluster(FhaNode *node, FhaCode built, int64_t now_ms, FhaError *err)
 
 	if (built == FHA_OK)
 		built = fha_cluster_print(&node->write.cluster, &text, err);
-	if (built == FHA_OK && node->write.errand == ERRAND_TAKE)
+	if (built == FHA_OK && node->write.pending == PENDING_TAKE)
 		built = node_promises_contend(node, now_ms, err);
 	if (built == FHA_AGAIN)
 	{
@@ -421,10 +421,10 @@ send_cluster(FhaNode *node, FhaCode built, int64_t now_ms, FhaError *err)
 	fha_record_name_cluster(node->config.cluster_name, name, sizeof(name));
 	node->write.sent_ms = now_ms;
 	node->write.deadline_ms = node->world.self.renew_deadline_ms;
-	if (node->write.errand == ERRAND_RENEW || node->write.errand == ERRAND_TAKE)
+	if (node->write.pending == PENDING_RENEW || node->write.pending == PENDING_TAKE)
 		fha_tenure_sending(&node->world.tenure, now_ms, node->write.deadline_ms,
 						   node->write.cluster.lease_duration_ms);
-	send_text(node, node->write.errand, name, node->world.watch.version, text, now_ms);
+	send_text(node, node->write.pending, name, node->world.watch.version, text, now_ms);
 	free(text);
 }
 
@@ -434,7 +434,7 @@ read_member(FhaNode *node, int64_t now_ms)
 	char name[TEXT_NAME_SIZE];
 
 	fha_record_name_member(node->config.cluster_name, node->config.member_name, name, sizeof(name));
-	send_read(node, ERRAND_READ_MEMBER, name, now_ms);
+	send_read(node, PENDING_READ_MEMBER, name, now_ms);
 }
 
 static void
@@ -451,7 +451,7 @@ send_member(FhaNode *node, const FhaMember *member, int64_t now_ms)
 	if (fha_member_print(&node->published, &text, NULL) != FHA_OK)
 		return;
 	fha_record_name_member(node->config.cluster_name, node->config.member_name, name, sizeof(name));
-	send_text(node, ERRAND_MEMBER, name, node->own.version, text, now_ms);
+	send_text(node, PENDING_MEMBER, name, node->own.version, text, now_ms);
 	free(text);
 }
 
@@ -469,7 +469,7 @@ send_tombstone(FhaNode *node, int64_t now_ms)
 						   node->buried[0] != '\0' ? node->buried
 												   : node->world.cluster.request.target,
 						   name, sizeof(name));
-	send_text(node, ERRAND_TOMBSTONE, name, held->version, text, now_ms);
+	send_text(node, PENDING_TOMBSTONE, name, held->version, text, now_ms);
 	free(text);
 	return true;
 }
@@ -507,13 +507,13 @@ send_history(FhaNode *node, int64_t now_ms)
 		return;
 	}
 	fha_record_name_history(node->config.cluster_name, name, sizeof(name));
-	send_text(node, ERRAND_HISTORY, name, node->history.version, text, now_ms);
+	send_text(node, PENDING_HISTORY, name, node->history.version, text, now_ms);
 	free(text);
 }
 
 /* What the decision wants of the lease; true when a request was started. */
 static bool
-run_lease_errand(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
+send_lease_write(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 {
 	bool due = now_ms >= node->renewed_ms + node->config.retry_period_ms;
 
@@ -542,7 +542,7 @@ run_lease_errand(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 			send_cluster(node, node_write_release(node, err), now_ms, err);
 			return true;
 	}
-	return false; /* LCOV_EXCL_LINE: every errand has its case */
+	return false; /* LCOV_EXCL_LINE: every lease action has its case */
 }
 
 /* A member knows a later term than the record was last seen with: has the record moved on? */
@@ -555,13 +555,13 @@ members_know_more(const FhaNode *node)
 }
 
 static void
-run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
+send_pending(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 {
 	FhaMember member;
 	char name[TEXT_NAME_SIZE];
 	bool hinted = node->hinted[0] != '\0' && strcmp(node->hinted, node->world.watch.version) != 0;
 
-	if (node->errand != ERRAND_NONE)
+	if (node->pending != PENDING_NONE)
 		return;
 	if (now_ms >= node->retry_ms)
 	{
@@ -574,7 +574,7 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 			read_cluster(node, now_ms);
 			return;
 		}
-		if (node->synced && run_lease_errand(node, facts, now_ms, err))
+		if (node->synced && send_lease_write(node, facts, now_ms, err))
 			return;
 		if (node->request_waits && node->world.watch.seen && !node->world.watch.absent)
 		{
@@ -630,7 +630,7 @@ run_errands(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 		{
 			/* LCOV_EXCL_START: only who lost a race for the record reads it */
 			fha_record_name_history(node->config.cluster_name, name, sizeof(name));
-			send_read(node, ERRAND_READ_HISTORY, name, now_ms);
+			send_read(node, PENDING_READ_HISTORY, name, now_ms);
 			/* LCOV_EXCL_STOP */
 		}
 		else
@@ -725,11 +725,11 @@ decide(FhaNode *node, int64_t now_ms)
 }
 
 /*
- * When does run_errands() have something to send next?  What is due and waits for a retry is due at the
+ * When does send_pending() have something to send next?  What is due and waits for a retry is due at the
  * retry: a moment that has passed would have the loop turn without a pause until then.
  */
 static int64_t
-errands_wake_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms)
+pending_wake_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms)
 {
 	int64_t lease_ms = node->read_ms + FHA_POLL_LEASES * node->config.lease_duration_ms;
 	int64_t heartbeat_ms =
@@ -775,7 +775,7 @@ fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *
 	action->alone = node->pods.alone;
 	action->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;
 	action->told = (facts & (FHA_TWIN | FHA_TAKEN)) != 0 ||
-				   (node->errand == ERRAND_NONE && node->published_ms != 0 &&
+				   (node->pending == PENDING_NONE && node->published_ms != 0 &&
 					strcmp(node->published.rule, node->rule->id) == 0);
 	action->mark = cluster->position;
 	memcpy(action->cluster_uuid, cluster->cluster_uuid, sizeof(action->cluster_uuid));
@@ -803,8 +803,8 @@ fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *
 	wake_ms = earlier(wake_ms, node_lag_wake_ms(node, now_ms));
 	wake_ms = earlier(wake_ms, node_pods_wake_ms(node, now_ms));
 	wake_ms = earlier(wake_ms, node_promises_wake_ms(node, facts, now_ms));
-	if (node->errand == ERRAND_NONE)
-		wake_ms = earlier(wake_ms, errands_wake_ms(node, facts, now_ms));
+	if (node->pending == PENDING_NONE)
+		wake_ms = earlier(wake_ms, pending_wake_ms(node, facts, now_ms));
 	action->wake_ms = wake_ms > now_ms ? wake_ms : now_ms;
 }
 
@@ -835,7 +835,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaHostAction *action, FhaEr
 	if (code == FHA_OK)
 		code = node_settings_remember(node, now_ms, err);
 	if (code == FHA_OK)
-		run_errands(node, facts, now_ms, &local);
+		send_pending(node, facts, now_ms, &local);
 	node_promises_keep(node, now_ms);
 	if (code == FHA_OK)
 		node_promises_ask(node, facts, now_ms);

@@ -37,26 +37,26 @@ typedef struct Held
 	int64_t fresh_ms[FHA_STAGES]; /* a member's: it has what the leader had then; 0: not known */
 } Held;
 
-/* The request in flight. */
-typedef enum Errand
+/* The pending write to the lock, or the read that is under way instead of one. */
+typedef enum PendingWrite
 {
-	ERRAND_NONE,
-	ERRAND_READ_CLUSTER,
-	ERRAND_RENEW,
-	ERRAND_TAKE,
-	ERRAND_RELEASE,
-	ERRAND_REQUEST,
-	ERRAND_MEMBER,
-	ERRAND_TOMBSTONE,
-	ERRAND_READ_MEMBER,
-	ERRAND_HISTORY,
-	ERRAND_READ_HISTORY
-} Errand;
+	PENDING_NONE,
+	PENDING_READ_CLUSTER,
+	PENDING_RENEW,
+	PENDING_TAKE,
+	PENDING_RELEASE,
+	PENDING_REQUEST,
+	PENDING_MEMBER,
+	PENDING_TOMBSTONE,
+	PENDING_READ_MEMBER,
+	PENDING_HISTORY,
+	PENDING_READ_HISTORY
+} PendingWrite;
 
 /* A write of the cluster record: what it would make true, and when it was sent. */
 typedef struct ClusterWrite
 {
-	Errand errand;
+	PendingWrite pending;
 	int64_t sent_ms;
 	int64_t deadline_ms; /* the renew deadline when it was sent */
 	FhaCluster cluster;
@@ -189,7 +189,7 @@ struct FhaNode
 	uint32_t nonce_count;
 	char nonces[NONCES_KEPT][FHA_ID_SIZE];
 
-	Errand errand;
+	PendingWrite pending;
 	ClusterWrite write; /* the one in flight */
 	bool unknown;       /* `lost` may or may not have been applied */
 	ClusterWrite lost;
@@ -264,7 +264,7 @@ void node_wall_time(const FhaNode *node, char out[FHA_TIME_SIZE]);
 /* As fha_random_hex, by the chance that this node was given. */
 FhaCode node_random_hex(const FhaNode *node, char *out, size_t size, FhaError *err);
 
-/* An answer to the errand in flight; a change that the watch tells. */
+/* An answer to the pending write; a change that the watch tells. */
 void node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms);
 void node_watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms);
 
@@ -286,9 +286,9 @@ void node_nudge(FhaNode *node);
 bool node_nonce_is_another_s(const FhaNode *node, const char *nonce);
 
 /* Begin a write that is built on the record as last read. */
-FhaCode node_write_begin(FhaNode *node, Errand errand, FhaError *err);
+FhaCode node_write_begin(FhaNode *node, PendingWrite pending, FhaError *err);
 
-/* Each fills node->write for the errand; false when there is nothing to write after all. */
+/* Each fills node->write for the pending write; false when there is nothing to write after all. */
 FhaCode node_write_take(FhaNode *node, FhaFacts facts, FhaError *err);
 FhaCode node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err);
 FhaCode node_write_release(FhaNode *node, FhaError *err);

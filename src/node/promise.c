@@ -622,7 +622,7 @@ all_promised_ms(FhaNode *node)
 {
 	int64_t oldest_ms = promised_ms(node, &node->world.cluster);
 	const ClusterWrite *writes[] = {node->unknown ? &node->lost : NULL,
-									node->errand == ERRAND_RENEW ? &node->write : NULL};
+									node->pending == PENDING_RENEW ? &node->write : NULL};
 
 	for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++)
 	{

@@ -134,14 +134,14 @@ takeover(const FhaNode *node, const ClusterWrite *take)
 static void
 confirm(FhaNode *node, const ClusterWrite *write)
 {
-	if (write->errand == ERRAND_RENEW || write->errand == ERRAND_TAKE)
+	if (write->pending == PENDING_RENEW || write->pending == PENDING_TAKE)
 	{
 		node->confirmed_ms = write->sent_ms;
 		node->world.confirmed_ms = write->sent_ms;
 		fha_tenure_confirm(&node->world.tenure, write->sent_ms, write->deadline_ms,
 						   write->cluster.lease_duration_ms);
 	}
-	if (write->errand == ERRAND_TAKE)
+	if (write->pending == PENDING_TAKE)
 	{
 		node->counted.takeovers[takeover(node, write)]++;
 		node_history_queue(node, write);
@@ -214,9 +214,9 @@ cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	if (node->unknown && strcmp(cluster.nonce, node->lost.cluster.nonce) == 0 &&
 		strcmp(cluster.incarnation, node->lost.cluster.incarnation) == 0 &&
 		strcmp(cluster.holder, node->lost.cluster.holder) == 0 &&
-		node->lost.errand != ERRAND_REQUEST)
+		node->lost.pending != PENDING_REQUEST)
 		confirm(node, &node->lost);
-	else if (node->unknown && node->lost.errand == ERRAND_REQUEST &&
+	else if (node->unknown && node->lost.pending == PENDING_REQUEST &&
 			 !fha_request_is_done_at_once(node->request.kind) &&
 			 strcmp(cluster.request.id, node->lost.cluster.request.id) == 0)
 		confirm(node, &node->lost);
@@ -450,7 +450,7 @@ node_watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 		stranger_note(node, record);
 		member_read(node, record, now_ms);
 	}
-	else if (fha_lease_is_mine(&node->world) || node->errand != ERRAND_NONE)
+	else if (fha_lease_is_mine(&node->world) || node->pending != PENDING_NONE)
 	{
 		/* The watch may be behind our own writes: it is a hint to look, never an answer. */
 		if (strcmp(record->version, node->world.watch.version) != 0)
@@ -478,9 +478,9 @@ cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 	FhaRecord record = {.size = 0};
 	char *text = NULL;
 
-	if (write->errand == ERRAND_TAKE)
+	if (write->pending == PENDING_TAKE)
 		node_promises_settled(node, event->code, now_ms);
-	if (write->errand == ERRAND_RENEW)
+	if (write->pending == PENDING_RENEW)
 		count_renewal(&node->counted, event->code, now_ms - write->sent_ms);
 	switch (event->code)
 	{
@@ -518,22 +518,22 @@ cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 void
 node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 {
-	Errand errand = node->errand;
+	PendingWrite pending = node->pending;
 	FhaRecord gone = {.version = ""};
 	bool read_ok = event->code == FHA_OK && event->count == 1;
 	bool absent = event->code == FHA_NOT_FOUND;
 	int64_t retry_ms = now_ms + node->config.retry_period_ms;
 
-	node->errand = ERRAND_NONE;
+	node->pending = PENDING_NONE;
 	if (event->code != FHA_OK && event->code != FHA_CONFLICT && !absent)
 		node->counted.lock_errors++;
-	switch (errand)
+	switch (pending)
 	{
 		/* LCOV_EXCL_START: nothing was asked for */
-		case ERRAND_NONE:
+		case PENDING_NONE:
 			break;
 		/* LCOV_EXCL_STOP */
-		case ERRAND_READ_CLUSTER:
+		case PENDING_READ_CLUSTER:
 			if (read_ok || absent)
 			{
 				node_promises_read(node, read_ok ? event->records[0].version : "", now_ms);
@@ -546,13 +546,13 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 				node_news(node, "the lease could not be read: %s", event->error.text);
 			}
 			break;
-		case ERRAND_RENEW:
-		case ERRAND_TAKE:
-		case ERRAND_RELEASE:
-		case ERRAND_REQUEST:
+		case PENDING_RENEW:
+		case PENDING_TAKE:
+		case PENDING_RELEASE:
+		case PENDING_REQUEST:
 			cluster_written(node, event, now_ms);
 			break;
-		case ERRAND_READ_MEMBER:
+		case PENDING_READ_MEMBER:
 			if (read_ok)
 				member_read(node, &event->records[0], now_ms);
 			else if (absent)
@@ -564,7 +564,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 			else
 				node->member_retry_ms = retry_ms; /* LCOV_EXCL_LINE: the lock says nothing */
 			break;
-		case ERRAND_MEMBER:
+		case PENDING_MEMBER:
 			if (read_ok)
 			{
 				memcpy(node->own.version, event->records[0].version, sizeof(node->own.version));
@@ -579,14 +579,14 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 				node_news(node, "this member's record could not be written: %s", event->error.text);
 			}
 			break;
-		case ERRAND_TOMBSTONE:
+		case PENDING_TOMBSTONE:
 			if (read_ok)
 				node_members_buried(node);
 			if (!read_ok && event->code != FHA_CONFLICT && !absent)
 				node->member_retry_ms = retry_ms; /* LCOV_EXCL_LINE: the lock says nothing */
 			break;
 		/* LCOV_EXCL_START: only who lost a race for the record reads it */
-		case ERRAND_READ_HISTORY:
+		case PENDING_READ_HISTORY:
 			gone.data = NULL;
 			if (read_ok || absent)
 				history_read(node, read_ok ? &event->records[0] : &gone);
@@ -594,7 +594,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 				node->history_retry_ms = retry_ms;
 			break;
 		/* LCOV_EXCL_STOP */
-		case ERRAND_HISTORY:
+		case PENDING_HISTORY:
 			if (read_ok)
 				node_history_written(node);
 			else

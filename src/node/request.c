@@ -294,7 +294,7 @@ node_request_answer(const FhaNode *node, FhaCluster *cluster, int64_t now_ms)
 FhaCode
 node_write_request(FhaNode *node, int64_t now_ms, FhaError *err)
 {
-	FhaCode code = node_write_begin(node, ERRAND_REQUEST, err);
+	FhaCode code = node_write_begin(node, PENDING_REQUEST, err);
 
 	if (code != FHA_OK)
 		return code; /* LCOV_EXCL_LINE: no memory */
@@ -348,7 +348,7 @@ node_request_remember(FhaNode *node, const ClusterWrite *write)
 	const FhaRequest *before = &node->world.cluster.request;
 	FhaHistoryEntry *entry;
 
-	if (write->errand == ERRAND_REQUEST)
+	if (write->pending == PENDING_REQUEST)
 	{
 		node->request_waits = false;
 		if (!fha_request_is_done_at_once(node->request.kind))

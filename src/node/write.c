@@ -60,12 +60,12 @@ node_nonce_is_another_s(const FhaNode *node, const char *nonce)
 }
 
 FhaCode
-node_write_begin(FhaNode *node, Errand errand, FhaError *err)
+node_write_begin(FhaNode *node, PendingWrite pending, FhaError *err)
 {
 	ClusterWrite *write = &node->write;
 
 	memset(write, 0, sizeof(*write));
-	write->errand = errand;
+	write->pending = pending;
 	write->cluster = node->world.cluster;
 	(void) snprintf(write->previous_holder, sizeof(write->previous_holder), "%s",
 					node->world.cluster.holder);
@@ -103,7 +103,7 @@ node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 	const FhaPgView *pg = &node->world.pg;
 	ClusterWrite *write = &node->write;
 	FhaCluster *cluster = &write->cluster;
-	FhaCode code = node_write_begin(node, ERRAND_TAKE, err);
+	FhaCode code = node_write_begin(node, PENDING_TAKE, err);
 	bool keeps_end = false;
 
 	if (code != FHA_OK)
@@ -201,7 +201,7 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 {
 	const FhaPgView *pg = &node->world.pg;
 	FhaCluster *cluster = &node->write.cluster;
-	FhaCode code = node_write_begin(node, ERRAND_RENEW, err);
+	FhaCode code = node_write_begin(node, PENDING_RENEW, err);
 
 	if (code != FHA_OK)
 		return code;
@@ -259,7 +259,7 @@ node_write_release(FhaNode *node, FhaError *err)
 {
 	const FhaPgView *pg = &node->world.pg;
 	FhaCluster *cluster = &node->write.cluster;
-	FhaCode code = node_write_begin(node, ERRAND_RELEASE, err);
+	FhaCode code = node_write_begin(node, PENDING_RELEASE, err);
 
 	if (code != FHA_OK)
 		return code; /* LCOV_EXCL_LINE: no memory */

@@ -647,12 +647,12 @@ s1b_no_nonce_of_ours_is_a_twin_s(void **state)
 	(void) state;
 	player_make(0, "none");
 	node = players[0].node;
-	assert_int_equal(node_write_begin(node, ERRAND_RENEW, &err), FHA_OK);
+	assert_int_equal(node_write_begin(node, PENDING_RENEW, &err), FHA_OK);
 	memcpy(first, node->write.cluster.nonce, sizeof(first));
 	assert_false(node_nonce_is_another_s(node, first));
 	for (int i = 0; i < 2 * NONCES_KEPT; i++)
 	{
-		assert_int_equal(node_write_begin(node, ERRAND_RENEW, &err), FHA_OK);
+		assert_int_equal(node_write_begin(node, PENDING_RENEW, &err), FHA_OK);
 		memcpy(own, node->write.cluster.nonce, sizeof(own));
 		assert_false(node_nonce_is_another_s(node, own));
 	}
@@ -870,10 +870,10 @@ s1_a_slow_answer_counts_from_the_sending(void **state)
 	node = lone_leader();
 	for (int i = 0; i < 3; i++)
 	{
-		TURN_UNTIL(node->errand == ERRAND_RENEW);
+		TURN_UNTIL(node->pending == PENDING_RENEW);
 		pass(20);
 		/* step() looks at what it adds. */
-		TURN_UNTIL(node->errand != ERRAND_RENEW);
+		TURN_UNTIL(node->pending != PENDING_RENEW);
 	}
 }
 
@@ -883,17 +883,17 @@ read_adds_ms(FhaNode *node, bool unknown, const char *nonce)
 {
 	int64_t before_ms;
 
-	TURN_UNTIL(node->errand == ERRAND_NONE);
+	TURN_UNTIL(node->pending == PENDING_NONE);
 	before_ms = node->world.tenure.write_until_ms;
 	node->reread = true;
 	node->unknown = unknown;
 	node->lost = node->write;
-	node->lost.errand = ERRAND_RENEW;
+	node->lost.pending = PENDING_RENEW;
 	node->lost.cluster = node->world.cluster;
 	node->lost.sent_ms = before_ms - DEADLINE_MS + 7;
 	if (nonce != NULL)
 		(void) snprintf(node->lost.cluster.nonce, FHA_ID_SIZE, "%s", nonce);
-	TURN_UNTIL(!node->reread && node->errand != ERRAND_READ_CLUSTER);
+	TURN_UNTIL(!node->reread && node->pending != PENDING_READ_CLUSTER);
 	return node->world.tenure.write_until_ms - before_ms;
 }
 
@@ -937,7 +937,7 @@ s1_a_handover_shuts_before_it_is_written(void **state)
 	start_cluster();
 	old = leader();
 	assert_int_equal(fha_node_request(old->node, &request, &err), FHA_OK);
-	TURN_UNTIL(old->node->errand == ERRAND_RENEW &&
+	TURN_UNTIL(old->node->pending == PENDING_RENEW &&
 			   old->node->write.cluster.request.state == FHA_REQUEST_RUNNING);
 	assert_int_equal(old->action.write_until_ms, 0);
 }
@@ -1454,16 +1454,16 @@ a_lost_request_is_found_in_the_record(void **state)
 
 	(void) state;
 	node = lone_leader();
-	TURN_UNTIL(node->errand == ERRAND_NONE);
+	TURN_UNTIL(node->pending == PENDING_NONE);
 	node->request = (FhaRequest){.kind = FHA_REQUEST_RESTART};
 	memcpy(node->request.id, node->world.cluster.request.id, FHA_ID_SIZE);
 	node->request_waits = true;
 	node->reread = true;
 	node->unknown = true;
 	node->lost = node->write;
-	node->lost.errand = ERRAND_REQUEST;
+	node->lost.pending = PENDING_REQUEST;
 	node->lost.cluster = node->world.cluster;
-	TURN_UNTIL(!node->unknown && node->errand != ERRAND_READ_CLUSTER);
+	TURN_UNTIL(!node->unknown && node->pending != PENDING_READ_CLUSTER);
 	assert_false(node->request_waits);
 }
 

@@ -371,7 +371,7 @@ note_questions(Player *player)
 static void
 note_hurry(Player *player)
 {
-	bool hurries = player->action.wake_ms <= fha_now_ms() && player->node->errand == ERRAND_NONE;
+	bool hurries = player->action.wake_ms <= fha_now_ms() && player->node->pending == PENDING_NONE;
 
 	player->hurries = hurries ? player->hurries + 1 : 0;
 	if (player->hurries > HURRIES_MAX)

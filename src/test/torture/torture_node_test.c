@@ -101,7 +101,7 @@ turn(void)
 	if (fha_node_snapshot(node, &snapshot, &err) != FHA_OK)
 		assert_int_equal(err.code, FHA_NO_MEMORY);
 	free(snapshot);
-	pass(poll(&wait, 1, node->errand == ERRAND_NONE ? 1 : CHILD_MS) > 0 ? 1 : TURN_MS);
+	pass(poll(&wait, 1, node->pending == PENDING_NONE ? 1 : CHILD_MS) > 0 ? 1 : TURN_MS);
 	struck = torture_end();
 	while (fha_node_news(node, news, sizeof(news)))
 		assert_string_not_equal(news, "");
