@@ -160,7 +160,7 @@ CORE = [
         NODE_READ,
         "node_nonce_is_another_s(node, cluster->nonce))",
         "false)",
-        unit("node", "s1b_a_renewal_that_was_never_ours_is_a_twin_s"),
+        unit("node", "s1b_a_renewal_that_was_never_ours_is_a_duplicate_s"),
     ),
     Mutant(
         "S1b",
@@ -176,11 +176,11 @@ CORE = [
     ),
     Mutant(
         "S1b",
-        "an old renewal of ours is a twin's",
+        "an old renewal of ours is a duplicate's",
         WRITE,
         "(age < NONCES_KEPT && ",
         "(",
-        unit("node", "s1b_no_nonce_of_ours_is_a_twin_s"),
+        unit("node", "s1b_no_nonce_of_ours_is_a_duplicate_s"),
     ),
     Mutant(
         "S1",
@@ -391,7 +391,7 @@ CORE = [
         "the fence opens on a timeline that the term did not reserve",
         DECIDE,
         "{ FHA_PRIMARY | FHA_MINE, FHA_LINEAGE,",
-        "{ FHA_PRIMARY | FHA_MINE | FHA_NEWBORN, FHA_LINEAGE,",
+        "{ FHA_PRIMARY | FHA_MINE | FHA_UNINITIALISED, FHA_LINEAGE,",
         SAFETY,
     ),
     Mutant(
@@ -406,7 +406,7 @@ CORE = [
         "S7",
         "an empty directory takes the lease of a cluster with data",
         DECIDE,
-        "{ FHA_DOWN | FHA_EMPTY | FHA_FREE | FHA_NEWBORN | FHA_BOOTSTRAP, 0,",
+        "{ FHA_DOWN | FHA_EMPTY | FHA_FREE | FHA_UNINITIALISED | FHA_BOOTSTRAP, 0,",
         "{ FHA_DOWN | FHA_EMPTY | FHA_FREE | FHA_BOOTSTRAP, 0,",
         SAFETY,
     ),
@@ -486,8 +486,8 @@ CORE = [
         "S7",
         "diverged data is elected",
         DECIDE,
-        "FHA_FIT | FHA_TURN, FHA_PAUSED | FHA_DIVERGED | FHA_NEWBORN,",
-        "FHA_FIT | FHA_TURN, FHA_PAUSED | FHA_NEWBORN,",
+        "FHA_FIT | FHA_TURN, FHA_PAUSED | FHA_DIVERGED | FHA_UNINITIALISED,",
+        "FHA_FIT | FHA_TURN, FHA_PAUSED | FHA_UNINITIALISED,",
         SAFETY,
     ),
     Mutant(
@@ -971,8 +971,8 @@ FENCES = [
         "pause",
         "a stopped server is started all the same",
         DECIDE,
-        "{ FHA_DOWN | FHA_PAUSED, FHA_MINE | FHA_REQUESTED | FHA_NEWBORN,",
-        "{ FHA_DOWN | FHA_PAUSED | FHA_STALE, FHA_MINE | FHA_REQUESTED | FHA_NEWBORN,",
+        "{ FHA_DOWN | FHA_PAUSED, FHA_MINE | FHA_REQUESTED | FHA_UNINITIALISED,",
+        "{ FHA_DOWN | FHA_PAUSED | FHA_STALE, FHA_MINE | FHA_REQUESTED | FHA_UNINITIALISED,",
         SAFETY,
     ),
     Mutant(

@@ -293,24 +293,24 @@ def test_a_copied_node_with_the_same_name(cluster: Cluster, stopped: bool) -> No
     original = revive(cluster)
     port = max(node.port for node in cluster.nodes) + 7
     own = {"port": str(port), "fawkes_ha.address": f"127.0.0.1:{port}"}
-    twin = Node(original.name, cluster.base / "twin", cluster.sockets, port, {**original.settings, **own})
+    duplicate = Node(original.name, cluster.base / "duplicate", cluster.sockets, port, {**original.settings, **own})
     agent: list[int] = []
     ended = threading.Event()
     try:
         with frozen(original):
-            copy(original.directory, twin.directory)
-        (twin.data / "postmaster.pid").unlink()
-        (twin.directory / "supervisor.pid").unlink()
-        twin.log.unlink()
-        twin.write_settings()
+            copy(original.directory, duplicate.directory)
+        (duplicate.data / "postmaster.pid").unlink()
+        (duplicate.directory / "supervisor.pid").unlink()
+        duplicate.log.unlink()
+        duplicate.write_settings()
         make_leader(cluster, original)
-        writers = [Writer(cluster, node, ended) for node in (original, twin)]
+        writers = [Writer(cluster, node, ended) for node in (original, duplicate)]
         until("the original acknowledges", lambda: writers[0].acks)
         if stopped:
             agent = original.titled("fawkes_ha agent")
             process.send(agent, signal.SIGSTOP)
-        twin.start()
-        twin.wait_for_log("supervisor of")
+        duplicate.start()
+        duplicate.wait_for_log("supervisor of")
         if stopped:
             until("somebody else acknowledges", lambda: writers[1].acks or cluster.wait_for_leader(0, original))
             process.send(agent, signal.SIGCONT)
@@ -325,9 +325,9 @@ def test_a_copied_node_with_the_same_name(cluster: Cluster, stopped: bool) -> No
     finally:
         ended.set()
         process.send(agent, signal.SIGCONT)
-        twin.kill()
-        shutil.rmtree(twin.directory, ignore_errors=True)
-        # Its record says where the twin was.
+        duplicate.kill()
+        shutil.rmtree(duplicate.directory, ignore_errors=True)
+        # Its record says where the duplicate was.
         for node in cluster.nodes:
             node.thaw()
     original.kill()

@@ -192,39 +192,46 @@ def test_another_half_promotion(cluster: Cluster, fault: tuple[str, str, str]) -
 def test_an_agent_that_ends_in_a_promotion_leaves_no_mark(cluster: Cluster) -> None:
     """S7: the agent after it finds a primary.  With the mark of a promotion that is over, the death of a process would end that."""
     old = revive(cluster)
-    heir, third = cluster.others(old)
+    successor, third = cluster.others(old)
     third.kill()
-    cluster.faults[heir].at("create", "/data/promote", "stop")
+    cluster.faults[successor].at("create", "/data/promote", "stop")
     old.kill()
-    cluster.faults[heir].wait_met()
-    since = heir.log.stat().st_size
-    process.send([heir.postmaster_pid], signal.SIGUSR1)
-    heir.wait_for_log("archive recovery complete", since=since)
-    agent = heir.titled("fawkes_ha agent")
+    cluster.faults[successor].wait_met()
+    since = successor.log.stat().st_size
+    process.send([successor.postmaster_pid], signal.SIGUSR1)
+    successor.wait_for_log("archive recovery complete", since=since)
+    agent = successor.titled("fawkes_ha agent")
     process.send(agent, signal.SIGTERM)
     process.send(agent, signal.SIGCONT)
-    until("another agent leads", lambda: cluster.find_leader() is heir and heir.titled("fawkes_ha agent") != agent)
-    insert(cluster, heir, next(rows))
-    assert not (heir.state / "promoting").exists()
+    until(
+        "another agent leads",
+        lambda: cluster.find_leader() is successor and successor.titled("fawkes_ha agent") != agent,
+    )
+    insert(cluster, successor, next(rows))
+    assert not (successor.state / "promoting").exists()
 
 
 def test_a_reserved_timeline_is_the_parent_of_none(cluster: Cluster) -> None:
     """S7: a term that never led leaves a number that a promotion skips; recovery must not take it for a timeline."""
     old = revive(cluster)
-    heirs = cluster.others(old)
-    for node in heirs:
+    successors = cluster.others(old)
+    for node in successors:
         cluster.faults[node].at("create", "/data/promote", "stop")
     old.kill()
-    first = until("an heir has its order", lambda: next((n for n in heirs if cluster.faults[n].met()), None), every=0.005)
+    first = until(
+        "a successor has its action",
+        lambda: next((n for n in successors if cluster.faults[n].met()), None),
+        every=0.005,
+    )
     first.kill()
-    second = next(node for node in heirs if node is not first)
+    second = next(node for node in successors if node is not first)
     agent = cluster.faults[second].wait_met()
     since = second.log.stat().st_size
     # Without a stream the startup process looks for new timelines every 500 ms.
     looks = ("is not a child of database system timeline", "new target timeline is")
     until("recovery looks for timelines", lambda: any(look in second.log.read_text()[since:] for look in looks))
     process.send([agent], signal.SIGCONT)
-    for node in heirs:
+    for node in successors:
         cluster.faults[node].clear()
     until("it leads", lambda: cluster.find_leader() is second)
     newest = max((second.data / "pg_wal").glob("*.history"))

@@ -104,10 +104,10 @@ def test_an_api_server_that_forgets(cluster: KubeCluster, load: Load) -> None:
     attack = Attack(cluster, load)
     cluster.kube.forget()
     leader = attack.judge()
-    heir = cluster.others(leader)[0]
-    done = leader.command("switchover", "--to", heir.name)
+    successor = cluster.others(leader)[0]
+    done = leader.command("switchover", "--to", successor.name)
     assert done.returncode == 0, done.stderr
-    assert cluster.wait_all_stream() is heir
+    assert cluster.wait_all_stream() is successor
 
 
 def test_etcd_is_compacted_and_restarted(cluster: KubeCluster, load: Load) -> None:

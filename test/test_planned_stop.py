@@ -125,30 +125,31 @@ def test_a_person_gives_it_up(cluster: Cluster, leader: Node) -> None:
 
 def test_a_holder_that_never_led(cluster: Cluster, leader: Node) -> None:
     """It has all, took the lease, and cannot start: it asks for what it has, not for nothing."""
-    heir, behind = cluster.others(leader)
+    successor, behind = cluster.others(leader)
     process.send(behind.titled("walreceiver"), signal.SIGSTOP)
     try:
         for _ in range(10):
             insert(leader, 8000)
         end = leader.value("SELECT pg_current_wal_flush_lsn()")
-        until("the heir has all", lambda: heir.value("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (end,)), 60)
-        heir.write_settings(**{"shared_buffers": "900TB"})
-        size = heir.log.stat().st_size
+        replayed = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
+        until("the successor has all", lambda: successor.value(replayed, (end,)), 60)
+        successor.write_settings(**{"shared_buffers": "900TB"})
+        size = successor.log.stat().st_size
         leader.kill()
-        until("the heir holds the lease", lambda: newest(cluster)["holder"] == heir.name, 60, every=0.002)
-        supervisor = heir.supervisor_pid
-        for pid in heir.pids():
+        until("the successor holds the lease", lambda: newest(cluster)["holder"] == successor.name, 60, every=0.002)
+        supervisor = successor.supervisor_pid
+        for pid in successor.pids():
             if pid != supervisor:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
     finally:
         process.send(behind.titled("walreceiver"), signal.SIGCONT)
-    heir.wait_for_log("PostgreSQL fails to start here: the lease is released", 60, size)
+    successor.wait_for_log("PostgreSQL fails to start here: the lease is released", 60, size)
     began = now()
     until("patience would be over", lambda: now() > began + 2 * LEASE_S, 30)
     assert cluster.find_leader() is None
     assert newest(cluster)["release"]["lsn"] != "0/0"
-    heir.write_settings()
+    successor.write_settings()
     leader.start()
     assert count(cluster.wait_all_stream()) == 80000
 

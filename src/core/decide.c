@@ -26,7 +26,7 @@ static const FhaRule rules[] = {
 
 	{ FHA_TAKEN, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "name_taken", "the record of this member's name belongs to another cluster or member: give this one another member_name, or its cluster another name or lock" },
-	{ FHA_TWIN, 0,
+	{ FHA_DUPLICATE, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "name_in_use", "another node that lives has this member's name: end it, or give this one another member_name" },
 
 	/* A node that is being stopped keeps its lease until its last process is gone. */
@@ -100,7 +100,7 @@ static const FhaRule rules[] = {
 	  RENEW, SHUT, FHA_NODE_PROMOTE, "promotes", "this standby holds the lease" },
 	{ FHA_STANDBY | FHA_MINE, FHA_DIVERGED,
 	  RENEW, SHUT, FHA_NODE_HOLD, "promotion_unconfirmed", "this standby's lease needs a confirmed renewal before it is promoted" },
-	{ FHA_STANDBY | FHA_FREE | FHA_LISTED | FHA_FIT | FHA_TURN, FHA_PAUSED | FHA_DIVERGED | FHA_NEWBORN,
+	{ FHA_STANDBY | FHA_FREE | FHA_LISTED | FHA_FIT | FHA_TURN, FHA_PAUSED | FHA_DIVERGED | FHA_UNINITIALISED,
 	  TAKE, SHUT, FHA_NODE_HOLD, "takes_free_lease", "the lease is free and no better member is expected" },
 	{ FHA_STANDBY | FHA_DIVERGED | FHA_LED, FHA_PLAIN,
 	  LEAVE, SHUT, FHA_NODE_STOP, "diverged_stops", "this standby has WAL that the leader has not: it stops, to be rewound" },
@@ -136,15 +136,15 @@ static const FhaRule rules[] = {
 	  RELEASE, SHUT, FHA_NODE_HOLD, "start_fails_releases", "PostgreSQL fails to start here: the lease is released to whoever can lead" },
 	{ FHA_DOWN | FHA_FAILING, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "start_fails", "PostgreSQL or its preparation fails here, see this node's log: tried again after a pause" },
-	{ FHA_DOWN | FHA_PAUSED | FHA_MINE, FHA_REQUESTED | FHA_HANDOVER | FHA_NEWBORN,
+	{ FHA_DOWN | FHA_PAUSED | FHA_MINE, FHA_REQUESTED | FHA_HANDOVER | FHA_UNINITIALISED,
 	  RENEW, SHUT, FHA_NODE_HOLD, "paused_keeps_lease", "PostgreSQL ended, and an operator paused: the lease is kept and nothing is started" },
-	{ FHA_DOWN | FHA_PAUSED, FHA_MINE | FHA_REQUESTED | FHA_NEWBORN,
+	{ FHA_DOWN | FHA_PAUSED, FHA_MINE | FHA_REQUESTED | FHA_UNINITIALISED,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "paused_down", "PostgreSQL is down, and an operator paused: nothing is started" },
 	{ FHA_DOWN | FHA_EMPTY | FHA_ABSENT | FHA_BOOTSTRAP, 0,
 	  TAKE, SHUT, FHA_NODE_HOLD, "founder_takes_lease", "there is no cluster yet, and this member was told to found it" },
-	{ FHA_DOWN | FHA_EMPTY | FHA_MINE | FHA_NEWBORN, 0,
+	{ FHA_DOWN | FHA_EMPTY | FHA_MINE | FHA_UNINITIALISED, 0,
 	  RENEW, SHUT, FHA_NODE_INITDB, "founds", "this member founds the cluster" },
-	{ FHA_DOWN | FHA_EMPTY | FHA_FREE | FHA_NEWBORN | FHA_BOOTSTRAP, 0,
+	{ FHA_DOWN | FHA_EMPTY | FHA_FREE | FHA_UNINITIALISED | FHA_BOOTSTRAP, 0,
 	  TAKE, SHUT, FHA_NODE_HOLD, "founder_gone", "the member that began to found the cluster is gone" },
 	{ FHA_DOWN | FHA_EMPTY | FHA_LED | FHA_REWINDABLE, FHA_MINE,
 	  LEAVE, SHUT, FHA_NODE_CLONE, "clones_empty", "this member has no data: it copies the leader's" },
@@ -165,7 +165,7 @@ static const FhaRule rules[] = {
 	  RENEW, SHUT, FHA_NODE_START_PRIMARY, "restart_starts", "an operator asked for a restart: the lease was kept for it" },
 	{ FHA_DOWN | FHA_MINE | FHA_HANDOVER, 0,
 	  RELEASE, SHUT, FHA_NODE_HOLD, "handover_releases", "handover: the lease is released with the end of this member's WAL" },
-	{ FHA_DOWN | FHA_MINE | FHA_HEIR, FHA_PAUSED,
+	{ FHA_DOWN | FHA_MINE | FHA_SUCCESSOR, FHA_PAUSED,
 	  RELEASE, SHUT, FHA_NODE_HOLD, "releases_to_standby", "PostgreSQL ended and a standby is there: it leads sooner than this node recovers" },
 	{ FHA_DOWN | FHA_MINE | FHA_LINEAGE, 0,
 	  RENEW, SHUT, FHA_NODE_START_PRIMARY, "starts_as_holder", "this member holds the lease and starts again" },
@@ -194,6 +194,7 @@ static const FhaRule rules[] = {
 };
 /* clang-format on */
 
+/* SQL shows them, so they stay: some are older than the words of facts.h. */
 static const char *const fact_names[FHA_FACT_COUNT] = {
 	"down",       "busy",     "standby",   "primary",   "empty",     "damaged", "foreign",
 	"diverged",   "unread",   "absent",    "mine",      "free",      "blank",   "safe",

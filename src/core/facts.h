@@ -34,14 +34,14 @@ typedef uint64_t FhaFacts;
 #define FHA_STALE FHA_FACT(14) /* its term is lower than one this node has seen (S7) */
 #define FHA_RECLAIM \
 	FHA_FACT(15) /* this member held it last, and its data is what that term's holder had */
-#define FHA_NEWBORN FHA_FACT(16)    /* the cluster's data has not been made yet */
-#define FHA_LINEAGE FHA_FACT(17)    /* our timeline is the one this term reserved (S7) */
-#define FHA_PUBLISHED FHA_FACT(18)  /* the record shows this term's lineage */
-#define FHA_LED FHA_FACT(19)        /* another member leads and has said where */
-#define FHA_REWINDABLE FHA_FACT(20) /* that leader can be copied, and rewound to */
-#define FHA_PAUSED FHA_FACT(21)     /* an operator stopped elections */
-#define FHA_HANDOVER FHA_FACT(22)   /* an operator asked the holder to hand over, and it can */
-#define FHA_HEIR FHA_FACT(23)       /* a standby streamed at the last renewal */
+#define FHA_UNINITIALISED FHA_FACT(16) /* the cluster's data has not been made yet */
+#define FHA_LINEAGE FHA_FACT(17)       /* our timeline is the one this term reserved (S7) */
+#define FHA_PUBLISHED FHA_FACT(18)     /* the record shows this term's lineage */
+#define FHA_LED FHA_FACT(19)           /* another member leads and has said where */
+#define FHA_REWINDABLE FHA_FACT(20)    /* that leader can be copied, and rewound to */
+#define FHA_PAUSED FHA_FACT(21)        /* an operator stopped elections */
+#define FHA_HANDOVER FHA_FACT(22)      /* an operator asked the holder to hand over, and it can */
+#define FHA_SUCCESSOR FHA_FACT(23)     /* a standby streamed at the last renewal */
 
 /* This member as a candidate. */
 #define FHA_LISTED FHA_FACT(24) /* on the record's list */
@@ -69,7 +69,7 @@ typedef uint64_t FhaFacts;
 
 #define FHA_REQUESTED FHA_FACT(39) /* a restart, reinit or rejoin of this member is under way */
 
-#define FHA_TWIN FHA_FACT(40) /* another node that lives has this member's name */
+#define FHA_DUPLICATE FHA_FACT(40) /* another node that lives has this member's name */
 
 #define FHA_STRANDED \
 	FHA_FACT(41) /* the leader has not the WAL any more that this data goes on with */

@@ -257,13 +257,13 @@ find_member(const FhaWorld *world, const char *name)
 }
 
 static int64_t
-twin_gone_ms(const FhaWorld *world)
+duplicate_gone_ms(const FhaWorld *world)
 {
 	int64_t lease_ms = world->self.lease_duration_ms;
 
 	if (has_record(world) && world->cluster.lease_duration_ms > lease_ms)
 		lease_ms = world->cluster.lease_duration_ms;
-	return world->own.since_ms + FHA_TWIN_LEASES * lease_ms;
+	return world->own.since_ms + FHA_DUPLICATE_LEASES * lease_ms;
 }
 
 /*
@@ -271,13 +271,13 @@ twin_gone_ms(const FhaWorld *world)
  * record first keeps it; a node that came back in its own directory has the same life lock.
  */
 static bool
-has_twin(const FhaWorld *world, int64_t now_ms)
+has_duplicate(const FhaWorld *world, int64_t now_ms)
 {
 	const FhaMember *named = find_member(world, world->self.member);
 
 	return named != NULL && !world->self.spoken && world->own.seen && named->life[0] != '\0' &&
 		   !same(named->incarnation, world->self.incarnation) &&
-		   !same(named->life, world->self.life) && now_ms < twin_gone_ms(world);
+		   !same(named->life, world->self.life) && now_ms < duplicate_gone_ms(world);
 }
 
 static bool
@@ -573,7 +573,7 @@ is_my_turn(const FhaWorld *world, int64_t now_ms)
 }
 
 int
-fha_heir_find(const FhaWorld *world, const char *target)
+fha_successor_find(const FhaWorld *world, const char *target)
 {
 	int best = -1;
 	uint64_t best_lsn = 0;
@@ -738,8 +738,8 @@ observe_postgres(const FhaWorld *world, int64_t now_ms)
 	}
 	if (world->own_taken)
 		facts |= FHA_TAKEN;
-	else if (has_twin(world, now_ms))
-		facts |= FHA_TWIN;
+	else if (has_duplicate(world, now_ms))
+		facts |= FHA_DUPLICATE;
 	else if (pg->empty)
 		facts |= FHA_EMPTY;
 	else if (pg->damaged)
@@ -785,7 +785,7 @@ observe_lease(const FhaWorld *world, int64_t now_ms)
 
 /* We began to found this cluster ourselves, and did not get to its data. */
 static bool
-is_own_newborn(const FhaWorld *world)
+is_own_uninitialised(const FhaWorld *world)
 {
 	return has_record(world) && world->cluster.system_identifier == 0 &&
 		   same(world->self.cluster_uuid, world->cluster.cluster_uuid);
@@ -863,7 +863,7 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 	bool mine = (facts & FHA_MINE) != 0;
 
 	if (world->self.bootstrap && !some_member_has_data(world) &&
-		(world->self.cluster_uuid[0] == '\0' || is_own_newborn(world)))
+		(world->self.cluster_uuid[0] == '\0' || is_own_uninitialised(world)))
 		facts |= FHA_BOOTSTRAP;
 	if (!has_record(world))
 		return held_what_vanished(world) ? facts | FHA_RECLAIM : facts;
@@ -873,7 +873,7 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 	if (cluster->term < world->others_term)
 		facts |= FHA_STALE;
 	if (cluster->system_identifier == 0)
-		facts |= FHA_NEWBORN;
+		facts |= FHA_UNINITIALISED;
 	if (world->pg.position.timeline == cluster->timeline)
 		facts |= FHA_LINEAGE;
 	if (mine && world->pg.position.timeline > cluster->timeline)
@@ -896,7 +896,7 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 	if (is_reinit_due(world) && !mine)
 		facts |= FHA_REINIT;
 	if (mine && cluster->standby_count > 0)
-		facts |= FHA_HEIR;
+		facts |= FHA_SUCCESSOR;
 	if (!holder_has_my_name(world) && !cluster->released && (facts & FHA_PUBLISHED) != 0)
 	{
 		const FhaMember *leader = find_member(world, cluster->holder);
@@ -940,8 +940,8 @@ fha_observe_again_ms(const FhaWorld *world, int64_t now_ms)
 						   now_ms);
 	again = earliest_after(again, world->tenure.write_until_ms, now_ms);
 	again = earliest_after(again, world->bound_until_ms, now_ms);
-	if (has_twin(world, now_ms))
-		again = earliest_after(again, twin_gone_ms(world), now_ms);
+	if (has_duplicate(world, now_ms))
+		again = earliest_after(again, duplicate_gone_ms(world), now_ms);
 	if (fha_lease_is_mine(world))
 		again = earliest_after(again, stuck_again_ms(world, now_ms), now_ms);
 	if (world->free_since_ms != 0)

@@ -98,7 +98,7 @@ bool fha_failover_is_in_vain(const FhaWorld *world, int64_t now_ms);
 bool fha_lineage_is_published(const FhaCluster *cluster);
 
 /* The best standby to hand over to, by the records: its index in members, or -1. */
-int fha_heir_find(const FhaWorld *world, const char *target);
+int fha_successor_find(const FhaWorld *world, const char *target);
 
 /* Primary: has an operator asked for what will stop this server, a handover or a restart? */
 bool fha_stop_is_near(const FhaWorld *world);

@@ -41,7 +41,7 @@ fha_is_silent(int64_t silence_ms, int64_t lease_ms)
  * S1b: for so long a record of a node's name, of another directory, must stand still before the node takes it over.
  * Of the longer of its own and the recorded lease.
  */
-#define FHA_TWIN_LEASES 3
+#define FHA_DUPLICATE_LEASES 3
 /* S9: a holder may be busy for so long before it counts as stuck ... */
 #define FHA_STUCK_LEASES 10
 /* ... and then others have so long: for the lapse, for what they have promised, and one to spare. */

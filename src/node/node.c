@@ -595,7 +595,7 @@ send_pending(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 			}
 		}
 	}
-	if (!node->synced || (facts & FHA_TWIN) != 0)
+	if (!node->synced || (facts & FHA_DUPLICATE) != 0)
 		return;
 	if ((facts & FHA_TAKEN) != 0)
 	{
@@ -739,7 +739,7 @@ pending_wake_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms)
 	if (node->synced && node->rule->lease != FHA_LEASE_LEAVE)
 		lease_ms = earlier(lease_ms, node->renewed_ms + node->config.retry_period_ms);
 	wake_ms = lease_ms > node->retry_ms ? lease_ms : node->retry_ms;
-	if (node->synced && node->published_ms != 0 && (facts & (FHA_TWIN | FHA_TAKEN)) == 0)
+	if (node->synced && node->published_ms != 0 && (facts & (FHA_DUPLICATE | FHA_TAKEN)) == 0)
 		wake_ms = earlier(wake_ms, heartbeat_ms > node->member_retry_ms ? heartbeat_ms
 																		: node->member_retry_ms);
 	if (node->retry_ms > now_ms)
@@ -774,7 +774,7 @@ fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *
 	action->contested = (facts & (FHA_STANDBY | FHA_FREE)) == (FHA_STANDBY | FHA_FREE);
 	action->alone = node->pods.alone;
 	action->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;
-	action->told = (facts & (FHA_TWIN | FHA_TAKEN)) != 0 ||
+	action->told = (facts & (FHA_DUPLICATE | FHA_TAKEN)) != 0 ||
 				   (node->pending == PENDING_NONE && node->published_ms != 0 &&
 					strcmp(node->published.rule, node->rule->id) == 0);
 	action->mark = cluster->position;

@@ -97,7 +97,8 @@ begin(FhaNode *node, bool may_lead, int64_t now_ms)
 void
 node_pods_step(FhaNode *node, FhaFacts facts, int64_t now_ms)
 {
-	const FhaFacts nothing_counts = FHA_UNREAD | FHA_STALE | FHA_FOREIGN | FHA_TWIN | FHA_TAKEN;
+	const FhaFacts nothing_counts =
+		FHA_UNREAD | FHA_STALE | FHA_FOREIGN | FHA_DUPLICATE | FHA_TAKEN;
 
 	const bool leads = (facts & (FHA_MINE | FHA_SAFE)) == (FHA_MINE | FHA_SAFE);
 

@@ -84,7 +84,7 @@ adopt(FhaNode *node, const FhaCluster *cluster, const char *version, int64_t now
  * else: the lease is the other's, and our name too for as long as that one writes its record.
  */
 static void
-meet_twin(FhaNode *node, int64_t now_ms)
+meet_duplicate(FhaNode *node, int64_t now_ms)
 {
 	FhaSelf *self = &node->world.self;
 	FhaError err;
@@ -112,7 +112,7 @@ heed_nonce(FhaNode *node, const FhaCluster *cluster, int64_t now_ms)
 						cluster->nonce);
 	else if (strcmp(cluster->nonce, world->cluster.nonce) != 0 &&
 			 node_nonce_is_another_s(node, cluster->nonce))
-		meet_twin(node, now_ms);
+		meet_duplicate(node, now_ms);
 }
 
 static FhaTakeover

@@ -66,7 +66,7 @@ answer_handover(const FhaNode *node, FhaRequest *request, int64_t now_ms)
 {
 	const FhaWorld *world = &node->world;
 	const char *self = world->self.member;
-	int heir = fha_heir_find(world, request->target);
+	int successor = fha_successor_find(world, request->target);
 
 	if (request->state != FHA_REQUEST_PENDING)
 		return;
@@ -83,19 +83,19 @@ answer_handover(const FhaNode *node, FhaRequest *request, int64_t now_ms)
 	else if (!world->pg.supervised)
 		answer(request, FHA_REQUEST_FAILED,
 			   "%s has no supervisor: stop it with pg_ctl, and a standby takes over", self);
-	else if (heir < 0 && request->kind == FHA_REQUEST_FAILOVER)
+	else if (successor < 0 && request->kind == FHA_REQUEST_FAILOVER)
 		/* The role is taken away all the same; if nobody takes it up, it comes back. */
 		answer(request, FHA_REQUEST_RUNNING, "%s gives its role up to %s, which does not stream",
 			   self, request->target[0] == '\0' ? "the best standby" : request->target);
-	else if (heir < 0 && request->target[0] == '\0')
+	else if (successor < 0 && request->target[0] == '\0')
 		answer(request, FHA_REQUEST_FAILED, "no standby streams from %s at this moment", self);
-	else if (heir < 0)
+	else if (successor < 0)
 		answer(request, FHA_REQUEST_FAILED, "%s does not stream from %s at this moment",
 			   request->target, self);
 	else if (world->pg.prepared || request->kind == FHA_REQUEST_FAILOVER)
 	{
 		(void) snprintf(request->target, sizeof(request->target), "%s",
-						world->members[heir].member);
+						world->members[successor].member);
 		answer(request, FHA_REQUEST_RUNNING, "%s hands over to %s", self, request->target);
 	}
 }

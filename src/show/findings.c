@@ -259,7 +259,7 @@ request_stands(Case *at)
 static bool
 member_waits(Case *at)
 {
-	int64_t leases_ms = FHA_TWIN_LEASES * at->outlook->record->lease_duration_ms;
+	int64_t leases_ms = FHA_DUPLICATE_LEASES * at->outlook->record->lease_duration_ms;
 
 	(void) snprintf(at->more, sizeof(at->more), ": in %" PRId64 " s at the most it takes it over",
 					(leases_ms + 999) / 1000);

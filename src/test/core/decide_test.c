@@ -20,7 +20,7 @@ static const FhaFacts servers[] = {
 	FHA_BUSY, FHA_BUSY | FHA_RECOVERING, FHA_BUSY | FHA_RECOVERING | FHA_FOLLOWING,
 	FHA_STANDBY, FHA_STANDBY | FHA_SMALL, FHA_STANDBY | FHA_FOLLOWING, FHA_PRIMARY,
 };
-static const FhaFacts data[] = {0, FHA_EMPTY, FHA_DAMAGED, FHA_FOREIGN, FHA_DIVERGED, FHA_TWIN, FHA_TAKEN};
+static const FhaFacts data[] = {0, FHA_EMPTY, FHA_DAMAGED, FHA_FOREIGN, FHA_DIVERGED, FHA_DUPLICATE, FHA_TAKEN};
 static const FhaFacts leases[] = {
 	FHA_UNREAD, FHA_ABSENT, FHA_ABSENT | FHA_RECLAIM, FHA_BLANK, FHA_BLANK | FHA_RECLAIM,
 	FHA_MINE, FHA_MINE | FHA_BEYOND, FHA_MINE | FHA_STUCK,
@@ -30,8 +30,8 @@ static const FhaFacts leases[] = {
 };
 /* Facts that need a record, and facts of the node. */
 static const FhaFacts with_record[] = {
-	FHA_STALE, FHA_NEWBORN, FHA_LINEAGE, FHA_PUBLISHED, FHA_LED | FHA_REWINDABLE, FHA_PAUSED,
-	FHA_HANDOVER, FHA_HEIR, FHA_LISTED, FHA_FIT, FHA_TURN,
+	FHA_STALE, FHA_UNINITIALISED, FHA_LINEAGE, FHA_PUBLISHED, FHA_LED | FHA_REWINDABLE, FHA_PAUSED,
+	FHA_HANDOVER, FHA_SUCCESSOR, FHA_LISTED, FHA_FIT, FHA_TURN,
 };
 /* What an operator may have requested of this member; of a holder never a reinit. */
 static const FhaFacts requested[] = {0, FHA_REQUESTED, FHA_REQUESTED | FHA_RESTART, FHA_REQUESTED | FHA_REINIT,
@@ -121,12 +121,12 @@ check_safety(FhaFacts facts, const FhaRule *rule)
 	else if (rule->node == FHA_NODE_START_PRIMARY && !HAS(facts, FHA_DOWN | FHA_MINE | FHA_LINEAGE))
 		broken = "S7: only the holder starts as a primary, on the timeline of its term";
 	else if (rule->node == FHA_NODE_INITDB &&
-			 !HAS(facts, FHA_DOWN | FHA_EMPTY | FHA_MINE | FHA_NEWBORN))
+			 !HAS(facts, FHA_DOWN | FHA_EMPTY | FHA_MINE | FHA_UNINITIALISED))
 		broken = "S7: initdb only for a cluster that has no data, under its lease";
 	else if (HAS(facts, FHA_EMPTY) && rule->lease == FHA_LEASE_TAKE && (facts & FHA_BOOTSTRAP) == 0)
 		broken = "S7: an empty directory is never elected, and founds a cluster only when told to";
 	else if (HAS(facts, FHA_EMPTY) && rule->lease == FHA_LEASE_TAKE &&
-			 (facts & (FHA_ABSENT | FHA_NEWBORN)) == 0)
+			 (facts & (FHA_ABSENT | FHA_UNINITIALISED)) == 0)
 		broken = "S7: an empty directory never takes the lease of a cluster with data";
 	else if ((rule->node == FHA_NODE_CLONE || rule->node == FHA_NODE_REWIND) &&
 			 (!HAS(facts, FHA_DOWN | FHA_LED) || (facts & FHA_MINE) != 0))
@@ -135,9 +135,9 @@ check_safety(FhaFacts facts, const FhaRule *rule)
 			 (facts & (FHA_EMPTY | FHA_DAMAGED | FHA_REINIT | FHA_STRANDED)) == 0)
 		broken = "S11: data that can go on is replaced by a clone only when an operator asks";
 	else if ((facts & FHA_PAUSED) != 0 && rule->lease == FHA_LEASE_TAKE &&
-			 (facts & (FHA_ABSENT | FHA_NEWBORN | FHA_MINE | FHA_PRIMARY)) == 0)
+			 (facts & (FHA_ABSENT | FHA_UNINITIALISED | FHA_MINE | FHA_PRIMARY)) == 0)
 		broken = "pause: nobody is elected";
-	else if ((facts & FHA_PAUSED) != 0 && (facts & (FHA_REQUESTED | FHA_NEWBORN)) == 0 &&
+	else if ((facts & FHA_PAUSED) != 0 && (facts & (FHA_REQUESTED | FHA_UNINITIALISED)) == 0 &&
 			 (rule->node == FHA_NODE_START_PRIMARY || rule->node == FHA_NODE_START_STANDBY ||
 			  rule->node == FHA_NODE_CLONE || rule->node == FHA_NODE_REWIND) &&
 			 !HAS(facts, FHA_MINE | FHA_HANDOVER))
@@ -152,7 +152,7 @@ check_safety(FhaFacts facts, const FhaRule *rule)
 	else if (HAS(facts, FHA_STANDBY | FHA_FREE) && (facts & FHA_FIT) == 0 &&
 			 rule->lease == FHA_LEASE_TAKE)
 		broken = "a standby that lacks what a successor needs is not elected";
-	else if (HAS(facts, FHA_TWIN) &&
+	else if (HAS(facts, FHA_DUPLICATE) &&
 			 (rule->lease != FHA_LEASE_LEAVE || rule->node != FHA_NODE_HOLD))
 		broken = "S1b: a node whose name another one has does nothing";
 	else if (HAS(facts, FHA_TAKEN) &&

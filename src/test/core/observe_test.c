@@ -247,10 +247,10 @@ s7_another_cluster_s_data_is_foreign(void **state)
 	FACTS(FHA_FOREIGN, 0, SET_TEXT(world.self.cluster_uuid, "decaf"));
 	/* What is not known yet accuses nobody. */
 	FACTS(0, 0, world.pg.system_identifier = 0);
-	FACTS(FHA_NEWBORN, 0, world.cluster.system_identifier = 0);
+	FACTS(FHA_UNINITIALISED, 0, world.cluster.system_identifier = 0);
 	FACTS(0, 0, world.self.cluster_uuid[0] = '\0');
 	/* But a directory that has joined another cluster is foreign to one without data too. */
-	FACTS(FHA_FOREIGN | FHA_NEWBORN, 0, world.cluster.system_identifier = 0,
+	FACTS(FHA_FOREIGN | FHA_UNINITIALISED, 0, world.cluster.system_identifier = 0,
 		  SET_TEXT(world.self.cluster_uuid, "decaf"));
 }
 
@@ -532,7 +532,7 @@ reclaim_needs_our_name_and_that_term_s_timeline(void **state)
 
 /* The record of our name is another directory's, and was written a moment ago. */
 static void
-meet_twin(void)
+meet_duplicate(void)
 {
 	settle();
 	set_member(&world.members[1], "n2", FHA_ROLE_STANDBY, "h9:5432");
@@ -542,26 +542,26 @@ meet_twin(void)
 }
 
 static void
-s1b_a_living_node_of_our_name_is_a_twin(void **state)
+s1b_a_living_node_of_our_name_is_a_duplicate(void **state)
 {
 	(void) state;
-#define TWIN(adds, ...) CHANGE(SETTLED, adds, 0, meet_twin(), __VA_ARGS__)
-	TWIN(FHA_TWIN, (void) 0);
+#define DUPLICATE(adds, ...) CHANGE(SETTLED, adds, 0, meet_duplicate(), __VA_ARGS__)
+	DUPLICATE(FHA_DUPLICATE, (void) 0);
 	assert_true(fha_observe_again_ms(&world, NOW) <= NOW - 100 + 3 * DURATION_MS);
-	TWIN(FHA_TWIN, world.own.since_ms = NOW - 3 * DURATION_MS + 1);
+	DUPLICATE(FHA_DUPLICATE, world.own.since_ms = NOW - 3 * DURATION_MS + 1);
 	/* It may be told to write less often than we are. */
-	TWIN(FHA_TWIN, world.cluster.lease_duration_ms = 2 * DURATION_MS,
-		 world.own.since_ms = NOW - 5 * DURATION_MS);
+	DUPLICATE(FHA_DUPLICATE, world.cluster.lease_duration_ms = 2 * DURATION_MS,
+			  world.own.since_ms = NOW - 5 * DURATION_MS);
 	/* It has not written for so long that it is gone. */
-	TWIN(0, world.own.since_ms = NOW - 3 * DURATION_MS);
+	DUPLICATE(0, world.own.since_ms = NOW - 3 * DURATION_MS);
 	/* We were there first, or it is this directory's, or this very node's. */
-	TWIN(0, world.self.spoken = true);
-	TWIN(0, SET_TEXT(world.members[1].life, "fe01:2a"));
-	TWIN(0, SET_TEXT(world.members[1].incarnation, "2222222222222222"));
-	TWIN(0, world.members[1].life[0] = '\0');
+	DUPLICATE(0, world.self.spoken = true);
+	DUPLICATE(0, SET_TEXT(world.members[1].life, "fe01:2a"));
+	DUPLICATE(0, SET_TEXT(world.members[1].incarnation, "2222222222222222"));
+	DUPLICATE(0, world.members[1].life[0] = '\0');
 	/* The record of our name is another cluster's: ended by no time, and whether we spoke or not. */
-	TWIN(FHA_TAKEN, world.own_taken = true);
-	TWIN(FHA_TAKEN, world.own_taken = true, world.self.spoken = true, world.own.since_ms = 0);
+	DUPLICATE(FHA_TAKEN, world.own_taken = true);
+	DUPLICATE(FHA_TAKEN, world.own_taken = true, world.self.spoken = true, world.own.since_ms = 0);
 }
 
 /* Our own lease, and then no record any more. */
@@ -712,7 +712,7 @@ lists_pauses_and_founding(void **state)
 	FACTS(0, 0, SET_TEXT(world.cluster.member_data[1], "dddddddddddddddd"),
 		  SET_TEXT(world.self.data_incarnation, "dddddddddddddddd"));
 	FACTS(FHA_PAUSED, 0, world.cluster.paused = true);
-	FACTS(FHA_NEWBORN, 0, world.cluster.system_identifier = 0);
+	FACTS(FHA_UNINITIALISED, 0, world.cluster.system_identifier = 0);
 	/* BOOTSTRAP: told to, belonging to no cluster, and no member has data. */
 	FACTS(0, 0, world.self.bootstrap = true, world.self.cluster_uuid[0] = '\0');
 	FACTS(FHA_BOOTSTRAP, 0, world.self.bootstrap = true, world.self.cluster_uuid[0] = '\0',
@@ -724,7 +724,7 @@ lists_pauses_and_founding(void **state)
 }
 
 static void
-handover_and_heir_are_the_holder_s(void **state)
+handover_and_successor_are_the_holder_s(void **state)
 {
 	FhaFacts mine = (SETTLED | FHA_MINE) & ~(FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING);
 
@@ -732,23 +732,24 @@ handover_and_heir_are_the_holder_s(void **state)
 #define HOLD()                                      \
 	settle(), SET_TEXT(world.cluster.holder, "n2"), \
 		SET_TEXT(world.cluster.incarnation, "2222222222222222")
-	CHANGE(mine, FHA_HEIR, 0, HOLD());
+	CHANGE(mine, FHA_SUCCESSOR, 0, HOLD());
 	CHANGE(mine, 0, 0, HOLD(), world.cluster.standby_count = 0);
-	CHANGE(mine, FHA_HEIR | FHA_HANDOVER, 0, HOLD(),
+	CHANGE(mine, FHA_SUCCESSOR | FHA_HANDOVER, 0, HOLD(),
 		   world.cluster.request.kind = FHA_REQUEST_SWITCHOVER,
 		   world.cluster.request.state = FHA_REQUEST_RUNNING,
 		   SET_TEXT(world.cluster.request.target, "n3"));
-	CHANGE(mine, FHA_HEIR | FHA_HANDOVER, 0, HOLD(),
+	CHANGE(mine, FHA_SUCCESSOR | FHA_HANDOVER, 0, HOLD(),
 		   world.cluster.request.kind = FHA_REQUEST_FAILOVER,
 		   world.cluster.request.state = FHA_REQUEST_RUNNING,
 		   SET_TEXT(world.cluster.request.target, "n3"));
 	/* To ourselves: that is the request that brought us here. */
-	CHANGE(mine, FHA_HEIR, 0, HOLD(), world.cluster.request.kind = FHA_REQUEST_SWITCHOVER,
+	CHANGE(mine, FHA_SUCCESSOR, 0, HOLD(), world.cluster.request.kind = FHA_REQUEST_SWITCHOVER,
 		   world.cluster.request.state = FHA_REQUEST_RUNNING,
 		   SET_TEXT(world.cluster.request.target, "n2"));
 	for (int i = FHA_REQUEST_PENDING; i <= FHA_REQUEST_FAILED; i++)
 		if (i != FHA_REQUEST_RUNNING)
-			CHANGE(mine, FHA_HEIR, 0, HOLD(), world.cluster.request.kind = FHA_REQUEST_SWITCHOVER,
+			CHANGE(mine, FHA_SUCCESSOR, 0, HOLD(),
+				   world.cluster.request.kind = FHA_REQUEST_SWITCHOVER,
 				   world.cluster.request.state = (FhaRequestState) i,
 				   SET_TEXT(world.cluster.request.target, "n3"));
 	/* Not the holder: neither. */
@@ -1239,7 +1240,7 @@ an_explicit_failover_s_target_goes_first(void **state)
 }
 
 static void
-the_heir_is_the_listed_standby_that_has_most(void **state)
+the_successor_is_the_listed_standby_that_has_most(void **state)
 {
 	(void) state;
 	settle();
@@ -1247,7 +1248,7 @@ the_heir_is_the_listed_standby_that_has_most(void **state)
 	world.member_count = 3;
 	set_member(&world.members[0], "n2", FHA_ROLE_STANDBY, "h2:5432");
 	set_member(&world.members[2], "n4", FHA_ROLE_STANDBY, "h4:5432");
-	assert_int_equal(fha_heir_find(&world, ""), -1);
+	assert_int_equal(fha_successor_find(&world, ""), -1);
 	world.pg.standby_count = 3;
 	SET_TEXT(world.pg.standbys[0].member, "n2");
 	world.pg.standbys[0].lsn = LSN;
@@ -1255,16 +1256,16 @@ the_heir_is_the_listed_standby_that_has_most(void **state)
 	world.pg.standbys[1].lsn = LSN + 1;
 	SET_TEXT(world.pg.standbys[2].member, "n4"); /* not on the list */
 	world.pg.standbys[2].lsn = LSN + 2;
-	assert_int_equal(fha_heir_find(&world, ""), 1);
-	assert_int_equal(fha_heir_find(&world, "n2"), 0);
-	assert_int_equal(fha_heir_find(&world, "n4"), -1);
-	assert_int_equal(fha_heir_find(&world, "n9"), -1);
+	assert_int_equal(fha_successor_find(&world, ""), 1);
+	assert_int_equal(fha_successor_find(&world, "n2"), 0);
+	assert_int_equal(fha_successor_find(&world, "n4"), -1);
+	assert_int_equal(fha_successor_find(&world, "n9"), -1);
 	world.pg.standbys[0].lsn = LSN + 5;
-	assert_int_equal(fha_heir_find(&world, ""), 0);
+	assert_int_equal(fha_successor_find(&world, ""), 0);
 	/* Never ourselves. */
 	SET_TEXT(world.self.member, "n2");
-	assert_int_equal(fha_heir_find(&world, "n2"), -1);
-	assert_int_equal(fha_heir_find(&world, ""), 1);
+	assert_int_equal(fha_successor_find(&world, "n2"), -1);
+	assert_int_equal(fha_successor_find(&world, ""), 1);
 }
 
 static uint32_t seed;
@@ -1595,14 +1596,14 @@ main(void)
 		cmocka_unit_test(s1_safe_before_write_until),
 		cmocka_unit_test(s1b_incarnations),
 		cmocka_unit_test(reclaim_needs_our_name_and_that_term_s_timeline),
-		cmocka_unit_test(s1b_a_living_node_of_our_name_is_a_twin),
+		cmocka_unit_test(s1b_a_living_node_of_our_name_is_a_duplicate),
 		cmocka_unit_test(s7_a_vanished_record_is_its_last_holder_s),
 		cmocka_unit_test(a_leader_is_led_by_when_it_says_where),
 		cmocka_unit_test(s10_a_promise_holds_back_who_gave_it),
 		cmocka_unit_test(s10_a_promise_outlasts_an_older_release),
 		cmocka_unit_test(s10_the_list_names_data),
 		cmocka_unit_test(lists_pauses_and_founding),
-		cmocka_unit_test(handover_and_heir_are_the_holder_s),
+		cmocka_unit_test(handover_and_successor_are_the_holder_s),
 		cmocka_unit_test(s5_positions_are_compared_by_timeline_first),
 		cmocka_unit_test(fit_up_to_the_lag_limit),
 		cmocka_unit_test(fit_after_a_release_means_to_have_its_position),
@@ -1621,7 +1622,7 @@ main(void)
 		cmocka_unit_test(a_holder_that_nobody_follows_tries_again),
 		cmocka_unit_test(a_failover_is_in_vain_when_the_others_had_their_room),
 		cmocka_unit_test(an_explicit_failover_s_target_goes_first),
-		cmocka_unit_test(the_heir_is_the_listed_standby_that_has_most),
+		cmocka_unit_test(the_successor_is_the_listed_standby_that_has_most),
 		cmocka_unit_test(no_fact_changes_before_the_promised_moment),
 		cmocka_unit_test(a_restart_goes_from_one_to_the_next),
 		cmocka_unit_test(lowered_limits_begin_with_the_primary),

@@ -39,13 +39,13 @@ conclude(const FhaWorld *world)
 	FhaFacts facts = fha_observe(world, NOW);
 	const FhaRule *rule = fha_decide(facts);
 	char text[512];
-	int heir = fha_heir_find(world, world->cluster.request.target);
+	int successor = fha_successor_find(world, world->cluster.request.target);
 
 	FUZZ_MUST(fha_observe_again_ms(world, NOW) > NOW);
 	FUZZ_MUST(!(fha_lease_is_free(world, NOW) && fha_lease_is_mine(world)));
 	FUZZ_MUST(rule->fence == FHA_FENCE_SHUT || fha_lease_is_mine(world));
 	FUZZ_MUST(rule->fence == FHA_FENCE_SHUT || fha_tenure_is_safe(&world->tenure, NOW));
-	FUZZ_MUST(heir >= -1 && heir < (int) world->member_count);
+	FUZZ_MUST(successor >= -1 && successor < (int) world->member_count);
 	fha_facts_print(facts, text, sizeof(text));
 	(void) fha_lineage_holds(&world->cluster, world->pg.position, world->pg.origin);
 }

@@ -607,7 +607,7 @@ has_told(FhaNode *node, const char *text)
 
 /* A machine that was copied with its memory: same boot, same incarnation, same life lock. */
 static void
-s1b_a_renewal_that_was_never_ours_is_a_twin_s(void **state)
+s1b_a_renewal_that_was_never_ours_is_a_duplicate_s(void **state)
 {
 	char command[4 * PATH_MAX];
 	char incarnation[FHA_ID_SIZE];
@@ -637,7 +637,7 @@ s1b_a_renewal_that_was_never_ours_is_a_twin_s(void **state)
 
 /* What a process has written itself, however long ago, and what its predecessor wrote. */
 static void
-s1b_no_nonce_of_ours_is_a_twin_s(void **state)
+s1b_no_nonce_of_ours_is_a_duplicate_s(void **state)
 {
 	FhaNode *node;
 	FhaError err;
@@ -1566,8 +1566,8 @@ main(void)
 		TEST(a_failing_holder_makes_room),
 		TEST(a_failover_replaces_a_pending_switchover),
 		TEST(another_incarnation_waits),
-		TEST(s1b_a_renewal_that_was_never_ours_is_a_twin_s),
-		TEST(s1b_no_nonce_of_ours_is_a_twin_s),
+		TEST(s1b_a_renewal_that_was_never_ours_is_a_duplicate_s),
+		TEST(s1b_no_nonce_of_ours_is_a_duplicate_s),
 		TEST(s1b_a_member_writes_over_no_other_cluster_s_record),
 		TEST(s1b_two_clusters_members_of_one_record_name),
 		TEST(a_cluster_is_not_founded_where_a_member_writes),

@@ -454,7 +454,7 @@ a_wrong_id_is_not_believed(void **state)
 }
 
 static void
-life_ends_with_the_last_heir(void **state)
+life_ends_with_the_last_inheritor(void **state)
 {
 	FhaError err;
 	pid_t child;
@@ -470,7 +470,7 @@ life_ends_with_the_last_heir(void **state)
 	assert_int_equal(fha_life_take(&config, &again, &err), FHA_CONFLICT);
 	assert_int_equal(again, -1);
 
-	/* An heir across exec: sleeps until its standard input closes. */
+	/* An inheritor across exec: sleeps until its standard input closes. */
 	assert_int_equal(pipe(gate), 0);
 	assert_int_equal(pipe(ready), 0);
 	child = fork();
@@ -513,7 +513,7 @@ main(void)
 		cmocka_unit_test(one_process_has_the_seat),
 		cmocka_unit_test(a_question_takes_nothing),
 		cmocka_unit_test(a_wrong_id_is_not_believed),
-		cmocka_unit_test(life_ends_with_the_last_heir),
+		cmocka_unit_test(life_ends_with_the_last_inheritor),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
