@@ -12,7 +12,7 @@
 #include "miscadmin.h"
 #include "postmaster/bgworker_internals.h"
 
-#include "node/mark.h"
+#include "node/watermark.h"
 #include "pg/agent.h"
 #include "pg/compat.h"
 #include "pg/exporter.h"
@@ -63,22 +63,22 @@ inherited_descriptor(const char *variable)
 }
 
 /* Every process of PostgreSQL inherits the mapping itself, so that it costs nobody a system call. */
-static FhaMark *
-map_mark(void)
+static FhaWatermark *
+map_watermark(void)
 {
-	int fd = inherited_descriptor(FHA_ENV_MARK_FD);
+	int fd = inherited_descriptor(FHA_ENV_WATERMARK_FD);
 	struct stat status;
 	void *page;
 
 	if (fd < 0)
 		return NULL;
-	if (fstat(fd, &status) != 0 || status.st_size < (off_t) FHA_MARK_LEAST)
+	if (fstat(fd, &status) != 0 || status.st_size < (off_t) FHA_WATERMARK_LEAST)
 		ereport(
 			FATAL,
 			(errcode(ERRCODE_CONFIG_FILE_ERROR),
 			 errmsg("file descriptor %d of environment variable %s is not the supervisor's page",
-					fd, FHA_ENV_MARK_FD)));
-	page = mmap(NULL, sizeof(FhaMark), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+					fd, FHA_ENV_WATERMARK_FD)));
+	page = mmap(NULL, sizeof(FhaWatermark), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED)
 		ereport(FATAL,
 				(errcode_for_file_access(), errmsg("could not map the supervisor's page: %m")));
@@ -138,7 +138,7 @@ _PG_init(void)
 	limits_raise();
 	(void) inherited_descriptor(FHA_ENV_LIFE_FD);
 	serve_inherit(inherited_descriptor(FHA_ENV_LISTEN_FD));
-	fence_mark = map_mark();
+	fence_watermark = map_watermark();
 	last_words_install_hook();
 	shmem_install_hooks();
 	refuse_install_hooks();

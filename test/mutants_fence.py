@@ -9,25 +9,28 @@ FENCED = [
     # --- S2: processes without a client
     Mutant(
         "S2",
-        "the fence: a worker's commit does not raise the mark",
+        "the fence: a worker's commit does not raise the ack watermark",
         WORKER,
         "\t\tfence_raise_acked(end_lsn);",
         "\t\t;",
-        fence("test_a_subscription_s_commit_raises_the_mark", "test_a_worker_s_commit_raises_the_mark"),
+        fence(
+            "test_a_subscription_s_commit_raises_the_ack_watermark",
+            "test_a_worker_s_commit_raises_the_ack_watermark",
+        ),
         short=False,
     ),
     Mutant(
         "S2",
-        "the fence: a worker's COMMIT PREPARED does not raise the mark",
+        "the fence: a worker's COMMIT PREPARED does not raise the ack watermark",
         WORKER,
         " && !IsLogicalWorker()))",
         "))",
-        fence("test_a_subscription_s_prepared_commit_raises_the_mark"),
+        fence("test_a_subscription_s_prepared_commit_raises_the_ack_watermark"),
         short=False,
     ),
     Mutant(
         "S2",
-        "the fence: a worker's late commit raises the mark",
+        "the fence: a worker's late commit raises the ack watermark",
         WORKER,
         "\tif (!fence_refuses())\n\t{\n\t\tfence_raise_acked(end_lsn);\n\t\treturn;\n\t}",
         "\tfence_raise_acked(end_lsn);\n\tif (!fence_refuses())\n\t\treturn;",

@@ -145,7 +145,7 @@ def test_a_stopped_postmaster_changes_nothing(cluster: Cluster, load: Load) -> N
 
 
 def test_commits_between_two_renewals(cluster: Cluster, load: Load) -> None:
-    """The mark: hundreds of commits that no renewal told of and no standby has, then kill -9 of the postmaster.
+    """The ack watermark: hundreds of commits that no renewal told of and no standby has, then kill -9 of the postmaster.
 
     The supervisor asks a successor for what clients were told, so that nobody can succeed: it starts again itself.
     """

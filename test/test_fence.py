@@ -679,31 +679,31 @@ def test_a_dead_postmaster_refuses_commits(directory: Path) -> None:
 # --- the position that clients were told of
 
 
-def test_the_mark(directory: Path) -> None:
+def test_the_ack_watermark(directory: Path) -> None:
     """Section 4, crash of the primary: the page outlives the server and names the last acknowledged commit."""
-    mark = os.memfd_create("mark", 0)
+    watermark = os.memfd_create("watermark", 0)
     life = os.open(directory / "life", os.O_RDWR | os.O_CREAT)
-    os.ftruncate(mark, 4096)
+    os.ftruncate(watermark, 4096)
     server = Server(
-        directory, {"FAWKES_HA_MARK_FD": str(mark), "FAWKES_HA_LIFE_FD": str(life)}, pass_fds=(mark, life)
+        directory, {"FAWKES_HA_MARK_FD": str(watermark), "FAWKES_HA_LIFE_FD": str(life)}, pass_fds=(watermark, life)
     ).start()
 
-    def marked() -> int:
-        return struct.unpack("<Q", os.pread(mark, 8, 0))[0]
+    def raised() -> int:
+        return struct.unpack("<Q", os.pread(watermark, 8, 0))[0]
 
     try:
         server.sql("CREATE TABLE t (what text)")
         wire = Wire(server)
         wire.query("INSERT INTO t VALUES ('told')")
         end = position(server)
-        assert 0 < marked() <= end
+        assert 0 < raised() <= end
         assert server.probe.acked_lsn == 0  # one word for all who commit, not two
-        before = marked()
+        before = raised()
 
         server.probe.at(COMMIT, wire.pid)
         wire.send(simple("INSERT INTO t VALUES ('withheld')"))
         assert wire.until_end() == "."
-        assert marked() == before
+        assert raised() == before
 
         # Neither the page nor the life lock reaches a program that SQL starts.
         server.sql("CREATE TABLE fds (line text)")
@@ -712,16 +712,16 @@ def test_the_mark(directory: Path) -> None:
         assert "memfd" not in lines and "/life" not in lines
     finally:
         server.stop()
-    assert marked() >= before
-    os.close(mark)
+    assert raised() >= before
+    os.close(watermark)
     os.close(life)
 
 
-def test_a_plain_server_has_a_mark_too(server: Server, wire: Wire) -> None:
+def test_a_plain_server_has_an_ack_watermark_too(server: Server, wire: Wire) -> None:
     """Section 4: without the supervisor's page it is in shared memory, for whoever asks by SQL."""
     before = position(server)
     wire.query("INSERT INTO t VALUES ('told')")
-    until("the mark moves", lambda: before < server.probe.acked_lsn <= position(server), 10)
+    until("the ack watermark moves", lambda: before < server.probe.acked_lsn <= position(server), 10)
 
 
 def position(server: Server) -> int:
@@ -1096,7 +1096,7 @@ def said_before(subscriber: Server) -> int:
     return subscriber.log_text().count("ending a worker before it tells of a commit")
 
 
-def test_a_subscription_s_commit_raises_the_mark(server: Server, subscriber: Server, copies: None) -> None:
+def test_a_subscription_s_commit_raises_the_ack_watermark(server: Server, subscriber: Server, copies: None) -> None:
     """S2: what is confirmed to a publisher never comes again: a successor needs to have it."""
     before = position(subscriber)
     end = insert_at(server, 2)
@@ -1104,7 +1104,9 @@ def test_a_subscription_s_commit_raises_the_mark(server: Server, subscriber: Ser
     assert before < subscriber.probe.acked_lsn
 
 
-def test_a_subscription_s_prepared_commit_raises_the_mark(server: Server, subscriber: Server, copies: None) -> None:
+def test_a_subscription_s_prepared_commit_raises_the_ack_watermark(
+    server: Server, subscriber: Server, copies: None
+) -> None:
     """S2: COMMIT PREPARED stands in no transaction of its own there."""
     server.sql("BEGIN; INSERT INTO copied VALUES (3); PREPARE TRANSACTION 'copied'")
     prepared = "SELECT count(*) FROM pg_prepared_xacts"
@@ -1113,7 +1115,7 @@ def test_a_subscription_s_prepared_commit_raises_the_mark(server: Server, subscr
     assert subscriber.probe.acked_lsn <= before
     server.sql("COMMIT PREPARED 'copied'")
     wait_copied(subscriber, 3)
-    until("the mark moves", lambda: subscriber.probe.acked_lsn > before, 10)
+    until("the ack watermark moves", lambda: subscriber.probe.acked_lsn > before, 10)
 
 
 @pytest.mark.parametrize("place", [PRE_COMMIT, COMMIT])
@@ -1139,14 +1141,14 @@ def test_a_prepared_commit_is_not_confirmed_either(server: Server, subscriber: S
     server.sql("BEGIN; INSERT INTO copied VALUES (20); PREPARE TRANSACTION 'late'")
     prepared = "SELECT count(*) FROM pg_prepared_xacts"
     until("it is prepared there", lambda: subscriber.sql(prepared) == [(1,)], 20)
-    said, mark = said_before(subscriber), subscriber.probe.acked_lsn
+    said, watermark = said_before(subscriber), subscriber.probe.acked_lsn
     subscriber.probe.at(PRE_COMMIT, pid)
     server.sql("COMMIT PREPARED 'late'")
     end = position(server)
     subscriber.probe.wait_arrived()
     wait_ended(subscriber, pid, said)
     assert confirmed(server) < end
-    assert subscriber.probe.acked_lsn == mark
+    assert subscriber.probe.acked_lsn == watermark
     wait_copied(subscriber, 20)
 
 
@@ -1178,7 +1180,7 @@ def launch(subscriber: Server) -> int:
     return subscriber.sql("SELECT launch()")[0][0]
 
 
-def test_a_worker_s_commit_raises_the_mark(subscriber: Server, copies: None) -> None:
+def test_a_worker_s_commit_raises_the_ack_watermark(subscriber: Server, copies: None) -> None:
     """S2: an extension's worker that commits by SPI tells by ways that are not ours."""
     pid = launch(subscriber)
     before = position(subscriber)
@@ -1191,13 +1193,13 @@ def test_a_worker_s_commit_raises_the_mark(subscriber: Server, copies: None) -> 
 def test_a_worker_ends_before_it_tells(subscriber: Server, copies: None) -> None:
     """S2: its commit came too late: the row is there, and the worker is gone before its next step."""
     pid = launch(subscriber)
-    rows, mark = subscriber.sql("SELECT count(*) FROM worked"), subscriber.probe.acked_lsn
+    rows, watermark = subscriber.sql("SELECT count(*) FROM worked"), subscriber.probe.acked_lsn
     subscriber.probe.at(PRE_COMMIT, pid)
     subscriber.probe.let_worker_commit()
     subscriber.probe.wait_arrived()
     until("the worker is gone", lambda: is_gone(pid), 10)
     assert not subscriber.probe.worker_told
-    assert subscriber.probe.acked_lsn == mark
+    assert subscriber.probe.acked_lsn == watermark
     assert subscriber.sql("SELECT count(*) FROM worked")[0][0] == rows[0][0] + 1
 
 

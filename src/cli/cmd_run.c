@@ -22,16 +22,16 @@
 #include "cli/supervisor.h"
 #include "lock/lock.h"
 
-#define MARK_NAME "fawkes_ha acknowledged"
+#define WATERMARK_NAME "fawkes_ha acknowledged"
 
 /*
- * The mark of a server that an earlier supervisor started: what it acknowledged, and whether it has
- * streamed.  -1: it has none that we may open.
+ * The ack watermark of a server that an earlier supervisor started: what it acknowledged, and whether
+ * it has streamed.  -1: it has none that we may open.
  */
 static int
-find_mark(pid_t server)
+find_watermark(pid_t server)
 {
-	static const char name[] = "/memfd:" MARK_NAME;
+	static const char name[] = "/memfd:" WATERMARK_NAME;
 	char path[PATH_MAX];
 	char target[sizeof(name)];
 	const struct dirent *entry;
@@ -55,20 +55,21 @@ find_mark(pid_t server)
 }
 
 static FhaCode
-open_mark(Supervisor *self, FhaError *err)
+open_watermark(Supervisor *self, FhaError *err)
 {
 	void *page;
 
-	self->mark_fd = self->foreign == 0 ? -1 : find_mark(self->foreign);
-	self->mark_counts = self->mark_fd >= 0;
-	if (self->mark_fd < 0)
-		self->mark_fd = memfd_create(MARK_NAME, MFD_CLOEXEC);
-	if (self->mark_fd < 0 || ftruncate(self->mark_fd, sizeof(FhaMark)) != 0)
+	self->watermark_fd = self->foreign == 0 ? -1 : find_watermark(self->foreign);
+	self->watermark_counts = self->watermark_fd >= 0;
+	if (self->watermark_fd < 0)
+		self->watermark_fd = memfd_create(WATERMARK_NAME, MFD_CLOEXEC);
+	if (self->watermark_fd < 0 || ftruncate(self->watermark_fd, sizeof(FhaWatermark)) != 0)
 		return fha_error_errno(err, FHA_IO, "memfd_create");
-	page = mmap(NULL, sizeof(FhaMark), PROT_READ | PROT_WRITE, MAP_SHARED, self->mark_fd, 0);
+	page =
+		mmap(NULL, sizeof(FhaWatermark), PROT_READ | PROT_WRITE, MAP_SHARED, self->watermark_fd, 0);
 	if (page == MAP_FAILED)
 		return fha_error_errno(err, FHA_IO, "mmap");
-	self->mark = page;
+	self->watermark = page;
 	return FHA_OK;
 }
 
@@ -133,7 +134,7 @@ set_up(Supervisor *self, FhaError *err)
 								 "still lives: waiting for its end");
 		code = FHA_OK;
 	}
-	return code == FHA_OK ? open_mark(self, err) : code;
+	return code == FHA_OK ? open_watermark(self, err) : code;
 }
 
 static int
@@ -256,7 +257,7 @@ run(CliOptions *options, int argc, char **argv)
 	self.config = options->config;
 	self.given = &options->given;
 	self.config.supervised = true;
-	self.life_fd = self.mark_fd = self.agent_pidfd = self.listen_fd = -1;
+	self.life_fd = self.watermark_fd = self.agent_pidfd = self.listen_fd = -1;
 	if (postgres_find(options->bindir, self.bindir, sizeof(self.bindir), &err) != FHA_OK)
 	{
 		cli_complain("%s", err.text);

@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "cli/process.h"
 #include "config/state_directory.h"
-#include "node/mark.h"
+#include "node/watermark.h"
 #include "node/state.h"
 
 /* Programs that only read a file or two. */
@@ -484,7 +484,7 @@ exec_postmaster(char *const argv[], char *const environment[], const PostgresFds
 			(void) close(null);
 	}
 	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 && fcntl(fds->life, F_SETFD, 0) == 0 &&
-		fcntl(fds->mark, F_SETFD, 0) == 0 &&
+		fcntl(fds->watermark, F_SETFD, 0) == 0 &&
 		(fds->listen < 0 || fcntl(fds->listen, F_SETFD, 0) == 0))
 		(void) execve(argv[0], argv, environment);
 	reason = errno;
@@ -552,7 +552,7 @@ postgres_start(const FhaConfig *config, const char *bindir, bool standby, const 
 	char state_directory[FHA_PATH_MAX + 40];
 	char libraries[LIBRARY_LIST_MAX + 64];
 	char life[48];
-	char mark[48];
+	char watermark[48];
 	char listen[48];
 	char name[80];
 	/* On the command line, so that neither ALTER SYSTEM nor a reload can change it. */
@@ -560,7 +560,7 @@ postgres_start(const FhaConfig *config, const char *bindir, bool standby, const 
 						  option_c,  data_directory, option_c, state_directory, option_c,
 						  libraries, option_c,       fsync_on, option_c,        pages_on,
 						  option_c,  hot_standby,    NULL};
-	const char *const extra[] = {life, mark, name, listen, NULL};
+	const char *const extra[] = {life, watermark, name, listen, NULL};
 	FhaCode code = fha_state_path(config, "postgresql.conf", path, sizeof(path), err);
 
 	*postmaster = -1;
@@ -575,7 +575,7 @@ postgres_start(const FhaConfig *config, const char *bindir, bool standby, const 
 	(void) snprintf(data, sizeof(data), "%s", config->data_directory);
 	(void) snprintf(data_directory, sizeof(data_directory), "data_directory=%s", data);
 	(void) snprintf(life, sizeof(life), FHA_ENV_LIFE_FD "=%d", fds->life);
-	(void) snprintf(mark, sizeof(mark), FHA_ENV_MARK_FD "=%d", fds->mark);
+	(void) snprintf(watermark, sizeof(watermark), FHA_ENV_WATERMARK_FD "=%d", fds->watermark);
 	/* Empty rather than absent: a number from our own environment must not be believed. */
 	(void) snprintf(listen, sizeof(listen), FHA_ENV_LISTEN_FD "=");
 	if (fds->listen >= 0)

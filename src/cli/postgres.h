@@ -105,18 +105,18 @@ pid_t postgres_running(const FhaConfig *config);
  */
 FHA_MUST_CHECK FhaCode postgres_forgive_dead(const FhaConfig *config, FhaError *err);
 
-/* What a postmaster inherits; mark.h says under which names it finds them.  listen: -1 for none. */
+/* What a postmaster inherits; watermark.h says under which names it finds them.  listen: -1 for none. */
 typedef struct PostgresFds
 {
 	int life;
-	int mark;
+	int watermark;
 	int listen;
 } PostgresFds;
 
 /*
  * Start a postmaster: fork, setsid-free, exec postgres -D data -c config_file=<state>/postgresql.conf
  * -c shared_preload_libraries=<the user's, with fawkes_ha> and the settings that must hold.
- * fds are inherited and named in the environment (mark.h), with the incarnation.
+ * fds are inherited and named in the environment (watermark.h), with the incarnation.
  * Everything else is close-on-exec.  Refuses (INVALID) when the user's settings break a promise:
  * wal_level = minimal, fsync = off, full_page_writes = off, hot_standby = off.
  * standby: writes or removes standby.signal first (and removes recovery.signal).

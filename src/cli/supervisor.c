@@ -303,17 +303,18 @@ static void
 find_end(Supervisor *self)
 {
 	const PgControl *control = &self->control;
-	const FhaPosition *mark = &self->action.mark;
+	const FhaPosition *recorded = &self->action.position;
 	uint64_t start = control->clean ? control->checkpoint : control->redo;
-	uint64_t acked = self->mark == NULL ? 0 : atomic_load(&self->mark->acked_lsn);
+	uint64_t acked = self->watermark == NULL ? 0 : atomic_load(&self->watermark->acked_lsn);
 	uint32_t hollow = 0;
 	FhaError err;
 	FhaCode code;
 
 	if (control->min_recovery > start)
 		start = control->min_recovery;
-	if (self->action.holds_lease && mark->timeline == control->timeline && mark->lsn > start)
-		start = mark->lsn;
+	if (self->action.holds_lease && recorded->timeline == control->timeline &&
+		recorded->lsn > start)
+		start = recorded->lsn;
 	/* A lease waits for no more than a second of it; nothing else may keep a node from stopping. */
 	process_end_when(self->action.holds_lease ? NULL : told_to_stop);
 	code = postgres_end_of_all_wal(
@@ -340,7 +341,7 @@ find_end(Supervisor *self)
 	self->lacking = postgres_lacking(self->config.data_directory);
 	self->required = self->end;
 	/* 0: nothing was acknowledged here yet, so nothing is known of what clients were told. */
-	if (!control->clean && self->mark_counts && acked != 0 && acked < self->end.lsn)
+	if (!control->clean && self->watermark_counts && acked != 0 && acked < self->end.lsn)
 		self->required.lsn = acked;
 	self->end_known = true;
 }
@@ -487,17 +488,19 @@ start_postgres(Supervisor *self, bool standby)
 	if (code == FHA_OK)
 		code = postgres_configure(&self->config, &err);
 	/* A promotion leaves this timeline; a primary that starts again has acknowledged what it had. */
-	atomic_store(&self->mark->acked_lsn, standby ? 0 : self->required.lsn);
-	atomic_store(&self->mark->streaming, 0);
-	atomic_store(&self->mark->stop_asked, 0);
-	self->mark->last_words[0] = '\0';
+	atomic_store(&self->watermark->acked_lsn, standby ? 0 : self->required.lsn);
+	atomic_store(&self->watermark->streaming, 0);
+	atomic_store(&self->watermark->stop_asked, 0);
+	self->watermark->last_words[0] = '\0';
 	supervisor_note_settings(self);
-	memcpy(self->mark->started_for, self->action.request_id, sizeof(self->mark->started_for));
+	memcpy(self->watermark->started_for, self->action.request_id,
+		   sizeof(self->watermark->started_for));
 	if (code == FHA_OK)
-		code = postgres_start(
-			&self->config, self->bindir, standby,
-			&(PostgresFds){.life = self->life_fd, .mark = self->mark_fd, .listen = self->listen_fd},
-			self->incarnation, &self->postmaster, &err);
+		code = postgres_start(&self->config, self->bindir, standby,
+							  &(PostgresFds){.life = self->life_fd,
+											 .watermark = self->watermark_fd,
+											 .listen = self->listen_fd},
+							  self->incarnation, &self->postmaster, &err);
 	if (code != FHA_OK)
 	{
 		self->postmaster = 0;
@@ -515,7 +518,7 @@ start_postgres(Supervisor *self, bool standby)
 	(void) close(self->life_fd);
 	self->life_fd = -1;
 	fha_node_life_held(self->node, false);
-	self->mark_counts = true;
+	self->watermark_counts = true;
 	self->listen_passed = self->listen_fd >= 0;
 	self->old_forgotten = false;
 	self->started_ms = fha_now_ms();
@@ -538,7 +541,7 @@ meets_foreign(Supervisor *self)
 	if (self->node != NULL)
 		fha_node_life_held(self->node, false);
 	/* It does not write into our page: what stands there is of an earlier server. */
-	self->mark_counts = false;
+	self->watermark_counts = false;
 	self->library_seen = false;
 	self->busy_since_ms = fha_now_ms();
 	return true;
@@ -625,7 +628,7 @@ supervisor_turn(Supervisor *self)
 	int64_t wake_ms;
 
 	/* What a clone replaced is kept until the clone is seen to work (S11). */
-	if (atomic_exchange(&self->mark->streaming, 0) != 0 && !self->old_forgotten)
+	if (atomic_exchange(&self->watermark->streaming, 0) != 0 && !self->old_forgotten)
 	{
 		rejoin_forget_old(&self->config);
 		self->old_forgotten = true;
@@ -642,7 +645,7 @@ supervisor_turn(Supervisor *self)
 		supervisor_say(self, "%s", sentence);
 	mind_requests(self);
 	wake_ms = self->action.wake_ms;
-	/* Now that the record was read, the end of the WAL can be searched from its mark. */
+	/* Now that the record was read, the end of the WAL can be searched from its position. */
 	if (!self->has_action && self->action.read)
 	{
 		self->has_action = true;

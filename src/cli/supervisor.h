@@ -18,7 +18,7 @@
 #include "cli/rejoin.h"
 #include "config/cluster_conf.h"
 #include "http/server.h"
-#include "node/mark.h"
+#include "node/watermark.h"
 #include "node/node.h"
 #include "node/state.h"
 
@@ -67,10 +67,10 @@ typedef struct Supervisor
 	FhaListener *listener;   /* while we answer on it: no agent does */
 
 	int life_fd; /* >= 0: the life lock was taken afresh, no process of PostgreSQL is left */
-	int mark_fd;
-	FhaMark *mark;
-	bool mark_counts;   /* a postmaster of ours has used it since it was cleared */
-	bool old_forgotten; /* since the last start */
+	int watermark_fd;
+	FhaWatermark *watermark;
+	bool watermark_counts; /* a postmaster of ours has used it since it was cleared */
+	bool old_forgotten;    /* since the last start */
 
 	char ended[FHA_CAUSE_SIZE];       /* how the last PostgreSQL did; "": not seen */
 	char no_start[FHA_SENTENCE_SIZE]; /* why it does not start; "": it did, or was not tried */

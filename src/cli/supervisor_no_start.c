@@ -32,7 +32,7 @@ ran_with(const Supervisor *self, const FhaSetting *setting)
 void
 supervisor_note_no_start(Supervisor *self, const char *why)
 {
-	const char *words = self->mark->last_words;
+	const char *words = self->watermark->last_words;
 	size_t used = 0;
 
 	(void) snprintf(self->no_start, sizeof(self->no_start), "%.*s", FHA_SENTENCE_SIZE - 1,

@@ -95,17 +95,17 @@ is_prepared_to_stop(Supervisor *self)
 	int64_t now_ms = fha_now_ms();
 
 	/* A server that does not use our page does not see what stands there. */
-	if (self->agent_pidfd < 0 || self->hurry || (self->foreign != 0 && !self->mark_counts))
+	if (self->agent_pidfd < 0 || self->hurry || (self->foreign != 0 && !self->watermark_counts))
 		return true;
 	if (self->prepare_ms == 0)
 	{
 		self->prepare_ms = now_ms;
-		atomic_store(&self->mark->stop_prepared, 0);
-		atomic_store(&self->mark->stop_asked, 1);
+		atomic_store(&self->watermark->stop_prepared, 0);
+		atomic_store(&self->watermark->stop_asked, 1);
 		/* Its latch is set by a reload. */
 		(void) syscall(SYS_pidfd_send_signal, self->agent_pidfd, SIGHUP, NULL, 0);
 	}
-	return atomic_load(&self->mark->stop_prepared) != 0 ||
+	return atomic_load(&self->watermark->stop_prepared) != 0 ||
 		   now_ms > self->prepare_ms + self->config.shutdown_timeout_ms;
 }
 

@@ -275,7 +275,7 @@ typedef struct FhaPgView
 	FhaPosition position;       /* end of the WAL flushed here; timeline 0: not known yet */
 	FhaPosition origin;         /* where its timeline left which other; timeline 0: not known */
 	uint64_t lacking;           /* DOWN: where a start reads WAL that is missing here; 0: none is */
-	FhaPosition required;       /* what a successor must have: position, or the acknowledged mark */
+	FhaPosition required;       /* what a successor must have: position, or the ack watermark */
 	bool clean;                 /* DOWN: a primary that was shut down; position is all of its WAL */
 	uint64_t written;           /* standby: received, on the timeline of position */
 	uint64_t replayed;

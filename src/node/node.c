@@ -777,7 +777,7 @@ fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *
 	action->told = (facts & (FHA_DUPLICATE | FHA_TAKEN)) != 0 ||
 				   (node->pending == PENDING_NONE && node->published_ms != 0 &&
 					strcmp(node->published.rule, node->rule->id) == 0);
-	action->mark = cluster->position;
+	action->position = cluster->position;
 	memcpy(action->cluster_uuid, cluster->cluster_uuid, sizeof(action->cluster_uuid));
 	action->prepare_stop =
 		(facts & (FHA_MINE | FHA_PRIMARY)) == (FHA_MINE | FHA_PRIMARY) && fha_stop_is_near(world);

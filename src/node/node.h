@@ -52,8 +52,8 @@ typedef struct FhaHostAction
 	bool alone;                   /* a leader, and no standby serves reads: see routing.h */
 	size_t member_count;          /* the record's list, for slots */
 	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];
-	FhaPosition mark; /* the record's position: the end of the WAL is searched from there */
-	int64_t wake_ms;  /* step again at the latest then */
+	FhaPosition position; /* the record's: the end of the WAL is searched from there */
+	int64_t wake_ms;      /* step again at the latest then */
 } FhaHostAction;
 
 /*

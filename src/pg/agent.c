@@ -29,7 +29,7 @@
 #include "base/log_limit.h"
 #include "config/state_directory.h"
 #include "node/follow.h"
-#include "node/mark.h"
+#include "node/watermark.h"
 #include "node/node.h"
 #include "node/state.h"
 #include "pg/agent.h"
@@ -370,7 +370,7 @@ forget_old_address(const FhaHostAction *action, Progress *progress)
 static bool
 is_stop_asked(void)
 {
-	return fence_mark != NULL && atomic_load(&fence_mark->stop_asked) != 0;
+	return fence_watermark != NULL && atomic_load(&fence_watermark->stop_asked) != 0;
 }
 
 /*
@@ -390,7 +390,7 @@ prepare_stop(const FhaHostAction *action, const FhaPgView *view, Progress *progr
 	}
 	/* Nobody else writes here. */
 	if (asked && (progress->prepared || action->write_until_ms == 0))
-		atomic_store(&fence_mark->stop_prepared, 1);
+		atomic_store(&fence_watermark->stop_prepared, 1);
 	if (action->write_until_ms == 0 && !action->prepare_stop)
 		return;
 	if (progress->prepared)
@@ -482,8 +482,8 @@ act(const FhaConfig *config, const FhaHostAction *action, const FhaPgView *view,
 		kill(PostmasterPid, SIGHUP);
 	progress->settings_changes = action->settings_changes;
 	prepare_stop(action, view, progress);
-	if (fence_mark != NULL && view->state == FHA_PG_STANDBY && view_has_streamed())
-		atomic_store(&fence_mark->streaming, 1);
+	if (fence_watermark != NULL && view->state == FHA_PG_STANDBY && view_has_streamed())
+		atomic_store(&fence_watermark->streaming, 1);
 	if (view->state == FHA_PG_PRIMARY && action->write_until_ms > 0 && !view->rewindable &&
 		progress->checkpointed_timeline != view->position.timeline)
 	{
@@ -651,8 +651,8 @@ fawkes_ha_agent_main(Datum argument)
 		view.prepared = progress.prepared;
 		forget_old_address(&action, &progress);
 		strlcpy(view.following, progress.following, sizeof(view.following));
-		if (fence_mark != NULL)
-			memcpy(view.started_for, fence_mark->started_for, sizeof(view.started_for));
+		if (fence_watermark != NULL)
+			memcpy(view.started_for, fence_watermark->started_for, sizeof(view.started_for));
 		view.pending_restart = progress.needs_restart;
 		view.limits_lowered = progress.needs_restart && limits_are_lowered(node);
 		view.following_term = progress.following_term;

@@ -29,7 +29,7 @@
 /* A primary that is to be admitted is looked at so often. */
 #define ADMISSION_POLL_US 2000
 
-FhaMark *fence_mark = NULL;
+FhaWatermark *fence_watermark = NULL;
 
 static FenceShared *shared = NULL;
 
@@ -194,20 +194,20 @@ fence_acked_lsn(void)
 {
 	if (shared == NULL)
 		return 0;
-	return fence_mark ? atomic_load(&fence_mark->acked_lsn)
-					  : pg_atomic_read_u64(&shared->acked_lsn);
+	return fence_watermark ? atomic_load(&fence_watermark->acked_lsn)
+						   : pg_atomic_read_u64(&shared->acked_lsn);
 }
 
-/* Before the acknowledgement leaves, never after: the mark may only be too high. */
+/* Before the acknowledgement leaves, never after: the ack watermark may only be too high. */
 void
 fence_raise_acked(uint64 lsn)
 {
 	uint64 seen;
 
-	if (fence_mark != NULL)
+	if (fence_watermark != NULL)
 	{
-		seen = atomic_load(&fence_mark->acked_lsn);
-		while (seen < lsn && !atomic_compare_exchange_weak(&fence_mark->acked_lsn, &seen, lsn))
+		seen = atomic_load(&fence_watermark->acked_lsn);
+		while (seen < lsn && !atomic_compare_exchange_weak(&fence_watermark->acked_lsn, &seen, lsn))
 			;
 		return;
 	}

@@ -11,7 +11,7 @@
 
 #include "port/atomics.h"
 
-#include "node/mark.h"
+#include "node/watermark.h"
 #include "show/metrics.h"
 
 /*
@@ -27,7 +27,7 @@ typedef struct FenceShared
 	pg_atomic_uint64 expected_until_ms;
 	/*
 	 * Highest end of a commit record whose acknowledgement may have been sent; unused while there
-	 * is a fence_mark, which says the same: one word is one cache line for all who commit.
+	 * is a fence_watermark, which says the same: one word is one cache line for all who commit.
 	 */
 	pg_atomic_uint64 acked_lsn pg_attribute_aligned(PG_CACHE_LINE_SIZE);
 	/* Written only when somebody is refused. */
@@ -39,7 +39,7 @@ typedef struct FenceShared
  * process maps, so that after a kill -9 of everything the supervisor still knows
  * what clients were told.  NULL without a supervisor.
  */
-extern FhaMark *fence_mark;
+extern FhaWatermark *fence_watermark;
 
 /* Called once in the postmaster, from _PG_init, when cluster_name is set. */
 extern void fence_install_hooks(void);
@@ -70,7 +70,7 @@ extern bool fence_refuses_still(void);
 /* Milliseconds until the fence shuts by itself; 0 when it is shut. */
 extern int64 fence_left_ms(void);
 
-/* Of the mark, else of FenceShared; 0 when inert. */
+/* The ack watermark: of its page, else of FenceShared; 0 when inert. */
 extern uint64 fence_acked_lsn(void);
 
 /* For metrics: the fence at this moment, and whom it has refused since the segment was made. */

@@ -156,7 +156,7 @@ flush_once(void)
 
 	if (unacked)
 	{
-		/* Tested here too, so that the mark does not name what is then withheld. */
+		/* Tested here too, so that the ack watermark does not name what is then withheld. */
 		if (!may_leave())
 			return 0;
 		fence_raise_acked(unacked_lsn);

@@ -3,8 +3,8 @@
  *
  * A commit of theirs is acknowledged by ways of their own: a subscription's worker confirms it to
  * the publisher, which then never sends it again; another extension's may write to a socket.  So
- * the mark is raised at the commit itself, and a process whose commit came too late for the lease
- * ends at the first place where it may: before it tells anybody, unless it does so without ever
+ * the ack watermark is raised at the commit itself, and a process whose commit came too late for the
+ * lease ends at the first place where it may: before it tells anybody, unless it does so without ever
  * looking for interrupts.
  */
 #include "postgres.h"

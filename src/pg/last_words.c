@@ -18,7 +18,7 @@ keep_last_words(ErrorData *error)
 {
 	if (error->elevel >= FATAL && error->message != NULL &&
 		(MyProcPid == PostmasterPid || AmStartupProcess()))
-		strlcpy(fence_mark->last_words, error->message, sizeof(fence_mark->last_words));
+		strlcpy(fence_watermark->last_words, error->message, sizeof(fence_watermark->last_words));
 	if (next_hook != NULL)
 		next_hook(error);
 }
@@ -26,7 +26,7 @@ keep_last_words(ErrorData *error)
 void
 last_words_install_hook(void)
 {
-	if (fence_mark == NULL)
+	if (fence_watermark == NULL)
 		return;
 	next_hook = emit_log_hook;
 	emit_log_hook = keep_last_words;

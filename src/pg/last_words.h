@@ -4,7 +4,7 @@
 #ifndef FAWKES_LAST_WORDS_H
 #define FAWKES_LAST_WORDS_H
 
-/* In the postmaster, once fence_mark is mapped. */
+/* In the postmaster, once fence_watermark is mapped. */
 extern void last_words_install_hook(void);
 
 #endif

@@ -164,8 +164,8 @@ typedef struct SimHost
 	int64_t rewindable_us;
 	int64_t prepared_us;
 	char started_for[FHA_ID_SIZE];
-	/* ... the mark's page ... */
-	bool mark_counts;
+	/* ... the ack watermark's page ... */
+	bool watermark_counts;
 	uint64_t acked_lsn;
 	/* ... and the disk. */
 	bool empty;

@@ -640,7 +640,7 @@ server_start(SimHost *host, bool standby)
 	if (standby && host->action.leader[0] != '\0')
 		host->leader = sim_host_named(host->action.leader);
 	host->acked_lsn = standby ? 0 : host->required.lsn;
-	host->mark_counts = true;
+	host->watermark_counts = true;
 	memcpy(host->started_for, host->action.request_id, sizeof(host->started_for));
 	host->was_primary = !standby;
 	host->clean = false;
@@ -718,10 +718,10 @@ job_works(SimHost *host, const Job *job)
 		sim_fail("%s: %s", host->config.member_name, err.text);
 	host->empty = host->damaged = false;
 	host->promoting_from = 0;
-	/* It ends as a standby's; and the mark's page is of other data. */
+	/* It ends as a standby's; and the ack watermark's page is of other data. */
 	host->clean = job->kind == FHA_NODE_INITDB;
 	host->was_primary = false;
-	host->mark_counts = false;
+	host->watermark_counts = false;
 	return true;
 }
 
@@ -784,7 +784,7 @@ find_end(SimHost *host)
 		host->end.lsn = FHA_LSN_UNREAD;
 	}
 	host->required = host->end;
-	if (!host->clean && host->mark_counts && host->acked_lsn != 0 &&
+	if (!host->clean && host->watermark_counts && host->acked_lsn != 0 &&
 		host->acked_lsn < host->end.lsn)
 		host->required.lsn = host->acked_lsn;
 	host->end_known = true;
@@ -841,7 +841,7 @@ supervisor_ends(SimHost *host)
 	sim_trace(host->index, "the supervisor ends%s", host->action.released ? ": released" : "");
 	leave_seat(host, false);
 	host->supervised = host->stopping = false;
-	host->mark_counts = false;
+	host->watermark_counts = false;
 	host->acked_lsn = 0;
 	host->life++;
 }
@@ -1157,7 +1157,7 @@ sim_host_kill(SimHost *host)
 	host->job = false;
 	host->job_life++;
 	host->supervised = host->stopping = false;
-	host->mark_counts = false;
+	host->watermark_counts = false;
 	host->acked_lsn = 0;
 	host->life++;
 	host->paused_until = host->agent_paused_until = host->busy_until = 0;
