@@ -136,7 +136,7 @@ _PG_init(void)
 	}
 	guc_check_together();
 	limits_raise();
-	(void) inherited_descriptor(FHA_ENV_LIFE_FD);
+	(void) inherited_descriptor(FHA_ENV_LIVENESS_FD);
 	serve_inherit(inherited_descriptor(FHA_ENV_LISTEN_FD));
 	fence_watermark = map_watermark();
 	last_words_install_hook();

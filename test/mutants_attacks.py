@@ -183,8 +183,8 @@ ATTACKS = [
         "S1b",
         "a living node of the same name is not seen",
         OBSERVE,
-        "!same(named->life, world->self.life) && now_ms < duplicate_gone_ms(world);",
-        "!same(named->life, world->self.life) && now_ms < 0;",
+        "!same(named->liveness, world->self.liveness) && now_ms < duplicate_gone_ms(world);",
+        "!same(named->liveness, world->self.liveness) && now_ms < 0;",
         unit("observe", "s1b_a_living_node_of_our_name_is_a_duplicate"),
     ),
     Mutant(

@@ -71,7 +71,7 @@ STOPS = [
         "S9",
         "a server started by hand under a supervisor stays fenced for ever",
         AGENT,
-        "view.supervised = supervised || fha_seat_is_guarded(&seat);",
+        "view.supervised = supervised || fha_ownership_is_guarded(&ownership);",
         "view.supervised = supervised;",
         stop("test_pg_ctl_restart_of_the_primary"),
         short=False,

@@ -41,7 +41,7 @@ def test_all_are_restarted_at_once(cluster: Cluster) -> None:
 
 
 def test_all_are_killed_at_once(cluster: Cluster) -> None:
-    """S1b, S7: kill -9 of everything, the old primary is started last: it is known by its life lock, and leads."""
+    """S1b, S7: kill -9 of everything, the old primary is started last: it is known by its liveness lock, and leads."""
     old = revive(cluster)
     with Load(cluster, writers=4) as load:
         number = load.begin_round()

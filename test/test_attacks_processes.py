@@ -150,7 +150,7 @@ def test_commits_between_two_renewals(cluster: Cluster, load: Load) -> None:
     The supervisor asks a successor for what clients were told, so that nobody can succeed: it starts again itself.
     """
     attack = Attack(cluster, load)
-    # Stopped processes do not end with their postmaster: the life lock must be freed of them, too.
+    # Stopped processes do not end with their postmaster: the liveness lock must be freed of them, too.
     process.send(attack.old.titled("postgres: walsender"), signal.SIGSTOP)
     process.send(attack.old.titled("fawkes_ha agent"), signal.SIGSTOP)
     load.wait_for_acks(300, seconds=LEASE_S)
@@ -164,7 +164,7 @@ def test_commits_between_two_renewals(cluster: Cluster, load: Load) -> None:
 
 
 def test_orphans_of_another_supervisor(cluster: Cluster, load: Load) -> None:
-    """The life lock: a new supervisor finds and ends a backend that it did not inherit and that does not look up."""
+    """The liveness lock: a new supervisor ends a backend that it did not inherit and that does not look up."""
     attack = Attack(cluster, load)
     kill(attack.old, ["supervisor"])
     attack.wait_for_log(attack.old, "watching over it")
@@ -177,7 +177,7 @@ def test_orphans_of_another_supervisor(cluster: Cluster, load: Load) -> None:
 
 
 def test_a_supervisor_killed_during_the_shutdown_checkpoint(cluster: Cluster, load: Load) -> None:
-    """S9, the life lock: the next one neither starts a second server nor gives up the first before it has ended."""
+    """S9, the liveness lock: the next one neither starts a second server nor gives up the first before it has ended."""
     attack = Attack(cluster, load)
     old = attack.old
     checkpointer = old.titled("postgres: checkpointer")

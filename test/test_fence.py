@@ -682,10 +682,10 @@ def test_a_dead_postmaster_refuses_commits(directory: Path) -> None:
 def test_the_ack_watermark(directory: Path) -> None:
     """Section 4, crash of the primary: the page outlives the server and names the last acknowledged commit."""
     watermark = os.memfd_create("watermark", 0)
-    life = os.open(directory / "life", os.O_RDWR | os.O_CREAT)
+    liveness = os.open(directory / "life", os.O_RDWR | os.O_CREAT)
     os.ftruncate(watermark, 4096)
     server = Server(
-        directory, {"FAWKES_HA_MARK_FD": str(watermark), "FAWKES_HA_LIFE_FD": str(life)}, pass_fds=(watermark, life)
+        directory, {"FAWKES_HA_MARK_FD": str(watermark), "FAWKES_HA_LIFE_FD": str(liveness)}, pass_fds=(watermark, liveness)
     ).start()
 
     def raised() -> int:
@@ -705,7 +705,7 @@ def test_the_ack_watermark(directory: Path) -> None:
         assert wire.until_end() == "."
         assert raised() == before
 
-        # Neither the page nor the life lock reaches a program that SQL starts.
+        # Neither the page nor the liveness lock reaches a program that SQL starts.
         server.sql("CREATE TABLE fds (line text)")
         server.sql("COPY fds FROM PROGRAM 'ls -l /proc/self/fd'")
         lines = str(server.sql("SELECT line FROM fds"))
@@ -714,7 +714,7 @@ def test_the_ack_watermark(directory: Path) -> None:
         server.stop()
     assert raised() >= before
     os.close(watermark)
-    os.close(life)
+    os.close(liveness)
 
 
 def test_a_plain_server_has_an_ack_watermark_too(server: Server, wire: Wire) -> None:

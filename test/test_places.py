@@ -205,18 +205,18 @@ def test_a_lock_of_liveness_that_cannot_be_taken(two: Cluster) -> None:
     """As on a filesystem that has become read-only: it is said once a second, and SIGTERM ends the supervisor."""
     node = two.others(two.wait_all_stream())[0]
     since = node.log.stat().st_size
-    life = node.state / "life"
-    life.rename(node.state / "life.aside")
-    life.mkdir()
+    lock = node.state / "life"
+    lock.rename(node.state / "life.aside")
+    lock.mkdir()
     process.send([node.postmaster_pid], signal.SIGKILL)
-    node.wait_for_log(f'could not open "{life}"', since=since)
+    node.wait_for_log(f'could not open "{lock}"', since=since)
     began = time.monotonic()
     until("it lasts for some seconds", lambda: time.monotonic() - began > 3, 30)
     tail = node.log.read_bytes()[since:].decode(errors="replace")
-    said = Counter(line[:19] for line in tail.splitlines() if f'could not open "{life}"' in line)
+    said = Counter(line[:19] for line in tail.splitlines() if f'could not open "{lock}"' in line)
     assert max(said.values()) == 1, said
     node.stop(30)
-    life.rmdir()
-    (node.state / "life.aside").rename(life)
+    lock.rmdir()
+    (node.state / "life.aside").rename(lock)
     node.start()
     two.wait_all_stream()

@@ -180,7 +180,7 @@ def test_rights_on_pods_taken_away(cluster: RoutedCluster, leader) -> None:
         load.wait_for_acks(100)
     assert cluster.label(leader) == "primary"
     text = target.log.read_bytes()[sizes[target] :].decode()
-    # The supervisor sits down only while PostgreSQL is not there: of one agent there is one sentence.
+    # The supervisor owns the node only while PostgreSQL is not there: of one agent there is one sentence.
     assert text.count(DENIED) == 1, text
     assert cluster.kube.request("PUT", path, role | {"rules": rules, "metadata": {"name": "fawkes-ha"}}).status == 200
     assert cluster.wait_rest() is target

@@ -67,7 +67,7 @@ def test_a_planted_fault_is_seen(directory: Path, planted: str, words: str) -> N
     """The negative control: a report appears where the next test finds none."""
     cluster = Cluster(directory / "c", names=("n1",), first_port=5801, settings={"fawkes_ha.bootstrap": "none"})
     node = cluster.nodes[0]
-    node.settings["fawkes_ha.bootstrap"] = "none"  # without a server: only the seat is taken and left
+    node.settings["fawkes_ha.bootstrap"] = "none"  # without a server: only the ownership lock is taken and released
     try:
         cluster.create()
         sanitize(node, directory / "reports", planted)

@@ -119,7 +119,7 @@ def test_a_member_with_a_new_state_directory(cluster: Cluster, leader: Node) -> 
     standby = cluster.others(leader)[0]
     standby.stop()
     for name in ("node.json", "bond.json", "life", "seat"):
-        # A deleted file's inode may be used again at once, and a directory is known by that of its life lock.
+        # A deleted file's inode may be used again at once, and a directory is known by that of its liveness lock.
         if (path := standby.state / name).exists():
             path.rename(standby.state.with_name(f"{name}.before"))
     standby.start()

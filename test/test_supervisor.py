@@ -125,7 +125,7 @@ def postmasters(node: Node) -> list[int]:
 
 
 def test_a_killed_supervisor_leaves_one_postmaster(cluster: Cluster) -> None:
-    """The life lock: a new supervisor starts no PostgreSQL while a process of the old one lives."""
+    """The liveness lock: a new supervisor starts no PostgreSQL while a process of the old one lives."""
     node = cluster.wait_all_stream()
     process.send([node.supervisor_pid], signal.SIGKILL)
     until("the supervisor is gone", lambda: node.supervisor_pid is None)

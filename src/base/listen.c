@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Connections that wait until the holder of the seat has changed. */
+/* Connections that wait until the ownership lock has changed hands. */
 #define BACKLOG 256
 
 typedef struct Place

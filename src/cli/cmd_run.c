@@ -110,18 +110,18 @@ set_up(Supervisor *self, FhaError *err)
 	if (code == FHA_OK)
 		code = fha_random_hex(self->incarnation, sizeof(self->incarnation), err);
 	if (code == FHA_OK)
-		code = fha_seat_open(&self->config, &self->seat, err);
-	if (code == FHA_OK && !fha_seat_guard(&self->seat))
+		code = fha_ownership_open(&self->config, &self->ownership, err);
+	if (code == FHA_OK && !fha_ownership_guard(&self->ownership))
 		code = fha_error(
 			err, FHA_INVALID,
 			"another \"fawkes-ha run\" supervises this node already; stop that one first");
 	if (code != FHA_OK)
 		return code;
-	code = fha_life_take(&self->config, &self->life_fd, err);
+	code = fha_liveness_take(&self->config, &self->liveness_fd, err);
 	if (code == FHA_CONFLICT)
 	{
 		/* An earlier supervisor is gone, its PostgreSQL is not: let it be, and take over its care. */
-		self->life_fd = -1;
+		self->liveness_fd = -1;
 		self->foreign = postgres_running(&self->config);
 		if (self->foreign != 0)
 		{
@@ -257,7 +257,7 @@ run(CliOptions *options, int argc, char **argv)
 	self.config = options->config;
 	self.given = &options->given;
 	self.config.supervised = true;
-	self.life_fd = self.watermark_fd = self.agent_pidfd = self.listen_fd = -1;
+	self.liveness_fd = self.watermark_fd = self.agent_pidfd = self.listen_fd = -1;
 	if (postgres_find(options->bindir, self.bindir, sizeof(self.bindir), &err) != FHA_OK)
 	{
 		cli_complain("%s", err.text);
@@ -284,8 +284,8 @@ run(CliOptions *options, int argc, char **argv)
 		mind_directory(&self, options);
 		take_signals(&self, signal_fd);
 		supervisor_reap(&self);
-		supervisor_check_life(&self);
-		supervisor_mind_seat(&self);
+		supervisor_check_liveness(&self);
+		supervisor_mind_ownership(&self);
 		supervisor_mind_listener(&self);
 		supervisor_mind_mounts(&self);
 		supervisor_mind_stop(&self);

@@ -260,15 +260,15 @@ look_whether_held(Cluster *cluster, const CliOptions *options, bool *held)
 static bool
 waits_here(const Cluster *cluster, const FhaConfig *config)
 {
-	char life[FHA_UUID_TEXT_SIZE];
+	char liveness[FHA_UUID_TEXT_SIZE];
 
 	if (config->data_directory[0] == '\0' || !fha_is_supervised(config) ||
-		fha_life_identity(config, life, sizeof(life), NULL) != FHA_OK)
+		fha_liveness_identity(config, liveness, sizeof(liveness), NULL) != FHA_OK)
 		return false;
 	for (size_t i = 0; i < cluster->member_count; i++)
 		if (strcmp(cluster->members[i].member, config->member_name) == 0)
-			return cluster->members[i].life[0] != '\0' &&
-				   strcmp(cluster->members[i].life, life) != 0;
+			return cluster->members[i].liveness[0] != '\0' &&
+				   strcmp(cluster->members[i].liveness, liveness) != 0;
 	return false;
 }
 

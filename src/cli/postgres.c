@@ -483,7 +483,7 @@ exec_postmaster(char *const argv[], char *const environment[], const PostgresFds
 		if (null > STDERR_FILENO)
 			(void) close(null);
 	}
-	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 && fcntl(fds->life, F_SETFD, 0) == 0 &&
+	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 && fcntl(fds->liveness, F_SETFD, 0) == 0 &&
 		fcntl(fds->watermark, F_SETFD, 0) == 0 &&
 		(fds->listen < 0 || fcntl(fds->listen, F_SETFD, 0) == 0))
 		(void) execve(argv[0], argv, environment);
@@ -551,7 +551,7 @@ postgres_start(const FhaConfig *config, const char *bindir, bool standby, const 
 	char data_directory[FHA_PATH_MAX + 32];
 	char state_directory[FHA_PATH_MAX + 40];
 	char libraries[LIBRARY_LIST_MAX + 64];
-	char life[48];
+	char liveness[48];
 	char watermark[48];
 	char listen[48];
 	char name[80];
@@ -560,7 +560,7 @@ postgres_start(const FhaConfig *config, const char *bindir, bool standby, const 
 						  option_c,  data_directory, option_c, state_directory, option_c,
 						  libraries, option_c,       fsync_on, option_c,        pages_on,
 						  option_c,  hot_standby,    NULL};
-	const char *const extra[] = {life, watermark, name, listen, NULL};
+	const char *const extra[] = {liveness, watermark, name, listen, NULL};
 	FhaCode code = fha_state_path(config, "postgresql.conf", path, sizeof(path), err);
 
 	*postmaster = -1;
@@ -574,7 +574,7 @@ postgres_start(const FhaConfig *config, const char *bindir, bool standby, const 
 	(void) snprintf(program, sizeof(program), "%s/postgres", bindir);
 	(void) snprintf(data, sizeof(data), "%s", config->data_directory);
 	(void) snprintf(data_directory, sizeof(data_directory), "data_directory=%s", data);
-	(void) snprintf(life, sizeof(life), FHA_ENV_LIFE_FD "=%d", fds->life);
+	(void) snprintf(liveness, sizeof(liveness), FHA_ENV_LIVENESS_FD "=%d", fds->liveness);
 	(void) snprintf(watermark, sizeof(watermark), FHA_ENV_WATERMARK_FD "=%d", fds->watermark);
 	/* Empty rather than absent: a number from our own environment must not be believed. */
 	(void) snprintf(listen, sizeof(listen), FHA_ENV_LISTEN_FD "=");

@@ -73,7 +73,7 @@ FhaPosition postgres_origin(const char *data, uint32_t timeline);
 
 /*
  * Recovery prefers a newer timeline's file even if that has no record: remove the segments of
- * `hollow` and of newer timelines.  For the holder of the life lock, while PostgreSQL is down.
+ * `hollow` and of newer timelines.  For the holder of the liveness lock, while PostgreSQL is down.
  */
 FHA_MUST_CHECK FhaCode postgres_drop_hollow(const char *data, uint32_t hollow, FhaError *err);
 
@@ -101,14 +101,14 @@ pid_t postgres_running(const FhaConfig *config);
 
 /*
  * Make sure that lock files of a dead server do not keep the next one, a child of this process,
- * from starting.  For the holder of the life lock; postgres_start does it itself.
+ * from starting.  For the holder of the liveness lock; postgres_start does it itself.
  */
 FHA_MUST_CHECK FhaCode postgres_forgive_dead(const FhaConfig *config, FhaError *err);
 
 /* What a postmaster inherits; watermark.h says under which names it finds them.  listen: -1 for none. */
 typedef struct PostgresFds
 {
-	int life;
+	int liveness;
 	int watermark;
 	int listen;
 } PostgresFds;

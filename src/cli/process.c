@@ -257,7 +257,7 @@ attend(Pipes *pipes, int pidfd, int64_t deadline_ms, const ProcessOutput *out,
 /*
  * A process that kills the group when we die.  The program itself would die with us, but
  * not what it started: the receiver of an orphaned pg_basebackup was seen to live on, with
- * the life lock in its hands.  Returns its id; it lives until *line is closed or it is killed.
+ * the liveness lock in its hands.  Returns its id; it lives until *line is closed or it is killed.
  */
 static pid_t
 post_guard(pid_t group, int *line)

@@ -17,7 +17,7 @@
  * (either may be NULL: thrown away).  *status is as from waitpid.  After deadline_ms (on fha_now_ms)
  * it and its process group are killed: TIMEOUT.  Blocks: the caller chooses short deadlines.
  * It and its process group die with this process, and inherit what is not close-on-exec: the
- * life lock.
+ * liveness lock.
  */
 FHA_MUST_CHECK FhaCode process_run(const char *const argv[], int64_t deadline_ms, char *out,
 								   size_t out_size, char *errors, size_t errors_size, int *status,
@@ -72,7 +72,7 @@ void process_reset_signals(void);
 pid_t process_job(int (*work)(void *argument), void *argument, int keep_fd, FhaError *err);
 
 /*
- * SIGKILL every process other than this one that has the file open.  With the node's life file
+ * SIGKILL every process other than this one that has the file open.  With the node's liveness lock
  * these are exactly PostgreSQL's processes and what they started.  Parents do not tell: the orphans
  * of a dead postmaster come to the supervisor that started it, but go to init if that one is dead
  * too.  Of other users' processes nothing is seen.  Returns how many were signalled; reaping is the
@@ -106,7 +106,7 @@ size_t process_list(ProcessEntry *out, size_t max);
 
 /*
  * Send `number` to each descendant of `root` in the list, root itself not, that does not have the file
- * open: with the node's life file these are programs that PostgreSQL's processes have started.
+ * open: with the node's liveness lock these are programs that PostgreSQL's processes have started.
  * Only if root has it open itself.  How many.
  */
 int process_signal_programs(const ProcessEntry *list, size_t count, pid_t root, const char *path,

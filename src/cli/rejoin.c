@@ -1,7 +1,7 @@
 /*
  * rejoin.c: jobs on a stopped data directory: make it, copy it, mend it.
  *
- * Who calls holds the life lock, and what we start inherits it.
+ * Who calls holds the liveness lock, and what we start inherits it.
  */
 #include "cli/rejoin.h"
 

@@ -31,9 +31,9 @@ find_leader(const Cluster *cluster)
 
 /* Nothing of this server may run: two would write the same files. */
 static FhaCode
-take_life(const FhaConfig *config, int *life_fd, FhaError *err)
+take_liveness(const FhaConfig *config, int *liveness_fd, FhaError *err)
 {
-	FhaCode code = fha_life_take(config, life_fd, err);
+	FhaCode code = fha_liveness_take(config, liveness_fd, err);
 	pid_t pid = code == FHA_OK ? postgres_running(config) : 0;
 
 	if (code == FHA_CONFLICT || pid != 0)
@@ -121,7 +121,7 @@ rejoin_by_hand(const CliOptions *options)
 	char bindir[FHA_PATH_MAX];
 	const FhaMember *leader;
 	FhaError err = {.code = FHA_OK};
-	int life_fd = -1;
+	int liveness_fd = -1;
 	int result = cluster_open(&cluster, options);
 
 	if (result == CLI_OK)
@@ -135,7 +135,7 @@ rejoin_by_hand(const CliOptions *options)
 							 "no member leads that could be followed; see fawkes-ha status");
 		else if (fha_config_check(&options->config, &err) == FHA_OK &&
 				 postgres_find(options->bindir, bindir, sizeof(bindir), &err) == FHA_OK &&
-				 take_life(&options->config, &life_fd, &err) == FHA_OK)
+				 take_liveness(&options->config, &liveness_fd, &err) == FHA_OK)
 		{
 			(void) snprintf(plan.leader_address, sizeof(plan.leader_address), "%s",
 							leader->address);
@@ -148,8 +148,8 @@ rejoin_by_hand(const CliOptions *options)
 			result = err.code == FHA_CONFLICT ? CLI_REFUSED : CLI_FAILED;
 		}
 	}
-	if (life_fd >= 0)
-		(void) close(life_fd);
+	if (liveness_fd >= 0)
+		(void) close(liveness_fd);
 	cluster_close(&cluster);
 	return result;
 }

@@ -148,26 +148,26 @@ supervisor_reap(Supervisor *self)
 }
 
 void
-supervisor_check_life(Supervisor *self)
+supervisor_check_liveness(Supervisor *self)
 {
 	char path[FHA_PATH_MAX];
 	FhaError err;
 
-	if (self->life_fd >= 0 || self->postmaster != 0 || self->foreign != 0)
+	if (self->liveness_fd >= 0 || self->postmaster != 0 || self->foreign != 0)
 		return;
-	if (fha_life_take(&self->config, &self->life_fd, &err) == FHA_OK)
+	if (fha_liveness_take(&self->config, &self->liveness_fd, &err) == FHA_OK)
 	{
 		self->orphaned_ms = 0;
-		self->life_unreadable = false;
+		self->liveness_unreadable = false;
 		/* The port of an agent that listened by itself is free. */
 		self->listen_after_ms = 0;
 		if (self->node != NULL)
-			fha_node_life_held(self->node, true);
+			fha_node_liveness_held(self->node, true);
 		return;
 	}
-	self->life_fd = -1;
-	self->life_unreadable = err.code != FHA_CONFLICT;
-	if (self->life_unreadable)
+	self->liveness_fd = -1;
+	self->liveness_unreadable = err.code != FHA_CONFLICT;
+	if (self->liveness_unreadable)
 		supervisor_say(self, "%s", err.text);
 	if (self->orphaned_ms == 0)
 		self->orphaned_ms = fha_now_ms();
@@ -184,7 +184,7 @@ supervisor_check_life(Supervisor *self)
 static void
 watch_agent(Supervisor *self)
 {
-	pid_t pid = fha_seat_read_pid(&self->seat);
+	pid_t pid = fha_ownership_read_pid(&self->ownership);
 
 	if (self->agent_pidfd >= 0 && pid == self->agent_pid)
 		return;
@@ -195,26 +195,26 @@ watch_agent(Supervisor *self)
 }
 
 static void
-leave_seat(Supervisor *self)
+release_ownership(Supervisor *self)
 {
 	fha_node_close(self->node);
 	self->node = NULL;
 	self->has_action = false;
-	fha_seat_leave(&self->seat);
+	fha_ownership_release(&self->ownership);
 }
 
 void
-supervisor_mind_seat(Supervisor *self)
+supervisor_mind_ownership(Supervisor *self)
 {
 	FhaError err;
 
-	if (fha_seat_called(&self->seat))
+	if (fha_ownership_is_claimed(&self->ownership))
 	{
 		self->library_seen = true;
 		self->no_start[0] = self->suspects[0] = '\0';
 		self->busy_since_ms = 0;
-		if (self->seat.sitting)
-			leave_seat(self);
+		if (self->ownership.held)
+			release_ownership(self);
 		watch_agent(self);
 		return;
 	}
@@ -225,14 +225,15 @@ supervisor_mind_seat(Supervisor *self)
 	}
 	if (self->busy_since_ms == 0)
 		self->busy_since_ms = fha_now_ms();
-	if (self->seat.sitting || fha_now_ms() < self->sit_after_ms || !fha_seat_take(&self->seat))
+	if (self->ownership.held || fha_now_ms() < self->own_after_ms ||
+		!fha_ownership_take(&self->ownership))
 		return;
 	if (fha_node_open(&self->node, &self->config, &fha_kernel_clock, self->incarnation,
-					  self->life_fd >= 0, &err) != FHA_OK)
+					  self->liveness_fd >= 0, &err) != FHA_OK)
 	{
 		supervisor_say(self, "%s", err.text);
-		fha_seat_leave(&self->seat);
-		self->sit_after_ms = fha_now_ms() + BACKOFF_FIRST_MS;
+		fha_ownership_release(&self->ownership);
+		self->own_after_ms = fha_now_ms() + BACKOFF_FIRST_MS;
 	}
 }
 
@@ -363,7 +364,7 @@ fill_view(Supervisor *self, FhaPgView *view)
 	view->job = self->job != 0;
 	view->failed = self->start_failed;
 	view->failing = self->failures >= FAILURES_IN_A_ROW && fha_now_ms() < self->not_before_ms;
-	if (self->life_fd < 0)
+	if (self->liveness_fd < 0)
 	{
 		view->state = FHA_PG_BUSY;
 		return;
@@ -413,7 +414,7 @@ start_job(Supervisor *self, int (*work)(void *))
 						? self->action.request_id
 						: "");
 	self->job_kind = self->action.node;
-	self->job = process_job(work, &self->plan, self->life_fd, &err);
+	self->job = process_job(work, &self->plan, self->liveness_fd, &err);
 	if (self->job < 0)
 	{
 		self->job = 0;
@@ -497,7 +498,7 @@ start_postgres(Supervisor *self, bool standby)
 		   sizeof(self->watermark->started_for));
 	if (code == FHA_OK)
 		code = postgres_start(&self->config, self->bindir, standby,
-							  &(PostgresFds){.life = self->life_fd,
+							  &(PostgresFds){.liveness = self->liveness_fd,
 											 .watermark = self->watermark_fd,
 											 .listen = self->listen_fd},
 							  self->incarnation, &self->postmaster, &err);
@@ -514,10 +515,10 @@ start_postgres(Supervisor *self, bool standby)
 		say_of_password(self);
 	supervisor_say(self, "started PostgreSQL as a %s (process %d)", standby ? "standby" : "primary",
 				   (int) self->postmaster);
-	/* Only the processes of PostgreSQL keep the life lock from now on, so that we can ask. */
-	(void) close(self->life_fd);
-	self->life_fd = -1;
-	fha_node_life_held(self->node, false);
+	/* Only the processes of PostgreSQL keep the liveness lock from now on, so that we can ask. */
+	(void) close(self->liveness_fd);
+	self->liveness_fd = -1;
+	fha_node_liveness_held(self->node, false);
 	self->watermark_counts = true;
 	self->listen_passed = self->listen_fd >= 0;
 	self->old_forgotten = false;
@@ -526,7 +527,7 @@ start_postgres(Supervisor *self, bool standby)
 	self->busy_since_ms = self->started_ms;
 }
 
-/* Started by hand, it holds no life lock: nothing may touch its files before it is gone. */
+/* Started by hand, it holds no liveness lock: nothing may touch its files before it is gone. */
 static bool
 meets_foreign(Supervisor *self)
 {
@@ -536,10 +537,10 @@ meets_foreign(Supervisor *self)
 	supervisor_say(self,
 				   "PostgreSQL was started here by somebody else (process %d): watching over it",
 				   (int) self->foreign);
-	(void) close(self->life_fd);
-	self->life_fd = -1;
+	(void) close(self->liveness_fd);
+	self->liveness_fd = -1;
 	if (self->node != NULL)
-		fha_node_life_held(self->node, false);
+		fha_node_liveness_held(self->node, false);
 	/* It does not write into our page: what stands there is of an earlier server. */
 	self->watermark_counts = false;
 	self->library_seen = false;
@@ -634,7 +635,7 @@ supervisor_turn(Supervisor *self)
 		self->old_forgotten = true;
 	}
 	/* pg_ctl may be faster than we are; what was read of the directory does not hold any more. */
-	if (self->life_fd >= 0 && self->job == 0)
+	if (self->liveness_fd >= 0 && self->job == 0)
 		(void) meets_foreign(self);
 	if (self->node == NULL)
 		return fha_now_ms() + (self->agent_pidfd >= 0 && !self->stopping ? IDLE_MS : POLL_MS);
@@ -656,7 +657,7 @@ supervisor_turn(Supervisor *self)
 		act(self);
 	if (self->not_before_ms > fha_now_ms())
 		wake_ms = earlier(wake_ms, self->not_before_ms);
-	if (self->life_fd < 0)
+	if (self->liveness_fd < 0)
 		wake_ms =
 			earlier(wake_ms, fha_now_ms() + (self->orphaned_ms != 0 ? ORPHAN_POLL_MS : POLL_MS));
 	return wake_ms;

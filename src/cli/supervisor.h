@@ -52,11 +52,11 @@ typedef struct Supervisor
 	char bindir[FHA_PATH_MAX];
 	char incarnation[FHA_INCARNATION_SIZE];
 
-	FhaSeat seat;
-	int64_t sit_after_ms; /* the lock could not be opened: not before then */
-	FhaNode *node;        /* open while we sit */
+	FhaOwnership ownership;
+	int64_t own_after_ms; /* the lock could not be opened: not before then */
+	FhaNode *node;        /* open while we hold it */
 	FhaHostAction action;
-	bool has_action; /* the node has said what to do since we sat down */
+	bool has_action; /* the node has said what to do since we took it */
 	int agent_pidfd;
 	pid_t agent_pid;
 
@@ -66,7 +66,7 @@ typedef struct Supervisor
 	int64_t listen_after_ms; /* after a failure: not before then */
 	FhaListener *listener;   /* while we answer on it: no agent does */
 
-	int life_fd; /* >= 0: the life lock was taken afresh, no process of PostgreSQL is left */
+	int liveness_fd; /* >= 0: the liveness lock was taken afresh, no PostgreSQL process is left */
 	int watermark_fd;
 	FhaWatermark *watermark;
 	bool watermark_counts; /* a postmaster of ours has used it since it was cleared */
@@ -81,7 +81,7 @@ typedef struct Supervisor
 	pid_t foreign;                    /* a postmaster that somebody else started; 0: none */
 	int64_t started_ms;               /* when the postmaster was started */
 	int64_t orphaned_ms; /* a dead postmaster left processes, seen first then; 0: none are known */
-	bool library_seen;   /* its agent has called for the seat */
+	bool library_seen;   /* its agent has claimed the ownership lock */
 	int64_t busy_since_ms; /* it runs without an agent since then; 0: it has one */
 
 	pid_t job;
@@ -92,8 +92,8 @@ typedef struct Supervisor
 	/* The stopped data directory, read once after each end. */
 	bool looked;
 	char unreadable[FHA_SENTENCE_SIZE]; /* why not; "": it was, or was not tried */
-	bool look_at_once;    /* a job has failed: what it left is known before the pause is over */
-	bool life_unreadable; /* not held by others: it cannot be opened or locked */
+	bool look_at_once;        /* a job has failed: what it left is known before the pause is over */
+	bool liveness_unreadable; /* not held by others: it cannot be opened or locked */
 	bool end_known;
 	bool empty;
 	PgControl control;
@@ -160,13 +160,16 @@ void supervisor_note_run(Supervisor *self);
 /* Reap whatever ended, and note what that means. */
 void supervisor_reap(Supervisor *self);
 
-/* Is nothing of PostgreSQL left?  Takes the life lock afresh if it can be had. */
-void supervisor_check_life(Supervisor *self);
+/* Is nothing of PostgreSQL left?  Takes the liveness lock afresh if it can be had. */
+void supervisor_check_liveness(Supervisor *self);
 
-/* Take or leave the seat; open or close the node loop with it. */
-void supervisor_mind_seat(Supervisor *self);
+/* Take or release the ownership lock; open or close the node loop with it. */
+void supervisor_mind_ownership(Supervisor *self);
 
-/* One turn of the node loop, if we sit, and its host action.  Returns when to be called again. */
+/*
+ * One turn of the node loop, if we hold the ownership lock, and its host action.  Returns when to be
+ * called again.
+ */
 int64_t supervisor_turn(Supervisor *self);
 
 /* Open the listening socket, and answer on it, while no agent does. */

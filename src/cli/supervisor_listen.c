@@ -46,7 +46,7 @@ tell(void *argument, FhaHealth *out)
 {
 	const Supervisor *self = argument;
 
-	out->postgres = self->life_fd < 0 ? FHA_PG_BUSY : FHA_PG_DOWN;
+	out->postgres = self->liveness_fd < 0 ? FHA_PG_BUSY : FHA_PG_DOWN;
 	if (self->node != NULL)
 		fha_node_health(self->node, out);
 	(void) snprintf(out->cluster, sizeof(out->cluster), "%s", self->config.cluster_name);
@@ -57,7 +57,7 @@ tell(void *argument, FhaHealth *out)
 	out->agent = false;
 }
 
-/* Who has not the seat decides nothing. */
+/* A process without the ownership lock decides nothing. */
 static void
 promise(void *argument, const FhaQuestion *asked, FhaPromise *out)
 {
@@ -81,7 +81,7 @@ supervisor_mind_listener(Supervisor *self)
 {
 	FhaError err;
 
-	if (fha_seat_called(&self->seat))
+	if (fha_ownership_is_claimed(&self->ownership))
 	{
 		process_serve_meanwhile(-1, NULL, NULL);
 		fha_listener_close(self->listener);

@@ -2,7 +2,7 @@
  * supervisor_rest.c: what keeps a server that stops fast from ending.
  *
  * Nobody can write meanwhile, and the lease is released only when the last
- * process that inherited the life lock is gone.  A program that a session
+ * process that inherited the liveness lock is gone.  A program that a session
  * started (COPY ... PROGRAM) makes it deaf to PostgreSQL's own signals; the
  * archiver goes on with archive_command after all else has ended.
  */
@@ -50,7 +50,7 @@ find_child(const ProcessEntry *list, size_t count, pid_t parent, const char *tit
 /* Programs of all processes but the archiver, which may still do what it is there for. */
 static void
 end_programs(Supervisor *self, const ProcessEntry *list, size_t count, pid_t server, pid_t archiver,
-			 const char *life, int64_t now_ms)
+			 const char *liveness, int64_t now_ms)
 {
 	int number = SIGTERM;
 	int told = 0;
@@ -61,7 +61,7 @@ end_programs(Supervisor *self, const ProcessEntry *list, size_t count, pid_t ser
 		number = SIGKILL;
 	for (size_t i = 0; i < count; i++)
 		if (list[i].parent == server && list[i].pid != archiver)
-			told += process_signal_programs(list, count, list[i].pid, life, number);
+			told += process_signal_programs(list, count, list[i].pid, liveness, number);
 	if (told > 0 && self->rest.told_ms == 0)
 	{
 		self->rest.told_ms = now_ms;
@@ -108,7 +108,7 @@ is_archiver_alone(Supervisor *self, const ProcessEntry *list, size_t count, pid_
 
 static void
 end_archiver(Supervisor *self, const ProcessEntry *list, size_t count, pid_t archiver,
-			 const char *life, int64_t now_ms)
+			 const char *liveness, int64_t now_ms)
 {
 	Rest *rest = &self->rest;
 	pid_t command = find_child(list, count, archiver, NULL);
@@ -137,14 +137,14 @@ end_archiver(Supervisor *self, const ProcessEntry *list, size_t count, pid_t arc
 		number = SIGKILL;
 	/* It hears a signal once its command has ended. */
 	(void) kill(archiver, number);
-	(void) process_signal_programs(list, count, archiver, life, number);
+	(void) process_signal_programs(list, count, archiver, liveness, number);
 }
 
 void
 supervisor_mind_rest(Supervisor *self, pid_t server)
 {
 	static ProcessEntry list[PROCESSES_MAX];
-	char life[FHA_PATH_MAX];
+	char liveness[FHA_PATH_MAX];
 	int64_t now_ms = fha_now_ms();
 	pid_t archiver;
 	size_t count;
@@ -152,12 +152,12 @@ supervisor_mind_rest(Supervisor *self, pid_t server)
 
 	if (server == 0 || now_ms < self->stop_ms + LOOK_MS ||
 		now_ms < self->rest.looked_ms + LOOK_MS ||
-		fha_state_path(&self->config, "life", life, sizeof(life), &err) != FHA_OK)
+		fha_state_path(&self->config, "life", liveness, sizeof(liveness), &err) != FHA_OK)
 		return;
 	self->rest.looked_ms = now_ms;
 	count = process_list(list, PROCESSES_MAX);
 	archiver = find_child(list, count, server, "archiver");
-	end_programs(self, list, count, server, archiver, life, now_ms);
+	end_programs(self, list, count, server, archiver, liveness, now_ms);
 	if (archiver != 0 && is_archiver_alone(self, list, count, server))
-		end_archiver(self, list, count, archiver, life, now_ms);
+		end_archiver(self, list, count, archiver, liveness, now_ms);
 }

@@ -210,8 +210,8 @@ supervisor_is_done(const Supervisor *self)
 	if (!self->stopping || server(self) != 0 || self->job != 0)
 		return false;
 	/* With no process of its own left, a lock that cannot be opened keeps nothing alive. */
-	if (self->life_fd < 0)
-		return self->life_unreadable;
+	if (self->liveness_fd < 0)
+		return self->liveness_unreadable;
 	if (lingers(self))
 		return false;
 	return (self->has_action && (!self->action.holds_lease || self->action.released) &&

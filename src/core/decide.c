@@ -131,7 +131,7 @@ static const FhaRule rules[] = {
 	{ FHA_STANDBY, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "follows", "this standby follows" },
 
-	/* No process is left: the supervisor sits. */
+	/* No process is left: the supervisor has the ownership lock. */
 	{ FHA_DOWN | FHA_FAILING | FHA_MINE | FHA_POSITION, FHA_PAUSED,
 	  RELEASE, SHUT, FHA_NODE_HOLD, "start_fails_releases", "PostgreSQL fails to start here: the lease is released to whoever can lead" },
 	{ FHA_DOWN | FHA_FAILING, 0,

@@ -75,15 +75,15 @@ has_what_the_record_shows(const FhaWorld *world)
 
 /*
  * S1b: another incarnation of our name waits like any candidate, unless this process took the very
- * life lock that the record names (a copied directory has another) and the record was written in
- * this boot: then nobody of that node can live.
+ * liveness lock that the record names (a copied directory has another) and the record was written
+ * in this boot: then nobody of that node can live.
  */
 static bool
 is_my_dead_self(const FhaWorld *world)
 {
-	return holder_has_my_name(world) && world->self.life_held &&
+	return holder_has_my_name(world) && world->self.liveness_held &&
 		   same(world->cluster.boot_id, world->self.boot_id) &&
-		   same(world->cluster.life, world->self.life) && has_what_the_record_shows(world);
+		   same(world->cluster.liveness, world->self.liveness) && has_what_the_record_shows(world);
 }
 
 static bool
@@ -268,16 +268,16 @@ duplicate_gone_ms(const FhaWorld *world)
 
 /*
  * S1b: does another directory's node have our name, and live?  Whoever has written the name's
- * record first keeps it; a node that came back in its own directory has the same life lock.
+ * record first keeps it; a node that came back in its own directory has the same liveness lock.
  */
 static bool
 has_duplicate(const FhaWorld *world, int64_t now_ms)
 {
 	const FhaMember *named = find_member(world, world->self.member);
 
-	return named != NULL && !world->self.spoken && world->own.seen && named->life[0] != '\0' &&
+	return named != NULL && !world->self.spoken && world->own.seen && named->liveness[0] != '\0' &&
 		   !same(named->incarnation, world->self.incarnation) &&
-		   !same(named->life, world->self.life) && now_ms < duplicate_gone_ms(world);
+		   !same(named->liveness, world->self.liveness) && now_ms < duplicate_gone_ms(world);
 }
 
 static bool

@@ -140,7 +140,7 @@ typedef struct FhaCluster
 	char holder[FHA_NAME_SIZE];
 	char incarnation[FHA_ID_SIZE]; /* S1b */
 	char boot_id[FHA_UUID_TEXT_SIZE];
-	char life[FHA_UUID_TEXT_SIZE]; /* which life lock file, as device:inode */
+	char liveness[FHA_UUID_TEXT_SIZE]; /* which liveness lock file, as device:inode */
 	char nonce[FHA_ID_SIZE]; /* new with every write of the holder: shows which of them arrived */
 	int64_t lease_duration_ms;
 
@@ -207,7 +207,7 @@ typedef struct FhaMember
 	char cluster[FHA_NAME_SIZE];
 	char member[FHA_NAME_SIZE];
 	char incarnation[FHA_ID_SIZE];
-	char life[FHA_UUID_TEXT_SIZE];         /* which life lock file, as device:inode */
+	char liveness[FHA_UUID_TEXT_SIZE];     /* which liveness lock file, as device:inode */
 	char data_incarnation[FHA_ID_SIZE];    /* "": it has no data */
 	char cluster_uuid[FHA_UUID_TEXT_SIZE]; /* of the cluster that its data belongs to; "": none */
 	char address[FHA_ADDRESS_SIZE];
@@ -250,7 +250,7 @@ typedef struct FhaMember
 
 typedef enum FhaPgState
 {
-	FHA_PG_DOWN, /* no process of PostgreSQL is left: we hold the life lock */
+	FHA_PG_DOWN, /* no process of PostgreSQL is left: we hold the liveness lock */
 	FHA_PG_BUSY, /* something runs, but is neither of the next two: starting, recovering, ending */
 	FHA_PG_STANDBY, /* in recovery, consistent: able to follow and to be promoted */
 	FHA_PG_PRIMARY  /* out of recovery */
@@ -316,10 +316,10 @@ typedef struct FhaSelf
 	char incarnation[FHA_ID_SIZE];
 	char pod[FHA_POD_SIZE]; /* "": none */
 	char boot_id[FHA_UUID_TEXT_SIZE];
-	char life[FHA_UUID_TEXT_SIZE];
-	bool life_held; /* this process took the life lock: no other PostgreSQL of this node lives */
-	bool spoken;    /* our own record has been written: a node of our name comes after us */
-	bool bootstrap; /* told to found the cluster if there is none */
+	char liveness[FHA_UUID_TEXT_SIZE];
+	bool liveness_held; /* this process took the liveness lock: no PostgreSQL of this node lives */
+	bool spoken;        /* our own record has been written: a node of our name comes after us */
+	bool bootstrap;     /* told to found the cluster if there is none */
 	char
 		cluster_uuid[FHA_UUID_TEXT_SIZE]; /* of the cluster this directory belongs to; "" if none */
 	char data_incarnation[FHA_ID_SIZE];   /* as in FhaMember */

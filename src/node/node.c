@@ -187,7 +187,7 @@ node_wait_for(FhaNode *node, int fd, FhaError *err)
 
 FhaCode
 fha_node_open(FhaNode **out, const FhaConfig *config, const FhaClock *clock,
-			  const char *incarnation, bool life_held, FhaError *err)
+			  const char *incarnation, bool liveness_held, FhaError *err)
 {
 	FhaNode *node = calloc(1, sizeof(*node));
 	FhaCode code;
@@ -201,14 +201,15 @@ fha_node_open(FhaNode **out, const FhaConfig *config, const FhaClock *clock,
 	(void) snprintf(node->world.self.member, FHA_NAME_SIZE, "%s", config->member_name);
 	(void) snprintf(node->world.self.incarnation, FHA_ID_SIZE, "%s", incarnation);
 	node->world.self.bootstrap = fha_config_may_found(config);
-	node->world.self.life_held = life_held;
+	node->world.self.liveness_held = liveness_held;
 	node->nudge = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	code = node_wait_for(node, node->nudge, err);
 	if (code == FHA_OK)
 		code = clock->boot_id(clock->context, node->world.self.boot_id,
 							  sizeof(node->world.self.boot_id), err);
 	if (code == FHA_OK)
-		code = fha_life_identity(config, node->world.self.life, sizeof(node->world.self.life), err);
+		code = fha_liveness_identity(config, node->world.self.liveness,
+									 sizeof(node->world.self.liveness), err);
 	if (code == FHA_OK)
 		code = fha_node_reload(node, err);
 	if (code == FHA_OK)
@@ -266,9 +267,9 @@ fha_node_fd(const FhaNode *node)
 }
 
 void
-fha_node_life_held(FhaNode *node, bool held)
+fha_node_liveness_held(FhaNode *node, bool held)
 {
-	node->world.self.life_held = held;
+	node->world.self.liveness_held = held;
 }
 
 uint64_t

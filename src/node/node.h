@@ -2,7 +2,7 @@
  * node.h: the node loop: observe, decide, write the lock, tell the host what to do.
  *
  * The same loop runs in the agent (inside PostgreSQL) and in the supervisor,
- * whichever has the seat.  It knows PostgreSQL only by the FhaPgView that the
+ * whichever has the ownership lock.  It knows PostgreSQL only by the FhaPgView that the
  * host passes in, so that it runs, and is tested, without one.  It never blocks
  * and never logs: it hands out host actions and news.
  */
@@ -57,14 +57,14 @@ typedef struct FhaHostAction
 } FhaHostAction;
 
 /*
- * Speak for this node from now on; the seat must be ours.  clock: all time and chance of this node,
- * kept until it is closed; each moment that it tells or is told is of this clock.  incarnation: the
- * node's; life_held: this process took the life lock afresh, no other process of
- * this node's PostgreSQL lives.  Observation starts at zero.  INVALID, IO, NO_MEMORY.
+ * Speak for this node from now on; the ownership lock must be ours.  clock: all time and chance of
+ * this node, kept until it is closed; each moment that it tells or is told is of this clock.
+ * incarnation: the node's; liveness_held: this process took the liveness lock afresh, no other
+ * process of this node's PostgreSQL lives.  Observation starts at zero.  INVALID, IO, NO_MEMORY.
  */
 FHA_API FHA_MUST_CHECK FhaCode fha_node_open(FhaNode **out, const FhaConfig *config,
 											 const FhaClock *clock, const char *incarnation,
-											 bool life_held, FhaError *err);
+											 bool liveness_held, FhaError *err);
 FHA_API void fha_node_close(FhaNode *node);
 
 /* Readable when fha_node_step has something to do. */
@@ -74,8 +74,8 @@ FHA_API int fha_node_fd(const FhaNode *node);
 FHA_API FHA_MUST_CHECK FhaCode fha_node_step(FhaNode *node, const FhaPgView *view,
 											 FhaHostAction *action, FhaError *err);
 
-/* The life lock was taken (or its holder started PostgreSQL, and it is no more). */
-FHA_API void fha_node_life_held(FhaNode *node, bool held);
+/* The liveness lock was taken (or its holder started PostgreSQL, and it is no more). */
+FHA_API void fha_node_liveness_held(FhaNode *node, bool held);
 
 /* Timings changed by a reload. */
 FHA_API void fha_node_configure(FhaNode *node, const FhaConfig *config);

@@ -75,7 +75,7 @@ node_promises_close(FhaNode *node)
 {
 	fha_ask_close(node->promises.ask);
 	node->promises.ask = NULL;
-	/* What is under way must not replace what the next one who sits writes. */
+	/* What is under way must not replace what the next owner writes. */
 	fha_writer_close(node->promises.writer);
 	node->promises.writer = NULL;
 }

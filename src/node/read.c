@@ -92,7 +92,7 @@ meet_duplicate(FhaNode *node, int64_t now_ms)
 	fha_tenure_end(&node->world.tenure, now_ms);
 	if (node_random_hex(node, self->incarnation, sizeof(self->incarnation), &err) != FHA_OK)
 		self->incarnation[0] = '\0'; /* LCOV_EXCL_LINE: the kernel refuses */
-	self->life[0] = '\0';
+	self->liveness[0] = '\0';
 	self->spoken = false;
 	node_news(node, "the lease was renewed in this process's name by another one: was this machine "
 					"copied while it ran?  This node gives the lease up");

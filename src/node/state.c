@@ -20,10 +20,10 @@
 /* node.json has five short fields; more than this is not ours. */
 #define NODE_FILE_MAX (64 * 1024)
 
-#define SEAT_BYTE 0
-#define CALL_BYTE 1
+#define OWNERSHIP_BYTE 0
+#define CLAIM_BYTE 1
 #define GUARD_BYTE 2
-#define LIFE_BYTE 0
+#define LIVENESS_BYTE 0
 
 /*
  * Is the directory `fd` the one that `data` names, or below it?  By inode on the
@@ -284,82 +284,82 @@ lock_byte(int fd, short type, off_t byte)
 }
 
 FhaCode
-fha_seat_open(const FhaConfig *config, FhaSeat *seat, FhaError *err)
+fha_ownership_open(const FhaConfig *config, FhaOwnership *ownership, FhaError *err)
 {
 	char path[FHA_PATH_MAX];
 	FhaCode code;
 
-	seat->fd = -1;
-	seat->sitting = false;
+	ownership->fd = -1;
+	ownership->held = false;
 	code = fha_state_path(config, "seat", path, sizeof(path), err);
 	if (code != FHA_OK)
 		return code; /* LCOV_EXCL_LINE: the path was short enough before */
-	seat->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (seat->fd < 0)
+	ownership->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (ownership->fd < 0)
 		return fha_error_errno(err, FHA_IO, "could not open \"%.120s\"", path);
 	return FHA_OK;
 }
 
 bool
-fha_seat_take(FhaSeat *seat)
+fha_ownership_take(FhaOwnership *ownership)
 {
-	if (!seat->sitting)
-		seat->sitting = lock_byte(seat->fd, F_WRLCK, SEAT_BYTE);
-	return seat->sitting;
+	if (!ownership->held)
+		ownership->held = lock_byte(ownership->fd, F_WRLCK, OWNERSHIP_BYTE);
+	return ownership->held;
 }
 
 void
-fha_seat_leave(FhaSeat *seat)
+fha_ownership_release(FhaOwnership *ownership)
 {
-	if (seat->sitting)
-		(void) lock_byte(seat->fd, F_UNLCK, SEAT_BYTE);
-	seat->sitting = false;
+	if (ownership->held)
+		(void) lock_byte(ownership->fd, F_UNLCK, OWNERSHIP_BYTE);
+	ownership->held = false;
 }
 
 bool
-fha_seat_call(FhaSeat *seat)
+fha_ownership_claim(FhaOwnership *ownership)
 {
-	return lock_byte(seat->fd, F_WRLCK, CALL_BYTE);
+	return lock_byte(ownership->fd, F_WRLCK, CLAIM_BYTE);
 }
 
 bool
-fha_seat_guard(FhaSeat *seat)
+fha_ownership_guard(FhaOwnership *ownership)
 {
-	return lock_byte(seat->fd, F_WRLCK, GUARD_BYTE);
+	return lock_byte(ownership->fd, F_WRLCK, GUARD_BYTE);
 }
 
 bool
-fha_seat_called(const FhaSeat *seat)
+fha_ownership_is_claimed(const FhaOwnership *ownership)
 {
 	struct flock lock = {
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = CALL_BYTE, .l_len = 1, .l_pid = 0};
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = CLAIM_BYTE, .l_len = 1, .l_pid = 0};
 
-	return fcntl(seat->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	return fcntl(ownership->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 bool
-fha_seat_is_guarded(const FhaSeat *seat)
+fha_ownership_is_guarded(const FhaOwnership *ownership)
 {
 	struct flock lock = {
 		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = GUARD_BYTE, .l_len = 1, .l_pid = 0};
 
-	return fcntl(seat->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	return fcntl(ownership->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 bool
 fha_is_supervised(const FhaConfig *config)
 {
 	char path[FHA_PATH_MAX];
-	FhaSeat seat = {.fd = -1};
+	FhaOwnership ownership = {.fd = -1};
 	bool guarded;
 
 	if (fha_state_path(config, "seat", path, sizeof(path), NULL) != FHA_OK)
 		return false; /* LCOV_EXCL_LINE: a configuration with such a path is refused */
-	seat.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (seat.fd < 0)
+	ownership.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (ownership.fd < 0)
 		return false;
-	guarded = fha_seat_is_guarded(&seat);
-	fha_seat_close(&seat);
+	guarded = fha_ownership_is_guarded(&ownership);
+	fha_ownership_close(&ownership);
 	return guarded;
 }
 
@@ -390,7 +390,7 @@ start_time(int pid, unsigned long long *out)
 }
 
 void
-fha_seat_write_pid(const FhaSeat *seat)
+fha_ownership_write_pid(const FhaOwnership *ownership)
 {
 	unsigned long long began = 0;
 	char text[64];
@@ -399,17 +399,17 @@ fha_seat_write_pid(const FhaSeat *seat)
 	(void) start_time((int) getpid(), &began);
 	/* Padded, so that one write replaces whatever stood there. */
 	length = snprintf(text, sizeof(text), "%11d %20llu\n", (int) getpid(), began);
-	if (pwrite(seat->fd, text, (size_t) length, 0) != (ssize_t) length)
-		(void) ftruncate(seat->fd, 0);
+	if (pwrite(ownership->fd, text, (size_t) length, 0) != (ssize_t) length)
+		(void) ftruncate(ownership->fd, 0);
 }
 
 int
-fha_seat_read_pid(const FhaSeat *seat)
+fha_ownership_read_pid(const FhaOwnership *ownership)
 {
 	unsigned long long written;
 	unsigned long long began;
 	char text[64];
-	ssize_t got = pread(seat->fd, text, sizeof(text) - 1, 0);
+	ssize_t got = pread(ownership->fd, text, sizeof(text) - 1, 0);
 	int pid;
 
 	if (got <= 0)
@@ -417,23 +417,23 @@ fha_seat_read_pid(const FhaSeat *seat)
 	text[got] = '\0';
 	if (sscanf(text, "%d %llu", &pid, &written) != 2 || pid <= 1)
 		return 0;
-	/* A former caller's id may belong to somebody else by now. */
+	/* The id of an agent that is gone may belong to somebody else by now. */
 	if (!start_time(pid, &began) || began != written)
 		return 0;
 	return pid;
 }
 
 void
-fha_seat_close(FhaSeat *seat)
+fha_ownership_close(FhaOwnership *ownership)
 {
-	if (seat->fd >= 0)
-		(void) close(seat->fd);
-	seat->fd = -1;
-	seat->sitting = false;
+	if (ownership->fd >= 0)
+		(void) close(ownership->fd);
+	ownership->fd = -1;
+	ownership->held = false;
 }
 
 FhaCode
-fha_life_take(const FhaConfig *config, int *fd, FhaError *err)
+fha_liveness_take(const FhaConfig *config, int *fd, FhaError *err)
 {
 	char path[FHA_PATH_MAX];
 	FhaCode code;
@@ -446,7 +446,7 @@ fha_life_take(const FhaConfig *config, int *fd, FhaError *err)
 	*fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
 	if (*fd < 0)
 		return fha_error_errno(err, FHA_IO, "could not open \"%.120s\"", path);
-	if (lock_byte(*fd, F_WRLCK, LIFE_BYTE))
+	if (lock_byte(*fd, F_WRLCK, LIVENESS_BYTE))
 		return FHA_OK;
 	if (errno == EAGAIN || errno == EACCES)
 		code = fha_error(err, FHA_CONFLICT,
@@ -461,7 +461,7 @@ fha_life_take(const FhaConfig *config, int *fd, FhaError *err)
 }
 
 FhaCode
-fha_life_identity(const FhaConfig *config, char *out, size_t size, FhaError *err)
+fha_liveness_identity(const FhaConfig *config, char *out, size_t size, FhaError *err)
 {
 	char path[FHA_PATH_MAX];
 	struct stat info;

@@ -11,7 +11,7 @@
  *   peers.json       whom a holder asks for promises (peers.h)
  *   pgpass           password of fawkes_replication; 0600
  *   server.crt, .key what PostgreSQL serves TLS with
- *   seat, life       the two locks
+ *   seat, life       the ownership lock and the liveness lock
  *   promoting        exists while a promotion is under way: the timeline that it leaves
  *   saved-wal        what a rewind has saved, until the history of the cluster says so
  *   removed-slots    logical slots of a former primary, likewise
@@ -53,39 +53,46 @@ FHA_API FHA_MUST_CHECK FhaCode fha_state_save(const FhaConfig *config, const Fha
  * OFD locks: freed by the kernel when the last descriptor of that open file is
  * closed, so by the death of whoever holds it.
  *
- * The seat (byte 0): exactly one process speaks for the node; agent or supervisor.
- * The call (byte 1): an agent that runs holds it, so that the supervisor sees that
- * somebody waits for the seat, and who (fha_seat_read_pid).
+ * The ownership lock (byte 0 of `seat`): exactly one process speaks for the node, agent or
+ * supervisor.
+ * The claim (byte 1): an agent that runs holds it, so that the supervisor sees that an agent
+ * waits for the ownership lock, and which (fha_ownership_read_pid).
  * The guard (byte 2): one supervisor per node.
  */
-typedef struct FhaSeat
+typedef struct FhaOwnership
 {
 	int fd;
-	bool sitting;
-} FhaSeat;
+	bool held;
+} FhaOwnership;
 
-FHA_API FHA_MUST_CHECK FhaCode fha_seat_open(const FhaConfig *config, FhaSeat *seat, FhaError *err);
-FHA_API bool fha_seat_take(FhaSeat *seat); /* try; true when we sit */
-FHA_API void fha_seat_leave(FhaSeat *seat);
-FHA_API bool fha_seat_call(FhaSeat *seat);  /* agent: "I am here"; false: another one is */
-FHA_API bool fha_seat_guard(FhaSeat *seat); /* supervisor: false: another one is there */
-FHA_API bool fha_seat_is_guarded(const FhaSeat *seat); /* agent: does a supervisor live? */
-FHA_API bool fha_seat_called(const FhaSeat *seat);     /* supervisor: is there an agent? */
-FHA_API void fha_seat_write_pid(const FhaSeat *seat);  /* agent: who holds the call */
-FHA_API int fha_seat_read_pid(const FhaSeat *seat);    /* 0: unknown */
-FHA_API void fha_seat_close(FhaSeat *seat);
+FHA_API FHA_MUST_CHECK FhaCode fha_ownership_open(const FhaConfig *config, FhaOwnership *ownership,
+												  FhaError *err);
+FHA_API bool fha_ownership_take(FhaOwnership *ownership); /* try; true: it is ours */
+FHA_API void fha_ownership_release(FhaOwnership *ownership);
+FHA_API bool
+fha_ownership_claim(FhaOwnership *ownership); /* agent: "I am here"; false: another one is */
+FHA_API bool
+fha_ownership_guard(FhaOwnership *ownership); /* supervisor: false: another one is there */
+FHA_API bool
+fha_ownership_is_guarded(const FhaOwnership *ownership); /* agent: does a supervisor live? */
+FHA_API bool
+fha_ownership_is_claimed(const FhaOwnership *ownership); /* supervisor: is there an agent? */
+FHA_API void
+fha_ownership_write_pid(const FhaOwnership *ownership);            /* agent: who holds the claim */
+FHA_API int fha_ownership_read_pid(const FhaOwnership *ownership); /* 0: unknown */
+FHA_API void fha_ownership_close(FhaOwnership *ownership);
 /* For commands: leaves no trace.  A lock taken for a moment would refuse a supervisor that starts. */
 FHA_API bool fha_is_supervised(const FhaConfig *config);
 
 /*
- * The life lock: taken by the supervisor, inherited by every process of
+ * The liveness lock: taken by the supervisor, inherited by every process of
  * PostgreSQL, free only when the last of them is gone.  CONFLICT: somebody lives.
  * The descriptor is not close-on-exec; _PG_init makes it so in PostgreSQL.
  */
-FHA_API FHA_MUST_CHECK FhaCode fha_life_take(const FhaConfig *config, int *fd, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_liveness_take(const FhaConfig *config, int *fd, FhaError *err);
 
-/* Which file the life lock is: "device:inode", made if need be.  A copy of the directory has another. */
-FHA_API FHA_MUST_CHECK FhaCode fha_life_identity(const FhaConfig *config, char *out, size_t size,
-												 FhaError *err);
+/* The liveness lock's file: "device:inode", made if need be.  A copied directory has another. */
+FHA_API FHA_MUST_CHECK FhaCode fha_liveness_identity(const FhaConfig *config, char *out,
+													 size_t size, FhaError *err);
 
 #endif

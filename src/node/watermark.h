@@ -35,7 +35,7 @@ _Static_assert(sizeof(FhaWatermark) <= 4096, "the ack watermark is one page");
 
 /* Environment of the postmaster: descriptor numbers that it inherits. */
 #define FHA_ENV_WATERMARK_FD "FAWKES_HA_MARK_FD"
-#define FHA_ENV_LIFE_FD "FAWKES_HA_LIFE_FD"
+#define FHA_ENV_LIVENESS_FD "FAWKES_HA_LIFE_FD"
 #define FHA_ENV_LISTEN_FD "FAWKES_HA_LISTEN_FD"
 /* Environment of the postmaster: this node's incarnation (S1b). */
 #define FHA_ENV_INCARNATION "FAWKES_HA_INCARNATION"

@@ -80,7 +80,7 @@ become_holder(const FhaNode *node, FhaCluster *cluster)
 	(void) snprintf(cluster->holder, sizeof(cluster->holder), "%s", self->member);
 	(void) snprintf(cluster->incarnation, sizeof(cluster->incarnation), "%s", self->incarnation);
 	(void) snprintf(cluster->boot_id, sizeof(cluster->boot_id), "%s", self->boot_id);
-	(void) snprintf(cluster->life, sizeof(cluster->life), "%s", self->life);
+	(void) snprintf(cluster->liveness, sizeof(cluster->liveness), "%s", self->liveness);
 	cluster->lease_duration_ms = self->lease_duration_ms;
 	cluster->released = false;
 	cluster->release_to[0] = '\0';
@@ -306,7 +306,7 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	(void) snprintf(out->cluster, sizeof(out->cluster), "%s", world->self.cluster);
 	(void) snprintf(out->member, sizeof(out->member), "%s", world->self.member);
 	(void) snprintf(out->incarnation, sizeof(out->incarnation), "%s", world->self.incarnation);
-	(void) snprintf(out->life, sizeof(out->life), "%s", world->self.life);
+	(void) snprintf(out->liveness, sizeof(out->liveness), "%s", world->self.liveness);
 	if (!world->pg.empty)
 		(void) snprintf(out->data_incarnation, sizeof(out->data_incarnation), "%s",
 						node->state.data_incarnation);

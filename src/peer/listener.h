@@ -1,7 +1,7 @@
 /*
  * listener.h: what a member answers over HTTP: health paths, and questions of other members.
  *
- * The listener runs in the loop of whoever has the seat.
+ * The listener runs in the loop of the process that has the ownership lock.
  */
 #ifndef FHA_PEER_LISTENER_H
 #define FHA_PEER_LISTENER_H

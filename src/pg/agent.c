@@ -59,8 +59,8 @@
 #define CONTEST_POLL_MS 10
 /* From the end of recovery to the first commit: one write of the record, and one more that was lost. */
 #define ADMISSION_MS 1000
-/* The supervisor leaves the seat within one turn of its loop. */
-#define SEAT_POLL_MS 10
+/* The supervisor releases the ownership lock within one turn of its loop. */
+#define OWNERSHIP_POLL_MS 10
 /* A checkpoint before a stop should leave no more than this to the shutdown's own. */
 #define STOP_WAL_BYTES (16 * 1024 * 1024)
 #define STOP_CHECKPOINTS 3
@@ -580,19 +580,20 @@ forget_agent(int code, Datum argument)
 	}
 }
 
-/* S1: one process speaks for the node.  The call tells the supervisor that we are here. */
+/* S1: one process speaks for the node.  The claim tells the supervisor that we are here. */
 static void
-sit(const FhaConfig *config, FhaSeat *seat)
+take_ownership(const FhaConfig *config, FhaOwnership *ownership)
 {
 	FhaError err;
 
-	if (fha_state_prepare(config, &err) != FHA_OK || fha_seat_open(config, seat, &err) != FHA_OK)
+	if (fha_state_prepare(config, &err) != FHA_OK ||
+		fha_ownership_open(config, ownership, &err) != FHA_OK)
 		fha_report(ERROR, &err);
-	while (!fha_seat_call(seat))
-		(void) wait_for(PGINVALID_SOCKET, SEAT_POLL_MS);
-	fha_seat_write_pid(seat);
-	while (!fha_seat_take(seat))
-		(void) wait_for(PGINVALID_SOCKET, SEAT_POLL_MS);
+	while (!fha_ownership_claim(ownership))
+		(void) wait_for(PGINVALID_SOCKET, OWNERSHIP_POLL_MS);
+	fha_ownership_write_pid(ownership);
+	while (!fha_ownership_take(ownership))
+		(void) wait_for(PGINVALID_SOCKET, OWNERSHIP_POLL_MS);
 }
 
 void
@@ -602,7 +603,7 @@ fawkes_ha_agent_main(Datum argument)
 	static FhaHostAction action;
 	static FhaConfig config;
 	Progress progress = {.promotion_marked = true};
-	FhaSeat seat;
+	FhaOwnership ownership;
 	FhaNode *node;
 	FhaError err;
 	MemoryContext turn;
@@ -615,7 +616,7 @@ fawkes_ha_agent_main(Datum argument)
 
 	guc_config(&config);
 	config.supervised = supervised;
-	sit(&config, &seat);
+	take_ownership(&config, &ownership);
 	if (fha_node_open(&node, &config, &fha_kernel_clock, incarnation, false, &err) != FHA_OK)
 		fha_report(ERROR, &err);
 	serve_begin(&config, node);
@@ -645,8 +646,8 @@ fawkes_ha_agent_main(Datum argument)
 		take_request(node);
 		view_fill(&view, has_action ? &action : NULL);
 		/* Started by hand, it is started again all the same if a supervisor watches over it. */
-		view.supervised = supervised || fha_seat_is_guarded(&seat);
-		view.unattended = supervised && !fha_seat_is_guarded(&seat);
+		view.supervised = supervised || fha_ownership_is_guarded(&ownership);
+		view.unattended = supervised && !fha_ownership_is_guarded(&ownership);
 		view.exporter_fails = pg_atomic_read_u32(&fawkes_shared->exporter_fails) != 0;
 		view.prepared = progress.prepared;
 		forget_old_address(&action, &progress);

@@ -15,7 +15,7 @@ extern void serve_inherit(int fd);
 /* In a client backend: it has no business with the socket. */
 extern void serve_forget(void);
 
-/* In the agent, once it has the seat.  A failure is logged, and tried again by serve_step. */
+/* In the agent, once it owns the node.  A failure is logged, and tried again by serve_step. */
 extern void serve_begin(const FhaConfig *config, FhaNode *node);
 
 /* The settings were read again. */

@@ -254,7 +254,7 @@ fha_cluster_parse(const char *data, size_t size, FhaCluster *out, FhaError *err)
 		fha_json_text(object, "holder", out->holder, sizeof(out->holder), &local);
 		fha_json_text(object, "incarnation", out->incarnation, sizeof(out->incarnation), &local);
 		fha_json_text(object, "boot_id", out->boot_id, sizeof(out->boot_id), &local);
-		fha_json_text(object, "life", out->life, sizeof(out->life), &local);
+		fha_json_text(object, "life", out->liveness, sizeof(out->liveness), &local);
 		fha_json_text(object, "nonce", out->nonce, sizeof(out->nonce), &local);
 		/* Nobody may make observers wait for ever, or not at all. */
 		fha_json_int(object, "lease_duration_ms", 100, 3600 * 1000, &out->lease_duration_ms,
@@ -332,7 +332,7 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 		fha_json_text(object, "cluster", out->cluster, sizeof(out->cluster), &local);
 		fha_json_text(object, "member", out->member, sizeof(out->member), &local);
 		fha_json_text(object, "incarnation", out->incarnation, sizeof(out->incarnation), &local);
-		fha_json_text(object, "life", out->life, sizeof(out->life), &local);
+		fha_json_text(object, "life", out->liveness, sizeof(out->liveness), &local);
 		fha_json_text(object, "data_incarnation", out->data_incarnation,
 					  sizeof(out->data_incarnation), &local);
 		fha_json_text(object, "cluster_uuid", out->cluster_uuid, sizeof(out->cluster_uuid), &local);
@@ -522,7 +522,7 @@ fha_cluster_print(const FhaCluster *cluster, char **out, FhaError *err)
 	fha_json_put_text(object, "holder", cluster->holder, &failed);
 	fha_json_put_text(object, "incarnation", cluster->incarnation, &failed);
 	fha_json_put_text(object, "boot_id", cluster->boot_id, &failed);
-	fha_json_put_text(object, "life", cluster->life, &failed);
+	fha_json_put_text(object, "life", cluster->liveness, &failed);
 	fha_json_put_text(object, "nonce", cluster->nonce, &failed);
 	fha_json_put_int(object, "lease_duration_ms", cluster->lease_duration_ms, &failed);
 	fha_json_put_bool(object, "released", cluster->released, &failed);
@@ -554,7 +554,7 @@ fha_member_print(const FhaMember *member, char **out, FhaError *err)
 	fha_json_put_text(object, "cluster", member->cluster, &failed);
 	fha_json_put_text(object, "member", member->member, &failed);
 	fha_json_put_text(object, "incarnation", member->incarnation, &failed);
-	fha_json_put_text(object, "life", member->life, &failed);
+	fha_json_put_text(object, "life", member->liveness, &failed);
 	fha_json_put_text(object, "data_incarnation", member->data_incarnation, &failed);
 	if (member->cluster_uuid[0] != '\0')
 		fha_json_put_text(object, "cluster_uuid", member->cluster_uuid, &failed);

@@ -199,11 +199,11 @@ obey(Player *player)
 			view->rewindable = true;
 			view->lineage_count = 1;
 			view->lineage[0] = (FhaLineageStep){view->position.timeline, 0};
-			fha_node_life_held(player->node, false);
+			fha_node_liveness_held(player->node, false);
 			return true;
 		case FHA_NODE_START_STANDBY:
 			view->state = FHA_PG_STANDBY;
-			fha_node_life_held(player->node, false);
+			fha_node_liveness_held(player->node, false);
 			return true;
 		case FHA_NODE_FOLLOW:
 			if (strcmp(view->following, action->leader) == 0)

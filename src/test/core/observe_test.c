@@ -61,7 +61,7 @@ settle(void)
 	SET_TEXT(self->member, "n2");
 	SET_TEXT(self->incarnation, "2222222222222222");
 	SET_TEXT(self->boot_id, "b002");
-	SET_TEXT(self->life, "fe01:2a");
+	SET_TEXT(self->liveness, "fe01:2a");
 	SET_TEXT(self->cluster_uuid, "c0ffee");
 	self->highest_term = 7;
 	self->lease_duration_ms = DURATION_MS;
@@ -86,7 +86,7 @@ settle(void)
 	SET_TEXT(cluster->holder, "n1");
 	SET_TEXT(cluster->incarnation, "1111111111111111");
 	SET_TEXT(cluster->boot_id, "b001");
-	SET_TEXT(cluster->life, "fe01:11");
+	SET_TEXT(cluster->liveness, "fe01:11");
 	cluster->lease_duration_ms = DURATION_MS;
 	cluster->term = 7;
 	cluster->timeline = TIMELINE;
@@ -225,8 +225,8 @@ s7_an_older_copy_is_not_the_holder_s_data(void **state)
 	world.pg.state = FHA_PG_DOWN;
 	SET_TEXT(world.cluster.holder, "n2");
 	SET_TEXT(world.cluster.boot_id, "b002");
-	SET_TEXT(world.cluster.life, "fe01:2a");
-	world.self.life_held = true;
+	SET_TEXT(world.cluster.liveness, "fe01:2a");
+	world.self.liveness_held = true;
 	assert_true(fha_lease_is_free(&world, NOW));
 	assert_int_equal(fact(FHA_RECLAIM, NOW), FHA_RECLAIM);
 	world.cluster.position.lsn = LSN + 1;
@@ -484,24 +484,25 @@ s1b_incarnations(void **state)
 		bool name = (bits & 1) != 0;
 		bool incarnation = (bits & 2) != 0;
 		bool boot = (bits & 4) != 0;
-		bool life = (bits & 8) != 0;
+		bool liveness = (bits & 8) != 0;
 		bool lapsed = (bits & 16) != 0;
 		bool released = (bits & 32) != 0;
-		bool file = (bits & 64) != 0; /* a copied directory has another life lock */
+		bool file = (bits & 64) != 0; /* a copied directory has another liveness lock */
 		bool mine = name && incarnation && !released;
-		bool free_wanted = !mine && (released || lapsed || (name && boot && life && file));
+		bool free_wanted = !mine && (released || lapsed || (name && boot && liveness && file));
 
 		settle();
 		SET_TEXT(world.cluster.holder, name ? "n2" : "n1");
 		SET_TEXT(world.cluster.incarnation, incarnation ? "2222222222222222" : "9999999999999999");
 		SET_TEXT(world.cluster.boot_id, boot ? "b002" : "b009");
-		SET_TEXT(world.cluster.life, file ? "fe01:2a" : "fe01:99");
-		world.self.life_held = life;
+		SET_TEXT(world.cluster.liveness, file ? "fe01:2a" : "fe01:99");
+		world.self.liveness_held = liveness;
 		world.cluster.released = released;
 		world.watch.since_ms = lapsed ? NOW - DURATION_MS : NOW - DURATION_MS + 1;
 		if (fha_lease_is_mine(&world) != mine || fha_lease_is_free(&world, NOW) != free_wanted)
-			fail_msg("name %d, incarnation %d, boot %d, life %d, file %d, lapsed %d, released %d",
-					 name, incarnation, boot, life, file, lapsed, released);
+			fail_msg(
+				"name %d, incarnation %d, boot %d, liveness %d, file %d, lapsed %d, released %d",
+				name, incarnation, boot, liveness, file, lapsed, released);
 		assert_int_equal(fact(FHA_MINE, NOW) != 0, mine);
 		assert_int_equal(fact(FHA_FREE, NOW) != 0, free_wanted);
 	}
@@ -537,7 +538,7 @@ meet_duplicate(void)
 	settle();
 	set_member(&world.members[1], "n2", FHA_ROLE_STANDBY, "h9:5432");
 	SET_TEXT(world.members[1].incarnation, "9999999999999999");
-	SET_TEXT(world.members[1].life, "fe01:99");
+	SET_TEXT(world.members[1].liveness, "fe01:99");
 	fha_watch_saw(&world.own, "v9", "v9", 0, NOW - 100);
 }
 
@@ -556,9 +557,9 @@ s1b_a_living_node_of_our_name_is_a_duplicate(void **state)
 	DUPLICATE(0, world.own.since_ms = NOW - 3 * DURATION_MS);
 	/* We were there first, or it is this directory's, or this very node's. */
 	DUPLICATE(0, world.self.spoken = true);
-	DUPLICATE(0, SET_TEXT(world.members[1].life, "fe01:2a"));
+	DUPLICATE(0, SET_TEXT(world.members[1].liveness, "fe01:2a"));
 	DUPLICATE(0, SET_TEXT(world.members[1].incarnation, "2222222222222222"));
-	DUPLICATE(0, world.members[1].life[0] = '\0');
+	DUPLICATE(0, world.members[1].liveness[0] = '\0');
 	/* The record of our name is another cluster's: ended by no time, and whether we spoke or not. */
 	DUPLICATE(FHA_TAKEN, world.own_taken = true);
 	DUPLICATE(FHA_TAKEN, world.own_taken = true, world.self.spoken = true, world.own.since_ms = 0);
@@ -1307,7 +1308,7 @@ make_random_world(void)
 	world.pg.state = (FhaPgState) below(4);
 	world.pg.position = random_position();
 	world.pg.empty = below(8) == 0;
-	world.self.life_held = coin();
+	world.self.liveness_held = coin();
 	world.self.lease_duration_ms = below(60);
 	world.self.election_wait_ms = below(40);
 	world.self.release_wait_ms = below(40);
@@ -1325,7 +1326,7 @@ make_random_world(void)
 	if (coin())
 		SET_TEXT(cluster->boot_id, "b002");
 	if (coin())
-		SET_TEXT(cluster->life, "fe01:2a");
+		SET_TEXT(cluster->liveness, "fe01:2a");
 	world.led_ms = coin() ? NOW - below(600) : 0;
 	world.request_since_ms = coin() ? NOW - below(600) : 0;
 	cluster->released = coin();

@@ -1,5 +1,5 @@
 /*
- * state_fuzz.c: node.json, bond.json, peers.json, and the seat's file with the process number of its caller.
+ * state_fuzz.c: node.json, bond.json, peers.json, and `seat` with the process number of the agent.
  *
  * The first byte tells which of them the rest is.
  */
@@ -90,18 +90,18 @@ peers_file(const uint8_t *data, size_t size)
 }
 
 static void
-seat_file(const uint8_t *data, size_t size)
+ownership_file(const uint8_t *data, size_t size)
 {
-	FhaSeat seat;
+	FhaOwnership ownership;
 	int pid;
 
 	(void) fuzz_file("n1.fawkes_ha/seat", data, size);
-	FUZZ_NEEDS(fha_seat_open(&config, &seat, NULL) == FHA_OK);
-	pid = fha_seat_read_pid(&seat);
+	FUZZ_NEEDS(fha_ownership_open(&config, &ownership, NULL) == FHA_OK);
+	pid = fha_ownership_read_pid(&ownership);
 	FUZZ_MUST(pid == 0 || pid > 1);
-	fha_seat_write_pid(&seat);
-	FUZZ_MUST(fha_seat_read_pid(&seat) == (int) getpid());
-	fha_seat_close(&seat);
+	fha_ownership_write_pid(&ownership);
+	FUZZ_MUST(fha_ownership_read_pid(&ownership) == (int) getpid());
+	fha_ownership_close(&ownership);
 }
 
 int
@@ -113,7 +113,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	switch (data[0])
 	{
 		case 's':
-			seat_file(data + 1, size - 1);
+			ownership_file(data + 1, size - 1);
 			break;
 		case 'b':
 			bond_file(data + 1, size - 1);

@@ -28,7 +28,7 @@ own_line(const char *line, FhaWorld *world)
 	world->pg.empty = (state & 4) != 0;
 	world->pg.supervised = (state & 16) != 0;
 	world->pg.stopping = (state & 32) != 0;
-	world->self.life_held = (state & 64) != 0;
+	world->self.liveness_held = (state & 64) != 0;
 	world->pg.required.timeline = world->pg.required.lsn == 0 ? 0 : world->pg.position.timeline;
 	world->watch.since_ms = NOW - since % 100000;
 }

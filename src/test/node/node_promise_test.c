@@ -616,7 +616,7 @@ who_may_still_get_the_lease_does_not_promise(void **state)
 	memcpy(version, node->world.watch.version, sizeof(version));
 	contend(node);
 	assert_string_equal(refusal(standby, &asked), doubt);
-	/* It is on disk: who takes over the seat knows of it. */
+	/* It is on disk: the next owner knows of it. */
 	start_again(standby);
 	node = standby->node;
 	assert_string_equal(refusal(standby, &asked), doubt);
@@ -628,7 +628,7 @@ who_may_still_get_the_lease_does_not_promise(void **state)
 	assert_string_equal(refusal(standby, &asked), doubt);
 	node_promises_settled(node, FHA_CONFLICT, fha_now_ms());
 	assert_string_equal(refusal(standby, &asked), "");
-	/* And that is on disk, so that whoever sits next promises, though the lock may be away then. */
+	/* And that is on disk, so that the next owner promises, though the lock may be away then. */
 	contend(node);
 	node_promises_settled(node, FHA_OK, fha_now_ms());
 	TURN_UNTIL(node->promises.durable.contended[0] == '\0');
@@ -735,7 +735,7 @@ who_promises_knows_where_the_holder_was(void **state)
 	for (int i = 0; i < NODES; i++)
 		if (&players[i] != old)
 			TURN_UNTIL(players[i].node->world.heard.lsn == lsn);
-	/* One who keeps the seat after it knows it too. */
+	/* A process that stays the owner after it knows it too. */
 	standby = a_standby();
 	TURN_UNTIL(standby->node->promises.durable.heard.lsn == lsn);
 	old->absent = true;

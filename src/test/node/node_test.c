@@ -125,7 +125,7 @@ release_at(Player *player, bool clean, uint64_t lsn)
 	player->view.position.lsn = lsn;
 	player->view.required = player->view.position;
 	player->action.write_until_ms = 0;
-	fha_node_life_held(player->node, true);
+	fha_node_liveness_held(player->node, true);
 	TURN_UNTIL(player->node->world.cluster.released);
 }
 
@@ -553,7 +553,7 @@ a_failover_replaces_a_pending_switchover(void **state)
 	assert_false(fha_request_is_in_the_way(&standing, &switchover));
 }
 
-/* S1b: the same name with another incarnation waits, unless the node's life lock proves its death. */
+/* S1b: the same name with another incarnation waits, unless the liveness lock proves its death. */
 static void
 another_incarnation_waits(void **state)
 {
@@ -575,7 +575,7 @@ another_incarnation_waits(void **state)
 	(void) snprintf(old->incarnation, sizeof(old->incarnation), "feedfeedfeedfeed");
 	player_open(old, false);
 	fha_node_close(dead);
-	old->view.supervised = false; /* or it would stop, and then hold its own life lock */
+	old->view.supervised = false; /* or it would stop, and then hold its own liveness lock */
 	old->action.write_until_ms = 0;
 	old->opened_ms = 0;
 	TURN_UNTIL(is_open(old));
@@ -605,7 +605,7 @@ has_told(FhaNode *node, const char *text)
 	return false;
 }
 
-/* A machine that was copied with its memory: same boot, same incarnation, same life lock. */
+/* A machine that was copied with its memory: same boot, same incarnation, same liveness lock. */
 static void
 s1b_a_renewal_that_was_never_ours_is_a_duplicate_s(void **state)
 {
@@ -668,7 +668,10 @@ s1b_no_nonce_of_ours_is_a_duplicate_s(void **state)
 	assert_false(node_nonce_is_another_s(node, "zzzzzz0000010000"));
 }
 
-/* S1b: in a state directory of its own, so that no life lock tells; who was first says so when it wakes. */
+/*
+ * S1b: in a state directory of its own, so that no liveness lock tells; who was first says so when
+ * it wakes.
+ */
 static void
 a_namesake_waits_and_the_first_tells(void **state)
 {

@@ -137,12 +137,12 @@ remove_entry(const char *path, const struct stat *info, int type, struct FTW *wa
 }
 
 static void
-player_open(Player *player, bool life_held)
+player_open(Player *player, bool liveness_held)
 {
 	FhaError err;
 
 	if (fha_node_open(&player->node, &player->config, played_clock(), player->incarnation,
-					  life_held, &err) != FHA_OK)
+					  liveness_held, &err) != FHA_OK)
 		fail_msg("%s", err.text);
 	player->has_action = false;
 }
@@ -291,11 +291,11 @@ obey(Player *player)
 			break;
 		case FHA_NODE_START_PRIMARY:
 			view->state = FHA_PG_PRIMARY;
-			fha_node_life_held(player->node, false);
+			fha_node_liveness_held(player->node, false);
 			break;
 		case FHA_NODE_START_STANDBY:
 			view->state = FHA_PG_STANDBY;
-			fha_node_life_held(player->node, false);
+			fha_node_liveness_held(player->node, false);
 			break;
 		case FHA_NODE_PROMOTE:
 			assert_term_is_on_disk(player);
@@ -318,7 +318,7 @@ obey(Player *player)
 			view->clean = true;
 			view->standby_count = 0;
 			view->following[0] = '\0';
-			fha_node_life_held(player->node, true);
+			fha_node_liveness_held(player->node, true);
 			break;
 		case FHA_NODE_HOLD:
 			break;

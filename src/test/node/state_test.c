@@ -342,68 +342,68 @@ end_child(pid_t child)
 }
 
 static bool
-take_seat_and_call(void)
+take_and_claim(void)
 {
-	FhaSeat seat;
+	FhaOwnership ownership;
 	FhaError err;
 
-	if (fha_seat_open(&config, &seat, &err) != FHA_OK || !fha_seat_take(&seat) ||
-		!fha_seat_call(&seat))
+	if (fha_ownership_open(&config, &ownership, &err) != FHA_OK ||
+		!fha_ownership_take(&ownership) || !fha_ownership_claim(&ownership))
 		return false;
-	fha_seat_write_pid(&seat);
+	fha_ownership_write_pid(&ownership);
 	return true;
 }
 
 static void
-one_process_has_the_seat(void **state)
+one_process_has_the_ownership_lock(void **state)
 {
-	FhaSeat seat;
-	FhaSeat second;
+	FhaOwnership ownership;
+	FhaOwnership second;
 	FhaError err;
 	pid_t child;
 
 	(void) state;
-	assert_int_equal(fha_seat_open(&config, &seat, &err), FHA_OK);
-	assert_int_equal(fcntl(seat.fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
-	assert_false(seat.sitting);
-	assert_true(fha_seat_take(&seat));
-	assert_true(seat.sitting);
-	assert_true(fha_seat_take(&seat));
-	fha_seat_leave(&seat);
-	assert_false(seat.sitting);
-	assert_false(fha_seat_called(&seat));
-	assert_int_equal(fha_seat_read_pid(&seat), 0);
+	assert_int_equal(fha_ownership_open(&config, &ownership, &err), FHA_OK);
+	assert_int_equal(fcntl(ownership.fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	assert_false(ownership.held);
+	assert_true(fha_ownership_take(&ownership));
+	assert_true(ownership.held);
+	assert_true(fha_ownership_take(&ownership));
+	fha_ownership_release(&ownership);
+	assert_false(ownership.held);
+	assert_false(fha_ownership_is_claimed(&ownership));
+	assert_int_equal(fha_ownership_read_pid(&ownership), 0);
 
-	child = in_child(take_seat_and_call);
-	assert_false(fha_seat_take(&seat));
-	assert_false(fha_seat_call(&seat));
-	assert_true(fha_seat_called(&seat));
-	assert_int_equal(fha_seat_read_pid(&seat), child);
+	child = in_child(take_and_claim);
+	assert_false(fha_ownership_take(&ownership));
+	assert_false(fha_ownership_claim(&ownership));
+	assert_true(fha_ownership_is_claimed(&ownership));
+	assert_int_equal(fha_ownership_read_pid(&ownership), child);
 	end_child(child);
 
 	/* The kernel gives up a dead one's locks, and its id is not believed any more. */
-	assert_false(fha_seat_called(&seat));
-	assert_int_equal(fha_seat_read_pid(&seat), 0);
-	assert_true(fha_seat_take(&seat));
-	assert_int_equal(fha_seat_open(&config, &second, &err), FHA_OK);
-	/* Of two supervisors the second sees the first; the seat itself is another matter. */
-	assert_false(fha_seat_is_guarded(&second));
-	assert_true(fha_seat_guard(&seat));
-	assert_false(fha_seat_guard(&second));
-	assert_true(fha_seat_is_guarded(&second));
-	assert_false(fha_seat_take(&second));
-	assert_true(fha_seat_call(&second));
-	fha_seat_close(&seat);
-	assert_true(fha_seat_take(&second));
-	fha_seat_close(&second);
-	fha_seat_close(&second);
+	assert_false(fha_ownership_is_claimed(&ownership));
+	assert_int_equal(fha_ownership_read_pid(&ownership), 0);
+	assert_true(fha_ownership_take(&ownership));
+	assert_int_equal(fha_ownership_open(&config, &second, &err), FHA_OK);
+	/* Of two supervisors the second sees the first; the ownership lock is another matter. */
+	assert_false(fha_ownership_is_guarded(&second));
+	assert_true(fha_ownership_guard(&ownership));
+	assert_false(fha_ownership_guard(&second));
+	assert_true(fha_ownership_is_guarded(&second));
+	assert_false(fha_ownership_take(&second));
+	assert_true(fha_ownership_claim(&second));
+	fha_ownership_close(&ownership);
+	assert_true(fha_ownership_take(&second));
+	fha_ownership_close(&second);
+	fha_ownership_close(&second);
 }
 
 static void
 a_question_takes_nothing(void **state)
 {
 	struct stat found;
-	FhaSeat seat;
+	FhaOwnership ownership;
 	FhaError err;
 	pid_t parent = getpid();
 	pid_t child;
@@ -419,55 +419,55 @@ a_question_takes_nothing(void **state)
 		_exit(0);
 	for (int i = 0; i < 2000; i++)
 	{
-		assert_int_equal(fha_seat_open(&config, &seat, &err), FHA_OK);
-		assert_true(fha_seat_guard(&seat));
-		fha_seat_close(&seat);
+		assert_int_equal(fha_ownership_open(&config, &ownership, &err), FHA_OK);
+		assert_true(fha_ownership_guard(&ownership));
+		fha_ownership_close(&ownership);
 	}
 	end_child(child);
-	assert_int_equal(fha_seat_open(&config, &seat, &err), FHA_OK);
-	assert_true(fha_seat_guard(&seat));
+	assert_int_equal(fha_ownership_open(&config, &ownership, &err), FHA_OK);
+	assert_true(fha_ownership_guard(&ownership));
 	assert_true(fha_is_supervised(&config));
-	fha_seat_close(&seat);
+	fha_ownership_close(&ownership);
 }
 
 static void
 a_wrong_id_is_not_believed(void **state)
 {
-	FhaSeat seat;
+	FhaOwnership ownership;
 	FhaError err;
 	char text[64];
 	int length;
 
 	(void) state;
 	assert_int_equal(fha_file_replace(path_of("seat"), "rubbish", 7, &err), FHA_OK);
-	assert_int_equal(fha_seat_open(&config, &seat, &err), FHA_OK);
-	assert_int_equal(fha_seat_read_pid(&seat), 0);
-	fha_seat_close(&seat);
+	assert_int_equal(fha_ownership_open(&config, &ownership, &err), FHA_OK);
+	assert_int_equal(fha_ownership_read_pid(&ownership), 0);
+	fha_ownership_close(&ownership);
 	/* This process's id with another start: what a reused id looks like. */
 	length = snprintf(text, sizeof(text), "%d 1\n", (int) getpid());
 	assert_int_equal(fha_file_replace(path_of("seat"), text, (size_t) length, &err), FHA_OK);
-	assert_int_equal(fha_seat_open(&config, &seat, &err), FHA_OK);
-	assert_int_equal(fha_seat_read_pid(&seat), 0);
-	fha_seat_write_pid(&seat);
-	assert_int_equal(fha_seat_read_pid(&seat), getpid());
-	fha_seat_close(&seat);
+	assert_int_equal(fha_ownership_open(&config, &ownership, &err), FHA_OK);
+	assert_int_equal(fha_ownership_read_pid(&ownership), 0);
+	fha_ownership_write_pid(&ownership);
+	assert_int_equal(fha_ownership_read_pid(&ownership), getpid());
+	fha_ownership_close(&ownership);
 }
 
 static void
-life_ends_with_the_last_inheritor(void **state)
+liveness_ends_with_the_last_inheritor(void **state)
 {
 	FhaError err;
 	pid_t child;
 	int gate[2];
 	int ready[2];
-	int life;
+	int liveness;
 	int again;
 	char byte = 0;
 
 	(void) state;
-	assert_int_equal(fha_life_take(&config, &life, &err), FHA_OK);
-	assert_int_equal(fcntl(life, F_GETFD) & FD_CLOEXEC, 0);
-	assert_int_equal(fha_life_take(&config, &again, &err), FHA_CONFLICT);
+	assert_int_equal(fha_liveness_take(&config, &liveness, &err), FHA_OK);
+	assert_int_equal(fcntl(liveness, F_GETFD) & FD_CLOEXEC, 0);
+	assert_int_equal(fha_liveness_take(&config, &again, &err), FHA_CONFLICT);
 	assert_int_equal(again, -1);
 
 	/* An inheritor across exec: sleeps until its standard input closes. */
@@ -485,11 +485,11 @@ life_ends_with_the_last_inheritor(void **state)
 	}
 	(void) close(gate[0]);
 	assert_int_equal(read(ready[0], &byte, 1), 1);
-	(void) close(life);
-	assert_int_equal(fha_life_take(&config, &again, &err), FHA_CONFLICT);
+	(void) close(liveness);
+	assert_int_equal(fha_liveness_take(&config, &again, &err), FHA_CONFLICT);
 	(void) close(gate[1]);
 	assert_int_equal(waitpid(child, NULL, 0), child);
-	assert_int_equal(fha_life_take(&config, &again, &err), FHA_OK);
+	assert_int_equal(fha_liveness_take(&config, &again, &err), FHA_OK);
 	(void) close(again);
 	(void) close(ready[0]);
 	(void) close(ready[1]);
@@ -510,10 +510,10 @@ main(void)
 		cmocka_unit_test(refuses_a_damaged_node_file),
 		cmocka_unit_test(reads_a_node_file_of_a_later_version),
 		cmocka_unit_test(refuses_another_members_file),
-		cmocka_unit_test(one_process_has_the_seat),
+		cmocka_unit_test(one_process_has_the_ownership_lock),
 		cmocka_unit_test(a_question_takes_nothing),
 		cmocka_unit_test(a_wrong_id_is_not_believed),
-		cmocka_unit_test(life_ends_with_the_last_inheritor),
+		cmocka_unit_test(liveness_ends_with_the_last_inheritor),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -1,6 +1,6 @@
 /*
  * planted.c: the negative control of the sanitized supervisor: faults for its sanitizers to see, one
- * that FAWKES_PLANTED names, whenever the supervisor leaves its seat.
+ * that FAWKES_PLANTED names, whenever the supervisor releases the ownership lock.
  */
 #include <limits.h>
 #include <stdlib.h>

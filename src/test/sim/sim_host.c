@@ -154,7 +154,7 @@ wal_origin(const SimWal *wal)
 					 : (FhaPosition){steps[count - 2].timeline, steps[count - 2].end};
 }
 
-/* --- the seat */
+/* --- the ownership lock */
 
 static void
 run_turn(void *argument)
@@ -197,7 +197,7 @@ sim_host_wake(SimHost *host)
 }
 
 static void
-leave_seat(SimHost *host, bool killed)
+release_ownership(SimHost *host, bool killed)
 {
 	if (host->node == NULL)
 		return;
@@ -212,11 +212,11 @@ leave_seat(SimHost *host, bool killed)
 }
 
 static void
-sit(SimHost *host, SimSpeaker speaker)
+take_ownership(SimHost *host, SimSpeaker speaker)
 {
 	FhaError err;
 
-	leave_seat(host, false);
+	release_ownership(host, false);
 	sim_here = host;
 	if (fha_node_open(&host->node, &host->config, &host->clock, host->incarnation,
 					  speaker == SIM_SUPERVISOR && host->phase == SIM_DOWN, &err) != FHA_OK)
@@ -469,7 +469,7 @@ all_gone(void *argument)
 	if (host->node != NULL)
 	{
 		sim_here = host;
-		fha_node_life_held(host->node, true);
+		fha_node_liveness_held(host->node, true);
 		sim_here = NULL;
 	}
 	sim_host_wake(host);
@@ -494,9 +494,9 @@ sim_host_kill_postgres(SimHost *host)
 	sim_trace(host->index, "PostgreSQL is killed");
 	server_crashed(host, sim_chance(80));
 	if (host->speaker == SIM_AGENT)
-		leave_seat(host, true);
+		release_ownership(host, true);
 	if (host->supervised && host->node == NULL)
-		sit(host, SIM_SUPERVISOR);
+		take_ownership(host, SIM_SUPERVISOR);
 	sim_at(sim_us + sim_between(3 * SIM_MS, 110 * SIM_MS), host->index, all_gone,
 		   life_of(host, host->server));
 }
@@ -544,7 +544,7 @@ server_stop(SimHost *host)
 			   life_of(host, host->server));
 	}
 	if (host->supervised && host->speaker != SIM_SUPERVISOR)
-		sit(host, SIM_SUPERVISOR);
+		take_ownership(host, SIM_SUPERVISOR);
 }
 
 static void
@@ -566,7 +566,7 @@ server_gives_up(SimHost *host)
 	host->phase = SIM_ORPHANS;
 	back_off(host);
 	if (host->supervised && host->speaker != SIM_SUPERVISOR)
-		sit(host, SIM_SUPERVISOR);
+		take_ownership(host, SIM_SUPERVISOR);
 	sim_at(sim_us + SIM_MS, host->index, all_gone, life_of(host, host->server));
 }
 
@@ -607,7 +607,7 @@ agent_comes(void *argument)
 	SimHost *host = &sim_hosts[life->host];
 
 	if (host->server == life->of && host->phase != SIM_STOPPING)
-		sit(host, SIM_AGENT);
+		take_ownership(host, SIM_AGENT);
 }
 
 /* S7: what an interrupted promotion has left was led by no server. */
@@ -649,7 +649,7 @@ server_start(SimHost *host, bool standby)
 	host->rewindable_us = SIM_NEVER;
 	host->prepared_us = SIM_NEVER;
 	sim_here = host;
-	fha_node_life_held(host->node, false);
+	fha_node_liveness_held(host->node, false);
 	sim_here = NULL;
 	sim_trace(host->index, "PostgreSQL is started as a %s", standby ? "standby" : "primary");
 	sim_at(sim_us + sim_between(10 * SIM_MS, 100 * SIM_MS), host->index, agent_comes,
@@ -839,7 +839,7 @@ static void
 supervisor_ends(SimHost *host)
 {
 	sim_trace(host->index, "the supervisor ends%s", host->action.released ? ": released" : "");
-	leave_seat(host, false);
+	release_ownership(host, false);
 	host->supervised = host->stopping = false;
 	host->watermark_counts = false;
 	host->acked_lsn = 0;
@@ -1122,7 +1122,7 @@ sim_host_start(SimHost *host)
 	host->end_known = false;
 	host->life++;
 	sim_hex(host->incarnation, sizeof(host->incarnation));
-	sit(host, SIM_SUPERVISOR);
+	take_ownership(host, SIM_SUPERVISOR);
 }
 
 void
@@ -1149,7 +1149,7 @@ sim_host_kill(SimHost *host)
 	if (!host->supervised)
 		return;
 	sim_trace(host->index, "all is killed");
-	leave_seat(host, true);
+	release_ownership(host, true);
 	if (host->phase != SIM_DOWN && host->phase != SIM_ORPHANS)
 		server_crashed(host, false);
 	host->server++;
@@ -1174,5 +1174,5 @@ sim_host_reboot(SimHost *host)
 void
 sim_host_end(SimHost *host)
 {
-	leave_seat(host, false);
+	release_ownership(host, false);
 }

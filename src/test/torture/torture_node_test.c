@@ -65,15 +65,15 @@ obey(const FhaHostAction *action)
 			view.lineage[0] = (FhaLineageStep){view.position.timeline, 0};
 			view.state = FHA_PG_PRIMARY;
 			view.rewindable = true;
-			fha_node_life_held(node, false);
+			fha_node_liveness_held(node, false);
 			break;
 		case FHA_NODE_START_STANDBY:
 			view.state = FHA_PG_STANDBY;
-			fha_node_life_held(node, false);
+			fha_node_liveness_held(node, false);
 			break;
 		case FHA_NODE_STOP:
 			view.state = FHA_PG_DOWN;
-			fha_node_life_held(node, true);
+			fha_node_liveness_held(node, true);
 			break;
 		default:
 			break;

@@ -369,23 +369,23 @@ prepare_state(FhaError *err)
 static FhaCode
 hold_locks(FhaError *err)
 {
-	FhaSeat seat;
+	FhaOwnership ownership;
 	char identity[FHA_UUID_SIZE];
-	int life;
-	FhaCode code = fha_seat_open(&config, &seat, err);
+	int liveness;
+	FhaCode code = fha_ownership_open(&config, &ownership, err);
 
 	if (code == FHA_OK)
 	{
-		assert_true(fha_seat_take(&seat));
-		fha_seat_write_pid(&seat);
-		(void) fha_seat_read_pid(&seat);
-		fha_seat_close(&seat);
-		code = fha_life_identity(&config, identity, sizeof(identity), err);
+		assert_true(fha_ownership_take(&ownership));
+		fha_ownership_write_pid(&ownership);
+		(void) fha_ownership_read_pid(&ownership);
+		fha_ownership_close(&ownership);
+		code = fha_liveness_identity(&config, identity, sizeof(identity), err);
 	}
 	if (code == FHA_OK)
-		code = fha_life_take(&config, &life, err);
+		code = fha_liveness_take(&config, &liveness, err);
 	if (code == FHA_OK)
-		(void) close(life);
+		(void) close(liveness);
 	return code;
 }
 
