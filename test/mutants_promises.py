@@ -3,7 +3,7 @@
 from mutants_list import Mutant, unit
 
 NODE = "src/node/promise.c"
-BOND = "src/node/bond.c"
+PROMISE_FILE = "src/node/promise_file.c"
 
 
 def promise(*names: str) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ PROMISES = [
         "S10",
         "a promise is given while an attempt at the lease may arrive",
         NODE,
-        "if (node->promises.bond.contended[0] != '\\0')\n\t\treturn",
+        "if (node->promises.file.contended[0] != '\\0')\n\t\treturn",
         "if (false)\n\t\treturn",
         promise("who_may_still_get_the_lease_does_not_promise"),
     ),
@@ -148,16 +148,16 @@ PROMISES = [
         "S10",
         "a promise is forgotten by who starts again",
         NODE,
-        "node->world.bound_until_ms = fha_bond_until_ms(bond, boot_id, promises->time_namespace, now_ms);",
+        "node->world.bound_until_ms =\n\t\tfha_promise_file_until_ms(file, boot_id, promises->time_namespace, now_ms);",
         "node->world.bound_until_ms = 0;",
         promise("a_promise_outlives_its_giver"),
     ),
     Mutant(
         "S10",
         "another machine counts the time of a promise on its own clock",
-        BOND,
-        "if (!fha_bond_is_of(bond, boot_id, time_namespace) || bond->until_ms > at_most_ms)",
-        "if (bond->until_ms > at_most_ms)",
+        PROMISE_FILE,
+        "if (!fha_promise_file_is_of(file, boot_id, time_namespace) || file->until_ms > at_most_ms)",
+        "if (file->until_ms > at_most_ms)",
         promise("a_promise_outlives_its_giver"),
     ),
     Mutant(
@@ -188,9 +188,9 @@ PROMISES = [
     ),
     Mutant(
         "S10",
-        "a bond is trusted in another time namespace",
-        BOND,
-        "strcmp(bond->time_namespace, time_namespace) == 0;",
+        "a promise file is trusted in another time namespace",
+        PROMISE_FILE,
+        "strcmp(file->time_namespace, time_namespace) == 0;",
         "true;",
         promise("a_promise_outlives_its_giver"),
         short=False,
@@ -198,7 +198,7 @@ PROMISES = [
     Mutant(
         "S10",
         "the end of a take is not written down",
-        BOND,
+        PROMISE_FILE,
         "a->for_ms == b->for_ms && strcmp(a->contended, b->contended) == 0 &&",
         "a->for_ms == b->for_ms && (a->contended[0] == '\\0' || strcmp(a->contended, b->contended) == 0) &&",
         promise("who_may_still_get_the_lease_does_not_promise"),

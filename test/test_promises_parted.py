@@ -78,7 +78,7 @@ def forget_term(node: Node) -> None:
     file.write_text(json.dumps({**state, "highest_term": state["highest_term"] - 1}))
 
 
-def bond(node: Node) -> dict:
+def promise_file(node: Node) -> dict:
     try:
         return json.loads((node.state / "bond.json").read_text())
     except FileNotFoundError:
@@ -86,7 +86,7 @@ def bond(node: Node) -> dict:
 
 
 def contended(node: Node) -> str:
-    return bond(node).get("contended", "")
+    return promise_file(node).get("contended", "")
 
 
 def lsn(text: str) -> int:
@@ -95,7 +95,7 @@ def lsn(text: str) -> int:
 
 
 def heard(node: Node) -> int:
-    return lsn(bond(node).get("heard", {"lsn": "0/0"})["lsn"])
+    return lsn(promise_file(node).get("heard", {"lsn": "0/0"})["lsn"])
 
 
 def log_since(node: Node, since: int) -> str:
@@ -164,7 +164,7 @@ def test_an_outage_after_a_switchover(cluster: Part) -> None:
     assert old.command("switchover", "--to", to.name).returncode == 0
     leader = cluster.wait_all_stream()
     # All who took part speak for their nodes in new processes, as after a restart of PostgreSQL.
-    until("every bond says so", lambda: all(contended(node) == "" for node in cluster.nodes), SETTLE_S)
+    until("every promise file says so", lambda: all(contended(node) == "" for node in cluster.nodes), SETTLE_S)
     logs = ends(cluster)
     with outage(cluster, leader):
         for _ in range(20):

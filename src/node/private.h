@@ -11,9 +11,9 @@
 #include "core/observe.h"
 #include "kube/pods.h"
 #include "lock/lock.h"
-#include "node/bond.h"
 #include "node/node.h"
 #include "node/peers.h"
+#include "node/promise_file.h"
 #include "node/state.h"
 #include "peer/client.h"
 #include "peer/protocol.h"
@@ -135,9 +135,9 @@ typedef struct Promises
 	bool takes;     /* a take waits until bond.json says so */
 	char time_namespace[FHA_TIME_NAMESPACE_SIZE];
 	FhaWriter *writer;
-	FhaBond bond;                   /* as bond.json should be */
-	FhaBond durable;                /* as it is, or as `written` */
-	FhaBond written;                /* what is under way to the disk ... */
+	FhaPromiseFile file;            /* as bond.json should be */
+	FhaPromiseFile durable;         /* as it is, or as `written` */
+	FhaPromiseFile written;         /* what is under way to the disk ... */
 	bool writes;                    /* ... if anything is */
 	int64_t write_ms;               /* after a failure: not before */
 	char failed[FHA_SENTENCE_SIZE]; /* why the last write failed; "" */

@@ -38,7 +38,7 @@ FhaCode
 node_promises_open(FhaNode *node, FhaError *err)
 {
 	Promises *promises = &node->promises;
-	FhaBond *bond = &promises->bond;
+	FhaPromiseFile *file = &promises->file;
 	const char *boot_id = node->world.self.boot_id;
 	/* The process that promised what is on disk ended before this look. */
 	int64_t now_ms = node_now_ms(node);
@@ -47,25 +47,26 @@ node_promises_open(FhaNode *node, FhaError *err)
 	if (code == FHA_OK)
 		code = node_wait_for(node, fha_writer_fd(promises->writer), err);
 	if (code == FHA_OK)
-		code = fha_bond_load(&node->config, bond, err);
+		code = fha_promise_file_load(&node->config, file, err);
 	if (code != FHA_OK && code != FHA_NOT_FOUND)
 		return code;
 	node->clock->time_namespace(node->clock->context, promises->time_namespace,
 								sizeof(promises->time_namespace));
-	node->world.bound_until_ms = fha_bond_until_ms(bond, boot_id, promises->time_namespace, now_ms);
-	promises->lost_take = bond->contended[0] != '\0';
-	node->world.heard_term = bond->heard_term;
-	node->world.heard = bond->heard;
-	if (bond->for_ms != 0 && !fha_bond_is_of(bond, boot_id, promises->time_namespace))
+	node->world.bound_until_ms =
+		fha_promise_file_until_ms(file, boot_id, promises->time_namespace, now_ms);
+	promises->lost_take = file->contended[0] != '\0';
+	node->world.heard_term = file->heard_term;
+	node->world.heard = file->heard;
+	if (file->for_ms != 0 && !fha_promise_file_is_of(file, boot_id, promises->time_namespace))
 	{
-		memcpy(bond->boot_id, boot_id, sizeof(bond->boot_id));
-		memcpy(bond->time_namespace, promises->time_namespace, sizeof(bond->time_namespace));
-		bond->until_ms = node->world.bound_until_ms;
-		code = fha_bond_save(&node->config, bond, err);
+		memcpy(file->boot_id, boot_id, sizeof(file->boot_id));
+		memcpy(file->time_namespace, promises->time_namespace, sizeof(file->time_namespace));
+		file->until_ms = node->world.bound_until_ms;
+		code = fha_promise_file_save(&node->config, file, err);
 		if (code != FHA_OK)
 			return code; /* LCOV_EXCL_LINE: the kernel refuses */
 	}
-	promises->durable = *bond;
+	promises->durable = *file;
 	find_peers(node);
 	return FHA_OK;
 }
@@ -112,18 +113,18 @@ keep(FhaNode *node, int64_t now_ms)
 	FhaCode code;
 
 	look_at_disk(node, now_ms, 0);
-	if (promises->writes || fha_bond_is_same(&promises->bond, &promises->durable) ||
+	if (promises->writes || fha_promise_file_is_same(&promises->file, &promises->durable) ||
 		now_ms < promises->write_ms)
 		return;
 	code = fha_state_path(&node->config, "bond.json", path, sizeof(path), &err);
 	if (code == FHA_OK)
-		code = fha_bond_print(&promises->bond, &text, &err);
+		code = fha_promise_file_print(&promises->file, &text, &err);
 	if (code == FHA_OK)
 		code = fha_writer_start(promises->writer, path, text, &err);
 	free(text);
 	promises->writes = code == FHA_OK;
 	if (promises->writes)
-		promises->written = promises->bond;
+		promises->written = promises->file;
 	else
 	{
 		/* LCOV_EXCL_START: no memory, no thread */
@@ -137,28 +138,30 @@ keep(FhaNode *node, int64_t now_ms)
 static void
 bind(FhaNode *node, int64_t now_ms, int64_t for_ms)
 {
-	FhaBond *bond = &node->promises.bond;
+	FhaPromiseFile *file = &node->promises.file;
 	int64_t left_ms = node->world.bound_until_ms - now_ms;
-	bool mine = fha_bond_is_of(bond, node->world.self.boot_id, node->promises.time_namespace);
+	bool mine =
+		fha_promise_file_is_of(file, node->world.self.boot_id, node->promises.time_namespace);
 
 	/* An earlier promise was for longer. */
 	if (left_ms > for_ms)
 		for_ms = left_ms;
-	if (mine && bond->for_ms >= for_ms && bond->until_ms >= now_ms + for_ms + for_ms / 2)
+	if (mine && file->for_ms >= for_ms && file->until_ms >= now_ms + for_ms + for_ms / 2)
 		return;
-	memcpy(bond->boot_id, node->world.self.boot_id, sizeof(bond->boot_id));
-	memcpy(bond->time_namespace, node->promises.time_namespace, sizeof(bond->time_namespace));
-	bond->for_ms = for_ms;
-	bond->until_ms = now_ms + 2 * for_ms;
+	memcpy(file->boot_id, node->world.self.boot_id, sizeof(file->boot_id));
+	memcpy(file->time_namespace, node->promises.time_namespace, sizeof(file->time_namespace));
+	file->for_ms = for_ms;
+	file->until_ms = now_ms + 2 * for_ms;
 }
 
 /* Whoever starts from what is on disk for certain is bound until then, and anywhere else for_ms. */
 static bool
 disk_binds(const FhaNode *node, int64_t until_ms, int64_t for_ms)
 {
-	const FhaBond *durable = &node->promises.durable;
+	const FhaPromiseFile *durable = &node->promises.durable;
 
-	return fha_bond_is_of(durable, node->world.self.boot_id, node->promises.time_namespace) &&
+	return fha_promise_file_is_of(durable, node->world.self.boot_id,
+								  node->promises.time_namespace) &&
 		   durable->until_ms >= until_ms && durable->for_ms >= for_ms;
 }
 
@@ -167,7 +170,7 @@ contended_version(const FhaNode *node)
 {
 	const char *version = node->world.watch.version;
 
-	return version[0] == '\0' ? FHA_BOND_ABSENT : version;
+	return version[0] == '\0' ? FHA_PROMISE_FILE_ABSENT : version;
 }
 
 FhaCode
@@ -176,7 +179,7 @@ node_promises_contend(FhaNode *node, int64_t now_ms, FhaError *err)
 	Promises *promises = &node->promises;
 	const char *version = contended_version(node);
 
-	(void) snprintf(promises->bond.contended, sizeof(promises->bond.contended), "%s", version);
+	(void) snprintf(promises->file.contended, sizeof(promises->file.contended), "%s", version);
 	promises->takes = true;
 	keep(node, now_ms);
 	if (strcmp(promises->durable.contended, version) != 0)
@@ -192,7 +195,7 @@ node_promises_contend(FhaNode *node, int64_t now_ms, FhaError *err)
 static void
 forget_take(FhaNode *node, int64_t now_ms)
 {
-	node->promises.bond.contended[0] = '\0';
+	node->promises.file.contended[0] = '\0';
 	node->promises.lost_take = false;
 	node->promises.takes = false;
 	keep(node, now_ms);
@@ -231,10 +234,10 @@ node_promises_keep(FhaNode *node, int64_t now_ms)
 static bool
 shows_the_end(const FhaNode *node, const char *version)
 {
-	const char *contended = node->promises.bond.contended;
+	const char *contended = node->promises.file.contended;
 
 	return contended[0] != '\0' &&
-		   strcmp(contended, version[0] == '\0' ? FHA_BOND_ABSENT : version) != 0;
+		   strcmp(contended, version[0] == '\0' ? FHA_PROMISE_FILE_ABSENT : version) != 0;
 }
 
 bool
@@ -281,7 +284,7 @@ cannot_promise(const FhaNode *node, const FhaQuestion *asked)
 		return "nobody promises for so long";
 	if (terms->term < highest_term(world))
 		return "this member has seen a later term";
-	if (node->promises.bond.contended[0] != '\0')
+	if (node->promises.file.contended[0] != '\0')
 		return "this member has tried to take the lease, and does not know yet how that ended";
 	if (!world->watch.seen || world->watch.absent || cluster->term != terms->term)
 		return NULL;
@@ -316,14 +319,14 @@ static void
 hear_position(FhaNode *node, const FhaPromiseTerms *terms)
 {
 	FhaWorld *world = &node->world;
-	FhaBond *bond = &node->promises.bond;
+	FhaPromiseFile *file = &node->promises.file;
 
 	if (terms->term < world->heard_term ||
 		(terms->term == world->heard_term &&
 		 fha_position_compare(terms->position, world->heard) <= 0))
 		return;
-	world->heard_term = bond->heard_term = terms->term;
-	world->heard = bond->heard = terms->position;
+	world->heard_term = file->heard_term = terms->term;
+	world->heard = file->heard = terms->position;
 }
 
 static void

@@ -5,8 +5,8 @@
  */
 #include "test/fuzz/fuzz.h"
 
-#include "node/bond.h"
 #include "node/peers.h"
+#include "node/promise_file.h"
 #include "node/state.h"
 
 static FhaConfig config;
@@ -48,20 +48,20 @@ node_file(const uint8_t *data, size_t size)
 }
 
 static void
-bond_file(const uint8_t *data, size_t size)
+promise_file(const uint8_t *data, size_t size)
 {
-	FhaBond first;
-	FhaBond second;
+	FhaPromiseFile first;
+	FhaPromiseFile second;
 	FhaError err;
 	FhaCode code;
 
 	(void) fuzz_file("n1.fawkes_ha/bond.json", data, size);
-	code = fha_bond_load(&config, &first, &err);
+	code = fha_promise_file_load(&config, &first, &err);
 	FUZZ_MUST(code == FHA_OK || (code == FHA_INVALID && strstr(err.text, "bond.json") != NULL));
 	if (code != FHA_OK)
 		return;
-	FUZZ_MUST(fha_bond_save(&config, &first, &err) == FHA_OK);
-	FUZZ_MUST(fha_bond_load(&config, &second, &err) == FHA_OK);
+	FUZZ_MUST(fha_promise_file_save(&config, &first, &err) == FHA_OK);
+	FUZZ_MUST(fha_promise_file_load(&config, &second, &err) == FHA_OK);
 	FUZZ_MUST(first.until_ms == second.until_ms && first.for_ms == second.for_ms);
 	FUZZ_MUST(first.heard_term == second.heard_term && first.heard.lsn == second.heard.lsn);
 }
@@ -116,7 +116,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			ownership_file(data + 1, size - 1);
 			break;
 		case 'b':
-			bond_file(data + 1, size - 1);
+			promise_file(data + 1, size - 1);
 			break;
 		case 'p':
 			peers_file(data + 1, size - 1);

@@ -4,7 +4,7 @@
 #include "test/node/players.h"
 
 #include "config/state_directory.h"
-#include "node/bond.h"
+#include "node/promise_file.h"
 
 #define OUTAGE_LEASES 4
 #define LONG_LEASES 5
@@ -436,7 +436,7 @@ a_promise_outlives_its_giver(void **state)
 {
 	Player *standby;
 	FhaQuestion asked;
-	FhaBond bond;
+	FhaPromiseFile file;
 	FhaError err;
 	int64_t bound_ms;
 
@@ -456,11 +456,11 @@ a_promise_outlives_its_giver(void **state)
 	assert_true(standby->node->world.bound_until_ms > fha_now_ms() + 50 * LEASE_MS);
 
 	/* Another boot, or another machine: nobody knows how long ago it was given. */
-	assert_int_equal(fha_bond_load(&standby->config, &bond, &err), FHA_OK);
-	memset(bond.boot_id, 'f', sizeof(bond.boot_id) - 1);
-	bond.until_ms = 1;
-	bond.for_ms = 70 * LEASE_MS;
-	assert_int_equal(fha_bond_save(&standby->config, &bond, &err), FHA_OK);
+	assert_int_equal(fha_promise_file_load(&standby->config, &file, &err), FHA_OK);
+	memset(file.boot_id, 'f', sizeof(file.boot_id) - 1);
+	file.until_ms = 1;
+	file.for_ms = 70 * LEASE_MS;
+	assert_int_equal(fha_promise_file_save(&standby->config, &file, &err), FHA_OK);
 	start_again(standby);
 	assert_true(standby->node->world.bound_until_ms > fha_now_ms() + 60 * LEASE_MS);
 	/* It counts from the first start there. */
@@ -469,10 +469,10 @@ a_promise_outlives_its_giver(void **state)
 	assert_int_equal(standby->node->world.bound_until_ms, bound_ms);
 
 	/* A container with another offset to the clock; also what was written by a release that noted none. */
-	assert_int_equal(fha_bond_load(&standby->config, &bond, &err), FHA_OK);
-	bond.time_namespace[0] = '\0';
-	bond.until_ms = 1;
-	assert_int_equal(fha_bond_save(&standby->config, &bond, &err), FHA_OK);
+	assert_int_equal(fha_promise_file_load(&standby->config, &file, &err), FHA_OK);
+	file.time_namespace[0] = '\0';
+	file.until_ms = 1;
+	assert_int_equal(fha_promise_file_save(&standby->config, &file, &err), FHA_OK);
 	start_again(standby);
 	assert_true(standby->node->world.bound_until_ms > fha_now_ms() + 60 * LEASE_MS);
 }
@@ -634,7 +634,7 @@ who_may_still_get_the_lease_does_not_promise(void **state)
 	TURN_UNTIL(node->promises.durable.contended[0] == '\0');
 	start_again(standby);
 	node = standby->node;
-	assert_string_equal(node->promises.bond.contended, "");
+	assert_string_equal(node->promises.file.contended, "");
 
 	contend(node);
 	node_promises_settled(node, FHA_IO, fha_now_ms());
@@ -662,7 +662,7 @@ a_take_whose_end_is_not_known_is_read_about(void **state)
 	start_again(standby);
 	standby->node->reread = false;
 	standby->node->read_ms = fha_now_ms();
-	TURN_UNTIL(standby->node->promises.bond.contended[0] == '\0');
+	TURN_UNTIL(standby->node->promises.file.contended[0] == '\0');
 	assert_string_equal(refusal(standby, &asked), "");
 }
 
@@ -689,7 +689,7 @@ what_cannot_be_written_down_is_not_promised(void **state)
 }
 
 static void
-a_damaged_bond_is_told(void **state)
+a_damaged_promise_file_is_told(void **state)
 {
 	static const char *const damaged[] = {"",
 										  "[]",
@@ -699,7 +699,7 @@ a_damaged_bond_is_told(void **state)
 										  "{\"contended\": 3}"};
 	FhaConfig *config = &players[0].config;
 	char path[FHA_PATH_MAX];
-	FhaBond bond;
+	FhaPromiseFile file;
 	FhaError err;
 
 	(void) state;
@@ -708,7 +708,7 @@ a_damaged_bond_is_told(void **state)
 	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++)
 	{
 		assert_int_equal(fha_file_replace(path, damaged[i], strlen(damaged[i]), &err), FHA_OK);
-		assert_int_equal(fha_bond_load(config, &bond, &err), FHA_INVALID);
+		assert_int_equal(fha_promise_file_load(config, &file, &err), FHA_INVALID);
 		assert_non_null(strstr(err.text, "bond.json"));
 		fha_node_close(players[0].node);
 		assert_int_equal(fha_node_open(&players[0].node, config, played_clock(),
@@ -772,7 +772,7 @@ a_refusal_is_no_promise(void **state)
 	lock_out(true);
 	/* A read that was on its way would end what follows; nobody is asked yet. */
 	turn_for(RETRY_MS / 2);
-	(void) snprintf(standby->node->promises.bond.contended, FHA_VERSION_SIZE, "1");
+	(void) snprintf(standby->node->promises.file.contended, FHA_VERSION_SIZE, "1");
 	standby->node->promises.lost_take = true;
 	TURN_UNTIL(!is_open(old));
 	turn_for(OUTAGE_LEASES * LEASE_MS);
@@ -880,9 +880,9 @@ a_take_waits_for_the_disk(void **state)
 	leader()->absent = true;
 	TURN_UNTIL(leader() == NULL);
 	assert_int_equal(node_promises_contend(node, fha_now_ms(), &err), FHA_AGAIN);
-	assert_string_not_equal(node->promises.bond.contended, "");
+	assert_string_not_equal(node->promises.file.contended, "");
 	node_promises_keep(node, fha_now_ms());
-	assert_string_equal(node->promises.bond.contended, "");
+	assert_string_equal(node->promises.file.contended, "");
 	TURN_UNTIL(leader() != NULL);
 	assert_ptr_not_equal(leader(), standby);
 	node->promises.write_ms = 0;
@@ -1079,7 +1079,7 @@ main(void)
 		TEST(who_may_still_get_the_lease_does_not_promise),
 		TEST(a_take_whose_end_is_not_known_is_read_about),
 		TEST(what_cannot_be_written_down_is_not_promised),
-		TEST(a_damaged_bond_is_told),
+		TEST(a_damaged_promise_file_is_told),
 		TEST(who_promises_knows_where_the_holder_was),
 		TEST(a_refusal_is_no_promise),
 		TEST(a_holder_s_own_word_is_on_disk_before_it_counts),

@@ -1,10 +1,11 @@
 /*
- * bond.h: what this node must not forget of its promises (S10), in bond.json of its state directory.
+ * promise_file.h: bond.json of the state directory: what this node must not forget of its promises
+ * (S10).
  *
  * A file of its own: node.json is also written by jobs that replace the data.
  */
-#ifndef FHA_NODE_BOND_H
-#define FHA_NODE_BOND_H
+#ifndef FHA_NODE_PROMISE_FILE_H
+#define FHA_NODE_PROMISE_FILE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,9 +18,9 @@
 #include "node/state.h"
 
 /* Stands in `contended` for a record that was absent: no driver has such a version. */
-#define FHA_BOND_ABSENT "-"
+#define FHA_PROMISE_FILE_ABSENT "-"
 
-typedef struct FhaBond
+typedef struct FhaPromiseFile
 {
 	/* Until then, on the clock of that boot, this node takes no lease that was not released: it
 	 * promised so, or was promised so itself and may have led by it.  After another boot, for
@@ -35,24 +36,28 @@ typedef struct FhaBond
 	/* Where the holder of that term was when it last asked: later than what the record says. */
 	uint64_t heard_term; /* 0: nothing was heard */
 	FhaPosition heard;
-} FhaBond;
+} FhaPromiseFile;
 
 /* NOT_FOUND: nothing ever bound it; *out is zeroed.  INVALID: the file is damaged.  IO. */
-FHA_MUST_CHECK FhaCode fha_bond_load(const FhaConfig *config, FhaBond *out, FhaError *err);
+FHA_MUST_CHECK FhaCode fha_promise_file_load(const FhaConfig *config, FhaPromiseFile *out,
+											 FhaError *err);
 
 /* The file's text: free it.  NO_MEMORY. */
-FHA_MUST_CHECK FhaCode fha_bond_print(const FhaBond *bond, char **out, FhaError *err);
+FHA_MUST_CHECK FhaCode fha_promise_file_print(const FhaPromiseFile *file, char **out,
+											  FhaError *err);
 
 /* On disk when it returns OK.  IO, NO_MEMORY. */
-FHA_MUST_CHECK FhaCode fha_bond_save(const FhaConfig *config, const FhaBond *bond, FhaError *err);
+FHA_MUST_CHECK FhaCode fha_promise_file_save(const FhaConfig *config, const FhaPromiseFile *file,
+											 FhaError *err);
 
-bool fha_bond_is_same(const FhaBond *a, const FhaBond *b);
+bool fha_promise_file_is_same(const FhaPromiseFile *a, const FhaPromiseFile *b);
 
-/* Do the times in the bond belong to this clock: this boot's, in this time namespace? */
-bool fha_bond_is_of(const FhaBond *bond, const char *boot_id, const char *time_namespace);
+/* Do the times in the file belong to this clock: this boot's, in this time namespace? */
+bool fha_promise_file_is_of(const FhaPromiseFile *file, const char *boot_id,
+							const char *time_namespace);
 
 /* Until when this boot (`boot_id`), which begins to look at now_ms, is bound. */
-int64_t fha_bond_until_ms(const FhaBond *bond, const char *boot_id, const char *time_namespace,
-						  int64_t now_ms);
+int64_t fha_promise_file_until_ms(const FhaPromiseFile *file, const char *boot_id,
+								  const char *time_namespace, int64_t now_ms);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * bond.c: what this node must not forget of its promises.  See bond.h.
+ * promise_file.c: what this node must not forget of its promises.  See promise_file.h.
  */
-#include "node/bond.h"
+#include "node/promise_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +10,10 @@
 #include "base/json.h"
 #include "config/state_directory.h"
 
-#define BOND_FILE_MAX 4096
+#define PROMISE_FILE_MAX 4096
 
 FhaCode
-fha_bond_load(const FhaConfig *config, FhaBond *out, FhaError *err)
+fha_promise_file_load(const FhaConfig *config, FhaPromiseFile *out, FhaError *err)
 {
 	FhaError inner = {.code = FHA_OK};
 	char path[FHA_PATH_MAX];
@@ -24,7 +24,7 @@ fha_bond_load(const FhaConfig *config, FhaBond *out, FhaError *err)
 	memset(out, 0, sizeof(*out));
 	code = fha_state_path(config, "bond.json", path, sizeof(path), err);
 	if (code == FHA_OK)
-		code = fha_file_read(path, BOND_FILE_MAX, &text, err);
+		code = fha_file_read(path, PROMISE_FILE_MAX, &text, err);
 	if (code != FHA_OK)
 		return code;
 	object = fha_json_parse(text, strlen(text), &inner);
@@ -62,23 +62,23 @@ fha_bond_load(const FhaConfig *config, FhaBond *out, FhaError *err)
 }
 
 FhaCode
-fha_bond_print(const FhaBond *bond, char **out, FhaError *err)
+fha_promise_file_print(const FhaPromiseFile *file, char **out, FhaError *err)
 {
 	struct json_object *object = json_object_new_object();
 	bool failed = false;
 
-	fha_json_put_text(object, "boot_id", bond->boot_id, &failed);
-	fha_json_put_text(object, "time_namespace", bond->time_namespace, &failed);
-	fha_json_put_int(object, "until_ms", bond->until_ms, &failed);
-	fha_json_put_int(object, "for_ms", bond->for_ms, &failed);
-	fha_json_put_text(object, "contended", bond->contended, &failed);
-	if (bond->heard_term != 0)
+	fha_json_put_text(object, "boot_id", file->boot_id, &failed);
+	fha_json_put_text(object, "time_namespace", file->time_namespace, &failed);
+	fha_json_put_int(object, "until_ms", file->until_ms, &failed);
+	fha_json_put_int(object, "for_ms", file->for_ms, &failed);
+	fha_json_put_text(object, "contended", file->contended, &failed);
+	if (file->heard_term != 0)
 	{
 		struct json_object *heard = json_object_new_object();
 
-		fha_json_put_u64(heard, "term", bond->heard_term, &failed);
-		fha_json_put_int(heard, "timeline", bond->heard.timeline, &failed);
-		fha_json_put_lsn(heard, "lsn", bond->heard.lsn, &failed);
+		fha_json_put_u64(heard, "term", file->heard_term, &failed);
+		fha_json_put_int(heard, "timeline", file->heard.timeline, &failed);
+		fha_json_put_lsn(heard, "lsn", file->heard.lsn, &failed);
 		fha_json_put(object, "heard", heard, &failed);
 	}
 	*out = fha_json_finish(object, failed, err);
@@ -86,14 +86,14 @@ fha_bond_print(const FhaBond *bond, char **out, FhaError *err)
 }
 
 FhaCode
-fha_bond_save(const FhaConfig *config, const FhaBond *bond, FhaError *err)
+fha_promise_file_save(const FhaConfig *config, const FhaPromiseFile *file, FhaError *err)
 {
 	char path[FHA_PATH_MAX];
 	char *text = NULL;
 	FhaCode code = fha_state_path(config, "bond.json", path, sizeof(path), err);
 
 	if (code == FHA_OK)
-		code = fha_bond_print(bond, &text, err);
+		code = fha_promise_file_print(file, &text, err);
 	if (code == FHA_OK)
 		code = fha_file_replace(path, text, strlen(text), err);
 	free(text);
@@ -101,7 +101,7 @@ fha_bond_save(const FhaConfig *config, const FhaBond *bond, FhaError *err)
 }
 
 bool
-fha_bond_is_same(const FhaBond *a, const FhaBond *b)
+fha_promise_file_is_same(const FhaPromiseFile *a, const FhaPromiseFile *b)
 {
 	return strcmp(a->boot_id, b->boot_id) == 0 &&
 		   strcmp(a->time_namespace, b->time_namespace) == 0 && a->until_ms == b->until_ms &&
@@ -111,20 +111,20 @@ fha_bond_is_same(const FhaBond *a, const FhaBond *b)
 }
 
 bool
-fha_bond_is_of(const FhaBond *bond, const char *boot_id, const char *time_namespace)
+fha_promise_file_is_of(const FhaPromiseFile *file, const char *boot_id, const char *time_namespace)
 {
-	return strcmp(bond->boot_id, boot_id) == 0 && strcmp(bond->time_namespace, time_namespace) == 0;
+	return strcmp(file->boot_id, boot_id) == 0 && strcmp(file->time_namespace, time_namespace) == 0;
 }
 
 int64_t
-fha_bond_until_ms(const FhaBond *bond, const char *boot_id, const char *time_namespace,
-				  int64_t now_ms)
+fha_promise_file_until_ms(const FhaPromiseFile *file, const char *boot_id,
+						  const char *time_namespace, int64_t now_ms)
 {
-	int64_t at_most_ms = now_ms + bond->for_ms;
+	int64_t at_most_ms = now_ms + file->for_ms;
 
-	if (bond->for_ms == 0)
+	if (file->for_ms == 0)
 		return 0;
-	if (!fha_bond_is_of(bond, boot_id, time_namespace) || bond->until_ms > at_most_ms)
+	if (!fha_promise_file_is_of(file, boot_id, time_namespace) || file->until_ms > at_most_ms)
 		return at_most_ms;
-	return bond->until_ms;
+	return file->until_ms;
 }
