@@ -1,4 +1,4 @@
-"""Questions between members, on real listeners: an asker of our own, and `fawkes-ha status --ask`."""
+"""Questions between members, on real listeners: a caller of our own, and `fawkes-ha status --ask`."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ LISTEN = True  # for the fixture `cluster`
 SETTLE_S = 30
 
 
-class Asker:
+class Caller:
     """A member's side of the protocol, written from docs/reference.md."""
 
     def __init__(self, cluster: Cluster, asked: Node, password: str | None = None) -> None:
@@ -69,18 +69,18 @@ class Asker:
 
 
 @pytest.fixture
-def asker(cluster: Cluster) -> Asker:
+def caller(cluster: Cluster) -> Caller:
     leader = cluster.wait_all_stream()
     until("it leads", lambda: http.status(leader.listen_port, "/primary") == 200, SETTLE_S)
-    asker = Asker(cluster, leader)
-    asker.introduce()
-    return asker
+    caller = Caller(cluster, leader)
+    caller.introduce()
+    return caller
 
 
-def test_a_member_says_what_it_is(cluster: Cluster, asker: Asker) -> None:
+def test_a_member_says_what_it_is(cluster: Cluster, caller: Caller) -> None:
     """Kind status: its role, fence, position and term, as /status has them."""
     leader = cluster.find_leader()
-    answer = asker.ask(asker.question())
+    answer = caller.ask(caller.question())
     assert answer.status == 200
     assert (answer.json["from"], answer.json["kind"]) == (leader.name, "status")
     said = answer.json["status"]
@@ -89,50 +89,50 @@ def test_a_member_says_what_it_is(cluster: Cluster, asker: Asker) -> None:
     assert said["lease"]["holder"] == leader.name
 
 
-def test_a_replayed_question_is_refused(cluster: Cluster, asker: Asker) -> None:
+def test_a_replayed_question_is_refused(cluster: Cluster, caller: Caller) -> None:
     """Word for word the same: once and never again, also not to another member or another life."""
-    body = json.dumps(asker.question()).encode()
-    assert asker.post(body, asker.mac(body)).status == 200
+    body = json.dumps(caller.question()).encode()
+    assert caller.post(body, caller.mac(body)).status == 200
     for _ in range(3):
-        assert asker.post(body, asker.mac(body)).status == 409
+        assert caller.post(body, caller.mac(body)).status == 409
     standby = cluster.others(cluster.find_leader())[0]
-    assert Asker(cluster, standby).post(body, asker.mac(body)).status == 421
+    assert Caller(cluster, standby).post(body, caller.mac(body)).status == 421
 
 
-def test_without_the_key_nothing_is_said(cluster: Cluster, asker: Asker) -> None:
+def test_without_the_key_nothing_is_said(cluster: Cluster, caller: Caller) -> None:
     """No MAC, a wrong one, the right one of another body, another password: 401, and no word of JSON."""
-    body = json.dumps(asker.question()).encode()
-    stranger = Asker(cluster, cluster.find_leader(), password="wrong")
-    other = asker.mac(b"other")
-    for mac in (None, "", "0" * 64, "x" * 64, other, asker.mac(body)[:-1], stranger.mac(body), "é" * 32):
-        answer = asker.post(body, mac.encode("utf-8").decode("latin-1") if mac else mac)
+    body = json.dumps(caller.question()).encode()
+    stranger = Caller(cluster, cluster.find_leader(), password="wrong")
+    other = caller.mac(b"other")
+    for mac in (None, "", "0" * 64, "x" * 64, other, caller.mac(body)[:-1], stranger.mac(body), "é" * 32):
+        answer = caller.post(body, mac.encode("utf-8").decode("latin-1") if mac else mac)
         assert answer.status == 401, mac
         assert HEADER.lower() not in answer.headers
         assert b"{" not in answer.body
     # The parser sees nothing that is not authentic.
-    assert asker.post(b"{", "0" * 64).status == 401
-    assert asker.post(body, asker.mac(body)).status == 200
+    assert caller.post(b"{", "0" * 64).status == 401
+    assert caller.post(body, caller.mac(body)).status == 200
 
 
-def test_who_is_not_meant_says_so(asker: Asker) -> None:
+def test_who_is_not_meant_says_so(caller: Caller) -> None:
     """Another cluster, another system identifier, another member, a kind that is not known."""
-    assert asker.ask(asker.question(cluster="other")).status == 403
-    assert asker.ask(asker.question(system_identifier="1")).status == 403
-    assert asker.ask(asker.question(to="n9")).status == 421
-    assert asker.ask(asker.question(kind="oracle")).status == 501
-    assert asker.ask(asker.question(challenge="0" * 16)).status == 409
+    assert caller.ask(caller.question(cluster="other")).status == 403
+    assert caller.ask(caller.question(system_identifier="1")).status == 403
+    assert caller.ask(caller.question(to="n9")).status == 421
+    assert caller.ask(caller.question(kind="oracle")).status == 501
+    assert caller.ask(caller.question(challenge="0" * 16)).status == 409
 
 
-def test_bodies_that_are_no_question(asker: Asker) -> None:
+def test_bodies_that_are_no_question(caller: Caller) -> None:
     """Authentic nonsense is 400, too long 413, of unknown length 411, another verb 405."""
-    for body in (b"{", b"[]", b"null", b'{"kind": 1}', b"\xff", b"{}", json.dumps(asker.question(nonce="x")).encode()):
-        assert asker.post(body, asker.mac(body)).status == 400, body
+    for body in (b"{", b"[]", b"null", b'{"kind": 1}', b"\xff", b"{}", json.dumps(caller.question(nonce="x")).encode()):
+        assert caller.post(body, caller.mac(body)).status == 400, body
     long = b" " * 4097
-    assert asker.post(long, asker.mac(long)).status == 413
-    full = json.dumps(asker.question()).encode().ljust(4096)
-    assert asker.post(full, asker.mac(full)).status == 200
-    assert http.ask(asker.port, "/member").status == 405
-    with http.connect(asker.port) as connection:
+    assert caller.post(long, caller.mac(long)).status == 413
+    full = json.dumps(caller.question()).encode().ljust(4096)
+    assert caller.post(full, caller.mac(full)).status == 200
+    assert http.ask(caller.port, "/member").status == 405
+    with http.connect(caller.port) as connection:
         headers = b"POST /member HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         connection.sendall(headers + b"5\r\nhello\r\n0\r\n\r\n")
         assert b" 411 " in http.read_all(connection).split(b"\r\n")[0]
@@ -180,7 +180,7 @@ def test_status_ask_wants_a_node(cluster: Cluster) -> None:
     assert done.returncode == 2 and "/status" in done.stderr
 
 
-def test_an_impostor_is_not_believed(cluster: Cluster, asker: Asker) -> None:
+def test_an_impostor_is_not_believed(cluster: Cluster, caller: Caller) -> None:
     """Somebody on a standby's port who has no key, or passes on what another member says."""
     leader = cluster.find_leader()
     victim = cluster.others(leader)[0]

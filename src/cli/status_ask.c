@@ -16,21 +16,21 @@
 #define ANSWER_WAIT_MS 3000
 
 static FhaCode
-introduce(const Cluster *cluster, const CliOptions *options, FhaAsker *asker, FhaError *err)
+introduce(const Cluster *cluster, const CliOptions *options, FhaPeerCaller *caller, FhaError *err)
 {
 	const FhaConfig *config = &options->config;
 
-	memset(asker, 0, sizeof(*asker));
+	memset(caller, 0, sizeof(*caller));
 	if (config->member_name[0] == '\0')
 		return fha_error(
 			err, FHA_INVALID,
 			"--ask needs a node: give its -D DATA, whose pgpass has the cluster's key");
-	(void) snprintf(asker->cluster, sizeof(asker->cluster), "%s", config->cluster_name);
-	(void) snprintf(asker->member, sizeof(asker->member), "%s", config->member_name);
-	asker->system_identifier = cluster->record.system_identifier;
-	if (fha_random_hex(asker->incarnation, sizeof(asker->incarnation), err) != FHA_OK)
+	(void) snprintf(caller->cluster, sizeof(caller->cluster), "%s", config->cluster_name);
+	(void) snprintf(caller->member, sizeof(caller->member), "%s", config->member_name);
+	caller->system_identifier = cluster->record.system_identifier;
+	if (fha_random_hex(caller->incarnation, sizeof(caller->incarnation), err) != FHA_OK)
 		return err->code;
-	return fha_key_read(config, &asker->key, err);
+	return fha_key_read(config, &caller->key, err);
 }
 
 static void
@@ -41,7 +41,7 @@ print_line(const char *member, const char *role, const char *fence, const char *
 }
 
 static void
-print_event(const FhaAskEvent *event)
+print_event(const FhaPeerCallEvent *event)
 {
 	const FhaReply *reply = &event->reply;
 	char lsn[FHA_LSN_TEXT_SIZE];
@@ -68,19 +68,19 @@ print_event(const FhaAskEvent *event)
 
 /* Every question ends by its deadline. */
 static void
-collect(FhaAsk *ask, FhaAskEvent *events, size_t count)
+collect(FhaPeerClient *client, FhaPeerCallEvent *events, size_t count)
 {
 	for (size_t done = 0; done < count;)
 	{
-		struct pollfd wait = {.fd = fha_ask_fd(ask), .events = POLLIN};
+		struct pollfd wait = {.fd = fha_peer_client_fd(client), .events = POLLIN};
 		int64_t left_ms;
 
-		if (fha_ask_step(ask, &events[done]) == FHA_OK)
+		if (fha_peer_client_step(client, &events[done]) == FHA_OK)
 		{
 			done++;
 			continue;
 		}
-		left_ms = fha_ask_wake_ms(ask) - fha_now_ms();
+		left_ms = fha_peer_client_wake_ms(client) - fha_now_ms();
 		(void) poll(&wait, 1, left_ms < 0 ? 0 : left_ms > 1000 ? 1000 : (int) left_ms);
 	}
 }
@@ -88,25 +88,25 @@ collect(FhaAsk *ask, FhaAskEvent *events, size_t count)
 static int
 by_member(const void *a, const void *b)
 {
-	return strcmp(((const FhaAskEvent *) a)->member, ((const FhaAskEvent *) b)->member);
+	return strcmp(((const FhaPeerCallEvent *) a)->member, ((const FhaPeerCallEvent *) b)->member);
 }
 
 int
 status_ask(const Cluster *cluster, const CliOptions *options)
 {
-	static FhaAskEvent events[FHA_MEMBERS_MAX];
+	static FhaPeerCallEvent events[FHA_MEMBERS_MAX];
 	int64_t deadline_ms = fha_now_ms() + ANSWER_WAIT_MS;
-	FhaAsk *ask = NULL;
-	FhaAsker asker;
+	FhaPeerClient *client = NULL;
+	FhaPeerCaller caller;
 	FhaError err;
 	size_t asked = 0;
 
-	if (introduce(cluster, options, &asker, &err) != FHA_OK)
+	if (introduce(cluster, options, &caller, &err) != FHA_OK)
 	{
 		cli_complain("%s", err.text);
 		return CLI_USAGE;
 	}
-	if (fha_ask_open(&ask, &asker, &err) != FHA_OK)
+	if (fha_peer_client_open(&client, &caller, &err) != FHA_OK)
 	{
 		cli_complain("%s", err.text);
 		return CLI_FAILED;
@@ -121,16 +121,16 @@ status_ask(const Cluster *cluster, const CliOptions *options)
 		if (member->listener[0] == '\0')
 			print_line(member->member, "?", "?", "-", "-",
 					   "has no listener: fawkes_ha.listen is not set");
-		else if (fha_ask_start(ask, member->listener, member->member, FHA_KIND_STATUS, NULL,
-							   deadline_ms, &err) == FHA_OK)
+		else if (fha_peer_call_start(client, member->listener, member->member, FHA_KIND_STATUS,
+									 NULL, deadline_ms, &err) == FHA_OK)
 			asked++;
 		else
 			print_line(member->member, "?", "?", "-", "-", err.text);
 	}
-	collect(ask, events, asked);
+	collect(client, events, asked);
 	qsort(events, asked, sizeof(events[0]), by_member);
 	for (size_t i = 0; i < asked; i++)
 		print_event(&events[i]);
-	fha_ask_close(ask);
+	fha_peer_client_close(client);
 	return CLI_OK;
 }

@@ -14,8 +14,8 @@
 bool fha_kube_is_write(FhaKubeVerb verb);
 
 /*
- * How a call ends that was answered in whole: by its HTTP status, with the Status object's reason
- * and message (else the start of the body) as text, printable.
+ * How a request ends that was answered in whole: by its HTTP status, with the Status object's
+ * reason and message (else the start of the body) as text, printable.
  */
 FhaCode fha_kube_verdict(FhaKubeVerb verb, int status, const char *data, size_t size,
 						 FhaError *err);

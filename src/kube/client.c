@@ -1,5 +1,5 @@
 /*
- * client.c: calls to the API server, from their start to their one end.  See kube/client.h.
+ * client.c: requests to the API server, from their start to their one end.  See kube/client.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,13 +55,13 @@ fha_kube_open(FhaKube **out, FhaKubeConfig *config, FhaError *err)
 }
 
 static void
-forget(FhaKube *kube, FhaKubeTransfer *call)
+forget(FhaKube *kube, FhaKubeTransfer *transfer)
 {
-	fha_kube_hang_up(kube, call);
-	free(call->url);
-	free(call->body);
-	fha_kube_answer_release(&call->answer);
-	memset(call, 0, sizeof(*call));
+	fha_kube_hang_up(kube, transfer);
+	free(transfer->url);
+	free(transfer->body);
+	fha_kube_answer_release(&transfer->answer);
+	memset(transfer, 0, sizeof(*transfer));
 }
 
 static void
@@ -95,8 +95,8 @@ fha_kube_close(FhaKube *kube)
 {
 	if (kube == NULL)
 		return;
-	for (size_t i = 0; i < FHA_KUBE_CALLS_MAX; i++)
-		forget(kube, &kube->calls[i]);
+	for (size_t i = 0; i < FHA_KUBE_REQUESTS_MAX; i++)
+		forget(kube, &kube->transfers[i]);
 	fha_http_client_release(&kube->client);
 	fha_secret_free(kube->token.text);
 	fha_secret_free(kube->ca.text);
@@ -132,52 +132,52 @@ is_path(const char *path)
 }
 
 FhaCode
-fha_kube_start(FhaKube *kube, const FhaKubeCall *wanted, unsigned *id, FhaError *err)
+fha_kube_start(FhaKube *kube, const FhaKubeRequest *wanted, unsigned *id, FhaError *err)
 {
-	FhaKubeTransfer *call = kube->calls;
+	FhaKubeTransfer *transfer = kube->transfers;
 	int64_t now_ms = fha_now_ms();
 	size_t size = strlen(kube->config.server) + strlen(wanted->path) + 1;
 
 	release_held(kube);
-	while (call < kube->calls + FHA_KUBE_CALLS_MAX && call->id != 0)
-		call++;
-	if (call == kube->calls + FHA_KUBE_CALLS_MAX)
+	while (transfer < kube->transfers + FHA_KUBE_REQUESTS_MAX && transfer->id != 0)
+		transfer++;
+	if (transfer == kube->transfers + FHA_KUBE_REQUESTS_MAX)
 		return fha_error(err, FHA_CONFLICT, "too many requests to the API server are under way");
 	if (!is_path(wanted->path) || wanted->body_size > FHA_KUBE_ANSWER_MAX)
 		return fha_error(err, FHA_INVALID,
 						 "\"%.100s\" is no path of the API, or its body is too long", wanted->path);
-	call->verb = wanted->verb;
-	call->answer_max = wanted->answer_max != 0 ? wanted->answer_max : FHA_KUBE_ANSWER_MAX;
-	call->deadline_ms = wanted->deadline_ms;
-	call->silence_ms = wanted->silence_ms;
-	call->url = malloc(size);
+	transfer->verb = wanted->verb;
+	transfer->answer_max = wanted->answer_max != 0 ? wanted->answer_max : FHA_KUBE_ANSWER_MAX;
+	transfer->deadline_ms = wanted->deadline_ms;
+	transfer->silence_ms = wanted->silence_ms;
+	transfer->url = malloc(size);
 	/* analyzer: forget() frees it, and the body */
-	if (call->url != NULL)
-		(void) snprintf(call->url, size, "%s%s", kube->config.server, wanted->path);
+	if (transfer->url != NULL)
+		(void) snprintf(transfer->url, size, "%s%s", kube->config.server, wanted->path);
 	if (fha_kube_is_write(wanted->verb) &&
 		(wanted->body != NULL || wanted->verb != FHA_KUBE_DELETE))
 	{
-		call->body_size = wanted->body == NULL ? 0 : wanted->body_size;
-		call->body = malloc(call->body_size + 1);
+		transfer->body_size = wanted->body == NULL ? 0 : wanted->body_size;
+		transfer->body = malloc(transfer->body_size + 1);
 		/* analyzer: the same */
-		if (call->body != NULL && call->body_size > 0)
-			memcpy(call->body, wanted->body, call->body_size);
+		if (transfer->body != NULL && transfer->body_size > 0)
+			memcpy(transfer->body, wanted->body, transfer->body_size);
 	}
 	/* One whose deadline has passed ends in the next step. */
-	if (call->url == NULL ||
-		(call->body == NULL && fha_kube_is_write(wanted->verb) &&
+	if (transfer->url == NULL ||
+		(transfer->body == NULL && fha_kube_is_write(wanted->verb) &&
 		 (wanted->body != NULL || wanted->verb != FHA_KUBE_DELETE)) ||
-		(now_ms < call->deadline_ms && !fha_kube_send(kube, call, now_ms)))
+		(now_ms < transfer->deadline_ms && !fha_kube_send(kube, transfer, now_ms)))
 	{
 		/* LCOV_EXCL_START: no memory */
-		forget(kube, call);
+		forget(kube, transfer);
 		return fha_error(err, FHA_NO_MEMORY, "a request to the API server could not be made");
 		/* LCOV_EXCL_STOP */
 	}
 	if (++kube->last_id == 0)
-		kube->last_id = 1; /* LCOV_EXCL_LINE: after four thousand million calls */
-	call->id = kube->last_id;
-	*id = call->id;
+		kube->last_id = 1; /* LCOV_EXCL_LINE: after four thousand million requests */
+	transfer->id = kube->last_id;
+	*id = transfer->id;
 	return FHA_OK;
 }
 
@@ -185,56 +185,56 @@ void
 fha_kube_cancel(FhaKube *kube, unsigned id)
 {
 	release_held(kube);
-	for (size_t i = 0; i < FHA_KUBE_CALLS_MAX; i++)
-		if (id != 0 && kube->calls[i].id == id)
-			forget(kube, &kube->calls[i]);
+	for (size_t i = 0; i < FHA_KUBE_REQUESTS_MAX; i++)
+		if (id != 0 && kube->transfers[i].id == id)
+			forget(kube, &kube->transfers[i]);
 }
 
-/* --- how a call ends */
+/* --- how a request ends */
 
 static void
-end(FhaKube *kube, FhaKubeTransfer *call, FhaCode code)
+end(FhaKube *kube, FhaKubeTransfer *transfer, FhaCode code)
 {
-	call->event.code = code;
-	call->ended = true;
-	fha_kube_hang_up(kube, call);
+	transfer->event.code = code;
+	transfer->ended = true;
+	fha_kube_hang_up(kube, transfer);
 }
 
 /* No answer, or none that is whole. */
 static void
-fail(FhaKube *kube, FhaKubeTransfer *call, FhaCode code, const char *why)
+fail(FhaKube *kube, FhaKubeTransfer *transfer, FhaCode code, const char *why)
 {
-	FhaError *err = &call->event.error;
+	FhaError *err = &transfer->event.error;
 
 	kube->failed_ms = fha_now_ms();
-	if (fha_kube_is_write(call->verb) && call->sent)
+	if (fha_kube_is_write(transfer->verb) && transfer->sent)
 		code = fha_error(err, FHA_UNKNOWN, "the API server may have carried it out: %s", why);
 	else
 		code = fha_error(err, code, "%s", why);
-	if (!fha_kube_is_stream(call))
-		fha_kube_answer_release(&call->answer);
-	end(kube, call, code);
+	if (!fha_kube_is_stream(transfer))
+		fha_kube_answer_release(&transfer->answer);
+	end(kube, transfer, code);
 }
 
 /* Is there time for another try in wait_ms?  Then it is planned. */
 static bool
-try_again(FhaKube *kube, FhaKubeTransfer *call, int64_t now_ms, int64_t wait_ms)
+try_again(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms, int64_t wait_ms)
 {
-	if (wait_ms >= call->deadline_ms - now_ms)
+	if (wait_ms >= transfer->deadline_ms - now_ms)
 		return false;
-	fha_kube_hang_up(kube, call);
-	call->again_ms = now_ms + wait_ms;
+	fha_kube_hang_up(kube, transfer);
+	transfer->again_ms = now_ms + wait_ms;
 	return true;
 }
 
 /* In milliseconds; 0: the answer does not say, or its status gives it no meaning. */
 static int64_t
-retry_after(const FhaKubeTransfer *call)
+retry_after(const FhaKubeTransfer *transfer)
 {
 	curl_off_t seconds = 0;
 
-	if ((call->event.status != 429 && call->event.status != 503) ||
-		curl_easy_getinfo(call->request.curl, CURLINFO_RETRY_AFTER, &seconds) != CURLE_OK ||
+	if ((transfer->event.status != 429 && transfer->event.status != 503) ||
+		curl_easy_getinfo(transfer->request.curl, CURLINFO_RETRY_AFTER, &seconds) != CURLE_OK ||
 		seconds < 0)
 		return 0;
 	return 1000 * (int64_t) (seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S);
@@ -242,65 +242,68 @@ retry_after(const FhaKubeTransfer *call)
 
 /* An answer that is there in whole. */
 static void
-settle(FhaKube *kube, FhaKubeTransfer *call, int64_t now_ms)
+settle(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 {
-	FhaKubeEvent *event = &call->event;
+	FhaKubeEvent *event = &transfer->event;
 	const char *body;
 	size_t size;
 
-	event->retry_after_ms = retry_after(call);
+	event->retry_after_ms = retry_after(transfer);
 	if (event->status == 429 &&
-		try_again(kube, call, now_ms,
+		try_again(kube, transfer, now_ms,
 				  event->retry_after_ms > 0 ? event->retry_after_ms : RETRY_AFTER_MS))
 		return;
-	if (event->status == 401 && !call->token_again &&
+	if (event->status == 401 && !transfer->token_again &&
 		fha_kube_secret_refresh(&kube->token, NULL, true))
 	{
-		call->token_again = true;
-		if (try_again(kube, call, now_ms, 0))
+		transfer->token_again = true;
+		if (try_again(kube, transfer, now_ms, 0))
 			return;
 	}
-	body = fha_kube_answer_rest(&call->answer, &size);
-	if (fha_kube_is_stream(call) && size > 0 && body[size - 1] != '\n')
-		fail(kube, call, FHA_IO, "the watch ended in the middle of a line");
+	body = fha_kube_answer_rest(&transfer->answer, &size);
+	if (fha_kube_is_stream(transfer) && size > 0 && body[size - 1] != '\n')
+		fail(kube, transfer, FHA_IO, "the watch ended in the middle of a line");
 	else
-		end(kube, call, fha_kube_verdict(call->verb, event->status, body, size, &event->error));
+		end(kube, transfer,
+			fha_kube_verdict(transfer->verb, event->status, body, size, &event->error));
 }
 
 static void
-finish(FhaKube *kube, FhaKubeTransfer *call, CURLcode result, int64_t now_ms)
+finish(FhaKube *kube, FhaKubeTransfer *transfer, CURLcode result, int64_t now_ms)
 {
 	char why[CURL_ERROR_SIZE];
 
 	(void) snprintf(why, sizeof(why), "%s",
-					call->request.problem[0] != '\0' ? call->request.problem
-													 : curl_easy_strerror(result));
-	if (result == CURLE_OK && call->headed)
-		settle(kube, call, now_ms);
+					transfer->request.problem[0] != '\0' ? transfer->request.problem
+														 : curl_easy_strerror(result));
+	if (result == CURLE_OK && transfer->headed)
+		settle(kube, transfer, now_ms);
 	/* For libcurl a head that is cut off is an answer. */
 	else if (result == CURLE_OK)
-		fail(kube, call, FHA_IO, "the connection ended in the head of the answer");
-	else if (call->too_long)
-		fail(kube, call, FHA_PROTOCOL, "the answer is too long");
-	else if (call->no_memory || result == CURLE_OUT_OF_MEMORY)
-		fail(kube, call, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
+		fail(kube, transfer, FHA_IO, "the connection ended in the head of the answer");
+	else if (transfer->too_long)
+		fail(kube, transfer, FHA_PROTOCOL, "the answer is too long");
+	else if (transfer->no_memory || result == CURLE_OUT_OF_MEMORY)
+		fail(kube, transfer, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
 	else if (result == CURLE_ABORTED_BY_CALLBACK)
-		fail(kube, call, FHA_IO, "the connection ended without an answer");
+		fail(kube, transfer, FHA_IO, "the connection ended without an answer");
 	else
-		fail(kube, call, result == CURLE_OPERATION_TIMEDOUT ? FHA_TIMEOUT : FHA_IO, why);
+		fail(kube, transfer, result == CURLE_OPERATION_TIMEDOUT ? FHA_TIMEOUT : FHA_IO, why);
 }
 
-/* When the call wants to be looked at even if nothing comes. */
+/* When the request wants to be looked at even if nothing comes. */
 static int64_t
-call_wake_ms(const FhaKubeTransfer *call)
+transfer_wake_ms(const FhaKubeTransfer *transfer)
 {
-	if (call->id == 0 || call->ended)
+	if (transfer->id == 0 || transfer->ended)
 		return INT64_MAX;
-	if (call->again_ms != 0)
-		return call->again_ms;
-	if (!fha_kube_is_stream(call))
-		return call->deadline_ms;
-	return call->silence_ms == 0 || call->paused ? INT64_MAX : call->heard_ms + call->silence_ms;
+	if (transfer->again_ms != 0)
+		return transfer->again_ms;
+	if (!fha_kube_is_stream(transfer))
+		return transfer->deadline_ms;
+	return transfer->silence_ms == 0 || transfer->paused
+			   ? INT64_MAX
+			   : transfer->heard_ms + transfer->silence_ms;
 }
 
 int64_t
@@ -308,9 +311,9 @@ fha_kube_wake_ms(const FhaKube *kube)
 {
 	int64_t wake_ms = kube->client.timer_ms;
 
-	for (size_t i = 0; i < FHA_KUBE_CALLS_MAX; i++)
+	for (size_t i = 0; i < FHA_KUBE_REQUESTS_MAX; i++)
 	{
-		int64_t its_ms = call_wake_ms(&kube->calls[i]);
+		int64_t its_ms = transfer_wake_ms(&kube->transfers[i]);
 
 		if (its_ms < wake_ms)
 			wake_ms = its_ms;
@@ -319,21 +322,21 @@ fha_kube_wake_ms(const FhaKube *kube)
 }
 
 static void
-wake(FhaKube *kube, FhaKubeTransfer *call, int64_t now_ms)
+wake(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 {
-	if (call->again_ms != 0)
+	if (transfer->again_ms != 0)
 	{
-		if (now_ms < call->deadline_ms && fha_kube_send(kube, call, now_ms))
+		if (now_ms < transfer->deadline_ms && fha_kube_send(kube, transfer, now_ms))
 			return;
 		/* What was answered 429 or 401 was not carried out. */
-		call->sent = false; /* LCOV_EXCL_LINE: no memory, or a step that comes much too late */
+		transfer->sent = false; /* LCOV_EXCL_LINE: no memory, or a step that comes much too late */
 	}
-	if (fha_kube_is_stream(call))
-		fail(kube, call, FHA_TIMEOUT, "the watch has gone silent");
-	else if (now_ms < call->deadline_ms)
-		fail(kube, call, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
+	if (fha_kube_is_stream(transfer))
+		fail(kube, transfer, FHA_TIMEOUT, "the watch has gone silent");
+	else if (now_ms < transfer->deadline_ms)
+		fail(kube, transfer, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
 	else
-		fail(kube, call, FHA_TIMEOUT, "the API server did not answer in time");
+		fail(kube, transfer, FHA_TIMEOUT, "the API server did not answer in time");
 }
 
 /* --- events */
@@ -341,78 +344,78 @@ wake(FhaKube *kube, FhaKubeTransfer *call, int64_t now_ms)
 static void
 drive(FhaKube *kube)
 {
-	FhaKubeTransfer *call;
+	FhaKubeTransfer *transfer;
 	CURLcode result;
 	int64_t now_ms;
 
-	for (call = kube->calls; call < kube->calls + FHA_KUBE_CALLS_MAX; call++)
-		if (call->paused && !fha_kube_answer_has_line(&call->answer))
+	for (transfer = kube->transfers; transfer < kube->transfers + FHA_KUBE_REQUESTS_MAX; transfer++)
+		if (transfer->paused && !fha_kube_answer_has_line(&transfer->answer))
 		{
-			call->paused = false;
-			(void) curl_easy_pause(call->request.curl, CURLPAUSE_CONT);
+			transfer->paused = false;
+			(void) curl_easy_pause(transfer->request.curl, CURLPAUSE_CONT);
 		}
 	fha_http_client_drive(&kube->client);
 	now_ms = fha_now_ms();
-	while ((call = fha_http_client_next(&kube->client, &result)) != NULL)
-		finish(kube, call, result, now_ms);
+	while ((transfer = fha_http_client_next(&kube->client, &result)) != NULL)
+		finish(kube, transfer, result, now_ms);
 	/* What came in time was seen above, however late this step is. */
-	for (call = kube->calls; call < kube->calls + FHA_KUBE_CALLS_MAX; call++)
-		if (now_ms >= call_wake_ms(call))
-			wake(kube, call, now_ms);
+	for (transfer = kube->transfers; transfer < kube->transfers + FHA_KUBE_REQUESTS_MAX; transfer++)
+		if (now_ms >= transfer_wake_ms(transfer))
+			wake(kube, transfer, now_ms);
 }
 
 /* A line of a watch, or its end when there is none left. */
 static bool
-tell_watch(FhaKube *kube, FhaKubeTransfer *call, FhaKubeEvent *event)
+tell_watch(FhaKube *kube, FhaKubeTransfer *transfer, FhaKubeEvent *event)
 {
 	size_t size;
-	const char *line = fha_kube_answer_line(&call->answer, &size);
+	const char *line = fha_kube_answer_line(&transfer->answer, &size);
 
-	if (line != NULL && size > call->answer_max)
+	if (line != NULL && size > transfer->answer_max)
 	{
-		fha_kube_answer_release(&call->answer);
-		fail(kube, call, FHA_PROTOCOL, "a line of the watch is too long");
+		fha_kube_answer_release(&transfer->answer);
+		fail(kube, transfer, FHA_PROTOCOL, "a line of the watch is too long");
 		line = NULL;
 	}
 	if (line != NULL)
 	{
-		event->id = call->id;
-		event->status = call->event.status;
+		event->id = transfer->id;
+		event->status = transfer->event.status;
 		event->data = line;
 		event->size = size;
 		return true;
 	}
-	if (!call->ended)
+	if (!transfer->ended)
 		return false;
-	*event = call->event;
-	event->id = call->id;
+	*event = transfer->event;
+	event->id = transfer->id;
 	event->ended = true;
 	event->data = "";
-	kube->held = call;
+	kube->held = transfer;
 	return true;
 }
 
 FhaCode
 fha_kube_step(FhaKube *kube, FhaKubeEvent *event)
 {
-	FhaKubeTransfer *call;
+	FhaKubeTransfer *transfer;
 
 	memset(event, 0, sizeof(*event));
 	release_held(kube);
 	drive(kube);
 	/* A renewal's end is not to wait behind the lines of a watch. */
-	for (call = kube->calls; call < kube->calls + FHA_KUBE_CALLS_MAX; call++)
-		if (call->ended && !fha_kube_is_stream(call))
+	for (transfer = kube->transfers; transfer < kube->transfers + FHA_KUBE_REQUESTS_MAX; transfer++)
+		if (transfer->ended && !fha_kube_is_stream(transfer))
 		{
-			*event = call->event;
-			event->id = call->id;
+			*event = transfer->event;
+			event->id = transfer->id;
 			event->ended = true;
-			event->data = fha_kube_answer_rest(&call->answer, &event->size);
-			kube->held = call;
+			event->data = fha_kube_answer_rest(&transfer->answer, &event->size);
+			kube->held = transfer;
 			return FHA_OK;
 		}
-	for (call = kube->calls; call < kube->calls + FHA_KUBE_CALLS_MAX; call++)
-		if (fha_kube_is_stream(call) && tell_watch(kube, call, event))
+	for (transfer = kube->transfers; transfer < kube->transfers + FHA_KUBE_REQUESTS_MAX; transfer++)
+		if (fha_kube_is_stream(transfer) && tell_watch(kube, transfer, event))
 			return FHA_OK;
 	return FHA_AGAIN;
 }

@@ -1,8 +1,8 @@
 /*
  * client.h: requests to a Kubernetes API server, several at once and without waiting.
  *
- * The host polls one descriptor and steps.  Each call has a deadline and ends with exactly one event
- * that says what is certain: a write that may have been carried out is never called refused.
+ * The host polls one descriptor and steps.  Each request has a deadline and ends with exactly one
+ * event that says what is certain: a write that may have been carried out is never called refused.
  * What the bodies mean is the caller's business.
  */
 #ifndef FHA_KUBE_CLIENT_H
@@ -16,7 +16,7 @@
 #include "kube/config.h"
 
 /* A renewal, a watch, and two more. */
-#define FHA_KUBE_CALLS_MAX 4
+#define FHA_KUBE_REQUESTS_MAX 4
 /* Bytes of an answer, or of one line of a watch: etcd's own limit for an object is 1.5 MB. */
 #define FHA_KUBE_ANSWER_MAX (1024 * 1024)
 
@@ -30,7 +30,7 @@ FHA_API FHA_MUST_CHECK FhaCode fha_kube_open(FhaKube **out, FhaKubeConfig *confi
  */
 FHA_MUST_CHECK FhaCode fha_kube_open_of_lock(FhaKube **out, const char *uri, FhaError *err);
 
-/* Calls under way are dropped. */
+/* Requests under way are dropped. */
 FHA_API void fha_kube_close(FhaKube *kube);
 
 /* Readable when there is something to do; and when to step at the latest (INT64_MAX: never). */
@@ -49,7 +49,7 @@ typedef enum FhaKubeVerb
 	FHA_KUBE_WATCH /* GET, whose answer is lines until it ends */
 } FhaKubeVerb;
 
-typedef struct FhaKubeCall
+typedef struct FhaKubeRequest
 {
 	FhaKubeVerb verb;
 	const char *path; /* "/apis/coordination.k8s.io/v1/namespaces/ns/leases/x?query"; copied */
@@ -58,20 +58,20 @@ typedef struct FhaKubeCall
 	size_t answer_max;   /* bytes, of a watch: of one line; 0: FHA_KUBE_ANSWER_MAX */
 	int64_t deadline_ms; /* on fha_now_ms(); of a watch: for the head of the answer */
 	int64_t silence_ms;  /* a watch without one byte for so long ends as TIMEOUT; 0: never */
-} FhaKubeCall;
+} FhaKubeRequest;
 
 /*
- * Begin a call; *id (never 0) names it until it has ended.
- * CONFLICT: as many calls as can be are under way.  INVALID: not a path.  NO_MEMORY.
+ * Begin a request; *id (never 0) names it until it has ended.
+ * CONFLICT: as many requests as can be are under way.  INVALID: not a path.  NO_MEMORY.
  */
-FHA_API FHA_MUST_CHECK FhaCode fha_kube_start(FhaKube *kube, const FhaKubeCall *call, unsigned *id,
-											  FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_kube_start(FhaKube *kube, const FhaKubeRequest *request,
+											  unsigned *id, FhaError *err);
 
-/* Drop a call; no event of it comes any more.  A write may be carried out all the same. */
+/* Drop a request; no event of it comes any more.  A write may be carried out all the same. */
 FHA_API void fha_kube_cancel(FhaKube *kube, unsigned id);
 
 /*
- * Codes of a call that has ended:
+ * Codes of a request that has ended:
  * OK         2xx, the whole answer is there; of a watch: the server ended it
  * CONFLICT   409: the text says AlreadyExists or Conflict
  * NOT_FOUND  404
@@ -87,8 +87,8 @@ FHA_API void fha_kube_cancel(FhaKube *kube, unsigned id);
  * NO_MEMORY  of a write: nothing was sent
  * So a write that ends with anything but OK and UNKNOWN was certainly not applied.
  *
- * A call that is answered 429 is sent again when Retry-After is over (1 s if it is not given), as
- * long as the deadline allows.
+ * A request that is answered 429 is sent again when Retry-After is over (1 s if it is not given),
+ * as long as the deadline allows.
  */
 typedef struct FhaKubeEvent
 {

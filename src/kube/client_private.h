@@ -1,6 +1,6 @@
 /*
- * client_private.h: a call under way, between kube/client.c, which begins and ends it, and kube/send.c,
- * which makes a transfer of libcurl of it.
+ * client_private.h: a request under way, between kube/client.c, which begins and ends it, and
+ * kube/send.c, which makes a transfer of libcurl of it.
  */
 #ifndef FHA_KUBE_CLIENT_PRIVATE_H
 #define FHA_KUBE_CLIENT_PRIVATE_H
@@ -48,16 +48,16 @@ struct FhaKube
 	unsigned last_id;
 	int64_t failed_ms;     /* a connection went bad; 0: none has yet */
 	FhaKubeTransfer *held; /* its end was told: it is kept for its data */
-	FhaKubeTransfer calls[FHA_KUBE_CALLS_MAX];
+	FhaKubeTransfer transfers[FHA_KUBE_REQUESTS_MAX];
 };
 
 /* A watch that goes on: its answer is lines, not a whole. */
-bool fha_kube_is_stream(const FhaKubeTransfer *call);
+bool fha_kube_is_stream(const FhaKubeTransfer *transfer);
 
 /* For the first time, or after an answer that allows another.  False: no memory. */
-FHA_MUST_CHECK bool fha_kube_send(FhaKube *kube, FhaKubeTransfer *call, int64_t now_ms);
+FHA_MUST_CHECK bool fha_kube_send(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms);
 
-/* Nothing of the call is on its way any more. */
-void fha_kube_hang_up(FhaKube *kube, FhaKubeTransfer *call);
+/* Nothing of the request is on its way any more. */
+void fha_kube_hang_up(FhaKube *kube, FhaKubeTransfer *transfer);
 
 #endif

@@ -19,7 +19,7 @@ struct FhaPods
 {
 	FhaKube *kube;
 	char cluster[FHA_NAME_MAX + 1];
-	unsigned call; /* under way; 0: none */
+	unsigned request; /* under way; 0: none */
 	FhaRoutingVerb verb;
 };
 
@@ -152,13 +152,14 @@ fha_pods_start(FhaPods *pods, const FhaRoutingTask *task, int64_t deadline_ms, F
 	const char *namespace_ = fha_kube_namespace(pods->kube);
 	char path[PATH_SIZE];
 	char *body = NULL;
-	FhaKubeCall call = {.verb = task->verb == FHA_ROUTING_LOOK ? FHA_KUBE_GET : FHA_KUBE_PATCH,
-						.path = path,
-						.answer_max = LIST_MAX,
-						.deadline_ms = deadline_ms};
+	FhaKubeRequest request = {.verb =
+								  task->verb == FHA_ROUTING_LOOK ? FHA_KUBE_GET : FHA_KUBE_PATCH,
+							  .path = path,
+							  .answer_max = LIST_MAX,
+							  .deadline_ms = deadline_ms};
 	FhaCode code = FHA_OK;
 
-	if (pods->call != 0)
+	if (pods->request != 0)
 		return fha_error(err, FHA_CONFLICT, "a request about pods is under way");
 	if (task->verb == FHA_ROUTING_LOOK)
 		(void) snprintf(path, sizeof(path),
@@ -169,11 +170,11 @@ fha_pods_start(FhaPods *pods, const FhaRoutingTask *task, int64_t deadline_ms, F
 	{
 		(void) snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s", namespace_, task->pod);
 		code = fha_pod_patch_print(task->pod, task->serves, &body, err);
-		call.body = body;
-		call.body_size = body == NULL ? 0 : strlen(body);
+		request.body = body;
+		request.body_size = body == NULL ? 0 : strlen(body);
 	}
 	if (code == FHA_OK)
-		code = fha_kube_start(pods->kube, &call, &pods->call, err);
+		code = fha_kube_start(pods->kube, &request, &pods->request, err);
 	pods->verb = task->verb;
 	free(body);
 	return code;
@@ -186,9 +187,9 @@ fha_pods_step(FhaPods *pods, FhaPodsEvent *event)
 
 	while (fha_kube_step(pods->kube, &news) == FHA_OK)
 	{
-		if (news.id != pods->call || !news.ended)
+		if (news.id != pods->request || !news.ended)
 			continue;
-		pods->call = 0;
+		pods->request = 0;
 		event->code = news.code;
 		event->error = news.error;
 		event->count = 0;

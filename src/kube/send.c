@@ -1,8 +1,8 @@
 /*
- * send.c: a call as a transfer of libcurl.  See kube/client_private.h.
+ * send.c: a request as a transfer of libcurl.  See kube/client_private.h.
  *
- * HTTP/1.1: each call under way has a connection of its own, kept for the next one.  With HTTP/2 one
- * connection that has gone silent would hold up the renewal together with the watch.
+ * HTTP/1.1: each request under way has a connection of its own, kept for the next one.  With HTTP/2
+ * one connection that has gone silent would hold up the renewal together with the watch.
  */
 #include "base/clock.h"
 #include "kube/client_private.h"
@@ -16,9 +16,9 @@
 /* --- what libcurl calls */
 
 bool
-fha_kube_is_stream(const FhaKubeTransfer *call)
+fha_kube_is_stream(const FhaKubeTransfer *transfer)
 {
-	return call->verb == FHA_KUBE_WATCH && call->event.status == 200;
+	return transfer->verb == FHA_KUBE_WATCH && transfer->event.status == 200;
 }
 
 /*
@@ -29,61 +29,62 @@ fha_kube_is_stream(const FhaKubeTransfer *call)
 static int
 before_sending(void *argument, char *remote, char *local, int remote_port, int local_port)
 {
-	FhaKubeTransfer *call = argument;
+	FhaKubeTransfer *transfer = argument;
 
 	(void) remote;
 	(void) local;
 	(void) remote_port;
 	(void) local_port;
-	if (call->sent && fha_kube_is_write(call->verb))
+	if (transfer->sent && fha_kube_is_write(transfer->verb))
 		return CURL_PREREQFUNC_ABORT;
-	call->sent = true;
+	transfer->sent = true;
 	return CURL_PREREQFUNC_OK;
 }
 
 static size_t
 take_header(char *data, size_t one, size_t size, void *argument)
 {
-	FhaKubeTransfer *call = argument;
+	FhaKubeTransfer *transfer = argument;
 	long status = 0;
 
 	(void) one;
-	call->head_size += size;
-	call->too_long = call->head_size > HEAD_MAX;
+	transfer->head_size += size;
+	transfer->too_long = transfer->head_size > HEAD_MAX;
 	/* An empty line ends it; heads before the last are 1xx. */
 	if (size <= 2 && (data[0] == '\r' || data[0] == '\n') &&
-		curl_easy_getinfo(call->request.curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
+		curl_easy_getinfo(transfer->request.curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
 		status >= 200)
 	{
-		call->headed = true;
-		call->event.status = (int) status;
-		call->heard_ms = fha_now_ms();
+		transfer->headed = true;
+		transfer->event.status = (int) status;
+		transfer->heard_ms = fha_now_ms();
 	}
-	return call->too_long ? 0 : size;
+	return transfer->too_long ? 0 : size;
 }
 
 static size_t
 take_body(char *data, size_t one, size_t size, void *argument)
 {
-	FhaKubeTransfer *call = argument;
-	size_t left = call->answer.size - call->answer.taken;
+	FhaKubeTransfer *transfer = argument;
+	size_t left = transfer->answer.size - transfer->answer.taken;
 
 	(void) one;
-	call->heard_ms = fha_now_ms();
+	transfer->heard_ms = fha_now_ms();
 	/* Lines are taken one in a step: what is more than one can be has to wait. */
-	if (fha_kube_is_stream(call) && left + size > call->answer_max &&
-		fha_kube_answer_has_line(&call->answer))
+	if (fha_kube_is_stream(transfer) && left + size > transfer->answer_max &&
+		fha_kube_answer_has_line(&transfer->answer))
 	{
-		call->paused = true;
+		transfer->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
-	if (left + size > call->answer_max + (fha_kube_is_stream(call) ? CURL_MAX_WRITE_SIZE : 0))
+	if (left + size >
+		transfer->answer_max + (fha_kube_is_stream(transfer) ? CURL_MAX_WRITE_SIZE : 0))
 	{
-		call->too_long = true;
+		transfer->too_long = true;
 		return 0;
 	}
-	call->no_memory = !fha_kube_answer_add(&call->answer, data, size);
-	return call->no_memory ? 0 : size;
+	transfer->no_memory = !fha_kube_answer_add(&transfer->answer, data, size);
+	return transfer->no_memory ? 0 : size;
 }
 
 /* --- sending */
@@ -105,75 +106,75 @@ set_reuse(const FhaKube *kube, CURL *curl, int64_t now_ms)
 }
 
 static bool
-set_options(const FhaKube *kube, CURL *curl, FhaKubeTransfer *call, int64_t now_ms)
+set_options(const FhaKube *kube, CURL *curl, FhaKubeTransfer *transfer, int64_t now_ms)
 {
 	return curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
 		   curl_easy_setopt(curl, CURLOPT_TCP_KEEPIDLE, 15L) == CURLE_OK &&
 		   curl_easy_setopt(curl, CURLOPT_TCP_KEEPINTVL, 5L) == CURLE_OK &&
 		   curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, before_sending) == CURLE_OK &&
-		   curl_easy_setopt(curl, CURLOPT_PREREQDATA, call) == CURLE_OK &&
+		   curl_easy_setopt(curl, CURLOPT_PREREQDATA, transfer) == CURLE_OK &&
 		   set_reuse(kube, curl, now_ms);
 }
 
 static void
-make_request(const FhaKube *kube, FhaKubeTransfer *call, int64_t now_ms)
+make_request(const FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 {
 	static const char *const methods[] = {[FHA_KUBE_CREATE] = "POST",
 										  [FHA_KUBE_UPDATE] = "PUT",
 										  [FHA_KUBE_PATCH] = "PATCH",
 										  [FHA_KUBE_DELETE] = "DELETE",
 										  [FHA_KUBE_WATCH] = NULL};
-	FhaHttpRequest *request = &call->request;
-	int64_t left_ms = call->deadline_ms - now_ms;
+	FhaHttpRequest *request = &transfer->request;
+	int64_t left_ms = transfer->deadline_ms - now_ms;
 
 	fha_http_request_make(
 		request,
 		&(FhaHttpParts){
-			.url = call->url,
+			.url = transfer->url,
 			.scheme = "https",
-			.method = methods[call->verb],
-			.body = call->body,
-			.body_size = call->body_size,
+			.method = methods[transfer->verb],
+			.body = transfer->body,
+			.body_size = transfer->body_size,
 			.tls = {kube->ca.text, kube->client_cert.text, kube->client_key.text},
 			/* The deadline is ours to keep; libcurl shares out the time among addresses. */
 			.connect_ms = left_ms < CONNECT_MAX_MS ? left_ms : CONNECT_MAX_MS,
 			.take_header = take_header,
 			.take_body = take_body,
-			.owner = call});
+			.owner = transfer});
 	fha_http_request_header(request, "Accept: application/json");
-	if (call->body != NULL)
-		fha_http_request_header(request, call->verb == FHA_KUBE_PATCH
+	if (transfer->body != NULL)
+		fha_http_request_header(request, transfer->verb == FHA_KUBE_PATCH
 											 ? "Content-Type: application/merge-patch+json"
 											 : "Content-Type: application/json");
 	if (kube->token.text != NULL)
 		fha_http_request_bearer(request, kube->token.text);
-	if (request->curl != NULL && !set_options(kube, request->curl, call, now_ms))
+	if (request->curl != NULL && !set_options(kube, request->curl, transfer, now_ms))
 		request->failed = true; /* LCOV_EXCL_LINE: no memory */
 }
 
 void
-fha_kube_hang_up(FhaKube *kube, FhaKubeTransfer *call)
+fha_kube_hang_up(FhaKube *kube, FhaKubeTransfer *transfer)
 {
-	fha_http_request_drop(&kube->client, &call->request);
+	fha_http_request_drop(&kube->client, &transfer->request);
 }
 
 bool
-fha_kube_send(FhaKube *kube, FhaKubeTransfer *call, int64_t now_ms)
+fha_kube_send(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 {
-	call->sent = false;
-	call->headed = false;
-	call->head_size = 0;
-	call->too_long = false;
-	call->no_memory = false;
-	call->paused = false;
-	call->again_ms = 0;
-	call->event.status = 0;
-	fha_kube_answer_release(&call->answer);
+	transfer->sent = false;
+	transfer->headed = false;
+	transfer->head_size = 0;
+	transfer->too_long = false;
+	transfer->no_memory = false;
+	transfer->paused = false;
+	transfer->again_ms = 0;
+	transfer->event.status = 0;
+	fha_kube_answer_release(&transfer->answer);
 	(void) fha_kube_secret_refresh(&kube->token, NULL, false);
 	(void) fha_kube_secret_refresh(&kube->ca, "CERTIFICATE", false);
-	/* A pair of which one half is still the old one makes no connection, and the next call tries again. */
+	/* A pair with one half still the old one makes no connection; the next request tries again. */
 	(void) fha_kube_secret_refresh(&kube->client_cert, "CERTIFICATE", false);
 	(void) fha_kube_secret_refresh(&kube->client_key, "PRIVATE KEY", false);
-	make_request(kube, call, now_ms);
-	return fha_http_request_start(&kube->client, &call->request);
+	make_request(kube, transfer, now_ms);
+	return fha_http_request_start(&kube->client, &transfer->request);
 }

@@ -25,8 +25,8 @@ struct FhaKubeWatch
 {
 	FhaKube *kube;
 	FhaKubeResource resource;
-	unsigned list_call; /* under way; 0: none */
-	unsigned stream_call;
+	unsigned list_request; /* under way; 0: none */
+	unsigned stream_request;
 	char from[FHA_KUBE_VERSION_SIZE]; /* where the watch goes on; "": with a list */
 	int64_t again_ms;                 /* not before then */
 
@@ -79,11 +79,11 @@ drop_list(FhaKubeWatch *watch)
 }
 
 static void
-drop_calls(FhaKubeWatch *watch)
+drop_requests(FhaKubeWatch *watch)
 {
-	fha_kube_cancel(watch->kube, watch->list_call);
-	fha_kube_cancel(watch->kube, watch->stream_call);
-	watch->list_call = watch->stream_call = 0;
+	fha_kube_cancel(watch->kube, watch->list_request);
+	fha_kube_cancel(watch->kube, watch->stream_request);
+	watch->list_request = watch->stream_request = 0;
 }
 
 void
@@ -91,7 +91,7 @@ fha_kube_watch_close(FhaKubeWatch *watch)
 {
 	if (watch == NULL)
 		return;
-	drop_calls(watch);
+	drop_requests(watch);
 	drop_object(watch);
 	drop_list(watch);
 	free(watch->known);
@@ -102,7 +102,7 @@ fha_kube_watch_close(FhaKubeWatch *watch)
 static bool
 is_idle(const FhaKubeWatch *watch)
 {
-	return watch->list_call == 0 && watch->stream_call == 0 && watch->items == NULL;
+	return watch->list_request == 0 && watch->stream_request == 0 && watch->items == NULL;
 }
 
 int64_t
@@ -117,7 +117,7 @@ void
 fha_kube_watch_begin(FhaKubeWatch *watch)
 {
 	char path[FHA_KUBE_QUERY_SIZE];
-	FhaKubeCall call = {.path = path, .deadline_ms = fha_now_ms() + LIST_TIME_MS};
+	FhaKubeRequest request = {.path = path, .deadline_ms = fha_now_ms() + LIST_TIME_MS};
 	FhaCode code;
 
 	if (!is_idle(watch) || fha_now_ms() < watch->again_ms)
@@ -125,9 +125,9 @@ fha_kube_watch_begin(FhaKubeWatch *watch)
 	if (watch->from[0] == '\0')
 	{
 		fha_kube_list_query(&watch->resource, path);
-		call.verb = FHA_KUBE_GET;
-		call.answer_max = watch->resource.list_max;
-		code = fha_kube_start(watch->kube, &call, &watch->list_call, NULL);
+		request.verb = FHA_KUBE_GET;
+		request.answer_max = watch->resource.list_max;
+		code = fha_kube_start(watch->kube, &request, &watch->list_request, NULL);
 	}
 	else
 	{
@@ -135,10 +135,10 @@ fha_kube_watch_begin(FhaKubeWatch *watch)
 						"%s?watch=true&allowWatchBookmarks=true&resourceVersion=%s"
 						"&timeoutSeconds=%d&%s",
 						watch->resource.path, watch->from, WATCH_SECONDS, watch->resource.selector);
-		call.verb = FHA_KUBE_WATCH;
-		call.answer_max = watch->resource.object_max;
-		call.silence_ms = SILENCE_MS;
-		code = fha_kube_start(watch->kube, &call, &watch->stream_call, NULL);
+		request.verb = FHA_KUBE_WATCH;
+		request.answer_max = watch->resource.object_max;
+		request.silence_ms = SILENCE_MS;
+		code = fha_kube_start(watch->kube, &request, &watch->stream_request, NULL);
 	}
 	watch->again_ms = fha_now_ms() + (code == FHA_OK ? 0 : AGAIN_MS);
 }
@@ -155,7 +155,7 @@ pause_watch(FhaKubeWatch *watch, bool relist, int64_t after_ms)
 void
 fha_kube_watch_refuse(FhaKubeWatch *watch)
 {
-	drop_calls(watch);
+	drop_requests(watch);
 	drop_object(watch);
 	drop_list(watch);
 	pause_watch(watch, true, 0);
@@ -164,7 +164,7 @@ fha_kube_watch_refuse(FhaKubeWatch *watch)
 void
 fha_kube_watch_restart(FhaKubeWatch *watch)
 {
-	drop_calls(watch);
+	drop_requests(watch);
 	watch->from[0] = '\0';
 	watch->again_ms = fha_now_ms();
 }
@@ -172,7 +172,7 @@ fha_kube_watch_restart(FhaKubeWatch *watch)
 static void
 list_ended(FhaKubeWatch *watch, const FhaKubeEvent *ended)
 {
-	watch->list_call = 0;
+	watch->list_request = 0;
 	if (ended->code != FHA_OK ||
 		fha_kube_list_parse(ended->data, ended->size, watch->resource.count_max, &watch->items,
 							watch->from, NULL) != FHA_OK)
@@ -190,7 +190,7 @@ stream_ended(FhaKubeWatch *watch, const FhaKubeEvent *ended)
 	/* One that ends as soon as it has begun must not be begun anew without a pause. */
 	bool lasted = fha_now_ms() - watch->again_ms >= AGAIN_MS;
 
-	watch->stream_call = 0;
+	watch->stream_request = 0;
 	/* 410: what lies between is forgotten. */
 	pause_watch(watch, ended->status == 410, ended->retry_after_ms);
 	if (lasted && (ended->code == FHA_OK || ended->status == 410))
@@ -220,9 +220,9 @@ take_line(FhaKubeWatch *watch, const FhaKubeEvent *line)
 bool
 fha_kube_watch_hear(FhaKubeWatch *watch, const FhaKubeEvent *event)
 {
-	if (event->id == watch->list_call)
+	if (event->id == watch->list_request)
 		list_ended(watch, event);
-	else if (event->id != watch->stream_call)
+	else if (event->id != watch->stream_request)
 		return false;
 	else if (event->ended)
 		stream_ended(watch, event);

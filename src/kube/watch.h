@@ -37,10 +37,10 @@ void fha_kube_list_query(const FhaKubeResource *resource, char out[FHA_KUBE_QUER
 FHA_MUST_CHECK FhaCode fha_kube_watch_open(FhaKubeWatch **out, FhaKube *kube,
 										   const FhaKubeResource *resource, FhaError *err);
 
-/* Its calls are dropped.  NULL is allowed. */
+/* Its requests are dropped.  NULL is allowed. */
 void fha_kube_watch_close(FhaKubeWatch *watch);
 
-/* When to begin what is due, at the latest; INT64_MAX: a call is under way. */
+/* When to begin what is due, at the latest; INT64_MAX: a request is under way. */
 int64_t fha_kube_watch_wake_ms(const FhaKubeWatch *watch);
 
 /* Begin what is due. */

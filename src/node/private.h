@@ -122,7 +122,7 @@ typedef struct LateMember
 
 typedef struct Promises
 {
-	FhaAsk *ask;    /* NULL: nobody is asked */
+	FhaPeerClient *client; /* NULL: nobody is asked */
 	FhaPeers peers; /* who is asked, and for which lease: of this holder, or of the one that died */
 	bool counts;    /* this holder may lead by the answers */
 	int64_t next_ms; /* not before */

@@ -74,8 +74,8 @@ node_promises_open(FhaNode *node, FhaError *err)
 void
 node_promises_close(FhaNode *node)
 {
-	fha_ask_close(node->promises.ask);
-	node->promises.ask = NULL;
+	fha_peer_client_close(node->promises.client);
+	node->promises.client = NULL;
 	/* What is under way must not replace what the next owner writes. */
 	fha_writer_close(node->promises.writer);
 	node->promises.writer = NULL;
@@ -314,7 +314,7 @@ gives_way(FhaNode *node, int64_t now_ms)
 	return true;
 }
 
-/* The asker was there: who succeeds it may have to have that much. */
+/* The caller was there: who succeeds it may have to have that much. */
 static void
 hear_position(FhaNode *node, const FhaPromiseTerms *terms)
 {
@@ -500,9 +500,9 @@ static int64_t
 asks_ms(const FhaNode *node)
 {
 	const Promises *promises = &node->promises;
-	int64_t next_ms = promises->ask == NULL ? promises->next_ms : INT64_MAX;
+	int64_t next_ms = promises->client == NULL ? promises->next_ms : INT64_MAX;
 
-	for (size_t i = 0; promises->ask != NULL && i < promises->count; i++)
+	for (size_t i = 0; promises->client != NULL && i < promises->count; i++)
 		if (promises->of[i].asked_ms == 0 && promises->of[i].next_ms < next_ms &&
 			is_peer(&promises->peers, promises->of[i].member))
 			next_ms = promises->of[i].next_ms;
@@ -514,8 +514,8 @@ node_promises_wake_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms)
 {
 	int64_t wake_ms = INT64_MAX;
 
-	if (node->promises.ask != NULL)
-		wake_ms = fha_ask_wake_ms(node->promises.ask);
+	if (node->promises.client != NULL)
+		wake_ms = fha_peer_client_wake_ms(node->promises.client);
 	if (!wants_promises(node, facts) && !asks_on(node, now_ms))
 		return wake_ms;
 	if (asks_ms(node) < wake_ms)
@@ -643,7 +643,7 @@ all_promised_ms(FhaNode *node)
 }
 
 static void
-hear(FhaNode *node, const FhaAskEvent *event, int64_t now_ms)
+hear(FhaNode *node, const FhaPeerCallEvent *event, int64_t now_ms)
 {
 	Promised *promised = promised_by(&node->promises, event->member);
 	const FhaPromise *promise = &event->reply.promise;
@@ -680,12 +680,12 @@ void
 node_promises_hear(FhaNode *node, int64_t now_ms)
 {
 	Promises *promises = &node->promises;
-	FhaAskEvent event;
+	FhaPeerCallEvent event;
 	int64_t sent_ms;
 
-	if (promises->ask == NULL)
+	if (promises->client == NULL)
 		return;
-	while (fha_ask_step(promises->ask, &event) == FHA_OK)
+	while (fha_peer_client_step(promises->client, &event) == FHA_OK)
 		hear(node, &event, now_ms);
 	sent_ms = all_promised_ms(node);
 	if (sent_ms == 0 || !fha_lease_is_mine(&node->world))
@@ -706,12 +706,12 @@ stop_asking(FhaNode *node)
 {
 	Promises *promises = &node->promises;
 
-	if (promises->ask == NULL)
+	if (promises->client == NULL)
 		return;
 	if (promises->told)
 		node_news(node, "promises of other members are not counted on any more");
-	fha_ask_close(promises->ask);
-	promises->ask = NULL;
+	fha_peer_client_close(promises->client);
+	promises->client = NULL;
 	promises->count = 0;
 	promises->told = false;
 }
@@ -721,21 +721,21 @@ begin_asking(FhaNode *node, bool counts, FhaError *err)
 {
 	const FhaSelf *self = &node->world.self;
 	const FhaPeers *peers = &node->promises.peers;
-	FhaAsker asker;
+	FhaPeerCaller caller;
 	FhaCode code;
 
-	memset(&asker, 0, sizeof(asker));
-	memcpy(asker.cluster, self->cluster, sizeof(asker.cluster));
-	memcpy(asker.member, self->member, sizeof(asker.member));
+	memset(&caller, 0, sizeof(caller));
+	memcpy(caller.cluster, self->cluster, sizeof(caller.cluster));
+	memcpy(caller.member, self->member, sizeof(caller.member));
 	/* Of the holder: it may have died with the supervisor that named it. */
-	memcpy(asker.incarnation, peers->incarnation, sizeof(asker.incarnation));
-	asker.system_identifier = peers->system_identifier;
+	memcpy(caller.incarnation, peers->incarnation, sizeof(caller.incarnation));
+	caller.system_identifier = peers->system_identifier;
 	node->promises.counts = counts;
-	code = fha_key_read(&node->config, &asker.key, err);
+	code = fha_key_read(&node->config, &caller.key, err);
 	if (code == FHA_OK)
-		code = fha_ask_open(&node->promises.ask, &asker, err);
+		code = fha_peer_client_open(&node->promises.client, &caller, err);
 	if (code == FHA_OK)
-		code = node_wait_for(node, fha_ask_fd(node->promises.ask), err);
+		code = node_wait_for(node, fha_peer_client_fd(node->promises.client), err);
 	if (code != FHA_OK)
 		stop_asking(node);
 	else if (!counts)
@@ -756,8 +756,9 @@ look_at_key(FhaNode *node, int64_t now_ms)
 		return;
 	node->promises.rekey = false;
 	if (fha_key_read(&node->config, &key, NULL) == FHA_OK &&
-		!fha_ask_has_key(node->promises.ask, &key))
-		fha_ask_new_key(node->promises.ask, &key, now_ms + node->config.lease_duration_ms);
+		!fha_peer_client_has_key(node->promises.client, &key))
+		fha_peer_client_new_key(node->promises.client, &key,
+								now_ms + node->config.lease_duration_ms);
 }
 
 static void
@@ -768,7 +769,7 @@ ask_one(FhaNode *node, const FhaPeer *peer, int64_t now_ms)
 							 .duration_ms = peers->duration_ms,
 							 .position = node->world.pg.position};
 	Promised *promised = promised_by(&node->promises, peer->member);
-	FhaAskEvent event = {.code = FHA_OK};
+	FhaPeerCallEvent event = {.code = FHA_OK};
 
 	if (promised == NULL || promised->asked_ms != 0 || now_ms < promised->next_ms)
 		return;
@@ -779,9 +780,9 @@ ask_one(FhaNode *node, const FhaPeer *peer, int64_t now_ms)
 	event.code =
 		peer->listener[0] == '\0'
 			? fha_error(&event.error, FHA_NOT_FOUND, "it has no listener (fawkes_ha.listen)")
-			: fha_ask_start(node->promises.ask, peer->listener, peer->member, FHA_KIND_PROMISE,
-							&terms, now_ms + FHA_ANSWER_PERIODS * node->config.retry_period_ms,
-							&event.error);
+			: fha_peer_call_start(
+				  node->promises.client, peer->listener, peer->member, FHA_KIND_PROMISE, &terms,
+				  now_ms + FHA_ANSWER_PERIODS * node->config.retry_period_ms, &event.error);
 	if (event.code == FHA_OK)
 		return;
 	(void) snprintf(event.member, sizeof(event.member), "%s", peer->member);
@@ -810,7 +811,7 @@ node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms)
 	}
 	if (promises->counts != leads)
 		stop_asking(node);
-	if (promises->ask == NULL)
+	if (promises->client == NULL)
 	{
 		if (now_ms < promises->next_ms)
 			return;

@@ -13,7 +13,7 @@ typedef struct MemberService
 	FhaTell tell;
 	void *argument;
 	FhaConfig config;
-	FhaDesk desk;
+	FhaPeerServer server;
 } MemberService;
 
 static void
@@ -35,12 +35,12 @@ answer_health(void *argument, const char *path, const char *query, const char *v
 }
 
 static void
-open_desk(MemberService *service)
+open_server(MemberService *service)
 {
 	FhaError ignored;
 
-	if (fha_desk_open(&service->desk, &service->config, &ignored) != FHA_OK)
-		service->desk.open = false;
+	if (fha_peer_server_open(&service->server, &service->config, &ignored) != FHA_OK)
+		service->server.open = false;
 }
 
 static void
@@ -48,20 +48,20 @@ answer_member(void *argument, const char *body, size_t size, const char *mac, Fh
 {
 	MemberService *service = argument;
 	FhaHealth health = {.decision = "hold", .because = "starting"};
-	FhaDeskReply reply;
+	FhaPeerServerReply reply;
 	bool signed_too;
 
 	/* The pgpass of a new member may be copied while it waits for it. */
-	if (!service->desk.open)
-		open_desk(service);
+	if (!service->server.open)
+		open_server(service);
 	service->tell(service->argument, &health);
-	fha_desk_answer(&service->desk, &health, body, size, mac, &reply);
+	fha_peer_server_answer(&service->server, &health, body, size, mac, &reply);
 	/* The password may be new here, and nobody has told us to reload. */
-	if (reply.status == 401 && fha_desk_is_old(&service->desk, &service->config))
+	if (reply.status == 401 && fha_peer_server_is_old(&service->server, &service->config))
 	{
 		free(reply.text);
-		open_desk(service);
-		fha_desk_answer(&service->desk, &health, body, size, mac, &reply);
+		open_server(service);
+		fha_peer_server_answer(&service->server, &health, body, size, mac, &reply);
 	}
 	signed_too = reply.mac[0] != '\0' && reply.status != 401;
 	out->status = reply.status;
@@ -92,8 +92,8 @@ fha_listener_open(FhaListener **out, int fd, const FhaConfig *config, FhaTell te
 		return fha_error(err, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
 	member->tell = tell;
 	member->argument = argument;
-	member->desk.promise = promise;
-	member->desk.argument = argument;
+	member->server.promise = promise;
+	member->server.argument = argument;
 	code = fha_listener_open_service(out, fd, &service, err);
 	if (code != FHA_OK)
 	{
@@ -112,5 +112,5 @@ fha_listener_reload(FhaListener *listener, const FhaConfig *config)
 	MemberService *service = fha_listener_argument(listener);
 
 	service->config = *config;
-	open_desk(service);
+	open_server(service);
 }

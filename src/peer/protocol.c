@@ -260,10 +260,10 @@ fha_question_parse(const char *data, size_t size, FhaQuestion *out, FhaError *er
 /* --- who answers */
 
 static FhaCode
-begin_challenge(FhaDesk *desk, FhaError *err)
+begin_challenge(FhaPeerServer *server, FhaError *err)
 {
-	desk->nonce_count = 0;
-	return fha_random_hex(desk->challenge, sizeof(desk->challenge), err);
+	server->nonce_count = 0;
+	return fha_random_hex(server->challenge, sizeof(server->challenge), err);
 }
 
 static FhaKeyFile
@@ -284,57 +284,57 @@ look_at_file(const FhaConfig *config)
 }
 
 bool
-fha_desk_is_old(const FhaDesk *desk, const FhaConfig *config)
+fha_peer_server_is_old(const FhaPeerServer *server, const FhaConfig *config)
 {
 	FhaKeyFile now = look_at_file(config);
 
-	return now.device != desk->file.device || now.inode != desk->file.inode ||
-		   now.changed_ns != desk->file.changed_ns;
+	return now.device != server->file.device || now.inode != server->file.inode ||
+		   now.changed_ns != server->file.changed_ns;
 }
 
 FhaCode
-fha_desk_open(FhaDesk *desk, const FhaConfig *config, FhaError *err)
+fha_peer_server_open(FhaPeerServer *server, const FhaConfig *config, FhaError *err)
 {
-	FhaKey before = desk->key;
-	bool had = desk->open;
+	FhaKey before = server->key;
+	bool had = server->open;
 	FhaCode code;
 
 	/* Before it is read: what is written meanwhile is read again. */
-	desk->file = look_at_file(config);
-	code = fha_key_read(config, &desk->key, err);
-	if (code == FHA_OK && had && CRYPTO_memcmp(&before, &desk->key, sizeof(before)) != 0)
+	server->file = look_at_file(config);
+	code = fha_key_read(config, &server->key, err);
+	if (code == FHA_OK && had && CRYPTO_memcmp(&before, &server->key, sizeof(before)) != 0)
 	{
-		desk->previous = before;
-		desk->previous_until_ms = fha_now_ms() + config->lease_duration_ms;
+		server->previous = before;
+		server->previous_until_ms = fha_now_ms() + config->lease_duration_ms;
 	}
 	OPENSSL_cleanse(&before, sizeof(before));
 	if (code == FHA_OK)
-		code = begin_challenge(desk, err);
-	desk->open = code == FHA_OK;
+		code = begin_challenge(server, err);
+	server->open = code == FHA_OK;
 	return code;
 }
 
 static void
-tell_status(const FhaDesk *desk, const FhaHealth *health, const FhaQuestion *question,
+tell_status(const FhaPeerServer *server, const FhaHealth *health, const FhaQuestion *question,
 			struct json_object *to, bool *failed)
 {
-	(void) desk;
+	(void) server;
 	(void) question;
 	fha_json_put(to, "status", fha_health_object(health, failed), failed);
 }
 
 static void
-tell_promise(const FhaDesk *desk, const FhaHealth *health, const FhaQuestion *question,
+tell_promise(const FhaPeerServer *server, const FhaHealth *health, const FhaQuestion *question,
 			 struct json_object *to, bool *failed)
 {
 	struct json_object *object = json_object_new_object();
 	FhaPromise promise = {.given = false, .why = "nobody here decides for this member"};
 
 	(void) health;
-	if (desk->promise != NULL)
+	if (server->promise != NULL)
 	{
 		memset(&promise, 0, sizeof(promise));
-		desk->promise(desk->argument, question, &promise);
+		server->promise(server->argument, question, &promise);
 	}
 	fha_json_put_bool(object, "given", promise.given, failed);
 	fha_json_put_text(object, "data_incarnation", promise.data_incarnation, failed);
@@ -347,32 +347,32 @@ tell_promise(const FhaDesk *desk, const FhaHealth *health, const FhaQuestion *qu
 static const struct
 {
 	const char *name;
-	void (*answer)(const FhaDesk *desk, const FhaHealth *health, const FhaQuestion *question,
-				   struct json_object *to, bool *failed);
+	void (*answer)(const FhaPeerServer *server, const FhaHealth *health,
+				   const FhaQuestion *question, struct json_object *to, bool *failed);
 } kinds[] = {
 	{FHA_KIND_STATUS, tell_status},
 	{FHA_KIND_PROMISE, tell_promise},
 };
 
 static bool
-was_asked(const FhaDesk *desk, const char *nonce)
+was_asked(const FhaPeerServer *server, const char *nonce)
 {
-	for (size_t i = 0; i < desk->nonce_count; i++)
-		if (strcmp(desk->nonces[i], nonce) == 0)
+	for (size_t i = 0; i < server->nonce_count; i++)
+		if (strcmp(server->nonces[i], nonce) == 0)
 			return true;
 	return false;
 }
 
 /* The challenge ends with its last nonce: whoever asks next is told the new one. */
 static bool
-remember(FhaDesk *desk, const char *nonce)
+remember(FhaPeerServer *server, const char *nonce)
 {
-	memcpy(desk->nonces[desk->nonce_count++], nonce, FHA_NONCE_SIZE);
-	return desk->nonce_count < FHA_DESK_NONCES || begin_challenge(desk, NULL) == FHA_OK;
+	memcpy(server->nonces[server->nonce_count++], nonce, FHA_NONCE_SIZE);
+	return server->nonce_count < FHA_PEER_SERVER_NONCES || begin_challenge(server, NULL) == FHA_OK;
 }
 
 static void
-refuse_plainly(FhaDeskReply *out, int status, const char *text)
+refuse_plainly(FhaPeerServerReply *out, int status, const char *text)
 {
 	out->status = status;
 	out->text = malloc(strlen(text) + 2);
@@ -382,7 +382,7 @@ refuse_plainly(FhaDeskReply *out, int status, const char *text)
 
 /* The status for an authentic question, and why; the kind to answer if it is 200. */
 static int
-judge(FhaDesk *desk, const FhaHealth *health, const FhaQuestion *question, size_t *kind,
+judge(FhaPeerServer *server, const FhaHealth *health, const FhaQuestion *question, size_t *kind,
 	  const char **why)
 {
 	*kind = 0;
@@ -405,12 +405,12 @@ judge(FhaDesk *desk, const FhaHealth *health, const FhaQuestion *question, size_
 		*why = "another member is asked";
 		return 421;
 	}
-	if (strcmp(question->challenge, desk->challenge) != 0)
+	if (strcmp(question->challenge, server->challenge) != 0)
 	{
 		*why = "ask again with this challenge";
 		return 409;
 	}
-	if (was_asked(desk, question->nonce))
+	if (was_asked(server, question->nonce))
 	{
 		*why = "this question was answered already";
 		return 409;
@@ -424,10 +424,10 @@ judge(FhaDesk *desk, const FhaHealth *health, const FhaQuestion *question, size_
 }
 
 void
-fha_desk_answer(FhaDesk *desk, const FhaHealth *health, const char *body, size_t size,
-				const char *mac, FhaDeskReply *out)
+fha_peer_server_answer(FhaPeerServer *server, const FhaHealth *health, const char *body,
+					   size_t size, const char *mac, FhaPeerServerReply *out)
 {
-	const FhaKey *key = &desk->key;
+	const FhaKey *key = &server->key;
 	struct json_object *object;
 	FhaQuestion question;
 	FhaError err;
@@ -436,14 +436,14 @@ fha_desk_answer(FhaDesk *desk, const FhaHealth *health, const char *body, size_t
 	bool failed = false;
 
 	memset(out, 0, sizeof(*out));
-	if (!desk->open)
+	if (!server->open)
 	{
 		refuse_plainly(out, 503, "this member has no cluster key: pgpass is missing");
 		return;
 	}
 	/* Nothing of it is looked at before. */
-	if (!is_authentic(key->question, body, size, mac) && fha_now_ms() < desk->previous_until_ms)
-		key = &desk->previous;
+	if (!is_authentic(key->question, body, size, mac) && fha_now_ms() < server->previous_until_ms)
+		key = &server->previous;
 	if (!is_authentic(key->question, body, size, mac))
 	{
 		refuse_plainly(out, 401, "not authenticated with this cluster's key");
@@ -454,7 +454,7 @@ fha_desk_answer(FhaDesk *desk, const FhaHealth *health, const char *body, size_t
 		refuse_plainly(out, 400, err.text);
 		return;
 	}
-	out->status = judge(desk, health, &question, &kind, &why);
+	out->status = judge(server, health, &question, &kind, &why);
 	object = json_object_new_object();
 	fha_json_put_text(object, "kind", question.kind, &failed);
 	fha_json_put_text(object, "cluster", health->cluster, &failed);
@@ -463,12 +463,12 @@ fha_desk_answer(FhaDesk *desk, const FhaHealth *health, const char *body, size_t
 	fha_json_put_text(object, "nonce", question.nonce, &failed);
 	if (out->status == 200)
 	{
-		failed = !remember(desk, question.nonce) || failed;
-		kinds[kind].answer(desk, health, &question, object, &failed);
+		failed = !remember(server, question.nonce) || failed;
+		kinds[kind].answer(server, health, &question, object, &failed);
 	}
 	else
 		fha_json_put_text(object, "error", why, &failed);
-	fha_json_put_text(object, "challenge", desk->challenge, &failed);
+	fha_json_put_text(object, "challenge", server->challenge, &failed);
 	out->text = fha_json_finish(object, failed, NULL);
 	if (out->text != NULL && !authenticate(key->answer, out->text, strlen(out->text), out->mac))
 	{

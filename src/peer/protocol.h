@@ -26,7 +26,7 @@
 #define FHA_MEMBER_ANSWER_MAX 16384 /* an answer of kind status has some 1000 */
 #define FHA_MAC_BYTES 32            /* SHA-256 */
 #define FHA_NONCE_SIZE 33           /* 32 hex digits */
-#define FHA_DESK_NONCES 512         /* remembered under one challenge; then a new one begins */
+#define FHA_PEER_SERVER_NONCES 512  /* remembered under one challenge; then a new one begins */
 
 typedef struct FhaKey
 {
@@ -68,9 +68,9 @@ typedef struct FhaKeyFile
 typedef struct FhaPromiseTerms
 {
 	char cluster_uuid[FHA_UUID_TEXT_SIZE];
-	uint64_t term;        /* in which the asker holds the lease */
+	uint64_t term;        /* in which the caller holds the lease */
 	int64_t duration_ms;  /* from the receipt of the question */
-	FhaPosition position; /* where the asker's WAL ends; timeline 0: it does not say */
+	FhaPosition position; /* where the caller's WAL ends; timeline 0: it does not say */
 } FhaPromiseTerms;
 
 typedef struct FhaPromise
@@ -85,7 +85,7 @@ typedef struct FhaQuestion
 {
 	char kind[32];
 	char cluster[FHA_NAME_SIZE];
-	uint64_t system_identifier; /* 0: the asker does not know it */
+	uint64_t system_identifier; /* 0: the caller does not know it */
 	char from[FHA_NAME_SIZE];
 	char from_incarnation[FHA_ID_SIZE];
 	char to[FHA_NAME_SIZE];
@@ -106,8 +106,8 @@ FHA_API FHA_MUST_CHECK FhaCode fha_question_print(const FhaQuestion *question, c
 FHA_API FHA_MUST_CHECK FhaCode fha_question_parse(const char *data, size_t size, FhaQuestion *out,
 												  FhaError *err);
 
-/* Who answers: the key and what was answered already.  Zeroed: without a key, answers 503. */
-typedef struct FhaDesk
+/* What answers: the key and what was answered already.  Zeroed: without a key, answers 503. */
+typedef struct FhaPeerServer
 {
 	bool open;
 	FhaKey key;
@@ -118,28 +118,30 @@ typedef struct FhaDesk
 	void *argument;            /* promise's */
 	char challenge[FHA_ID_SIZE];
 	size_t nonce_count;
-	char nonces[FHA_DESK_NONCES][FHA_NONCE_SIZE];
-} FhaDesk;
+	char nonces[FHA_PEER_SERVER_NONCES][FHA_NONCE_SIZE];
+} FhaPeerServer;
 
 /*
- * Read the key and begin a new challenge; as fha_key_read.  On failure the desk is shut.  A key that
- * it had counts for one lease duration more.
+ * Read the key and begin a new challenge; as fha_key_read.  On failure the server is shut.  A key
+ * that it had counts for one lease duration more.
  */
-FHA_API FHA_MUST_CHECK FhaCode fha_desk_open(FhaDesk *desk, const FhaConfig *config, FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_peer_server_open(FhaPeerServer *server, const FhaConfig *config,
+													FhaError *err);
 
-/* Was pgpass changed since the desk was opened? */
-FHA_API bool fha_desk_is_old(const FhaDesk *desk, const FhaConfig *config);
+/* Was pgpass changed since the server was opened? */
+FHA_API bool fha_peer_server_is_old(const FhaPeerServer *server, const FhaConfig *config);
 
-typedef struct FhaDeskReply
+typedef struct FhaPeerServerReply
 {
 	int status;                  /* HTTP; see docs/reference.md */
 	char *text;                  /* free it; NULL: out of memory */
 	char mac[FHA_MAC_TEXT_SIZE]; /* "": not authenticated */
-} FhaDeskReply;
+} FhaPeerServerReply;
 
 /* The answer to a body of `size` bytes with this header (NULL: none). */
-FHA_API void fha_desk_answer(FhaDesk *desk, const FhaHealth *health, const char *body, size_t size,
-							 const char *mac, FhaDeskReply *out);
+FHA_API void fha_peer_server_answer(FhaPeerServer *server, const FhaHealth *health,
+									const char *body, size_t size, const char *mac,
+									FhaPeerServerReply *out);
 
 /* An answer that has been found to be one to the question. */
 typedef struct FhaReply

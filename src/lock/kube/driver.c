@@ -26,7 +26,7 @@ typedef struct KubeLock
 	char cluster[FHA_PLACE_TEXT_SIZE];
 	FhaKubeResource resource; /* all of those */
 	FhaKubeWatch *watch;      /* NULL: none is wanted */
-	unsigned request;         /* the call under way; 0: none */
+	unsigned request;         /* the kube request under way; 0: none */
 } KubeLock;
 
 static void
@@ -132,10 +132,10 @@ kube_start(FhaLock *lock, const FhaLockRequest *request, FhaError *err)
 	KubeLock *kube = (KubeLock *) lock;
 	char path[FHA_KUBE_QUERY_SIZE];
 	char *body = NULL;
-	FhaKubeCall call = {.verb = verbs[request->verb],
-						.path = path,
-						.answer_max = request->verb == FHA_LOCK_LIST ? LIST_MAX : LEASE_MAX,
-						.deadline_ms = request->deadline_ms};
+	FhaKubeRequest wanted = {.verb = verbs[request->verb],
+							 .path = path,
+							 .answer_max = request->verb == FHA_LOCK_LIST ? LIST_MAX : LEASE_MAX,
+							 .deadline_ms = request->deadline_ms};
 	FhaCode code = FHA_OK;
 
 	if (request->verb == FHA_LOCK_SWAP && !is_version(request->version))
@@ -149,11 +149,11 @@ kube_start(FhaLock *lock, const FhaLockRequest *request, FhaError *err)
 	if (fha_lock_verb_writes(request->verb))
 	{
 		code = fha_lease_print(request, kube->cluster, &body, err);
-		call.body = body;
-		call.body_size = body == NULL ? 0 : strlen(body);
+		wanted.body = body;
+		wanted.body_size = body == NULL ? 0 : strlen(body);
 	}
 	if (code == FHA_OK)
-		code = fha_kube_start(kube->kube, &call, &kube->request, err);
+		code = fha_kube_start(kube->kube, &wanted, &kube->request, err);
 	free(body);
 	return code;
 }

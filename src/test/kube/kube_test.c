@@ -77,23 +77,23 @@ next_event(FhaKube *kube, FhaKubeEvent *event)
 static unsigned
 begin(FhaKube *kube, FhaKubeVerb verb, const char *path, int64_t within_ms)
 {
-	FhaKubeCall call = {.verb = verb, .path = path, .deadline_ms = fha_now_ms() + within_ms};
+	FhaKubeRequest wanted = {.verb = verb, .path = path, .deadline_ms = fha_now_ms() + within_ms};
 	unsigned id = 0;
 	FhaError err;
 
 	if (fha_kube_is_write(verb))
 	{
-		call.body = "{\"a\":1}";
-		call.body_size = 7;
+		wanted.body = "{\"a\":1}";
+		wanted.body_size = 7;
 	}
-	assert_int_equal(fha_kube_start(kube, &call, &id, &err), FHA_OK);
+	assert_int_equal(fha_kube_start(kube, &wanted, &id, &err), FHA_OK);
 	assert_int_not_equal(id, 0);
 	return id;
 }
 
 static FhaCode
-call_within(FhaKube *kube, FhaKubeVerb verb, const char *path, int64_t within_ms,
-			FhaKubeEvent *event)
+request_within(FhaKube *kube, FhaKubeVerb verb, const char *path, int64_t within_ms,
+			   FhaKubeEvent *event)
 {
 	unsigned id = begin(kube, verb, path, within_ms);
 
@@ -104,9 +104,9 @@ call_within(FhaKube *kube, FhaKubeVerb verb, const char *path, int64_t within_ms
 }
 
 static FhaCode
-call(FhaKube *kube, FhaKubeVerb verb, const char *path, FhaKubeEvent *event)
+request(FhaKube *kube, FhaKubeVerb verb, const char *path, FhaKubeEvent *event)
 {
-	return call_within(kube, verb, path, BOUND_MS, event);
+	return request_within(kube, verb, path, BOUND_MS, event);
 }
 
 /* --- tests */
@@ -132,7 +132,7 @@ requests_are_made_as_kubernetes_wants_them(void **state)
 	(void) state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 	{
-		assert_int_equal(call(kube, rows[i].verb, "/api/x?y=z", &event), FHA_OK);
+		assert_int_equal(request(kube, rows[i].verb, "/api/x?y=z", &event), FHA_OK);
 		assert_int_equal(event.status, 200);
 		assert_string_equal(strchr(event.data, ' ') + 1, rows[i].wanted);
 		/* All over the one connection that is kept. */
@@ -141,7 +141,7 @@ requests_are_made_as_kubernetes_wants_them(void **state)
 	}
 	fha_kube_close(kube);
 	kube = open_client(server_identity.cert_pem, true, false);
-	assert_int_equal(call(kube, FHA_KUBE_GET, "/x", &event), FHA_OK);
+	assert_int_equal(request(kube, FHA_KUBE_GET, "/x", &event), FHA_OK);
 	assert_non_null(strstr(event.data, "|known|a client|"));
 	fha_kube_close(kube);
 }
@@ -185,16 +185,16 @@ each_status_says_what_is_certain(void **state)
 		(void) snprintf(path, sizeof(path), "/status/%d", rows[i].status);
 		(void) snprintf(text, sizeof(text), "HTTP status %d AlreadyExists: it is there ?[1m",
 						rows[i].status);
-		assert_int_equal(call(kube, FHA_KUBE_WATCH, path, &event),
+		assert_int_equal(request(kube, FHA_KUBE_WATCH, path, &event),
 						 rows[i].status == 201 ? FHA_OK : rows[i].read);
-		assert_int_equal(call(kube, FHA_KUBE_GET, path, &event), rows[i].read);
+		assert_int_equal(request(kube, FHA_KUBE_GET, path, &event), rows[i].read);
 		for (FhaKubeVerb verb = FHA_KUBE_CREATE; verb <= FHA_KUBE_DELETE; verb++)
-			assert_int_equal(call(kube, verb, path, &event), rows[i].write);
+			assert_int_equal(request(kube, verb, path, &event), rows[i].write);
 		assert_int_equal(event.status, rows[i].status);
 		assert_string_equal(event.error.text, event.code == FHA_OK ? "" : text);
 		assert_int_equal(event.retry_after_ms, rows[i].status == 503 ? 7000 : 0);
 	}
-	assert_int_equal(call(kube, FHA_KUBE_GET, "/text", &event), FHA_DENIED);
+	assert_int_equal(request(kube, FHA_KUBE_GET, "/text", &event), FHA_DENIED);
 	assert_string_equal(event.error.text, "HTTP status 403: no? ?[31m");
 	fha_kube_close(kube);
 }
@@ -207,11 +207,12 @@ too_many_requests_are_sent_again_in_time(void **state)
 
 	(void) state;
 	atomic_store(&shared->marked, 0);
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/marked/busy", &event), FHA_OK);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/marked/busy", &event), FHA_OK);
 	assert_int_equal(atomic_load(&shared->marked), 2);
 	/* No time for another: certainly not carried out, and known at once. */
 	atomic_store(&shared->marked, 0);
-	assert_int_equal(call_within(kube, FHA_KUBE_UPDATE, "/marked/busy", 1000, &event), FHA_TIMEOUT);
+	assert_int_equal(request_within(kube, FHA_KUBE_UPDATE, "/marked/busy", 1000, &event),
+					 FHA_TIMEOUT);
 	assert_int_equal(event.status, 429);
 	assert_int_equal(event.retry_after_ms, 1000);
 	assert_int_equal(atomic_load(&shared->marked), 1);
@@ -231,10 +232,10 @@ a_write_without_a_whole_answer_is_unknown(void **state)
 		FhaCode read = i == 3 ? FHA_TIMEOUT : FHA_IO;
 		int64_t within_ms = i == 3 ? SOON_MS : BOUND_MS;
 
-		assert_int_equal(call_within(kube, FHA_KUBE_GET, paths[i], within_ms, &event), read);
+		assert_int_equal(request_within(kube, FHA_KUBE_GET, paths[i], within_ms, &event), read);
 		assert_int_equal(event.size, 0);
 		for (FhaKubeVerb verb = FHA_KUBE_CREATE; verb <= FHA_KUBE_DELETE; verb++)
-			assert_int_equal(call_within(kube, verb, paths[i], within_ms, &event), FHA_UNKNOWN);
+			assert_int_equal(request_within(kube, verb, paths[i], within_ms, &event), FHA_UNKNOWN);
 	}
 	fha_kube_close(kube);
 }
@@ -253,29 +254,29 @@ a_write_that_was_never_sent_is_refused(void **state)
 	assert_int_equal(fha_kube_open(&kube, &nowhere, &err), FHA_INVALID);
 	/* Nobody listens there. */
 	assert_int_equal(fha_kube_open(&kube, &config, &err), FHA_OK);
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
 	fha_kube_close(kube);
 	/* Somebody else's certificate. */
 	before = atomic_load(&shared->requests);
 	kube = open_client(stranger.cert_pem, true, false);
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
 	assert_int_equal(atomic_load(&shared->requests), before);
-	assert_int_equal(call(kube, FHA_KUBE_WATCH, "/watch/x", &event), FHA_IO);
+	assert_int_equal(request(kube, FHA_KUBE_WATCH, "/watch/x", &event), FHA_IO);
 	/* Its time was over before it began. */
-	assert_int_equal(call_within(kube, FHA_KUBE_UPDATE, "/x", -1, &event), FHA_TIMEOUT);
+	assert_int_equal(request_within(kube, FHA_KUBE_UPDATE, "/x", -1, &event), FHA_TIMEOUT);
 	fha_kube_close(kube);
 	/* The system's certificates do not know it. */
 	memset(&config, 0, sizeof(config));
 	(void) snprintf(config.server, sizeof(config.server), "https://127.0.0.1:%d", server_port);
 	assert_int_equal(fha_kube_open(&kube, &config, &err), FHA_OK);
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
 	fha_kube_close(kube);
 	/* The right certificate under another name. */
 	memset(&config, 0, sizeof(config));
 	(void) snprintf(config.server, sizeof(config.server), "https://localhost:%d", server_port);
 	config.ca = strdup(server_identity.cert_pem);
 	assert_int_equal(fha_kube_open(&kube, &config, &err), FHA_OK);
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
 	fha_kube_close(kube);
 	assert_int_equal(atomic_load(&shared->requests), before);
 }
@@ -289,14 +290,14 @@ a_write_is_sent_once(void **state)
 	(void) state;
 	/* The kept connection ends just as the request arrives: libcurl would send it again. */
 	atomic_store(&shared->marked, 0);
-	assert_int_equal(call(kube, FHA_KUBE_GET, "/x", &event), FHA_OK);
-	assert_int_equal(call(kube, FHA_KUBE_CREATE, "/marked/drop", &event), FHA_UNKNOWN);
+	assert_int_equal(request(kube, FHA_KUBE_GET, "/x", &event), FHA_OK);
+	assert_int_equal(request(kube, FHA_KUBE_CREATE, "/marked/drop", &event), FHA_UNKNOWN);
 	assert_int_equal(atomic_load(&shared->marked), 1);
 	/* A read may. */
 	fha_kube_close(kube);
 	kube = open_client(server_identity.cert_pem, false, false);
-	assert_int_equal(call(kube, FHA_KUBE_GET, "/x", &event), FHA_OK);
-	assert_int_equal(call(kube, FHA_KUBE_GET, "/marked/drop", &event), FHA_OK);
+	assert_int_equal(request(kube, FHA_KUBE_GET, "/x", &event), FHA_OK);
+	assert_int_equal(request(kube, FHA_KUBE_GET, "/marked/drop", &event), FHA_OK);
 	assert_int_equal(atomic_load(&shared->marked), 3);
 	fha_kube_close(kube);
 }
@@ -315,9 +316,9 @@ after_a_timeout_no_older_connection_is_taken(void **state)
 	next_event(kube, &event);
 	before = atomic_load(&shared->connections);
 	/* Two are kept; one of them falls silent. */
-	assert_int_equal(call_within(kube, FHA_KUBE_GET, "/silent", SOON_MS, &event), FHA_TIMEOUT);
+	assert_int_equal(request_within(kube, FHA_KUBE_GET, "/silent", SOON_MS, &event), FHA_TIMEOUT);
 	assert_int_equal(atomic_load(&shared->connections), before);
-	assert_int_equal(call(kube, FHA_KUBE_GET, "/x", &event), FHA_OK);
+	assert_int_equal(request(kube, FHA_KUBE_GET, "/x", &event), FHA_OK);
 	assert_int_equal(atoi(event.data), before + 1);
 	fha_kube_close(kube);
 }
@@ -347,12 +348,12 @@ the_token_is_read_again(void **state)
 	(void) state;
 	write_token("old\n");
 	atomic_store(&shared->marked, 0);
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/marked/token", &event), FHA_DENIED);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/marked/token", &event), FHA_DENIED);
 	assert_int_equal(event.status, 401);
 	assert_int_equal(atomic_load(&shared->marked), 1);
-	/* The file changes before a call. */
+	/* The file changes before a request. */
 	write_token("new\n");
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/marked/token", &event), FHA_OK);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/marked/token", &event), FHA_OK);
 	assert_int_equal(atomic_load(&shared->marked), 2);
 	/* And while one is under way. */
 	write_token("older");
@@ -363,9 +364,9 @@ the_token_is_read_again(void **state)
 	assert_int_equal(atomic_load(&shared->marked), 4);
 	/* What is no token leaves the one before. */
 	write_token("\n");
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/marked/token", &event), FHA_OK);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/marked/token", &event), FHA_OK);
 	write_token("two words");
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/marked/token", &event), FHA_OK);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/marked/token", &event), FHA_OK);
 	fha_kube_close(kube);
 }
 
@@ -387,20 +388,20 @@ certificates_are_read_again(void **state)
 	config.client_cert = strdup(stranger.cert_pem);
 	config.client_key = strdup(stranger.key_pem);
 	assert_int_equal(fha_kube_open(&kube, &config, &err), FHA_OK);
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
 	config = kube->config;
 	write_file(config.ca_file, server_identity.cert_pem);
-	assert_int_not_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_OK);
+	assert_int_not_equal(request(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_OK);
 	write_file(config.client_cert_file, client_identity.cert_pem);
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
 	write_file(config.client_key_file, client_identity.key_pem);
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_OK);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_OK);
 	assert_non_null(strstr(event.data, "|a client|"));
 	/* What is none leaves the ones before. */
 	write_file(config.ca_file, "");
 	write_file(config.client_cert_file, client_identity.key_pem);
 	write_file(config.client_key_file, "-----BEGIN ENCRYPTED PRIVATE KEY-----");
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_OK);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_OK);
 	fha_kube_close(kube);
 	assert_int_equal(unlink(config.ca_file), 0);
 	assert_int_equal(unlink(config.client_cert_file), 0);
@@ -449,7 +450,7 @@ threads_of_libcurl_take_no_signals(void **state)
 	config.ca = strdup(server_identity.cert_pem);
 	assert_int_equal(fha_kube_open(&kube, &config, &err), FHA_OK);
 	assert_int_equal(pthread_sigmask(SIG_BLOCK, NULL, &before), 0);
-	assert_int_equal(call(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
+	assert_int_equal(request(kube, FHA_KUBE_UPDATE, "/x", &event), FHA_IO);
 	assert_int_equal(pthread_sigmask(SIG_BLOCK, NULL, &after), 0);
 	for (int signal = 1; signal < SIGRTMIN; signal++)
 		assert_int_equal(sigismember(&before, signal), sigismember(&after, signal));
@@ -489,13 +490,13 @@ a_watch_tells_lines_until_it_ends(void **state)
 	(void) state;
 	for (size_t i = 0; i < 4; i++)
 	{
-		FhaKubeCall watch_call = {.verb = FHA_KUBE_WATCH,
-								  .path = rows[i].path,
-								  .deadline_ms = fha_now_ms() + BOUND_MS,
-								  .silence_ms = i == 3 ? SOON_MS : BOUND_MS};
+		FhaKubeRequest watch_request = {.verb = FHA_KUBE_WATCH,
+										.path = rows[i].path,
+										.deadline_ms = fha_now_ms() + BOUND_MS,
+										.silence_ms = i == 3 ? SOON_MS : BOUND_MS};
 		unsigned id;
 
-		assert_int_equal(fha_kube_start(kube, &watch_call, &id, &err), FHA_OK);
+		assert_int_equal(fha_kube_start(kube, &watch_request, &id, &err), FHA_OK);
 		expect_line(kube, "first");
 		expect_line(kube, "second");
 		if (i < 2)
@@ -514,10 +515,10 @@ static void
 a_watch_has_caps_and_holds_up_nobody(void **state)
 {
 	FhaKube *kube = open_client(server_identity.cert_pem, false, false);
-	FhaKubeCall watch_call = {.verb = FHA_KUBE_WATCH,
-							  .path = "/watch/many",
-							  .answer_max = 1000,
-							  .deadline_ms = fha_now_ms() + BOUND_MS};
+	FhaKubeRequest watch_request = {.verb = FHA_KUBE_WATCH,
+									.path = "/watch/many",
+									.answer_max = 1000,
+									.deadline_ms = fha_now_ms() + BOUND_MS};
 	FhaKubeEvent event;
 	FhaError err;
 	unsigned renewal;
@@ -527,7 +528,7 @@ a_watch_has_caps_and_holds_up_nobody(void **state)
 	bool ended = false;
 
 	(void) state;
-	assert_int_equal(fha_kube_start(kube, &watch_call, &id, &err), FHA_OK);
+	assert_int_equal(fha_kube_start(kube, &watch_request, &id, &err), FHA_OK);
 	renewal = begin(kube, FHA_KUBE_UPDATE, "/x", BOUND_MS);
 	while (!renewed || !ended)
 	{
@@ -542,15 +543,15 @@ a_watch_has_caps_and_holds_up_nobody(void **state)
 			assert_int_equal(atoi(event.data + 5), lines++);
 	}
 	assert_int_equal(lines, 5000);
-	watch_call.path = "/watch/long";
-	assert_int_equal(fha_kube_start(kube, &watch_call, &id, &err), FHA_OK);
+	watch_request.path = "/watch/long";
+	assert_int_equal(fha_kube_start(kube, &watch_request, &id, &err), FHA_OK);
 	next_event(kube, &event);
 	assert_false(event.ended);
 	next_event(kube, &event);
 	assert_true(event.ended);
 	assert_int_equal(event.code, FHA_PROTOCOL);
-	watch_call.path = "/watch/wide";
-	assert_int_equal(fha_kube_start(kube, &watch_call, &id, &err), FHA_OK);
+	watch_request.path = "/watch/wide";
+	assert_int_equal(fha_kube_start(kube, &watch_request, &id, &err), FHA_OK);
 	next_event(kube, &event);
 	assert_true(event.ended);
 	assert_int_equal(event.code, FHA_PROTOCOL);
@@ -558,14 +559,14 @@ a_watch_has_caps_and_holds_up_nobody(void **state)
 }
 
 static void
-calls_have_limits_and_can_be_dropped(void **state)
+requests_have_limits_and_can_be_dropped(void **state)
 {
 	FhaKube *kube = open_client(server_identity.cert_pem, false, false);
 	static char long_path[4000];
 	const char *const bad[] = {"", "x", "/a b", "/a\r\nb", "/a#b", "/\x80", long_path};
-	FhaKubeCall one = {
+	FhaKubeRequest one = {
 		.verb = FHA_KUBE_GET, .path = "/silent", .deadline_ms = fha_now_ms() + BOUND_MS};
-	unsigned ids[FHA_KUBE_CALLS_MAX];
+	unsigned ids[FHA_KUBE_REQUESTS_MAX];
 	FhaKubeEvent event;
 	FhaError err;
 	unsigned id;
@@ -574,14 +575,14 @@ calls_have_limits_and_can_be_dropped(void **state)
 	memset(long_path, '/', sizeof(long_path) - 1);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 	{
-		FhaKubeCall refused = {.verb = FHA_KUBE_GET, .path = bad[i]};
+		FhaKubeRequest refused = {.verb = FHA_KUBE_GET, .path = bad[i]};
 
 		assert_int_equal(fha_kube_start(kube, &refused, &id, &err), FHA_INVALID);
 	}
-	for (size_t i = 0; i < FHA_KUBE_CALLS_MAX; i++)
+	for (size_t i = 0; i < FHA_KUBE_REQUESTS_MAX; i++)
 		assert_int_equal(fha_kube_start(kube, &one, &ids[i], &err), FHA_OK);
 	assert_int_equal(fha_kube_start(kube, &one, &id, &err), FHA_CONFLICT);
-	for (size_t i = 0; i < FHA_KUBE_CALLS_MAX; i++)
+	for (size_t i = 0; i < FHA_KUBE_REQUESTS_MAX; i++)
 		fha_kube_cancel(kube, ids[i]);
 	fha_kube_cancel(kube, 0);
 	assert_int_equal(fha_kube_step(kube, &event), FHA_AGAIN);
@@ -595,7 +596,7 @@ calls_have_limits_and_can_be_dropped(void **state)
 	assert_int_equal(fha_kube_start(kube, &one, &id, &err), FHA_OK);
 	next_event(kube, &event);
 	assert_int_equal(event.code, FHA_UNKNOWN);
-	/* Calls that are under way go with the client. */
+	/* Requests that are under way go with the client. */
 	(void) begin(kube, FHA_KUBE_CREATE, "/silent", BOUND_MS);
 	(void) begin(kube, FHA_KUBE_WATCH, "/watch/stall", BOUND_MS);
 	next_event(kube, &event);
@@ -643,7 +644,7 @@ main(void)
 		cmocka_unit_test(threads_of_libcurl_take_no_signals),
 		cmocka_unit_test(a_watch_tells_lines_until_it_ends),
 		cmocka_unit_test(a_watch_has_caps_and_holds_up_nobody),
-		cmocka_unit_test(calls_have_limits_and_can_be_dropped),
+		cmocka_unit_test(requests_have_limits_and_can_be_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -28,7 +28,7 @@ static const FhaKubeResource config_maps = {.path = "/api/v1/namespaces/ns/confi
 
 static FhaKube *kube;
 static FhaKubeWatch *watch;
-static unsigned calls; /* ids that the client has given so far */
+static unsigned requests; /* ids that the client has given so far */
 
 static int
 set_up(void **state)
@@ -39,7 +39,7 @@ set_up(void **state)
 	(void) state;
 	assert_int_equal(fha_kube_open(&kube, &config, &err), FHA_OK);
 	assert_int_equal(fha_kube_watch_open(&watch, kube, &config_maps, &err), FHA_OK);
-	calls = 0;
+	requests = 0;
 	return 0;
 }
 
@@ -52,11 +52,11 @@ tear_down(void **state)
 	return 0;
 }
 
-/* What the call under way brought, or how it ended. */
+/* What the request under way brought, or how it ended. */
 static void
 hear(const char *text, bool ended, int status)
 {
-	FhaKubeEvent event = {.id = calls,
+	FhaKubeEvent event = {.id = requests,
 						  .ended = ended,
 						  .status = status,
 						  .code = status == 200 ? FHA_OK : FHA_PROTOCOL,
@@ -65,14 +65,14 @@ hear(const char *text, bool ended, int status)
 
 	assert_true(fha_kube_watch_hear(watch, &event));
 	if (ended)
-		fha_kube_cancel(kube, calls);
+		fha_kube_cancel(kube, requests);
 }
 
 static void
 begin(void)
 {
 	fha_kube_watch_begin(watch);
-	calls++;
+	requests++;
 	assert_true(fha_kube_watch_wake_ms(watch) == INT64_MAX);
 }
 
@@ -152,7 +152,7 @@ an_empty_list_is_a_list(void **state)
 }
 
 static void
-another_call_s_event_is_not_taken(void **state)
+another_request_s_event_is_not_taken(void **state)
 {
 	FhaKubeEvent event = {.id = 77, .ended = true, .data = ""};
 
@@ -262,7 +262,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(all_is_told_and_then_each_change),        TEST(an_empty_list_is_a_list),
-		TEST(another_call_s_event_is_not_taken),       TEST(what_cannot_be_told_is_listed_anew),
+		TEST(another_request_s_event_is_not_taken),    TEST(what_cannot_be_told_is_listed_anew),
 		TEST(what_the_host_cannot_use_is_listed_anew), TEST(a_list_is_whole_or_none),
 		TEST(a_line_has_an_object_with_a_version),
 	};

@@ -37,13 +37,13 @@ typedef struct Pair
 static Tricks *tricks;
 static pid_t forwarder;
 
-FhaCode __real_fha_kube_start(FhaKube *kube, const FhaKubeCall *request, unsigned *id,
+FhaCode __real_fha_kube_start(FhaKube *kube, const FhaKubeRequest *request, unsigned *id,
 							  FhaError *err);
-FhaCode __wrap_fha_kube_start(FhaKube *kube, const FhaKubeCall *request, unsigned *id,
+FhaCode __wrap_fha_kube_start(FhaKube *kube, const FhaKubeRequest *request, unsigned *id,
 							  FhaError *err);
 
 FhaCode
-__wrap_fha_kube_start(FhaKube *kube, const FhaKubeCall *request, unsigned *id, FhaError *err)
+__wrap_fha_kube_start(FhaKube *kube, const FhaKubeRequest *request, unsigned *id, FhaError *err)
 {
 	if (fha_kube_is_write(request->verb) && atomic_exchange(&tricks->hold, false))
 	{

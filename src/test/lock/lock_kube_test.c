@@ -81,18 +81,20 @@ __wrap_fha_now_ms(void)
 	return __real_fha_now_ms() + skipped_ms;
 }
 
-FhaCode __real_fha_kube_start(FhaKube *kube, const FhaKubeCall *call, unsigned *id, FhaError *err);
-FhaCode __wrap_fha_kube_start(FhaKube *kube, const FhaKubeCall *call, unsigned *id, FhaError *err);
+FhaCode __real_fha_kube_start(FhaKube *kube, const FhaKubeRequest *request, unsigned *id,
+							  FhaError *err);
+FhaCode __wrap_fha_kube_start(FhaKube *kube, const FhaKubeRequest *request, unsigned *id,
+							  FhaError *err);
 
 /* A watch that says nothing is given up some time: here sooner. */
 FhaCode
-__wrap_fha_kube_start(FhaKube *kube, const FhaKubeCall *call, unsigned *id, FhaError *err)
+__wrap_fha_kube_start(FhaKube *kube, const FhaKubeRequest *request, unsigned *id, FhaError *err)
 {
-	FhaKubeCall sooner = *call;
+	FhaKubeRequest sooner = *request;
 
-	if (call->verb == FHA_KUBE_WATCH && silence_ms != 0)
+	if (request->verb == FHA_KUBE_WATCH && silence_ms != 0)
 	{
-		assert_in_range(call->silence_ms, 60001, 600000);
+		assert_in_range(request->silence_ms, 60001, 600000);
 		sooner.silence_ms = silence_ms;
 	}
 	return __real_fha_kube_start(kube, &sooner, id, err);

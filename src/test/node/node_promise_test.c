@@ -267,7 +267,7 @@ the_others_wait_on_for_who_dies(void **state)
 	/* Another process asks on, and no longer than the first would have. */
 	start_again(old);
 	TURN_UNTIL(old->node->promises.count == NODES - 1);
-	while (old->node->promises.ask != NULL)
+	while (old->node->promises.client != NULL)
 	{
 		turn();
 		assert_true(fha_now_ms() < died_ms + BOUND_MS);
@@ -279,7 +279,7 @@ the_others_wait_on_for_who_dies(void **state)
 	assert_true(fha_now_ms() >= peers.written_ms + LONG_LEASES * LEASE_MS);
 	start_again(old);
 	for (int64_t end_ms = fha_now_ms() + LEASE_MS; fha_now_ms() < end_ms; turn())
-		assert_null(old->node->promises.ask);
+		assert_null(old->node->promises.client);
 	assert_int_equal(peers_of(old).written_ms, peers.written_ms);
 	lock_out(false);
 	TURN_UNTIL(all_settled());
@@ -308,7 +308,7 @@ a_server_that_restarts_in_an_outage_leads_on(void **state)
 	/* Nobody was faster. */
 	assert_int_equal(promotions(), before);
 	/* If it asks again already, it does so as a holder. */
-	assert_true(old->node->promises.ask == NULL || old->node->promises.counts);
+	assert_true(old->node->promises.client == NULL || old->node->promises.counts);
 	TURN_UNTIL(all_settled());
 }
 
@@ -321,7 +321,7 @@ asks(Player *player)
 	for (int i = 0; i < 5; i++)
 	{
 		turn();
-		asks = asks || player->node->promises.ask != NULL;
+		asks = asks || player->node->promises.client != NULL;
 	}
 	return asks;
 }
@@ -369,7 +369,7 @@ nobody_is_asked_to_wait_in_vain(void **state)
 	lock_out(false);
 	TURN_UNTIL(old->node->world.watch.seen);
 	lock_out(true);
-	assert_null(old->node->promises.ask);
+	assert_null(old->node->promises.client);
 	lock_out(false);
 	TURN_UNTIL(all_settled());
 }

@@ -422,7 +422,8 @@ awaits(const Player *player)
 {
 	const Promises *promises = &player->node->promises;
 
-	if (promises->ask == NULL || fha_ask_wake_ms(promises->ask) <= fha_now_ms() + TURN_MS)
+	if (promises->client == NULL ||
+		fha_peer_client_wake_ms(promises->client) <= fha_now_ms() + TURN_MS)
 		return false;
 	for (size_t i = 0; i < promises->count; i++)
 		if (promises->of[i].asked_ms != 0 && is_there(promises->of[i].member))

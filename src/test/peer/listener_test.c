@@ -1,5 +1,5 @@
 /*
- * listener_test.c: the listener and those who ask it, in one loop over real sockets.
+ * listener_test.c: the listener and a peer client, in one loop over real sockets.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ static char directory[] = "/tmp/fha-listener-XXXXXX";
 static char pgpass[64];
 static FhaConfig config;
 static FhaListener *listener;
-static FhaAsk *ask;
+static FhaPeerClient *client;
 static char address[64]; /* of the listener */
 static char nowhere[64]; /* somebody listens, and says only what a test makes it say */
 static int listen_fd;
@@ -70,15 +70,15 @@ write_pgpass(void)
 }
 
 static void
-open_ask(const char *cluster, uint64_t system_identifier)
+open_client(const char *cluster, uint64_t system_identifier)
 {
-	FhaAsker asker = {
+	FhaPeerCaller caller = {
 		.system_identifier = system_identifier, .member = "n1", .incarnation = "00000000000000bb"};
 	FhaError err = {.text = ""};
 
-	(void) snprintf(asker.cluster, sizeof(asker.cluster), "%s", cluster);
-	if (fha_key_read(&config, &asker.key, &err) != FHA_OK ||
-		fha_ask_open(&ask, &asker, &err) != FHA_OK)
+	(void) snprintf(caller.cluster, sizeof(caller.cluster), "%s", cluster);
+	if (fha_key_read(&config, &caller.key, &err) != FHA_OK ||
+		fha_peer_client_open(&client, &caller, &err) != FHA_OK)
 		fail_msg("%s", err.text);
 }
 
@@ -109,7 +109,7 @@ set_up(void **state)
 	nowhere_fd = somewhere(nowhere, sizeof(nowhere));
 	if (fha_listener_open(&listener, listen_fd, &config, tell, NULL, NULL, &err) != FHA_OK)
 		return -1;
-	open_ask("c", 42);
+	open_client("c", 42);
 	return 0;
 }
 
@@ -117,7 +117,7 @@ static int
 tear_down(void **state)
 {
 	(void) state;
-	fha_ask_close(ask);
+	fha_peer_client_close(client);
 	fha_listener_close(listener);
 	(void) close(listen_fd);
 	(void) close(nowhere_fd);
@@ -130,27 +130,27 @@ static void
 turn(void)
 {
 	struct pollfd wait[] = {{.fd = fha_listener_fd(listener), .events = POLLIN},
-							{.fd = fha_ask_fd(ask), .events = POLLIN}};
+							{.fd = fha_peer_client_fd(client), .events = POLLIN}};
 	int64_t wake_ms = fha_listener_wake_ms(listener);
 	int64_t left_ms;
 
-	if (fha_ask_wake_ms(ask) < wake_ms)
-		wake_ms = fha_ask_wake_ms(ask);
+	if (fha_peer_client_wake_ms(client) < wake_ms)
+		wake_ms = fha_peer_client_wake_ms(client);
 	left_ms = wake_ms - fha_now_ms();
 	(void) poll(wait, 2, left_ms < 0 ? 0 : left_ms > 5 ? 5 : (int) left_ms);
 	fha_listener_step(listener);
 }
 
-static FhaAskEvent
+static FhaPeerCallEvent
 answer_of(const char *to, const char *member, const char *kind, int64_t time_ms)
 {
 	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
-	FhaAskEvent event = {.error = {.text = ""}};
+	FhaPeerCallEvent event = {.error = {.text = ""}};
 	FhaError err = {.text = ""};
 
-	if (fha_ask_start(ask, to, member, kind, NULL, fha_now_ms() + time_ms, &err) != FHA_OK)
+	if (fha_peer_call_start(client, to, member, kind, NULL, fha_now_ms() + time_ms, &err) != FHA_OK)
 		fail_msg("%s", err.text);
-	while (fha_ask_step(ask, &event) != FHA_OK)
+	while (fha_peer_client_step(client, &event) != FHA_OK)
 	{
 		assert_true(fha_now_ms() < give_up_ms);
 		turn();
@@ -165,7 +165,7 @@ a_question_is_answered(void **state)
 	(void) state;
 	for (int i = 0; i < 2; i++)
 	{
-		FhaAskEvent event = answer_of(address, "n2", "status", BOUND_MS);
+		FhaPeerCallEvent event = answer_of(address, "n2", "status", BOUND_MS);
 
 		if (event.code != FHA_OK)
 			fail_msg("%s", event.error.text);
@@ -179,7 +179,7 @@ a_question_is_answered(void **state)
 static void
 refusals_come_with_their_reason(void **state)
 {
-	FhaAskEvent event = answer_of(address, "n2", "no-such-kind", BOUND_MS);
+	FhaPeerCallEvent event = answer_of(address, "n2", "no-such-kind", BOUND_MS);
 
 	(void) state;
 	assert_int_equal(event.code, FHA_NOT_FOUND);
@@ -192,13 +192,13 @@ refusals_come_with_their_reason(void **state)
 static void
 who_has_another_secret_is_denied(void **state)
 {
-	FhaAskEvent event;
+	FhaPeerCallEvent event;
 
 	(void) state;
-	fha_ask_close(ask);
+	fha_peer_client_close(client);
 	/* The key comes of the cluster's name too. */
 	(void) snprintf(config.cluster_name, sizeof(config.cluster_name), "other");
-	open_ask("c", 42);
+	open_client("c", 42);
 	(void) snprintf(config.cluster_name, sizeof(config.cluster_name), "c");
 	event = answer_of(address, "n2", "status", BOUND_MS);
 	assert_int_equal(event.code, FHA_DENIED);
@@ -208,7 +208,7 @@ who_has_another_secret_is_denied(void **state)
 static void
 the_key_may_come_later(void **state)
 {
-	FhaAskEvent event;
+	FhaPeerCallEvent event;
 
 	(void) state;
 	assert_int_equal(unlink(pgpass), 0);
@@ -223,7 +223,7 @@ the_key_may_come_later(void **state)
 static void
 silence_ends_by_the_deadline(void **state)
 {
-	FhaAskEvent event = answer_of(nowhere, "n2", "status", 100);
+	FhaPeerCallEvent event = answer_of(nowhere, "n2", "status", 100);
 	FhaError err;
 
 	(void) state;
@@ -231,17 +231,18 @@ silence_ends_by_the_deadline(void **state)
 	(void) close(nowhere_fd);
 	nowhere_fd = -1;
 	assert_int_equal(answer_of(nowhere, "n2", "status", BOUND_MS).code, FHA_IO);
-	assert_int_equal(fha_ask_start(ask, address, "n2", "status", NULL, fha_now_ms() - 1, &err),
-					 FHA_TIMEOUT);
 	assert_int_equal(
-		fha_ask_start(ask, "nonsense", "n2", "status", NULL, fha_now_ms() + 1000, &err),
+		fha_peer_call_start(client, address, "n2", "status", NULL, fha_now_ms() - 1, &err),
+		FHA_TIMEOUT);
+	assert_int_equal(
+		fha_peer_call_start(client, "nonsense", "n2", "status", NULL, fha_now_ms() + 1000, &err),
 		FHA_INVALID);
 }
 
 static void
 questions_are_as_many_as_members(void **state)
 {
-	FhaAskEvent event;
+	FhaPeerCallEvent event;
 	FhaError err;
 	int ended = 0;
 	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
@@ -249,13 +250,15 @@ questions_are_as_many_as_members(void **state)
 	(void) state;
 	for (int i = 0; i < FHA_MEMBERS_MAX; i++)
 		assert_int_equal(
-			fha_ask_start(ask, nowhere, "n2", "status", NULL, fha_now_ms() + 200, &err), FHA_OK);
-	assert_int_equal(fha_ask_start(ask, nowhere, "n2", "status", NULL, fha_now_ms() + 200, &err),
-					 FHA_CONFLICT);
+			fha_peer_call_start(client, nowhere, "n2", "status", NULL, fha_now_ms() + 200, &err),
+			FHA_OK);
+	assert_int_equal(
+		fha_peer_call_start(client, nowhere, "n2", "status", NULL, fha_now_ms() + 200, &err),
+		FHA_CONFLICT);
 	while (ended < FHA_MEMBERS_MAX)
 	{
 		assert_true(fha_now_ms() < give_up_ms);
-		if (fha_ask_step(ask, &event) != FHA_OK)
+		if (fha_peer_client_step(client, &event) != FHA_OK)
 		{
 			turn();
 			continue;
@@ -264,22 +267,23 @@ questions_are_as_many_as_members(void **state)
 		ended++;
 	}
 	assert_int_equal(answer_of(address, "n2", "status", BOUND_MS).code, FHA_OK);
-	fha_ask_close(NULL);
+	fha_peer_client_close(NULL);
 	fha_listener_close(NULL);
 }
 
-/* What the asker makes of an answer that is none of ours. */
+/* What the caller makes of an answer that is none of ours. */
 static FhaCode
 verdict_on(const char *answer)
 {
 	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
-	FhaAskEvent event;
+	FhaPeerCallEvent event;
 	FhaError err;
 	int fd = -1;
 
 	assert_int_equal(
-		fha_ask_start(ask, nowhere, "n2", "status", NULL, fha_now_ms() + BOUND_MS, &err), FHA_OK);
-	while (fha_ask_step(ask, &event) != FHA_OK)
+		fha_peer_call_start(client, nowhere, "n2", "status", NULL, fha_now_ms() + BOUND_MS, &err),
+		FHA_OK);
+	while (fha_peer_client_step(client, &event) != FHA_OK)
 	{
 		assert_true(fha_now_ms() < give_up_ms);
 		turn();

@@ -62,15 +62,15 @@ read_key(void)
 	return key;
 }
 
-static FhaDesk desk;
+static FhaPeerServer server;
 
 static void
-open_desk(void)
+open_server(void)
 {
 	FhaError err = {.text = ""};
 
-	memset(&desk, 0, sizeof(desk));
-	if (fha_desk_open(&desk, &config, &err) != FHA_OK)
+	memset(&server, 0, sizeof(server));
+	if (fha_peer_server_open(&server, &config, &err) != FHA_OK)
 		fail_msg("%s", err.text);
 }
 
@@ -91,7 +91,7 @@ static const FhaHealth health = {
 	.timeline = 3,
 };
 
-/* The question that the desk would answer; each has a nonce of its own. */
+/* The question that the server would answer; each has a nonce of its own. */
 static FhaQuestion
 good_question(void)
 {
@@ -105,24 +105,24 @@ good_question(void)
 		.to = "n2",
 	};
 
-	memcpy(question.challenge, desk.challenge, sizeof(question.challenge));
+	memcpy(question.challenge, server.challenge, sizeof(question.challenge));
 	(void) snprintf(question.nonce, sizeof(question.nonce), "%032x", ++count);
 	return question;
 }
 
 static int status_of(const FhaQuestion *question, const FhaKey *key);
 
-static FhaDeskReply
+static FhaPeerServerReply
 put(const FhaQuestion *question, const FhaKey *key)
 {
-	FhaDeskReply reply;
+	FhaPeerServerReply reply;
 	FhaError err = {.text = ""};
 	char mac[FHA_MAC_TEXT_SIZE];
 	char *text;
 
 	if (fha_question_print(question, key, &text, mac, &err) != FHA_OK)
 		fail_msg("%s", err.text);
-	fha_desk_answer(&desk, &health, text, strlen(text), mac, &reply);
+	fha_peer_server_answer(&server, &health, text, strlen(text), mac, &reply);
 	free(text);
 	return reply;
 }
@@ -130,7 +130,7 @@ put(const FhaQuestion *question, const FhaKey *key)
 static int
 status_of(const FhaQuestion *question, const FhaKey *key)
 {
-	FhaDeskReply reply = put(question, key);
+	FhaPeerServerReply reply = put(question, key);
 
 	assert_non_null(reply.text);
 	free(reply.text);
@@ -142,12 +142,12 @@ a_question_is_answered(void **state)
 {
 	FhaKey key = read_key();
 	FhaQuestion question;
-	FhaDeskReply reply;
+	FhaPeerServerReply reply;
 	FhaReply read;
 	FhaError err = {.text = ""};
 
 	(void) state;
-	open_desk();
+	open_server();
 	question = good_question();
 	reply = put(&question, &key);
 	assert_int_equal(reply.status, 200);
@@ -161,7 +161,7 @@ a_question_is_answered(void **state)
 	assert_int_equal(read.position.timeline, 3);
 	assert_int_equal(read.position.lsn, 0x1600000028);
 	assert_string_equal(read.because, "a sentence");
-	assert_string_equal(read.challenge, desk.challenge);
+	assert_string_equal(read.challenge, server.challenge);
 	free(reply.text);
 }
 
@@ -198,16 +198,16 @@ a_new_password_replaces_the_old_one_after_a_lease(void **state)
 	FhaKey first = read_key();
 	FhaKey second;
 	FhaQuestion question;
-	FhaDeskReply reply;
+	FhaPeerServerReply reply;
 	FhaReply read;
 	FhaError err = {.text = ""};
 
 	(void) state;
-	open_desk();
-	assert_false(fha_desk_is_old(&desk, &config));
+	open_server();
+	assert_false(fha_peer_server_is_old(&server, &config));
 	write_pgpass("*:*:*:fawkes_replication:secreT\n");
-	assert_true(fha_desk_is_old(&desk, &config));
-	assert_int_equal(fha_desk_open(&desk, &config, &err), FHA_OK);
+	assert_true(fha_peer_server_is_old(&server, &config));
+	assert_int_equal(fha_peer_server_open(&server, &config, &err), FHA_OK);
 	second = read_key();
 	/* The answer to a question with the old key is signed with it. */
 	question = good_question();
@@ -220,10 +220,10 @@ a_new_password_replaces_the_old_one_after_a_lease(void **state)
 	question = good_question();
 	assert_int_equal(status_of(&question, &second), 200);
 	/* A reload changes nothing of that. */
-	assert_int_equal(fha_desk_open(&desk, &config, &err), FHA_OK);
+	assert_int_equal(fha_peer_server_open(&server, &config, &err), FHA_OK);
 	question = good_question();
 	assert_int_equal(status_of(&question, &first), 200);
-	desk.previous_until_ms = 1;
+	server.previous_until_ms = 1;
 	question = good_question();
 	assert_int_equal(status_of(&question, &first), 401);
 	question = good_question();
@@ -238,7 +238,7 @@ without_a_key_nobody_is_answered(void **state)
 	FhaQuestion question;
 
 	(void) state;
-	memset(&desk, 0, sizeof(desk));
+	memset(&server, 0, sizeof(server));
 	question = good_question();
 	assert_int_equal(status_of(&question, &key), 503);
 }
@@ -251,30 +251,30 @@ what_is_not_authentic_is_not_looked_at(void **state)
 		"00000000000000000000000000000000000000000000000000000000000000000"};
 	FhaKey key = read_key();
 	FhaQuestion question;
-	FhaDeskReply reply;
+	FhaPeerServerReply reply;
 	FhaError err;
 	char mac[FHA_MAC_TEXT_SIZE];
 	char *text;
 
 	(void) state;
-	open_desk();
+	open_server();
 	question = good_question();
 	assert_int_equal(fha_question_print(&question, &key, &text, mac, &err), FHA_OK);
 	for (size_t i = 0; i < sizeof(macs) / sizeof(macs[0]); i++)
 	{
-		fha_desk_answer(&desk, &health, text, strlen(text), macs[i], &reply);
+		fha_peer_server_answer(&server, &health, text, strlen(text), macs[i], &reply);
 		assert_int_equal(reply.status, 401);
 		assert_string_equal(reply.mac, "");
 		free(reply.text);
 	}
 	/* One bit of the body, or of the MAC's last digit. */
 	text[10] ^= 1;
-	fha_desk_answer(&desk, &health, text, strlen(text), mac, &reply);
+	fha_peer_server_answer(&server, &health, text, strlen(text), mac, &reply);
 	assert_int_equal(reply.status, 401);
 	free(reply.text);
 	text[10] ^= 1;
 	mac[63] = mac[63] == '0' ? '1' : '0';
-	fha_desk_answer(&desk, &health, text, strlen(text), mac, &reply);
+	fha_peer_server_answer(&server, &health, text, strlen(text), mac, &reply);
 	assert_int_equal(reply.status, 401);
 	free(reply.text);
 	free(text);
@@ -290,7 +290,7 @@ an_answer_is_no_question(void **state)
 	FhaQuestion question;
 
 	(void) state;
-	open_desk();
+	open_server();
 	memcpy(swapped.question, key.answer, sizeof(key.answer));
 	question = good_question();
 	assert_int_equal(status_of(&question, &swapped), 401);
@@ -303,7 +303,7 @@ each_refusal_has_its_status(void **state)
 	FhaQuestion question;
 
 	(void) state;
-	open_desk();
+	open_server();
 	question = good_question();
 	(void) snprintf(question.cluster, sizeof(question.cluster), "other");
 	assert_int_equal(status_of(&question, &key), 403);
@@ -335,12 +335,12 @@ a_question_is_answered_once(void **state)
 	FhaQuestion question;
 
 	(void) state;
-	open_desk();
+	open_server();
 	question = good_question();
 	assert_int_equal(status_of(&question, &key), 200);
 	assert_int_equal(status_of(&question, &key), 409);
 	/* Nor by another life of this member, which remembers nothing. */
-	open_desk();
+	open_server();
 	assert_int_equal(status_of(&question, &key), 409);
 }
 
@@ -350,26 +350,26 @@ a_full_memory_begins_a_new_challenge(void **state)
 	FhaKey key = read_key();
 	FhaQuestion first;
 	FhaQuestion question;
-	FhaDeskReply reply;
+	FhaPeerServerReply reply;
 	FhaReply read;
 	FhaError err = {.text = ""};
 
 	(void) state;
-	open_desk();
+	open_server();
 	first = good_question();
 	assert_int_equal(status_of(&first, &key), 200);
-	for (int i = 1; i < FHA_DESK_NONCES; i++)
+	for (int i = 1; i < FHA_PEER_SERVER_NONCES; i++)
 	{
 		question = good_question();
 		assert_int_equal(status_of(&question, &key), 200);
 	}
-	assert_int_equal(desk.nonce_count, 0);
+	assert_int_equal(server.nonce_count, 0);
 	assert_int_equal(status_of(&first, &key), 409);
 	reply = put(&first, &key);
 	assert_int_equal(
 		fha_reply_parse(&first, &key, reply.text, strlen(reply.text), reply.mac, &read, &err),
 		FHA_OK);
-	assert_string_equal(read.challenge, desk.challenge);
+	assert_string_equal(read.challenge, server.challenge);
 	assert_non_null(strstr(read.error, "challenge"));
 	free(reply.text);
 	question = good_question();
@@ -378,7 +378,7 @@ a_full_memory_begins_a_new_challenge(void **state)
 
 /* The answer as parsed for a question that differs from the one that was asked. */
 static FhaCode
-parse_for(const FhaQuestion *other, const FhaKey *key, const FhaDeskReply *reply)
+parse_for(const FhaQuestion *other, const FhaKey *key, const FhaPeerServerReply *reply)
 {
 	FhaReply read;
 	FhaError err;
@@ -393,10 +393,10 @@ an_answer_belongs_to_its_question(void **state)
 	FhaKey wrong = key;
 	FhaQuestion question;
 	FhaQuestion other;
-	FhaDeskReply reply;
+	FhaPeerServerReply reply;
 
 	(void) state;
-	open_desk();
+	open_server();
 	question = good_question();
 	reply = put(&question, &key);
 	assert_int_equal(parse_for(&question, &key, &reply), FHA_OK);
@@ -460,12 +460,12 @@ promise_this(void *argument, const FhaQuestion *asked, FhaPromise *out)
 static FhaPromise
 promised(const FhaQuestion *question)
 {
-	FhaDeskReply reply = put(question, &desk.key);
+	FhaPeerServerReply reply = put(question, &server.key);
 	FhaReply read;
 	FhaError err = {.text = ""};
 
 	assert_int_equal(reply.status, 200);
-	if (fha_reply_parse(question, &desk.key, reply.text, strlen(reply.text), reply.mac, &read,
+	if (fha_reply_parse(question, &server.key, reply.text, strlen(reply.text), reply.mac, &read,
 						&err) != FHA_OK)
 		fail_msg("%s", err.text);
 	free(reply.text);
@@ -488,8 +488,8 @@ a_promise_is_asked_for_and_given(void **state)
 	heard = promised(&question);
 	assert_false(heard.given);
 	assert_string_equal(heard.why, "nobody here decides for this member");
-	desk.promise = promise_this;
-	desk.argument = &given;
+	server.promise = promise_this;
+	server.argument = &given;
 	question = good_question();
 	(void) snprintf(question.kind, sizeof(question.kind), FHA_KIND_PROMISE);
 	question.promise = (FhaPromiseTerms){.term = 7, .duration_ms = 15000};
@@ -500,7 +500,7 @@ a_promise_is_asked_for_and_given(void **state)
 	assert_string_equal(asked_for.from_incarnation, "00000000000000bb");
 	assert_int_equal(asked_for.promise.term, 7);
 	assert_int_equal(asked_for.promise.duration_ms, 15000);
-	desk.promise = NULL;
+	server.promise = NULL;
 }
 
 int

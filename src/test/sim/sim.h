@@ -2,10 +2,10 @@
  * sim.h: whole clusters of the real node loop in simulated time, in one thread.
  *
  * The product's objects are linked as they are.  Three of them are left out, and what stands here takes
- * their names: the directory's driver of the lock (sim_lock.c), questions between members (sim_ask.c),
- * the writer of small files (sim_writer.c).  The clock (sim_clock.c) is an argument.  A host (sim_host.c) stands
- * for supervisor, agent and PostgreSQL; sim_judge.c holds what happens against the promises; sim.c
- * draws faults from the seed.  docs/testing.md says how to run it.
+ * their names: the directory's driver of the lock (sim_lock.c), questions between members
+ * (sim_peer_client.c), the writer of small files (sim_writer.c).  The clock (sim_clock.c) is an
+ * argument.  A host (sim_host.c) stands for supervisor, agent and PostgreSQL; sim_judge.c holds what
+ * happens against the promises; sim.c draws faults from the seed.  docs/testing.md says how to run it.
  *
  * Two times: sim_us, in microseconds, is the world's, and no node sees it.  Each host has a clock of
  * its own, in milliseconds, with an offset and a rate.
