@@ -8,28 +8,49 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "record/fields.h"
 #include "record/request.h"
+
+/* What is known of the request, if it was one. */
+static void
+read_request(struct json_object *from, void *record, FhaError *err)
+{
+	FhaHistoryEntry *out = record;
+	char state[16] = "";
+
+	fha_json_text(from, "request", out->request, sizeof(out->request), err);
+	fha_json_text(from, "requested_by", out->requested_by, sizeof(out->requested_by), err);
+	fha_json_text(from, "state", state, sizeof(state), err);
+	(void) fha_request_state_parse(state, &out->state);
+}
+
+static void
+put_request(struct json_object *to, const void *record, bool *failed)
+{
+	const FhaHistoryEntry *entry = record;
+
+	if (entry->request[0] == '\0')
+		return;
+	fha_json_put_text(to, "request", entry->request, failed);
+	fha_json_put_text(to, "requested_by", entry->requested_by, failed);
+	fha_json_put_text(to, "state", fha_request_state_name(entry->state), failed);
+}
+
+static const FhaField rows[] = {
+	FHA_FIELD(FhaHistoryEntry, TEXT, at),        FHA_FIELD(FhaHistoryEntry, TEXT, event),
+	FHA_FIELD(FhaHistoryEntry, U64, term),       FHA_FIELD(FhaHistoryEntry, TIMELINE, timeline),
+	FHA_FIELD(FhaHistoryEntry, TEXT, member),    FHA_FIELD(FhaHistoryEntry, TEXT, from),
+	FHA_FIELD(FhaHistoryEntry, TEXT, reason),    FHA_FIELD_BY(read_request, put_request),
+	FHA_OPTIONAL(FhaHistoryEntry, TEXT, result),
+};
+static const FhaFields fields = FHA_FIELDS(rows);
 
 static struct json_object *
 entry_object(const FhaHistoryEntry *entry, bool *failed)
 {
 	struct json_object *object = json_object_new_object();
 
-	fha_json_put_text(object, "at", entry->at, failed);
-	fha_json_put_text(object, "event", entry->event, failed);
-	fha_json_put_u64(object, "term", entry->term, failed);
-	fha_json_put_int(object, "timeline", entry->timeline, failed);
-	fha_json_put_text(object, "member", entry->member, failed);
-	fha_json_put_text(object, "from", entry->from, failed);
-	fha_json_put_text(object, "reason", entry->reason, failed);
-	if (entry->request[0] != '\0')
-	{
-		fha_json_put_text(object, "request", entry->request, failed);
-		fha_json_put_text(object, "requested_by", entry->requested_by, failed);
-		fha_json_put_text(object, "state", fha_request_state_name(entry->state), failed);
-	}
-	if (entry->result[0] != '\0')
-		fha_json_put_text(object, "result", entry->result, failed);
+	fha_fields_put(object, &fields, entry, failed);
 	return object;
 }
 
@@ -118,26 +139,11 @@ fha_history_parse(const char *data, size_t size, FhaHistoryEntry *out, size_t *c
 	{
 		struct json_object *object = fha_json_element(entries, i, "entries", &local);
 		FhaHistoryEntry *entry = &out[i];
-		int64_t timeline = 0;
-		char state[16] = "";
 
 		memset(entry, 0, sizeof(*entry));
 		if (object == NULL)
 			break;
-		fha_json_text(object, "at", entry->at, sizeof(entry->at), &local);
-		fha_json_text(object, "event", entry->event, sizeof(entry->event), &local);
-		fha_json_text(object, "member", entry->member, sizeof(entry->member), &local);
-		fha_json_text(object, "from", entry->from, sizeof(entry->from), &local);
-		fha_json_text(object, "request", entry->request, sizeof(entry->request), &local);
-		fha_json_text(object, "requested_by", entry->requested_by, sizeof(entry->requested_by),
-					  &local);
-		fha_json_text(object, "reason", entry->reason, sizeof(entry->reason), &local);
-		fha_json_text(object, "state", state, sizeof(state), &local);
-		(void) fha_request_state_parse(state, &entry->state);
-		fha_json_text(object, "result", entry->result, sizeof(entry->result), &local);
-		fha_json_u64(object, "term", &entry->term, &local);
-		fha_json_int(object, "timeline", 0, UINT32_MAX, &timeline, &local);
-		entry->timeline = (uint32_t) timeline;
+		fha_fields_read(object, &fields, entry, &local);
 		*count = i + 1;
 	}
 	json_object_put(record);

@@ -54,6 +54,7 @@ const char *fha_stage_name(int stage);
 
 /* {"write": ..., "flush": ..., "replay": ...} as key "lag_ms": what is known of it. */
 struct json_object;
+void fha_lag_read(struct json_object *from, FhaLag out[FHA_STAGES], FhaError *err);
 void fha_lag_put(struct json_object *to, const FhaLag lag[FHA_STAGES], bool *failed);
 
 #endif

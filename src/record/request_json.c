@@ -7,29 +7,69 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "record/fields.h"
 #include "record/request.h"
 
 #define TIME_LIMIT_MAX_MS (7 * INT64_C(86400) * 1000)
 
 static void
-read_fields(struct json_object *object, FhaRequest *out, FhaError *err)
+read_kind(struct json_object *from, void *record, FhaError *err)
 {
+	FhaRequest *out = record;
 	char kind[16] = "";
 
-	fha_json_text(object, "kind", kind, sizeof(kind), err);
-	fha_json_text(object, "id", out->id, sizeof(out->id), err);
-	fha_json_text(object, "target", out->target, sizeof(out->target), err);
-	fha_json_text(object, "requested_by", out->requested_by, sizeof(out->requested_by), err);
-	fha_json_text(object, "requested_at", out->requested_at, sizeof(out->requested_at), err);
-	fha_json_text(object, "reason", out->reason, sizeof(out->reason), err);
-	fha_json_int(object, "time_limit_ms", 0, TIME_LIMIT_MAX_MS, &out->time_limit_ms, err);
-	fha_json_bool(object, "primary_first", &out->primary_first, err);
-	fha_json_text(object, "setting", out->setting.name, sizeof(out->setting.name), err);
-	fha_json_text(object, "value", out->setting.value, sizeof(out->setting.value), err);
-	fha_json_text(object, "message", out->message, sizeof(out->message), err);
+	fha_json_text(from, "kind", kind, sizeof(kind), err);
 	if (err->code == FHA_OK && !fha_request_kind_parse(kind, &out->kind))
 		(void) fha_error(err, FHA_PROTOCOL, "unknown kind of a request");
 }
+
+static void
+put_kind(struct json_object *to, const void *record, bool *failed)
+{
+	const FhaRequest *request = record;
+
+	fha_json_put_text(to, "kind", fha_request_kind_name(request->kind), failed);
+}
+
+/* A RESET has no value, and says so. */
+static void
+read_setting(struct json_object *from, void *record, FhaError *err)
+{
+	FhaSetting *out = &((FhaRequest *) record)->setting;
+
+	fha_json_text(from, "setting", out->name, sizeof(out->name), err);
+	fha_json_text(from, "value", out->value, sizeof(out->value), err);
+}
+
+static void
+put_setting(struct json_object *to, const void *record, bool *failed)
+{
+	const FhaSetting *setting = &((const FhaRequest *) record)->setting;
+
+	if (setting->name[0] == '\0')
+		return;
+	fha_json_put_text(to, "setting", setting->name, failed);
+	fha_json_put_text(to, "value", setting->value, failed);
+}
+
+/* Without the state: who asks for something does not say it. */
+static const FhaField rows[] = {
+	FHA_FIELD(FhaRequest, TEXT, id),
+	FHA_FIELD_BY(read_kind, put_kind),
+	FHA_FIELD(FhaRequest, TEXT, target),
+	FHA_FIELD(FhaRequest, TEXT, requested_by),
+	FHA_FIELD(FhaRequest, TEXT, requested_at),
+	FHA_OPTIONAL(FhaRequest, TEXT, reason),
+	{.key = "time_limit_ms",
+	 .kind = FHA_FIELD_INT,
+	 .optional = true,
+	 FHA_FIELD_AT(FhaRequest, time_limit_ms),
+	 .max = TIME_LIMIT_MAX_MS},
+	FHA_OPTIONAL(FhaRequest, BOOL, primary_first),
+	FHA_FIELD_BY(read_setting, put_setting),
+	FHA_FIELD(FhaRequest, TEXT, message),
+};
+static const FhaFields fields = FHA_FIELDS(rows);
 
 void
 fha_request_read(struct json_object *from, FhaRequest *out, FhaError *err)
@@ -39,7 +79,7 @@ fha_request_read(struct json_object *from, FhaRequest *out, FhaError *err)
 
 	if (object == NULL)
 		return;
-	read_fields(object, out, err);
+	fha_fields_read(object, &fields, out, err);
 	fha_json_text(object, "state", state, sizeof(state), err);
 	if (err->code == FHA_OK && !fha_request_state_parse(state, &out->state))
 		(void) fha_error(err, FHA_PROTOCOL, "unknown state of a request");
@@ -54,7 +94,7 @@ fha_request_parse(const char *data, size_t size, FhaRequest *out, FhaError *err)
 	memset(out, 0, sizeof(*out));
 	if (object != NULL)
 	{
-		read_fields(object, out, &local);
+		fha_fields_read(object, &fields, out, &local);
 		json_object_put(object);
 		if (local.code == FHA_OK && out->id[0] == '\0')
 			(void) fha_error(&local, FHA_PROTOCOL, "a request needs an id");
@@ -72,24 +112,8 @@ request_object(const FhaRequest *request, bool *failed)
 {
 	struct json_object *object = json_object_new_object();
 
-	fha_json_put_text(object, "id", request->id, failed);
-	fha_json_put_text(object, "kind", fha_request_kind_name(request->kind), failed);
-	fha_json_put_text(object, "target", request->target, failed);
-	fha_json_put_text(object, "requested_by", request->requested_by, failed);
-	fha_json_put_text(object, "requested_at", request->requested_at, failed);
-	if (request->reason[0] != '\0')
-		fha_json_put_text(object, "reason", request->reason, failed);
-	if (request->time_limit_ms > 0)
-		fha_json_put_int(object, "time_limit_ms", request->time_limit_ms, failed);
-	if (request->primary_first)
-		fha_json_put_bool(object, "primary_first", true, failed);
-	if (request->setting.name[0] != '\0')
-	{
-		fha_json_put_text(object, "setting", request->setting.name, failed);
-		fha_json_put_text(object, "value", request->setting.value, failed);
-	}
+	fha_fields_put(object, &fields, request, failed);
 	fha_json_put_text(object, "state", fha_request_state_name(request->state), failed);
-	fha_json_put_text(object, "message", request->message, failed);
 	return object;
 }
 
