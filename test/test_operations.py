@@ -101,6 +101,21 @@ def test_pause_keeps_everybody_from_leading(cluster: Cluster) -> None:
     assert any(entry["event"] == "resume" for entry in last)
 
 
+def test_a_pause_that_cannot_be_added_to_the_history(cluster: Cluster) -> None:
+    """It is done: scripts that go on by the exit status must not stop there."""
+    leader = cluster.wait_all_stream()
+    good = record.versions(cluster, record.HISTORY)[-1].read_text()
+    record.write_next(cluster, "no JSON", record.HISTORY)
+    paused = leader.command("pause")
+    assert paused.returncode == 0, paused.stderr
+    assert "it is done; only the history does not say so" in paused.stderr
+    assert "PAUSED" in leader.command("status").stdout
+    record.write_next(cluster, good, record.HISTORY)
+    done(leader, "resume")
+    assert history(leader)[-1]["event"] == "resume"
+    cluster.wait_all_stream()
+
+
 def test_failover_overrides_a_pause(cluster: Cluster) -> None:
     """An explicit failover still works, and still waits for the lease to be free (S1)."""
     leader = cluster.wait_all_stream()

@@ -159,11 +159,11 @@ cluster_swap(Cluster *cluster, const FhaCluster *changed, FhaLockEvent *event)
 	return code;
 }
 
-int
+void
 cluster_remember(Cluster *cluster, const CliOptions *options, const FhaHistoryEntry *entry)
 {
 	char name[128];
-	FhaLockEvent event;
+	FhaLockEvent event = {.error = {.text = ""}};
 	FhaCode code = FHA_CONFLICT;
 
 	fha_record_name_history(cluster->record.cluster, name, sizeof(name));
@@ -171,14 +171,13 @@ cluster_remember(Cluster *cluster, const CliOptions *options, const FhaHistoryEn
 	{
 		const char *old;
 		char *text;
-		int result = cluster_read(cluster, options);
 
-		if (result != CLI_OK)
-			return result;
+		if (cluster_read(cluster, options) != CLI_OK)
+			break;
 		old = cluster->history_json;
 		/* A write of unknown fate that did arrive. */
 		if (old != NULL && fha_history_has(old, strlen(old), entry))
-			return CLI_OK;
+			return;
 		code = fha_history_append(cluster->record.cluster, old, old == NULL ? 0 : strlen(old),
 								  entry, &text, &event.error);
 		if (code != FHA_OK)
@@ -186,8 +185,7 @@ cluster_remember(Cluster *cluster, const CliOptions *options, const FhaHistoryEn
 		code = write_record(cluster, name, cluster->history_version, text, &event);
 		free(text);
 	}
-	if (code == FHA_OK)
-		return CLI_OK;
-	cli_complain("it is done, but could not be added to the history: %s", event.error.text);
-	return CLI_NO_LOCK;
+	if (code != FHA_OK)
+		cli_complain("it is done; only the history does not say so%s%s",
+					 event.error.text[0] == '\0' ? "" : ": ", event.error.text);
 }

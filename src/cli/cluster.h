@@ -35,8 +35,8 @@ int cluster_read(Cluster *cluster, const CliOptions *options);
 /* Conditionally replace the cluster record that was read.  The lock's answer is in *event. */
 FhaCode cluster_swap(Cluster *cluster, const FhaCluster *changed, FhaLockEvent *event);
 
-/* Add to the history record.  CLI_OK, or an exit code after having said why. */
-int cluster_remember(Cluster *cluster, const CliOptions *options, const FhaHistoryEntry *entry);
+/* Add to the history record what is done already.  If that fails, the user is told, and nothing else. */
+void cluster_remember(Cluster *cluster, const CliOptions *options, const FhaHistoryEntry *entry);
 
 void cluster_close(Cluster *cluster);
 

@@ -227,7 +227,7 @@ withdraw(Cluster *cluster, const CliOptions *options, const FhaRequest *request,
 		return false;
 	cli_complain("%s: it is withdrawn", why);
 	fha_history_of_request(&changed, &changed.request, fha_wall_ms(), &entry);
-	(void) cluster_remember(cluster, options, &entry);
+	cluster_remember(cluster, options, &entry);
 	return true;
 }
 
@@ -339,7 +339,8 @@ carry_out(Cluster *cluster, const CliOptions *options, FhaRequest *request)
 		return watch_request(cluster, options, request);
 	cli_line("%s", request->message);
 	fha_history_of_request(&cluster->record, request, fha_wall_ms(), &entry);
-	return cluster_remember(cluster, options, &entry);
+	cluster_remember(cluster, options, &entry);
+	return CLI_OK;
 }
 
 static int

@@ -7,9 +7,12 @@ from .cluster import CLUSTER_NAME, LEASE_S, Cluster
 from .wait import now, until
 
 
-def versions(cluster: Cluster) -> list[Path]:
-    """The files of the cluster record, oldest first."""
-    return sorted(path for path in cluster.lock.iterdir() if path.name.rsplit(".", 1)[0] == CLUSTER_NAME)
+HISTORY = f"{CLUSTER_NAME}.history"
+
+
+def versions(cluster: Cluster, name: str = CLUSTER_NAME) -> list[Path]:
+    """The files of a record, oldest first."""
+    return sorted(path for path in cluster.lock.iterdir() if path.name.rsplit(".", 1)[0] == name)
 
 
 def newest(cluster: Cluster) -> dict:
@@ -19,17 +22,17 @@ def newest(cluster: Cluster) -> dict:
     return until("the record is read", read, 10)
 
 
-def write_next(cluster: Cluster, text: str) -> Path:
+def write_next(cluster: Cluster, text: str, name: str = CLUSTER_NAME) -> Path:
     """As the lock's own writers do: complete, and linked to the next version."""
     aside = cluster.base / "edited"
     aside.write_text(text)
 
     def link() -> Path | None:
-        last = versions(cluster)[-1]
-        path = last.with_name(f"{CLUSTER_NAME}.{int(last.suffix[1:]) + 1:020d}")
+        last = versions(cluster, name)[-1]
+        path = last.with_name(f"{name}.{int(last.suffix[1:]) + 1:020d}")
         path.hardlink_to(aside)
         # Somebody may have been faster with another version.
-        return path if versions(cluster)[-1] == path else None
+        return path if versions(cluster, name)[-1] == path else None
 
     path = until("the edited record is written", link, 30, every=0.001)
     aside.unlink()
