@@ -408,6 +408,19 @@ keep_copy(void *argument)
 	sim_at(sim_us + sim_between(SIM_S, 40 * SIM_S), -1, keep_copy, NULL);
 }
 
+/* A member that was never there. */
+static void
+join(void)
+{
+	int index = sim_host_count;
+
+	if (index == SIM_HOSTS)
+		return;
+	sim_host_make(index, index + 1);
+	sim_trace(index, "is new");
+	sim_host_start(&sim_hosts[index]);
+}
+
 typedef enum Fault
 {
 	KILL_POSTGRES,
@@ -422,6 +435,9 @@ typedef enum Fault
 	FAILOVER,
 	BREAK_POSTGRES,
 	ROLL_BACK,
+	REPLACE, /* the next three: where members come and go */
+	JOIN,
+	LEAVE,
 	FAULTS
 } Fault;
 
@@ -492,6 +508,21 @@ strike(void *argument)
 		case ROLL_BACK:
 			roll_back();
 			break;
+		case REPLACE:
+			if (sim_host_is_spare(host))
+			{
+				sim_host_replace(host);
+				start_later(host, 20 * SIM_S);
+			}
+			break;
+		case JOIN:
+			join();
+			break;
+		case LEAVE:
+			sim_host_stop(host);
+			sim_at(sim_us + sim_between(15 * SIM_S, 40 * SIM_S), -1, start_again,
+				   number(host->index));
+			break;
 		case FAULTS:
 			break;
 	}
@@ -506,9 +537,9 @@ some_percent(int usual, int most)
 }
 
 static void
-draw_habits(void)
+draw_habits(uint64_t seed)
 {
-	static const int weights[FAULTS] = {4, 2, 2, 4, 3, 4, 4, 3, 4, 1, 2, 0};
+	static const int weights[ROLL_BACK + 1] = {4, 2, 2, 4, 3, 4, 4, 3, 4, 1, 2, 0};
 	SimHabits *habits = &sim_habits;
 
 	*habits = (SimHabits){.late_lock = some_percent(2, 30),
@@ -519,11 +550,19 @@ draw_habits(void)
 						  .slow_writes = some_percent(2, 30),
 						  .apart_clocks = sim_chance(40),
 						  .pause_us = sim_chance(70) ? 8 * SIM_S : sim_between(SIM_S, 20 * SIM_S)};
-	for (int i = 0; i < FAULTS; i++)
+	for (int i = 0; i <= ROLL_BACK; i++)
 		habits->strikes[i] = sim_chance(25) ? 0 : weights[i] * (sim_chance(15) ? 6 : 1);
 	habits->strikes[KILL_POSTGRES]++;
 	/* Such a scenario says less about losses: one in ten. */
 	habits->strikes[ROLL_BACK] = sim_chance(10) ? 3 : 0;
+	/* By the seed alone, so that the others are what they were without. */
+	habits->come_and_go = seed % 4 == 0;
+	if (habits->come_and_go)
+	{
+		habits->strikes[REPLACE] = 8;
+		habits->strikes[JOIN] = 4;
+		habits->strikes[LEAVE] = 6;
+	}
 }
 
 static void
@@ -618,7 +657,7 @@ play(uint64_t seed)
 	(void) snprintf(sim_root, sizeof(sim_root), "/dev/shm/fawkes-sim-XXXXXX");
 	if (mkdtemp(sim_root) == NULL)
 		abort();
-	draw_habits();
+	draw_habits(seed);
 	members = (int) sim_between(2, SIM_HOSTS);
 	for (int i = 0; i < members; i++)
 		sim_host_make(i, members);

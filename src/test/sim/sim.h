@@ -68,7 +68,9 @@ typedef struct SimHabits
 	int slow_writes;   /* of writes to the disk; up to 1.5 s */
 	bool apart_clocks; /* clocks run as differently as they may */
 	int strikes[16];   /* the weight of each kind of fault */
-	int64_t pause_us;  /* the longest between two faults */
+	bool
+		come_and_go; /* members lose their disk, come new, and are taken off the list when they are away */
+	int64_t pause_us; /* the longest between two faults */
 } SimHabits;
 
 extern SimHabits sim_habits;
@@ -205,6 +207,10 @@ void sim_host_start(SimHost *host);  /* its supervisor */
 void sim_host_stop(SimHost *host);   /* SIGTERM for the supervisor */
 void sim_host_kill(SimHost *host);   /* kill -9 of everything */
 void sim_host_reboot(SimHost *host); /* after that: another boot, another clock */
+/* Its machine is replaced: all is killed, data and state directory are empty. */
+void sim_host_replace(SimHost *host);
+/* It follows a leader that has all that this host has. */
+bool sim_host_is_spare(const SimHost *host);
 void sim_host_kill_postgres(SimHost *host);
 void sim_host_wake(SimHost *host);
 void sim_host_turn(SimHost *host);
@@ -235,6 +241,8 @@ void judge_fence(const SimHost *host);
 void judge_commit(const SimHost *host, const SimRecord *record);
 /* This host's disk has those records now. */
 void judge_has(const SimHost *host, size_t from);
+/* Its disk is another one. */
+void judge_has_nothing(const SimHost *host);
 /* Its client was told so. */
 void judge_acknowledged(const SimHost *host, uint32_t id, uint64_t lsn);
 /* It was shut down cleanly, and its release of the lease, with the end of its WAL, has come to the lock. */

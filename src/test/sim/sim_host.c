@@ -7,9 +7,11 @@
  */
 #include "test/sim/sim.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/state_directory.h"
 #include "record/request.h"
@@ -1065,13 +1067,23 @@ new_boot(SimHost *host)
 	host->boot_ms = sim_between(5000, 400000);
 }
 
+static void
+make_directories(const FhaConfig *config)
+{
+	char path[FHA_PATH_MAX];
+	FhaError err;
+
+	if (fha_state_prepare(config, &err) != FHA_OK ||
+		fha_state_path(config, "pgpass", path, sizeof(path), &err) != FHA_OK ||
+		fha_file_replace(path, PGPASS, strlen(PGPASS), &err) != FHA_OK)
+		sim_fail("%s cannot be made: %s", config->member_name, err.text);
+}
+
 void
 sim_host_make(int index, int members)
 {
 	SimHost *host = &sim_hosts[index];
 	FhaConfig *config = &host->config;
-	char path[FHA_PATH_MAX];
-	FhaError err;
 
 	free(host->wal.of);
 	memset(host, 0, sizeof(*host));
@@ -1099,10 +1111,9 @@ sim_host_make(int index, int members)
 	(void) snprintf(config->bootstrap, sizeof(config->bootstrap), "initdb:n1");
 	config->max_lag_on_failover_bytes = 100000;
 	config->supervised = true;
-	if (fha_state_prepare(config, &err) != FHA_OK ||
-		fha_state_path(config, "pgpass", path, sizeof(path), &err) != FHA_OK ||
-		fha_file_replace(path, PGPASS, strlen(PGPASS), &err) != FHA_OK)
-		sim_fail("%s cannot be made: %s", config->member_name, err.text);
+	if (sim_habits.come_and_go)
+		config->member_timeout_ms = 10000;
+	make_directories(config);
 	if (index == 0)
 		last_id = 0;
 	sim_host_count = members;
@@ -1169,6 +1180,51 @@ sim_host_reboot(SimHost *host)
 	sim_host_kill(host);
 	sim_trace(host->index, "the machine boots");
 	new_boot(host);
+}
+
+bool
+sim_host_is_spare(const SimHost *host)
+{
+	const SimHost *leader = host->leader < 0 ? NULL : &sim_hosts[host->leader];
+
+	return host->phase == SIM_STANDBY && host->streaming && leader != NULL && is_open(leader) &&
+		   wal_begins(&leader->wal, &host->wal);
+}
+
+static void
+remove_state(const SimHost *host)
+{
+	char path[2 * FHA_PATH_MAX];
+	DIR *directory = opendir(host->config.state_directory);
+	struct dirent *entry;
+
+	while (directory != NULL && (entry = readdir(directory)) != NULL)
+		if (entry->d_name[0] != '.')
+		{
+			(void) snprintf(path, sizeof(path), "%s/%s", host->config.state_directory,
+							entry->d_name);
+			if (unlink(path) != 0)
+				sim_fail("%s stays", path);
+		}
+	if (directory != NULL)
+		(void) closedir(directory);
+}
+
+void
+sim_host_replace(SimHost *host)
+{
+	sim_host_kill(host);
+	sim_trace(host->index, "its machine is replaced");
+	new_boot(host);
+	remove_state(host);
+	make_directories(&host->config);
+	host->wal.count = 0;
+	host->empty = true;
+	host->damaged = host->clean = host->was_primary = false;
+	host->leader = -1;
+	host->promoting_from = 0;
+	host->following[0] = '\0';
+	judge_has_nothing(host);
 }
 
 void

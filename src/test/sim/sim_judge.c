@@ -70,6 +70,13 @@ judge_has(const SimHost *host, size_t from)
 }
 
 void
+judge_has_nothing(const SimHost *host)
+{
+	for (size_t id = 0; id < commit_room; id++)
+		commits[id].had &= ~(1u << host->index);
+}
+
+void
 judge_commit(const SimHost *host, const SimRecord *record)
 {
 	(void) host;
