@@ -494,3 +494,30 @@ def test_make_help() -> None:
     assert targets_differences(done.stdout) == []
     assert targets_differences(done.stdout.replace("check-layers, ", "")) != []
     assert targets_differences(done.stdout + "make coffee          a cup\n") != []
+
+
+# --- the glossary
+
+
+def glossary_differences(text: str) -> list[str]:
+    """Rows that name no code that there is, and terms that are out of order."""
+    entries = table(section(text, "Glossary"), "term")
+    names = [term for term, _, _ in entries]
+    found = [] if names == sorted(names) else [f"out of order: {names}"]
+    sources = "".join(path.read_text() for path in sorted((TREE / "src").rglob("*.[ch]")))
+    for term, _, code in entries:
+        for span in spans(code):
+            if not ((TREE / span).is_file() if "/" in span else re.search(rf"\b{span}\b", sources)):
+                found.append(f"{term}: there is no {span}")
+        if not spans(code):
+            found.append(f"{term}: names no code")
+    return found
+
+
+def test_glossary() -> None:
+    assert glossary_differences(read("docs/design.md")) == []
+
+
+@controls(("`FhaRequest` |", "`FhaOrder` |"), ("`src/pg/fence.c` |", "`src/pg/fences.c` |"), ("| agent |", "| zebra |"))
+def test_glossary_control(before: str, after: str) -> None:
+    assert glossary_differences(changed("docs/design.md", before, after)) != []
