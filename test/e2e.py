@@ -91,7 +91,11 @@ def delete_pod(trial: Trial) -> None:
 
 
 def kill_postmaster(trial: Trial) -> None:
-    (postmaster,) = trial.processes(POSTMASTER)
+    def alone() -> int | None:
+        found = trial.processes(POSTMASTER)
+        return found[0] if len(found) == 1 else None
+
+    postmaster = until("no process that it has just forked has its title", alone)
     trial.began = now()
     os.kill(postmaster, signal.SIGKILL)
     trial.wait_for(lambda write: write.at > trial.began + 0.5)

@@ -205,11 +205,15 @@ class Nodes(ControlPlane):
         ]
 
     def process_named(self, namespace: str, pod: str, container: str, words: str) -> int:
-        """The one whose title begins so."""
-        found = [pid for pid in self.processes(namespace, pod, container) if process.title(pid).startswith(words)]
-        if len(found) != 1:
-            raise RuntimeError(f"{len(found)} processes of {pod} are called {words!r}")
-        return found[0]
+        """The one whose title begins so; a process has its parent's until it sets its own."""
+
+        def alone() -> int:
+            found = [pid for pid in self.processes(namespace, pod, container) if process.title(pid).startswith(words)]
+            if len(found) != 1:
+                raise RuntimeError(f"{len(found)} processes of {pod} are called {words!r}")
+            return found[0]
+
+        return until(f"one process of {pod} is called {words!r}", alone, 30)
 
     def log_tails(self, lines: int = 30) -> str:
         return "\n".join([super().log_tails(lines), *(node.log_tails(lines) for node in self.nodes)])
