@@ -228,6 +228,8 @@ class ControlPlane:
             *["--name=kube", f"--data-dir={self.base}/etcd", "--logger=zap", "--log-level=error"],
             *[f"--listen-client-urls=unix://{self._socket}", "--advertise-client-urls=unix://client:1"],
             *[f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=kube={peer}"],
+            # A killed etcd finds what the kernel has; a machine's disk that is slow must not stop the API server.
+            "--unsafe-no-fsync",
         ]
 
     def api_arguments(self, port: int) -> list[str]:
