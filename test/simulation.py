@@ -52,6 +52,7 @@ NOTICED = {
     "a lease that is not released is free": True,
     "a renewal does not restart the watch": True,
     "time is counted from the reply, not from the sending": False,
+    "what the lock tells is dated by an older look at the clock": False,
     "patience lifts what a clean stop asks for": False,
     "the release of a clean stop is like any other": True,
     "who takes back what it released after a clean stop forgets the end": False,
