@@ -651,6 +651,14 @@ CONTROL = [
     ),
     Mutant(
         "S7",
+        "who follows another leader frees the numbers below its promotion",
+        "src/pg/agent.c",
+        "\tif (fha_state_load(config, &state, &err) != FHA_OK ||",
+        "\tif (fha_timeline_drop_placeholders(config->data_directory, &err) != FHA_OK || fha_state_load(config, &state, &err) != FHA_OK ||",
+        ("test/test_attacks_timelines.py::test_a_promotion_that_has_lost_its_lease_keeps_its_number",),
+    ),
+    Mutant(
+        "S7",
         "what an interrupted promotion left stays with a standby",
         FOLLOW,
         "if (timeline > current && unlink(path) != 0 && errno != ENOENT)",

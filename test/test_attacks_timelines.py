@@ -240,6 +240,37 @@ def test_a_reserved_timeline_is_the_parent_of_none(cluster: Cluster) -> None:
     wait_all_the_same(cluster)
 
 
+def test_a_promotion_that_has_lost_its_lease_keeps_its_number(cluster: Cluster) -> None:
+    """S7: its agent follows another leader while the promotion waits for replay; the numbers between stay taken."""
+    old = revive(cluster)
+    heirs = cluster.others(old)
+    for node in heirs:
+        cluster.faults[node].at("create", "/data/promote", "stop")
+    old.kill()
+    first = until("an heir has its order", lambda: next((n for n in heirs if cluster.faults[n].met()), None), every=0.005)
+    first.kill()
+    second = next(node for node in heirs if node is not first)
+    agent = cluster.faults[second].wait_met()
+    since = second.log.stat().st_size
+    newest = max(int(path.stem, 16) for path in (second.data / "pg_wal").glob("*.history"))
+    startup = second.titled("postgres: startup")
+    process.send(startup, signal.SIGSTOP)
+    for node in heirs:
+        cluster.faults[node].clear()
+    process.send([agent], signal.SIGCONT)
+    second.wait_for_log("promoting to timeline", since=since)
+    process.send([agent], signal.SIGSTOP)
+    old.start()
+    until("the old primary leads again", lambda: cluster.find_leader() is old)
+    process.send([agent], signal.SIGCONT)
+    second.wait_for_log(f"following {old.name}", since=since)
+    process.send(startup, signal.SIGCONT)
+    chosen = second.wait_for_log("selected new timeline ID", since=since)
+    assert int(chosen.split()[-1]) == newest + 1, chosen
+    revive(cluster)
+    wait_all_the_same(cluster)
+
+
 @pytest.mark.parametrize("text", ["# fawkes_ha: reserved, never promoted\n", "1\tFFFFFFFF/FF000000\tfawkes_ha: reserved, never promoted\n"], ids=["1.2", "1.1"])
 def test_a_standby_with_a_reserved_timeline_at_the_end_starts(cluster: Cluster, text: str) -> None:
     """S7: it received the placeholder and was killed before the timeline after it arrived."""

@@ -48,9 +48,10 @@ FHA_API FHA_MUST_CHECK FhaCode fha_timeline_reserve(const char *data_directory, 
 													uint32_t wanted, FhaError *err);
 
 /*
- * Remove the placeholders that no real timeline comes after: of a promotion that was given up, or
- * received from a leader whose own timeline did not arrive.  A standby does not start with such a
- * one as its newest timeline, and does not ask for a real one of that number.
+ * Remove the placeholders that no real timeline comes after: received from a leader whose own timeline
+ * did not arrive, or of a promotion that was given up.  A standby does not start with such a one as its
+ * newest timeline, and does not ask for a real one of that number.  S7: never beside a running server,
+ * whose promotion may be under way and would choose their numbers.
  */
 FHA_API FHA_MUST_CHECK FhaCode fha_timeline_drop_placeholders(const char *data_directory,
 															  FhaError *err);

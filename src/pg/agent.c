@@ -339,9 +339,7 @@ follow(const FhaConfig *config, const FhaHostAction *action, Progress *progress)
 	FhaError err;
 	bool changed;
 
-	/* Of a promotion that was given up: the leader may have a timeline of that number. */
 	if (fha_state_load(config, &state, &err) != FHA_OK ||
-		fha_timeline_drop_placeholders(config->data_directory, &err) != FHA_OK ||
 		fha_follow_write(config, &state, action->leader_address, &changed, &err) != FHA_OK)
 	{
 		fha_report(LOG, &err);
