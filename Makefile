@@ -2,7 +2,12 @@
 # and the unit tests.  `make help` lists what a person would type.
 
 EXTENSION    = fawkes_ha
-DATA         = $(wildcard sql/*--*.sql)
+# sql/README.md.  A script that CREATE or ALTER EXTENSION runs is these files, in this order; the newest is not released yet.
+SCRIPT_1.0      = 1.0/head every/guard 1.0/state 1.0/views 1.0/requests 1.0/rights
+SCRIPT_1.0--1.1 = 1.1/head every/guard 1.1/lag 1.1/metrics 1.1/user_metrics 1.1/readonly 1.1/rights
+SCRIPT_1.1--1.2 = 1.2/head every/guard 1.2/lag 1.2/views 1.2/metrics 1.2/requests
+STEPS        = 1.0 1.0--1.1 1.1--1.2
+DATA_built   = $(STEPS:%=build-sql/$(EXTENSION)--%.sql)
 MODULE_big   = fawkes_ha
 OBJS         = fawkes_ha.o $(patsubst %.c,%.o,$(wildcard src/pg/*.c))
 PG_CPPFLAGS  = -I$(srcdir)/src
@@ -23,7 +28,7 @@ UNIT         = $(patsubst %.c,%,$(wildcard src/test/lock/*_test.c) $(filter-out 
 KUBE_SUITE   = src/test/lock/lock_kube_suite
 API_LOAD     = src/test/api_load/api_load
 PAGE_SERVER  = src/test/page/page_server
-EXTRA_CLEAN  = build-for $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE) $(API_LOAD) $(PAGE_SERVER)
+EXTRA_CLEAN  = build-for build-sql $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE) $(API_LOAD) $(PAGE_SERVER)
 
 include src/pgxs.mk
 
@@ -49,6 +54,12 @@ $(OBJS) $(LIB_OBJS) $(CLI_OBJS) $(CLI): build-for
 all: $(LIB) $(CLI)
 $(MODULE_big).so: $(LIB)
 $(OBJS): $(wildcard src/*/*.h src/*/*/*.h src/*/*.def)
+
+# An empty line between two files: the scripts of released versions are, byte for byte, as they were written.
+$(foreach step,$(STEPS),$(eval build-sql/$(EXTENSION)--$(step).sql: $(SCRIPT_$(step):%=sql/%.sql)))
+$(DATA_built): Makefile
+	@mkdir -p $(@D)
+	@awk 'FNR == 1 && NR > 1 { print "" } 1' $(filter %.sql,$^) >$@
 
 # An include names its room; which room may include which is in src/README.md.
 $(LIB_OBJS) $(CLI_OBJS): %.o: %.c

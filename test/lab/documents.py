@@ -15,7 +15,7 @@ REFERENCE = "docs/reference.md"
 OPERATIONS = "docs/operations.md"
 EVERY = (
     *("README.md", OPERATIONS, REFERENCE, "docs/metrics.md", "docs/design.md", "docs/tree.md", "CHANGELOG.md"),
-    *("CONTRIBUTING.md", "SECURITY.md"),
+    *("CONTRIBUTING.md", "SECURITY.md", "sql/README.md"),
 )
 
 # A conversion of printf stands for what is only known at run time; documents write "...".
@@ -146,7 +146,7 @@ def shown(sentence: str) -> str:
 
 def own_sentences() -> list[str]:
     said = [sentence for path in c_files() for sentence in c_sentences(path.read_text())]
-    for path in sorted((TREE / "sql").glob("*--*.sql")):
+    for path in sorted((TREE / "sql").glob("*/*.sql")):
         script = re.sub(r"^\s*--.*$", "", path.read_text(), flags=re.MULTILINE)
         # What format() and RAISE put in.
         said += [re.sub("%[sIL]?", "...", one.replace("''", "'")) for one in re.findall(r"'((?:[^']|'')*)'", script)]

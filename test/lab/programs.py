@@ -11,6 +11,7 @@ from pathlib import Path
 # Instead of what is installed: the tree in which fawkes-ha and its libraries were built.
 TREE = os.environ.get("FAWKES_TREE")
 SOURCES = Path(__file__).parents[2]
+SCRIPTS = SOURCES / "build-sql"  # what make puts together of sql/
 
 
 @cache
@@ -48,7 +49,7 @@ def extension_steps() -> list[str]:
     """The scripts from the first version to this tree's, each from where the one before ends."""
     steps, reached = ["fawkes_ha--1.0.sql"], "1.0"
     while reached != version():
-        (step,) = (SOURCES / "sql").glob(f"fawkes_ha--{reached}--*.sql")
+        (step,) = SCRIPTS.glob(f"fawkes_ha--{reached}--*.sql")
         steps.append(step.name)
         reached = step.stem.split("--")[-1]
     return steps
@@ -56,7 +57,7 @@ def extension_steps() -> list[str]:
 
 def extension_script() -> str:
     """What CREATE EXTENSION does where it is installed, with the library that the server has loaded."""
-    script = "".join((SOURCES / "sql" / step).read_text() for step in extension_steps())
+    script = "".join((SCRIPTS / step).read_text() for step in extension_steps())
     script = script.replace("MODULE_PATHNAME", "fawkes_ha")
     only_there = ("\\", "SELECT pg_catalog.pg_extension_config_dump")
     script = "".join(line for line in script.splitlines(True) if not line.startswith(only_there))
