@@ -107,7 +107,7 @@ refuse_inert_member(void)
 
 /* PostgreSQL says only that there are too many workers, not whose place is missing, nor what follows. */
 static void
-tell_missing(const char *name, const char *consequence)
+preload_tell_missing(const char *name, const char *consequence)
 {
 	CompatWorkerIterator at;
 
@@ -151,7 +151,7 @@ _PG_init(void)
 	exporter_register();
 	if (IsPostmasterEnvironment)
 	{
-		tell_missing("fawkes_ha agent", "this server will acknowledge no write");
-		tell_missing("fawkes_ha steward", "no standby will stream from this server");
+		preload_tell_missing("fawkes_ha agent", "this server will acknowledge no write");
+		preload_tell_missing("fawkes_ha steward", "no standby will stream from this server");
 	}
 }

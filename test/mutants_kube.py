@@ -211,7 +211,7 @@ KUBERNETES = [
         "S9",
         "after a timeout a connection that may be as dead is taken",
         SEND,
-        "if (kube->failed_ms == 0 || seconds > IDLE_MAX_S)",
+        "if (kube->failed_at_ms == 0 || seconds > IDLE_MAX_S)",
         "if (true)",
         unit("kube", "after_a_timeout_no_older_connection_is_taken"),
     ),

@@ -26,8 +26,8 @@ OWN = [
         "own",
         "the lease that the holder gave away has time left",
         METRICS,
-        "vitals->released ? 0 : not_negative(left_ms)",
-        "not_negative(left_ms)",
+        "vitals->released ? 0 : metric_not_negative(left_ms)",
+        "metric_not_negative(left_ms)",
         unit("metrics", "what_a_standby_says"),
     ),
     Mutant(

@@ -217,8 +217,8 @@ PROMISES = [
         "trust",
         "a password that was changed counts for ever",
         "src/peer/protocol.c",
-        "&& fha_now_ms() < server->previous_until_ms)",
-        "&& server->previous_until_ms != 0)",
+        "&& fha_now_ms() < server->previous_ends_at_ms)",
+        "&& server->previous_ends_at_ms != 0)",
         unit("member", "a_new_password_replaces_the_old_one_after_a_lease"),
     ),
     Mutant(

@@ -53,7 +53,7 @@ STOPS = [
         "S9",
         "a smart shutdown waits for each session",
         AGENT,
-        "\telse if (now_ms >= progress->stop_seen_ms + SMART_STOP_MS)\n",
+        "\telse if (now_ms >= progress->stop_seen_at_ms + SMART_STOP_MS)\n",
         "\telse if (false)\n",
         stop("test_a_smart_shutdown_waits_for_no_session"),
         short=False,

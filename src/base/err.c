@@ -9,7 +9,7 @@
 #include <string.h>
 
 static void
-fill(FhaError *err, FhaCode code, const char *format, va_list args)
+err_fill(FhaError *err, FhaCode code, const char *format, va_list args)
 {
 	err->code = code;
 	(void) vsnprintf(err->text, sizeof(err->text), format, args);
@@ -23,7 +23,7 @@ fha_error(FhaError *err, FhaCode code, const char *format, ...)
 		va_list args;
 
 		va_start(args, format);
-		fill(err, code, format, args);
+		err_fill(err, code, format, args);
 		va_end(args);
 	}
 	return code;
@@ -41,7 +41,7 @@ fha_error_errno(FhaError *err, FhaCode code, const char *format, ...)
 		va_list args;
 
 		va_start(args, format);
-		fill(err, code, format, args);
+		err_fill(err, code, format, args);
 		va_end(args);
 		used = strlen(err->text);
 		(void) snprintf(err->text + used, sizeof(err->text) - used, ": %s",

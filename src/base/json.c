@@ -19,7 +19,7 @@
  * its buffer can grow, and would hand out strings that were cut: it gets all that it can need first.
  */
 static struct json_object *
-parse(const char *data, size_t size, int depth, enum json_tokener_error *problem, size_t *end)
+json_parse(const char *data, size_t size, int depth, enum json_tokener_error *problem, size_t *end)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(depth);
 	struct json_object *object;
@@ -128,7 +128,7 @@ parse_to(const char *data, size_t size, int depth, FhaError *err)
 		size_t end = 0;
 
 		errno = 0;
-		object = parse(data, size, depth, &problem, &end);
+		object = json_parse(data, size, depth, &problem, &end);
 		/* Json-c (0.16) has no code for it. */
 		if (errno == ENOMEM)
 		{
@@ -172,14 +172,14 @@ fha_json_parse_deep(const char *data, size_t size, FhaError *err)
 }
 
 static void
-complain(FhaError *err, const char *key, const char *what)
+json_complain(FhaError *err, const char *key, const char *what)
 {
 	if (err->code == FHA_OK)
 		(void) fha_error(err, FHA_PROTOCOL, "key \"%s\" %s", key, what);
 }
 
 static struct json_object *
-find(struct json_object *from, const char *key, enum json_type type, FhaError *err)
+json_find(struct json_object *from, const char *key, enum json_type type, FhaError *err)
 {
 	struct json_object *value = NULL;
 
@@ -187,7 +187,7 @@ find(struct json_object *from, const char *key, enum json_type type, FhaError *e
 		return NULL;
 	if (!json_object_is_type(value, type))
 	{
-		complain(err, key, "has the wrong type");
+		json_complain(err, key, "has the wrong type");
 		return NULL;
 	}
 	return value;
@@ -196,7 +196,7 @@ find(struct json_object *from, const char *key, enum json_type type, FhaError *e
 void
 fha_json_text(struct json_object *from, const char *key, char *out, size_t size, FhaError *err)
 {
-	struct json_object *value = find(from, key, json_type_string, err);
+	struct json_object *value = json_find(from, key, json_type_string, err);
 	size_t length;
 
 	if (value == NULL)
@@ -204,7 +204,7 @@ fha_json_text(struct json_object *from, const char *key, char *out, size_t size,
 	length = (size_t) json_object_get_string_len(value);
 	if (length >= size || strlen(json_object_get_string(value)) != length)
 	{
-		complain(err, key, "is too long, or has a NUL in it");
+		json_complain(err, key, "is too long, or has a NUL in it");
 		return;
 	}
 	memcpy(out, json_object_get_string(value), length + 1);
@@ -214,14 +214,14 @@ void
 fha_json_int(struct json_object *from, const char *key, int64_t min, int64_t max, int64_t *out,
 			 FhaError *err)
 {
-	struct json_object *value = find(from, key, json_type_int, err);
+	struct json_object *value = json_find(from, key, json_type_int, err);
 	int64_t number;
 
 	if (value == NULL)
 		return;
 	number = json_object_get_int64(value);
 	if (number < min || number > max)
-		complain(err, key, "is out of range");
+		json_complain(err, key, "is out of range");
 	else
 		*out = number;
 }
@@ -229,7 +229,7 @@ fha_json_int(struct json_object *from, const char *key, int64_t min, int64_t max
 void
 fha_json_bool(struct json_object *from, const char *key, bool *out, FhaError *err)
 {
-	struct json_object *value = find(from, key, json_type_boolean, err);
+	struct json_object *value = json_find(from, key, json_type_boolean, err);
 
 	if (value != NULL)
 		*out = json_object_get_boolean(value);
@@ -242,7 +242,7 @@ fha_json_lsn(struct json_object *from, const char *key, uint64_t *out, FhaError 
 
 	fha_json_text(from, key, text, sizeof(text), err);
 	if (text[0] != '\0' && !fha_lsn_parse(text, out))
-		complain(err, key, "is not an LSN");
+		json_complain(err, key, "is not an LSN");
 }
 
 void
@@ -258,7 +258,7 @@ fha_json_u64(struct json_object *from, const char *key, uint64_t *out, FhaError 
 	errno = 0;
 	number = strtoull(text, &end, 10);
 	if (errno != 0 || *end != '\0' || strspn(text, "0123456789") != strlen(text))
-		complain(err, key, "is not a number");
+		json_complain(err, key, "is not a number");
 	else
 		*out = number;
 }
@@ -266,17 +266,17 @@ fha_json_u64(struct json_object *from, const char *key, uint64_t *out, FhaError 
 struct json_object *
 fha_json_object(struct json_object *from, const char *key, FhaError *err)
 {
-	return find(from, key, json_type_object, err);
+	return json_find(from, key, json_type_object, err);
 }
 
 struct json_object *
 fha_json_array(struct json_object *from, const char *key, size_t max, FhaError *err)
 {
-	struct json_object *value = find(from, key, json_type_array, err);
+	struct json_object *value = json_find(from, key, json_type_array, err);
 
 	if (value != NULL && json_object_array_length(value) > max)
 	{
-		complain(err, key, "has too many elements");
+		json_complain(err, key, "has too many elements");
 		return NULL;
 	}
 	return value;
@@ -386,7 +386,7 @@ fha_json_print(struct json_object *object, int flags)
 	if (text == NULL)
 		return NULL;
 	/* Json-c (0.16) leaves out what finds no memory: only what reads as the same is complete. */
-	again = parse(text, strlen(text), JSON_TOKENER_DEFAULT_DEPTH, &problem, &end);
+	again = json_parse(text, strlen(text), JSON_TOKENER_DEFAULT_DEPTH, &problem, &end);
 	if (problem != json_tokener_success || end != strlen(text) || !json_object_equal(object, again))
 	{
 		free(text);

@@ -38,7 +38,7 @@ parse_port(const char *text, uint16_t *out)
 }
 
 static bool
-parse(const char *listen, Place *out)
+listen_parse(const char *listen, Place *out)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET};
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
@@ -79,7 +79,7 @@ fha_listen_check(const char *listen, FhaError *err)
 {
 	Place place;
 
-	if (listen[0] == '\0' || parse(listen, &place))
+	if (listen[0] == '\0' || listen_parse(listen, &place))
 		return FHA_OK;
 	return fha_error(err, FHA_INVALID,
 					 "\"%.60s\" is not an IP address and a port: write for example "
@@ -88,7 +88,7 @@ fha_listen_check(const char *listen, FhaError *err)
 }
 
 static int
-open_socket(const Place *place)
+listen_open_socket(const Place *place)
 {
 	const int on = 1;
 	const int off = 0;
@@ -118,9 +118,9 @@ fha_listen_open(const char *setting, const char *listen, int *fd, FhaError *err)
 	Place place;
 
 	*fd = -1;
-	if (!parse(listen, &place))
+	if (!listen_parse(listen, &place))
 		return fha_listen_check(listen, err);
-	*fd = open_socket(&place);
+	*fd = listen_open_socket(&place);
 	if (*fd < 0 && place.any && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
 	{
 		/* A host without IPv6. */
@@ -128,7 +128,7 @@ fha_listen_open(const char *setting, const char *listen, int *fd, FhaError *err)
 		v4.sin_port = htons(place.port);
 		memcpy(&place.address, &v4, sizeof(v4));
 		place.size = sizeof(v4);
-		*fd = open_socket(&place);
+		*fd = listen_open_socket(&place);
 		/* LCOV_EXCL_STOP */
 	}
 	if (*fd >= 0)
@@ -146,7 +146,7 @@ fha_listen_public(const char *listen, const char *address, char *out, size_t siz
 	int length;
 
 	out[0] = '\0';
-	if (listen[0] == '\0' || !parse(listen, &place))
+	if (listen[0] == '\0' || !listen_parse(listen, &place))
 		return;
 	any = place.any;
 	if (place.address.ss_family == AF_INET)

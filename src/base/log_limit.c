@@ -11,7 +11,7 @@
 
 /* FNV-1a (Fowler, Noll, Vo). */
 static uint64_t
-add(uint64_t hash, char c)
+hash_add(uint64_t hash, char c)
 {
 	return (hash ^ (unsigned char) c) * UINT64_C(1099511628211);
 }
@@ -22,9 +22,9 @@ hash_both(const char *text, uint64_t *whole, uint64_t *cause)
 	*whole = *cause = UINT64_C(14695981039346656037);
 	for (; *text != '\0'; text++)
 	{
-		*whole = add(*whole, *text);
+		*whole = hash_add(*whole, *text);
 		if (*text < '0' || *text > '9')
-			*cause = add(*cause, *text);
+			*cause = hash_add(*cause, *text);
 	}
 }
 
@@ -40,11 +40,12 @@ fha_log_may(FhaLogLimit *limit, const char *text, int64_t now_ms, uint64_t *with
 	hash_both(text, &whole, &cause);
 	for (size_t i = 0; i < FHA_LOG_CAUSES; i++)
 	{
-		bool recent = limit->said[i].said_ms != 0 && now_ms - limit->said[i].said_ms < SECOND_MS;
+		bool recent =
+			limit->said[i].said_at_ms != 0 && now_ms - limit->said[i].said_at_ms < SECOND_MS;
 
 		if (limit->said[i].text == whole)
 			row = i;
-		if (limit->said[i].said_ms < limit->said[oldest].said_ms)
+		if (limit->said[i].said_at_ms < limit->said[oldest].said_at_ms)
 			oldest = i;
 		burst += recent && limit->said[i].cause == cause;
 		if (recent && limit->said[i].text == whole)
@@ -60,7 +61,7 @@ fha_log_may(FhaLogLimit *limit, const char *text, int64_t now_ms, uint64_t *with
 		row = oldest;
 	limit->said[row].text = whole;
 	limit->said[row].cause = cause;
-	limit->said[row].said_ms = now_ms;
+	limit->said[row].said_at_ms = now_ms;
 	limit->said[row].withheld = 0;
 	return true;
 }

@@ -21,7 +21,7 @@ typedef struct FhaLogLimit
 	{
 		uint64_t text; /* a hash of it */
 		uint64_t cause;
-		int64_t said_ms;
+		int64_t said_at_ms;
 		uint64_t withheld; /* since then */
 	} said[FHA_LOG_CAUSES];
 } FhaLogLimit;

@@ -9,7 +9,7 @@
 
 /* Bytes of the character that begins here, and which one it is; 0: it is none. */
 static size_t
-decode(const unsigned char *at, uint32_t *character)
+tame_decode(const unsigned char *at, uint32_t *character)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t length = at[0] < 0x80             ? 1
@@ -36,7 +36,7 @@ fha_utf8_length(const char *at)
 {
 	uint32_t character;
 
-	return decode((const unsigned char *) at, &character);
+	return tame_decode((const unsigned char *) at, &character);
 }
 
 static bool
@@ -59,7 +59,7 @@ fha_tame(char *text)
 	while (*at != '\0')
 	{
 		uint32_t character;
-		size_t length = decode(at, &character);
+		size_t length = tame_decode(at, &character);
 
 		if (length == 0 || is_wild(character))
 		{

@@ -47,7 +47,7 @@ fha_writer_open(FhaWriter **out, FhaError *err)
 }
 
 static void
-join(FhaWriter *writer)
+writer_join(FhaWriter *writer)
 {
 	(void) pthread_join(writer->thread, NULL);
 	free(writer->path);
@@ -63,7 +63,7 @@ fha_writer_close(FhaWriter *writer)
 	if (writer == NULL)
 		return;
 	if (writer->busy)
-		join(writer);
+		writer_join(writer);
 	(void) close(writer->ended);
 	free(writer);
 }
@@ -75,7 +75,7 @@ fha_writer_fd(const FhaWriter *writer)
 }
 
 static void *
-work(void *argument)
+writer_work(void *argument)
 {
 	FhaWriter *writer = argument;
 
@@ -101,7 +101,7 @@ fha_writer_start(FhaWriter *writer, const char *path, const char *text, FhaError
 		/* The host's signals are the host's. */
 		(void) sigfillset(&all);
 		(void) pthread_sigmask(SIG_SETMASK, &all, &before);
-		writer->busy = pthread_create(&writer->thread, NULL, work, writer) == 0;
+		writer->busy = pthread_create(&writer->thread, NULL, writer_work, writer) == 0;
 		(void) pthread_sigmask(SIG_SETMASK, &before, NULL);
 	}
 	if (writer->busy)
@@ -122,7 +122,7 @@ fha_writer_step(FhaWriter *writer, int64_t wait_ms, FhaError *err)
 	if (!writer->busy || poll(&ended, 1, (int) wait_ms) != 1)
 		return FHA_AGAIN;
 	(void) eventfd_read(writer->ended, &count);
-	join(writer);
+	writer_join(writer);
 	if (writer->code != FHA_OK && err != NULL)
 		*err = writer->error;
 	return writer->code;

@@ -35,7 +35,7 @@ typedef struct Pair
 } Pair;
 
 static void
-forget(Pair *pair)
+pair_forget(Pair *pair)
 {
 	free(pair->certificate);
 	if (pair->key != NULL)
@@ -52,7 +52,7 @@ read_pair(const char *certificate, const char *key, Pair *out, FhaError *err)
 	if (code == FHA_OK)
 		code = fha_file_read(key, FILE_MAX, &out->key, err);
 	if (code != FHA_OK)
-		forget(out);
+		pair_forget(out);
 	return code;
 }
 
@@ -98,7 +98,7 @@ fault_of(const Pair *pair, time_t until)
 }
 
 static char *
-take_text(BIO *bio)
+bio_take_text(BIO *bio)
 {
 	char *bytes;
 	long size = BIO_get_mem_data(bio, &bytes);
@@ -180,8 +180,8 @@ make_pair(const FhaConfig *config, Pair *out, FhaError *err)
 		PEM_write_bio_X509(certificate_out, certificate) == 1 &&
 		PEM_write_bio_PrivateKey(key_out, key, NULL, NULL, 0, NULL, NULL) == 1)
 	{
-		out->certificate = take_text(certificate_out);
-		out->key = take_text(key_out);
+		out->certificate = bio_take_text(certificate_out);
+		out->key = bio_take_text(key_out);
 	}
 	BIO_free(key_out);
 	BIO_free(certificate_out);
@@ -189,13 +189,13 @@ make_pair(const FhaConfig *config, Pair *out, FhaError *err)
 	EVP_PKEY_free(key);
 	if (out->certificate != NULL && out->key != NULL)
 		return FHA_OK;
-	forget(out);
+	pair_forget(out);
 	return fha_error(err, FHA_NO_MEMORY, "could not make a certificate");
 }
 
 /* A crash between the two leaves a pair that does not fit, and is replaced. */
 static FhaCode
-store(const char *certificate, const char *key, const Pair *pair, FhaError *err)
+certificate_store(const char *certificate, const char *key, const Pair *pair, FhaError *err)
 {
 	FhaCode code = fha_file_replace(key, pair->key, strlen(pair->key), err);
 
@@ -228,7 +228,7 @@ read_given(const FhaConfig *config, Pair *out, char *refused, size_t size)
 		(void) snprintf(refused, size, "the certificate in \"%.80s\" is not taken: %.160s",
 						config->tls_directory, fault == NULL ? err.text : fault);
 	if (fault != NULL)
-		forget(out);
+		pair_forget(out);
 }
 
 FhaCode
@@ -251,17 +251,17 @@ certificate_keep(const FhaConfig *config, bool *changed, char *refused, size_t s
 	margin = refused[0] == '\0' ? OWN_RENEW_DAYS * DAY_S : 0;
 	if (read_pair(certificate, key, &there, err) == FHA_OK &&
 		fault_of(&there, time(NULL) + margin) != NULL)
-		forget(&there);
+		pair_forget(&there);
 	if (wanted.key == NULL && there.key == NULL)
 		code = make_pair(config, &wanted, err);
 	if (code == FHA_OK && wanted.key != NULL &&
 		(there.key == NULL || strcmp(wanted.key, there.key) != 0 ||
 		 strcmp(wanted.certificate, there.certificate) != 0))
 	{
-		code = store(certificate, key, &wanted, err);
+		code = certificate_store(certificate, key, &wanted, err);
 		*changed = code == FHA_OK;
 	}
-	forget(&there);
-	forget(&wanted);
+	pair_forget(&there);
+	pair_forget(&wanted);
 	return code;
 }

@@ -31,7 +31,7 @@ cluster_open(Cluster *cluster, const CliOptions *options)
 }
 
 static void
-forget(Cluster *cluster)
+cluster_forget(Cluster *cluster)
 {
 	for (size_t i = 0; i < cluster->member_count; i++)
 		free(cluster->json[i]);
@@ -46,13 +46,13 @@ forget(Cluster *cluster)
 void
 cluster_close(Cluster *cluster)
 {
-	forget(cluster);
+	cluster_forget(cluster);
 	if (cluster->lock != NULL)
 		fha_lock_close(cluster->lock);
 }
 
 static int
-by_name(const void *a, const void *b)
+records_by_name(const void *a, const void *b)
 {
 	return strcmp((*(const FhaRecord *const *) a)->name, (*(const FhaRecord *const *) b)->name);
 }
@@ -112,7 +112,7 @@ cluster_read(Cluster *cluster, const CliOptions *options)
 	FhaLockEvent event;
 	int result = CLI_OK;
 
-	forget(cluster);
+	cluster_forget(cluster);
 	if (fha_lock_call(cluster->lock, &request, &event) != FHA_OK)
 	{
 		cli_complain("the lock did not answer: %s", event.error.text);
@@ -120,7 +120,7 @@ cluster_read(Cluster *cluster, const CliOptions *options)
 	}
 	for (size_t i = 0; i < event.count; i++)
 		sorted[i] = &event.records[i];
-	qsort(sorted, event.count, sizeof(sorted[0]), by_name);
+	qsort(sorted, event.count, sizeof(sorted[0]), records_by_name);
 	for (size_t i = 0; i < event.count && result == CLI_OK; i++)
 		result = take_record(cluster, options, sorted[i]);
 	if (result == CLI_OK && cluster->version[0] == '\0')

@@ -20,7 +20,7 @@ static const struct
 };
 
 static bool
-has(const CliCommand *command, const CliOption *option)
+command_has(const CliCommand *command, const CliOption *option)
 {
 	return option->letter == 'h' || strchr(command->options, option->letter) != NULL;
 }
@@ -57,7 +57,7 @@ cli_command_help(FILE *out, const CliCommand *command)
 		char letter[] = {'-', option->letter, '\0'};
 		char left[48];
 
-		if (!has(command, option))
+		if (!command_has(command, option))
 			continue;
 		(void) snprintf(left, sizeof(left), "%s%s%s%s%s", option->is_short ? letter : "  ",
 						option->name == NULL ? ""
@@ -194,7 +194,7 @@ run_completion(CliOptions *options, int argc, char **argv)
 	{
 		(void) printf("\t*-%s) words='", (*command)->name);
 		for (const CliOption *option = cli_options_known; option->letter != '\0'; option++)
-			if (has(*command, option))
+			if (command_has(*command, option))
 				print_words(option);
 		(void) fputs("' ;;\n", stdout);
 	}

@@ -70,7 +70,7 @@ who_asks(char *out, size_t size)
 }
 
 static int
-check(Cluster *cluster, const CliOptions *options, const FhaRequest *request, char *plan)
+request_check(Cluster *cluster, const CliOptions *options, const FhaRequest *request, char *plan)
 {
 	FhaError err;
 
@@ -113,7 +113,7 @@ sign_settings(const CliOptions *options, const FhaCluster *before, FhaCluster *c
 
 /* *request changes when it is done by having been written. */
 static int
-put_request(Cluster *cluster, const CliOptions *options, FhaRequest *request)
+request_put(Cluster *cluster, const CliOptions *options, FhaRequest *request)
 {
 	FhaLockEvent event;
 	FhaRequest entered = *request;
@@ -135,7 +135,7 @@ put_request(Cluster *cluster, const CliOptions *options, FhaRequest *request)
 			return CLI_OK;
 		}
 		entered = *request;
-		result = check(cluster, options, request, plan);
+		result = request_check(cluster, options, request, plan);
 		if (result != CLI_OK)
 			return result;
 		changed = cluster->record;
@@ -198,7 +198,8 @@ look_for_leader(Cluster *cluster, const CliOptions *options, bool *held, bool *l
  * False: somebody has begun it, or the lock does not answer.
  */
 static bool
-withdraw(Cluster *cluster, const CliOptions *options, const FhaRequest *request, const char *why)
+request_withdraw(Cluster *cluster, const CliOptions *options, const FhaRequest *request,
+				 const char *why)
 {
 	FhaLockEvent event;
 	FhaHistoryEntry entry;
@@ -239,7 +240,7 @@ stop_watching(Cluster *cluster, const CliOptions *options, const FhaRequest *req
 
 	if (interrupted == 0)
 		(void) snprintf(why, sizeof(why), "nobody took the request up in %d s", options->wait_s);
-	if (state == FHA_REQUEST_PENDING && withdraw(cluster, options, request, why))
+	if (state == FHA_REQUEST_PENDING && request_withdraw(cluster, options, request, why))
 		return CLI_FAILED;
 	if (interrupted == 0)
 		cli_complain("not finished after %d s; it goes on: see fawkes-ha status", options->wait_s);
@@ -310,7 +311,7 @@ check_leader(Cluster *cluster, const CliOptions *options, FhaRequestKind kind)
 }
 
 static int
-carry_out(Cluster *cluster, const CliOptions *options, FhaRequest *request)
+request_carry_out(Cluster *cluster, const CliOptions *options, FhaRequest *request)
 {
 	char plan[FHA_PLAN_SIZE];
 	char warning[FHA_PLAN_SIZE];
@@ -318,7 +319,7 @@ carry_out(Cluster *cluster, const CliOptions *options, FhaRequest *request)
 	int result = cluster_read(cluster, options);
 
 	if (result == CLI_OK)
-		result = check(cluster, options, request, plan);
+		result = request_check(cluster, options, request, plan);
 	if (result == CLI_OK && !fha_request_is_done_at_once(request->kind))
 		result = check_leader(cluster, options, request->kind);
 	if (result == CLI_OK && fha_request_warning(&cluster->record, cluster->members,
@@ -332,7 +333,7 @@ carry_out(Cluster *cluster, const CliOptions *options, FhaRequest *request)
 	if (result != CLI_OK)
 		return result;
 	catch_signals();
-	result = put_request(cluster, options, request);
+	result = request_put(cluster, options, request);
 	if (result != CLI_OK)
 		return result;
 	if (!fha_request_is_done_at_once(request->kind))
@@ -344,7 +345,7 @@ carry_out(Cluster *cluster, const CliOptions *options, FhaRequest *request)
 }
 
 static int
-make_request(CliOptions *options, FhaRequest *request)
+request_make(CliOptions *options, FhaRequest *request)
 {
 	static Cluster cluster;
 	FhaError err;
@@ -361,7 +362,7 @@ make_request(CliOptions *options, FhaRequest *request)
 	fha_wall_time(request->requested_at, sizeof(request->requested_at));
 	result = cluster_open(&cluster, options);
 	if (result == CLI_OK)
-		result = carry_out(&cluster, options, request);
+		result = request_carry_out(&cluster, options, request);
 	cluster_close(&cluster);
 	if (interrupted != 0 && result != CLI_OK)
 		end_by_signal();
@@ -379,7 +380,7 @@ make_request_of(CliOptions *options, FhaRequestKind kind, const char *target)
 		return CLI_USAGE;
 	}
 	(void) snprintf(request.target, sizeof(request.target), "%.40s", target);
-	return make_request(options, &request);
+	return request_make(options, &request);
 }
 
 static int
@@ -452,7 +453,7 @@ run_rejoin(CliOptions *options, int argc, char **argv)
 }
 
 static int
-ask_setting(CliOptions *options, FhaRequestKind kind)
+setting_ask(CliOptions *options, FhaRequestKind kind)
 {
 	FhaRequest request = {.kind = kind, .state = FHA_REQUEST_PENDING};
 	bool reset = kind == FHA_REQUEST_RESET;
@@ -472,7 +473,7 @@ ask_setting(CliOptions *options, FhaRequestKind kind)
 			code = postgres_accepts(&options->config, bindir, &request.setting, &err);
 	}
 	if (code == FHA_OK)
-		return make_request(options, &request);
+		return request_make(options, &request);
 	cli_complain("%s", err.text);
 	return CLI_USAGE;
 }
@@ -482,7 +483,7 @@ run_set(CliOptions *options, int argc, char **argv)
 {
 	(void) argc;
 	(void) argv;
-	return ask_setting(options, FHA_REQUEST_SET);
+	return setting_ask(options, FHA_REQUEST_SET);
 }
 
 static int
@@ -490,7 +491,7 @@ run_reset(CliOptions *options, int argc, char **argv)
 {
 	(void) argc;
 	(void) argv;
-	return ask_setting(options, FHA_REQUEST_RESET);
+	return setting_ask(options, FHA_REQUEST_RESET);
 }
 
 #define COMMON "[--wait SECONDS] [--reason TEXT] [--dry-run]"

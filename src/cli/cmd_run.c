@@ -233,7 +233,7 @@ mind_directory(const Supervisor *self, const CliOptions *options)
 }
 
 static int
-run(CliOptions *options, int argc, char **argv)
+cmd_run(CliOptions *options, int argc, char **argv)
 {
 	static Supervisor self;
 	FhaError err;
@@ -303,7 +303,7 @@ const CliCommand command_run = {
 	"run",
 	"-D DATA [--state DIR] [--bin DIR] [--config FILE [-c NAME=VALUE]...]",
 	"supervise this node: start, restart, rewind, clone and stop PostgreSQL as the cluster needs",
-	run,
+	cmd_run,
 	"Dsbgc",
 	NULL,
 	false,

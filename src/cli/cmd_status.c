@@ -274,7 +274,7 @@ waits_here(const Cluster *cluster, const FhaConfig *config)
 
 /* CLI_OK, or CLI_FAILED when nobody can write, as far as the records tell. */
 static int
-show(Cluster *cluster, const CliOptions *options)
+status_show(Cluster *cluster, const CliOptions *options)
 {
 	const FhaConfig *config = &options->config;
 	FhaOutlook outlook = {
@@ -318,7 +318,7 @@ run_status(CliOptions *options, int argc, char **argv)
 	if (result == CLI_OK)
 		result = cluster_read(&cluster, options);
 	if (result == CLI_OK)
-		result = show(&cluster, options);
+		result = status_show(&cluster, options);
 	if (options->ask && !options->json && (result == CLI_OK || result == CLI_FAILED) &&
 		cluster.version[0] != '\0')
 	{

@@ -59,7 +59,7 @@ const CliOption cli_options_known[] = {
 #define OPTIONS_SIZE (sizeof(cli_options_known) / sizeof(cli_options_known[0]))
 
 static bool
-copy(char *out, size_t size, const char *value, const char *option)
+option_copy(char *out, size_t size, const char *value, const char *option)
 {
 	if (strlen(value) >= size)
 	{
@@ -72,7 +72,7 @@ copy(char *out, size_t size, const char *value, const char *option)
 
 /* Digits alone: strtol would take blanks and signs as well. */
 static bool
-seconds(const char *text, int *out)
+option_seconds(const char *text, int *out)
 {
 	long number = strtol(text, NULL, 10);
 
@@ -104,8 +104,8 @@ read_settings(CliOptions *options, const char *data, const char *state)
 	bool changed;
 	FhaError err;
 
-	if (!copy(config->data_directory, sizeof(config->data_directory), data, "-D") ||
-		!copy(config->state_directory, sizeof(config->state_directory), state, "--state"))
+	if (!option_copy(config->data_directory, sizeof(config->data_directory), data, "-D") ||
+		!option_copy(config->state_directory, sizeof(config->state_directory), state, "--state"))
 		return CLI_USAGE;
 	if (data[0] == '\0' && state[0] == '\0')
 		return CLI_OK;
@@ -148,7 +148,7 @@ fill_getopt(struct option longs[OPTIONS_SIZE], char letters[2 * OPTIONS_SIZE])
 }
 
 static bool
-takes(const CliCommand *command, int option)
+command_takes(const CliCommand *command, int option)
 {
 	const CliOption *row = cli_options_known;
 
@@ -183,7 +183,7 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 	fill_getopt(longs, letters);
 	while ((option = getopt_long(argc, argv, letters, longs, NULL)) != -1)
 	{
-		if (!takes(command, option))
+		if (!command_takes(command, option))
 			return CLI_USAGE;
 		switch (option)
 		{
@@ -210,7 +210,7 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 				}
 				break;
 			case 'b':
-				if (!copy(options->bindir, sizeof(options->bindir), optarg, "--bin"))
+				if (!option_copy(options->bindir, sizeof(options->bindir), optarg, "--bin"))
 					return CLI_USAGE;
 				break;
 			case 't':
@@ -219,10 +219,10 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 					cli_complain("\"%s\" is not a member's name", optarg);
 					return CLI_USAGE;
 				}
-				(void) copy(options->target, sizeof(options->target), optarg, "--to");
+				(void) option_copy(options->target, sizeof(options->target), optarg, "--to");
 				break;
 			case 'w':
-				if (!seconds(optarg, &options->wait_s))
+				if (!option_seconds(optarg, &options->wait_s))
 				{
 					cli_complain("--wait takes seconds, 1 to %d, not \"%s\"", WAIT_MAX_S, optarg);
 					return CLI_USAGE;
@@ -246,7 +246,7 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 				options->dry_run = true;
 				break;
 			case 'r':
-				if (!copy(options->reason, sizeof(options->reason), optarg, "--reason"))
+				if (!option_copy(options->reason, sizeof(options->reason), optarg, "--reason"))
 					return CLI_USAGE;
 				break;
 			case 'h':
@@ -265,7 +265,7 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 	}
 	if (optind < argc && command->operand != NULL)
 	{
-		if (!copy(options->operand, sizeof(options->operand), argv[optind++], command->name))
+		if (!option_copy(options->operand, sizeof(options->operand), argv[optind++], command->name))
 			return CLI_USAGE;
 	}
 	if (optind < argc)
@@ -286,8 +286,8 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 		result = CLI_USAGE;
 	}
 	if (result == CLI_OK && cluster != NULL &&
-		!copy(options->config.cluster_name, sizeof(options->config.cluster_name), cluster,
-			  "--cluster"))
+		!option_copy(options->config.cluster_name, sizeof(options->config.cluster_name), cluster,
+					 "--cluster"))
 		result = CLI_USAGE;
 	return result;
 }

@@ -314,8 +314,8 @@ postgres_control(const char *bindir, const char *data, PgControl *out, FhaError 
 
 /* postgres -C NAME, over its files with the assignment `more`, if that is not NULL. */
 static FhaCode
-ask_setting(const FhaConfig *config, const char *bindir, const char *name, const char *more,
-			char *out, size_t size, FhaError *err)
+postgres_ask_setting(const FhaConfig *config, const char *bindir, const char *name,
+					 const char *more, char *out, size_t size, FhaError *err)
 {
 	char program[FHA_PATH_MAX + 32];
 	char file[FHA_PATH_MAX + 16];
@@ -353,7 +353,7 @@ FhaCode
 postgres_setting(const FhaConfig *config, const char *bindir, const char *name, char *out,
 				 size_t size, FhaError *err)
 {
-	return ask_setting(config, bindir, name, NULL, out, size, err);
+	return postgres_ask_setting(config, bindir, name, NULL, out, size, err);
 }
 
 FhaCode
@@ -364,7 +364,7 @@ postgres_accepts(const FhaConfig *config, const char *bindir, const FhaSetting *
 	char value[FHA_SETTING_VALUE_SIZE];
 
 	(void) snprintf(more, sizeof(more), "%s=%s", setting->name, setting->value);
-	return ask_setting(config, bindir, setting->name, more, value, sizeof(value), err);
+	return postgres_ask_setting(config, bindir, setting->name, more, value, sizeof(value), err);
 }
 
 pid_t

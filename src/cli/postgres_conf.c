@@ -53,7 +53,7 @@ static const char managed[] = "primary_conninfo = ''\n"
 
 /* A path for PostgreSQL's quotes: ' and \ are doubled. */
 static FhaCode
-quote(const char *path, char *out, size_t size, FhaError *err)
+path_quote(const char *path, char *out, size_t size, FhaError *err)
 {
 	size_t used = 0;
 
@@ -213,9 +213,9 @@ postgres_configure(const FhaConfig *config, FhaError *err)
 	FhaCode code = fha_state_directory(config, path, sizeof(path), err);
 
 	if (code == FHA_OK)
-		code = quote(path, state, sizeof(state), err);
+		code = path_quote(path, state, sizeof(state), err);
 	if (code == FHA_OK)
-		code = quote(config->data_directory, data, sizeof(data), err);
+		code = path_quote(config->data_directory, data, sizeof(data), err);
 	if (code == FHA_OK)
 		code = fha_state_path(config, "postgresql.conf", path, sizeof(path), err);
 	if (code == FHA_OK)

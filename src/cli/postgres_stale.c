@@ -95,7 +95,7 @@ number_of(const char *content)
  * data_directory: where the file's server works; NULL: where the file says.
  */
 static FhaCode
-take_over(const char *path, const char *data_directory, FhaError *err)
+lock_file_take_over(const char *path, const char *data_directory, FhaError *err)
 {
 	char fresh[LOCK_FILE_MAX + 32];
 	char directory[FHA_PATH_MAX];
@@ -133,10 +133,10 @@ postgres_forgive_dead(const FhaConfig *config, FhaError *err)
 	FhaCode code;
 
 	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", config->data_directory);
-	code = take_over(path, config->data_directory, err);
+	code = lock_file_take_over(path, config->data_directory, err);
 	if (code != FHA_OK || config->socket_directory[0] == '\0')
 		return code;
 	(void) snprintf(path, sizeof(path), "%s/.s.PGSQL.%d.lock", config->socket_directory,
 					config->port);
-	return take_over(path, NULL, err);
+	return lock_file_take_over(path, NULL, err);
 }

@@ -375,7 +375,7 @@ search_back(const WalReader *reader, uint64_t start, uint64_t limit, uint64_t *b
 }
 
 static FhaCode
-find_end(const WalReader *reader, uint64_t start, uint64_t *end, FhaError *err)
+wal_find_end(const WalReader *reader, uint64_t start, uint64_t *end, FhaError *err)
 {
 	uint64_t begin = 0;
 	uint64_t limit = 0;
@@ -430,7 +430,7 @@ postgres_end_of_wal(const char *bindir, const char *data, uint32_t timeline, uin
 	if ((size_t) snprintf(reader.directory, sizeof(reader.directory), "%s/pg_wal", data) >=
 		sizeof(reader.directory))
 		return fha_error(err, FHA_INVALID, "the data directory's path is too long");
-	return find_end(&reader, start, end, err);
+	return wal_find_end(&reader, start, end, err);
 }
 
 /*

@@ -148,7 +148,8 @@ pipes_open(Pipes *pipes)
 }
 
 static void
-become(const char *const argv[], char *const environment[], const Pipes *pipes, pid_t parent)
+process_become(const char *const argv[], char *const environment[], const Pipes *pipes,
+			   pid_t parent)
 {
 	char **arguments;
 	int reason;
@@ -170,7 +171,7 @@ become(const char *const argv[], char *const environment[], const Pipes *pipes, 
 
 /* Everything that can be read now.  Closes at the end of the stream. */
 static void
-drain(int *fd, const ProcessOutput *output)
+pipe_drain(int *fd, const ProcessOutput *output)
 {
 	char buffer[8192];
 
@@ -225,8 +226,8 @@ wait_time(int64_t deadline_ms)
 
 /* Until the process behind pidfd has ended; false: the deadline came first. */
 static bool
-attend(Pipes *pipes, int pidfd, int64_t deadline_ms, const ProcessOutput *out,
-	   const ProcessOutput *errors)
+pipes_attend(Pipes *pipes, int pidfd, int64_t deadline_ms, const ProcessOutput *out,
+			 const ProcessOutput *errors)
 {
 	for (;;)
 	{
@@ -240,13 +241,13 @@ attend(Pipes *pipes, int pidfd, int64_t deadline_ms, const ProcessOutput *out,
 			return false;
 		if (meanwhile.fd >= 0)
 			meanwhile.serve(meanwhile.argument);
-		drain(&pipes->out[0], out);
-		drain(&pipes->errors[0], errors);
+		pipe_drain(&pipes->out[0], out);
+		pipe_drain(&pipes->errors[0], errors);
 		if (ready > 0 && fds[0].revents != 0)
 		{
 			/* Its last words; a descendant that keeps the pipe open is not waited for. */
-			drain(&pipes->out[0], out);
-			drain(&pipes->errors[0], errors);
+			pipe_drain(&pipes->out[0], out);
+			pipe_drain(&pipes->errors[0], errors);
 			return true;
 		}
 		if (fha_now_ms() >= deadline_ms || (end_asked != NULL && end_asked()))
@@ -326,7 +327,7 @@ process_stream(const char *const argv[], int64_t deadline_ms, ProcessOutput out,
 	}
 	child = fork();
 	if (child == 0)
-		become(argv, environment, &pipes, parent);
+		process_become(argv, environment, &pipes, parent);
 	free(environment);
 	if (child < 0)
 	{
@@ -344,7 +345,7 @@ process_stream(const char *const argv[], int64_t deadline_ms, ProcessOutput out,
 	pidfd = pidfd_open(child, 0);
 	if (pidfd < 0 || guard < 0)
 		code = fha_error_errno(err, FHA_IO, "could not watch %.80s", argv[0]);
-	else if (!attend(&pipes, pidfd, deadline_ms, &out, &errors))
+	else if (!pipes_attend(&pipes, pidfd, deadline_ms, &out, &errors))
 		code = fha_error(err, FHA_TIMEOUT, "%.80s took too long and was killed", argv[0]);
 	dismiss_guard(guard, &line);
 	if (code != FHA_OK)
@@ -381,7 +382,7 @@ typedef struct Text
 } Text;
 
 static void
-keep(void *argument, const char *bytes, size_t size)
+output_keep(void *argument, const char *bytes, size_t size)
 {
 	Text *text = argument;
 	size_t room = text->size - 1 - text->used;
@@ -405,12 +406,12 @@ process_run(const char *const argv[], int64_t deadline_ms, char *out, size_t out
 	if (out != NULL && out_size > 0)
 	{
 		out[0] = '\0';
-		to_out.sink = keep;
+		to_out.sink = output_keep;
 	}
 	if (errors != NULL && errors_size > 0)
 	{
 		errors[0] = '\0';
-		to_errors.sink = keep;
+		to_errors.sink = output_keep;
 	}
 	return process_stream(argv, deadline_ms, to_out, to_errors, status, err);
 }
@@ -455,7 +456,7 @@ process_job(int (*work)(void *argument), void *argument, int keep_fd, FhaError *
 
 /* Is what `name` in directory `at` leads to the thing that `wanted` describes? */
 static bool
-is_same(int at, const char *name, const struct stat *wanted)
+entry_is_same(int at, const char *name, const struct stat *wanted)
 {
 	struct stat found;
 
@@ -487,7 +488,7 @@ has_open(pid_t pid, const char *name, const struct stat *wanted)
 		path[length] = '\0';
 		last = strrchr(path, '/');
 		found = last != NULL && strcmp(last + 1, name) == 0 &&
-				is_same(dirfd(files), entry->d_name, wanted);
+				entry_is_same(dirfd(files), entry->d_name, wanted);
 	}
 	if (files != NULL)
 		(void) closedir(files);
@@ -663,7 +664,7 @@ process_works_in(pid_t pid, const char *directory)
 	struct stat wanted;
 
 	(void) snprintf(path, sizeof(path), "/proc/%d/cwd", (int) pid);
-	return pid > 0 && stat(directory, &wanted) == 0 && is_same(AT_FDCWD, path, &wanted);
+	return pid > 0 && stat(directory, &wanted) == 0 && entry_is_same(AT_FDCWD, path, &wanted);
 }
 
 bool

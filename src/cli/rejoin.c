@@ -103,7 +103,7 @@ rejoin_run(const char *const argv[], RejoinWords *words, FhaError *err)
 
 /* Add `word` to a conninfo in quotes. */
 static bool
-add_quoted(char *out, size_t size, const char *name, const char *word, size_t length)
+rejoin_add_quoted(char *out, size_t size, const char *name, const char *word, size_t length)
 {
 	size_t used = strlen(out);
 	int put = snprintf(out + used, size - used, "%s%s='", used == 0 ? "" : " ", name);
@@ -181,18 +181,19 @@ rejoin_conninfo(const RejoinPlan *plan, const char *database, char *out, size_t 
 		host -= 2;
 	}
 	out[0] = '\0';
-	if (!add_quoted(out, size, "host", address, host) ||
-		!add_quoted(out, size, "port", colon + 1, strlen(colon + 1)) ||
-		!add_quoted(out, size, "user", REJOIN_ROLE, strlen(REJOIN_ROLE)) ||
-		!add_quoted(out, size, "dbname", database, strlen(database)) ||
-		!add_quoted(out, size, "passfile", passfile, strlen(passfile)) ||
-		!add_quoted(out, size, "application_name", "fawkes_ha_clone", strlen("fawkes_ha_clone")) ||
-		!add_quoted(out, size, "options", OPTIONS, strlen(OPTIONS)) ||
-		!add_quoted(out, size, "connect_timeout", "10", 2) ||
-		!add_quoted(out, size, "keepalives_idle", "10", 2) ||
-		!add_quoted(out, size, "keepalives_interval", "5", 1) ||
-		!add_quoted(out, size, "keepalives_count", "3", 1) ||
-		!add_quoted(out, size, "tcp_user_timeout", "30000", 5) ||
+	if (!rejoin_add_quoted(out, size, "host", address, host) ||
+		!rejoin_add_quoted(out, size, "port", colon + 1, strlen(colon + 1)) ||
+		!rejoin_add_quoted(out, size, "user", REJOIN_ROLE, strlen(REJOIN_ROLE)) ||
+		!rejoin_add_quoted(out, size, "dbname", database, strlen(database)) ||
+		!rejoin_add_quoted(out, size, "passfile", passfile, strlen(passfile)) ||
+		!rejoin_add_quoted(out, size, "application_name", "fawkes_ha_clone",
+						   strlen("fawkes_ha_clone")) ||
+		!rejoin_add_quoted(out, size, "options", OPTIONS, strlen(OPTIONS)) ||
+		!rejoin_add_quoted(out, size, "connect_timeout", "10", 2) ||
+		!rejoin_add_quoted(out, size, "keepalives_idle", "10", 2) ||
+		!rejoin_add_quoted(out, size, "keepalives_interval", "5", 1) ||
+		!rejoin_add_quoted(out, size, "keepalives_count", "3", 1) ||
+		!rejoin_add_quoted(out, size, "tcp_user_timeout", "30000", 5) ||
 		strlen(out) + strlen(terms) + 2 > size)
 		return fha_error(err, FHA_INVALID, "the connection string would be too long");
 	(void) strcat(strcat(out, " "), terms);
@@ -283,7 +284,7 @@ locale_argument(void)
 }
 
 static FhaCode
-initdb(const RejoinPlan *plan, FhaError *err)
+rejoin_by_initdb(const RejoinPlan *plan, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
 	char program[FHA_PATH_MAX + 32];
@@ -336,7 +337,7 @@ rejoin_initdb(void *plan)
 	FhaError err;
 
 	rejoin_say("making a new cluster in \"%s\"", of->config->data_directory);
-	if (initdb(of, &err) != FHA_OK)
+	if (rejoin_by_initdb(of, &err) != FHA_OK)
 		return rejoin_fail("could not make a new cluster", &err);
 	rejoin_say("made a new cluster");
 	return 0;
@@ -344,7 +345,7 @@ rejoin_initdb(void *plan)
 
 /* The old data goes aside, the new takes its place; `damaged` covers the moment between. */
 static FhaCode
-swap(const RejoinPlan *plan, const char *fresh, FhaError *err)
+rejoin_swap(const RejoinPlan *plan, const char *fresh, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
 	char current[FHA_PATH_MAX];
@@ -370,7 +371,7 @@ swap(const RejoinPlan *plan, const char *fresh, FhaError *err)
 }
 
 static FhaCode
-clone(const RejoinPlan *plan, FhaError *err)
+rejoin_by_clone(const RejoinPlan *plan, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
 	char program[FHA_PATH_MAX + 32];
@@ -401,7 +402,7 @@ clone(const RejoinPlan *plan, FhaError *err)
 	if (code == FHA_OK)
 		code = files_sync_directory(fresh, err);
 	if (code == FHA_OK)
-		code = swap(plan, fresh, err);
+		code = rejoin_swap(plan, fresh, err);
 	if (code == FHA_OK)
 	{
 		rejoin_forget_own(config);
@@ -418,7 +419,7 @@ rejoin_clone(void *plan)
 	FhaError err;
 
 	rejoin_say("cloning from %s", of->leader_address);
-	if (clone(of, &err) != FHA_OK)
+	if (rejoin_by_clone(of, &err) != FHA_OK)
 		return rejoin_fail("could not clone", &err);
 	rejoin_say("cloned in %" PRId64 " ms", fha_now_ms() - began);
 	return 0;

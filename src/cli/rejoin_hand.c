@@ -73,7 +73,7 @@ make_standby(const CliOptions *options, const char *leader_address, FhaError *er
 }
 
 static int
-mend(const CliOptions *options, RejoinPlan *plan, const Cluster *cluster, FhaError *err)
+hand_mend(const CliOptions *options, RejoinPlan *plan, const Cluster *cluster, FhaError *err)
 {
 	FhaPosition position = {0, 0};
 	bool damaged = rejoin_is_damaged(&options->config) != 0;
@@ -140,7 +140,7 @@ rejoin_by_hand(const CliOptions *options)
 			(void) snprintf(plan.leader_address, sizeof(plan.leader_address), "%s",
 							leader->address);
 			memcpy(plan.cluster_uuid, cluster.record.cluster_uuid, sizeof(plan.cluster_uuid));
-			result = mend(options, &plan, &cluster, &err);
+			result = hand_mend(options, &plan, &cluster, &err);
 		}
 		if (err.code != FHA_OK)
 		{

@@ -54,7 +54,7 @@ static const char *const databases[] = {"postgres", "template1"};
 
 /* A failed run of a program: what it said decides; silence or a system error is no verdict. */
 static Outcome
-judge(const FhaConfig *config, FhaCode code, const char *words)
+rewind_judge(const FhaConfig *config, FhaCode code, const char *words)
 {
 	if (code != FHA_IO || words[0] == '\0')
 		return LATER;
@@ -90,7 +90,7 @@ remove_signals(const FhaConfig *config, FhaError *err)
  * disk goes on past the fork.
  */
 static FhaCode
-recover(const RejoinPlan *plan, RejoinWords *words, FhaError *err)
+rewind_recover(const RejoinPlan *plan, RejoinWords *words, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
 	char program[FHA_PATH_MAX + 32];
@@ -173,7 +173,7 @@ ask_leader(const RejoinPlan *plan, const char **database, FhaError *err)
 		if (code != FHA_IO || !rejoin_is_refusal(words.text))
 			return LATER;
 	}
-	return judge(plan->config, code, words.text);
+	return rewind_judge(plan->config, code, words.text);
 }
 
 static FhaCode
@@ -227,7 +227,7 @@ find_fork(const RejoinPlan *plan, const char *database, Fork *fork, FhaError *er
 	if (code != FHA_OK)
 	{
 		cli_lines(stderr, words.text);
-		return judge(plan->config, code, words.text);
+		return rewind_judge(plan->config, code, words.text);
 	}
 	if (strstr(words.text, "no rewind required") != NULL)
 		return DONE;
@@ -427,7 +427,7 @@ save_wal(const RejoinPlan *plan, const Fork *fork, FhaError *err)
 }
 
 static Outcome
-mend(const RejoinPlan *plan, const char *database, FhaError *err)
+rewind_mend(const RejoinPlan *plan, const char *database, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
 	RejoinWords words = {.quiet = false};
@@ -463,9 +463,9 @@ rewind_data(const RejoinPlan *plan, FhaError *err)
 	if (rejoin_check_passfile(config, err) != FHA_OK || postgres_configure(config, err) != FHA_OK ||
 		remove_signals(config, err) != FHA_OK)
 		return LATER;
-	code = recover(plan, &words, err);
+	code = rewind_recover(plan, &words, err);
 	if (code != FHA_OK)
-		return judge(config, code, words.text);
+		return rewind_judge(config, code, words.text);
 	outcome = ask_leader(plan, &database, err);
 	if (outcome != DONE)
 		return outcome;
@@ -483,7 +483,7 @@ rewind_data(const RejoinPlan *plan, FhaError *err)
 			   fork.position >> 32, fork.position & 0xFFFFFFFF, fork.timeline);
 	if (save_wal(plan, &fork, err) != FHA_OK)
 		return LATER;
-	return mend(plan, database, err);
+	return rewind_mend(plan, database, err);
 }
 
 int

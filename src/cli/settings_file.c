@@ -39,7 +39,7 @@ settings_file_add(SettingsFile *file, const char *line, FhaError *err)
 
 /* Would the node run with it? */
 static FhaCode
-check(const SettingsFile *file, const FhaConfig *config, FhaError *err)
+settings_file_check(const SettingsFile *file, const FhaConfig *config, FhaError *err)
 {
 	FhaConfig scratch = *config;
 	char name[NAME_MAX_LENGTH + 1];
@@ -57,7 +57,7 @@ check(const SettingsFile *file, const FhaConfig *config, FhaError *err)
 
 /* "name=value" as a line of the file; returns its length. */
 static size_t
-print_line(char *out, const char *line)
+settings_line_print(char *out, const char *line)
 {
 	size_t used = name_length(line);
 	const char *value = line + used + 1;
@@ -77,7 +77,7 @@ print_line(char *out, const char *line)
 
 /* The whole file; free it. */
 static FhaCode
-compose(const SettingsFile *file, char **out, FhaError *err)
+settings_file_compose(const SettingsFile *file, char **out, FhaError *err)
 {
 	char *given = NULL;
 	size_t size = sizeof(HEADER) + 2;
@@ -99,7 +99,7 @@ compose(const SettingsFile *file, char **out, FhaError *err)
 	used = (size_t) sprintf(*out, HEADER "%s\n", given);
 	free(given);
 	for (size_t i = 0; i < file->line_count; i++)
-		used += print_line(*out + used, file->lines[i]);
+		used += settings_line_print(*out + used, file->lines[i]);
 	(*out)[used] = '\0';
 	if (used <= FHA_CONFIG_FILE_MAX)
 		return FHA_OK;
@@ -110,7 +110,7 @@ compose(const SettingsFile *file, char **out, FhaError *err)
 }
 
 static FhaCode
-replace(const FhaConfig *config, const char *text, bool *changed, FhaError *err)
+settings_file_replace(const FhaConfig *config, const char *text, bool *changed, FhaError *err)
 {
 	char path[FHA_PATH_MAX];
 	char *before = NULL;
@@ -143,11 +143,11 @@ settings_file_take(const SettingsFile *file, const FhaConfig *config, bool *chan
 	*changed = false;
 	if (file->path == NULL)
 		return FHA_OK;
-	code = check(file, config, err);
+	code = settings_file_check(file, config, err);
 	if (code == FHA_OK)
-		code = compose(file, &text, err);
+		code = settings_file_compose(file, &text, err);
 	if (text != NULL)
-		code = replace(config, text, changed, err);
+		code = settings_file_replace(config, text, changed, err);
 	free(text);
 	return code;
 }

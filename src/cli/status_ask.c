@@ -16,7 +16,8 @@
 #define ANSWER_WAIT_MS 3000
 
 static FhaCode
-introduce(const Cluster *cluster, const CliOptions *options, FhaPeerCaller *caller, FhaError *err)
+caller_introduce(const Cluster *cluster, const CliOptions *options, FhaPeerCaller *caller,
+				 FhaError *err)
 {
 	const FhaConfig *config = &options->config;
 
@@ -34,8 +35,8 @@ introduce(const Cluster *cluster, const CliOptions *options, FhaPeerCaller *call
 }
 
 static void
-print_line(const char *member, const char *role, const char *fence, const char *position,
-		   const char *term, const char *text)
+answer_print(const char *member, const char *role, const char *fence, const char *position,
+			 const char *term, const char *text)
 {
 	cli_line("%-12s %-8s %-15s %-20s %5s  %s", member, role, fence, position, term, text);
 }
@@ -51,7 +52,7 @@ print_event(const FhaPeerCallEvent *event)
 
 	if (event->code != FHA_OK)
 	{
-		print_line(event->member, "?", "?", "-", "-", event->error.text);
+		answer_print(event->member, "?", "?", "-", "-", event->error.text);
 		return;
 	}
 	if (reply->fence_open)
@@ -63,12 +64,12 @@ print_event(const FhaPeerCallEvent *event)
 						lsn);
 	}
 	(void) snprintf(term, sizeof(term), "%" PRIu64, reply->term);
-	print_line(event->member, reply->role, fence, position, term, reply->because);
+	answer_print(event->member, reply->role, fence, position, term, reply->because);
 }
 
 /* Every question ends by its deadline. */
 static void
-collect(FhaPeerClient *client, FhaPeerCallEvent *events, size_t count)
+answers_collect(FhaPeerClient *client, FhaPeerCallEvent *events, size_t count)
 {
 	for (size_t done = 0; done < count;)
 	{
@@ -101,7 +102,7 @@ status_ask(const Cluster *cluster, const CliOptions *options)
 	FhaError err;
 	size_t asked = 0;
 
-	if (introduce(cluster, options, &caller, &err) != FHA_OK)
+	if (caller_introduce(cluster, options, &caller, &err) != FHA_OK)
 	{
 		cli_complain("%s", err.text);
 		return CLI_USAGE;
@@ -119,15 +120,15 @@ status_ask(const Cluster *cluster, const CliOptions *options)
 		const FhaMember *member = &cluster->members[i];
 
 		if (member->listener[0] == '\0')
-			print_line(member->member, "?", "?", "-", "-",
-					   "has no listener: fawkes_ha.listen is not set");
+			answer_print(member->member, "?", "?", "-", "-",
+						 "has no listener: fawkes_ha.listen is not set");
 		else if (fha_peer_call_start(client, member->listener, member->member, FHA_KIND_STATUS,
 									 NULL, deadline_ms, &err) == FHA_OK)
 			asked++;
 		else
-			print_line(member->member, "?", "?", "-", "-", err.text);
+			answer_print(member->member, "?", "?", "-", "-", err.text);
 	}
-	collect(client, events, asked);
+	answers_collect(client, events, asked);
 	qsort(events, asked, sizeof(events[0]), by_member);
 	for (size_t i = 0; i < asked; i++)
 		print_event(&events[i]);

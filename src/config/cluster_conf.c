@@ -20,7 +20,7 @@
 #define TEXT_MAX (FHA_SETTINGS_MAX * (FHA_SETTING_NAME_SIZE + 2 * FHA_SETTING_VALUE_SIZE) + 256)
 
 static size_t
-add_quoted(char *out, const char *value)
+conf_add_quoted(char *out, const char *value)
 {
 	size_t used = 0;
 
@@ -35,7 +35,7 @@ add_quoted(char *out, const char *value)
 
 /* The lines of the settings; what stands before them says who signed them. */
 static const char *
-body(const char *text)
+conf_body(const char *text)
 {
 	const char *at = strstr(text, BODY);
 
@@ -64,13 +64,13 @@ fha_settings_write(const FhaConfig *config, const FhaSettings *wanted, bool *cha
 	{
 		used +=
 			(size_t) snprintf(text + used, sizeof(text) - used, "%s = '", wanted->settings[i].name);
-		used += add_quoted(text + used, wanted->settings[i].value);
+		used += conf_add_quoted(text + used, wanted->settings[i].value);
 		used += (size_t) snprintf(text + used, sizeof(text) - used, "'\n");
 	}
 	if (fha_file_read(path, sizeof(text), &before, NULL) != FHA_OK)
 		*changed = wanted->count > 0;
 	else
-		*changed = strcmp(body(before), body(text)) != 0;
+		*changed = strcmp(conf_body(before), conf_body(text)) != 0;
 	same = before != NULL && strcmp(before, text) == 0;
 	free(before);
 	return same ? FHA_OK : fha_file_replace(path, text, used, err);
@@ -78,7 +78,7 @@ fha_settings_write(const FhaConfig *config, const FhaSettings *wanted, bool *cha
 
 /* One "name = 'value'" with quotes and backslashes doubled; false: not ours. */
 static bool
-take_line(const char *line, FhaSetting *out)
+conf_take_line(const char *line, FhaSetting *out)
 {
 	const char *equals = strstr(line, " = '");
 	size_t used = 0;
@@ -98,7 +98,7 @@ take_line(const char *line, FhaSetting *out)
 }
 
 static bool
-take_text(char *text, FhaSettings *out)
+conf_take_text(char *text, FhaSettings *out)
 {
 	FhaSignature *signature = &out->signature;
 	char *rest = NULL;
@@ -110,7 +110,7 @@ take_text(char *text, FhaSettings *out)
 		*signature = (FhaSignature){0};
 	for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
 		if (line[0] != '#' &&
-			(out->count == FHA_SETTINGS_MAX || !take_line(line, &out->settings[out->count++])))
+			(out->count == FHA_SETTINGS_MAX || !conf_take_line(line, &out->settings[out->count++])))
 			return false;
 	return true;
 }
@@ -125,7 +125,7 @@ fha_settings_recall(const FhaConfig *config, FhaSettings *out, FhaError *err)
 	memset(out, 0, sizeof(*out));
 	if (code == FHA_OK)
 		code = fha_file_read(path, TEXT_MAX, &text, err);
-	if (code == FHA_OK && !take_text(text, out))
+	if (code == FHA_OK && !conf_take_text(text, out))
 		memset(out, 0, sizeof(*out));
 	free(text);
 	return code == FHA_NOT_FOUND ? FHA_OK : code;

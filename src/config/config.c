@@ -270,7 +270,7 @@ is_database(const char *name)
 
 /* Edit distance, for names short enough; the two rows are all that is needed. */
 static size_t
-distance(const char *a, const char *b)
+name_distance(const char *a, const char *b)
 {
 	size_t row[64];
 	size_t width = strlen(b);
@@ -307,7 +307,7 @@ unknown_name(const char *name, FhaError *err)
 
 	for (size_t i = 0; i < SETTING_COUNT; i++)
 	{
-		size_t far = distance(name, settings[i].name);
+		size_t far = name_distance(name, settings[i].name);
 
 		if (far < least)
 		{
@@ -397,7 +397,7 @@ set_number(FhaConfig *config, const Setting *setting, const char *value, FhaErro
 
 /* May that stand there?  INVALID. */
 static FhaCode
-check_text(const Setting *setting, const char *value, FhaError *err)
+setting_check_text(const Setting *setting, const char *value, FhaError *err)
 {
 	FhaError reason;
 
@@ -488,7 +488,7 @@ fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError 
 		return set_first_path(config, setting, value, err);
 	if (setting->kind != KIND_TEXT)
 		return set_number(config, setting, value, err);
-	code = check_text(setting, value, err);
+	code = setting_check_text(setting, value, err);
 	if (code == FHA_OK)
 		code = set_text(config, setting, value, strlen(value), err);
 	if (code == FHA_OK && setting->text == FHA_TEXT_LOCK)
@@ -498,7 +498,7 @@ fha_config_set(FhaConfig *config, const char *name, const char *value, FhaError 
 
 /* One escape of a quoted value, *at behind the backslash; returns the character. */
 static char
-unescape(const char **at)
+value_unescape(const char **at)
 {
 	static const char letters[] = "bfnrt";
 	static const char meanings[] = "\b\f\n\r\t";
@@ -586,7 +586,7 @@ parse_value(const char **at, char *value, size_t size)
 		{
 			if (**at == '\0')
 				return "the closing single quote is missing";
-			c = unescape(at);
+			c = value_unescape(at);
 			if (c == '\0')
 				return "a value cannot contain a zero byte";
 		}
@@ -653,7 +653,7 @@ apply_line(FhaConfig *config, const char *line, FhaError *err)
 
 /* "…/long/path/fawkes_ha.conf": the end of a path is what tells files apart. */
 static const char *
-tail(const char *path)
+path_tail(const char *path)
 {
 	size_t length = strlen(path);
 
@@ -681,7 +681,7 @@ fha_config_read(FhaConfig *config, const char *path, FhaError *err)
 		code = apply_line(config, line, &inner);
 		if (code != FHA_OK)
 		{
-			(void) fha_error(err, code, "%s:%d: %.150s", tail(path), number, inner.text);
+			(void) fha_error(err, code, "%s:%d: %.150s", path_tail(path), number, inner.text);
 			break;
 		}
 		line = end == NULL ? NULL : end + 1;

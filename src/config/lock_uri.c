@@ -38,7 +38,7 @@ fha_lock_dir_check(const char *path, FhaError *err)
 }
 
 static bool
-take_text(const char *from, size_t length, char *out, size_t size)
+uri_take_text(const char *from, size_t length, char *out, size_t size)
 {
 	if (length == 0 || length >= size)
 		return false;
@@ -58,7 +58,7 @@ take_option(FhaKubePlace *place, const char *option, size_t length)
 		size_t key = strlen(keys[i]);
 
 		if (length > key && strncmp(option, keys[i], key) == 0)
-			return take_text(option + key, length - key, texts[i], FHA_PLACE_TEXT_SIZE) &&
+			return uri_take_text(option + key, length - key, texts[i], FHA_PLACE_TEXT_SIZE) &&
 				   (i == 0 || fha_record_name_valid(texts[i]));
 	}
 	return false;
@@ -71,8 +71,8 @@ fha_kube_place_parse(const char *rest, FhaKubePlace *place, FhaError *err)
 	const char *at = rest + length;
 
 	memset(place, 0, sizeof(*place));
-	if (length > 0 &&
-		(rest[0] != '/' || !take_text(rest, length, place->kubeconfig, sizeof(place->kubeconfig))))
+	if (length > 0 && (rest[0] != '/' ||
+					   !uri_take_text(rest, length, place->kubeconfig, sizeof(place->kubeconfig))))
 		return fha_error(err, FHA_INVALID,
 						 "\"%.100s\" is not the absolute path of a kubeconfig: write "
 						 "\"kubernetes:/path\", or \"kubernetes:\" in a pod",

@@ -40,7 +40,7 @@ set_timer(CURLM *multi, long timeout_ms, void *argument)
 	FhaHttpClient *client = argument;
 
 	(void) multi;
-	client->timer_ms = timeout_ms < 0 ? INT64_MAX : fha_now_ms() + timeout_ms;
+	client->timer_at_ms = timeout_ms < 0 ? INT64_MAX : fha_now_ms() + timeout_ms;
 	return 0;
 }
 
@@ -48,7 +48,7 @@ FhaCode
 fha_http_client_init(FhaHttpClient *client, FhaError *err)
 {
 	client->multi = NULL;
-	client->timer_ms = INT64_MAX;
+	client->timer_at_ms = INT64_MAX;
 	client->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (client->epoll >= 0 && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
 		client->multi = curl_multi_init();
@@ -80,7 +80,7 @@ fha_http_client_start(FhaHttpClient *client, CURL *curl)
 
 /* libcurl looks names up in threads of its own: none of them may take a signal that is its host's. */
 static void
-act(FhaHttpClient *client, curl_socket_t fd, int what)
+client_act(FhaHttpClient *client, curl_socket_t fd, int what)
 {
 	sigset_t all;
 	sigset_t before;
@@ -114,12 +114,12 @@ fha_http_client_drive(FhaHttpClient *client)
 				   (events[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
 				   (events[i].events & EPOLLERR ? CURL_CSELECT_ERR : 0);
 
-		act(client, events[i].data.fd, what);
+		client_act(client, events[i].data.fd, what);
 	}
-	if (fha_now_ms() >= client->timer_ms)
+	if (fha_now_ms() >= client->timer_at_ms)
 	{
-		client->timer_ms = INT64_MAX;
-		act(client, CURL_SOCKET_TIMEOUT, 0);
+		client->timer_at_ms = INT64_MAX;
+		client_act(client, CURL_SOCKET_TIMEOUT, 0);
 	}
 }
 

@@ -16,8 +16,8 @@
 typedef struct FhaHttpClient
 {
 	CURLM *multi;
-	int epoll;        /* readable when there is something to do */
-	int64_t timer_ms; /* libcurl wants to be called then; INT64_MAX: no wish */
+	int epoll;           /* readable when there is something to do */
+	int64_t timer_at_ms; /* libcurl wants to be called then; INT64_MAX: no wish */
 } FhaHttpClient;
 
 /* IO; then, too, it wants its release.  It may not move in between: libcurl knows its address. */

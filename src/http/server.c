@@ -50,7 +50,7 @@ typedef struct Client
 	bool used;
 	bool broken; /* shut down; libmicrohttpd closes it when it next looks */
 	int fd;
-	int64_t since_ms;
+	int64_t accepted_at_ms;
 	uint64_t number;         /* counts connections: many come in one millisecond */
 	struct in6_addr address; /* an IPv4 address in its first bytes */
 	Progress progress;
@@ -77,7 +77,7 @@ struct FhaListener
 
 /* It is asked about again at the next step. */
 static void
-resume(Client *client)
+client_resume(Client *client)
 {
 	struct MHD_Connection *waits = client->waits;
 
@@ -90,7 +90,7 @@ static void
 break_off(Client *client)
 {
 	client->broken = true;
-	resume(client);
+	client_resume(client);
 	(void) shutdown(client->fd, SHUT_RDWR);
 }
 
@@ -152,7 +152,7 @@ is_loopback(int fd)
 }
 
 static void
-connected(FhaListener *listener, struct MHD_Connection *connection, void **context)
+client_connected(FhaListener *listener, struct MHD_Connection *connection, void **context)
 {
 	const union MHD_ConnectionInfo *fd =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -168,7 +168,7 @@ connected(FhaListener *listener, struct MHD_Connection *connection, void **conte
 	memset(client, 0, sizeof(*client));
 	client->used = true;
 	client->fd = fd->connect_fd;
-	client->since_ms = fha_now_ms();
+	client->accepted_at_ms = fha_now_ms();
 	client->number = ++listener->connections;
 	client->at_loopback = is_loopback(client->fd);
 	if (from->client_addr->sa_family == AF_INET6)
@@ -200,7 +200,7 @@ connection_changed(void *argument, struct MHD_Connection *connection, void **con
 	Client *client = *context;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		connected(argument, connection, context);
+		client_connected(argument, connection, context);
 	else if (client != NULL)
 	{
 		free(client->body);
@@ -249,8 +249,8 @@ add_headers(struct MHD_Response *response, const char *type)
 
 /* `text` (free'd here; NULL: out of memory, nothing is sent) with headers that are always the same. */
 static enum MHD_Result
-respond(struct MHD_Connection *connection, int status, char *text, const char *type,
-		const char *name, const char *value)
+client_respond(struct MHD_Connection *connection, int status, char *text, const char *type,
+			   const char *name, const char *value)
 {
 	struct MHD_Response *response;
 	enum MHD_Result result = MHD_NO;
@@ -274,17 +274,17 @@ respond(struct MHD_Connection *connection, int status, char *text, const char *t
 }
 
 static enum MHD_Result
-refuse(struct MHD_Connection *connection, int status, const char *text, const char *name,
-	   const char *value)
+client_refuse(struct MHD_Connection *connection, int status, const char *text, const char *name,
+			  const char *value)
 {
-	return respond(connection, status, strdup(text), "text/plain", name, value);
+	return client_respond(connection, status, strdup(text), "text/plain", name, value);
 }
 
 static enum MHD_Result
 send_answer(struct MHD_Connection *connection, const FhaAnswer *answer)
 {
-	return respond(connection, answer->status, answer->text, answer->type, answer->header,
-				   answer->value);
+	return client_respond(connection, answer->status, answer->text, answer->type, answer->header,
+						  answer->value);
 }
 
 static enum MHD_Result
@@ -294,7 +294,7 @@ answer_question(const FhaService *service, struct MHD_Connection *connection, Cl
 	FhaAnswer answer = {.status = 0};
 
 	if (client->query_size == QUERY_MAX)
-		return refuse(connection, 414, "the query is too long\n", NULL, NULL);
+		return client_refuse(connection, 414, "the query is too long\n", NULL, NULL);
 	client->progress = READS_ANSWER;
 	service->ask(service->argument, path, client->query, verb, &answer);
 	return send_answer(connection, &answer);
@@ -309,12 +309,12 @@ begin_body(const FhaService *service, struct MHD_Connection *connection, const c
 	unsigned long size;
 
 	if (strcmp(verb, "POST") != 0)
-		return refuse(connection, 405, service->not_posted, "Allow", "POST");
+		return client_refuse(connection, 405, service->not_posted, "Allow", "POST");
 	if (length == NULL)
-		return refuse(connection, 411, "Content-Length is missing\n", NULL, NULL);
+		return client_refuse(connection, 411, "Content-Length is missing\n", NULL, NULL);
 	size = strtoul(length, NULL, 10);
 	if (size > service->body_max)
-		return refuse(connection, 413, service->too_long, NULL, NULL);
+		return client_refuse(connection, 413, service->too_long, NULL, NULL);
 	client->body = malloc(service->body_max);
 	return client->body == NULL ? MHD_NO : MHD_YES;
 }
@@ -432,14 +432,15 @@ answer_page(FhaListener *listener, struct MHD_Connection *connection, Client *cl
 
 	client->progress = READS_ANSWER;
 	if (is_misled(listener, connection, client))
-		return refuse(connection, 421, "here this is known as localhost, or by its address\n", NULL,
-					  NULL);
+		return client_refuse(connection, 421,
+							 "here this is known as localhost, or by its address\n", NULL, NULL);
 	if (strcmp(verb, "GET") != 0 && strcmp(verb, "HEAD") != 0)
-		return refuse(connection, 405, "pages are only read\n", "Allow", "GET, HEAD");
+		return client_refuse(connection, 405, "pages are only read\n", "Allow", "GET, HEAD");
 	if (listener->pages.client_ca != NULL && !has_certificate(connection))
-		return refuse(connection, 403, "a client certificate is wanted\n", NULL, NULL);
+		return client_refuse(connection, 403, "a client certificate is wanted\n", NULL, NULL);
 	if (listener->pages.token != NULL && !has_token(connection, listener->pages.token))
-		return refuse(connection, 401, "a bearer token is wanted\n", "WWW-Authenticate", "Bearer");
+		return client_refuse(connection, 401, "a bearer token is wanted\n", "WWW-Authenticate",
+							 "Bearer");
 	listener->pages.answer(listener->pages.argument, path, &page);
 	if (page.status != 0)
 		return send_page(connection, &page);
@@ -450,8 +451,8 @@ answer_page(FhaListener *listener, struct MHD_Connection *connection, Client *cl
 }
 
 static enum MHD_Result
-handle(void *argument, struct MHD_Connection *connection, const char *path, const char *verb,
-	   const char *version, const char *data, size_t *size, void **context)
+client_handle(void *argument, struct MHD_Connection *connection, const char *path, const char *verb,
+			  const char *version, const char *data, size_t *size, void **context)
 {
 	FhaListener *listener = argument;
 	const FhaService *service = &listener->service;
@@ -503,7 +504,7 @@ start_daemon(FhaListener *listener, int fd, unsigned flags, const struct MHD_Opt
 
 	listener->limit = connections_limit();
 	listener->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | flags, 0, NULL, NULL, handle, listener, MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_USE_EPOLL | flags, 0, NULL, NULL, client_handle, listener, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned) listener->limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t) HEADERS_MAX, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, listener,
 		MHD_OPTION_URI_LOG_CALLBACK, note_query, listener, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
@@ -585,7 +586,7 @@ fha_listener_wake_pages(FhaListener *listener)
 {
 	for (size_t i = 0; i < CONNECTIONS_LIMIT; i++)
 		if (listener->clients[i].used)
-			resume(&listener->clients[i]);
+			client_resume(&listener->clients[i]);
 }
 
 void
@@ -626,7 +627,8 @@ fha_listener_step(FhaListener *listener)
 	{
 		Client *client = &listener->clients[i];
 
-		if (client->used && !client->broken && now_ms >= client->since_ms + listener->connection_ms)
+		if (client->used && !client->broken &&
+			now_ms >= client->accepted_at_ms + listener->connection_ms)
 			break_off(client);
 	}
 	(void) MHD_run(listener->daemon);
@@ -642,8 +644,9 @@ fha_listener_wake_ms(const FhaListener *listener)
 	{
 		const Client *client = &listener->clients[i];
 
-		if (client->used && !client->broken && client->since_ms + listener->connection_ms < wake_ms)
-			wake_ms = client->since_ms + listener->connection_ms;
+		if (client->used && !client->broken &&
+			client->accepted_at_ms + listener->connection_ms < wake_ms)
+			wake_ms = client->accepted_at_ms + listener->connection_ms;
 	}
 	/* It may hold bytes that it has read already: then no descriptor becomes readable. */
 	if (MHD_get_timeout(listener->daemon, &timeout) == MHD_YES &&

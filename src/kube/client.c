@@ -15,7 +15,7 @@
 #define RETRY_AFTER_MAX_S 86400
 
 static void
-take_over(FhaKubeSecret *secret, char **text, const char *path)
+secret_take_over(FhaKubeSecret *secret, char **text, const char *path)
 {
 	secret->text = *text;
 	*text = NULL;
@@ -38,10 +38,10 @@ fha_kube_open(FhaKube **out, FhaKubeConfig *config, FhaError *err)
 	}
 	kube->config = *config;
 	memset(config, 0, sizeof(*config));
-	take_over(&kube->token, &kube->config.token, kube->config.token_file);
-	take_over(&kube->ca, &kube->config.ca, kube->config.ca_file);
-	take_over(&kube->client_cert, &kube->config.client_cert, kube->config.client_cert_file);
-	take_over(&kube->client_key, &kube->config.client_key, kube->config.client_key_file);
+	secret_take_over(&kube->token, &kube->config.token, kube->config.token_file);
+	secret_take_over(&kube->ca, &kube->config.ca, kube->config.ca_file);
+	secret_take_over(&kube->client_cert, &kube->config.client_cert, kube->config.client_cert_file);
+	secret_take_over(&kube->client_key, &kube->config.client_key, kube->config.client_key_file);
 	code = fha_http_client_init(&kube->client, err);
 	if (code == FHA_OK && kube->config.server[0] == '\0')
 		code = fha_error(err, FHA_INVALID, "the configuration names no server");
@@ -55,7 +55,7 @@ fha_kube_open(FhaKube **out, FhaKubeConfig *config, FhaError *err)
 }
 
 static void
-forget(FhaKube *kube, FhaKubeTransfer *transfer)
+transfer_forget(FhaKube *kube, FhaKubeTransfer *transfer)
 {
 	fha_kube_hang_up(kube, transfer);
 	free(transfer->url);
@@ -68,7 +68,7 @@ static void
 release_held(FhaKube *kube)
 {
 	if (kube->held != NULL)
-		forget(kube, kube->held);
+		transfer_forget(kube, kube->held);
 	kube->held = NULL;
 }
 
@@ -96,7 +96,7 @@ fha_kube_close(FhaKube *kube)
 	if (kube == NULL)
 		return;
 	for (size_t i = 0; i < FHA_KUBE_REQUESTS_MAX; i++)
-		forget(kube, &kube->transfers[i]);
+		transfer_forget(kube, &kube->transfers[i]);
 	fha_http_client_release(&kube->client);
 	fha_secret_free(kube->token.text);
 	fha_secret_free(kube->ca.text);
@@ -151,7 +151,7 @@ fha_kube_start(FhaKube *kube, const FhaKubeRequest *wanted, unsigned *id, FhaErr
 	transfer->deadline_ms = wanted->deadline_ms;
 	transfer->silence_ms = wanted->silence_ms;
 	transfer->url = malloc(size);
-	/* analyzer: forget() frees it, and the body */
+	/* analyzer: transfer_forget() frees it, and the body */
 	if (transfer->url != NULL)
 		(void) snprintf(transfer->url, size, "%s%s", kube->config.server, wanted->path);
 	if (fha_kube_is_write(wanted->verb) &&
@@ -170,7 +170,7 @@ fha_kube_start(FhaKube *kube, const FhaKubeRequest *wanted, unsigned *id, FhaErr
 		(now_ms < transfer->deadline_ms && !fha_kube_send(kube, transfer, now_ms)))
 	{
 		/* LCOV_EXCL_START: no memory */
-		forget(kube, transfer);
+		transfer_forget(kube, transfer);
 		return fha_error(err, FHA_NO_MEMORY, "a request to the API server could not be made");
 		/* LCOV_EXCL_STOP */
 	}
@@ -187,13 +187,13 @@ fha_kube_cancel(FhaKube *kube, unsigned id)
 	release_held(kube);
 	for (size_t i = 0; i < FHA_KUBE_REQUESTS_MAX; i++)
 		if (id != 0 && kube->transfers[i].id == id)
-			forget(kube, &kube->transfers[i]);
+			transfer_forget(kube, &kube->transfers[i]);
 }
 
 /* --- how a request ends */
 
 static void
-end(FhaKube *kube, FhaKubeTransfer *transfer, FhaCode code)
+transfer_end(FhaKube *kube, FhaKubeTransfer *transfer, FhaCode code)
 {
 	transfer->event.code = code;
 	transfer->ended = true;
@@ -202,18 +202,18 @@ end(FhaKube *kube, FhaKubeTransfer *transfer, FhaCode code)
 
 /* No answer, or none that is whole. */
 static void
-fail(FhaKube *kube, FhaKubeTransfer *transfer, FhaCode code, const char *why)
+transfer_fail(FhaKube *kube, FhaKubeTransfer *transfer, FhaCode code, const char *why)
 {
 	FhaError *err = &transfer->event.error;
 
-	kube->failed_ms = fha_now_ms();
+	kube->failed_at_ms = fha_now_ms();
 	if (fha_kube_is_write(transfer->verb) && transfer->sent)
 		code = fha_error(err, FHA_UNKNOWN, "the API server may have carried it out: %s", why);
 	else
 		code = fha_error(err, code, "%s", why);
 	if (!fha_kube_is_stream(transfer))
 		fha_kube_answer_release(&transfer->answer);
-	end(kube, transfer, code);
+	transfer_end(kube, transfer, code);
 }
 
 /* Is there time for another try in wait_ms?  Then it is planned. */
@@ -242,7 +242,7 @@ retry_after(const FhaKubeTransfer *transfer)
 
 /* An answer that is there in whole. */
 static void
-settle(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
+transfer_settle(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 {
 	FhaKubeEvent *event = &transfer->event;
 	const char *body;
@@ -262,14 +262,14 @@ settle(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 	}
 	body = fha_kube_answer_rest(&transfer->answer, &size);
 	if (fha_kube_is_stream(transfer) && size > 0 && body[size - 1] != '\n')
-		fail(kube, transfer, FHA_IO, "the watch ended in the middle of a line");
+		transfer_fail(kube, transfer, FHA_IO, "the watch ended in the middle of a line");
 	else
-		end(kube, transfer,
-			fha_kube_verdict(transfer->verb, event->status, body, size, &event->error));
+		transfer_end(kube, transfer,
+					 fha_kube_verdict(transfer->verb, event->status, body, size, &event->error));
 }
 
 static void
-finish(FhaKube *kube, FhaKubeTransfer *transfer, CURLcode result, int64_t now_ms)
+transfer_finish(FhaKube *kube, FhaKubeTransfer *transfer, CURLcode result, int64_t now_ms)
 {
 	char why[CURL_ERROR_SIZE];
 
@@ -277,23 +277,25 @@ finish(FhaKube *kube, FhaKubeTransfer *transfer, CURLcode result, int64_t now_ms
 					transfer->request.problem[0] != '\0' ? transfer->request.problem
 														 : curl_easy_strerror(result));
 	if (result == CURLE_OK && transfer->headed)
-		settle(kube, transfer, now_ms);
+		transfer_settle(kube, transfer, now_ms);
 	/* For libcurl a head that is cut off is an answer. */
 	else if (result == CURLE_OK)
-		fail(kube, transfer, FHA_IO, "the connection ended in the head of the answer");
+		transfer_fail(kube, transfer, FHA_IO, "the connection ended in the head of the answer");
 	else if (transfer->too_long)
-		fail(kube, transfer, FHA_PROTOCOL, "the answer is too long");
+		transfer_fail(kube, transfer, FHA_PROTOCOL, "the answer is too long");
 	else if (transfer->no_memory || result == CURLE_OUT_OF_MEMORY)
-		fail(kube, transfer, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
+		transfer_fail(kube, transfer, FHA_NO_MEMORY,
+					  "out of memory"); /* LCOV_EXCL_LINE: no memory */
 	else if (result == CURLE_ABORTED_BY_CALLBACK)
-		fail(kube, transfer, FHA_IO, "the connection ended without an answer");
+		transfer_fail(kube, transfer, FHA_IO, "the connection ended without an answer");
 	else
-		fail(kube, transfer, result == CURLE_OPERATION_TIMEDOUT ? FHA_TIMEOUT : FHA_IO, why);
+		transfer_fail(kube, transfer, result == CURLE_OPERATION_TIMEDOUT ? FHA_TIMEOUT : FHA_IO,
+					  why);
 }
 
 /* When the request wants to be looked at even if nothing comes. */
 static int64_t
-transfer_wake_ms(const FhaKubeTransfer *transfer)
+transfer_wake_at_ms(const FhaKubeTransfer *transfer)
 {
 	if (transfer->id == 0 || transfer->ended)
 		return INT64_MAX;
@@ -303,26 +305,26 @@ transfer_wake_ms(const FhaKubeTransfer *transfer)
 		return transfer->deadline_ms;
 	return transfer->silence_ms == 0 || transfer->paused
 			   ? INT64_MAX
-			   : transfer->heard_ms + transfer->silence_ms;
+			   : transfer->heard_at_ms + transfer->silence_ms;
 }
 
 int64_t
-fha_kube_wake_ms(const FhaKube *kube)
+fha_kube_wake_at_ms(const FhaKube *kube)
 {
-	int64_t wake_ms = kube->client.timer_ms;
+	int64_t wake_ms = kube->client.timer_at_ms;
 
 	for (size_t i = 0; i < FHA_KUBE_REQUESTS_MAX; i++)
 	{
-		int64_t its_ms = transfer_wake_ms(&kube->transfers[i]);
+		int64_t its_at_ms = transfer_wake_at_ms(&kube->transfers[i]);
 
-		if (its_ms < wake_ms)
-			wake_ms = its_ms;
+		if (its_at_ms < wake_ms)
+			wake_ms = its_at_ms;
 	}
 	return wake_ms;
 }
 
 static void
-wake(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
+transfer_wake(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 {
 	if (transfer->again_ms != 0)
 	{
@@ -332,17 +334,18 @@ wake(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 		transfer->sent = false; /* LCOV_EXCL_LINE: no memory, or a step that comes much too late */
 	}
 	if (fha_kube_is_stream(transfer))
-		fail(kube, transfer, FHA_TIMEOUT, "the watch has gone silent");
+		transfer_fail(kube, transfer, FHA_TIMEOUT, "the watch has gone silent");
 	else if (now_ms < transfer->deadline_ms)
-		fail(kube, transfer, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
+		transfer_fail(kube, transfer, FHA_NO_MEMORY,
+					  "out of memory"); /* LCOV_EXCL_LINE: no memory */
 	else
-		fail(kube, transfer, FHA_TIMEOUT, "the API server did not answer in time");
+		transfer_fail(kube, transfer, FHA_TIMEOUT, "the API server did not answer in time");
 }
 
 /* --- events */
 
 static void
-drive(FhaKube *kube)
+kube_drive(FhaKube *kube)
 {
 	FhaKubeTransfer *transfer;
 	CURLcode result;
@@ -357,11 +360,11 @@ drive(FhaKube *kube)
 	fha_http_client_drive(&kube->client);
 	now_ms = fha_now_ms();
 	while ((transfer = fha_http_client_next(&kube->client, &result)) != NULL)
-		finish(kube, transfer, result, now_ms);
+		transfer_finish(kube, transfer, result, now_ms);
 	/* What came in time was seen above, however late this step is. */
 	for (transfer = kube->transfers; transfer < kube->transfers + FHA_KUBE_REQUESTS_MAX; transfer++)
-		if (now_ms >= transfer_wake_ms(transfer))
-			wake(kube, transfer, now_ms);
+		if (now_ms >= transfer_wake_at_ms(transfer))
+			transfer_wake(kube, transfer, now_ms);
 }
 
 /* A line of a watch, or its end when there is none left. */
@@ -374,7 +377,7 @@ tell_watch(FhaKube *kube, FhaKubeTransfer *transfer, FhaKubeEvent *event)
 	if (line != NULL && size > transfer->answer_max)
 	{
 		fha_kube_answer_release(&transfer->answer);
-		fail(kube, transfer, FHA_PROTOCOL, "a line of the watch is too long");
+		transfer_fail(kube, transfer, FHA_PROTOCOL, "a line of the watch is too long");
 		line = NULL;
 	}
 	if (line != NULL)
@@ -402,7 +405,7 @@ fha_kube_step(FhaKube *kube, FhaKubeEvent *event)
 
 	memset(event, 0, sizeof(*event));
 	release_held(kube);
-	drive(kube);
+	kube_drive(kube);
 	/* A renewal's end is not to wait behind the lines of a watch. */
 	for (transfer = kube->transfers; transfer < kube->transfers + FHA_KUBE_REQUESTS_MAX; transfer++)
 		if (transfer->ended && !fha_kube_is_stream(transfer))

@@ -35,7 +35,7 @@ FHA_API void fha_kube_close(FhaKube *kube);
 
 /* Readable when there is something to do; and when to step at the latest (INT64_MAX: never). */
 FHA_API int fha_kube_fd(const FhaKube *kube);
-FHA_API int64_t fha_kube_wake_ms(const FhaKube *kube);
+FHA_API int64_t fha_kube_wake_at_ms(const FhaKube *kube);
 
 FHA_API const char *fha_kube_namespace(const FhaKube *kube);
 

@@ -27,10 +27,10 @@ typedef struct FhaKubeTransfer
 	size_t head_size; /* of that head so far */
 	bool too_long;    /* what ended the transfer, if we did */
 	bool no_memory;
-	bool paused;      /* a watch: until its lines are taken */
-	bool token_again; /* after 401 the token was read again */
-	int64_t again_ms; /* to be sent again then; 0: no */
-	int64_t heard_ms; /* a watch: its last byte */
+	bool paused;         /* a watch: until its lines are taken */
+	bool token_again;    /* after 401 the token was read again */
+	int64_t again_ms;    /* to be sent again then; 0: no */
+	int64_t heard_at_ms; /* a watch: its last byte */
 	FhaKubeAnswer answer;
 
 	bool ended; /* event says how; its lines come before it */
@@ -46,7 +46,7 @@ struct FhaKube
 	FhaKubeSecret client_key;
 	FhaHttpClient client;
 	unsigned last_id;
-	int64_t failed_ms;     /* a connection went bad; 0: none has yet */
+	int64_t failed_at_ms;  /* a connection went bad; 0: none has yet */
 	FhaKubeTransfer *held; /* its end was told: it is kept for its data */
 	FhaKubeTransfer transfers[FHA_KUBE_REQUESTS_MAX];
 };

@@ -202,7 +202,7 @@ read_named(FhaYaml *yaml, const char *path, size_t max, char **out)
 
 /* What a text in base64 stands for. */
 static char *
-decode(FhaYaml *yaml, const char *what, const char *base64)
+yaml_decode(FhaYaml *yaml, const char *what, const char *base64)
 {
 	size_t length = strlen(base64);
 	unsigned char *out = malloc(length + 4);
@@ -259,7 +259,7 @@ find_pem(FhaYaml *yaml, const char *directory, const yaml_node_t *map, const cha
 			fha_yaml_complain(yaml, "\"%s\" of %s is no text of at most %d bytes", data_key, what,
 							  FHA_KUBE_PEM_MAX);
 		else
-			pem = decode(yaml, data_key, base64);
+			pem = yaml_decode(yaml, data_key, base64);
 		file = data_key;
 	}
 	else if (file != NULL)
@@ -275,7 +275,8 @@ find_pem(FhaYaml *yaml, const char *directory, const yaml_node_t *map, const cha
 }
 
 static void
-read_cluster(FhaYaml *yaml, const char *directory, const yaml_node_t *cluster, FhaKubeConfig *out)
+yaml_read_cluster(FhaYaml *yaml, const char *directory, const yaml_node_t *cluster,
+				  FhaKubeConfig *out)
 {
 	static const char what[] = "the cluster";
 	const char *server = fha_yaml_find_text(yaml, cluster, what, "server");
@@ -389,8 +390,8 @@ read_context(FhaYaml *yaml, const char *directory, const char *name, const char 
 	if (cluster == NULL || user == NULL)
 		fha_yaml_complain(yaml, "the context \"%.60s\" does not name a cluster and a user", name);
 	if (yaml->code == FHA_OK)
-		read_cluster(yaml, directory, fha_yaml_find_named(yaml, "clusters", "cluster", cluster),
-					 out);
+		yaml_read_cluster(yaml, directory,
+						  fha_yaml_find_named(yaml, "clusters", "cluster", cluster), out);
 	if (yaml->code == FHA_OK)
 		read_user(yaml, directory, fha_yaml_find_named(yaml, "users", "user", user), out);
 	if (namespace_ == NULL)

@@ -9,7 +9,7 @@
 
 FhaCode
 fha_kube_object_read(struct json_object *object, char name[FHA_KUBE_NAME_SIZE],
-					 char version[FHA_KUBE_VERSION_SIZE], FhaError *err)
+					 char version[FHA_VERSION_SIZE], FhaError *err)
 {
 	FhaError local = {0};
 	struct json_object *metadata = fha_json_object(object, "metadata", &local);
@@ -19,14 +19,14 @@ fha_kube_object_read(struct json_object *object, char name[FHA_KUBE_NAME_SIZE],
 	if (metadata != NULL)
 	{
 		fha_json_text(metadata, "name", name, FHA_KUBE_NAME_SIZE, &local);
-		fha_json_text(metadata, "resourceVersion", version, FHA_KUBE_VERSION_SIZE, &local);
+		fha_json_text(metadata, "resourceVersion", version, FHA_VERSION_SIZE, &local);
 	}
 	return local.code == FHA_OK ? FHA_OK : fha_error(err, local.code, "%s", local.text);
 }
 
 FhaCode
 fha_kube_list_parse(const char *data, size_t size, size_t max, struct json_object **items,
-					char version[FHA_KUBE_VERSION_SIZE], FhaError *err)
+					char version[FHA_VERSION_SIZE], FhaError *err)
 {
 	FhaError local = {0};
 	struct json_object *list = fha_json_parse_deep(data, size, &local);
@@ -39,7 +39,7 @@ fha_kube_list_parse(const char *data, size_t size, size_t max, struct json_objec
 		metadata = fha_json_object(list, "metadata", &local);
 	if (metadata != NULL)
 	{
-		fha_json_text(metadata, "resourceVersion", version, FHA_KUBE_VERSION_SIZE, &local);
+		fha_json_text(metadata, "resourceVersion", version, FHA_VERSION_SIZE, &local);
 		fha_json_text(metadata, "continue", rest, sizeof(rest), &local);
 	}
 	if (list != NULL)
@@ -63,7 +63,7 @@ fha_kube_list_parse(const char *data, size_t size, size_t max, struct json_objec
 
 FhaCode
 fha_kube_line_parse(const char *data, size_t size, FhaKubeChange *change,
-					struct json_object **object, char version[FHA_KUBE_VERSION_SIZE], FhaError *err)
+					struct json_object **object, char version[FHA_VERSION_SIZE], FhaError *err)
 {
 	static const struct
 	{

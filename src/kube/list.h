@@ -11,13 +11,13 @@
 
 #include "base/err.h"
 
-#define FHA_KUBE_NAME_SIZE 254   /* of a name, which is at most a DNS subdomain, with the NUL */
-#define FHA_KUBE_VERSION_SIZE 64 /* of a resourceVersion, with the NUL */
+#define FHA_KUBE_NAME_SIZE 254 /* of a name, which is at most a DNS subdomain, with the NUL */
+#define FHA_VERSION_SIZE 64    /* of a resourceVersion, with the NUL */
 
 /* Of the object's metadata, each "" if it is not there.  PROTOCOL: one is no text, or too long. */
 FHA_MUST_CHECK FhaCode fha_kube_object_read(struct json_object *object,
 											char name[FHA_KUBE_NAME_SIZE],
-											char version[FHA_KUBE_VERSION_SIZE], FhaError *err);
+											char version[FHA_VERSION_SIZE], FhaError *err);
 
 /*
  * A whole list: *items, an array of at most `max` (the caller puts it), and the version that a watch
@@ -25,7 +25,7 @@ FHA_MUST_CHECK FhaCode fha_kube_object_read(struct json_object *object,
  */
 FHA_MUST_CHECK FhaCode fha_kube_list_parse(const char *data, size_t size, size_t max,
 										   struct json_object **items,
-										   char version[FHA_KUBE_VERSION_SIZE], FhaError *err);
+										   char version[FHA_VERSION_SIZE], FhaError *err);
 
 typedef enum FhaKubeChange
 {
@@ -41,6 +41,6 @@ typedef enum FhaKubeChange
  */
 FHA_MUST_CHECK FhaCode fha_kube_line_parse(const char *data, size_t size, FhaKubeChange *change,
 										   struct json_object **object,
-										   char version[FHA_KUBE_VERSION_SIZE], FhaError *err);
+										   char version[FHA_VERSION_SIZE], FhaError *err);
 
 #endif

@@ -143,7 +143,7 @@ fha_pods_fd(const FhaPods *pods)
 int64_t
 fha_pods_wake_ms(const FhaPods *pods)
 {
-	return fha_kube_wake_ms(pods->kube);
+	return fha_kube_wake_at_ms(pods->kube);
 }
 
 FhaCode

@@ -116,7 +116,7 @@ fha_kube_pem_check(const char *pem, const char *kind, const char *where, FhaErro
 
 /* The service account's files are links to a new folder with each change. */
 static bool
-is_same(const struct stat *a, const struct stat *b)
+stat_is_same(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
 		   a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
@@ -131,7 +131,7 @@ fha_kube_secret_refresh(FhaKubeSecret *secret, const char *kind, bool in_any_cas
 	bool is_new;
 
 	if (secret->path[0] == '\0' || stat(secret->path, &found) != 0 ||
-		(!in_any_case && is_same(&found, &secret->seen)) ||
+		(!in_any_case && stat_is_same(&found, &secret->seen)) ||
 		fha_kube_file_read(secret->path, max, &text, &found, NULL) != FHA_OK)
 		return false;
 	if ((kind == NULL ? fha_kube_token_trim(text, secret->path, NULL)

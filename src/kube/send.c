@@ -42,7 +42,7 @@ before_sending(void *argument, char *remote, char *local, int remote_port, int l
 }
 
 static size_t
-take_header(char *data, size_t one, size_t size, void *argument)
+transfer_take_header(char *data, size_t one, size_t size, void *argument)
 {
 	FhaKubeTransfer *transfer = argument;
 	long status = 0;
@@ -57,19 +57,19 @@ take_header(char *data, size_t one, size_t size, void *argument)
 	{
 		transfer->headed = true;
 		transfer->event.status = (int) status;
-		transfer->heard_ms = fha_now_ms();
+		transfer->heard_at_ms = fha_now_ms();
 	}
 	return transfer->too_long ? 0 : size;
 }
 
 static size_t
-take_body(char *data, size_t one, size_t size, void *argument)
+transfer_take_body(char *data, size_t one, size_t size, void *argument)
 {
 	FhaKubeTransfer *transfer = argument;
 	size_t left = transfer->answer.size - transfer->answer.taken;
 
 	(void) one;
-	transfer->heard_ms = fha_now_ms();
+	transfer->heard_at_ms = fha_now_ms();
 	/* Lines are taken one in a step: what is more than one can be has to wait. */
 	if (fha_kube_is_stream(transfer) && left + size > transfer->answer_max &&
 		fha_kube_answer_has_line(&transfer->answer))
@@ -96,9 +96,9 @@ take_body(char *data, size_t one, size_t size, void *argument)
 static bool
 set_reuse(const FhaKube *kube, CURL *curl, int64_t now_ms)
 {
-	int64_t seconds = (now_ms - kube->failed_ms) / 1000;
+	int64_t seconds = (now_ms - kube->failed_at_ms) / 1000;
 
-	if (kube->failed_ms == 0 || seconds > IDLE_MAX_S)
+	if (kube->failed_at_ms == 0 || seconds > IDLE_MAX_S)
 		return true;
 	return curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, seconds == 0 ? 1L : 0L) == CURLE_OK &&
 		   curl_easy_setopt(curl, CURLOPT_MAXAGE_CONN, seconds == 0 ? 0L : (long) seconds - 1) ==
@@ -117,7 +117,7 @@ set_options(const FhaKube *kube, CURL *curl, FhaKubeTransfer *transfer, int64_t 
 }
 
 static void
-make_request(const FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
+transfer_make_request(const FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 {
 	static const char *const methods[] = {[FHA_KUBE_CREATE] = "POST",
 										  [FHA_KUBE_UPDATE] = "PUT",
@@ -138,8 +138,8 @@ make_request(const FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 			.tls = {kube->ca.text, kube->client_cert.text, kube->client_key.text},
 			/* The deadline is ours to keep; libcurl shares out the time among addresses. */
 			.connect_ms = left_ms < CONNECT_MAX_MS ? left_ms : CONNECT_MAX_MS,
-			.take_header = take_header,
-			.take_body = take_body,
+			.take_header = transfer_take_header,
+			.take_body = transfer_take_body,
 			.owner = transfer});
 	fha_http_request_header(request, "Accept: application/json");
 	if (transfer->body != NULL)
@@ -175,6 +175,6 @@ fha_kube_send(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 	/* A pair with one half still the old one makes no connection; the next request tries again. */
 	(void) fha_kube_secret_refresh(&kube->client_cert, "CERTIFICATE", false);
 	(void) fha_kube_secret_refresh(&kube->client_key, "PRIVATE KEY", false);
-	make_request(kube, transfer, now_ms);
+	transfer_make_request(kube, transfer, now_ms);
 	return fha_http_request_start(&kube->client, &transfer->request);
 }

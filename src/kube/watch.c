@@ -27,8 +27,8 @@ struct FhaKubeWatch
 	FhaKubeResource resource;
 	unsigned list_request; /* under way; 0: none */
 	unsigned stream_request;
-	char from[FHA_KUBE_VERSION_SIZE]; /* where the watch goes on; "": with a list */
-	int64_t again_ms;                 /* not before then */
+	char from[FHA_VERSION_SIZE]; /* where the watch goes on; "": with a list */
+	int64_t again_ms;            /* not before then */
 
 	struct json_object *items; /* of the list that is being told, then what it lacks; NULL: none */
 	size_t told;
@@ -106,7 +106,7 @@ is_idle(const FhaKubeWatch *watch)
 }
 
 int64_t
-fha_kube_watch_wake_ms(const FhaKubeWatch *watch)
+fha_kube_watch_wake_at_ms(const FhaKubeWatch *watch)
 {
 	if (watch->items != NULL || watch->has_line)
 		return fha_now_ms();
@@ -198,10 +198,10 @@ stream_ended(FhaKubeWatch *watch, const FhaKubeEvent *ended)
 }
 
 static void
-take_line(FhaKubeWatch *watch, const FhaKubeEvent *line)
+watch_take_line(FhaKubeWatch *watch, const FhaKubeEvent *line)
 {
 	FhaKubeChange change;
-	char version[FHA_KUBE_VERSION_SIZE];
+	char version[FHA_VERSION_SIZE];
 
 	drop_object(watch);
 	if (fha_kube_line_parse(line->data, line->size, &change, &watch->object, version, NULL) !=
@@ -227,7 +227,7 @@ fha_kube_watch_hear(FhaKubeWatch *watch, const FhaKubeEvent *event)
 	else if (event->ended)
 		stream_ended(watch, event);
 	else
-		take_line(watch, event);
+		watch_take_line(watch, event);
 	return true;
 }
 
@@ -255,7 +255,7 @@ find_or_add(FhaKubeWatch *watch, const char *name)
 }
 
 static void
-forget(FhaKubeWatch *watch, const char *name)
+watch_forget(FhaKubeWatch *watch, const char *name)
 {
 	for (size_t i = 0; i < watch->count; i++)
 		if (strcmp(watch->known[i].name, name) == 0)
@@ -268,7 +268,7 @@ forget(FhaKubeWatch *watch, const char *name)
 static bool
 tell_gone(FhaKubeWatch *watch, FhaKubeNews *news)
 {
-	forget(watch, watch->name);
+	watch_forget(watch, watch->name);
 	*news = (FhaKubeNews){.kind = FHA_KUBE_NEWS_GONE, .name = watch->name};
 	return true;
 }
@@ -277,7 +277,7 @@ tell_gone(FhaKubeWatch *watch, FhaKubeNews *news)
 static bool
 tell_object(FhaKubeWatch *watch, bool gone, FhaKubeNews *news)
 {
-	char version[FHA_KUBE_VERSION_SIZE];
+	char version[FHA_VERSION_SIZE];
 	Known *known = NULL;
 
 	if (fha_kube_object_read(watch->object, watch->name, version, NULL) == FHA_OK &&

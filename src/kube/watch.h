@@ -41,7 +41,7 @@ FHA_MUST_CHECK FhaCode fha_kube_watch_open(FhaKubeWatch **out, FhaKube *kube,
 void fha_kube_watch_close(FhaKubeWatch *watch);
 
 /* When to begin what is due, at the latest; INT64_MAX: a request is under way. */
-int64_t fha_kube_watch_wake_ms(const FhaKubeWatch *watch);
+int64_t fha_kube_watch_wake_at_ms(const FhaKubeWatch *watch);
 
 /* Begin what is due. */
 void fha_kube_watch_begin(FhaKubeWatch *watch);

@@ -35,7 +35,7 @@ struct FhaPeerClient
 {
 	FhaPeerCaller caller;
 	FhaKey previous;
-	int64_t previous_until_ms; /* 0: there is none */
+	int64_t previous_ends_at_ms; /* 0: there is none */
 	FhaHttpClient http;
 	PeerCall calls[FHA_MEMBERS_MAX];
 };
@@ -66,7 +66,7 @@ void
 fha_peer_client_new_key(FhaPeerClient *client, const FhaKey *key, int64_t until_ms)
 {
 	client->previous = client->caller.key;
-	client->previous_until_ms = until_ms;
+	client->previous_ends_at_ms = until_ms;
 	client->caller.key = *key;
 }
 
@@ -97,7 +97,7 @@ fha_peer_client_close(FhaPeerClient *client)
 
 /* More than there is room for ends the transfer. */
 static size_t
-take_body(char *data, size_t one, size_t size, void *argument)
+call_take_body(char *data, size_t one, size_t size, void *argument)
 {
 	PeerCall *call = argument;
 
@@ -110,7 +110,7 @@ take_body(char *data, size_t one, size_t size, void *argument)
 }
 
 static size_t
-take_header(char *data, size_t one, size_t size, void *argument)
+call_take_header(char *data, size_t one, size_t size, void *argument)
 {
 	static const char name[] = FHA_MEMBER_HEADER ":";
 	PeerCall *call = argument;
@@ -154,8 +154,8 @@ send_question(FhaPeerClient *client, PeerCall *call, FhaError *err)
 														  .body = call->body,
 														  .body_size = strlen(call->body),
 														  .whole_ms = left_ms,
-														  .take_header = take_header,
-														  .take_body = take_body,
+														  .take_header = call_take_header,
+														  .take_body = call_take_body,
 														  .owner = call});
 	fha_http_request_header(&call->request, header);
 	fha_http_request_header(&call->request, "Content-Type: application/json");
@@ -205,7 +205,7 @@ fha_peer_call_start(FhaPeerClient *client, const char *address, const char *memb
 
 /* By what the answer's status means; see docs/reference.md. */
 static FhaCode
-refusal(long status, const PeerCall *call, const FhaReply *reply, FhaError *err)
+call_refusal(long status, const PeerCall *call, const FhaReply *reply, FhaError *err)
 {
 	/* Unauthenticated: nobody's word but that of whatever listens there. */
 	int length = (int) (call->answer_size < 100 ? call->answer_size : 100);
@@ -228,7 +228,7 @@ refusal(long status, const PeerCall *call, const FhaReply *reply, FhaError *err)
 
 /* True: the call goes on, with the challenge it was told. */
 static bool
-finish(FhaPeerClient *client, PeerCall *call, CURLcode result, FhaPeerCallEvent *event)
+call_finish(FhaPeerClient *client, PeerCall *call, CURLcode result, FhaPeerCallEvent *event)
 {
 	long status = 0;
 
@@ -242,12 +242,12 @@ finish(FhaPeerClient *client, PeerCall *call, CURLcode result, FhaPeerCallEvent 
 	else if (result != CURLE_OK)
 		event->code = fha_error(&event->error, FHA_IO, "%s", curl_easy_strerror(result));
 	else if (call->mac[0] == '\0' && status != 200)
-		event->code = refusal(status, call, &event->reply, &event->error);
+		event->code = call_refusal(status, call, &event->reply, &event->error);
 	else
 		event->code = fha_reply_parse(&call->question, &call->key, call->answer, call->answer_size,
 									  call->mac, &event->reply, &event->error);
 	hang_up(client, call);
-	if (status == 401 && !call->older && fha_now_ms() < client->previous_until_ms)
+	if (status == 401 && !call->older && fha_now_ms() < client->previous_ends_at_ms)
 	{
 		call->older = true;
 		call->key = client->previous;
@@ -263,7 +263,7 @@ finish(FhaPeerClient *client, PeerCall *call, CURLcode result, FhaPeerCallEvent 
 		event->code = send_question(client, call, &event->error);
 		return event->code == FHA_OK;
 	}
-	event->code = refusal(status, call, &event->reply, &event->error);
+	event->code = call_refusal(status, call, &event->reply, &event->error);
 	return false;
 }
 
@@ -276,7 +276,7 @@ fha_peer_client_step(FhaPeerClient *client, FhaPeerCallEvent *event)
 	fha_http_client_drive(&client->http);
 	while ((call = fha_http_client_next(&client->http, &result)) != NULL)
 	{
-		if (finish(client, call, result, event))
+		if (call_finish(client, call, result, event))
 			continue;
 		call->used = false;
 		return FHA_OK;
@@ -293,5 +293,5 @@ fha_peer_client_fd(const FhaPeerClient *client)
 int64_t
 fha_peer_client_wake_ms(const FhaPeerClient *client)
 {
-	return client->http.timer_ms;
+	return client->http.timer_at_ms;
 }

@@ -26,8 +26,8 @@
 static const char hex[] = "0123456789abcdef";
 
 static bool
-authenticate(const unsigned char key[FHA_MAC_BYTES], const char *data, size_t size,
-			 char out[FHA_MAC_TEXT_SIZE])
+text_authenticate(const unsigned char key[FHA_MAC_BYTES], const char *data, size_t size,
+				  char out[FHA_MAC_TEXT_SIZE])
 {
 	unsigned char mac[EVP_MAX_MD_SIZE];
 	unsigned length = 0;
@@ -70,7 +70,7 @@ fha_key_read(const FhaConfig *config, FhaKey *out, FhaError *err)
 		memcpy(out->answer, all + FHA_MAC_BYTES, FHA_MAC_BYTES);
 		memcpy(out->record, all + 2 * (size_t) FHA_MAC_BYTES, FHA_MAC_BYTES);
 		out->id[0] = '\0';
-		if (authenticate(out->record, KEY_ID_OF, strlen(KEY_ID_OF), mac))
+		if (text_authenticate(out->record, KEY_ID_OF, strlen(KEY_ID_OF), mac))
 			(void) snprintf(out->id, sizeof(out->id), "%.8s", mac);
 	}
 	OPENSSL_cleanse(password, sizeof(password));
@@ -85,7 +85,7 @@ is_authentic(const unsigned char key[FHA_MAC_BYTES], const char *data, size_t si
 	char right[FHA_MAC_TEXT_SIZE];
 
 	return mac != NULL && strlen(mac) == FHA_MAC_TEXT_SIZE - 1 &&
-		   authenticate(key, data, size, right) &&
+		   text_authenticate(key, data, size, right) &&
 		   CRYPTO_memcmp(mac, right, FHA_MAC_TEXT_SIZE - 1) == 0;
 }
 
@@ -129,7 +129,7 @@ fha_settings_sign(FhaCluster *cluster, const FhaKey *key, FhaError *err)
 	code = settings_text(cluster, &text, &size, err);
 	if (code != FHA_OK)
 		return code; /* LCOV_EXCL_LINE: no memory */
-	if (!authenticate(key->record, text, size, signature->mac))
+	if (!text_authenticate(key->record, text, size, signature->mac))
 		/* LCOV_EXCL_START: OpenSSL finds no memory */
 		code = fha_error(err, FHA_NO_MEMORY, "settings could not be signed");
 	/* LCOV_EXCL_STOP */
@@ -154,7 +154,7 @@ fha_settings_are_signed(const FhaCluster *cluster, const FhaKey *key)
 }
 
 static void
-put_position(struct json_object *to, FhaPosition position, bool *failed)
+question_put_position(struct json_object *to, FhaPosition position, bool *failed)
 {
 	struct json_object *object = json_object_new_object();
 
@@ -197,12 +197,12 @@ fha_question_print(const FhaQuestion *question, const FhaKey *key, char **text,
 		fha_json_put_u64(object, "term", question->promise.term, &failed);
 		fha_json_put_int(object, "duration_ms", question->promise.duration_ms, &failed);
 		if (question->promise.position.timeline != 0)
-			put_position(object, question->promise.position, &failed);
+			question_put_position(object, question->promise.position, &failed);
 	}
 	*text = fha_json_finish(object, failed, err);
 	if (*text == NULL)
 		return FHA_NO_MEMORY; /* LCOV_EXCL_LINE: no memory */
-	if (authenticate(key->question, *text, strlen(*text), mac))
+	if (text_authenticate(key->question, *text, strlen(*text), mac))
 		return FHA_OK;
 	/* LCOV_EXCL_START: OpenSSL finds no memory */
 	free(*text);
@@ -278,7 +278,7 @@ look_at_file(const FhaConfig *config)
 	{
 		file.device = (uint64_t) status.st_dev;
 		file.inode = (uint64_t) status.st_ino;
-		file.changed_ns = (int64_t) status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
+		file.changed_at_ns = (int64_t) status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec;
 	}
 	return file;
 }
@@ -289,7 +289,7 @@ fha_peer_server_is_old(const FhaPeerServer *server, const FhaConfig *config)
 	FhaKeyFile now = look_at_file(config);
 
 	return now.device != server->file.device || now.inode != server->file.inode ||
-		   now.changed_ns != server->file.changed_ns;
+		   now.changed_at_ns != server->file.changed_at_ns;
 }
 
 FhaCode
@@ -305,7 +305,7 @@ fha_peer_server_open(FhaPeerServer *server, const FhaConfig *config, FhaError *e
 	if (code == FHA_OK && had && CRYPTO_memcmp(&before, &server->key, sizeof(before)) != 0)
 	{
 		server->previous = before;
-		server->previous_until_ms = fha_now_ms() + config->lease_duration_ms;
+		server->previous_ends_at_ms = fha_now_ms() + config->lease_duration_ms;
 	}
 	OPENSSL_cleanse(&before, sizeof(before));
 	if (code == FHA_OK)
@@ -365,7 +365,7 @@ was_asked(const FhaPeerServer *server, const char *nonce)
 
 /* The challenge ends with its last nonce: whoever asks next is told the new one. */
 static bool
-remember(FhaPeerServer *server, const char *nonce)
+nonce_remember(FhaPeerServer *server, const char *nonce)
 {
 	memcpy(server->nonces[server->nonce_count++], nonce, FHA_NONCE_SIZE);
 	return server->nonce_count < FHA_PEER_SERVER_NONCES || begin_challenge(server, NULL) == FHA_OK;
@@ -382,8 +382,8 @@ refuse_plainly(FhaPeerServerReply *out, int status, const char *text)
 
 /* The status for an authentic question, and why; the kind to answer if it is 200. */
 static int
-judge(FhaPeerServer *server, const FhaHealth *health, const FhaQuestion *question, size_t *kind,
-	  const char **why)
+question_judge(FhaPeerServer *server, const FhaHealth *health, const FhaQuestion *question,
+			   size_t *kind, const char **why)
 {
 	*kind = 0;
 	while (*kind < sizeof(kinds) / sizeof(kinds[0]) &&
@@ -442,7 +442,7 @@ fha_peer_server_answer(FhaPeerServer *server, const FhaHealth *health, const cha
 		return;
 	}
 	/* Nothing of it is looked at before. */
-	if (!is_authentic(key->question, body, size, mac) && fha_now_ms() < server->previous_until_ms)
+	if (!is_authentic(key->question, body, size, mac) && fha_now_ms() < server->previous_ends_at_ms)
 		key = &server->previous;
 	if (!is_authentic(key->question, body, size, mac))
 	{
@@ -454,7 +454,7 @@ fha_peer_server_answer(FhaPeerServer *server, const FhaHealth *health, const cha
 		refuse_plainly(out, 400, err.text);
 		return;
 	}
-	out->status = judge(server, health, &question, &kind, &why);
+	out->status = question_judge(server, health, &question, &kind, &why);
 	object = json_object_new_object();
 	fha_json_put_text(object, "kind", question.kind, &failed);
 	fha_json_put_text(object, "cluster", health->cluster, &failed);
@@ -463,14 +463,15 @@ fha_peer_server_answer(FhaPeerServer *server, const FhaHealth *health, const cha
 	fha_json_put_text(object, "nonce", question.nonce, &failed);
 	if (out->status == 200)
 	{
-		failed = !remember(server, question.nonce) || failed;
+		failed = !nonce_remember(server, question.nonce) || failed;
 		kinds[kind].answer(server, health, &question, object, &failed);
 	}
 	else
 		fha_json_put_text(object, "error", why, &failed);
 	fha_json_put_text(object, "challenge", server->challenge, &failed);
 	out->text = fha_json_finish(object, failed, NULL);
-	if (out->text != NULL && !authenticate(key->answer, out->text, strlen(out->text), out->mac))
+	if (out->text != NULL &&
+		!text_authenticate(key->answer, out->text, strlen(out->text), out->mac))
 	{
 		/* LCOV_EXCL_START: OpenSSL finds no memory */
 		free(out->text);
@@ -513,7 +514,7 @@ read_promise(struct json_object *promise, FhaPromise *out, FhaError *err)
 
 /* Is it ours, and the answer to what was asked? */
 static bool
-belongs(const FhaQuestion *asked, struct json_object *object, FhaError *err)
+answer_belongs(const FhaQuestion *asked, struct json_object *object, FhaError *err)
 {
 	FhaQuestion echo = {.kind = ""};
 
@@ -542,7 +543,7 @@ fha_reply_parse(const FhaQuestion *asked, const FhaKey *key, const char *data, s
 	object = fha_json_parse(data, size, &local);
 	if (object != NULL)
 	{
-		if (!belongs(asked, object, &local))
+		if (!answer_belongs(asked, object, &local))
 			(void) fha_error(&local, FHA_DENIED, "this is the answer to another question");
 		fha_json_text(object, "challenge", out->challenge, sizeof(out->challenge), &local);
 		fha_json_text(object, "error", out->error, sizeof(out->error), &local);

@@ -57,7 +57,7 @@ typedef struct FhaKeyFile
 {
 	uint64_t device;
 	uint64_t inode;
-	int64_t changed_ns;
+	int64_t changed_at_ns;
 } FhaKeyFile;
 
 /* Kinds of questions. */
@@ -111,11 +111,11 @@ typedef struct FhaPeerServer
 {
 	bool open;
 	FhaKey key;
-	FhaKey previous;           /* before the password was changed: others may not have it yet ... */
-	int64_t previous_until_ms; /* ... so it counts until then */
-	FhaKeyFile file;           /* that the key was read from */
-	FhaGivePromise promise;    /* NULL: nobody here decides anything */
-	void *argument;            /* promise's */
+	FhaKey previous; /* before the password was changed: others may not have it yet ... */
+	int64_t previous_ends_at_ms; /* ... so it counts until then */
+	FhaKeyFile file;             /* that the key was read from */
+	FhaGivePromise promise;      /* NULL: nobody here decides anything */
+	void *argument;              /* promise's */
 	char challenge[FHA_ID_SIZE];
 	size_t nonce_count;
 	char nonces[FHA_PEER_SERVER_NONCES][FHA_NONCE_SIZE];

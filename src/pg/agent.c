@@ -77,13 +77,13 @@ static bool supervised;
 typedef struct Progress
 {
 	uint64 promoted_term;
-	int64 promoted_ms;
-	int64 promotion_ms;    /* when the promotion of that term began */
+	int64 promoted_at_ms;
+	int64 promotion_at_ms; /* when the promotion of that term began */
 	bool promotion_marked; /* perhaps: an agent before this one may have done it */
 	uint64 replayed;
-	int64 replayed_ms; /* when replay was last seen to move */
+	int64 replayed_at_ms; /* when replay was last seen to move */
 	bool stop_sent;
-	int64 stop_seen_ms; /* when somebody else's request to stop was first seen; 0: none was */
+	int64 stop_seen_at_ms; /* when somebody else's request to stop was first seen; 0: none was */
 	uint32 checkpointed_timeline;
 	char following[FHA_NAME_SIZE];
 	char following_address[FHA_ADDRESS_MAX + 1];
@@ -149,7 +149,7 @@ agent_register(void)
 }
 
 static void
-publish(FhaNode *node, Progress *progress)
+agent_publish(FhaNode *node, Progress *progress)
 {
 	char *text;
 	FhaError err;
@@ -190,7 +190,7 @@ publish_vitals(const FhaNode *node)
 
 /* Its session waits, and the record says nothing of it. */
 static void
-tell_refusal(const FhaNode *node)
+agent_tell_refusal(const FhaNode *node)
 {
 	const FhaRequest *refused = fha_node_refused(node);
 	Refusal *refusal;
@@ -274,24 +274,24 @@ end_readers(const FhaPgView *view, Progress *progress)
 {
 	int64 now_ms = fha_now_ms();
 
-	if (progress->replayed_ms == 0 || view->replayed != progress->replayed)
+	if (progress->replayed_at_ms == 0 || view->replayed != progress->replayed)
 	{
 		progress->replayed = view->replayed;
-		progress->replayed_ms = now_ms;
+		progress->replayed_at_ms = now_ms;
 	}
 	/* With all replayed, or while a command of recovery runs, readers hold up nothing. */
-	if (now_ms < progress->replayed_ms + READERS_WAIT_MS || view->replayed >= view->position.lsn ||
-		progress->commands.running != 0)
+	if (now_ms < progress->replayed_at_ms + READERS_WAIT_MS ||
+		view->replayed >= view->position.lsn || progress->commands.running != 0)
 		return;
-	progress->replayed_ms = now_ms;
+	progress->replayed_at_ms = now_ms;
 	ereport(LOG,
 			errmsg("replay stands still during the promotion: the readers here are cancelled"));
 	CancelDBBackends(InvalidOid, PROCSIG_RECOVERY_CONFLICT_SNAPSHOT, true);
 }
 
 static void
-promote(const FhaConfig *config, const FhaHostAction *action, const FhaPgView *view,
-		Progress *progress)
+agent_promote(const FhaConfig *config, const FhaHostAction *action, const FhaPgView *view,
+			  Progress *progress)
 {
 	char path[FHA_PATH_MAX];
 	FhaError err;
@@ -301,8 +301,8 @@ promote(const FhaConfig *config, const FhaHostAction *action, const FhaPgView *v
 	if (progress->promoted_term == action->term)
 		end_readers(view, progress);
 	else
-		progress->replayed_ms = 0;
-	if (progress->promoted_term == action->term && now_ms < progress->promoted_ms + 1000)
+		progress->replayed_at_ms = 0;
+	if (progress->promoted_term == action->term && now_ms < progress->promoted_at_ms + 1000)
 		return;
 	/* Before the placeholders: by the mark the supervisor knows that they are ours to remove. */
 	if (progress->promoted_term != action->term && !mark_promotion(config, view->position.timeline))
@@ -323,17 +323,17 @@ promote(const FhaConfig *config, const FhaHostAction *action, const FhaPgView *v
 	}
 	if (progress->promoted_term != action->term)
 	{
-		progress->promotion_ms = now_ms;
+		progress->promotion_at_ms = now_ms;
 		ereport(LOG, errmsg("promoting to timeline %u for term %llu", action->timeline,
 							(unsigned long long) action->term));
 	}
 	progress->promoted_term = action->term;
-	progress->promoted_ms = now_ms;
+	progress->promoted_at_ms = now_ms;
 	kill(PostmasterPid, SIGUSR1);
 }
 
 static void
-follow(const FhaConfig *config, const FhaHostAction *action, Progress *progress)
+agent_follow(const FhaConfig *config, const FhaHostAction *action, Progress *progress)
 {
 	FhaState state;
 	FhaError err;
@@ -419,9 +419,9 @@ hasten_stop(Progress *progress)
 
 	if (progress->stop_sent || !drain_is_postmaster_stopping())
 		return;
-	if (progress->stop_seen_ms == 0)
-		progress->stop_seen_ms = now_ms;
-	else if (now_ms >= progress->stop_seen_ms + SMART_STOP_MS)
+	if (progress->stop_seen_at_ms == 0)
+		progress->stop_seen_at_ms = now_ms;
+	else if (now_ms >= progress->stop_seen_at_ms + SMART_STOP_MS)
 	{
 		ereport(
 			LOG,
@@ -433,7 +433,8 @@ hasten_stop(Progress *progress)
 }
 
 static void
-act(const FhaConfig *config, const FhaHostAction *action, const FhaPgView *view, Progress *progress)
+agent_act(const FhaConfig *config, const FhaHostAction *action, const FhaPgView *view,
+		  Progress *progress)
 {
 	/* Before the fence opens: what was acknowledged is no half promotion's, whatever else is known. */
 	if (progress->promotion_marked && view->state == FHA_PG_PRIMARY && action->holds_lease &&
@@ -452,15 +453,15 @@ act(const FhaConfig *config, const FhaHostAction *action, const FhaPgView *view,
 
 	commands_mind(&progress->commands, config, action, view,
 				  action->node == FHA_NODE_PROMOTE && progress->promoted_term == action->term
-					  ? progress->promotion_ms
+					  ? progress->promotion_at_ms
 					  : 0);
 	switch (action->node)
 	{
 		case FHA_NODE_PROMOTE:
-			promote(config, action, view, progress);
+			agent_promote(config, action, view, progress);
 			break;
 		case FHA_NODE_FOLLOW:
-			follow(config, action, progress);
+			agent_follow(config, action, progress);
 			break;
 		case FHA_NODE_STOP:
 			if (!progress->stop_sent)
@@ -506,7 +507,7 @@ say_news(FhaNode *node)
 
 /* How long may we wait?  Promotion and checkpoints end without waking us. */
 static long
-patience_ms(const FhaHostAction *action, const FhaPgView *view)
+agent_patience_ms(const FhaHostAction *action, const FhaPgView *view)
 {
 	int64 left = action->wake_ms - fha_now_ms();
 
@@ -547,7 +548,7 @@ wait_for_turn(long timeout_ms)
 
 	do
 	{
-		left_ms = Min(until_ms, serve_wake_ms()) - fha_now_ms();
+		left_ms = Min(until_ms, serve_wake_at_ms()) - fha_now_ms();
 		woken = wait_for(serve_fd(), (long) Max(left_ms, 0));
 	} while (serve_step() && !woken && fha_now_ms() < until_ms);
 }
@@ -658,14 +659,14 @@ fawkes_ha_agent_main(Datum argument)
 		if (fha_node_step(node, &view, &action, &err) != FHA_OK)
 			fha_report(LOG, &err);
 		has_action = true;
-		act(&config, &action, &view, &progress);
+		agent_act(&config, &action, &view, &progress);
 		say_news(node);
 		publish_vitals(node);
-		publish(node, &progress);
-		tell_refusal(node);
+		agent_publish(node, &progress);
+		agent_tell_refusal(node);
 		if (fha_node_takes_requests(node) && fawkes_shared->request[0] != '\0')
 			SetLatch(MyLatch); /* it came while there was no room */
-		wait_for_turn(patience_ms(&action, &view));
+		wait_for_turn(agent_patience_ms(&action, &view));
 		MemoryContextReset(turn);
 	}
 }

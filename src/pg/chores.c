@@ -26,7 +26,7 @@
 PGDLLEXPORT void fawkes_ha_chores_main(Datum argument);
 
 static void
-leave(int code, Datum argument)
+chores_leave(int code, Datum argument)
 {
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
 	if (fawkes_shared->maintenance.chores_pid == MyProcPid)
@@ -36,11 +36,11 @@ leave(int code, Datum argument)
 
 /* Never two at once: false, and another is at it. */
 static bool
-enter(char database[NAMEDATALEN])
+chores_enter(char database[NAMEDATALEN])
 {
 	bool mine;
 
-	before_shmem_exit(leave, (Datum) 0);
+	before_shmem_exit(chores_leave, (Datum) 0);
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
 	mine = fawkes_shared->maintenance.chores_pid == 0;
 	if (mine)
@@ -72,10 +72,10 @@ send_extension(void)
 void
 chores_do(void)
 {
-	SessionTerms terms = {.lock_timeout = "5s", .deadline_ms = CHORES_MS};
+	SessionTerms terms = {.lock_timeout = "5s", .limit_ms = CHORES_MS};
 	char database[NAMEDATALEN];
 
-	if (!enter(database))
+	if (!chores_enter(database))
 		return;
 	terms.database = database;
 	session_open(&terms);

@@ -185,7 +185,7 @@ send_row(HeapTuple row, TupleDesc description)
 }
 
 static void
-execute(const char *query)
+collector_execute(const char *query)
 {
 	enable_timeout_after(STATEMENT_TIMEOUT, QUERY_MS);
 	if (SPI_execute(query, true, QUERY_ROWS_MAX) != SPI_OK_SELECT)
@@ -199,7 +199,7 @@ send_rows(const char *query)
 {
 	static const Oid types[] = {TEXTOID, TEXTOID, TEXTOID, JSONBOID, FLOAT8OID};
 
-	execute(query);
+	collector_execute(query);
 	if (SPI_tuptable->tupdesc->natts != lengthof(types))
 		elog(ERROR, "a metric has five columns");
 	for (int i = 0; i < lengthof(types); i++)
@@ -213,7 +213,7 @@ send_rows(const char *query)
 static void
 send_databases(const char *query)
 {
-	execute(query);
+	collector_execute(query);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		send_texts(COLLECTOR_DATABASE,
 				   SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1), NULL);
@@ -256,7 +256,7 @@ try_user_views(void)
 	SPITupleTable *views;
 	uint64 count;
 
-	execute("SELECT view, query, error FROM fawkes_ha.user_metrics");
+	collector_execute("SELECT view, query, error FROM fawkes_ha.user_metrics");
 	views = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
@@ -288,7 +288,7 @@ try_user_views(void)
 	"FROM pg_catalog.pg_class c WHERE c.oid = 'pg_catalog.pg_largeobject'::pg_catalog.regclass"
 
 static void
-collect(void)
+collector_collect(void)
 {
 	StringInfoData end;
 	bool has_extension;
@@ -299,9 +299,10 @@ collect(void)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(collection);
 	pgstat_report_activity(STATE_RUNNING, "fawkes_ha collector");
-	execute("SELECT FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_class c ON c.relnamespace = "
-			"e.extnamespace "
-			"WHERE e.extname = 'fawkes_ha' AND c.relname = 'user_metrics'");
+	collector_execute(
+		"SELECT FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_class c ON c.relnamespace = "
+		"e.extnamespace "
+		"WHERE e.extname = 'fawkes_ha' AND c.relname = 'user_metrics'");
 	has_extension = SPI_processed > 0;
 	if (has_extension && segment->whole_server)
 		try_query("server_metrics", send_rows, "SELECT * FROM fawkes_ha.server_metrics");
@@ -331,7 +332,7 @@ collect(void)
 }
 
 static void
-attach(Datum argument)
+collector_attach(Datum argument)
 {
 	dsm_segment *memory;
 
@@ -356,7 +357,7 @@ fawkes_ha_collector_main(Datum argument)
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
-	attach(argument);
+	collector_attach(argument);
 	terms.database = segment->database;
 	session_open(&terms);
 	collection =
@@ -373,7 +374,7 @@ fawkes_ha_collector_main(Datum argument)
 		if (wanted != done)
 		{
 			done = wanted;
-			collect();
+			collector_collect();
 			asked = segment->whole_server;
 			continue;
 		}

@@ -23,7 +23,7 @@
 
 /* A child of `parent`: the first, or the first auxiliary process whose title has this word; 0: none. */
 static pid_t
-find_child(pid_t parent, const char *word)
+commands_find_child(pid_t parent, const char *word)
 {
 	char path[64];
 	char title[256];
@@ -62,9 +62,9 @@ find_child(pid_t parent, const char *word)
 static pid_t
 command_of(const char *process)
 {
-	pid_t pid = find_child(PostmasterPid, process);
+	pid_t pid = commands_find_child(PostmasterPid, process);
 
-	return pid == 0 ? 0 : find_child(pid, NULL);
+	return pid == 0 ? 0 : commands_find_child(pid, NULL);
 }
 
 /* The last thing before a promoted server's first transaction: its timeline has begun already. */
@@ -80,7 +80,7 @@ is_recovery_ending(const FhaHostAction *action)
 }
 
 static void
-set(Commands *commands, const FhaConfig *config, FhaCommands off)
+commands_set(Commands *commands, const FhaConfig *config, FhaCommands off)
 {
 	FhaError err;
 	bool changed;
@@ -111,7 +111,7 @@ end_wait(Commands *commands, const FhaConfig *config, const FhaPgView *view, boo
 				 errhint("Nobody would start this server again: end that process.")));
 		return;
 	}
-	set(commands, config, ending ? FHA_COMMANDS_ALL_OFF : FHA_COMMANDS_OFF);
+	commands_set(commands, config, ending ? FHA_COMMANDS_ALL_OFF : FHA_COMMANDS_OFF);
 	ereport(LOG, errmsg("the promotion has waited for %s (process %d) for %lld ms: this server is "
 						"restarted without it",
 						name, (int) commands->running, (long long) waited_ms));
@@ -127,15 +127,15 @@ free_checkpointer(const FhaConfig *config, Commands *commands, int64 now_ms)
 	if (command != commands->running)
 	{
 		commands->running = command;
-		commands->since_ms = now_ms;
+		commands->running_at_ms = now_ms;
 	}
-	if (command == 0 || now_ms < commands->since_ms + config->lease_duration_ms)
+	if (command == 0 || now_ms < commands->running_at_ms + config->lease_duration_ms)
 		return;
 	ereport(LOG, errmsg("the first checkpoint waits for archive_cleanup_command (process %d): that "
 						"is ended",
 						(int) command));
 	kill(command, SIGTERM);
-	commands->since_ms = now_ms;
+	commands->running_at_ms = now_ms;
 }
 
 void
@@ -147,7 +147,7 @@ commands_are_back(Commands *commands)
 
 void
 commands_mind(Commands *commands, const FhaConfig *config, const FhaHostAction *action,
-			  const FhaPgView *view, int64 began_ms)
+			  const FhaPgView *view, int64 began_at_ms)
 {
 	int64 now_ms = fha_now_ms();
 	int64 waited_ms;
@@ -160,9 +160,9 @@ commands_mind(Commands *commands, const FhaConfig *config, const FhaHostAction *
 	if (view->state != FHA_PG_PRIMARY)
 	{
 		if (action->leads_soon && (!commands->known || commands->off == FHA_COMMANDS_KEPT))
-			set(commands, config, FHA_COMMANDS_OFF);
+			commands_set(commands, config, FHA_COMMANDS_OFF);
 		else if (!action->leads_soon && (!commands->known || commands->off != FHA_COMMANDS_KEPT))
-			set(commands, config, FHA_COMMANDS_KEPT);
+			commands_set(commands, config, FHA_COMMANDS_KEPT);
 	}
 	if (now_ms < commands->looked_ms + LOOK_MS || view->streaming)
 		return;
@@ -176,13 +176,13 @@ commands_mind(Commands *commands, const FhaConfig *config, const FhaHostAction *
 	if (running != commands->running)
 	{
 		commands->running = running;
-		commands->since_ms = now_ms;
+		commands->running_at_ms = now_ms;
 	}
 	if (commands->running == 0)
 		return;
-	if (began_ms == 0)
+	if (began_at_ms == 0)
 	{
-		if (now_ms < commands->since_ms + TELL_MS || commands->told == commands->running)
+		if (now_ms < commands->running_at_ms + TELL_MS || commands->told == commands->running)
 			return;
 		commands->told = commands->running;
 		ereport(LOG, errmsg("recovery has waited for restore_command (process %d) for %d s",
@@ -190,7 +190,7 @@ commands_mind(Commands *commands, const FhaConfig *config, const FhaHostAction *
 		return;
 	}
 	ending = is_recovery_ending(action);
-	waited_ms = now_ms - Max(began_ms, commands->since_ms);
+	waited_ms = now_ms - Max(began_at_ms, commands->running_at_ms);
 	if (waited_ms >= (ending ? config->lease_duration_ms : RESTORE_WAIT_MS))
 		end_wait(commands, config, view, ending, waited_ms);
 }

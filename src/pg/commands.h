@@ -16,19 +16,19 @@ typedef struct Commands
 	bool known; /* what follow.conf takes away; false at first */
 	int off;    /* an FhaCommands */
 	int64 looked_ms;
-	pid_t running;  /* what the startup process last waited for; 0: nothing */
-	int64 since_ms; /* that long */
-	pid_t told;     /* of which the log has said that recovery waits for it */
-	bool stopped;   /* the server was told to stop because of one */
+	pid_t running;       /* what the startup process last waited for; 0: nothing */
+	int64 running_at_ms; /* that long */
+	pid_t told;          /* of which the log has said that recovery waits for it */
+	bool stopped;        /* the server was told to stop because of one */
 } Commands;
 
 /*
- * At each turn.  began_ms: when this server was told to promote itself; 0: it was not.  Takes the
+ * At each turn.  began_at_ms: when this server was told to promote itself; 0: it was not.  Takes the
  * commands away while this member may lead soon, and stops a server that is to be promoted and waits for one all
  * the same: it is started again without them.
  */
 extern void commands_mind(Commands *commands, const FhaConfig *config, const FhaHostAction *action,
-						  const FhaPgView *view, int64 began_ms);
+						  const FhaPgView *view, int64 began_at_ms);
 
 /* follow.conf was written: all commands are back. */
 extern void commands_are_back(Commands *commands);

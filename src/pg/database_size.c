@@ -42,7 +42,7 @@ measured_table(void)
 
 /* 0, not an error, when its files are gone. */
 static int64
-measure(Oid database)
+database_measure(Oid database)
 {
 	LOCAL_FCINFO(call, 1);
 	Datum size;
@@ -71,7 +71,7 @@ fawkes_ha_database_size(PG_FUNCTION_ARGS)
 	}
 	if (measured == NULL || now_ms >= measured->until_ms)
 	{
-		size = measure(database);
+		size = database_measure(database);
 		/* The clock counts whole milliseconds: less than one is one. */
 		keep_ms = (fha_now_ms() - now_ms + 1) * KEPT_FOR;
 		measured = hash_search(measured_table(), &database, HASH_ENTER, NULL);

@@ -104,7 +104,7 @@ flush_until(int64 until_ms)
 }
 
 static void
-drain(int code, Datum argument)
+drain_at_exit(int code, Datum argument)
 {
 	TimeLineID timeline;
 	XLogRecPtr sent;
@@ -112,7 +112,7 @@ drain(int code, Datum argument)
 	XLogRecPtr flushed;
 	bool streaming;
 	int64 until_ms = fha_now_ms() + DRAIN_MS;
-	int64 quiet_ms = fha_now_ms() + QUIET_MS;
+	int64 quiet_at_ms = fha_now_ms() + QUIET_MS;
 
 	if (MyWalSnd == NULL || MyProcPort == NULL || PostmasterIsAliveInternal() ||
 		RecoveryInProgress())
@@ -126,7 +126,7 @@ drain(int code, Datum argument)
 	/* One that still serves the end of an older timeline must not be continued with this one's. */
 	if (!streaming || sent <= begin || flushed - sent > BEHIND_MAX)
 		return;
-	while (fha_now_ms() < until_ms && (sent < flushed || fha_now_ms() < quiet_ms))
+	while (fha_now_ms() < until_ms && (sent < flushed || fha_now_ms() < quiet_at_ms))
 	{
 		size_t size;
 
@@ -135,13 +135,13 @@ drain(int code, Datum argument)
 			if (!send_chunk(timeline, sent, flushed, &size) || !flush_until(until_ms))
 				return;
 			sent += size;
-			quiet_ms = fha_now_ms() + QUIET_MS;
+			quiet_at_ms = fha_now_ms() + QUIET_MS;
 		}
 		else
 			(void) poll(NULL, 0, 1);
 		/* Its pipe, which woke us, is closed a little before it is gone for backends. */
 		if (fence_has_postmaster())
-			quiet_ms = fha_now_ms() + QUIET_MS;
+			quiet_at_ms = fha_now_ms() + QUIET_MS;
 		flushed = GetFlushRecPtr(NULL);
 	}
 }
@@ -229,6 +229,6 @@ drain_register(void)
 		TimeLineHistoryEntry *entry = lfirst(cell);
 
 		if (entry->tli == timeline)
-			before_shmem_exit(drain, UInt64GetDatum(entry->begin));
+			before_shmem_exit(drain_at_exit, UInt64GetDatum(entry->begin));
 	}
 }

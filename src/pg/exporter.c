@@ -72,9 +72,9 @@ typedef struct Exporter
 	FhaConfig config;
 	FhaListener *listener;
 	int listen_fd;
-	int64 listen_ms; /* not before */
-	char *token;     /* NULL: none is wanted */
-	char *pem[3];    /* certificate, key, authority; NULL: none */
+	int64 listen_at_ms; /* not before */
+	char *token;        /* NULL: none is wanted */
+	char *pem[3];       /* certificate, key, authority; NULL: none */
 	int64 pem_ms;
 
 	bool wanted; /* somebody waits for a collection */
@@ -83,7 +83,7 @@ typedef struct Exporter
 	Collector server;
 	Collector visitor;
 	Rows *databases; /* the list of those that were seen, server first */
-	int64 visited_ms;
+	int64 visited_at_ms;
 	Rows *next;   /* the one to be visited; NULL: the round is over */
 	bool visited; /* one round is over */
 } Exporter;
@@ -110,7 +110,7 @@ exporter_register(void)
 /* --- collectors */
 
 static void
-dismiss(Collector *collector)
+collector_dismiss(Collector *collector)
 {
 	if (collector->memory == NULL)
 		return;
@@ -123,16 +123,16 @@ dismiss(Collector *collector)
 }
 
 static void
-failed(Collector *collector, const char *why)
+collector_failed(Collector *collector, const char *why)
 {
 	rows_failed(collector->rows, "collector", why);
 	resetStringInfo(&collector->rows->coming);
-	dismiss(collector);
+	collector_dismiss(collector);
 	collector->retry_ms = fha_now_ms() + RETRY_MS;
 }
 
 static bool
-hire(Collector *collector, const char *database, bool whole_server)
+collector_hire(Collector *collector, const char *database, bool whole_server)
 {
 	BackgroundWorker worker = {
 		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
@@ -169,7 +169,7 @@ hire(Collector *collector, const char *database, bool whole_server)
 }
 
 static void
-ask(Collector *collector, Rows *rows, bool whole_server)
+collector_ask(Collector *collector, Rows *rows, bool whole_server)
 {
 	CollectorSegment *segment;
 	PGPROC *sender;
@@ -178,9 +178,9 @@ ask(Collector *collector, Rows *rows, bool whole_server)
 		return;
 	collector->rows = rows;
 	rows_begin(rows);
-	if (collector->memory == NULL && !hire(collector, rows->database, whole_server))
+	if (collector->memory == NULL && !collector_hire(collector, rows->database, whole_server))
 	{
-		failed(collector, "no background worker is free: raise max_worker_processes");
+		collector_failed(collector, "no background worker is free: raise max_worker_processes");
 		return;
 	}
 	segment = dsm_segment_address(collector->memory);
@@ -193,7 +193,7 @@ ask(Collector *collector, Rows *rows, bool whole_server)
 
 /* What has come of it.  True: the collection has ended, well or not. */
 static bool
-hear(Collector *collector)
+collector_hear(Collector *collector)
 {
 	shm_mq_result result;
 	Size size;
@@ -212,14 +212,14 @@ hear(Collector *collector)
 		bool asked = collector->asked_ms != 0;
 
 		if (asked)
-			failed(collector, "the collector ended: the server's log says why");
+			collector_failed(collector, "the collector ended: the server's log says why");
 		else
-			dismiss(collector);
+			collector_dismiss(collector);
 		return asked;
 	}
 	if (collector->asked_ms != 0 && fha_now_ms() >= collector->asked_ms + COLLECTOR_MS)
 	{
-		failed(collector, "the collector did not answer");
+		collector_failed(collector, "the collector did not answer");
 		return true;
 	}
 	return false;
@@ -227,13 +227,13 @@ hear(Collector *collector)
 
 /* The other databases, one after the other. */
 static void
-visit(void)
+exporter_visit(void)
 {
 	if (exporter.visitor.memory != NULL)
 	{
-		if (!hear(&exporter.visitor))
+		if (!collector_hear(&exporter.visitor))
 			return;
-		dismiss(&exporter.visitor);
+		collector_dismiss(&exporter.visitor);
 		exporter.next = exporter.next->next;
 	}
 	while (exporter.next != NULL && !exporter.next->exists)
@@ -241,12 +241,12 @@ visit(void)
 	if (exporter.next != NULL)
 	{
 		exporter.visitor.retry_ms = 0;
-		ask(&exporter.visitor, exporter.next, false);
+		collector_ask(&exporter.visitor, exporter.next, false);
 		/* No worker was free: its turn comes again with the next round. */
 		if (exporter.visitor.memory == NULL)
 			exporter.next = exporter.next->next;
 	}
-	else if (exporter.visited_ms != 0)
+	else if (exporter.visited_at_ms != 0)
 		exporter.visited = true;
 }
 
@@ -256,9 +256,10 @@ is_fresh(void)
 {
 	int64 now_ms = fha_now_ms();
 
-	return exporter.databases->got_ms != 0 && now_ms < exporter.databases->got_ms + FRESH_MS &&
+	return exporter.databases->got_at_ms != 0 &&
+		   now_ms < exporter.databases->got_at_ms + FRESH_MS &&
 		   (exporter.visited ||
-			(exporter.visited_ms != 0 && now_ms >= exporter.visited_ms + PATIENCE_MS));
+			(exporter.visited_at_ms != 0 && now_ms >= exporter.visited_at_ms + PATIENCE_MS));
 }
 
 /* Nothing better will come soon: no collector can be had, or it does not answer. */
@@ -277,16 +278,17 @@ mind_collectors(void)
 {
 	int64 now_ms = fha_now_ms();
 
-	if (hear(&exporter.server) && exporter.next == NULL && exporter.visitor.memory == NULL &&
-		(exporter.visited_ms == 0 || now_ms >= exporter.visited_ms + VISITS_MS))
+	if (collector_hear(&exporter.server) && exporter.next == NULL &&
+		exporter.visitor.memory == NULL &&
+		(exporter.visited_at_ms == 0 || now_ms >= exporter.visited_at_ms + VISITS_MS))
 	{
-		exporter.visited_ms = now_ms;
+		exporter.visited_at_ms = now_ms;
 		exporter.next = exporter.databases->next;
 	}
-	visit();
+	exporter_visit();
 	if (exporter.wanted && exporter.server.asked_ms == 0 &&
-		(exporter.databases->got_ms == 0 || now_ms >= exporter.databases->got_ms + FRESH_MS))
-		ask(&exporter.server, exporter.databases, true);
+		(exporter.databases->got_at_ms == 0 || now_ms >= exporter.databases->got_at_ms + FRESH_MS))
+		collector_ask(&exporter.server, exporter.databases, true);
 	if (exporter.wanted && (is_fresh() || is_hopeless()))
 	{
 		exporter.wanted = false;
@@ -298,7 +300,7 @@ mind_collectors(void)
 /* --- pages.  Nothing here raises an error: the HTTP library must not be jumped out of. */
 
 static void
-say(FhaPage *page, int status, const char *text)
+page_say(FhaPage *page, int status, const char *text)
 {
 	page->status = status;
 	page->type = "text/plain";
@@ -327,12 +329,12 @@ show_metrics(FhaPage *page)
 		page->type = FHA_PROMETHEUS_TYPE;
 	}
 	else
-		say(page, 503, "out of memory\n");
+		page_say(page, 503, "out of memory\n");
 	fha_prometheus_clear(&prometheus);
 }
 
 static void
-answer(void *argument, const char *path, FhaPage *page)
+page_answer(void *argument, const char *path, FhaPage *page)
 {
 	FhaServerFacts facts;
 
@@ -346,7 +348,7 @@ answer(void *argument, const char *path, FhaPage *page)
 		exporter.wanted = true;
 	rows_facts(exporter.databases, &facts);
 	if (!exporter_status_answer(path, &facts, page))
-		say(page, 404, "there are /, /status and /metrics\n");
+		page_say(page, 404, "there are /, /status and /metrics\n");
 }
 
 /* --- the listener */
@@ -430,7 +432,7 @@ tell_where(bool tls, const FhaError *err)
 static FhaCode
 open_listener(FhaError *err)
 {
-	FhaPages pages = {.answer = answer, .connection_ms = CONNECTION_MS};
+	FhaPages pages = {.answer = page_answer, .connection_ms = CONNECTION_MS};
 	FhaCode code = FHA_OK;
 
 	if (!read_secrets())
@@ -453,30 +455,30 @@ listen_again(void)
 	FhaError err;
 	FhaCode code;
 
-	exporter.listen_ms = fha_now_ms() + RETRY_MS;
+	exporter.listen_at_ms = fha_now_ms() + RETRY_MS;
 	code = open_listener(&err);
 	tell_where(exporter.pem[0] != NULL, code == FHA_OK ? NULL : &err);
 	pg_atomic_write_u32(&fawkes_shared->exporter_fails, code != FHA_OK);
 }
 
 static void
-reload(void)
+exporter_reload(void)
 {
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
 	/* A certificate or a token may be another. */
 	fha_listener_close(exporter.listener);
 	exporter.listener = NULL;
-	exporter.listen_ms = 0;
+	exporter.listen_at_ms = 0;
 }
 
 static int64
-wake_ms(void)
+exporter_wake_at_ms(void)
 {
 	int64 wake = PG_INT64_MAX;
 
 	if (exporter.listener == NULL)
-		wake = exporter.listen_ms;
+		wake = exporter.listen_at_ms;
 	else
 		wake = fha_listener_wake_ms(exporter.listener);
 	wake = Min(wake, exporter_status_sample());
@@ -503,10 +505,10 @@ fawkes_ha_exporter_main(Datum argument)
 		int64 left_ms;
 
 		if (ConfigReloadPending)
-			reload();
+			exporter_reload();
 		if (ShutdownRequestPending)
 			proc_exit(1); /* with 0 the postmaster would never start us again */
-		if (exporter.listener == NULL && fha_now_ms() >= exporter.listen_ms)
+		if (exporter.listener == NULL && fha_now_ms() >= exporter.listen_at_ms)
 			listen_again();
 		if (exporter.listener != NULL)
 			fha_listener_step(exporter.listener);
@@ -515,7 +517,7 @@ fawkes_ha_exporter_main(Datum argument)
 			fha_listener_step(exporter.listener);
 		/* Somebody may have come with that step. */
 		mind_collectors();
-		left_ms = wake_ms() - fha_now_ms();
+		left_ms = exporter_wake_at_ms() - fha_now_ms();
 		if (exporter.listener != NULL)
 			wanted |= WL_SOCKET_READABLE;
 		(void) WaitLatchOrSocket(MyLatch, wanted,

@@ -33,7 +33,7 @@ void
 rows_begin(Rows *rows)
 {
 	resetStringInfo(&rows->coming);
-	rows->began_ms = fha_now_ms();
+	rows->began_at_ms = fha_now_ms();
 	rows->collections++;
 	rows->up = false;
 }
@@ -57,9 +57,9 @@ rows_failed(Rows *rows, const char *what, const char *why)
 	}
 	failure->count++;
 	failure->collection = rows->collections;
-	if (failure->logged_ms != 0 && fha_now_ms() < failure->logged_ms + LOG_EVERY_MS)
+	if (failure->logged_at_ms != 0 && fha_now_ms() < failure->logged_at_ms + LOG_EVERY_MS)
 		return;
-	failure->logged_ms = fha_now_ms();
+	failure->logged_at_ms = fha_now_ms();
 	ereport(LOG, errmsg("metrics of database \"%s\": %s: %s", rows->database, what, why));
 }
 
@@ -94,15 +94,15 @@ end_collection(Rows *rows)
 	rows->good = rows->coming;
 	rows->coming = old;
 	resetStringInfo(&rows->coming);
-	rows->got_ms = fha_now_ms();
+	rows->got_at_ms = fha_now_ms();
 	rows->got_wall = (int64) time(NULL);
-	rows->took_ms = rows->got_ms - rows->began_ms;
+	rows->took_ms = rows->got_at_ms - rows->began_at_ms;
 	rows->up = true;
 }
 
 /* The strings behind the kind; false when there are not so many. */
 static bool
-split(const char *message, Size size, const char **texts, int count)
+rows_split(const char *message, Size size, const char **texts, int count)
 {
 	const char *end = message + size;
 
@@ -136,11 +136,11 @@ rows_take(Rows *rows, Rows **databases, const char *message, Size size)
 			appendBinaryStringInfo(&rows->coming, message, length);
 			return false;
 		case COLLECTOR_DATABASE:
-			if (split(message + 1, size - 1, texts, 1))
+			if (rows_split(message + 1, size - 1, texts, 1))
 				note_database(databases, texts[0]);
 			return false;
 		case COLLECTOR_ERROR:
-			if (split(message + 1, size - 1, texts, 2))
+			if (rows_split(message + 1, size - 1, texts, 2))
 				rows_failed(rows, texts[0], texts[1]);
 			return false;
 		case COLLECTOR_END:
@@ -166,7 +166,7 @@ next_row(const char **at, const char *end, const char **texts, double *value)
 		memcpy(&length, *at, sizeof(length));
 		*at = row + length;
 		if (length > (int) sizeof(*value) + 1 &&
-			split(row + 1 + sizeof(*value), length - 1 - sizeof(*value), texts, 4))
+			rows_split(row + 1 + sizeof(*value), length - 1 - sizeof(*value), texts, 4))
 		{
 			memcpy(value, row + 1, sizeof(*value));
 			return true;
@@ -201,9 +201,9 @@ rows_facts(const Rows *databases, FhaServerFacts *facts)
 			sizeof(facts->postgres));
 	/* Behind it packagers say who they are. */
 	facts->postgres[strcspn(facts->postgres, " ")] = '\0';
-	if (databases->got_ms == 0)
+	if (databases->got_at_ms == 0)
 		return;
-	facts->age_ms = fha_now_ms() - databases->got_ms;
+	facts->age_ms = fha_now_ms() - databases->got_at_ms;
 	while (next_row(&at, end, texts, &value))
 		fha_facts_take(facts, texts[0], texts[3], value, claim);
 }
@@ -219,8 +219,8 @@ rows_own_metric(void *page, const FhaMetric *metric)
 }
 
 static void
-put(FhaPrometheus *page, const char *family, const char *type, const char *help, const char *label,
-	const char *label_value, double value)
+rows_put(FhaPrometheus *page, const char *family, const char *type, const char *help,
+		 const char *label, const char *label_value, double value)
 {
 	FhaMetric metric = {.family = family, .suffix = "", .type = type, .help = help, .value = value};
 
@@ -240,11 +240,11 @@ show_failures(const Rows *rows, FhaPrometheus *page)
 		char name[2 * NAMEDATALEN + 300];
 
 		snprintf(name, sizeof(name), "%s/%s", rows->database, failure->what);
-		put(page, "cnpg_collector_collection_errors_total", "counter",
-			"Collections and queries that failed, by database and query.", "collector", name,
-			(double) failure->count);
-		put(page, "cnpg_errors_total", "counter", "Queries of users' metrics that failed.",
-			"errorUserQueries", name, (double) failure->count);
+		rows_put(page, "cnpg_collector_collection_errors_total", "counter",
+				 "Collections and queries that failed, by database and query.", "collector", name,
+				 (double) failure->count);
+		rows_put(page, "cnpg_errors_total", "counter", "Queries of users' metrics that failed.",
+				 "errorUserQueries", name, (double) failure->count);
 	}
 }
 
@@ -255,7 +255,7 @@ has_failed(const Rows *rows)
 	for (const Failure *failure = rows->failures; failure != NULL; failure = failure->next)
 		if (failure->collection + (rows->up ? 0 : 1) >= rows->collections)
 			return true;
-	return !rows->up && rows->got_ms == 0;
+	return !rows->up && rows->got_at_ms == 0;
 }
 
 void
@@ -276,31 +276,31 @@ rows_show(const Rows *databases, uint64 shared, uint64 waited, FhaPrometheus *pa
 		collections += (double) rows->collections;
 		lost += (double) rows->lost;
 		failing |= has_failed(rows);
-		if (rows->got_ms == 0)
+		if (rows->got_at_ms == 0)
 			continue;
-		put(page, "fawkes_ha_exporter_age_seconds", "gauge",
-			"Time since what is shown of this database was collected.", "datname", rows->database,
-			(double) (fha_now_ms() - rows->got_ms) / 1000);
-		put(page, "cnpg_collector_collection_duration_seconds", "gauge",
-			"How long the newest collection took, by database.", "collector", rows->database,
-			(double) rows->took_ms / 1000);
+		rows_put(page, "fawkes_ha_exporter_age_seconds", "gauge",
+				 "Time since what is shown of this database was collected.", "datname",
+				 rows->database, (double) (fha_now_ms() - rows->got_at_ms) / 1000);
+		rows_put(page, "cnpg_collector_collection_duration_seconds", "gauge",
+				 "How long the newest collection took, by database.", "collector", rows->database,
+				 (double) rows->took_ms / 1000);
 	}
-	put(page, "cnpg_collector_collections_total", "counter", "Collections that were begun.", NULL,
-		NULL, collections);
-	put(page, "cnpg_collector_last_collection_error", "gauge",
-		"1 if a query of the newest collection failed, 0 else.", NULL, NULL, failing);
-	put(page, "cnpg_last_error", "gauge", "1 if a query of the newest collection failed, 0 else.",
-		NULL, NULL, failing);
-	put(page, "cnpg_collector_up", "gauge", "1 if PostgreSQL answers its collector, 0 else.",
-		"cluster", guc_cluster_name, up);
-	put(page, "cnpg_last_update_timestamp", "gauge",
-		"When the newest collection ended, in seconds since the epoch; 0: none did.", NULL, NULL,
-		(double) databases->got_wall);
-	put(page, "cnpg_cache_hits", "gauge", "Scrapes that shared a collection.", NULL, NULL,
-		(double) shared);
-	put(page, "cnpg_cache_miss", "gauge", "Scrapes that waited for a collection.", NULL, NULL,
-		(double) waited);
-	put(page, "fawkes_ha_exporter_rows_dropped_total", "counter",
-		"Rows of metrics that were left out: too many, or not as the format wants them.", NULL,
-		NULL, lost + (double) (page->refused + page->overflow));
+	rows_put(page, "cnpg_collector_collections_total", "counter", "Collections that were begun.",
+			 NULL, NULL, collections);
+	rows_put(page, "cnpg_collector_last_collection_error", "gauge",
+			 "1 if a query of the newest collection failed, 0 else.", NULL, NULL, failing);
+	rows_put(page, "cnpg_last_error", "gauge",
+			 "1 if a query of the newest collection failed, 0 else.", NULL, NULL, failing);
+	rows_put(page, "cnpg_collector_up", "gauge", "1 if PostgreSQL answers its collector, 0 else.",
+			 "cluster", guc_cluster_name, up);
+	rows_put(page, "cnpg_last_update_timestamp", "gauge",
+			 "When the newest collection ended, in seconds since the epoch; 0: none did.", NULL,
+			 NULL, (double) databases->got_wall);
+	rows_put(page, "cnpg_cache_hits", "gauge", "Scrapes that shared a collection.", NULL, NULL,
+			 (double) shared);
+	rows_put(page, "cnpg_cache_miss", "gauge", "Scrapes that waited for a collection.", NULL, NULL,
+			 (double) waited);
+	rows_put(page, "fawkes_ha_exporter_rows_dropped_total", "counter",
+			 "Rows of metrics that were left out: too many, or not as the format wants them.", NULL,
+			 NULL, lost + (double) (page->refused + page->overflow));
 }

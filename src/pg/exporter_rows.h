@@ -17,8 +17,8 @@ typedef struct Failure
 	struct Failure *next;
 	char *what;
 	uint64 count;
-	uint64 collection; /* the newest in which it failed, by its number */
-	int64 logged_ms;   /* 0: never */
+	uint64 collection;  /* the newest in which it failed, by its number */
+	int64 logged_at_ms; /* 0: never */
 } Failure;
 
 typedef struct Rows
@@ -29,9 +29,9 @@ typedef struct Rows
 	bool exists;         /* it was on the newest whole list */
 	StringInfoData good; /* messages of the newest whole collection, each behind its size */
 	StringInfoData coming;
-	int64 began_ms;
-	int64 got_ms;   /* when the newest whole collection ended; 0: none has */
-	int64 got_wall; /* seconds since the epoch */
+	int64 began_at_ms;
+	int64 got_at_ms; /* when the newest whole collection ended; 0: none has */
+	int64 got_wall;  /* seconds since the epoch */
 	int64 took_ms;
 	uint64 collections;
 	uint64 lost; /* rows beyond the cap */

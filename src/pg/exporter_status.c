@@ -17,7 +17,7 @@
 static char snapshot[SNAPSHOT_SIZE];
 static size_t snapshot_size = 0;
 static FhaLagRing ring;
-static int64 sample_ms = 0;
+static int64 sample_at_ms = 0;
 
 /* Waits for nobody: while somebody who holds the lock stands still, the copy before will do. */
 static void
@@ -35,12 +35,12 @@ exporter_status_sample(void)
 {
 	int64 now_ms = fha_now_ms();
 
-	if (now_ms < sample_ms)
-		return sample_ms;
-	sample_ms = now_ms + FHA_LAG_RING_PERIOD_MS;
+	if (now_ms < sample_at_ms)
+		return sample_at_ms;
+	sample_at_ms = now_ms + FHA_LAG_RING_PERIOD_MS;
 	copy_snapshot();
 	fha_status_sample(&ring, snapshot_size == 0 ? NULL : snapshot, snapshot_size, now_ms);
-	return sample_ms;
+	return sample_at_ms;
 }
 
 static void

@@ -51,7 +51,7 @@ typedef enum StatementKind
 
 /* Straight to the vDSO: this runs several times per commit. */
 static int64
-now_ms(void)
+fence_now_ms(void)
 {
 	struct timespec now;
 
@@ -63,7 +63,7 @@ void
 fence_create(FenceShared *new_shared)
 {
 	pg_atomic_init_u64(&new_shared->write_until_ms, 0);
-	pg_atomic_init_u64(&new_shared->expected_until_ms, 0);
+	pg_atomic_init_u64(&new_shared->expected_ends_at_ms, 0);
 	pg_atomic_init_u64(&new_shared->acked_lsn, 0);
 	for (int i = 0; i < FHA_REFUSAL_COUNT; i++)
 		pg_atomic_init_u64(&new_shared->refusals[i], 0);
@@ -93,7 +93,7 @@ fence_shut(void)
 void
 fence_expect(int64 until_ms)
 {
-	pg_atomic_write_u64(&shared->expected_until_ms, (uint64) until_ms);
+	pg_atomic_write_u64(&shared->expected_ends_at_ms, (uint64) until_ms);
 }
 
 /*
@@ -142,7 +142,7 @@ fence_hear_of_postmaster_death(void)
 }
 
 /*
- * S1: only while now < write_until.  The deadline is read before the clock, and the
+ * S1: only while now < write_ends_at.  The deadline is read before the clock, and the
  * clock last, so that a process stopped before it finds the fence shut.  A dead postmaster
  * shuts it as well: the supervisor hands over within milliseconds of its death,
  * while its backends live until they next look.
@@ -155,7 +155,7 @@ fence_is_open(void)
 	if (shared == NULL || !fence_has_postmaster())
 		return false;
 	write_until_ms = pg_atomic_read_u64(&shared->write_until_ms);
-	return (uint64) now_ms() < write_until_ms;
+	return (uint64) fence_now_ms() < write_until_ms;
 }
 
 bool
@@ -170,7 +170,7 @@ fence_refuses_still(void)
 {
 	while (fence_refuses())
 	{
-		if ((uint64) now_ms() >= pg_atomic_read_u64(&shared->expected_until_ms))
+		if ((uint64) fence_now_ms() >= pg_atomic_read_u64(&shared->expected_ends_at_ms))
 			return true;
 		CHECK_FOR_INTERRUPTS();
 		pg_usleep(ADMISSION_POLL_US);
@@ -185,7 +185,7 @@ fence_left_ms(void)
 
 	if (!fence_is_open())
 		return 0;
-	left_ms = (int64) pg_atomic_read_u64(&shared->write_until_ms) - now_ms();
+	left_ms = (int64) pg_atomic_read_u64(&shared->write_until_ms) - fence_now_ms();
 	return Max(left_ms, 0);
 }
 
@@ -266,7 +266,7 @@ test_statement(StatementKind kind, Node *statement)
 }
 
 static void
-executor_start(QueryDesc *query, int flags)
+fence_executor_start(QueryDesc *query, int flags)
 {
 	test_statement(CommandIsReadOnly(query->plannedstmt) ? STATEMENT_READ : STATEMENT_WRITE,
 				   (Node *) query->plannedstmt);
@@ -328,7 +328,7 @@ utility_kind(const Node *statement)
 }
 
 static void
-committed(uint64 end_lsn)
+fence_committed(uint64 end_lsn)
 {
 	if (MyProcPort == NULL)
 		fence_worker_committed(end_lsn);
@@ -345,7 +345,7 @@ static void
 end_prepared(XLogRecPtr before)
 {
 	if (XactLastRecEnd != before)
-		committed(XactLastRecEnd);
+		fence_committed(XactLastRecEnd);
 	else
 		fence_send_commit_ended();
 }
@@ -360,9 +360,10 @@ finishes_prepared(const Node *statement)
 }
 
 static void
-process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
-				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
-				DestReceiver *dest, QueryCompletion *completion)
+fence_process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+					  ProcessUtilityContext context, ParamListInfo params,
+					  QueryEnvironment *environment, DestReceiver *dest,
+					  QueryCompletion *completion)
 {
 	Node *node = statement->utilityStmt;
 	ProcessUtility_hook_type next =
@@ -405,7 +406,7 @@ test_commit(const char *what)
 
 /* Before the first commit of a process. */
 static void
-guard(void)
+fence_guard(void)
 {
 	if (MyProcPort == NULL)
 		fence_worker_wrap();
@@ -423,7 +424,7 @@ xact_callback(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-			guard();
+			fence_guard();
 			test_commit("COMMIT");
 			break;
 		case XACT_EVENT_PRE_PREPARE:
@@ -431,13 +432,13 @@ xact_callback(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_COMMIT:
 			if (TransactionIdIsValid(GetTopTransactionIdIfAny()) || MyProcPort == NULL)
-				committed(XactLastCommitEnd);
+				fence_committed(XactLastCommitEnd);
 			else
 				fence_send_commit_ended();
 			break;
 		case XACT_EVENT_PREPARE:
 			/* XactLastRecEnd is reset already; EndPrepare has flushed its record. */
-			committed(GetFlushRecPtr(NULL));
+			fence_committed(GetFlushRecPtr(NULL));
 			break;
 		case XACT_EVENT_ABORT:
 			fence_send_commit_ended();
@@ -451,8 +452,8 @@ void
 fence_install_hooks(void)
 {
 	previous_executor_start = ExecutorStart_hook;
-	ExecutorStart_hook = executor_start;
+	ExecutorStart_hook = fence_executor_start;
 	previous_process_utility = ProcessUtility_hook;
-	ProcessUtility_hook = process_utility;
+	ProcessUtility_hook = fence_process_utility;
 	RegisterXactCallback(xact_callback, NULL);
 }

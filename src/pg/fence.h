@@ -24,7 +24,7 @@ typedef struct FenceShared
 {
 	pg_atomic_uint64 write_until_ms pg_attribute_aligned(PG_CACHE_LINE_SIZE);
 	/* Until then a shut fence is expected to open: who would be refused waits. */
-	pg_atomic_uint64 expected_until_ms;
+	pg_atomic_uint64 expected_ends_at_ms;
 	/*
 	 * Highest end of a commit record whose acknowledgement may have been sent; unused while there
 	 * is a fence_watermark, which says the same: one word is one cache line for all who commit.

@@ -13,7 +13,7 @@
 
 /* The text of a field; NULL: there is none. */
 static const char *
-field(const char *body, size_t size, char wanted)
+message_field(const char *body, size_t size, char wanted)
 {
 	const char *at = body;
 	const char *end = body + size;
@@ -28,13 +28,13 @@ field(const char *body, size_t size, char wanted)
 }
 
 static bool
-is(const char *text, const char *wanted)
+field_is(const char *text, const char *wanted)
 {
 	return text != NULL && strcmp(text, wanted) == 0;
 }
 
 static size_t
-put(char *out, size_t used, char name, const char *text)
+message_put(char *out, size_t used, char name, const char *text)
 {
 	if (text == NULL || used + FIELD_MAX + 2 > FENCE_MESSAGE_SIZE)
 		return used;
@@ -47,17 +47,18 @@ put(char *out, size_t used, char name, const char *text)
 static bool
 is_refusal(const char *body, size_t size)
 {
-	return is(field(body, size, 'F'), "fence.c") &&
-		   is(field(body, size, 'R'), "fence_raise_refusal");
+	return field_is(message_field(body, size, 'F'), "fence.c") &&
+		   field_is(message_field(body, size, 'R'), "fence_raise_refusal");
 }
 
 /* An order to the connection (57P01 and its kin) has a text of its own and nothing of any row. */
 static bool
 ends_session(const char *body, size_t size)
 {
-	const char *code = field(body, size, 'C');
+	const char *code = message_field(body, size, 'C');
 
-	return is(field(body, size, 'V'), "FATAL") && code != NULL && strncmp(code, "57", 2) == 0;
+	return field_is(message_field(body, size, 'V'), "FATAL") && code != NULL &&
+		   strncmp(code, "57", 2) == 0;
 }
 
 size_t
@@ -67,24 +68,26 @@ fence_message_hide(const char *body, size_t size, char out[FENCE_MESSAGE_SIZE])
 	bool passes = ours || ends_session(body, size);
 	size_t used = 0;
 
-	used = put(out, used, 'S', field(body, size, 'S'));
-	used = put(out, used, 'V', field(body, size, 'V'));
+	used = message_put(out, used, 'S', message_field(body, size, 'S'));
+	used = message_put(out, used, 'V', message_field(body, size, 'V'));
 	if (passes)
 	{
-		used = put(out, used, 'C', field(body, size, 'C'));
-		used = put(out, used, 'M', field(body, size, 'M'));
+		used = message_put(out, used, 'C', message_field(body, size, 'C'));
+		used = message_put(out, used, 'M', message_field(body, size, 'M'));
 		/* Never the context: it has the text of the statement that a function ran. */
-		used = put(out, used, 'D', ours ? field(body, size, 'D') : NULL);
-		used = put(out, used, 'H', ours ? field(body, size, 'H') : NULL);
+		used = message_put(out, used, 'D', ours ? message_field(body, size, 'D') : NULL);
+		used = message_put(out, used, 'H', ours ? message_field(body, size, 'H') : NULL);
 	}
 	else
 	{
-		used = put(out, used, 'C', "25006");
-		used = put(out, used, 'M', "cannot show an error: this server may not act as the primary");
-		used = put(out, used, 'D', "Its lease on the cluster is not known to be valid.");
-		used = put(out, used, 'H',
-				   "Reconnect; the cluster's primary is elsewhere or not yet admitted. This "
-				   "server's log has the error.");
+		used = message_put(out, used, 'C', "25006");
+		used = message_put(out, used, 'M',
+						   "cannot show an error: this server may not act as the primary");
+		used = message_put(out, used, 'D', "Its lease on the cluster is not known to be valid.");
+		used =
+			message_put(out, used, 'H',
+						"Reconnect; the cluster's primary is elsewhere or not yet admitted. This "
+						"server's log has the error.");
 	}
 	out[used++] = '\0';
 	return used;

@@ -95,7 +95,7 @@ must_withhold(void)
  * before the record until the transaction is over.
  */
 static void
-withhold(void)
+send_withhold(void)
 {
 	lapsed = true;
 	if (InterruptHoldoffCount > 0 || CritSectionCount > 0)
@@ -114,10 +114,10 @@ withhold(void)
  * here would cost each commit more readings of the clock and forbid nothing.
  */
 static bool
-swallows(void)
+send_swallows(void)
 {
 	if (lapsed)
-		withhold();
+		send_withhold();
 	return lapsed;
 }
 
@@ -127,7 +127,7 @@ may_leave(void)
 {
 	if (!lapsed && !fence_refuses())
 		return true;
-	withhold();
+	send_withhold();
 	return false;
 }
 
@@ -263,7 +263,7 @@ test_read(char type, const char *body)
 	if (guc_fenced_reads || InterruptHoldoffCount > 0 || CritSectionCount > 0)
 		return;
 	if ((type == 'A' || is_parameter(type, body)) && fence_refuses_still())
-		withhold();
+		send_withhold();
 	else if (shows_something(type, body) && fence_refuses_still())
 		fence_raise_refusal(FHA_REFUSED_STATEMENT, "a query");
 }
@@ -315,7 +315,7 @@ fence_putmessage(char type, const char *body, size_t size)
 		return original->putmessage(type, body, size);
 	if (!(lapsed || must_withhold()))
 		return put_shown(type, body, size);
-	if (swallows())
+	if (send_swallows())
 		return 0;
 	if (unsent + size > UNSENT_MAX && unsent > 0)
 	{
@@ -338,7 +338,7 @@ fence_putmessage_noblock(char type, const char *body, size_t size)
 		test_read(type, body);
 		original->putmessage_noblock(type, body, size);
 	}
-	else if (!swallows())
+	else if (!send_swallows())
 		put_withheld(type, body, size);
 }
 

@@ -84,8 +84,8 @@ send_word(WalReceiverConn *connection, const char *buffer, int size)
 }
 
 static WalRcvExecResult *
-execute(WalReceiverConn *connection, const char *query, const int result_count,
-		const Oid *result_types)
+fence_execute(WalReceiverConn *connection, const char *query, const int result_count,
+			  const Oid *result_types)
 {
 	test_word();
 	return (original->walrcv_exec)(connection, query, result_count, result_types);
@@ -100,6 +100,6 @@ fence_worker_wrap(void)
 	ours = *original;
 	ours.walrcv_startstreaming = start_streaming;
 	ours.walrcv_send = send_word;
-	ours.walrcv_exec = execute;
+	ours.walrcv_exec = fence_execute;
 	WalReceiverFunctions = &ours;
 }

@@ -21,7 +21,7 @@
 #include "config/settings.def"
 
 static bool
-check_text(const char *name, const char *value)
+guc_check_text(const char *name, const char *value)
 {
 	FhaConfig scratch;
 	FhaError error;
@@ -37,7 +37,7 @@ check_text(const char *name, const char *value)
 #define FHA_TEXT(name, ...)                                                \
 	static bool check_##name(char **value, void **extra, GucSource source) \
 	{                                                                      \
-		return check_text(FHA_SETTING_PREFIX #name, *value);               \
+		return guc_check_text(FHA_SETTING_PREFIX #name, *value);           \
 	}
 #include "config/settings.def"
 

@@ -45,7 +45,7 @@ admit_client(void)
 }
 
 static void
-client_authentication(Port *port, int status)
+login_authentication(Port *port, int status)
 {
 	if (previous_client_authentication)
 		previous_client_authentication(port, status);
@@ -68,5 +68,5 @@ void
 login_install_hooks(void)
 {
 	previous_client_authentication = ClientAuthentication_hook;
-	ClientAuthentication_hook = client_authentication;
+	ClientAuthentication_hook = login_authentication;
 }

@@ -98,7 +98,7 @@ maintenance_tell(const FhaHostAction *action, const FhaPgView *view)
  * the same (rejoin_rewind.c), so its rights have to be made there.
  */
 static int
-rank(const FormData_pg_database *database)
+database_rank(const FormData_pg_database *database)
 {
 	bool open =
 		database->datallowconn && database->datconnlimit != 0 && database->datconnlimit >= -1;
@@ -123,9 +123,9 @@ choose_database(char out[NAMEDATALEN])
 	{
 		const FormData_pg_database *database = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (rank(database) > best)
+		if (database_rank(database) > best)
 		{
-			best = rank(database);
+			best = database_rank(database);
 			strlcpy(out, NameStr(database->datname), NAMEDATALEN);
 		}
 	}
@@ -170,14 +170,14 @@ begin_visit(const char *database)
 	bool due;
 
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
-	fresh = shared->began_ms == 0 || reloaded || shared->term != shared->task.term;
+	fresh = shared->began_at_ms == 0 || reloaded || shared->term != shared->task.term;
 	pause_ms =
 		shared->done ? VISIT_EVERY_MS : Min(VISIT_EVERY_MS, RETRY_MS << Min(shared->failures, 5));
-	due = shared->chores_pid == 0 && (fresh || now_ms >= shared->began_ms + pause_ms);
+	due = shared->chores_pid == 0 && (fresh || now_ms >= shared->began_at_ms + pause_ms);
 	if (due)
 	{
 		shared->failures = fresh || shared->done ? 0 : shared->failures + 1;
-		shared->began_ms = now_ms;
+		shared->began_at_ms = now_ms;
 		shared->term = shared->task.term;
 		shared->done = false;
 		strlcpy(shared->database, database, NAMEDATALEN);
@@ -269,7 +269,7 @@ copy_task(MaintenanceTask *out)
 }
 
 static void
-tell_trouble(const char *trouble)
+maintenance_tell_trouble(const char *trouble)
 {
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
 	strlcpy(fawkes_shared->maintenance.trouble, trouble, TROUBLE_SIZE);
@@ -292,7 +292,7 @@ look_around(void)
 	maintenance_keep_slots(&task, trouble);
 	choose_database(database);
 	CommitTransactionCommand();
-	tell_trouble(trouble);
+	maintenance_tell_trouble(trouble);
 	if (task.role == FHA_PG_PRIMARY)
 		keep_chores(database);
 }

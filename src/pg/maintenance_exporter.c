@@ -16,7 +16,7 @@
 static ClientAuthentication_hook_type previous_client_authentication = NULL;
 
 static void
-client_authentication(Port *port, int status)
+exporter_authentication(Port *port, int status)
 {
 	if (previous_client_authentication)
 		previous_client_authentication(port, status);
@@ -30,7 +30,7 @@ void
 maintenance_exporter_install_hooks(void)
 {
 	previous_client_authentication = ClientAuthentication_hook;
-	ClientAuthentication_hook = client_authentication;
+	ClientAuthentication_hook = exporter_authentication;
 }
 
 void

@@ -100,7 +100,7 @@ fawkes_ha_extension_main(Datum argument)
 {
 	/* Who uses the extension holds up an update; another one comes. */
 	SessionTerms terms = {
-		.database = MyBgworkerEntry->bgw_extra, .lock_timeout = "5s", .deadline_ms = CHORES_MS};
+		.database = MyBgworkerEntry->bgw_extra, .lock_timeout = "5s", .limit_ms = CHORES_MS};
 
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();

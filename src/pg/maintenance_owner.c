@@ -20,7 +20,7 @@
 #include "pg/maintenance_owner.h"
 
 static char *
-read_credential(const char *name, size_t most)
+owner_read_credential(const char *name, size_t most)
 {
 	FhaError err;
 	char *line = maintenance_read_credential(guc_credentials_directory, name, most, &err);
@@ -44,7 +44,7 @@ may_be_owner(const char *name)
 }
 
 static void
-keep_password(const char *name, const char *password)
+owner_keep_password(const char *name, const char *password)
 {
 	const char *detail = NULL;
 	const char *verb = "ALTER";
@@ -101,12 +101,12 @@ maintenance_keep_owner(void)
 
 	if (guc_credentials_directory[0] == '\0')
 		return;
-	name = read_credential("username", NAMEDATALEN - 1);
-	password = name == NULL ? NULL : read_credential("password", CREDENTIAL_MAX);
+	name = owner_read_credential("username", NAMEDATALEN - 1);
+	password = name == NULL ? NULL : owner_read_credential("password", CREDENTIAL_MAX);
 	if (password == NULL || !may_be_owner(name))
 		return;
 	session_begin();
-	keep_password(name, password);
+	owner_keep_password(name, password);
 	explicit_bzero(password, strlen(password));
 	session_commit();
 	if (guc_database[0] == '\0')

@@ -46,7 +46,7 @@ make_verifier(const char *role, const char *password)
 }
 
 static char *
-read_credential(const char *name, size_t most)
+readonly_read_credential(const char *name, size_t most)
 {
 	FhaError err;
 	char *line = maintenance_read_credential(guc_readonly_credentials_directory, name, most, &err);
@@ -61,8 +61,8 @@ read_credential(const char *name, size_t most)
 static void
 keep_given(void)
 {
-	char *name = read_credential("username", NAMEDATALEN - 1);
-	char *password = name == NULL ? NULL : read_credential("password", CREDENTIAL_MAX);
+	char *name = readonly_read_credential("username", NAMEDATALEN - 1);
+	char *password = name == NULL ? NULL : readonly_read_credential("password", CREDENTIAL_MAX);
 
 	if (password == NULL)
 		return;

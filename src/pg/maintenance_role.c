@@ -43,7 +43,7 @@ read_password(void)
 
 /* pg_hba.conf wants SCRAM: another verifier of the same password lets nobody in. */
 static bool
-fits(const char *stored, const char *password)
+password_fits(const char *stored, const char *password)
 {
 	const char *detail = NULL;
 
@@ -68,7 +68,7 @@ maintenance_keep_role(void)
 				  ROLE);
 	there = SPI_processed > 0;
 	right = session_holds(2);
-	if (password != NULL && !fits(session_answer(1), password))
+	if (password != NULL && !password_fits(session_answer(1), password))
 	{
 		secret = encrypt_password(PASSWORD_TYPE_SCRAM_SHA_256, ROLE, password);
 		secret = psprintf(" PASSWORD %s", quote_literal_cstr(secret));

@@ -119,7 +119,7 @@ list_slots(Slot *out)
 }
 
 static bool
-is_among(const char *name, const Slot *slots, int count)
+slot_is_among(const char *name, const Slot *slots, int count)
 {
 	for (int i = 0; i < count; i++)
 		if (strcmp(slots[i].name, name) == 0)
@@ -141,7 +141,7 @@ list_wanted(const MaintenanceTask *task, Slot *out)
 
 /* It goes into a record: in plain characters, whatever language the server speaks. */
 static void
-tell_trouble(char trouble[TROUBLE_SIZE], const char *slot, const char *why)
+slots_tell_trouble(char trouble[TROUBLE_SIZE], const char *slot, const char *why)
 {
 	snprintf(trouble, TROUBLE_SIZE, "there is no slot \"%s\": %s", slot, why);
 	for (char *c = trouble; *c != '\0'; c++)
@@ -159,7 +159,8 @@ maintenance_keep_slots(const MaintenanceTask *task, char trouble[TROUBLE_SIZE])
 
 	trouble[0] = '\0';
 	for (int i = 0; i < count; i++)
-		if (!slots[i].used && (slots[i].lost || !is_among(slots[i].name, wanted, wanted_count)))
+		if (!slots[i].used &&
+			(slots[i].lost || !slot_is_among(slots[i].name, wanted, wanted_count)))
 		{
 			(void) try_slot(drop_slot, slots[i].name);
 			slots[i].name[0] = '\0';
@@ -167,11 +168,12 @@ maintenance_keep_slots(const MaintenanceTask *task, char trouble[TROUBLE_SIZE])
 	/* What a member missed is gone: its new slot keeps WAL from when it streams again. */
 	for (int i = 0; i < wanted_count; i++)
 	{
-		char *why =
-			is_among(wanted[i].name, slots, count) ? NULL : try_slot(make_slot, wanted[i].name);
+		char *why = slot_is_among(wanted[i].name, slots, count)
+						? NULL
+						: try_slot(make_slot, wanted[i].name);
 
 		if (why != NULL && trouble[0] == '\0')
-			tell_trouble(trouble, wanted[i].name, why);
+			slots_tell_trouble(trouble, wanted[i].name, why);
 	}
 	pfree(slots);
 }

@@ -58,7 +58,7 @@ own_metrics_list(FhaMetricSink sink, void *argument)
 }
 
 static void
-push(JsonbParseState **state, JsonbIteratorToken token, const char *text)
+json_push(JsonbParseState **state, JsonbIteratorToken token, const char *text)
 {
 	JsonbValue value = {.type = jbvString};
 
@@ -75,8 +75,8 @@ labels_of(const FhaMetric *metric)
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (size_t i = 0; i < metric->label_count; i++)
 	{
-		push(&state, WJB_KEY, metric->labels[i].name);
-		push(&state, WJB_VALUE, metric->labels[i].value);
+		json_push(&state, WJB_KEY, metric->labels[i].name);
+		json_push(&state, WJB_VALUE, metric->labels[i].value);
 	}
 	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
 }

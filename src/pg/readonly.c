@@ -74,7 +74,7 @@ primary_serves(void)
 }
 
 static void
-unregister(int code, Datum argument)
+readonly_unregister(int code, Datum argument)
 {
 	pg_atomic_write_u32(&fawkes_readers[compat_proc_number()], 0);
 }
@@ -86,13 +86,13 @@ register_session(void)
 	static bool prepared = false;
 
 	if (!prepared)
-		before_shmem_exit(unregister, (Datum) 0);
+		before_shmem_exit(readonly_unregister, (Datum) 0);
 	prepared = true;
 	pg_atomic_write_u32(&fawkes_readers[compat_proc_number()], (uint32) MyProcPid);
 }
 
 static void
-decide(Oid user)
+readonly_decide(Oid user)
 {
 	static bool listens = false;
 	bool reads;
@@ -115,7 +115,7 @@ decide(Oid user)
 	if (reads_only)
 		register_session();
 	else
-		unregister(0, (Datum) 0);
+		readonly_unregister(0, (Datum) 0);
 }
 
 /* For everybody else this is all that it costs.  In a transaction that has failed nothing can be read. */
@@ -125,7 +125,7 @@ is_reader(void)
 	Oid user = GetSessionUserId();
 
 	if ((!decided || decided_for != user) && IsTransactionState())
-		decide(user);
+		readonly_decide(user);
 	return reads_only && decided_for == user;
 }
 
@@ -134,7 +134,7 @@ is_reader(void)
  * turn a transaction to writing before its first snapshot, and that is a statement before the next.
  */
 static void
-enforce(void)
+readonly_enforce(void)
 {
 	if (GetSessionUserId() == login_role && !RecoveryInProgress() && !primary_serves())
 		ereport(FATAL, (errcode(ERRCODE_ADMIN_SHUTDOWN),
@@ -145,10 +145,10 @@ enforce(void)
 }
 
 static void
-executor_start(QueryDesc *query, int flags)
+readonly_executor_start(QueryDesc *query, int flags)
 {
 	if (is_reader())
-		enforce();
+		readonly_enforce();
 	if (previous_executor_start)
 		previous_executor_start(query, flags);
 	else
@@ -156,9 +156,10 @@ executor_start(QueryDesc *query, int flags)
 }
 
 static void
-process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
-				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
-				DestReceiver *dest, QueryCompletion *completion)
+readonly_process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+						 ProcessUtilityContext context, ParamListInfo params,
+						 QueryEnvironment *environment, DestReceiver *dest,
+						 QueryCompletion *completion)
 {
 	ProcessUtility_hook_type next =
 		previous_process_utility ? previous_process_utility : standard_ProcessUtility;
@@ -167,7 +168,7 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 	/* In a transaction that has failed, only its end is let through by PostgreSQL. */
 	if (is_reader() && IsTransactionState())
 	{
-		enforce();
+		readonly_enforce();
 		readonly_check_utility(statement->utilityStmt);
 	}
 	next(statement, text, read_only_tree, context, params, environment, dest, completion);
@@ -221,7 +222,7 @@ object_access(ObjectAccessType access, Oid class, Oid object, int part, void *ar
 		previous_object_access(access, class, object, part, argument);
 	if (access == OAT_NAMESPACE_SEARCH || !is_reader())
 		return;
-	enforce();
+	readonly_enforce();
 	if (access == OAT_FUNCTION_EXECUTE)
 		readonly_check_function(object);
 	else
@@ -272,7 +273,7 @@ refuse_primary(const char *role)
 }
 
 static void
-client_authentication(Port *port, int status)
+readonly_authentication(Port *port, int status)
 {
 	Oid role;
 
@@ -328,13 +329,13 @@ void
 readonly_install_hooks(void)
 {
 	previous_client_authentication = ClientAuthentication_hook;
-	ClientAuthentication_hook = client_authentication;
+	ClientAuthentication_hook = readonly_authentication;
 	previous_executor_start = ExecutorStart_hook;
-	ExecutorStart_hook = executor_start;
+	ExecutorStart_hook = readonly_executor_start;
 	previous_check_perms = ExecutorCheckPerms_hook;
 	ExecutorCheckPerms_hook = check_perms;
 	previous_process_utility = ProcessUtility_hook;
-	ProcessUtility_hook = process_utility;
+	ProcessUtility_hook = readonly_process_utility;
 	previous_object_access = object_access_hook;
 	object_access_hook = object_access;
 	previous_relation_stats = get_relation_stats_hook;

@@ -48,7 +48,7 @@ static const struct
 };
 
 static void
-query(const char *sql, const char *argument)
+role_query(const char *sql, const char *argument)
 {
 	Oid types[] = {TEXTOID};
 	Datum values[] = {CStringGetTextDatum(argument)};
@@ -59,7 +59,7 @@ query(const char *sql, const char *argument)
 }
 
 static void
-order(const char *sql)
+role_order(const char *sql)
 {
 	int result = SPI_execute(sql, false, 0);
 
@@ -69,19 +69,19 @@ order(const char *sql)
 
 /* The first column of a row of the last query; NULL: no such row, or NULL. */
 static char *
-answer(uint64 row)
+role_answer(uint64 row)
 {
 	return SPI_processed <= row ? NULL
 								: SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
 }
 
 static bool
-is_true(const char *sql, const char *argument)
+role_is_true(const char *sql, const char *argument)
 {
 	char *value;
 
-	query(sql, argument);
-	value = answer(0);
+	role_query(sql, argument);
+	value = role_answer(0);
 	return value != NULL && strcmp(value, "t") == 0;
 }
 
@@ -91,19 +91,21 @@ keep_limits(const char *role)
 	const char *quoted = quote_identifier(role);
 	bool changed = false;
 
-	if (is_true("SELECT rolconnlimit = -1 FROM pg_catalog.pg_roles WHERE rolname = $1", role))
+	if (role_is_true("SELECT rolconnlimit = -1 FROM pg_catalog.pg_roles WHERE rolname = $1", role))
 	{
-		order(psprintf("ALTER ROLE %s CONNECTION LIMIT %d", quoted, CONNECTIONS_MAX));
+		role_order(psprintf("ALTER ROLE %s CONNECTION LIMIT %d", quoted, CONNECTIONS_MAX));
 		changed = true;
 	}
 	for (int i = 0; i < lengthof(limits); i++)
 	{
-		if (is_true(psprintf("SELECT true FROM pg_catalog.pg_roles r, pg_catalog.unnest(rolconfig) "
-							 "c WHERE rolname = $1 AND pg_catalog.starts_with(c, '%s=')",
-							 limits[i].name),
-					role))
+		if (role_is_true(
+				psprintf("SELECT true FROM pg_catalog.pg_roles r, pg_catalog.unnest(rolconfig) "
+						 "c WHERE rolname = $1 AND pg_catalog.starts_with(c, '%s=')",
+						 limits[i].name),
+				role))
 			continue;
-		order(psprintf("ALTER ROLE %s SET %s = '%s'", quoted, limits[i].name, limits[i].value));
+		role_order(
+			psprintf("ALTER ROLE %s SET %s = '%s'", quoted, limits[i].name, limits[i].value));
 		changed = true;
 	}
 	return changed;
@@ -116,16 +118,17 @@ keep_all_limits(void)
 	char **roles;
 	int count;
 
-	query("SELECT r.rolname FROM pg_catalog.pg_roles r WHERE NOT r.rolsuper AND "
-		  "r.rolconfig OPERATOR(pg_catalog.@>) '{default_transaction_read_only=on}' AND "
-		  "(SELECT pg_catalog.count(DISTINCT g.rolname) FROM pg_catalog.pg_auth_members m JOIN "
-		  "pg_catalog.pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND "
-		  "g.rolname IN ($1, 'pg_read_all_data')) = 2",
-		  READONLY_GROUP);
+	role_query(
+		"SELECT r.rolname FROM pg_catalog.pg_roles r WHERE NOT r.rolsuper AND "
+		"r.rolconfig OPERATOR(pg_catalog.@>) '{default_transaction_read_only=on}' AND "
+		"(SELECT pg_catalog.count(DISTINCT g.rolname) FROM pg_catalog.pg_auth_members m JOIN "
+		"pg_catalog.pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND "
+		"g.rolname IN ($1, 'pg_read_all_data')) = 2",
+		READONLY_GROUP);
 	count = (int) SPI_processed;
 	roles = palloc(sizeof(char *) * (count + 1));
 	for (int i = 0; i < count; i++)
-		roles[i] = answer(i);
+		roles[i] = role_answer(i);
 	for (int i = 0; i < count; i++)
 		if (keep_limits(roles[i]))
 			ereport(LOG, errmsg("role \"%s\", which may only read, has limits now", roles[i]),
@@ -141,9 +144,10 @@ readonly_keep_group(void)
 		keep_all_limits();
 		return;
 	}
-	order("CREATE ROLE " READONLY_GROUP " NOLOGIN");
-	order("COMMENT ON ROLE " READONLY_GROUP
-		  " IS 'its members may only read, from standbys; see fawkes_ha.setup_readonly_role()'");
+	role_order("CREATE ROLE " READONLY_GROUP " NOLOGIN");
+	role_order(
+		"COMMENT ON ROLE " READONLY_GROUP
+		" IS 'its members may only read, from standbys; see fawkes_ha.setup_readonly_role()'");
 	ereport(LOG, errmsg("role \"%s\" is made", READONLY_GROUP));
 }
 
@@ -157,10 +161,11 @@ refuse_foreign(const char *role)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("\"%s\" cannot be a role that may only read", role),
 						errhint("Take another name, of at most %d bytes.", NAMEDATALEN - 1)));
-	if (is_true("SELECT rolsuper OR NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m JOIN "
-				"pg_catalog.pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND g.rolname = "
-				"'" READONLY_GROUP "') FROM pg_catalog.pg_roles r WHERE rolname = $1",
-				role))
+	if (role_is_true(
+			"SELECT rolsuper OR NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m JOIN "
+			"pg_catalog.pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid AND g.rolname = "
+			"'" READONLY_GROUP "') FROM pg_catalog.pg_roles r WHERE rolname = $1",
+			role))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("role \"%s\" exists and is not a member of %s", role, READONLY_GROUP),
@@ -174,36 +179,37 @@ keep_attributes(const char *role)
 {
 	const char *quoted = quote_identifier(role);
 
-	if (!is_true("SELECT true FROM pg_catalog.pg_roles WHERE rolname = $1", role))
-		order(psprintf("CREATE ROLE %s " ATTRIBUTES, quoted));
-	else if (is_true("SELECT rolcanlogin AND rolinherit AND NOT (rolsuper OR rolcreatedb OR "
-					 "rolcreaterole OR rolreplication OR rolbypassrls) AND coalesce("
-					 "rolconfig @> '{default_transaction_read_only=on}', false) "
-					 "FROM pg_catalog.pg_roles WHERE rolname = $1",
-					 role))
+	if (!role_is_true("SELECT true FROM pg_catalog.pg_roles WHERE rolname = $1", role))
+		role_order(psprintf("CREATE ROLE %s " ATTRIBUTES, quoted));
+	else if (role_is_true("SELECT rolcanlogin AND rolinherit AND NOT (rolsuper OR rolcreatedb OR "
+						  "rolcreaterole OR rolreplication OR rolbypassrls) AND coalesce("
+						  "rolconfig @> '{default_transaction_read_only=on}', false) "
+						  "FROM pg_catalog.pg_roles WHERE rolname = $1",
+						  role))
 		return false;
 	else
-		order(psprintf("ALTER ROLE %s " ATTRIBUTES, quoted));
+		role_order(psprintf("ALTER ROLE %s " ATTRIBUTES, quoted));
 	/* So that libpq and drivers know it, who ask for target_session_attrs=read-only. */
-	order(psprintf("ALTER ROLE %s SET default_transaction_read_only = on", quoted));
+	role_order(psprintf("ALTER ROLE %s SET default_transaction_read_only = on", quoted));
 	return true;
 }
 
 static bool
 keep_membership(const char *role, const char *group)
 {
-	if (is_true(psprintf("SELECT true FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r "
-						 "ON r.oid = m.member JOIN pg_catalog.pg_roles g ON g.oid = m.roleid "
-						 "WHERE r.rolname = $1 AND g.rolname = '%s' LIMIT 1",
-						 group),
-				role))
+	if (role_is_true(
+			psprintf("SELECT true FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r "
+					 "ON r.oid = m.member JOIN pg_catalog.pg_roles g ON g.oid = m.roleid "
+					 "WHERE r.rolname = $1 AND g.rolname = '%s' LIMIT 1",
+					 group),
+			role))
 		return false;
-	order(psprintf("GRANT %s TO %s", group, quote_identifier(role)));
+	role_order(psprintf("GRANT %s TO %s", group, quote_identifier(role)));
 	return true;
 }
 
 static bool
-is_among(const char *name, char **names, int count)
+role_is_among(const char *name, char **names, int count)
 {
 	for (int i = 0; i < count; i++)
 		if (strcmp(name, names[i]) == 0)
@@ -218,28 +224,28 @@ keep_databases(const char *role, char **databases, int count, bool exactly)
 	char **granted;
 	int granted_count;
 
-	query("SELECT d.datname FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a, "
-		  "pg_catalog.pg_roles r WHERE r.rolname = $1 AND a.grantee = r.oid AND "
-		  "a.privilege_type = 'CONNECT'",
-		  role);
+	role_query("SELECT d.datname FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a, "
+			   "pg_catalog.pg_roles r WHERE r.rolname = $1 AND a.grantee = r.oid AND "
+			   "a.privilege_type = 'CONNECT'",
+			   role);
 	granted_count = (int) SPI_processed;
 	granted = palloc(sizeof(char *) * (granted_count + 1));
 	for (int i = 0; i < granted_count; i++)
-		granted[i] = answer(i);
+		granted[i] = role_answer(i);
 	for (int i = 0; i < count; i++)
 	{
-		if (is_among(databases[i], granted, granted_count))
+		if (role_is_among(databases[i], granted, granted_count))
 			continue;
-		order(psprintf("GRANT CONNECT ON DATABASE %s TO %s", quote_identifier(databases[i]),
-					   quote_identifier(role)));
+		role_order(psprintf("GRANT CONNECT ON DATABASE %s TO %s", quote_identifier(databases[i]),
+							quote_identifier(role)));
 		changed = true;
 	}
 	for (int i = 0; i < granted_count && exactly; i++)
 	{
-		if (is_among(granted[i], databases, count))
+		if (role_is_among(granted[i], databases, count))
 			continue;
-		order(psprintf("REVOKE CONNECT ON DATABASE %s FROM %s", quote_identifier(granted[i]),
-					   quote_identifier(role)));
+		role_order(psprintf("REVOKE CONNECT ON DATABASE %s FROM %s", quote_identifier(granted[i]),
+							quote_identifier(role)));
 		changed = true;
 	}
 	return changed;
@@ -261,8 +267,8 @@ readonly_keep_role(const char *role, char **databases, int count, bool exactly,
 	changed |= keep_databases(role, databases, count, exactly);
 	if (verifier == NULL)
 		return changed;
-	order(psprintf("ALTER ROLE %s PASSWORD %s", quote_identifier(role),
-				   quote_literal_cstr(verifier)));
+	role_order(psprintf("ALTER ROLE %s PASSWORD %s", quote_identifier(role),
+						quote_literal_cstr(verifier)));
 	return true;
 }
 
@@ -339,7 +345,7 @@ refuse_plaintext(const char *role)
 }
 
 static char *
-say(const char *role, char **databases, int count)
+role_say(const char *role, char **databases, int count)
 {
 	StringInfoData text;
 
@@ -347,7 +353,8 @@ say(const char *role, char **databases, int count)
 	appendStringInfo(&text, "role \"%s\" may read", role);
 	for (int i = 0; i < count; i++)
 		appendStringInfo(&text, "%s %s", i == 0 ? "" : ",", databases[i]);
-	if (is_true("SELECT rolpassword IS NULL FROM pg_catalog.pg_authid WHERE rolname = $1", role))
+	if (role_is_true("SELECT rolpassword IS NULL FROM pg_catalog.pg_authid WHERE rolname = $1",
+					 role))
 		appendStringInfoString(&text, "; it has no password yet: psql's \\password sets one");
 	return text.data;
 }
@@ -382,7 +389,7 @@ fawkes_ha_setup_readonly_role(PG_FUNCTION_ARGS)
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, user_context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	(void) readonly_keep_role(role, databases, count, true, verifier);
-	said = MemoryContextStrdup(caller, say(role, databases, count));
+	said = MemoryContextStrdup(caller, role_say(role, databases, count));
 	SPI_finish();
 	SetUserIdAndSecContext(user, user_context);
 	PG_RETURN_TEXT_P(cstring_to_text(said));

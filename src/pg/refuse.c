@@ -63,9 +63,10 @@ refuse_shared_tablespace(const CreateTableSpaceStmt *statement)
 }
 
 static void
-process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
-				ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
-				DestReceiver *dest, QueryCompletion *completion)
+refuse_process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+					   ProcessUtilityContext context, ParamListInfo params,
+					   QueryEnvironment *environment, DestReceiver *dest,
+					   QueryCompletion *completion)
 {
 	Node *node = statement->utilityStmt;
 	ProcessUtility_hook_type next =
@@ -83,5 +84,5 @@ void
 refuse_install_hooks(void)
 {
 	previous_process_utility = ProcessUtility_hook;
-	ProcessUtility_hook = process_utility;
+	ProcessUtility_hook = refuse_process_utility;
 }

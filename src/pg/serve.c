@@ -48,7 +48,7 @@ serve_forget(void)
 }
 
 static void
-tell(void *argument, FhaHealth *out)
+serve_tell(void *argument, FhaHealth *out)
 {
 	fha_node_health(serve_node, out);
 	strlcpy(out->cluster, serve_config.cluster_name, sizeof(out->cluster));
@@ -60,14 +60,14 @@ tell(void *argument, FhaHealth *out)
 }
 
 static void
-promise(void *argument, const FhaQuestion *asked, FhaPromise *out)
+serve_promise(void *argument, const FhaQuestion *asked, FhaPromise *out)
 {
 	fha_node_promise(serve_node, asked, out);
 }
 
 /* Wait for this descriptor too. */
 static bool
-watch(int fd)
+serve_watch(int fd)
 {
 	struct epoll_event interest = {.events = EPOLLIN};
 
@@ -75,7 +75,7 @@ watch(int fd)
 }
 
 static void
-start(void)
+serve_start(void)
 {
 	static bool told = false;
 	FhaError err;
@@ -92,12 +92,13 @@ start(void)
 		told = true;
 		return;
 	}
-	if (fha_listener_open(&listener, listen_fd, &serve_config, tell, promise, NULL, &err) != FHA_OK)
+	if (fha_listener_open(&listener, listen_fd, &serve_config, serve_tell, serve_promise, NULL,
+						  &err) != FHA_OK)
 	{
 		fha_report(LOG, &err);
 		return;
 	}
-	if (!watch(fha_listener_fd(listener)))
+	if (!serve_watch(fha_listener_fd(listener)))
 	{
 		ereport(LOG, errmsg("could not wait for the listener: %m"));
 		fha_listener_close(listener);
@@ -114,9 +115,9 @@ serve_begin(const FhaConfig *config, FhaNode *node)
 	serve_config = *config;
 	serve_node = node;
 	both = epoll_create1(EPOLL_CLOEXEC);
-	if (both < 0 || !watch(fha_node_fd(node)))
+	if (both < 0 || !serve_watch(fha_node_fd(node)))
 		ereport(ERROR, errmsg("could not wait for the lock: %m"));
-	start();
+	serve_start();
 }
 
 void
@@ -134,7 +135,7 @@ serve_fd(void)
 }
 
 int64
-serve_wake_ms(void)
+serve_wake_at_ms(void)
 {
 	if (listener != NULL)
 		return fha_listener_wake_ms(listener);
@@ -149,6 +150,6 @@ serve_step(void)
 	if (listener != NULL)
 		fha_listener_step(listener);
 	else if (retry_ms != 0 && fha_now_ms() >= retry_ms)
-		start();
+		serve_start();
 	return poll(&node, 1, 0) == 0;
 }

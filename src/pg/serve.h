@@ -25,7 +25,7 @@ extern void serve_reload(const FhaConfig *config);
 extern pgsocket serve_fd(void);
 
 /* Wake for the listener at the latest then; INT64_MAX: never. */
-extern int64 serve_wake_ms(void);
+extern int64 serve_wake_at_ms(void);
 
 /* Answer what can be answered without waiting; false: the node has something to do as well. */
 extern bool serve_step(void);

@@ -40,25 +40,25 @@ end_late(void)
 }
 
 static void
-tell_late(int code, Datum deadline_ms)
+tell_late(int code, Datum limit_ms)
 {
 	const char *type = pgstat_get_wait_event_type(late_for);
 	const char *event = pgstat_get_wait_event(late_for);
 
 	if (is_late)
 		ereport(LOG, errmsg("%s was ended: it was not done in %d ms%s%s%s%s",
-							MyBgworkerEntry->bgw_name, DatumGetInt32(deadline_ms),
+							MyBgworkerEntry->bgw_name, DatumGetInt32(limit_ms),
 							type == NULL ? "" : ", and waited for ", type == NULL ? "" : type,
 							type == NULL ? "" : " ", type == NULL || event == NULL ? "" : event));
 }
 
 static void
-set_deadline(int deadline_ms)
+set_deadline(int limit_ms)
 {
-	if (deadline_ms == 0)
+	if (limit_ms == 0)
 		return;
-	before_shmem_exit(tell_late, Int32GetDatum(deadline_ms));
-	enable_timeout_after(RegisterTimeout(USER_TIMEOUT, end_late), deadline_ms);
+	before_shmem_exit(tell_late, Int32GetDatum(limit_ms));
+	enable_timeout_after(RegisterTimeout(USER_TIMEOUT, end_late), limit_ms);
 }
 
 /* --- settings */
@@ -67,7 +67,7 @@ set_deadline(int deadline_ms)
 static GucSource source = PGC_S_OVERRIDE;
 
 static void
-set(const char *name, const char *value)
+session_set(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_SUSET, source, GUC_ACTION_SET, true, WARNING, false);
 }
@@ -112,7 +112,7 @@ forget_settings(void)
 			continue;
 		value = initial_value(variables[i]);
 		if (value != NULL)
-			set(variables[i]->name, value);
+			session_set(variables[i]->name, value);
 	}
 }
 
@@ -121,27 +121,27 @@ state_settings(const SessionTerms *terms)
 {
 	forget_settings();
 	/* These count whoever set them, in the server's configuration too. */
-	set("search_path", "pg_catalog, pg_temp");
-	set("role", "none");
-	set("session_replication_role", "origin");
-	set("row_security", "on");
-	set("standard_conforming_strings", "on");
-	set("default_transaction_read_only", terms->read_only ? "on" : "off");
-	set("default_transaction_isolation", "read committed");
-	set("default_transaction_deferrable", "off");
+	session_set("search_path", "pg_catalog, pg_temp");
+	session_set("role", "none");
+	session_set("session_replication_role", "origin");
+	session_set("row_security", "on");
+	session_set("standard_conforming_strings", "on");
+	session_set("default_transaction_read_only", terms->read_only ? "on" : "off");
+	session_set("default_transaction_isolation", "read committed");
+	session_set("default_transaction_deferrable", "off");
 	/* Standbys need what is made here before they can stream, and so confirm anything. */
-	set("synchronous_commit", "local");
-	set("statement_timeout", "0");
-	set("lock_timeout", terms->lock_timeout);
-	set("idle_in_transaction_session_timeout", "0");
-	set("idle_session_timeout", "0");
-	compat_no_transaction_timeout(set);
+	session_set("synchronous_commit", "local");
+	session_set("statement_timeout", "0");
+	session_set("lock_timeout", terms->lock_timeout);
+	session_set("idle_in_transaction_session_timeout", "0");
+	session_set("idle_session_timeout", "0");
+	compat_no_transaction_timeout(session_set);
 }
 
 void
 session_open(const SessionTerms *terms)
 {
-	set_deadline(terms->deadline_ms);
+	set_deadline(terms->limit_ms);
 	BackgroundWorkerInitializeConnection(terms->database, terms->role,
 										 terms->role == NULL ? BGWORKER_BYPASS_ALLOWCONN : 0);
 	if (terms->read_only)

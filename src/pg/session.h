@@ -16,7 +16,7 @@ typedef struct SessionTerms
 	const char *role; /* NULL: PostgreSQL's superuser, whom ALLOW_CONNECTIONS does not keep out */
 	bool read_only;
 	const char *lock_timeout; /* "0": none */
-	int deadline_ms;          /* of the whole process: it is ended, and the log says why; 0: none */
+	int limit_ms;             /* of the whole process: it is ended, and the log says why; 0: none */
 } SessionTerms;
 
 /*

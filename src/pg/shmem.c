@@ -27,7 +27,7 @@ readers_size(void)
 }
 
 static void
-request(void)
+shmem_request(void)
 {
 	if (previous_request)
 		previous_request();
@@ -62,7 +62,7 @@ refuse_half_promotion(void)
 }
 
 static void
-startup(void)
+shmem_startup(void)
 {
 	bool found;
 
@@ -97,7 +97,7 @@ void
 shmem_install_hooks(void)
 {
 	previous_request = shmem_request_hook;
-	shmem_request_hook = request;
+	shmem_request_hook = shmem_request;
 	previous_startup = shmem_startup_hook;
-	shmem_startup_hook = startup;
+	shmem_startup_hook = shmem_startup;
 }

@@ -40,7 +40,7 @@ typedef struct MaintenanceShared
 	bool by_itself;   /* the next worker does them before anything else */
 	char database[NAMEDATALEN];
 	/* The last visit. */
-	int64 began_ms;             /* 0: there was none */
+	int64 began_at_ms;          /* 0: there was none */
 	uint64 term;                /* in which it began */
 	bool done;                  /* it did what others need */
 	int failures;               /* visits in a row, before it, that did not */

@@ -59,7 +59,7 @@ typedef struct Answer
 
 /* A key's text in an object; NULL when there is no such text. */
 static char *
-text_of(JsonbContainer *object, const char *key)
+sql_text_of(JsonbContainer *object, const char *key)
 {
 	JsonbValue value;
 
@@ -119,7 +119,7 @@ lay_down(const char *text)
 
 /* Hand a request to the agent; it takes one at a time, and others wait for it until `end`. */
 static void
-put_request(const FhaRequest *request, TimestampTz end)
+sql_put_request(const FhaRequest *request, TimestampTz end)
 {
 	char *printed;
 	char *text;
@@ -173,7 +173,7 @@ static FhaRequestState
 state_of(JsonbContainer *object, FhaRequestState unknown)
 {
 	FhaRequestState state = unknown;
-	char *name = text_of(object, "state");
+	char *name = sql_text_of(object, "state");
 
 	if (name != NULL)
 		(void) fha_request_state_parse(name, &state);
@@ -202,12 +202,12 @@ find_answer(const char *text, const char *id, Answer *answer)
 	Jsonb *snapshot = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 	JsonbContainer *request = container_of(container_of(&snapshot->root, "cluster"), "request");
 	JsonbContainer *history = container_of(&snapshot->root, "history");
-	char *seen = text_of(request, "id");
+	char *seen = sql_text_of(request, "id");
 
 	if (seen != NULL && strcmp(seen, id) == 0)
 	{
 		end_answer(answer, state_of(request, FHA_REQUEST_PENDING));
-		answer->message = text_of(request, "message");
+		answer->message = sql_text_of(request, "message");
 		return;
 	}
 	for (uint32 i = history != NULL && JsonContainerIsArray(history) ? JsonContainerSize(history)
@@ -219,10 +219,10 @@ find_answer(const char *text, const char *id, Answer *answer)
 
 		if (entry == NULL || entry->type != jbvBinary)
 			continue;
-		entry_id = text_of(entry->val.binary.data, "request");
+		entry_id = sql_text_of(entry->val.binary.data, "request");
 		if (entry_id != NULL && strcmp(entry_id, id) == 0)
 		{
-			char *result = text_of(entry->val.binary.data, "result");
+			char *result = sql_text_of(entry->val.binary.data, "result");
 
 			end_answer(answer, state_of(entry->val.binary.data, state_in_1_1(result)));
 			if (result != NULL && strchr(result, ' ') != NULL)
@@ -292,7 +292,7 @@ raise_timeout(const char *kind, int wait_seconds, bool taken_back)
 
 /* What the records show of the cluster, as the library knows it; palloc'ed. */
 static FhaSnapshotView *
-read_cluster(void)
+sql_read_cluster(void)
 {
 	uint64 count;
 	char *text = sql_snapshot(&count);
@@ -305,7 +305,7 @@ read_cluster(void)
 }
 
 static void
-refuse(const char *kind, int sqlstate, const char *reason, const char *hint)
+sql_refuse(const char *kind, int sqlstate, const char *reason, const char *hint)
 {
 	ereport(ERROR, (errcode(sqlstate), errmsg("%s was refused: %s", kind, reason),
 					hint == NULL ? 0 : errhint("%s", hint)));
@@ -313,32 +313,32 @@ refuse(const char *kind, int sqlstate, const char *reason, const char *hint)
 
 /* Errors for what the records already show to be wrong; what takes a decision is the leader's. */
 static void
-check(const FhaSnapshotView *view, const FhaRequest *request, bool force, char *plan)
+sql_check(const FhaSnapshotView *view, const FhaRequest *request, bool force, char *plan)
 {
 	const char *kind = fha_request_kind_name(request->kind);
 	FhaError error;
 
 	if (fha_request_check(&view->cluster, view->members, view->member_count, guc_lock, request,
 						  plan, &error) != FHA_OK)
-		refuse(kind, ERRCODE_INVALID_PARAMETER_VALUE, error.text,
-			   "fawkes_ha.members shows the members and what they are.");
+		sql_refuse(kind, ERRCODE_INVALID_PARAMETER_VALUE, error.text,
+				   "fawkes_ha.members shows the members and what they are.");
 	if (fha_request_is_done_at_once(request->kind))
 		return;
 	if (request->kind == FHA_REQUEST_FAILOVER)
 	{
 		if (!view->lease_is_free && !force)
-			refuse(kind, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-				   psprintf("%s holds the lease", view->cluster.holder),
-				   "fawkes_ha.switchover() moves its role; force => true takes it away.");
+			sql_refuse(kind, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+					   psprintf("%s holds the lease", view->cluster.holder),
+					   "fawkes_ha.switchover() moves its role; force => true takes it away.");
 	}
 	else if (view->lease_is_free)
-		refuse(kind, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-			   "nobody holds the lease, so nobody can see to it",
-			   "fawkes_ha.failover() makes a standby lead.");
+		sql_refuse(kind, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+				   "nobody holds the lease, so nobody can see to it",
+				   "fawkes_ha.failover() makes a standby lead.");
 }
 
 static char *
-carry_out(FhaRequest *request, int wait_seconds, bool dry_run, bool force)
+sql_carry_out(FhaRequest *request, int wait_seconds, bool dry_run, bool force)
 {
 	const char *kind = fha_request_kind_name(request->kind);
 	Answer answer = {false, false, NULL};
@@ -352,8 +352,8 @@ carry_out(FhaRequest *request, int wait_seconds, bool dry_run, bool force)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("wait_seconds = %d is out of range", wait_seconds),
 						errdetail("1 to %d is allowed.", WAIT_SECONDS_MAX)));
-	view = read_cluster();
-	check(view, request, force, plan);
+	view = sql_read_cluster();
+	sql_check(view, request, force, plan);
 	if (fha_request_warning(&view->cluster, view->members, view->member_count, request, warning))
 		ereport(WARNING, errmsg("%s", warning),
 				errhint("A restart of that member gives it as much."));
@@ -368,7 +368,7 @@ carry_out(FhaRequest *request, int wait_seconds, bool dry_run, bool force)
 	fha_wall_time(request->requested_at, sizeof(request->requested_at));
 
 	end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) wait_seconds * 1000);
-	put_request(request, end);
+	sql_put_request(request, end);
 	/* A cancelled wait must not leave a request behind that nobody has begun. */
 	PG_ENSURE_ERROR_CLEANUP(take_back_at_error, CStringGetDatum(request->id));
 	{
@@ -387,7 +387,7 @@ carry_out(FhaRequest *request, int wait_seconds, bool dry_run, bool force)
 
 /* An argument of type text into a field of fixed size; NULL counts as "". */
 static void
-take_text(FunctionCallInfo fcinfo, int number, const char *name, char *out, size_t size)
+sql_take_text(FunctionCallInfo fcinfo, int number, const char *name, char *out, size_t size)
 {
 	char *given;
 
@@ -402,7 +402,7 @@ take_text(FunctionCallInfo fcinfo, int number, const char *name, char *out, size
 }
 
 static bool
-is_true(FunctionCallInfo fcinfo, int number)
+sql_is_true(FunctionCallInfo fcinfo, int number)
 {
 	return PG_NARGS() > number && !PG_ARGISNULL(number) && PG_GETARG_BOOL(number);
 }
@@ -419,11 +419,11 @@ ask_about_member(FunctionCallInfo fcinfo, FhaRequestKind kind, int first, bool d
 {
 	FhaRequest request = {.kind = kind};
 
-	take_text(fcinfo, first, "the member's name", request.target, sizeof(request.target));
-	take_text(fcinfo, first + 2, "the reason", request.reason, sizeof(request.reason));
-	PG_RETURN_TEXT_P(
-		cstring_to_text(carry_out(&request, wait_of(fcinfo, first + 1),
-								  dry || is_true(fcinfo, first + 3), is_true(fcinfo, first + 4))));
+	sql_take_text(fcinfo, first, "the member's name", request.target, sizeof(request.target));
+	sql_take_text(fcinfo, first + 2, "the reason", request.reason, sizeof(request.reason));
+	PG_RETURN_TEXT_P(cstring_to_text(sql_carry_out(&request, wait_of(fcinfo, first + 1),
+												   dry || sql_is_true(fcinfo, first + 3),
+												   sql_is_true(fcinfo, first + 4))));
 }
 
 /* (reason, wait_seconds), as above */
@@ -432,8 +432,9 @@ ask_about_cluster(FunctionCallInfo fcinfo, FhaRequestKind kind, int first, bool 
 {
 	FhaRequest request = {.kind = kind};
 
-	take_text(fcinfo, first, "the reason", request.reason, sizeof(request.reason));
-	PG_RETURN_TEXT_P(cstring_to_text(carry_out(&request, wait_of(fcinfo, first + 1), dry, false)));
+	sql_take_text(fcinfo, first, "the reason", request.reason, sizeof(request.reason));
+	PG_RETURN_TEXT_P(
+		cstring_to_text(sql_carry_out(&request, wait_of(fcinfo, first + 1), dry, false)));
 }
 
 /* PostgreSQL's own settings are PostgreSQL's to judge; it raises the error. */
@@ -475,17 +476,17 @@ ask_about_setting(FunctionCallInfo fcinfo, FhaRequestKind kind, int first, bool 
 	char value[FHA_SETTING_VALUE_SIZE] = "";
 	FhaError error;
 
-	take_text(fcinfo, first, "the setting's name", name, sizeof(name));
+	sql_take_text(fcinfo, first, "the setting's name", name, sizeof(name));
 	if (!reset)
-		take_text(fcinfo, first + 1, "the value", value, sizeof(value));
-	take_text(fcinfo, next + 1, "the reason", request.reason, sizeof(request.reason));
+		sql_take_text(fcinfo, first + 1, "the value", value, sizeof(value));
+	sql_take_text(fcinfo, next + 1, "the reason", request.reason, sizeof(request.reason));
 	if (fha_request_setting(reset ? name : psprintf("%s=%s", name, value), reset, &request.setting,
 							&error) != FHA_OK)
-		refuse(fha_request_kind_name(kind), ERRCODE_INVALID_PARAMETER_VALUE, error.text, NULL);
+		sql_refuse(fha_request_kind_name(kind), ERRCODE_INVALID_PARAMETER_VALUE, error.text, NULL);
 	check_right(request.setting.name);
 	if (!reset)
 		check_value(&request.setting);
-	PG_RETURN_TEXT_P(cstring_to_text(carry_out(&request, wait_of(fcinfo, next), dry, false)));
+	PG_RETURN_TEXT_P(cstring_to_text(sql_carry_out(&request, wait_of(fcinfo, next), dry, false)));
 }
 
 Datum
@@ -553,29 +554,29 @@ fawkes_ha_reset_setting(PG_FUNCTION_ARGS)
 Datum
 fawkes_ha_try_switchover(PG_FUNCTION_ARGS)
 {
-	return ask_about_member(fcinfo, FHA_REQUEST_SWITCHOVER, 1, is_true(fcinfo, 0));
+	return ask_about_member(fcinfo, FHA_REQUEST_SWITCHOVER, 1, sql_is_true(fcinfo, 0));
 }
 
 Datum
 fawkes_ha_try_pause(PG_FUNCTION_ARGS)
 {
-	return ask_about_cluster(fcinfo, FHA_REQUEST_PAUSE, 1, is_true(fcinfo, 0));
+	return ask_about_cluster(fcinfo, FHA_REQUEST_PAUSE, 1, sql_is_true(fcinfo, 0));
 }
 
 Datum
 fawkes_ha_try_resume(PG_FUNCTION_ARGS)
 {
-	return ask_about_cluster(fcinfo, FHA_REQUEST_RESUME, 1, is_true(fcinfo, 0));
+	return ask_about_cluster(fcinfo, FHA_REQUEST_RESUME, 1, sql_is_true(fcinfo, 0));
 }
 
 Datum
 fawkes_ha_try_set_setting(PG_FUNCTION_ARGS)
 {
-	return ask_about_setting(fcinfo, FHA_REQUEST_SET, 1, is_true(fcinfo, 0));
+	return ask_about_setting(fcinfo, FHA_REQUEST_SET, 1, sql_is_true(fcinfo, 0));
 }
 
 Datum
 fawkes_ha_try_reset_setting(PG_FUNCTION_ARGS)
 {
-	return ask_about_setting(fcinfo, FHA_REQUEST_RESET, 1, is_true(fcinfo, 0));
+	return ask_about_setting(fcinfo, FHA_REQUEST_RESET, 1, sql_is_true(fcinfo, 0));
 }

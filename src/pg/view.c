@@ -250,15 +250,15 @@ static bool
 is_stalled(XLogRecPtr position)
 {
 	static XLogRecPtr seen = InvalidXLogRecPtr;
-	static int64 moved_ms = 0;
+	static int64 moved_at_ms = 0;
 	int64 now_ms = fha_now_ms();
 
-	if (moved_ms == 0 || position != seen)
+	if (moved_at_ms == 0 || position != seen)
 	{
 		seen = position;
-		moved_ms = now_ms;
+		moved_at_ms = now_ms;
 	}
-	return now_ms >= moved_ms + STALLED_MS;
+	return now_ms >= moved_at_ms + STALLED_MS;
 }
 
 /*

@@ -15,7 +15,7 @@ PG_FUNCTION_INFO_V1(fawkes_ha_wal_volume_size);
 PG_FUNCTION_INFO_V1(fawkes_ha_volumes);
 
 static struct statvfs
-measure(const char *path)
+volume_measure(const char *path)
 {
 	struct statvfs volume;
 
@@ -50,15 +50,15 @@ fawkes_ha_wal_volume_size(PG_FUNCTION_ARGS)
 
 	if (!wal_has_a_volume())
 		PG_RETURN_NULL();
-	volume = measure(XLOGDIR);
+	volume = volume_measure(XLOGDIR);
 	PG_RETURN_INT64(bytes_of(&volume, volume.f_blocks));
 }
 
 /* As kubelet reckons: what only root may still write is neither available nor used. */
 static void
-put_volume(ReturnSetInfo *result, bool wal, const char *path)
+volume_put(ReturnSetInfo *result, bool wal, const char *path)
 {
-	struct statvfs volume = measure(path);
+	struct statvfs volume = volume_measure(path);
 	bool nulls[7] = {false};
 	Datum values[7] = {
 		BoolGetDatum(wal),
@@ -79,8 +79,8 @@ fawkes_ha_volumes(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	InitMaterializedSRF(fcinfo, 0);
-	put_volume(result, false, DataDir);
+	volume_put(result, false, DataDir);
 	if (wal_has_a_volume())
-		put_volume(result, true, XLOGDIR);
+		volume_put(result, true, XLOGDIR);
 	return (Datum) 0;
 }

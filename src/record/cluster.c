@@ -36,7 +36,7 @@ read_texts(struct json_object *from, const char *key, char *out, size_t size, Fh
 }
 
 static void
-read_members(struct json_object *from, void *record, FhaError *err)
+cluster_read_members(struct json_object *from, void *record, FhaError *err)
 {
 	FhaCluster *out = record;
 	size_t data;
@@ -49,7 +49,7 @@ read_members(struct json_object *from, void *record, FhaError *err)
 }
 
 static void
-put_members(struct json_object *to, const void *record, bool *failed)
+cluster_put_members(struct json_object *to, const void *record, bool *failed)
 {
 	const FhaCluster *cluster = record;
 	struct json_object *members = json_object_new_array();
@@ -118,13 +118,13 @@ put_pause_reason(struct json_object *to, const void *record, bool *failed)
 }
 
 static void
-read_request(struct json_object *from, void *record, FhaError *err)
+cluster_read_request(struct json_object *from, void *record, FhaError *err)
 {
 	fha_request_read(from, &((FhaCluster *) record)->request, err);
 }
 
 static void
-put_request(struct json_object *to, const void *record, bool *failed)
+cluster_put_request(struct json_object *to, const void *record, bool *failed)
 {
 	fha_request_put(to, &((const FhaCluster *) record)->request, failed);
 }
@@ -193,11 +193,11 @@ static const FhaField rows[] = {
 	FHA_FIELD(FhaCluster, TERM, lineage_term),
 	{FHA_FIELD_OBJECT_OF(FhaCluster, position), .fields = &fha_position_fields},
 	{OBJECTS(lineage, lineage_count, FHA_LINEAGE_MAX), .fields = &lineage},
-	FHA_FIELD_BY(read_members, put_members),
+	FHA_FIELD_BY(cluster_read_members, cluster_put_members),
 	{OBJECTS(standbys, standby_count, FHA_MEMBERS_MAX), .fields = &standby},
 	FHA_FIELD(FhaCluster, BOOL, paused),
 	FHA_FIELD_BY(read_pause_reason, put_pause_reason),
-	FHA_FIELD_BY(read_request, put_request),
+	FHA_FIELD_BY(cluster_read_request, cluster_put_request),
 	{OBJECTS(settings, setting_count, FHA_SETTINGS_MAX), .optional = true, .fields = &setting},
 	{FHA_FIELD_OBJECT_OF(FhaCluster, settings_signature), .optional = true, .fields = &signature},
 	FHA_FIELD(FhaCluster, TEXT, acquired_at),

@@ -99,7 +99,7 @@ fha_fields_read(struct json_object *from, const FhaFields *fields, void *record,
 }
 
 static bool
-is_empty(const FhaField *field, const char *record)
+field_is_empty(const FhaField *field, const char *record)
 {
 	const void *value = record + field->offset;
 
@@ -118,7 +118,7 @@ is_empty(const FhaField *field, const char *record)
 		case FHA_FIELD_LSN:
 			return *(const uint64_t *) value == 0;
 		case FHA_FIELD_OBJECT:
-			return is_empty(&field->fields->rows[0], value);
+			return field_is_empty(&field->fields->rows[0], value);
 		case FHA_FIELD_OBJECTS:
 			return *(const size_t *) (const void *) (record + field->count) == 0;
 		case FHA_FIELD_OWN:
@@ -191,6 +191,6 @@ void
 fha_fields_put(struct json_object *to, const FhaFields *fields, const void *record, bool *failed)
 {
 	for (size_t i = 0; i < fields->count; i++)
-		if (!fields->rows[i].optional || !is_empty(&fields->rows[i], record))
+		if (!fields->rows[i].optional || !field_is_empty(&fields->rows[i], record))
 			put_field(to, &fields->rows[i], record, failed);
 }

@@ -13,7 +13,7 @@
 
 /* What is known of the request, if it was one. */
 static void
-read_request(struct json_object *from, void *record, FhaError *err)
+history_read_request(struct json_object *from, void *record, FhaError *err)
 {
 	FhaHistoryEntry *out = record;
 	char state[16] = "";
@@ -25,7 +25,7 @@ read_request(struct json_object *from, void *record, FhaError *err)
 }
 
 static void
-put_request(struct json_object *to, const void *record, bool *failed)
+history_put_request(struct json_object *to, const void *record, bool *failed)
 {
 	const FhaHistoryEntry *entry = record;
 
@@ -37,10 +37,14 @@ put_request(struct json_object *to, const void *record, bool *failed)
 }
 
 static const FhaField rows[] = {
-	FHA_FIELD(FhaHistoryEntry, TEXT, at),        FHA_FIELD(FhaHistoryEntry, TEXT, event),
-	FHA_FIELD(FhaHistoryEntry, U64, term),       FHA_FIELD(FhaHistoryEntry, TIMELINE, timeline),
-	FHA_FIELD(FhaHistoryEntry, TEXT, member),    FHA_FIELD(FhaHistoryEntry, TEXT, from),
-	FHA_FIELD(FhaHistoryEntry, TEXT, reason),    FHA_FIELD_BY(read_request, put_request),
+	FHA_FIELD(FhaHistoryEntry, TEXT, at),
+	FHA_FIELD(FhaHistoryEntry, TEXT, event),
+	FHA_FIELD(FhaHistoryEntry, U64, term),
+	FHA_FIELD(FhaHistoryEntry, TIMELINE, timeline),
+	FHA_FIELD(FhaHistoryEntry, TEXT, member),
+	FHA_FIELD(FhaHistoryEntry, TEXT, from),
+	FHA_FIELD(FhaHistoryEntry, TEXT, reason),
+	FHA_FIELD_BY(history_read_request, history_put_request),
 	FHA_OPTIONAL(FhaHistoryEntry, TEXT, result),
 };
 static const FhaFields fields = FHA_FIELDS(rows);

@@ -117,7 +117,7 @@ put_serves(struct json_object *to, const void *record, bool *failed)
 }
 
 static void
-read_lag(struct json_object *from, void *record, FhaError *err)
+member_read_lag(struct json_object *from, void *record, FhaError *err)
 {
 	fha_lag_read(from, ((FhaMember *) record)->lag, err);
 }
@@ -174,7 +174,7 @@ static const FhaField rows[] = {
 	{"lsn", FHA_FIELD_LSN, FHA_FIELD_AT(FhaMember, position.lsn)},
 	FHA_OPTIONAL(FhaMember, LSN, written),
 	FHA_FIELD(FhaMember, LSN, replayed),
-	FHA_FIELD_BY(read_lag, put_lag),
+	FHA_FIELD_BY(member_read_lag, put_lag),
 	FHA_OPTIONAL(FhaMember, LSN, oldest_wal),
 	FHA_FIELD(FhaMember, TEXT, following),
 	FHA_FIELD(FhaMember, TEXT, candidate_for),

@@ -301,7 +301,7 @@ check_settings(const FhaCluster *cluster, const char *lock, const FhaRequest *re
 /* --- refusals and plans */
 
 static const FhaMember *
-find_member(const FhaMember *members, size_t count, const char *name)
+request_find_member(const FhaMember *members, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(members[i].member, name) == 0)
@@ -310,13 +310,13 @@ find_member(const FhaMember *members, size_t count, const char *name)
 }
 
 static bool
-leads(const FhaCluster *cluster, const char *name)
+member_leads(const FhaCluster *cluster, const char *name)
 {
 	return strcmp(cluster->holder, name) == 0 && !cluster->released;
 }
 
 static bool
-streams(const FhaCluster *cluster, const char *name)
+member_streams(const FhaCluster *cluster, const char *name)
 {
 	for (size_t i = 0; i < cluster->standby_count; i++)
 		if (strcmp(cluster->standbys[i].member, name) == 0)
@@ -344,7 +344,7 @@ check_target(const FhaCluster *cluster, const FhaMember *target, const FhaReques
 	const char *name = request->target;
 	const char *kind = kinds[request->kind].name;
 	TargetUse use = kinds[request->kind].target;
-	bool is_leader = leads(cluster, name);
+	bool is_leader = member_leads(cluster, name);
 	bool needs_supervisor = request->kind == FHA_REQUEST_RESTART ||
 							request->kind == FHA_REQUEST_REINIT ||
 							request->kind == FHA_REQUEST_REJOIN;
@@ -368,7 +368,7 @@ check_target(const FhaCluster *cluster, const FhaMember *target, const FhaReques
 		return fha_error(err, FHA_INVALID,
 						 "%s has no supervisor: do it there, with pg_ctl or fawkes-ha rejoin",
 						 name);
-	if (request->kind == FHA_REQUEST_REMOVE && streams(cluster, name))
+	if (request->kind == FHA_REQUEST_REMOVE && member_streams(cluster, name))
 		return fha_error(err, FHA_INVALID, "%s streams from %s: stop it first", name,
 						 cluster->holder);
 	return FHA_OK;
@@ -381,7 +381,7 @@ best_standby(const FhaCluster *cluster, const FhaMember *members, size_t count)
 	const FhaMember *best = NULL;
 
 	for (size_t i = 0; i < count; i++)
-		if (members[i].role == FHA_ROLE_STANDBY && !leads(cluster, members[i].member) &&
+		if (members[i].role == FHA_ROLE_STANDBY && !member_leads(cluster, members[i].member) &&
 			fha_member_is_listed(cluster, members[i].member) &&
 			(best == NULL || fha_position_compare(members[i].position, best->position) > 0))
 			best = &members[i];
@@ -418,7 +418,7 @@ plan_failover(const FhaCluster *cluster, const FhaMember *members, size_t count,
 static const char *
 by_hand(const FhaMember *members, size_t count, const char *name)
 {
-	const FhaMember *member = find_member(members, count, name);
+	const FhaMember *member = request_find_member(members, count, name);
 
 	return member == NULL || member->supervised ? "" : " (yours: no supervisor)";
 }
@@ -432,14 +432,14 @@ plan_restart(const FhaCluster *cluster, const FhaMember *members, size_t count,
 	if (request->target[0] != '\0')
 	{
 		(void) snprintf(plan, FHA_PLAN_SIZE, "%s is restarted%s", request->target,
-						leads(cluster, request->target)
+						member_leads(cluster, request->target)
 							? ": nobody can write meanwhile, and it goes on leading"
 							: "");
 		return;
 	}
 	used = (size_t) snprintf(plan, FHA_PLAN_SIZE, "one after the other are restarted:");
 	for (size_t i = 0; i < cluster->member_count && used < FHA_PLAN_SIZE - 100; i++)
-		if (!leads(cluster, cluster->members[i]))
+		if (!member_leads(cluster, cluster->members[i]))
 			used +=
 				(size_t) snprintf(plan + used, FHA_PLAN_SIZE - used, " %s%s,", cluster->members[i],
 								  by_hand(members, count, cluster->members[i]));
@@ -521,7 +521,7 @@ FhaCode
 fha_request_check(const FhaCluster *cluster, const FhaMember *members, size_t count,
 				  const char *lock, const FhaRequest *request, char *plan, FhaError *err)
 {
-	const FhaMember *target = find_member(members, count, request->target);
+	const FhaMember *target = request_find_member(members, count, request->target);
 	FhaCode code = check_target(cluster, target, request, err);
 
 	if (code == FHA_OK && request->kind == FHA_REQUEST_PAUSE && cluster->paused)
@@ -555,7 +555,7 @@ fha_request_warning(const FhaCluster *cluster, const FhaMember *members, size_t 
 	{
 		const FhaMember *next = &members[i / count];
 		const FhaMember *other = &members[i % count];
-		bool may_lead = request->target[0] == '\0' ? !leads(cluster, next->member)
+		bool may_lead = request->target[0] == '\0' ? !member_leads(cluster, next->member)
 												   : strcmp(request->target, next->member) == 0;
 
 		if (!may_lead || !fha_member_is_listed(cluster, next->member) ||

@@ -10,7 +10,7 @@
 
 /* What is no JSON is left out; what finds no memory is a failure. */
 static struct json_object *
-reparse(const char *text, bool *failed)
+json_reparse(const char *text, bool *failed)
 {
 	FhaError err = {.code = FHA_OK};
 	struct json_object *object = text == NULL ? NULL : fha_json_parse(text, strlen(text), &err);
@@ -21,7 +21,7 @@ reparse(const char *text, bool *failed)
 }
 
 static void
-put_lags(struct json_object *to, const FhaSnapshot *snapshot, bool *failed)
+snapshot_put_lags(struct json_object *to, const FhaSnapshot *snapshot, bool *failed)
 {
 	struct json_object *lags = json_object_new_array();
 
@@ -71,8 +71,8 @@ fha_snapshot_print(const FhaSnapshot *snapshot, char **out, FhaError *err)
 	struct json_object *object = json_object_new_object();
 	struct json_object *members = json_object_new_array();
 	bool failed = false;
-	struct json_object *cluster = reparse(snapshot->cluster, &failed);
-	struct json_object *history = reparse(snapshot->history, &failed);
+	struct json_object *cluster = json_reparse(snapshot->cluster, &failed);
+	struct json_object *history = json_reparse(snapshot->history, &failed);
 	struct json_object *entries = NULL;
 
 	fha_json_put_text(object, "member", snapshot->member, &failed);
@@ -88,14 +88,14 @@ fha_snapshot_print(const FhaSnapshot *snapshot, char **out, FhaError *err)
 		fha_json_put(object, "cluster", cluster, &failed);
 	for (size_t i = 0; i < snapshot->member_count; i++)
 	{
-		struct json_object *member = reparse(snapshot->members[i], &failed);
+		struct json_object *member = json_reparse(snapshot->members[i], &failed);
 
 		if (member != NULL)
 			fha_json_append(members, member, &failed);
 	}
 	fha_json_put(object, "members", members, &failed);
 	if (snapshot->lags != NULL)
-		put_lags(object, snapshot, &failed);
+		snapshot_put_lags(object, snapshot, &failed);
 	if (snapshot->heard != NULL)
 		put_heard(object, snapshot, &failed);
 	if (history != NULL && json_object_object_get_ex(history, "entries", &entries))

@@ -25,7 +25,7 @@ typedef struct Case
 	"fawkes-ha failover"
 
 static bool
-is_held(const Case *at)
+case_is_held(const Case *at)
 {
 	return at->outlook->record != NULL && at->outlook->held;
 }
@@ -100,7 +100,7 @@ end_missing(Case *at)
 }
 
 static bool
-released(Case *at)
+lease_released(Case *at)
 {
 	const FhaCluster *record = at->outlook->record;
 
@@ -113,7 +113,7 @@ released(Case *at)
 }
 
 static bool
-lapsed(Case *at)
+lease_lapsed(Case *at)
 {
 	const FhaCluster *record = at->outlook->record;
 	int64_t age_s;
@@ -146,7 +146,7 @@ add_holder(Case *at)
 }
 
 static bool
-founding(Case *at)
+cluster_founding(Case *at)
 {
 	const FhaCluster *record = at->outlook->record;
 
@@ -171,7 +171,7 @@ no_writes(Case *at)
 static bool
 lease_expires(Case *at)
 {
-	if (!is_held(at) || at->outlook->promised || at->outlook->bound ||
+	if (!case_is_held(at) || at->outlook->promised || at->outlook->bound ||
 		at->outlook->lease_age_ms <= at->outlook->record->lease_duration_ms / FHA_NEAR_END_PARTS)
 		return false;
 	(void) snprintf(at->more, sizeof(at->more), ": %s has not renewed it for %.1f s of %.1f s",
@@ -196,7 +196,7 @@ led_by_promises(Case *at)
 static bool
 bound_by_promise(Case *at)
 {
-	if (!at->outlook->local || !at->outlook->bound || !is_held(at))
+	if (!at->outlook->local || !at->outlook->bound || !case_is_held(at))
 		return false;
 	(void) snprintf(at->more, sizeof(at->more), ": this one has promised %s not to contend",
 					at->outlook->record->holder);
@@ -215,7 +215,7 @@ no_fit_standby(Case *at)
 {
 	const FhaOutlook *outlook = at->outlook;
 
-	if (!is_held(at) || outlook->record->standby_count > 0 || is_settling(at) ||
+	if (!case_is_held(at) || outlook->record->standby_count > 0 || is_settling(at) ||
 		is_being_founded(outlook->record))
 		return false;
 	for (size_t i = 0; i < outlook->member_count; i++)
@@ -230,7 +230,7 @@ no_fit_standby(Case *at)
 }
 
 static bool
-paused(Case *at)
+cluster_paused(Case *at)
 {
 	if (at->outlook->record == NULL || !at->outlook->record->paused)
 		return false;
@@ -333,7 +333,7 @@ member_exporter_fails(Case *at)
 static bool
 is_standby(const Case *at)
 {
-	return is_held(at) && at->shown.role == FHA_SHOWN_STANDBY;
+	return case_is_held(at) && at->shown.role == FHA_SHOWN_STANDBY;
 }
 
 static bool
@@ -356,14 +356,14 @@ static bool
 member_unhealthy(Case *at)
 {
 	return at->shown.role == FHA_SHOWN_STANDBY && at->member->serves == FHA_SERVES_UNHEALTHY &&
-		   !(is_held(at) && is_settling(at));
+		   !(case_is_held(at) && is_settling(at));
 }
 
 /* Of the primary alone: a standby's limits count when it leads. */
 static bool
 member_lacks_room(Case *at)
 {
-	int64_t needed = is_held(at) ? fha_room_needed(at->outlook->record) : 0;
+	int64_t needed = case_is_held(at) ? fha_room_needed(at->outlook->record) : 0;
 	bool slots = at->member->max_slots != 0 && at->member->max_slots < needed;
 
 	(void) snprintf(at->more, sizeof(at->more),
@@ -379,7 +379,7 @@ static bool
 member_has_trouble(Case *at)
 {
 	(void) snprintf(at->more, sizeof(at->more), ": %s", at->member->trouble);
-	return is_held(at) && at->shown.holds && at->member->trouble[0] != '\0';
+	return case_is_held(at) && at->shown.holds && at->member->trouble[0] != '\0';
 }
 
 static bool
@@ -419,13 +419,13 @@ static const struct
 	 "nobody leads: the primary was stopped cleanly, and no member that runs has all of its WAL",
 	 "start the member that is named; if its data is lost: fawkes-ha failover --dry-run tells what "
 	 "that costs"},
-	{"no_primary", FHA_CRITICAL, false, released, "nobody leads",
+	{"no_primary", FHA_CRITICAL, false, lease_released, "nobody leads",
 	 "for some seconds that is a handover; then read each standby's state, and: fawkes-ha failover "
 	 "--dry-run"},
-	{"no_primary", FHA_CRITICAL, false, lapsed, "nobody leads",
+	{"no_primary", FHA_CRITICAL, false, lease_lapsed, "nobody leads",
 	 "up to one lease that is by design; then read each standby's state, and: fawkes-ha failover "
 	 "--dry-run"},
-	{"no_writes", FHA_CRITICAL, false, founding,
+	{"no_writes", FHA_CRITICAL, false, cluster_founding,
 	 "nobody can write yet: the first member of the cluster is being started",
 	 "wait until it is up; if it does not come up, see that member's log"},
 	{"no_writes", FHA_CRITICAL, false, no_writes, "nobody can write",
@@ -484,7 +484,7 @@ static const struct
 	{"cannot_be_promoted", FHA_WARNING, true, member_cannot_be_promoted, "cannot be promoted",
 	 "its primary has more, so it replays nothing: fawkes-ha restart with its name gives it as "
 	 "much"},
-	{"paused", FHA_WARNING, false, paused, "failover is paused",
+	{"paused", FHA_WARNING, false, cluster_paused, "failover is paused",
 	 "when the work is done: fawkes-ha resume"},
 	{"request", FHA_NOTICE, false, request_stands, "a request is under way",
 	 "nothing; fawkes-ha history tells how it ended"},
@@ -504,7 +504,7 @@ fha_severity_name(FhaSeverity severity)
 }
 
 static size_t
-judge(const Case *given, size_t row, FhaFinding *out, size_t count)
+finding_judge(const Case *given, size_t row, FhaFinding *out, size_t count)
 {
 	Case at = *given;
 	FhaFinding *finding = &out[count];
@@ -535,7 +535,7 @@ fha_findings(const FhaOutlook *outlook, FhaFinding *out)
 				continue;
 			if (!table[row].of_member)
 			{
-				count = judge(&at, row, out, count);
+				count = finding_judge(&at, row, out, count);
 				continue;
 			}
 			for (size_t i = 0; outlook->record != NULL && i < outlook->member_count; i++)
@@ -543,7 +543,7 @@ fha_findings(const FhaOutlook *outlook, FhaFinding *out)
 				at.member = &outlook->members[i];
 				at.todo = NULL;
 				fha_overview_member(outlook, at.member, &at.shown);
-				count = judge(&at, row, out, count);
+				count = finding_judge(&at, row, out, count);
 			}
 		}
 	return count;

@@ -173,7 +173,7 @@ is_alive(const FhaHealth *health)
 }
 
 static void
-put_position(struct json_object *to, const char *key, FhaPosition position, bool *failed)
+health_put_position(struct json_object *to, const char *key, FhaPosition position, bool *failed)
 {
 	struct json_object *object;
 
@@ -198,7 +198,7 @@ put_fence(struct json_object *to, const FhaHealth *health, bool *failed)
 
 /* What the cluster's record says, once it has been seen. */
 static void
-put_lease(struct json_object *to, const FhaHealth *health, bool *failed)
+health_put_lease(struct json_object *to, const FhaHealth *health, bool *failed)
 {
 	struct json_object *lease;
 
@@ -231,7 +231,7 @@ fha_health_object(const FhaHealth *health, bool *failed)
 		fha_json_put_text(object, "rule", health->rule, failed);
 	fha_json_put_text(object, "because", health->because, failed);
 	put_fence(object, health, failed);
-	put_position(object, "position", health->position, failed);
+	health_put_position(object, "position", health->position, failed);
 	if (health->position.timeline != 0)
 		fha_json_put_lsn(object, "replayed", health->replayed, failed);
 	fha_json_put_bool(object, "streaming", health->streaming, failed);
@@ -239,12 +239,12 @@ fha_health_object(const FhaHealth *health, bool *failed)
 	if (lag != FHA_HEALTH_LAG_UNKNOWN)
 		fha_json_put_int(object, "lag_bytes", lag, failed);
 	fha_lag_put(object, health->lag, failed);
-	put_lease(object, health, failed);
+	health_put_lease(object, health, failed);
 	return object;
 }
 
 static char *
-print(const FhaHealth *health)
+health_print(const FhaHealth *health)
 {
 	bool failed = false;
 	struct json_object *object = fha_health_object(health, &failed);
@@ -265,7 +265,7 @@ static const struct
 };
 
 static void
-say(FhaHealthAnswer *out, int status, const char *text)
+health_say(FhaHealthAnswer *out, int status, const char *text)
 {
 	out->status = status;
 	if (asprintf(&out->text, "%s\n", text) < 0)
@@ -284,7 +284,7 @@ lag_is_allowed(const FhaHealth *health, const char *query, FhaHealthAnswer *out)
 
 	if (fha_health_lag_limit(query, strlen(query), &limit, &err) != FHA_OK)
 	{
-		say(out, 400, err.text);
+		health_say(out, 400, err.text);
 		return false;
 	}
 	in_time = limit.ms != INT64_MAX;
@@ -299,7 +299,7 @@ lag_is_allowed(const FhaHealth *health, const char *query, FhaHealthAnswer *out)
 		(void) snprintf(text, sizeof(text), "%lld %s behind the leader, %lld are allowed",
 						(long long) lag, in_time ? "ms" : "bytes",
 						(long long) (in_time ? limit.ms : limit.bytes));
-	say(out, 503, text);
+	health_say(out, 503, text);
 	return false;
 }
 
@@ -314,12 +314,12 @@ fha_health_answer(const FhaHealth *health, const char *path, const char *query, 
 		i++;
 	if (i == sizeof(paths) / sizeof(paths[0]) && strcmp(path, "/status") != 0)
 	{
-		say(out, 404, "there is no such path");
+		health_say(out, 404, "there is no such path");
 		return;
 	}
 	if (!known_verb)
 	{
-		say(out, 405, "GET, HEAD and OPTIONS are possible here");
+		health_say(out, 405, "GET, HEAD and OPTIONS are possible here");
 		out->wrong_verb = true;
 		return;
 	}
@@ -327,7 +327,7 @@ fha_health_answer(const FhaHealth *health, const char *path, const char *query, 
 	{
 		out->status = 200;
 		out->json = true;
-		out->text = print(health);
+		out->text = health_print(health);
 		return;
 	}
 	if (paths[i].takes_lag && !lag_is_allowed(health, query, out))
@@ -337,5 +337,5 @@ fha_health_answer(const FhaHealth *health, const char *path, const char *query, 
 			return;
 		free(out->text);
 	}
-	say(out, paths[i].judge(health).good ? 200 : 503, paths[i].judge(health).because);
+	health_say(out, paths[i].judge(health).good ? 200 : 503, paths[i].judge(health).because);
 }

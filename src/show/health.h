@@ -26,7 +26,7 @@ typedef struct FhaHealth
 	bool agent;                 /* the agent answers; else the supervisor */
 
 	FhaPgState postgres;
-	int64_t fence_left_ms; /* S1: until write_until, as it is at this moment; <= 0: shut */
+	int64_t fence_left_ms; /* S1: until write_ends_at, as it is at this moment; <= 0: shut */
 	bool streaming;        /* a standby: WAL is coming in */
 	char following[FHA_NAME_SIZE];
 	FhaPosition position; /* timeline 0: unknown */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static bool
-is_empty(const FhaLagRing *ring, const FhaLagTrack *track)
+track_is_empty(const FhaLagRing *ring, const FhaLagTrack *track)
 {
 	for (size_t i = 0; i < ring->count; i++)
 	{
@@ -33,7 +33,7 @@ fha_lag_ring_begin(FhaLagRing *ring, int64_t now_ms)
 
 		track->ms[ring->newest] = FHA_LAG_UNSEEN;
 		track->bytes[ring->newest] = FHA_LAG_UNSEEN;
-		if (track->member[0] != '\0' && is_empty(ring, track))
+		if (track->member[0] != '\0' && track_is_empty(ring, track))
 			track->member[0] = '\0';
 	}
 }

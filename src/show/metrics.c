@@ -23,7 +23,7 @@ typedef struct Output
 } Output;
 
 static void
-put(Output *out, double value)
+metric_put(Output *out, double value)
 {
 	out->metric.value = value;
 	out->sink(out->argument, &out->metric);
@@ -34,32 +34,32 @@ put_labelled(Output *out, const char *label, const char *label_value, double val
 {
 	out->metric.labels[0] = (FhaMetricLabel){label, label_value};
 	out->metric.label_count = 1;
-	put(out, value);
+	metric_put(out, value);
 }
 
 static void
-begin(Output *out, const char *family, const char *type, const char *help)
+metric_begin(Output *out, const char *family, const char *type, const char *help)
 {
 	out->metric = (FhaMetric){.family = family, .suffix = "", .type = type, .help = help};
 }
 
 static void
-gauge(Output *out, const char *family, const char *help, double value)
+metric_gauge(Output *out, const char *family, const char *help, double value)
 {
-	begin(out, family, "gauge", help);
-	put(out, value);
+	metric_begin(out, family, "gauge", help);
+	metric_put(out, value);
 }
 
 static double
-seconds(int64_t ms)
+metric_seconds(int64_t ms)
 {
 	return (double) ms / 1000;
 }
 
 static double
-not_negative(int64_t ms)
+metric_not_negative(int64_t ms)
 {
-	return ms > 0 ? seconds(ms) : 0;
+	return ms > 0 ? metric_seconds(ms) : 0;
 }
 
 static void
@@ -76,76 +76,87 @@ put_renewals(Output *out, const FhaVitals *vitals)
 	uint64_t sum = 0;
 	char bound[32];
 
-	begin(out, "fawkes_ha_renewals_total", "counter",
-		  "Writes of the lease by its holder, by how they ended.");
+	metric_begin(out, "fawkes_ha_renewals_total", "counter",
+				 "Writes of the lease by its holder, by how they ended.");
 	put_counts(out, "result", renewal_names, vitals->renewals, FHA_RENEWAL_COUNT);
-	begin(out, "fawkes_ha_renewal_seconds", "histogram",
-		  "Time from the sending of a renewal to its confirmation by the lock.");
+	metric_begin(out, "fawkes_ha_renewal_seconds", "histogram",
+				 "Time from the sending of a renewal to its confirmation by the lock.");
 	out->metric.suffix = "_bucket";
 	for (size_t i = 0; i < FHA_RENEWAL_BUCKETS; i++)
 	{
 		sum += vitals->renewal_buckets[i];
-		(void) snprintf(bound, sizeof(bound), "%g", seconds(bounds_ms[i]));
+		(void) snprintf(bound, sizeof(bound), "%g", metric_seconds(bounds_ms[i]));
 		put_labelled(out, "le", bound, (double) sum);
 	}
 	put_labelled(out, "le", "+Inf", (double) vitals->renewal_count);
 	out->metric.label_count = 0;
 	out->metric.suffix = "_sum";
-	put(out, (double) vitals->renewal_sum_ms / 1000);
+	metric_put(out, (double) vitals->renewal_sum_ms / 1000);
 	out->metric.suffix = "_count";
-	put(out, (double) vitals->renewal_count);
+	metric_put(out, (double) vitals->renewal_count);
 }
 
 static void
-put_lease(Output *out, const FhaVitals *vitals, const FhaFenceState *fence, int64_t now_ms)
+metrics_put_lease(Output *out, const FhaVitals *vitals, const FhaFenceState *fence, int64_t now_ms)
 {
 	int64_t age_ms = now_ms - vitals->renewed_ms;
 	int64_t left_ms = vitals->mine ? fence->left_ms : vitals->lease_ms - age_ms;
 
-	gauge(out, "fawkes_ha_lease_held", "1 on the member that holds the lease.", vitals->mine);
-	gauge(out, "fawkes_ha_lease_released", "1 while the lease was given away and nobody took it.",
-		  vitals->released);
-	begin(out, "fawkes_ha_end_missing", "gauge",
-		  "1 while nobody leads because no member that runs has all WAL of a primary that was "
-		  "stopped cleanly: the member that must be started.");
+	metric_gauge(out, "fawkes_ha_lease_held", "1 on the member that holds the lease.",
+				 vitals->mine);
+	metric_gauge(out, "fawkes_ha_lease_released",
+				 "1 while the lease was given away and nobody took it.", vitals->released);
+	metric_begin(
+		out, "fawkes_ha_end_missing", "gauge",
+		"1 while nobody leads because no member that runs has all WAL of a primary that was "
+		"stopped cleanly: the member that must be started.");
 	put_labelled(out, "member", vitals->holder, vitals->end_missing);
-	gauge(out, "fawkes_ha_lease_duration_seconds",
-		  "How long the lease binds others after a renewal.", seconds(vitals->lease_ms));
-	gauge(out, "fawkes_ha_renew_deadline_seconds",
-		  "How long this member, as the holder, acknowledges writes after a renewal was sent.",
-		  seconds(vitals->deadline_ms));
-	gauge(out, "fawkes_ha_lease_age_seconds",
-		  "Time since the lease was renewed: on its holder, since the last confirmed renewal was "
-		  "sent; elsewhere, since the record was seen to change.",
-		  not_negative(age_ms));
-	gauge(out, "fawkes_ha_lease_remaining_seconds",
-		  "Time until the lease ends without a renewal: on its holder, until its fence shuts; "
-		  "elsewhere, until this member counts it as lapsed.",
-		  vitals->released ? 0 : not_negative(left_ms));
-	gauge(out, "fawkes_ha_led_by_promises",
-		  "1 while the lock does not answer and this holder leads by the promises of the others.",
-		  vitals->promised && fence->open);
-	gauge(out, "fawkes_ha_promise_remaining_seconds",
-		  "Time until this member may take the lease again, as it promised while the lock did not "
-		  "answer.",
-		  not_negative(vitals->bound_until_ms - now_ms));
-	gauge(out, "fawkes_ha_term", "Term of the lease; it rises with each change of its holder.",
-		  (double) vitals->term);
-	gauge(out, "fawkes_ha_timeline", "Timeline that belongs to the term.", vitals->timeline);
-	gauge(out, "fawkes_ha_paused", "1 while an operator has paused failover.", vitals->paused);
-	begin(out, "fawkes_ha_members", "gauge",
-		  "Members that have a record in the lock, by the role that they last said.");
+	metric_gauge(out, "fawkes_ha_lease_duration_seconds",
+				 "How long the lease binds others after a renewal.",
+				 metric_seconds(vitals->lease_ms));
+	metric_gauge(
+		out, "fawkes_ha_renew_deadline_seconds",
+		"How long this member, as the holder, acknowledges writes after a renewal was sent.",
+		metric_seconds(vitals->deadline_ms));
+	metric_gauge(
+		out, "fawkes_ha_lease_age_seconds",
+		"Time since the lease was renewed: on its holder, since the last confirmed renewal was "
+		"sent; elsewhere, since the record was seen to change.",
+		metric_not_negative(age_ms));
+	metric_gauge(
+		out, "fawkes_ha_lease_remaining_seconds",
+		"Time until the lease ends without a renewal: on its holder, until its fence shuts; "
+		"elsewhere, until this member counts it as lapsed.",
+		vitals->released ? 0 : metric_not_negative(left_ms));
+	metric_gauge(
+		out, "fawkes_ha_led_by_promises",
+		"1 while the lock does not answer and this holder leads by the promises of the others.",
+		vitals->promised && fence->open);
+	metric_gauge(
+		out, "fawkes_ha_promise_remaining_seconds",
+		"Time until this member may take the lease again, as it promised while the lock did not "
+		"answer.",
+		metric_not_negative(vitals->bound_until_ms - now_ms));
+	metric_gauge(out, "fawkes_ha_term",
+				 "Term of the lease; it rises with each change of its holder.",
+				 (double) vitals->term);
+	metric_gauge(out, "fawkes_ha_timeline", "Timeline that belongs to the term.", vitals->timeline);
+	metric_gauge(out, "fawkes_ha_paused", "1 while an operator has paused failover.",
+				 vitals->paused);
+	metric_begin(out, "fawkes_ha_members", "gauge",
+				 "Members that have a record in the lock, by the role that they last said.");
 	for (size_t i = 0; i < 3; i++)
 		put_labelled(out, "role", role_names[i], (double) vitals->members[i]);
-	gauge(out, "fawkes_ha_members_without_data",
-		  "Members that have no data: they are being cloned, or wait for it.",
-		  (double) vitals->without_data);
-	gauge(out, "fawkes_ha_members_silent",
-		  "Members whose record has not changed for six lease durations: they are dead or cut off.",
-		  (double) vitals->silent);
+	metric_gauge(out, "fawkes_ha_members_without_data",
+				 "Members that have no data: they are being cloned, or wait for it.",
+				 (double) vitals->without_data);
+	metric_gauge(
+		out, "fawkes_ha_members_silent",
+		"Members whose record has not changed for six lease durations: they are dead or cut off.",
+		(double) vitals->silent);
 	if (vitals->mine)
-		gauge(out, "fawkes_ha_streaming_standbys", "Members that stream from this primary.",
-			  (double) vitals->streaming);
+		metric_gauge(out, "fawkes_ha_streaming_standbys", "Members that stream from this primary.",
+					 (double) vitals->streaming);
 }
 
 static void
@@ -155,28 +166,29 @@ put_state(Output *out, const FhaVitals *vitals, int64_t now_ms)
 					   : vitals->postgres == FHA_PG_STANDBY ? "standby"
 															: "down";
 
-	begin(out, "fawkes_ha_role", "gauge",
-		  "1 for what PostgreSQL is here: primary is out of recovery, standby follows, down "
-		  "neither.");
+	metric_begin(out, "fawkes_ha_role", "gauge",
+				 "1 for what PostgreSQL is here: primary is out of recovery, standby follows, down "
+				 "neither.");
 	for (size_t i = 0; i < 3; i++)
 		put_labelled(out, "role", role_names[i], *role == *role_names[i]);
-	gauge(out, "fawkes_ha_pending_restart", "1 while a changed setting waits for a restart.",
-		  vitals->pending_restart);
-	gauge(out, "fawkes_ha_unattended",
-		  "1 while this server runs without its supervisor: nothing starts it after a crash.",
-		  vitals->unattended);
+	metric_gauge(out, "fawkes_ha_pending_restart", "1 while a changed setting waits for a restart.",
+				 vitals->pending_restart);
+	metric_gauge(
+		out, "fawkes_ha_unattended",
+		"1 while this server runs without its supervisor: nothing starts it after a crash.",
+		vitals->unattended);
 	if (vitals->because == NULL)
 		return;
-	begin(out, "fawkes_ha_state", "gauge",
-		  "1 for the rule that this member follows: what the host must do, and why.");
+	metric_begin(out, "fawkes_ha_state", "gauge",
+				 "1 for the rule that this member follows: what the host must do, and why.");
 	out->metric.labels[2] = (FhaMetricLabel){"rule", vitals->rule};
 	out->metric.labels[1] = (FhaMetricLabel){"because", vitals->because};
 	out->metric.labels[0] = (FhaMetricLabel){"decision", vitals->decision};
 	out->metric.label_count = 3;
-	put(out, 1);
-	gauge(out, "fawkes_ha_state_age_seconds",
-		  "Time since the rule that this member follows last changed.",
-		  not_negative(now_ms - vitals->decided_ms));
+	metric_put(out, 1);
+	metric_gauge(out, "fawkes_ha_state_age_seconds",
+				 "Time since the rule that this member follows last changed.",
+				 metric_not_negative(now_ms - vitals->decided_ms));
 }
 
 void
@@ -198,27 +210,32 @@ fha_metrics_list(const FhaVitals *vitals, const FhaFenceState *fence, bool agent
 {
 	Output out = {.sink = sink, .argument = argument};
 
-	gauge(&out, "fawkes_ha_agent_up", "1 while the agent, which renews the lease, runs.", agent);
-	gauge(&out, "fawkes_ha_fence_open", "1 while this server may acknowledge writes.", fence->open);
-	gauge(&out, "fawkes_ha_fence_remaining_seconds",
-		  "Time until the write fence shuts without a renewal.", not_negative(fence->left_ms));
-	begin(&out, "fawkes_ha_fence_refusals_total", "counter",
-		  "Clients that the shut fence refused, by where: reply is a commit whose acknowledgement "
-		  "was withheld.");
+	metric_gauge(&out, "fawkes_ha_agent_up", "1 while the agent, which renews the lease, runs.",
+				 agent);
+	metric_gauge(&out, "fawkes_ha_fence_open", "1 while this server may acknowledge writes.",
+				 fence->open);
+	metric_gauge(&out, "fawkes_ha_fence_remaining_seconds",
+				 "Time until the write fence shuts without a renewal.",
+				 metric_not_negative(fence->left_ms));
+	metric_begin(
+		&out, "fawkes_ha_fence_refusals_total", "counter",
+		"Clients that the shut fence refused, by where: reply is a commit whose acknowledgement "
+		"was withheld.");
 	put_counts(&out, "where", refusal_names, fence->refusals, FHA_REFUSAL_COUNT);
 	if (vitals->at_ms == 0)
 		return;
-	gauge(&out, "fawkes_ha_agent_age_seconds",
-		  "Time since the agent's last turn; all fawkes_ha metrics but the fence's are as of then.",
-		  not_negative(now_ms - vitals->at_ms));
+	metric_gauge(
+		&out, "fawkes_ha_agent_age_seconds",
+		"Time since the agent's last turn; all fawkes_ha metrics but the fence's are as of then.",
+		metric_not_negative(now_ms - vitals->at_ms));
 	put_state(&out, vitals, now_ms);
 	if (vitals->known)
-		put_lease(&out, vitals, fence, now_ms);
+		metrics_put_lease(&out, vitals, fence, now_ms);
 	put_renewals(&out, vitals);
-	begin(&out, "fawkes_ha_takeovers_total", "counter",
-		  "Times that this agent took the lease, by why it was free to take.");
+	metric_begin(&out, "fawkes_ha_takeovers_total", "counter",
+				 "Times that this agent took the lease, by why it was free to take.");
 	put_counts(&out, "reason", takeover_names, vitals->takeovers, FHA_TAKEOVER_COUNT);
-	begin(&out, "fawkes_ha_lock_errors_total", "counter",
-		  "Requests to the lock that failed or got no answer.");
-	put(&out, (double) vitals->lock_errors);
+	metric_begin(&out, "fawkes_ha_lock_errors_total", "counter",
+				 "Requests to the lock that failed or got no answer.");
+	metric_put(&out, (double) vitals->lock_errors);
 }

@@ -92,20 +92,20 @@ silence_s(const FhaOutlook *outlook, const FhaMember *member)
 	const FhaCluster *record = outlook->record;
 	int64_t known_s =
 		outlook->silence_s == NULL ? -1 : outlook->silence_s(outlook->known, member->member);
-	int64_t renewed_ms = fha_age_ms(record->renewed_at, 0);
-	int64_t seen_ms = fha_age_ms(member->lease_seen_at, 0);
+	int64_t renewed_age_ms = fha_age_ms(record->renewed_at, 0);
+	int64_t seen_age_ms = fha_age_ms(member->lease_seen_at, 0);
 
 	if (known_s >= 0)
 		return known_s;
-	if (outlook->held && member->term == record->term && renewed_ms != INT64_MIN &&
-		seen_ms >= renewed_ms)
-		return (seen_ms - renewed_ms) / 1000;
+	if (outlook->held && member->term == record->term && renewed_age_ms != INT64_MIN &&
+		seen_age_ms >= renewed_age_ms)
+		return (seen_age_ms - renewed_age_ms) / 1000;
 	return fha_age_s(member->updated_at, outlook->wall_s);
 }
 
 /* What a member last said of itself is not what it is: it may be gone, or know no better. */
 static void
-doubt(const FhaOutlook *outlook, const FhaMember *member, FhaShown *out)
+member_doubt(const FhaOutlook *outlook, const FhaMember *member, FhaShown *out)
 {
 	const FhaCluster *record = outlook->record;
 	bool self = outlook->self != NULL && strcmp(outlook->self, member->member) == 0;
@@ -178,7 +178,7 @@ fha_overview_member(const FhaOutlook *outlook, const FhaMember *member, FhaShown
 	out->why[0] = '\0';
 	out->stopped = member->role == FHA_ROLE_DOWN && !out->holds && was_stopping(member);
 	if (!out->stopped)
-		doubt(outlook, member, out);
+		member_doubt(outlook, member, out);
 	if (out->stopped)
 		(void) snprintf(out->state, sizeof(out->state), "its node was stopped");
 	else if (out->why[0] != '\0')

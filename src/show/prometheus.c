@@ -61,7 +61,7 @@ escape_character(char out[4], size_t *length, const char *text, bool quotes)
 
 /* Escaped into out; false when it does not fit.  *used goes on. */
 static bool
-escape(char *out, size_t size, size_t *used, const char *text)
+label_escape(char *out, size_t size, size_t *used, const char *text)
 {
 	while (*text != '\0')
 	{
@@ -91,7 +91,7 @@ fha_prometheus_label(char *out, size_t size, const char *name, const char *value
 	if (length > 0 && (size_t) length < size - used)
 	{
 		used += (size_t) length;
-		if (escape(out, size, &used, value) && used + 2 <= size)
+		if (label_escape(out, size, &used, value) && used + 2 <= size)
 		{
 			memcpy(out + used, "\"", 2);
 			return FHA_OK;
@@ -113,7 +113,7 @@ put_part(char **at, const char *text)
 }
 
 static bool
-make_room(FhaPrometheus *page)
+page_make_room(FhaPrometheus *page)
 {
 	size_t room = page->room == 0 ? 512 : 2 * page->room;
 	FhaSeries *grown;
@@ -129,8 +129,8 @@ make_room(FhaPrometheus *page)
 }
 
 static void
-add(FhaPrometheus *page, const char *family, const char *suffix, const char *type, const char *help,
-	const char *labels, double value)
+page_add(FhaPrometheus *page, const char *family, const char *suffix, const char *type,
+		 const char *help, const char *labels, double value)
 {
 	size_t size =
 		strlen(family) + strlen(suffix) + strlen(type) + strlen(help) + strlen(labels) + 5;
@@ -143,7 +143,7 @@ add(FhaPrometheus *page, const char *family, const char *suffix, const char *typ
 		return;
 	}
 	at = page->count < FHA_SERIES_MAX && size <= FHA_SERIES_BYTES_MAX - page->bytes &&
-				 make_room(page)
+				 page_make_room(page)
 			 ? malloc(size)
 			 : NULL;
 	if (at == NULL)
@@ -169,7 +169,7 @@ fha_prometheus_add(FhaPrometheus *page, const char *name, const char *type, cons
 {
 	bool typed = strcmp(type, "counter") == 0 || strcmp(type, "gauge") == 0;
 
-	add(page, name, "", typed ? type : "untyped", help, labels, value);
+	page_add(page, name, "", typed ? type : "untyped", help, labels, value);
 }
 
 void
@@ -185,7 +185,8 @@ fha_prometheus_metric(void *page, const FhaMetric *metric)
 			into->refused++;
 			return;
 		}
-	add(into, metric->family, metric->suffix, metric->type, metric->help, labels, metric->value);
+	page_add(into, metric->family, metric->suffix, metric->type, metric->help, labels,
+			 metric->value);
 }
 
 /* By family, and within it as they came: a histogram's buckets stay in their order. */

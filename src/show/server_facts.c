@@ -28,7 +28,7 @@ fha_facts_begin(FhaServerFacts *facts)
 
 /* The value of a label as it stands there; false: it is not there, or does not fit. */
 static bool
-label(const char *labels, const char *name, char *out, size_t size)
+label_find(const char *labels, const char *name, char *out, size_t size)
 {
 	char begin[40];
 	const char *from;
@@ -60,7 +60,7 @@ take_slot(FhaServerFacts *facts, const char *labels, double bytes)
 	char name[FHA_FACT_TEXT_SIZE];
 	size_t at = 0;
 
-	if (!label(labels, "slot_name", name, sizeof(name)))
+	if (!label_find(labels, "slot_name", name, sizeof(name)))
 		return;
 	while (at < facts->slot_count && facts->slots[at].bytes >= bytes)
 		at++;
@@ -79,7 +79,7 @@ take_volume(FhaServerFacts *facts, bool free, const char *labels, double value, 
 {
 	char name[320];
 
-	if (!label(labels, "persistentvolumeclaim", name, sizeof(name)))
+	if (!label_find(labels, "persistentvolumeclaim", name, sizeof(name)))
 		return;
 	if (strcmp(name, claim) == 0)
 		*(free ? &facts->data_free : &facts->data_bytes) = value;
@@ -98,7 +98,7 @@ fha_facts_take(FhaServerFacts *facts, const char *name, const char *labels, doub
 	else if (strcmp(name, "cnpg_pg_connections") == 0)
 		facts->connections = value;
 	else if (strcmp(name, "cnpg_pg_settings_setting") == 0 &&
-			 label(labels, "name", setting, sizeof(setting)) &&
+			 label_find(labels, "name", setting, sizeof(setting)) &&
 			 strcmp(setting, "max_connections") == 0)
 		facts->max_connections = value;
 	else if (strcmp(name, "cnpg_backends_max_tx_duration_seconds") == 0)

@@ -76,7 +76,8 @@ lag_of(const Snapshot *snapshot, const char *member)
 
 /* Of one stage at now_ms; FHA_LAG_UNSEEN: not known. */
 static void
-read_lag(struct json_object *lag, const char *stage, int64_t now_ms, int64_t *ms, int64_t *bytes)
+status_read_lag(struct json_object *lag, const char *stage, int64_t now_ms, int64_t *ms,
+				int64_t *bytes)
 {
 	FhaError err = {.code = FHA_OK};
 	struct json_object *one = lag == NULL ? NULL : fha_json_object(lag, stage, &err);
@@ -97,7 +98,7 @@ static void
 read_replay(const Snapshot *snapshot, const FhaMember *member, const FhaShown *shown,
 			int64_t now_ms, int64_t *ms, int64_t *bytes)
 {
-	read_lag(lag_of(snapshot, member->member), "replay", now_ms, ms, bytes);
+	status_read_lag(lag_of(snapshot, member->member), "replay", now_ms, ms, bytes);
 	if (*bytes == FHA_LAG_UNSEEN)
 		*bytes = shown->lag_bytes;
 }
@@ -129,7 +130,7 @@ fha_status_sample(FhaLagRing *ring, const char *text, size_t size, int64_t now_m
 }
 
 static int64_t
-not_negative(int64_t ms)
+status_not_negative(int64_t ms)
 {
 	return ms > 0 ? ms : 0;
 }
@@ -142,7 +143,7 @@ is_bound(const FhaStatusInput *input)
 }
 
 static bool
-is_held(const FhaStatusInput *input, const FhaCluster *record, int64_t left_ms)
+status_is_held(const FhaStatusInput *input, const FhaCluster *record, int64_t left_ms)
 {
 	const FhaVitals *vitals = input->vitals;
 
@@ -165,8 +166,9 @@ heard_s(const void *known, const char *member)
 	size_t count = all == NULL ? 0 : json_object_array_length(all);
 
 	if (strcmp(member, snapshot->self) == 0)
-		return vitals->at_ms == 0 ? -1
-								  : not_negative(snapshot->input->now_ms - vitals->at_ms) / 1000;
+		return vitals->at_ms == 0
+				   ? -1
+				   : status_not_negative(snapshot->input->now_ms - vitals->at_ms) / 1000;
 	for (size_t i = 0; i < count; i++)
 	{
 		struct json_object *one = json_object_array_get_idx(all, i);
@@ -178,9 +180,9 @@ heard_s(const void *known, const char *member)
 		fha_json_text(one, "member", name, sizeof(name), &err);
 		fha_json_int(one, "at_ms", 0, INT64_MAX, &at_ms, &err);
 		if (strcmp(name, member) == 0)
-			return not_negative(vitals->at_ms - (at_ms > vitals->answering_since_ms
-													 ? at_ms
-													 : vitals->answering_since_ms)) /
+			return status_not_negative(vitals->at_ms - (at_ms > vitals->answering_since_ms
+															? at_ms
+															: vitals->answering_since_ms)) /
 				   1000;
 	}
 	return -1;
@@ -199,7 +201,7 @@ look_out(const FhaStatusInput *input, const Snapshot *snapshot, FhaOutlook *out)
 		.max_lag_bytes = input->max_lag_bytes,
 		.local = true,
 		.agent = input->agent,
-		.agent_age_ms = vitals->at_ms == 0 ? 0 : not_negative(input->now_ms - vitals->at_ms),
+		.agent_age_ms = vitals->at_ms == 0 ? 0 : status_not_negative(input->now_ms - vitals->at_ms),
 		.postgres = vitals->postgres,
 		.fence_open = input->fence->open,
 		.promised = vitals->promised && input->fence->open,
@@ -213,14 +215,14 @@ look_out(const FhaStatusInput *input, const Snapshot *snapshot, FhaOutlook *out)
 	out->member_count = snapshot->view.member_count;
 	if (!vitals->known)
 		return;
-	out->lease_age_ms = not_negative(input->now_ms - vitals->renewed_ms);
-	out->held = is_held(input, record, record->lease_duration_ms - out->lease_age_ms);
+	out->lease_age_ms = status_not_negative(input->now_ms - vitals->renewed_ms);
+	out->held = status_is_held(input, record, record->lease_duration_ms - out->lease_age_ms);
 	out->bound = is_bound(input) && out->lease_age_ms >= record->lease_duration_ms;
 }
 
 static void
-put_lease(struct json_object *to, const FhaStatusInput *input, const FhaOutlook *outlook,
-		  bool *failed)
+status_put_lease(struct json_object *to, const FhaStatusInput *input, const FhaOutlook *outlook,
+				 bool *failed)
 {
 	const FhaCluster *record = outlook->record;
 	struct json_object *lease;
@@ -244,7 +246,8 @@ put_lease(struct json_object *to, const FhaStatusInput *input, const FhaOutlook 
 	if (outlook->lease_age_ms >= 0)
 	{
 		fha_json_put_int(lease, "age_ms", outlook->lease_age_ms, failed);
-		fha_json_put_int(lease, "remaining_ms", outlook->held ? not_negative(left_ms) : 0, failed);
+		fha_json_put_int(lease, "remaining_ms", outlook->held ? status_not_negative(left_ms) : 0,
+						 failed);
 	}
 	fha_json_put_text(lease, "acquired_at", record->acquired_at, failed);
 	fha_json_put_text(lease, "renewed_at", record->renewed_at, failed);
@@ -253,7 +256,7 @@ put_lease(struct json_object *to, const FhaStatusInput *input, const FhaOutlook 
 }
 
 static void
-put_lags(struct json_object *to, struct json_object *lag, int64_t now_ms, bool *failed)
+status_put_lags(struct json_object *to, struct json_object *lag, int64_t now_ms, bool *failed)
 {
 	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
 	{
@@ -261,7 +264,7 @@ put_lags(struct json_object *to, struct json_object *lag, int64_t now_ms, bool *
 		int64_t ms;
 		int64_t bytes;
 
-		read_lag(lag, stages[i], now_ms, &ms, &bytes);
+		status_read_lag(lag, stages[i], now_ms, &ms, &bytes);
 		if (ms == FHA_LAG_UNSEEN && bytes == FHA_LAG_UNSEEN)
 			continue;
 		one = json_object_new_object();
@@ -285,7 +288,7 @@ member_object(const Snapshot *snapshot, const FhaOutlook *outlook, const FhaMemb
 
 	fha_overview_member(outlook, member, &shown);
 	/* What was measured is of this moment, the records are of their last writing. */
-	read_lag(lag, "flush", input->now_ms, &ms, &bytes);
+	status_read_lag(lag, "flush", input->now_ms, &ms, &bytes);
 	if (bytes != FHA_LAG_UNSEEN && shown.lag_bytes >= 0)
 		shown.lag_bytes = bytes;
 	fha_json_put_text(object, "member", member->member, failed);
@@ -306,25 +309,25 @@ member_object(const Snapshot *snapshot, const FhaOutlook *outlook, const FhaMemb
 	fha_json_put_lsn(object, "replayed", member->replayed, failed);
 	if (shown.lag_bytes >= 0)
 		fha_json_put_int(object, "lag_bytes", shown.lag_bytes, failed);
-	put_lags(object, lag, input->now_ms, failed);
+	status_put_lags(object, lag, input->now_ms, failed);
 	fha_json_put_bool(object, "pending_restart", member->pending_restart, failed);
 	fha_json_put_text(object, "updated_at", member->updated_at, failed);
 	return object;
 }
 
 static int
-by_name(const void *one, const void *other)
+members_by_name(const void *one, const void *other)
 {
 	return strcmp(((const FhaMember *) one)->member, ((const FhaMember *) other)->member);
 }
 
 static void
-put_members(struct json_object *to, Snapshot *snapshot, const FhaOutlook *outlook,
-			const FhaStatusInput *input, bool *failed)
+status_put_members(struct json_object *to, Snapshot *snapshot, const FhaOutlook *outlook,
+				   const FhaStatusInput *input, bool *failed)
 {
 	struct json_object *members = json_object_new_array();
 
-	qsort(snapshot->view.members, snapshot->view.member_count, sizeof(FhaMember), by_name);
+	qsort(snapshot->view.members, snapshot->view.member_count, sizeof(FhaMember), members_by_name);
 	for (size_t i = 0; snapshot->known && i < snapshot->view.member_count; i++)
 		fha_json_append(members,
 						member_object(snapshot, outlook, &snapshot->view.members[i], input, failed),
@@ -333,7 +336,7 @@ put_members(struct json_object *to, Snapshot *snapshot, const FhaOutlook *outloo
 }
 
 static struct json_object *
-values(const FhaLagRing *ring, const int64_t *from, bool *failed)
+ring_values(const FhaLagRing *ring, const int64_t *from, bool *failed)
 {
 	struct json_object *array = json_object_new_array();
 
@@ -353,8 +356,8 @@ put_ring(struct json_object *to, const FhaStatusInput *input, bool *failed)
 	fha_json_put_int(object, "period_ms", FHA_LAG_RING_PERIOD_MS, failed);
 	for (size_t i = 0; i < ring->count; i++)
 		fha_json_append(ages,
-						json_object_new_int64(
-							not_negative(input->now_ms - ring->at_ms[fha_lag_ring_place(ring, i)])),
+						json_object_new_int64(status_not_negative(
+							input->now_ms - ring->at_ms[fha_lag_ring_place(ring, i)])),
 						failed);
 	fha_json_put(object, "age_ms", ages, failed);
 	for (size_t i = 0; i < FHA_MEMBERS_MAX; i++)
@@ -366,8 +369,8 @@ put_ring(struct json_object *to, const FhaStatusInput *input, bool *failed)
 			continue;
 		one = json_object_new_object();
 		fha_json_put_text(one, "member", track->member, failed);
-		fha_json_put(one, "ms", values(ring, track->ms, failed), failed);
-		fha_json_put(one, "bytes", values(ring, track->bytes, failed), failed);
+		fha_json_put(one, "ms", ring_values(ring, track->ms, failed), failed);
+		fha_json_put(one, "bytes", ring_values(ring, track->bytes, failed), failed);
 		fha_json_append(members, one, failed);
 	}
 	fha_json_put(object, "members", members, failed);
@@ -447,7 +450,7 @@ put_self(struct json_object *to, const Snapshot *snapshot, const FhaStatusInput 
 		fha_json_put_int(agent, "age_ms", outlook->agent_age_ms, failed);
 	fha_json_put(to, "agent", agent, failed);
 	fha_json_put_bool(fence, "open", input->fence->open, failed);
-	fha_json_put_int(fence, "left_ms", not_negative(input->fence->left_ms), failed);
+	fha_json_put_int(fence, "left_ms", status_not_negative(input->fence->left_ms), failed);
 	fha_json_put(to, "fence", fence, failed);
 }
 
@@ -460,7 +463,7 @@ put_count(struct json_object *to, const char *key, double value, bool *failed)
 }
 
 static void
-put_volume(struct json_object *to, const char *key, double size, double free, bool *failed)
+status_put_volume(struct json_object *to, const char *key, double size, double free, bool *failed)
 {
 	struct json_object *volume;
 
@@ -500,8 +503,8 @@ put_server(struct json_object *to, const FhaServerFacts *facts, bool *failed)
 						  : facts->archived > 0                                  ? "works"
 																				 : "nothing yet",
 						  failed);
-	put_volume(server, "data_volume", facts->data_bytes, facts->data_free, failed);
-	put_volume(server, "wal_volume", facts->wal_bytes, facts->wal_free, failed);
+	status_put_volume(server, "data_volume", facts->data_bytes, facts->data_free, failed);
+	status_put_volume(server, "wal_volume", facts->wal_bytes, facts->wal_free, failed);
 	for (size_t i = 0; i < facts->slot_count; i++)
 	{
 		struct json_object *slot = json_object_new_object();
@@ -534,8 +537,8 @@ fha_status_document(const FhaStatusInput *input, char **out, FhaError *err)
 	look_out(input, snapshot, &outlook);
 	put_self(object, snapshot, input, &outlook, &failed);
 	put_findings(object, &outlook, &failed);
-	put_lease(object, input, &outlook, &failed);
-	put_members(object, snapshot, &outlook, input, &failed);
+	status_put_lease(object, input, &outlook, &failed);
+	status_put_members(object, snapshot, &outlook, input, &failed);
 	put_server(object, input->server, &failed);
 	put_ring(object, input, &failed);
 	put_history(object, snapshot, &failed);

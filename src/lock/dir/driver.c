@@ -218,7 +218,7 @@ in_read(DirLock *dir)
 }
 
 static void
-answer(DirLock *dir, FhaLockEvent *event, FhaCode code, const char *text)
+dir_answer(DirLock *dir, FhaLockEvent *event, FhaCode code, const char *text)
 {
 	dir->out_size = 0;
 	dir->out_sent = 0;
@@ -258,7 +258,7 @@ answer_take(DirLock *dir, const FhaDirFrame *frame, FhaLockEvent *event)
 		code = fha_lock_verb_writes(dir->base.verb) ? FHA_UNKNOWN : FHA_NO_MEMORY;
 	if (code != (FhaCode) frame->code)
 		text = "out of memory";
-	answer(dir, event, code, text);
+	dir_answer(dir, event, code, text);
 }
 
 static bool
@@ -357,7 +357,7 @@ child_lost(DirLock *dir, FhaLockEvent *event)
 	dir->out_sent = 0;
 	if (!sent || !fha_lock_verb_writes(dir->base.verb))
 		return false;
-	answer(dir, event, FHA_UNKNOWN, "the lock's I/O process died during the write");
+	dir_answer(dir, event, FHA_UNKNOWN, "the lock's I/O process died during the write");
 	return true;
 }
 
@@ -370,8 +370,8 @@ deadline_check(DirLock *dir, FhaLockEvent *event)
 	if (!dir->base.busy || now < dir->base.deadline_ms)
 		return FHA_AGAIN;
 	child_drop(dir, now);
-	answer(dir, event, writes ? FHA_UNKNOWN : FHA_TIMEOUT,
-		   "the directory did not answer before the deadline");
+	dir_answer(dir, event, writes ? FHA_UNKNOWN : FHA_TIMEOUT,
+			   "the directory did not answer before the deadline");
 	return FHA_OK;
 }
 
@@ -397,7 +397,7 @@ dir_step(FhaLock *lock, FhaLockEvent *event)
 				dir->respawn_at_ms = fha_now_ms() + RESPAWN_MS;
 				if (!dir->base.busy)
 					return FHA_AGAIN;
-				answer(dir, event, FHA_IO, err.text);
+				dir_answer(dir, event, FHA_IO, err.text);
 				return FHA_OK;
 				/* LCOV_EXCL_STOP */
 			}
@@ -462,7 +462,7 @@ dir_fd(const FhaLock *lock)
 }
 
 static int64_t
-dir_wake_ms(const FhaLock *lock)
+dir_wake_at_ms(const FhaLock *lock)
 {
 	const DirLock *dir = (const DirLock *) lock;
 	int64_t wake = lock->busy ? lock->deadline_ms : INT64_MAX;
@@ -559,6 +559,6 @@ dir_open(FhaLock **out, const char *path, const char *cluster, bool watch, FhaEr
 const FhaLockDriver fha_lock_dir_driver = {.open = dir_open,
 										   .close = dir_close,
 										   .fd = dir_fd,
-										   .wake_ms = dir_wake_ms,
+										   .wake_ms = dir_wake_at_ms,
 										   .start = dir_start,
 										   .step = dir_step};

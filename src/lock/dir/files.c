@@ -231,7 +231,7 @@ fha_dir_files_open(FhaDirFiles *files, bool *anew, FhaError *err)
 }
 
 static FhaCode
-walk(const FhaDirFiles *files, Visit visit, void *arg, FhaError *err)
+files_walk(const FhaDirFiles *files, Visit visit, void *arg, FhaError *err)
 {
 	ssize_t got;
 
@@ -286,7 +286,7 @@ fha_dir_files_scan(const FhaDirFiles *files, FhaDirTable *table, FhaError *err)
 
 	for (size_t i = 0; i < table->count; i++)
 		table->rows[i].version = 0;
-	code = walk(files, visit_for_table, &scan, err);
+	code = files_walk(files, visit_for_table, &scan, err);
 	if (code == FHA_OK && scan.failed && table->count < FHA_DIR_TABLE_MAX)
 		code = fha_error(err, FHA_NO_MEMORY, "out of memory");
 	else if (code == FHA_OK && scan.failed)
@@ -331,7 +331,7 @@ fha_dir_files_newest(const FhaDirFiles *files, const char *name, uint64_t *versi
 	for (int i = 0; i < SCAN_TRIES; i++)
 	{
 		NewestScan scan = {.name = name};
-		FhaCode code = walk(files, visit_for_newest, &scan, err);
+		FhaCode code = files_walk(files, visit_for_newest, &scan, err);
 
 		if (code != FHA_OK)
 			return code;
@@ -498,7 +498,8 @@ predecessor_stands(const FhaDirFiles *files, const char *name, uint64_t version,
  * deleted.
  */
 static FhaCode
-confirm(const FhaDirFiles *files, const char *name, uint64_t version, int pinned, FhaError *err)
+files_confirm(const FhaDirFiles *files, const char *name, uint64_t version, int pinned,
+			  FhaError *err)
 {
 	FhaError why;
 	uint64_t newest = 0;
@@ -552,7 +553,7 @@ fha_dir_files_write(const FhaDirFiles *files, const char *name, uint64_t version
 		goto out;
 	file_name(file, name, version + 1);
 	if (linkat(files->fd, temporary, files->fd, file, 0) == 0)
-		code = confirm(files, name, version, pinned, err);
+		code = files_confirm(files, name, version, pinned, err);
 	else if (errno == EEXIST)
 		code = fha_error(err, FHA_CONFLICT, "somebody else wrote record \"%.60s\" first", name);
 	else
@@ -621,7 +622,7 @@ fha_dir_files_prune(const FhaDirFiles *files, const char *name)
 	PruneScan scan = {.name = name, .now = time(NULL)};
 	char file[FILE_NAME_SIZE];
 
-	if (walk(files, visit_for_prune, &scan, NULL) == FHA_OK && scan.count > FHA_DIR_KEEP)
+	if (files_walk(files, visit_for_prune, &scan, NULL) == FHA_OK && scan.count > FHA_DIR_KEEP)
 	{
 		qsort(scan.versions, scan.count, sizeof(scan.versions[0]), version_compare);
 		for (size_t i = 0; i < scan.count; i++)

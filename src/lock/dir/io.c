@@ -144,7 +144,7 @@ directory_open(Child *child, FhaError *err)
 }
 
 static FhaCode
-get(Child *child, const char *name, FhaError *err)
+child_get(Child *child, const char *name, FhaError *err)
 {
 	uint64_t version = 0;
 	size_t size = 0;
@@ -188,7 +188,7 @@ list_continue(Child *child)
 	{
 		const char *name = child->list.rows[child->listed++].name;
 
-		code = get(child, name, &err);
+		code = child_get(child, name, &err);
 		if (code == FHA_OK)
 		{
 			out_frame(child)->kind = FHA_DIR_LISTED;
@@ -219,7 +219,7 @@ request_serve(Child *child)
 		}
 		else if (verb == FHA_LOCK_GET)
 		{
-			code = get(child, request->name, &err);
+			code = child_get(child, request->name, &err);
 			if (code == FHA_OK)
 				return;
 		}

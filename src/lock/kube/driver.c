@@ -106,13 +106,13 @@ kube_fd(const FhaLock *lock)
 }
 
 static int64_t
-kube_wake_ms(const FhaLock *lock)
+kube_wake_at_ms(const FhaLock *lock)
 {
 	const KubeLock *kube = (const KubeLock *) lock;
-	int64_t wake_ms = fha_kube_wake_ms(kube->kube);
-	int64_t watch_ms = kube->watch == NULL ? INT64_MAX : fha_kube_watch_wake_ms(kube->watch);
+	int64_t wake_ms = fha_kube_wake_at_ms(kube->kube);
+	int64_t watch_at_ms = kube->watch == NULL ? INT64_MAX : fha_kube_watch_wake_at_ms(kube->watch);
 
-	return watch_ms < wake_ms ? watch_ms : wake_ms;
+	return watch_at_ms < wake_ms ? watch_at_ms : wake_ms;
 }
 
 /* A number of etcd's; "0" would be a write without a condition. */
@@ -181,7 +181,7 @@ verdict_of_write(const FhaKubeEvent *event, FhaLockVerb verb)
 }
 
 static FhaCode
-answer(KubeLock *kube, const FhaKubeEvent *ended, FhaLockEvent *event)
+kube_answer(KubeLock *kube, const FhaKubeEvent *ended, FhaLockEvent *event)
 {
 	FhaLockVerb verb = kube->base.verb;
 	bool writes = fha_lock_verb_writes(verb);
@@ -214,7 +214,7 @@ answer(KubeLock *kube, const FhaKubeEvent *ended, FhaLockEvent *event)
 
 /* False: the news cannot be told, and all is listed anew. */
 static bool
-tell(KubeLock *kube, const FhaKubeNews *news, FhaLockEvent *event)
+kube_tell(KubeLock *kube, const FhaKubeNews *news, FhaLockEvent *event)
 {
 	FhaRecordSet *records = &kube->base.records;
 	bool told = true;
@@ -242,14 +242,14 @@ kube_step(FhaLock *lock, FhaLockEvent *event)
 	for (;;)
 	{
 		while (kube->watch != NULL && fha_kube_watch_next(kube->watch, &news))
-			if (tell(kube, &news, event))
+			if (kube_tell(kube, &news, event))
 				return FHA_OK;
 		if (kube->watch != NULL)
 			fha_kube_watch_begin(kube->watch);
 		if (fha_kube_step(kube->kube, &ended) != FHA_OK)
 			return FHA_AGAIN;
 		if (ended.id == kube->request && ended.ended)
-			return answer(kube, &ended, event);
+			return kube_answer(kube, &ended, event);
 		if (kube->watch != NULL)
 			(void) fha_kube_watch_hear(kube->watch, &ended);
 	}
@@ -258,6 +258,6 @@ kube_step(FhaLock *lock, FhaLockEvent *event)
 const FhaLockDriver fha_lock_kube_driver = {.open = kube_open,
 											.close = kube_close,
 											.fd = kube_fd,
-											.wake_ms = kube_wake_ms,
+											.wake_ms = kube_wake_at_ms,
 											.start = kube_start,
 											.step = kube_step};

@@ -32,7 +32,7 @@ print_micro_time(char *out)
 }
 
 static const char *
-text_of(struct json_object *object, const char *key)
+object_text_of(struct json_object *object, const char *key)
 {
 	struct json_object *value = NULL;
 
@@ -45,7 +45,7 @@ text_of(struct json_object *object, const char *key)
 static bool
 is_cluster(struct json_object *record)
 {
-	return record != NULL && strcmp(text_of(record, "kind"), "cluster") == 0;
+	return record != NULL && strcmp(object_text_of(record, "kind"), "cluster") == 0;
 }
 
 /*
@@ -58,7 +58,7 @@ is_held_by_foreigner(struct json_object *record)
 	struct json_object *incarnation = NULL;
 
 	return is_cluster(record) && json_object_object_get_ex(record, "incarnation", &incarnation) &&
-		   text_of(record, "incarnation")[0] == '\0';
+		   object_text_of(record, "incarnation")[0] == '\0';
 }
 
 static bool
@@ -79,7 +79,7 @@ put_spec(struct json_object *lease, const FhaLockRequest *request, bool *failed)
 	struct json_object *spec = json_object_new_object();
 	struct json_object *record = fha_json_parse(request->data, request->size, NULL);
 	char now[MICRO_TIME_SIZE];
-	const char *holder = record == NULL ? "" : text_of(record, "member");
+	const char *holder = record == NULL ? "" : object_text_of(record, "member");
 
 	if (is_held_by_foreigner(record))
 	{
@@ -94,10 +94,10 @@ put_spec(struct json_object *lease, const FhaLockRequest *request, bool *failed)
 		struct json_object *duration = NULL;
 		struct json_object *acquired = NULL;
 		char acquired_at[MICRO_TIME_SIZE];
-		int64_t term = strtoll(text_of(record, "term"), NULL, 10);
+		int64_t term = strtoll(object_text_of(record, "term"), NULL, 10);
 		int64_t seconds = 1;
 
-		holder = is_released(record) ? "" : text_of(record, "holder");
+		holder = is_released(record) ? "" : object_text_of(record, "holder");
 		if (json_object_object_get_ex(record, "lease_duration_ms", &duration))
 			seconds = (json_object_get_int64(duration) - 1) / 1000 + 1;
 		fha_json_put_int(spec, "leaseDurationSeconds",
@@ -178,7 +178,7 @@ with_foreign_holder(struct json_object *lease, const char *data)
 	FhaError none = {0};
 	struct json_object *spec = fha_json_object(lease, "spec", &none);
 	struct json_object *record = fha_json_parse(data, strlen(data), NULL);
-	const char *holder = spec == NULL ? "" : text_of(spec, "holderIdentity");
+	const char *holder = spec == NULL ? "" : object_text_of(spec, "holderIdentity");
 	bool failed = false;
 	int64_t duration_ms = 0;
 	int64_t seconds = 0;
@@ -186,7 +186,7 @@ with_foreign_holder(struct json_object *lease, const char *data)
 
 	if (!is_cluster(record) || holder[0] == '\0' ||
 		(!is_released(record) && !is_held_by_foreigner(record) &&
-		 strcmp(text_of(record, "holder"), holder) == 0))
+		 strcmp(object_text_of(record, "holder"), holder) == 0))
 	{
 		json_object_put(record);
 		return strdup(data);
@@ -271,7 +271,7 @@ FhaCode
 fha_lease_list_parse(const char *data, size_t size, FhaRecordSet *set, FhaError *err)
 {
 	struct json_object *items;
-	char version[FHA_KUBE_VERSION_SIZE];
+	char version[FHA_VERSION_SIZE];
 	FhaCode code = fha_kube_list_parse(data, size, FHA_RECORD_COUNT_MAX, &items, version, err);
 
 	for (size_t i = 0; code == FHA_OK && i < json_object_array_length(items); i++)

@@ -29,9 +29,9 @@ typedef struct Player
 	FhaNode *node;
 	FhaPgView view;
 	FhaHostAction action;
-	int64_t sent_ns;      /* of the renewal under way; 0: none */
-	int64_t confirmed_ns; /* of the last that was confirmed */
-	bool open;            /* the fence, when it was last looked at */
+	int64_t sent_at_ns;      /* of the renewal under way; 0: none */
+	int64_t confirmed_at_ns; /* of the last that was confirmed */
+	bool open;               /* the fence, when it was last looked at */
 } Player;
 
 static Player *players;
@@ -102,7 +102,7 @@ __wrap_fha_lock_start(FhaLock *lock, const FhaLockRequest *request, FhaError *er
 	counted.requests++;
 	if (stepped != NULL && code == FHA_OK && request->verb == FHA_LOCK_SWAP &&
 		strcmp(request->name, stepped->config.cluster_name) == 0)
-		stepped->sent_ns = now_ns();
+		stepped->sent_at_ns = now_ns();
 	return code;
 }
 
@@ -113,20 +113,20 @@ __wrap_fha_lock_step(FhaLock *lock, FhaLockEvent *event)
 	int64_t at_ns = now_ns();
 
 	if (stepped == NULL || code != FHA_OK || event->kind != FHA_LOCK_ANSWER ||
-		stepped->sent_ns == 0)
+		stepped->sent_at_ns == 0)
 		return code;
 	if (sample_count < SAMPLES_MAX)
-		samples_ms[sample_count++] = (double) (at_ns - stepped->sent_ns) / 1e6;
+		samples_ms[sample_count++] = (double) (at_ns - stepped->sent_at_ns) / 1e6;
 	if (event->code != FHA_OK)
 		counted.unconfirmed++;
 	else
 	{
-		if (stepped->confirmed_ns != 0 &&
-			at_ns - stepped->confirmed_ns > 2 * stepped->config.retry_period_ms * 1000000)
+		if (stepped->confirmed_at_ns != 0 &&
+			at_ns - stepped->confirmed_at_ns > 2 * stepped->config.retry_period_ms * 1000000)
 			counted.late++;
-		stepped->confirmed_ns = at_ns;
+		stepped->confirmed_at_ns = at_ns;
 	}
-	stepped->sent_ns = 0;
+	stepped->sent_at_ns = 0;
 	return code;
 }
 
@@ -342,7 +342,7 @@ main(int argc, char **argv)
 	long clusters = argc == 5 ? strtol(argv[3], NULL, 10) : 0;
 	double seconds = argc == 5 ? strtod(argv[4], NULL) : 0;
 	struct pollfd *fds;
-	int64_t begun_ns;
+	int64_t begun_at_ns;
 	int64_t give_up_ms;
 
 	if (clusters < 1 || clusters > CLUSTERS_MAX || seconds <= 0)
@@ -369,10 +369,10 @@ main(int argc, char **argv)
 	(void) fflush(stdout);
 	sample_count = 0;
 	memset(&counted, 0, sizeof(counted));
-	begun_ns = now_ns();
-	while ((double) (now_ns() - begun_ns) < seconds * 1e9)
+	begun_at_ns = now_ns();
+	while ((double) (now_ns() - begun_at_ns) < seconds * 1e9)
 		turn(fds);
-	report((double) (now_ns() - begun_ns) / 1e9);
+	report((double) (now_ns() - begun_at_ns) / 1e9);
 	for (size_t i = 0; i < player_count; i++)
 		fha_node_close(players[i].node);
 	return 0;

@@ -99,11 +99,12 @@ defaults_are_those_of_a_directory_lock(void **state)
 }
 
 static void
-assert_times(const FhaConfig *config, int64_t lease_ms, int64_t deadline_ms, int64_t retry_ms)
+assert_times(const FhaConfig *config, int64_t lease_duration_ms, int64_t deadline_ms,
+			 int64_t retry_period_ms)
 {
-	assert_int_equal(config->lease_duration_ms, lease_ms);
+	assert_int_equal(config->lease_duration_ms, lease_duration_ms);
 	assert_int_equal(config->renew_deadline_ms, deadline_ms);
-	assert_int_equal(config->retry_period_ms, retry_ms);
+	assert_int_equal(config->retry_period_ms, retry_period_ms);
 }
 
 /* Wherever the lock's line stands, and whichever of the times are set. */

@@ -52,7 +52,7 @@ enum
 static Replies *replies; /* the file "fence_cost" in the data directory */
 
 static bool runs = false; /* the watch */
-static int64 since_ns;
+static int64 since_at_ns;
 static int64 spent_ns = 0; /* since the last reply */
 static uint64 laps = 0;
 static bool committed = false;
@@ -88,10 +88,10 @@ set_watch(bool run)
 	if (run)
 	{
 		laps++;
-		since_ns = now;
+		since_at_ns = now;
 	}
 	else
-		spent_ns += now - since_ns;
+		spent_ns += now - since_at_ns;
 	runs = run;
 	return ran;
 }

@@ -21,7 +21,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct json_object *object;
 	FhaKubeChange change;
 	FhaError err = {0};
-	char version[FHA_KUBE_VERSION_SIZE];
+	char version[FHA_VERSION_SIZE];
 	FhaCode code = fha_lease_parse(text, size, &set, &err);
 
 	FUZZ_MUST(code == FHA_OK ? set.count == 1 : set.count == 0 && err.code == code);

@@ -61,7 +61,8 @@ next_event(FhaKube *kube, FhaKubeEvent *event)
 	{
 		struct pollfd wait = {.fd = fha_kube_fd(kube), .events = POLLIN};
 		int64_t now_ms = fha_now_ms();
-		int64_t wake_ms = fha_kube_wake_ms(kube) < bound_ms ? fha_kube_wake_ms(kube) : bound_ms;
+		int64_t wake_ms =
+			fha_kube_wake_at_ms(kube) < bound_ms ? fha_kube_wake_at_ms(kube) : bound_ms;
 
 		assert_true(now_ms < bound_ms);
 		if (wake_ms > now_ms)

@@ -73,7 +73,7 @@ begin(void)
 {
 	fha_kube_watch_begin(watch);
 	requests++;
-	assert_true(fha_kube_watch_wake_ms(watch) == INT64_MAX);
+	assert_true(fha_kube_watch_wake_at_ms(watch) == INT64_MAX);
 }
 
 static void
@@ -81,7 +81,7 @@ assert_news(FhaKubeNewsKind kind, const char *name)
 {
 	FhaKubeNews news;
 
-	assert_true(fha_kube_watch_wake_ms(watch) <= fha_now_ms());
+	assert_true(fha_kube_watch_wake_at_ms(watch) <= fha_now_ms());
 	assert_true(fha_kube_watch_next(watch, &news));
 	assert_int_equal(news.kind, kind);
 	if (kind != FHA_KUBE_NEWS_SYNCED)
@@ -104,7 +104,7 @@ static void
 assert_pauses(void)
 {
 	assert_no_news();
-	assert_true(fha_kube_watch_wake_ms(watch) > fha_now_ms());
+	assert_true(fha_kube_watch_wake_at_ms(watch) > fha_now_ms());
 }
 
 static void
@@ -208,7 +208,7 @@ what_the_host_cannot_use_is_listed_anew(void **state)
 static void
 assert_no_list(const char *text)
 {
-	char version[FHA_KUBE_VERSION_SIZE];
+	char version[FHA_VERSION_SIZE];
 	struct json_object *items;
 	FhaError err;
 
@@ -233,7 +233,7 @@ a_list_is_whole_or_none(void **state)
 static void
 assert_no_line(const char *text)
 {
-	char version[FHA_KUBE_VERSION_SIZE];
+	char version[FHA_VERSION_SIZE];
 	struct json_object *object;
 	FhaKubeChange change;
 	FhaError err;

@@ -223,7 +223,7 @@ a_new_password_replaces_the_old_one_after_a_lease(void **state)
 	assert_int_equal(fha_peer_server_open(&server, &config, &err), FHA_OK);
 	question = good_question();
 	assert_int_equal(status_of(&question, &first), 200);
-	server.previous_until_ms = 1;
+	server.previous_ends_at_ms = 1;
 	question = good_question();
 	assert_int_equal(status_of(&question, &first), 401);
 	question = good_question();

@@ -53,7 +53,7 @@ typedef struct Wishes
 
 static Wishes none;
 static Wishes *wishes = &none;
-static int64_t clock_read_ns;
+static int64_t clock_read_at_ns;
 static bool call_since_clock;
 
 #define REAL(name) ((__typeof__(&name)) real(#name))
@@ -155,7 +155,7 @@ clock_gettime(clockid_t clock, struct timespec *now)
 	if (clock == CLOCK_BOOTTIME && wishes->sample_pid != 0)
 	{
 		call_since_clock = false;
-		clock_read_ns = monotonic_ns();
+		clock_read_at_ns = monotonic_ns();
 	}
 	return result;
 }
@@ -193,15 +193,16 @@ send(int fd, const void *data, size_t size, int flags)
 {
 	static __typeof__(&send) next;
 
-	if (clock_read_ns != 0 && wishes->sample_pid == getpid())
+	if (clock_read_at_ns != 0 && wishes->sample_pid == getpid())
 	{
-		int64_t entered_ns = monotonic_ns();
+		int64_t entered_at_ns = monotonic_ns();
 
 		if (call_since_clock)
 			wishes->calls_between++;
 		if (wishes->sample_count < SAMPLES)
-			wishes->sample_ns[wishes->sample_count++] = (uint32_t) (entered_ns - clock_read_ns);
-		clock_read_ns = 0;
+			wishes->sample_ns[wishes->sample_count++] =
+				(uint32_t) (entered_at_ns - clock_read_at_ns);
+		clock_read_at_ns = 0;
 	}
 	if (next == NULL)
 		next = REAL(send);
