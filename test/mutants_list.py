@@ -683,6 +683,22 @@ CONTROL = [
     ),
     Mutant(
         "S7",
+        "what a killed process left is believed before it is flushed",
+        NODE,
+        "FhaCode code = fha_state_flush(&node->config, err);",
+        "FhaCode code = FHA_OK;",
+        unit("node", "s7_what_was_left_is_flushed_before_it_is_believed"),
+    ),
+    Mutant(
+        "S7",
+        "settings whose flush failed count as written",
+        "src/config/cluster_conf.c",
+        "return same ? fha_file_sync_parent(path, err)",
+        "return same ? FHA_OK",
+        unit("node", "settings_whose_flush_failed_are_flushed_again"),
+    ),
+    Mutant(
+        "S7",
         "a placeholder overwrites a real history",
         FOLLOW,
         "\t\tif (access(path, F_OK) == 0)\n\t\t\tcontinue;\n",

@@ -73,7 +73,8 @@ fha_settings_write(const FhaConfig *config, const FhaSettings *wanted, bool *cha
 		*changed = strcmp(conf_body(before), conf_body(text)) != 0;
 	same = before != NULL && strcmp(before, text) == 0;
 	free(before);
-	return same ? FHA_OK : fha_file_replace(path, text, used, err);
+	/* The write that made it the same may have failed at its flush. */
+	return same ? fha_file_sync_parent(path, err) : fha_file_replace(path, text, used, err);
 }
 
 /* One "name = 'value'" with quotes and backslashes doubled; false: not ours. */

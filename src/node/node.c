@@ -112,8 +112,10 @@ FhaCode
 fha_node_reload(FhaNode *node, FhaError *err)
 {
 	FhaState state;
-	FhaCode code = fha_state_load(&node->config, &state, err);
+	FhaCode code = fha_state_flush(&node->config, err);
 
+	if (code == FHA_OK)
+		code = fha_state_load(&node->config, &state, err);
 	if (code == FHA_NOT_FOUND)
 	{
 		memset(&state, 0, sizeof(state));

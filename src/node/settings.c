@@ -156,12 +156,13 @@ node_settings_remember(FhaNode *node, int64_t now_ms, FhaError *err)
 	memcpy(wanted.cluster_uuid, cluster->cluster_uuid, sizeof(wanted.cluster_uuid));
 	memcpy(wanted.settings, cluster->settings, sizeof(wanted.settings));
 	code = fha_settings_write(&node->config, &wanted, &changed, err);
+	/* A file that was not flushed is another all the same, and the next try finds it as it should be. */
+	if (changed)
+		node->settings_changes++;
 	if (code != FHA_OK)
 		return code; /* LCOV_EXCL_LINE: the kernel refuses */
 	node->settings_written = true;
 	node->settings = wanted;
-	if (changed)
-		node->settings_changes++;
 	return FHA_OK;
 }
 

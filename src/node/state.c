@@ -122,6 +122,15 @@ fha_state_prepare(const FhaConfig *config, FhaError *err)
 	return FHA_OK;
 }
 
+FhaCode
+fha_state_flush(const FhaConfig *config, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	FhaCode code = fha_state_path(config, "node.json", path, sizeof(path), err);
+
+	return code == FHA_OK ? fha_file_sync_parent(path, err) : code;
+}
+
 static FhaCode
 damaged(const char *path, const char *what, FhaError *err)
 {

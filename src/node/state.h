@@ -50,6 +50,12 @@ FHA_API FHA_MUST_CHECK FhaCode fha_state_save(const FhaConfig *config, const Fha
 											  FhaError *err);
 
 /*
+ * What is read in the directory from now on is not lost with the power: a process that was killed between a
+ * rename and its flush, or whose flush failed, has left a name that a power cut takes back.  IO.
+ */
+FHA_MUST_CHECK FhaCode fha_state_flush(const FhaConfig *config, FhaError *err);
+
+/*
  * OFD locks: freed by the kernel when the last descriptor of that open file is
  * closed, so by the death of whoever holds it.
  *

@@ -1523,6 +1523,59 @@ a_term_is_noted_beside_what_a_job_wrote(void **state)
 	assert_string_equal(own.data_incarnation, "00000000000000aa");
 }
 
+static ino_t
+directory_of(const Player *player)
+{
+	struct stat info;
+
+	assert_int_equal(stat(player->config.state_directory, &info), 0);
+	return info.st_ino;
+}
+
+/* A process that was killed between a rename and its flush has left a name that a power cut takes back. */
+static void
+s7_what_was_left_is_flushed_before_it_is_believed(void **state)
+{
+	Player *only = &players[0];
+	FhaError err;
+
+	(void) state;
+	player_make(0, "initdb");
+	TURN_UNTIL(is_open(only));
+	fha_node_close(only->node);
+	only->node = NULL;
+	flushed = 0;
+	player_open(only, true);
+	assert_int_equal(flushed, directory_of(only));
+	/* After a job too, and what cannot be flushed is not believed. */
+	flushed = 0;
+	assert_int_equal(fha_node_reload(only->node, &err), FHA_OK);
+	assert_int_equal(flushed, directory_of(only));
+	flushes_fail = true;
+	assert_int_equal(fha_node_reload(only->node, &err), FHA_IO);
+	flushes_fail = false;
+}
+
+static void
+settings_whose_flush_failed_are_flushed_again(void **state)
+{
+	FhaSettings wanted = {.count = 1, .settings = {{.name = "work_mem", .value = "8MB"}}};
+	Player *only = &players[0];
+	bool changed;
+	FhaError err;
+
+	(void) state;
+	player_make(0, "initdb");
+	flushes_fail = true;
+	assert_int_equal(fha_settings_write(&only->config, &wanted, &changed, &err), FHA_IO);
+	assert_true(changed);
+	flushes_fail = false;
+	flushed = 0;
+	assert_int_equal(fha_settings_write(&only->config, &wanted, &changed, &err), FHA_OK);
+	assert_false(changed);
+	assert_int_equal(flushed, directory_of(only));
+}
+
 static int64_t
 since_boot_ms(void)
 {
@@ -1599,6 +1652,8 @@ main(void)
 		TEST(a_lost_request_is_found_in_the_record),
 		TEST(data_without_a_state_joins_its_cluster),
 		TEST(a_term_is_noted_beside_what_a_job_wrote),
+		TEST(s7_what_was_left_is_flushed_before_it_is_believed),
+		TEST(settings_whose_flush_failed_are_flushed_again),
 		TEST(s3_time_is_counted_since_boot),
 	};
 
