@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "cli/rejoin.h"
+#include "core/rewind.h"
 
 #define REJOIN_ROLE "fawkes_replication"
 
@@ -31,11 +32,11 @@ FHA_MUST_CHECK FhaCode rejoin_run(const char *const argv[], RejoinWords *words, 
 /* The leader answered, and said no: not that it is busy for a moment, nor that it was not reached. */
 bool rejoin_is_refusal(const char *words);
 
-/* What may be otherwise the next time, and would keep a clone from being made too. */
-bool rejoin_is_passing(const char *words);
+/* How a rewind has ended whose program failed with these words. */
+FhaRewindEnd rejoin_judge(const char *words);
 
-/* Count one refusal of the leader's; true when it has refused so often that a clone is needed. */
-bool rejoin_is_refused_for_good(const FhaConfig *config);
+/* Count one refusal of the leader's.  Returns how many came in a row; 0: it could not be kept. */
+int rejoin_count_refusal(const FhaConfig *config);
 
 /* A rewind, or a clone, is done. */
 void rejoin_forget_refusals(const FhaConfig *config);

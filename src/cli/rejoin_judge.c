@@ -1,5 +1,5 @@
 /*
- * rejoin_judge.c: what a failed program said: try again, or never again?
+ * rejoin_judge.c: what a failed program said.  What follows is decided in core/rewind.h.
  *
  * pg_rewind wants a session of SQL, which the leader may refuse for as long as nobody looks: all
  * connections are in use, the database is gone, a right is missing.  A clone comes in as a standby
@@ -14,9 +14,6 @@
 #include "cli/rejoin_internal.h"
 #include "config/state_directory.h"
 #include "node/state.h"
-
-/* With the supervisor's back-off some 90 s; the leader puts our role right within 60. */
-#define REFUSALS_MAX 7
 
 static bool
 has_one(const char *words, const char *const signs[], size_t count)
@@ -45,8 +42,8 @@ rejoin_is_refusal(const char *words)
 	return HAS_ONE(words, answers) && !HAS_ONE(words, passes);
 }
 
-bool
-rejoin_is_passing(const char *words)
+static bool
+is_passing(const char *words)
 {
 	static const char *const signs[] = {"connection to server",
 										"could not connect",
@@ -66,24 +63,33 @@ rejoin_is_passing(const char *words)
 	return HAS_ONE(words, signs);
 }
 
-bool
-rejoin_is_refused_for_good(const FhaConfig *config)
+FhaRewindEnd
+rejoin_judge(const char *words)
+{
+	if (words[0] == '\0')
+		return FHA_REWIND_SILENT;
+	if (rejoin_is_refusal(words))
+		return FHA_REWIND_REFUSED;
+	return is_passing(words) ? FHA_REWIND_PASSING : FHA_REWIND_HOPELESS;
+}
+
+int
+rejoin_count_refusal(const FhaConfig *config)
 {
 	char path[FHA_PATH_MAX];
 	char text[16];
 	char *before = NULL;
-	long count = 0;
+	int count = 0;
 
 	if (fha_state_path(config, "rewind-refused", path, sizeof(path), NULL) != FHA_OK)
-		return false;
+		return 0;
 	if (fha_file_read(path, sizeof(text), &before, NULL) == FHA_OK)
-		count = strtol(before, NULL, 10);
+		count = fha_rewind_count_refusal(strtol(before, NULL, 10));
+	else
+		count = fha_rewind_count_refusal(0);
 	free(before);
-	if (count < 0 || count >= REFUSALS_MAX)
-		count = 0;
-	count++;
-	(void) snprintf(text, sizeof(text), "%ld\n", count);
-	return fha_file_replace(path, text, strlen(text), NULL) == FHA_OK && count == REFUSALS_MAX;
+	(void) snprintf(text, sizeof(text), "%d\n", count);
+	return fha_file_replace(path, text, strlen(text), NULL) == FHA_OK ? count : 0;
 }
 
 void

@@ -31,14 +31,6 @@
 #define CHECKPOINT_WAIT_MS 120000
 #define CHECKPOINT_LOOK_MS 500
 
-/* Between "try again" and "it will never work". */
-typedef enum Outcome
-{
-	DONE,
-	LATER,
-	NEVER
-} Outcome;
-
 typedef struct Fork
 {
 	bool found; /* false: there is nothing to rewind */
@@ -52,21 +44,11 @@ typedef struct Fork
  */
 static const char *const databases[] = {"postgres", "template1"};
 
-/* A failed run of a program: what it said decides; silence or a system error is no verdict. */
-static Outcome
-rewind_judge(const FhaConfig *config, FhaCode code, const char *words)
+/* A failed run of a program: a system error is no verdict. */
+static FhaRewindEnd
+rewind_judge(FhaCode code, const char *words)
 {
-	if (code != FHA_IO || words[0] == '\0')
-		return LATER;
-	if (rejoin_is_refusal(words))
-	{
-		if (!rejoin_is_refused_for_good(config))
-			return LATER;
-		rejoin_say(
-			"the leader has refused a rewind again and again: a clone needs no session of SQL");
-		return NEVER;
-	}
-	return rejoin_is_passing(words) ? LATER : NEVER;
+	return code == FHA_IO ? rejoin_judge(words) : FHA_REWIND_SILENT;
 }
 
 /* A standby's signal files go: neither recovery here nor pg_rewind accepts them (S11). */
@@ -158,7 +140,7 @@ await_checkpoint(const RejoinPlan *plan, const char *database, RejoinWords *word
 }
 
 /* *database: the first that lets us in. */
-static Outcome
+static FhaRewindEnd
 ask_leader(const RejoinPlan *plan, const char **database, FhaError *err)
 {
 	RejoinWords words = {.quiet = true};
@@ -169,11 +151,11 @@ ask_leader(const RejoinPlan *plan, const char **database, FhaError *err)
 		*database = databases[i];
 		code = await_checkpoint(plan, *database, &words, err);
 		if (code == FHA_OK)
-			return DONE;
+			return FHA_REWIND_DONE;
 		if (code != FHA_IO || !rejoin_is_refusal(words.text))
-			return LATER;
+			return FHA_REWIND_SILENT;
 	}
-	return rewind_judge(plan->config, code, words.text);
+	return FHA_REWIND_REFUSED;
 }
 
 static FhaCode
@@ -213,7 +195,7 @@ run_rewind(const RejoinPlan *plan, const char *database, bool dry, RejoinWords *
 	return rejoin_run(argv, words, err);
 }
 
-static Outcome
+static FhaRewindEnd
 find_fork(const RejoinPlan *plan, const char *database, Fork *fork, FhaError *err)
 {
 	static const char sign[] = "servers diverged at WAL location ";
@@ -227,20 +209,20 @@ find_fork(const RejoinPlan *plan, const char *database, Fork *fork, FhaError *er
 	if (code != FHA_OK)
 	{
 		cli_lines(stderr, words.text);
-		return rewind_judge(plan->config, code, words.text);
+		return rewind_judge(code, words.text);
 	}
 	if (strstr(words.text, "no rewind required") != NULL)
-		return DONE;
+		return FHA_REWIND_DONE;
 	at = strstr(words.text, sign);
 	if (at == NULL || sscanf(at + strlen(sign), "%8X/%8X on timeline %" SCNu32, &high, &low,
 							 &fork->timeline) != 3)
 	{
 		(void) fha_error(err, FHA_PROTOCOL, "pg_rewind does not say where the servers diverged");
-		return LATER;
+		return FHA_REWIND_SILENT;
 	}
 	fork->position = (uint64_t) high << 32 | low;
 	fork->found = true;
-	return DONE;
+	return FHA_REWIND_DONE;
 }
 
 typedef struct Segment
@@ -426,63 +408,61 @@ save_wal(const RejoinPlan *plan, const Fork *fork, FhaError *err)
 	return code;
 }
 
-static Outcome
+static FhaRewindEnd
 rewind_mend(const RejoinPlan *plan, const char *database, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
 	RejoinWords words = {.quiet = false};
 
 	if (rejoin_keep_own(config, err) != FHA_OK || rejoin_mark_damaged(config, err) != FHA_OK)
-		return LATER;
+		return FHA_REWIND_NOT_BEGUN;
 	/* From here on `damaged` stays, whatever happens, until all is well: then a clone follows. */
 	if (run_rewind(plan, database, false, &words, err) != FHA_OK ||
 		rejoin_restore_own(config, config->data_directory, err) != FHA_OK ||
 		files_sync_directory(config->data_directory, err) != FHA_OK ||
 		rejoin_new_incarnation(plan, err) != FHA_OK || rejoin_mark_usable(config, err) != FHA_OK)
-		return NEVER;
+		return FHA_REWIND_HALF_DONE;
 	rejoin_forget_own(config);
 	rejoin_forget_refusals(config);
-	return DONE;
+	return FHA_REWIND_DONE;
 }
 
-static Outcome
+static FhaRewindEnd
 rewind_data(const RejoinPlan *plan, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
 	RejoinWords words = {.quiet = false};
 	const char *database;
-	Outcome outcome;
+	FhaRewindEnd end;
 	FhaCode code;
 	Fork fork;
 
 	if (rejoin_is_damaged(config))
 	{
 		(void) fha_error(err, FHA_INVALID, "an earlier try did not end: a clone is needed");
-		return NEVER;
+		return FHA_REWIND_HALF_DONE;
 	}
 	if (rejoin_check_passfile(config, err) != FHA_OK || postgres_configure(config, err) != FHA_OK ||
 		remove_signals(config, err) != FHA_OK)
-		return LATER;
+		return FHA_REWIND_NOT_BEGUN;
 	code = rewind_recover(plan, &words, err);
 	if (code != FHA_OK)
-		return rewind_judge(config, code, words.text);
-	outcome = ask_leader(plan, &database, err);
-	if (outcome != DONE)
-		return outcome;
-	outcome = find_fork(plan, database, &fork, err);
-	if (outcome != DONE)
-		return outcome;
+		return rewind_judge(code, words.text);
+	end = ask_leader(plan, &database, err);
+	if (end == FHA_REWIND_DONE)
+		end = find_fork(plan, database, &fork, err);
+	if (end != FHA_REWIND_DONE)
+		return end;
 	if (!fork.found)
 	{
-		/* The same host action would come again, and recovery may have written a checkpoint of its own. */
 		(void) fha_error(err, FHA_INVALID,
 						 "this node left the leader's history, but pg_rewind finds no fork");
-		return NEVER;
+		return FHA_REWIND_NO_FORK;
 	}
 	rejoin_say("left the leader's history at %" PRIX64 "/%" PRIX64 " on timeline %" PRIu32,
 			   fork.position >> 32, fork.position & 0xFFFFFFFF, fork.timeline);
 	if (save_wal(plan, &fork, err) != FHA_OK)
-		return LATER;
+		return FHA_REWIND_NOT_BEGUN;
 	return rewind_mend(plan, database, err);
 }
 
@@ -493,18 +473,21 @@ rejoin_rewind(void *plan)
 	int64_t began = fha_now_ms();
 	FhaError err = {.text = ""};
 	FhaError second;
+	FhaRewindEnd end;
 
 	rejoin_say("rewinding to %s", of->leader_address);
-	switch (rewind_data(of, &err))
+	end = rewind_data(of, &err);
+	if (end == FHA_REWIND_DONE)
 	{
-		case DONE:
-			rejoin_say("done after %" PRId64 " ms", fha_now_ms() - began);
-			return 0;
-		case LATER:
-			return rejoin_fail("could not rewind yet", &err);
-		case NEVER:
-			break;
+		rejoin_say("done after %" PRId64 " ms", fha_now_ms() - began);
+		return 0;
 	}
+	if (!fha_rewind_needs_clone(end,
+								end == FHA_REWIND_REFUSED ? rejoin_count_refusal(of->config) : 0))
+		return rejoin_fail("could not rewind yet", &err);
+	if (end == FHA_REWIND_REFUSED)
+		rejoin_say(
+			"the leader has refused a rewind again and again: a clone needs no session of SQL");
 	/* Cannot be rewound: the mark makes the supervisor clone. */
 	if (rejoin_keep_own(of->config, &second) != FHA_OK ||
 		rejoin_mark_damaged(of->config, &second) != FHA_OK)
