@@ -3,6 +3,7 @@
 from mutants_list import DECIDE, FENCE, LEASE, OBSERVE, SAFETY, SEND, Mutant, unit
 
 SUPERVISOR = "src/cli/supervisor.c"
+STOPPED = "src/core/stopped.c"
 
 
 def attack(module: str, *names: str) -> tuple[str, ...]:
@@ -85,9 +86,9 @@ ATTACKS = [
     Mutant(
         "S7",
         "a server that acknowledged nothing needs no successor that has anything",
-        SUPERVISOR,
-        "self->watermark_counts && acked != 0 && acked < self->end.lsn)\n\t\tself->required.lsn = acked;",
-        "self->watermark_counts && acked < self->end.lsn)\n\t\tself->required.lsn = acked == 0 ? 1 : acked;",
+        STOPPED,
+        "stopped->acked != 0 &&\n\t\tstopped->acked < required.lsn)\n\t\trequired.lsn = stopped->acked;",
+        "true &&\n\t\tstopped->acked < required.lsn)\n\t\trequired.lsn = stopped->acked == 0 ? 1 : stopped->acked;",
         ("test/test_planned_stop.py::test_a_holder_that_never_led",),
         short=False,
     ),
@@ -95,8 +96,8 @@ ATTACKS = [
         "S2",
         "a successor needs no more than the last renewal told",
         SUPERVISOR,
-        "if (!control->clean && self->watermark_counts && acked != 0 && acked < self->end.lsn)\n\t\tself->required.lsn = acked;",
-        "if (!control->clean && acked > 0)\n\t\tself->required.lsn = recorded->lsn;",
+        "\tstopped->acked = atomic_load(&self->watermark->acked_lsn);",
+        "\tstopped->acked = self->action.position.lsn;",
         attack("processes", "test_commits_between_two_renewals"),
         short=False,
     ),
@@ -233,8 +234,8 @@ ATTACKS = [
         "S7",
         "a killed standby forgets the timeline that it followed",
         SUPERVISOR,
-        "code = fha_timeline_unreserve(self->config.data_directory, leaving(self), &err);",
-        "code = fha_timeline_unreserve(self->config.data_directory, self->control.timeline, &err);",
+        "\t\t\t\t\t\t\t\t\t  fha_stopped_newest(&self->stopped), &err);",
+        "\t\t\t\t\t\t\t\t\t  self->stopped.timeline, &err);",
         attack("lock", "test_a_standby_killed_after_a_failover_keeps_its_timeline"),
         short=False,
     ),
@@ -251,8 +252,8 @@ ATTACKS = [
         "S7",
         "PostgreSQL starts although the mark of a promotion stays",
         SUPERVISOR,
-        "\t\tcode = fha_file_remove(path, &err);",
-        "\t\t(void) fha_file_remove(path, &err);",
+        "\t\tcode = fha_promotion_unmark(&self->config, &err);",
+        "\t\t(void) !fha_promotion_unmark(&self->config, &err);",
         attack("timelines", "test_a_mark_that_cannot_be_removed"),
         short=False,
     ),
@@ -260,17 +261,17 @@ ATTACKS = [
         "S11",
         "what a rewind has removed is waited for",
         SUPERVISOR,
-        "self->lacking = postgres_lacking(self->config.data_directory);",
-        "self->lacking = 0;",
+        "stopped->lacking = postgres_lacking(self->config.data_directory);",
+        "stopped->lacking = 0;",
         attack("rejoin", "test_wal_that_only_the_rewound_needs"),
         short=False,
     ),
     Mutant(
         "S7",
         "an interrupted promotion is begun anew from the last checkpoint's timeline",
-        SUPERVISOR,
-        "return timeline > self->control.timeline ? timeline : self->control.timeline;",
-        "return self->control.timeline;",
+        STOPPED,
+        "return (uint32_t) later(stopped->promoting_from, stopped->timeline);",
+        "return stopped->timeline;",
         attack("timelines", "test_a_timeline_that_was_only_begun[promoting]"),
         short=False,
     ),

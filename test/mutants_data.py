@@ -3,6 +3,8 @@
 from mutants_list import OBSERVE, Mutant, unit
 
 SUPERVISOR = "src/cli/supervisor.c"
+STOPPED = "src/core/stopped.c"
+STARTS = "src/core/starts.c"
 REWIND = "src/cli/rejoin_rewind.c"
 
 
@@ -40,9 +42,9 @@ DATA = [
     Mutant(
         "S7",
         "what was acknowledged before a restart is forgotten",
-        SUPERVISOR,
-        "atomic_store(&self->watermark->acked_lsn, standby ? 0 : self->required.lsn);",
-        "atomic_store(&self->watermark->acked_lsn, 0);",
+        STOPPED,
+        "return standby ? 0 : fha_stopped_required(stopped).lsn;",
+        "return standby ? 0 : stopped->acked * 0;",
         attack("timelines", "test_what_an_earlier_life_acknowledged"),
         short=False,
     ),
@@ -91,7 +93,88 @@ DATA = [
         attack("standby", "test_a_reader_in_the_way_of_replay[idle in a transaction]"),
         short=False,
     ),
+    # --- what a stopped server's data says of its lease
+    Mutant(
+        "S7",
+        "after a clean stop a successor needs no more than clients were told",
+        STOPPED,
+        "if (!stopped->clean && stopped->acked_counts &&",
+        "if (stopped->acked_counts &&",
+        unit("stopped", "s7_a_clean_stop_needs_all_of_its_wal"),
+    ),
+    Mutant(
+        "S2",
+        "what another server has acknowledged counts for this one",
+        STOPPED,
+        "!stopped->clean && stopped->acked_counts && ",
+        "!stopped->clean && ",
+        unit("stopped", "s7_without_acknowledgements_all_of_the_wal_is_needed"),
+    ),
+    Mutant(
+        "S7",
+        "an end that could not be read is where the last search ended",
+        STOPPED,
+        "end.lsn = stopped->end_found ? later(end.lsn, stopped->min_recovery) : FHA_LSN_UNREAD;",
+        "end.lsn = later(end.lsn, stopped->min_recovery);",
+        unit("stopped", "s7_an_end_that_cannot_be_read_is_further_than_any"),
+    ),
+    Mutant(
+        "S7",
+        "the stop of a standby is a primary's",
+        STOPPED,
+        "return stopped->clean && stopped->was_primary && ",
+        "return stopped->clean && ",
+        unit("stopped", "s7_clean_is_a_primary_with_all_of_its_wal_known"),
+    ),
+    Mutant(
+        "S7",
+        "data that cannot be read is a stopped server's",
+        STOPPED,
+        "view->state = stopped->read || replaced ? FHA_PG_DOWN : FHA_PG_BUSY;",
+        "view->state = FHA_PG_DOWN;",
+        unit("stopped", "data_that_cannot_be_read_releases_nothing"),
+    ),
+    Mutant(
+        "S7",
+        "another timeline's position is where the search begins",
+        STOPPED,
+        "if (holds_lease && recorded.timeline == stopped->timeline)",
+        "if (holds_lease)",
+        unit("stopped", "the_end_is_searched_from_where_it_is_known_to_be"),
+    ),
+    Mutant(
+        "S7",
+        "a promotion counts as over although its primary does not lead",
+        "src/node/node.c",
+        "action->holds_lease && (facts & (FHA_PRIMARY | FHA_LINEAGE)) == (FHA_PRIMARY | FHA_LINEAGE);",
+        "(facts & FHA_PRIMARY) != 0;",
+        unit("node", "s7_a_promotion_is_over_when_its_primary_leads"),
+    ),
+    Mutant(
+        "S9",
+        "who fails to start keeps the lease for itself",
+        STARTS,
+        "view->failing = starts->failures >= FAILURES_IN_A_ROW &&",
+        "view->failing = starts->failures > 1000 &&",
+        unit("starts", "s9_two_failures_in_a_row_let_others_lead"),
+    ),
+    Mutant(
+        "S9",
+        "a server that cannot stay up is started again and again without a pause",
+        STARTS,
+        "else if (starts->failed && end->came_up && starts->failures == 0)",
+        "else if (starts->failed && end->came_up)",
+        unit("starts", "a_server_that_gave_up_is_started_at_once_and_then_ever_less_often"),
+    ),
     # --- S11, S4b: the way back
+    Mutant(
+        "S11",
+        "what was half rewound is rewound again",
+        "src/core/rewind.c",
+        " || end == FHA_REWIND_HALF_DONE;",
+        ";",
+        unit("rewind", "what_never_works_needs_a_clone"),
+    ),
     Mutant(
         "S11",
         "what a clone replaced goes before the clone streams",

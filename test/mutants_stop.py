@@ -4,6 +4,7 @@ from mutants_list import Mutant, unit
 
 REST = "src/cli/supervisor_rest.c"
 STOP = "src/cli/supervisor_stop.c"
+LEAVE = "src/node/leave.c"
 COMMANDS = "src/pg/commands.c"
 AGENT = "src/pg/agent.c"
 
@@ -66,6 +67,30 @@ STOPS = [
         "",
         stop("test_a_node_that_clones_can_be_stopped"),
         short=False,
+    ),
+    Mutant(
+        "S9",
+        "a node that is stopped takes its lease with it",
+        LEAVE,
+        "(!action->holds_lease || action->released) &&",
+        "",
+        unit("leave", "the_lease_is_released_first"),
+    ),
+    Mutant(
+        "S9",
+        "a lock that does not answer keeps a node from stopping",
+        LEAVE,
+        "now_ms > leave->ended_ms + release_wait_ms(config);",
+        "now_ms == INT64_MAX;",
+        unit("leave", "a_lock_that_does_not_answer_is_not_waited_for"),
+    ),
+    Mutant(
+        "S9",
+        "a primary is prepared to stop before its checkpoint is made",
+        "src/core/prepare.c",
+        "\t\t(prepare->checkpoints > 0 && !facts->made))",
+        "\t\tfalse)",
+        unit("prepare", "a_checkpoint_prepares_a_handover"),
     ),
     Mutant(
         "S9",

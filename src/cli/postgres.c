@@ -254,6 +254,18 @@ check_version(const char *program, const char *bindir, const char *data, FhaErro
 		bindir, major, data, data_major);
 }
 
+void
+postgres_tell(const PgControl *control, FhaStopped *out)
+{
+	out->system_identifier = control->system_identifier;
+	out->clean = control->clean;
+	out->was_primary = control->was_primary;
+	out->timeline = control->timeline;
+	out->checkpoint = control->checkpoint;
+	out->redo = control->redo;
+	out->min_recovery = control->min_recovery;
+}
+
 FhaCode
 postgres_control(const char *bindir, const char *data, PgControl *out, FhaError *err)
 {

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "config/config.h"
+#include "core/stopped.h"
 #include "core/world.h"
 
 typedef struct PgControl
@@ -36,6 +37,9 @@ FHA_MUST_CHECK FhaCode postgres_find(const char *wanted, char *bindir, size_t si
  */
 FHA_MUST_CHECK FhaCode postgres_control(const char *bindir, const char *data, PgControl *out,
 										FhaError *err);
+
+/* What the control file says, into what the lease's decision goes by. */
+void postgres_tell(const PgControl *control, FhaStopped *out);
 
 /*
  * End of the valid WAL on `timeline`, reading from `start` (the last position known

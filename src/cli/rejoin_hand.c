@@ -46,16 +46,17 @@ static FhaCode
 find_position(const CliOptions *options, const char *bindir, FhaPosition *out, FhaError *err)
 {
 	PgControl control;
+	FhaStopped stopped = {.read = false};
+	FhaEndSearch search;
 	FhaCode code = postgres_control(bindir, options->config.data_directory, &control, err);
-	uint64_t start;
 	uint32_t hollow;
 
 	if (code != FHA_OK)
 		return code;
-	start = control.clean ? control.checkpoint : control.redo;
-	return postgres_end_of_all_wal(bindir, options->config.data_directory, &control, UINT32_MAX,
-								   control.min_recovery > start ? control.min_recovery : start,
-								   fha_now_ms() + WAL_MS, out, &hollow, err);
+	postgres_tell(&control, &stopped);
+	search = fha_stopped_search(&stopped, false, (FhaPosition){0, 0});
+	return postgres_end_of_all_wal(bindir, options->config.data_directory, &control, search.newest,
+								   search.from, fha_now_ms() + WAL_MS, out, &hollow, err);
 }
 
 static FhaCode

@@ -2,7 +2,8 @@
  * supervisor.c: what the supervisor does with PostgreSQL.
  *
  * It never decides by itself: it tells the node loop what it sees of a stopped,
- * starting or ending server, and carries out what the rules say.
+ * starting or ending server, and carries out what the rules say.  What its data means for the lease,
+ * and when it is started again, is decided in core/stopped.h and core/starts.h.
  */
 #include "cli/supervisor.h"
 
@@ -23,17 +24,9 @@
 #include "config/state_directory.h"
 #include "node/follow.h"
 
-/* A server that has run this long was a success: the back-off starts again. */
-#define GOOD_RUN_MS (30 * 1000)
-/* After so many failed starts or jobs in a row, others may lead, and status says so. */
-#define FAILURES_IN_A_ROW 2
-#define BACKOFF_FIRST_MS 1000
-#define BACKOFF_MAX_MS (30 * 1000)
-/* The end of the WAL of a holder is read in no more than this: an outage is going on. */
-#define HOLDER_WAL_MS 1000
-#define OTHER_WAL_MS 20000
 #define POLL_MS 20
-#define PROMOTING_MAX 32 /* bytes */
+/* The state directory was refused: so long until it is tried again. */
+#define OWN_WAIT_MS 1000
 #define ORPHAN_GRACE_MS 100
 #define ORPHAN_POLL_MS 3
 #define IDLE_MS 1000
@@ -45,16 +38,11 @@ earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-void
-supervisor_back_off(Supervisor *self)
+/* What was read of the data does not hold any more. */
+static void
+forget_data(Supervisor *self)
 {
-	int64_t wait_ms = BACKOFF_FIRST_MS;
-
-	for (int i = 0; i < self->failures && wait_ms < BACKOFF_MAX_MS; i++)
-		wait_ms *= 2;
-	self->failures++;
-	self->start_failed = true;
-	self->not_before_ms = fha_now_ms() + earlier(wait_ms, BACKOFF_MAX_MS);
+	self->stopped = (FhaStopped){.read = false};
 }
 
 /* For the history, if another member leads then. */
@@ -72,31 +60,22 @@ tell_end(Supervisor *self, int status, const char *how)
 static void
 postmaster_ended(Supervisor *self, int status)
 {
-	/* Not killed, not told to stop: its recovery failed, or its settings do not fit. */
-	bool gave_up = WIFEXITED(status) && WEXITSTATUS(status) != 0;
+	int64_t now_ms = fha_now_ms();
+	FhaServerEnd end = {.told = self->stopping,
+						.came_up = self->library_seen,
+						.gave_up = WIFEXITED(status) && WEXITSTATUS(status) != 0,
+						.ran_ms = now_ms - self->started_ms};
 	char how[80];
 
 	process_describe(status, how, sizeof(how));
 	supervisor_say(self, "PostgreSQL %s", how);
 	tell_end(self, status, how);
-	self->start_failed = !self->stopping && (!self->library_seen || gave_up);
-	/* The first restart is at once; a server that cannot stay up is started ever less often. */
-	if (!self->stopping && (!self->library_seen || gave_up))
+	if (fha_starts_server_ended(&self->starts, &end, now_ms))
 		supervisor_note_no_start(self, how);
 	else
 		supervisor_note_run(self);
-	if (fha_now_ms() - self->started_ms >= GOOD_RUN_MS)
-		self->failures = 0;
-	else if (!self->stopping && (!self->library_seen || gave_up))
-	{
-		if (self->library_seen && self->failures == 0)
-			self->failures++;
-		else
-			supervisor_back_off(self);
-	}
 	self->postmaster = 0;
-	self->looked = false;
-	self->end_known = false;
+	forget_data(self);
 }
 
 static void
@@ -107,18 +86,18 @@ job_ended(Supervisor *self, int status)
 
 	self->job = 0;
 	self->job_told_ms = 0;
-	self->looked = false;
-	self->end_known = false;
+	forget_data(self);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 	{
-		self->failures = 0;
-		self->start_failed = false;
+		fha_starts_worked(&self->starts);
+		/* What stands in the page is of the data that was here before. */
+		self->watermark_counts = false;
 	}
 	else
 	{
 		process_describe(status, how, sizeof(how));
 		supervisor_say(self, "%s %s", fha_node_action_name(self->job_kind), how);
-		supervisor_back_off(self);
+		fha_starts_failed(&self->starts, fha_now_ms());
 		self->look_at_once = true;
 	}
 	if (self->node != NULL && fha_node_reload(self->node, &err) != FHA_OK)
@@ -142,8 +121,7 @@ supervisor_reap(Supervisor *self)
 	{
 		supervisor_say(self, "PostgreSQL (process %d) ended", (int) self->foreign);
 		self->foreign = 0;
-		self->looked = false;
-		self->end_known = false;
+		forget_data(self);
 	}
 }
 
@@ -233,13 +211,13 @@ supervisor_mind_ownership(Supervisor *self)
 	{
 		supervisor_say(self, "%s", err.text);
 		fha_ownership_release(&self->ownership);
-		self->own_after_ms = fha_now_ms() + BACKOFF_FIRST_MS;
+		self->own_after_ms = fha_now_ms() + OWN_WAIT_MS;
 	}
 }
 
 /* Read the stopped data directory: once for what it is, once more for where its WAL ends. */
 static void
-look(Supervisor *self)
+read_control(Supervisor *self)
 {
 	FhaError err;
 	FhaCode code =
@@ -247,41 +225,29 @@ look(Supervisor *self)
 
 	self->look_at_once = false;
 	self->unreadable[0] = '\0';
-	self->empty = code == FHA_NOT_FOUND;
-	self->looked = code == FHA_OK || self->empty;
-	if (!self->looked)
+	self->stopped.empty = code == FHA_NOT_FOUND;
+	self->stopped.read = code == FHA_OK || self->stopped.empty;
+	if (code == FHA_OK)
+		postgres_tell(&self->control, &self->stopped);
+	else if (!self->stopped.empty)
 	{
 		(void) snprintf(self->unreadable, sizeof(self->unreadable), "%.*s", FHA_SENTENCE_SIZE - 1,
 						err.text);
 		fha_tame(self->unreadable);
 		supervisor_say(self, "%s", err.text);
-		supervisor_back_off(self);
+		fha_starts_failed(&self->starts, fha_now_ms());
 	}
 }
 
-/*
- * S7: the timeline that an interrupted promotion was leaving, for it is begun anew there: what it
- * left of its own was never led.  UINT32_MAX if none was interrupted.
- */
-static uint32_t
-leaving(const Supervisor *self)
+/* What an interrupted promotion has left of itself. */
+static void
+read_mark(Supervisor *self)
 {
-	char path[FHA_PATH_MAX];
-	char *text = NULL;
-	unsigned timeline = 0;
 	FhaError err;
-	FhaCode code = fha_state_path(&self->config, "promoting", path, sizeof(path), &err);
+	FhaCode code = fha_promotion_read(&self->config, &self->stopped.promoting_from, &err);
 
-	if (code == FHA_OK)
-		code = fha_file_read(path, PROMOTING_MAX, &text, &err);
-	if (code == FHA_OK && (sscanf(text, "%u", &timeline) != 1 || timeline == 0))
-		code = fha_error(&err, FHA_INVALID, "%s names no timeline: it is not heeded", path);
 	if (code != FHA_OK && code != FHA_NOT_FOUND)
 		supervisor_say(self, "%s", err.text);
-	free(text);
-	if (code != FHA_OK)
-		return UINT32_MAX;
-	return timeline > self->control.timeline ? timeline : self->control.timeline;
 }
 
 /* A signal that this process has not taken yet: it waits for a program meanwhile. */
@@ -295,33 +261,22 @@ told_to_stop(void)
 			sigismember(&pending, SIGQUIT) == 1);
 }
 
-/*
- * Where does the WAL end, and what must a successor have?  Reading starts at the position that the
- * holder last put into the record, for 256 MB may lie behind it.  After a crash, a successor needs
- * what clients were told, not what was written after the last of them had been told.
- */
+/* Where does the WAL end, and what had been acknowledged? */
 static void
-find_end(Supervisor *self)
+read_end(Supervisor *self)
 {
-	const PgControl *control = &self->control;
-	const FhaPosition *recorded = &self->action.position;
-	uint64_t start = control->clean ? control->checkpoint : control->redo;
-	uint64_t acked = self->watermark == NULL ? 0 : atomic_load(&self->watermark->acked_lsn);
+	FhaStopped *stopped = &self->stopped;
+	FhaEndSearch search;
 	uint32_t hollow = 0;
 	FhaError err;
 	FhaCode code;
 
-	if (control->min_recovery > start)
-		start = control->min_recovery;
-	if (self->action.holds_lease && recorded->timeline == control->timeline &&
-		recorded->lsn > start)
-		start = recorded->lsn;
-	/* A lease waits for no more than a second of it; nothing else may keep a node from stopping. */
-	process_end_when(self->action.holds_lease ? NULL : told_to_stop);
-	code = postgres_end_of_all_wal(
-		self->bindir, self->config.data_directory, control, leaving(self), start,
-		fha_now_ms() + (self->action.holds_lease ? HOLDER_WAL_MS : OTHER_WAL_MS), &self->end,
-		&hollow, &err);
+	read_mark(self);
+	search = fha_stopped_search(stopped, self->action.holds_lease, self->action.position);
+	process_end_when(search.ends_at_stop ? told_to_stop : NULL);
+	code = postgres_end_of_all_wal(self->bindir, self->config.data_directory, &self->control,
+								   search.newest, search.from, fha_now_ms() + search.limit_ms,
+								   &stopped->end, &hollow, &err);
 	process_end_when(NULL);
 	if (code == FHA_OK && hollow != 0)
 	{
@@ -331,20 +286,31 @@ find_end(Supervisor *self)
 		code = postgres_drop_hollow(self->config.data_directory, hollow, &err);
 	}
 	if (code != FHA_OK)
-	{
-		/* Further than anybody: nobody takes the lease before us, and a rewind finds out. */
 		supervisor_say(self, "the end of the WAL could not be read: %s", err.text);
-		self->end.lsn = FHA_LSN_UNREAD;
-	}
-	if (self->end.lsn < control->min_recovery)
-		self->end.lsn = control->min_recovery;
-	self->origin = postgres_origin(self->config.data_directory, self->end.timeline);
-	self->lacking = postgres_lacking(self->config.data_directory);
-	self->required = self->end;
-	/* 0: nothing was acknowledged here yet, so nothing is known of what clients were told. */
-	if (!control->clean && self->watermark_counts && acked != 0 && acked < self->end.lsn)
-		self->required.lsn = acked;
-	self->end_known = true;
+	stopped->end_sought = true;
+	stopped->end_found = code == FHA_OK;
+	stopped->origin = postgres_origin(self->config.data_directory, stopped->end.timeline);
+	stopped->lacking = postgres_lacking(self->config.data_directory);
+	stopped->acked_counts = self->watermark_counts;
+	stopped->acked = atomic_load(&self->watermark->acked_lsn);
+}
+
+/* What there is to know of the data of a node with no process of PostgreSQL. */
+static void
+read_data(Supervisor *self)
+{
+	FhaStopped *stopped = &self->stopped;
+	bool job = self->job != 0;
+	bool waits = !self->look_at_once && fha_starts_wait(&self->starts, fha_now_ms());
+
+	if (fha_stopped_task(stopped, self->has_action, job, self->action.reinit, waits) ==
+		FHA_READ_CONTROL)
+		read_control(self);
+	if (stopped->read)
+		stopped->damaged = rejoin_is_damaged(&self->config);
+	if (fha_stopped_task(stopped, self->has_action, job, self->action.reinit, waits) ==
+		FHA_READ_END)
+		read_end(self);
 }
 
 static void
@@ -362,40 +328,12 @@ fill_view(Supervisor *self, FhaPgView *view)
 	}
 	view->stopping = self->stopping;
 	view->job = self->job != 0;
-	view->failed = self->start_failed;
-	view->failing = self->failures >= FAILURES_IN_A_ROW && fha_now_ms() < self->not_before_ms;
+	fha_starts_show(&self->starts, fha_now_ms(), view);
+	view->state = FHA_PG_BUSY;
 	if (self->liveness_fd < 0)
-	{
-		view->state = FHA_PG_BUSY;
 		return;
-	}
-	view->state = FHA_PG_DOWN;
-	/* What is to be replaced need not be readable. */
-	if (!self->looked && self->job == 0 && !self->action.reinit &&
-		(self->look_at_once || fha_now_ms() >= self->not_before_ms))
-		look(self);
-	if (!self->looked)
-	{
-		view->state = self->action.reinit ? FHA_PG_DOWN : FHA_PG_BUSY;
-		return;
-	}
-	view->empty = self->empty;
-	view->damaged = !self->empty && rejoin_is_damaged(&self->config);
-	if (self->empty || view->damaged)
-		return;
-	view->system_identifier = self->control.system_identifier;
-	/* The record must have been read first: it says from where to search. */
-	if (!self->end_known && self->has_action && self->job == 0)
-		find_end(self);
-	if (self->end_known)
-	{
-		view->position = self->end;
-		view->origin = self->origin;
-		view->lacking = self->lacking;
-		view->required = self->required;
-		view->clean =
-			self->control.clean && self->control.was_primary && self->end.lsn != FHA_LSN_UNREAD;
-	}
+	read_data(self);
+	fha_stopped_show(&self->stopped, self->action.reinit, view);
 }
 
 static void
@@ -419,7 +357,7 @@ start_job(Supervisor *self, int (*work)(void *))
 	{
 		self->job = 0;
 		supervisor_say(self, "%s", err.text);
-		supervisor_back_off(self);
+		fha_starts_failed(&self->starts, fha_now_ms());
 	}
 }
 
@@ -454,18 +392,21 @@ say_of_password(const Supervisor *self)
 static void
 start_postgres(Supervisor *self, bool standby)
 {
-	char path[FHA_PATH_MAX];
 	FhaState state;
 	FhaError err;
 	bool changed;
-	FhaCode code = fha_state_path(&self->config, "promoting", path, sizeof(path), &err);
+	FhaCode code = FHA_OK;
 
 	/*
 	 * S7: what our own promotion left.  Any other later timeline was followed or led: without its
 	 * history its WAL would be forgotten.
 	 */
-	if (code == FHA_OK && standby)
-		code = fha_timeline_unreserve(self->config.data_directory, leaving(self), &err);
+	if (standby)
+	{
+		read_mark(self);
+		code = fha_timeline_unreserve(self->config.data_directory,
+									  fha_stopped_newest(&self->stopped), &err);
+	}
 	if (code == FHA_OK && standby)
 		code = fha_timeline_drop_placeholders(self->config.data_directory, &err);
 	if (code == FHA_OK && standby && self->action.leader[0] != '\0')
@@ -485,11 +426,10 @@ start_postgres(Supervisor *self, bool standby)
 		code = rejoin_make_password(&self->config, &err);
 	/* One that comes back would make a later start forget a timeline that this server followed. */
 	if (code == FHA_OK)
-		code = fha_file_remove(path, &err);
+		code = fha_promotion_unmark(&self->config, &err);
 	if (code == FHA_OK)
 		code = postgres_configure(&self->config, &err);
-	/* A promotion leaves this timeline; a primary that starts again has acknowledged what it had. */
-	atomic_store(&self->watermark->acked_lsn, standby ? 0 : self->required.lsn);
+	atomic_store(&self->watermark->acked_lsn, fha_stopped_acked_at_start(&self->stopped, standby));
 	atomic_store(&self->watermark->streaming, 0);
 	atomic_store(&self->watermark->stop_asked, 0);
 	self->watermark->last_words[0] = '\0';
@@ -507,7 +447,7 @@ start_postgres(Supervisor *self, bool standby)
 		self->postmaster = 0;
 		supervisor_say(self, "PostgreSQL could not be started: %s", err.text);
 		supervisor_note_no_start(self, err.text);
-		supervisor_back_off(self);
+		fha_starts_failed(&self->starts, fha_now_ms());
 		return;
 	}
 	say_of_port(self);
@@ -585,23 +525,11 @@ mind_requests(Supervisor *self)
 {
 	FhaError err;
 
-	if (self->action.requested && strcmp(self->lifted_for, self->action.request_id) != 0)
-	{
-		memcpy(self->lifted_for, self->action.request_id, sizeof(self->lifted_for));
-		self->failures = 0;
-		self->not_before_ms = 0;
-	}
-	if (self->action.settings_changes != self->settings_changes)
-	{
-		self->settings_changes = self->action.settings_changes;
-		if (supervisor_reload(self, &err) != FHA_OK)
-			supervisor_say(self, "settings are kept as they were: %s", err.text);
-		if (self->no_start[0] != '\0')
-		{
-			self->failures = 0;
-			self->not_before_ms = 0;
-		}
-	}
+	fha_starts_heed_request(&self->starts, self->action.requested ? self->action.request_id : NULL);
+	if (fha_starts_heed_settings(&self->starts, self->action.settings_changes,
+								 self->no_start[0] != '\0') &&
+		supervisor_reload(self, &err) != FHA_OK)
+		supervisor_say(self, "settings are kept as they were: %s", err.text);
 }
 
 FhaCode
@@ -653,10 +581,10 @@ supervisor_turn(Supervisor *self)
 		wake_ms = fha_now_ms();
 	}
 	if (view.state == FHA_PG_DOWN && !view.job && !self->stopping &&
-		fha_now_ms() >= self->not_before_ms)
+		!fha_starts_wait(&self->starts, fha_now_ms()))
 		act(self);
-	if (self->not_before_ms > fha_now_ms())
-		wake_ms = earlier(wake_ms, self->not_before_ms);
+	if (fha_starts_wait(&self->starts, fha_now_ms()))
+		wake_ms = earlier(wake_ms, self->starts.not_before_ms);
 	if (self->liveness_fd < 0)
 		wake_ms =
 			earlier(wake_ms, fha_now_ms() + (self->orphaned_ms != 0 ? ORPHAN_POLL_MS : POLL_MS));

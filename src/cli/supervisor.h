@@ -17,10 +17,13 @@
 #include "cli/postgres.h"
 #include "cli/rejoin.h"
 #include "config/cluster_conf.h"
+#include "core/starts.h"
+#include "core/stopped.h"
 #include "http/server.h"
-#include "node/watermark.h"
+#include "node/leave.h"
 #include "node/node.h"
 #include "node/state.h"
+#include "node/watermark.h"
 
 /* What tells one content of a file that is given from outside from another; zero: no file. */
 typedef struct MountedFile
@@ -90,23 +93,13 @@ typedef struct Supervisor
 	RejoinPlan plan;
 
 	/* The stopped data directory, read once after each end. */
-	bool looked;
-	char unreadable[FHA_SENTENCE_SIZE]; /* why not; "": it was, or was not tried */
+	FhaStopped stopped;
+	char unreadable[FHA_SENTENCE_SIZE]; /* why it was not; "": it was, or was not tried */
 	bool look_at_once;        /* a job has failed: what it left is known before the pause is over */
 	bool liveness_unreadable; /* not held by others: it cannot be opened or locked */
-	bool end_known;
-	bool empty;
 	PgControl control;
-	FhaPosition end;
-	FhaPosition origin; /* of the timeline of `end` */
-	uint64_t lacking;   /* as in FhaPgView */
-	FhaPosition required;
 
-	char lifted_for[FHA_ID_SIZE]; /* the request for which the back-off was lifted */
-	uint64_t settings_changes;    /* of the host actions, as last seen */
-	int failures;                 /* ends and failed jobs in a row, for the back-off */
-	bool start_failed;            /* of the last server, or job */
-	int64_t not_before_ms;
+	FhaStarts starts;
 
 	MountedFile mounted[MOUNTED_FILES];
 	int64_t looked_ms;      /* at the files that are given from outside; 0: not yet */
@@ -114,14 +107,12 @@ typedef struct Supervisor
 	char refused[256];      /* why the certificate that was given is not taken; "" */
 
 	bool stopping;
-	bool hurry;             /* told so twice: nothing is prepared */
-	int64_t prepare_ms;     /* when PostgreSQL was asked to prepare; 0: not yet */
-	int64_t stop_ms;        /* when the current way of stopping began */
-	Rest rest;              /* of a server that stops */
-	int stop_stage;         /* 0: not yet, 1: fast, 2: immediate, 3: SIGKILL */
-	int64_t released_by_ms; /* a stopping node gives up releasing then */
-	int64_t ended_ms;       /* PostgreSQL has ended since it was told to stop; 0: not yet */
-	int64_t led_ms;         /* since then a stopping node sees another one lead; 0: not yet */
+	bool hurry;         /* told so twice: nothing is prepared */
+	int64_t prepare_ms; /* when PostgreSQL was asked to prepare; 0: not yet */
+	int64_t stop_ms;    /* when the current way of stopping began */
+	Rest rest;          /* of a server that stops */
+	int stop_stage;     /* 0: not yet, 1: fast, 2: immediate, 3: SIGKILL */
+	FhaLeave leave;
 } Supervisor;
 
 /* A line of the supervisor's log, on stderr: it is lost, and counted, when its reader does not read. */
@@ -144,9 +135,6 @@ void supervisor_take_news(Supervisor *self);
 
 /* Look now and then whether something that is given from outside has changed. */
 void supervisor_mind_mounts(Supervisor *self);
-
-/* Something failed again: nothing is started for a while, each time for longer. */
-void supervisor_back_off(Supervisor *self);
 
 /* PostgreSQL is about to be started: with which settings of all members? */
 void supervisor_note_settings(Supervisor *self);
@@ -181,7 +169,7 @@ void supervisor_mind_stop(Supervisor *self);
 /* End what keeps `server`, which stops fast, from ending: programs, and the archiver. */
 void supervisor_mind_rest(Supervisor *self, pid_t server);
 
-/* Has a stopping node nothing more to do? */
-bool supervisor_is_done(const Supervisor *self);
+/* Has a stopping node nothing more to do?  Asked in each turn. */
+bool supervisor_is_done(Supervisor *self);
 
 #endif

@@ -12,23 +12,11 @@
 
 #include "base/clock.h"
 #include "cli/process.h"
-#include "core/timing.h"
 #include "node/state.h"
 
 /* Without an agent for this long after it could accept connections, the library is not loaded. */
 #define LIBRARY_WAIT_MS (15 * 1000)
 #define IMMEDIATE_WAIT_MS 5000
-/* A node that stops waits no longer than this, or than for one answer, for a lock that gives none. */
-#define RELEASE_WAIT_MS 800
-/* And no longer than this for its own record: it tells a node that was stopped from a silent one. */
-#define TELL_MS 1000
-/*
- * With its last process a pod loses its address, and who is still sent there waits for an answer
- * that nobody gives.  While a process is left it is refused at once: so long Services may take to
- * send everybody to a new leader, and so long one may take to be there.
- */
-#define LINGER_MS 2000
-#define LINGER_MOST_MS 10000
 
 static pid_t
 server(const Supervisor *self)
@@ -147,21 +135,12 @@ void
 supervisor_mind_stop(Supervisor *self)
 {
 	int64_t now_ms = fha_now_ms();
-	int64_t answer_ms = FHA_ANSWER_PERIODS * self->config.retry_period_ms;
 
 	end_job(self, now_ms);
 	if (server(self) == 0)
 	{
 		self->stop_stage = 0;
 		self->rest = (Rest){0};
-		if (self->stopping && self->ended_ms == 0)
-			self->ended_ms = now_ms;
-		if (self->stopping && self->led_ms == 0 && self->has_action &&
-			self->action.leader[0] != '\0')
-			self->led_ms = now_ms;
-		if (self->stopping && self->released_by_ms == 0)
-			self->released_by_ms =
-				now_ms + (answer_ms > RELEASE_WAIT_MS ? answer_ms : RELEASE_WAIT_MS);
 		return;
 	}
 	if (self->stopping && self->stop_stage == 0)
@@ -182,7 +161,7 @@ supervisor_mind_stop(Supervisor *self)
 			supervisor_say(self,
 						   "PostgreSQL runs without the fawkes_ha library: nothing fences it. "
 						   "Check shared_preload_libraries and the server's log");
-			supervisor_back_off(self);
+			fha_starts_failed(&self->starts, now_ms);
 			stop_harder(self, 1);
 		}
 	}
@@ -194,27 +173,15 @@ supervisor_mind_stop(Supervisor *self)
 		stop_harder(self, 3);
 }
 
-static bool
-lingers(const Supervisor *self)
-{
-	int64_t now_ms = fha_now_ms();
-
-	return self->config.pod[0] != '\0' && !self->hurry &&
-		   now_ms < self->ended_ms + LINGER_MOST_MS &&
-		   (self->led_ms == 0 || now_ms < self->led_ms + LINGER_MS);
-}
-
 bool
-supervisor_is_done(const Supervisor *self)
+supervisor_is_done(Supervisor *self)
 {
-	if (!self->stopping || server(self) != 0 || self->job != 0)
-		return false;
-	/* With no process of its own left, a lock that cannot be opened keeps nothing alive. */
-	if (self->liveness_fd < 0)
-		return self->liveness_unreadable;
-	if (lingers(self))
-		return false;
-	return (self->has_action && (!self->action.holds_lease || self->action.released) &&
-			(self->action.told || fha_now_ms() > self->ended_ms + TELL_MS)) ||
-		   (self->released_by_ms != 0 && fha_now_ms() > self->released_by_ms);
+	FhaLeaveFacts facts = {.ended = server(self) == 0,
+						   .job = self->job != 0,
+						   .liveness_held = self->liveness_fd >= 0,
+						   .liveness_unreadable = self->liveness_unreadable,
+						   .hurry = self->hurry};
+
+	return self->stopping && fha_leave_step(&self->leave, &self->config, &facts,
+											self->has_action ? &self->action : NULL, fha_now_ms());
 }

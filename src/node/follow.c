@@ -26,6 +26,7 @@
 #define CONNINFO_MAX 2048
 /* More terms than any node misses; each costs a small file. */
 #define RESERVED_MAX 10000
+#define MARK_MAX 32 /* bytes */
 
 void
 fha_slot_name(const char *member, char *out, size_t size)
@@ -250,5 +251,44 @@ fha_timeline_unreserve(const char *data_directory, uint32_t current, FhaError *e
 			   ? FHA_OK
 			   : fha_error_errno(err, FHA_IO, "could not flush %s/pg_wal", data_directory);
 	(void) closedir(directory);
+	return code;
+}
+
+FhaCode
+fha_promotion_mark(const FhaConfig *config, uint32_t leaving, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	char text[16];
+	FhaCode code = fha_state_path(config, "promoting", path, sizeof(path), err);
+
+	(void) snprintf(text, sizeof(text), "%u\n", (unsigned) leaving);
+	return code == FHA_OK ? fha_file_replace(path, text, strlen(text), err) : code;
+}
+
+FhaCode
+fha_promotion_unmark(const FhaConfig *config, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	FhaCode code = fha_state_path(config, "promoting", path, sizeof(path), err);
+
+	return code == FHA_OK ? fha_file_remove(path, err) : code;
+}
+
+FhaCode
+fha_promotion_read(const FhaConfig *config, uint32_t *leaving, FhaError *err)
+{
+	char path[FHA_PATH_MAX];
+	char *text = NULL;
+	unsigned timeline = 0;
+	FhaCode code = fha_state_path(config, "promoting", path, sizeof(path), err);
+
+	*leaving = 0;
+	if (code == FHA_OK)
+		code = fha_file_read(path, MARK_MAX, &text, err);
+	if (code == FHA_OK && (sscanf(text, "%u", &timeline) != 1 || timeline == 0))
+		code = fha_error(err, FHA_INVALID, "%.180s names no timeline: it is not heeded", path);
+	free(text);
+	if (code == FHA_OK)
+		*leaving = timeline;
 	return code;
 }

@@ -64,4 +64,17 @@ FHA_API FHA_MUST_CHECK FhaCode fha_timeline_drop_placeholders(const char *data_d
 FHA_API FHA_MUST_CHECK FhaCode fha_timeline_unreserve(const char *data_directory, uint32_t current,
 													  FhaError *err);
 
+/*
+ * S7: the mark of a promotion that is under way, which names the timeline that it leaves.  What an
+ * interrupted one has left lies beyond that.  It is on disk before anything of the promotion is, and a
+ * removal is on disk when this returns OK.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_promotion_mark(const FhaConfig *config, uint32_t leaving,
+												  FhaError *err);
+FHA_API FHA_MUST_CHECK FhaCode fha_promotion_unmark(const FhaConfig *config, FhaError *err);
+
+/* *leaving: 0 if it is not OK.  NOT_FOUND: there is no mark; INVALID: it names no timeline, and is not heeded; IO. */
+FHA_API FHA_MUST_CHECK FhaCode fha_promotion_read(const FhaConfig *config, uint32_t *leaving,
+												  FhaError *err);
+
 #endif

@@ -784,6 +784,10 @@ fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *
 	memcpy(action->cluster_uuid, cluster->cluster_uuid, sizeof(action->cluster_uuid));
 	action->prepare_stop =
 		(facts & (FHA_MINE | FHA_PRIMARY)) == (FHA_MINE | FHA_PRIMARY) && fha_stop_is_near(world);
+	action->promoted =
+		action->holds_lease && (facts & (FHA_PRIMARY | FHA_LINEAGE)) == (FHA_PRIMARY | FHA_LINEAGE);
+	action->checkpoint =
+		(facts & FHA_PRIMARY) != 0 && action->write_until_ms > 0 && !world->pg.rewindable;
 	action->settings_changes = node->settings_changes;
 	if (cluster->request.state == FHA_REQUEST_RUNNING &&
 		!node_request_moves_lease(&cluster->request))
@@ -849,6 +853,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaHostAction *action, FhaEr
 		/* LCOV_EXCL_START: the kernel refuses */
 		action->node = FHA_NODE_HOLD;
 		action->write_until_ms = 0;
+		action->checkpoint = false;
 		action->wake_ms = now_ms + node->config.retry_period_ms;
 		/* LCOV_EXCL_STOP */
 	}

@@ -38,7 +38,10 @@ typedef struct FhaHostAction
 	char leader[FHA_NAME_SIZE]; /* FOLLOW, CLONE, REWIND, START_STANDBY: "" if unknown */
 	char leader_address[FHA_ADDRESS_SIZE];
 	char cluster_uuid[FHA_UUID_TEXT_SIZE]; /* INITDB, CLONE, REWIND */
-	bool prepare_stop;                     /* make a checkpoint, then say so in view.prepared */
+	bool prepare_stop; /* make checkpoints (core/prepare.h), then say so in view.prepared */
+	bool
+		promoted; /* this primary leads on its term's timeline: no promotion is half done any more */
+	bool checkpoint; /* one must be made on this timeline: pg_rewind of the old primary needs it */
 	char request_id[FHA_ID_SIZE]; /* a restart, reinit or rejoin that is under way; "" for none */
 	bool reinit;                  /* this member's data is to be replaced */
 	bool requested;               /* and it concerns this member: a back-off ends */

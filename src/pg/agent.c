@@ -27,7 +27,7 @@
 
 #include "base/clock.h"
 #include "base/log_limit.h"
-#include "config/state_directory.h"
+#include "core/prepare.h"
 #include "node/follow.h"
 #include "node/watermark.h"
 #include "node/node.h"
@@ -61,9 +61,6 @@
 #define ADMISSION_MS 1000
 /* The supervisor releases the ownership lock within one turn of its loop. */
 #define OWNERSHIP_POLL_MS 10
-/* A checkpoint before a stop should leave no more than this to the shutdown's own. */
-#define STOP_WAL_BYTES (16 * 1024 * 1024)
-#define STOP_CHECKPOINTS 3
 /* Any other shutdown than a smart one ends this process sooner. */
 #define SMART_STOP_MS 1000
 
@@ -88,9 +85,7 @@ typedef struct Progress
 	char following[FHA_NAME_SIZE];
 	char following_address[FHA_ADDRESS_MAX + 1];
 	uint64 following_term;
-	int stop_checkpoints; /* begun for the stop asked for now */
-	uint64 stop_redo;
-	bool prepared;
+	FhaPrepare prepare;
 	uint64 published;
 	uint64 settings_changes; /* of the host actions, as last seen */
 	bool needs_restart;      /* as of the last reload */
@@ -235,14 +230,9 @@ take_request(FhaNode *node)
 static bool
 mark_promotion(const FhaConfig *config, uint32 leaving)
 {
-	char path[FHA_PATH_MAX];
-	char text[16];
 	FhaError err;
-	FhaCode code = fha_state_path(config, "promoting", path, sizeof(path), &err);
+	FhaCode code = fha_promotion_mark(config, leaving, &err);
 
-	snprintf(text, sizeof(text), "%u\n", leaving);
-	if (code == FHA_OK)
-		code = fha_file_replace(path, text, strlen(text), &err);
 	if (code != FHA_OK)
 		fha_report(LOG, &err);
 	return code == FHA_OK;
@@ -252,13 +242,10 @@ static bool
 unmark_promotion(const FhaConfig *config)
 {
 	static FhaLogLimit limit;
-	char path[FHA_PATH_MAX];
 	FhaError err;
 	uint64 withheld = 0;
-	FhaCode code = fha_state_path(config, "promoting", path, sizeof(path), &err);
+	FhaCode code = fha_promotion_unmark(config, &err);
 
-	if (code == FHA_OK)
-		code = fha_file_remove(path, &err);
 	if (code != FHA_OK && fha_log_may(&limit, err.text, fha_now_ms(), &withheld))
 		fha_report(LOG, &err);
 	return code == FHA_OK;
@@ -371,41 +358,22 @@ is_stop_asked(void)
 	return fence_watermark != NULL && atomic_load(&fence_watermark->stop_asked) != 0;
 }
 
-/*
- * A shutdown writes all dirty pages while nobody can write: have them written before, and once
- * more what came during a long first one.
- */
 static void
-prepare_stop(const FhaHostAction *action, const FhaPgView *view, Progress *progress)
+prepare_stop(const FhaHostAction *action, const FhaPgView *view, FhaPrepare *prepare)
 {
-	bool asked = is_stop_asked();
+	FhaPrepareFacts facts = {
+		.handover = action->prepare_stop,
+		.asked = is_stop_asked(),
+		.writes = action->write_until_ms > 0,
+		.made = prepare->checkpoints > 0 && !prepare->prepared &&
+				view_has_checkpoint(view->position.timeline, prepare->begun),
+		.lsn = view->position.lsn,
+	};
 
-	if (!action->prepare_stop && !asked)
-	{
-		progress->stop_checkpoints = 0;
-		progress->prepared = false;
-		return;
-	}
-	/* Nobody else writes here. */
-	if (asked && (progress->prepared || action->write_until_ms == 0))
+	if (fha_prepare_is_enough(prepare, &facts))
 		atomic_store(&fence_watermark->stop_prepared, 1);
-	if (action->write_until_ms == 0 && !action->prepare_stop)
-		return;
-	if (progress->prepared)
-		return;
-	if (progress->stop_checkpoints > 0 &&
-		!view_has_checkpoint(view->position.timeline, progress->stop_redo))
-		return;
-	if (progress->stop_checkpoints == STOP_CHECKPOINTS ||
-		(progress->stop_checkpoints > 0 &&
-		 view->position.lsn - progress->stop_redo < STOP_WAL_BYTES))
-	{
-		progress->prepared = true;
-		return;
-	}
-	progress->stop_checkpoints++;
-	progress->stop_redo = view->position.lsn;
-	RequestCheckpoint(CHECKPOINT_FORCE | CHECKPOINT_IMMEDIATE);
+	if (fha_prepare_step(prepare, &facts))
+		RequestCheckpoint(CHECKPOINT_FORCE | CHECKPOINT_IMMEDIATE);
 }
 
 /*
@@ -437,8 +405,7 @@ agent_act(const FhaConfig *config, const FhaHostAction *action, const FhaPgView 
 		  Progress *progress)
 {
 	/* Before the fence opens: what was acknowledged is no half promotion's, whatever else is known. */
-	if (progress->promotion_marked && view->state == FHA_PG_PRIMARY && action->holds_lease &&
-		view->position.timeline == action->timeline)
+	if (progress->promotion_marked && action->promoted)
 		progress->promotion_marked = !unmark_promotion(config);
 	if (action->write_until_ms > 0)
 		fence_open(action->write_until_ms);
@@ -480,13 +447,11 @@ agent_act(const FhaConfig *config, const FhaHostAction *action, const FhaPgView 
 	if (action->settings_changes != progress->settings_changes)
 		kill(PostmasterPid, SIGHUP);
 	progress->settings_changes = action->settings_changes;
-	prepare_stop(action, view, progress);
+	prepare_stop(action, view, &progress->prepare);
 	if (fence_watermark != NULL && view->state == FHA_PG_STANDBY && view_has_streamed())
 		atomic_store(&fence_watermark->streaming, 1);
-	if (view->state == FHA_PG_PRIMARY && action->write_until_ms > 0 && !view->rewindable &&
-		progress->checkpointed_timeline != view->position.timeline)
+	if (action->checkpoint && progress->checkpointed_timeline != view->position.timeline)
 	{
-		/* pg_rewind of the old primary needs a checkpoint on this timeline. */
 		RequestCheckpoint(CHECKPOINT_FORCE | CHECKPOINT_IMMEDIATE);
 		progress->checkpointed_timeline = view->position.timeline;
 	}
@@ -515,8 +480,7 @@ agent_patience_ms(const FhaHostAction *action, const FhaPgView *view)
 		left = Min(left, PROMOTION_POLL_MS);
 	else if (action->contested)
 		left = Min(left, CONTEST_POLL_MS);
-	else if (view->state == FHA_PG_BUSY ||
-			 (view->state == FHA_PG_PRIMARY && action->write_until_ms > 0 && !view->rewindable))
+	else if (view->state == FHA_PG_BUSY || action->checkpoint)
 		left = Min(left, 10 * PROMOTION_POLL_MS);
 	return (long) Max(left, 0);
 }
@@ -648,7 +612,7 @@ fawkes_ha_agent_main(Datum argument)
 		view.supervised = supervised || fha_ownership_is_guarded(&ownership);
 		view.unattended = supervised && !fha_ownership_is_guarded(&ownership);
 		view.exporter_fails = pg_atomic_read_u32(&fawkes_shared->exporter_fails) != 0;
-		view.prepared = progress.prepared;
+		view.prepared = progress.prepare.prepared;
 		forget_old_address(&action, &progress);
 		strlcpy(view.following, progress.following, sizeof(view.following));
 		if (fence_watermark != NULL)

@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "config/conninfo.h"
 #include "config/state_directory.h"
 #include "node/follow.h"
@@ -594,6 +595,48 @@ a_missing_directory_is_an_error(void **state)
 	assert_non_null(strstr(err.text, "pg_wal"));
 }
 
+static void
+write_mark(const char *text)
+{
+	char path[FHA_PATH_MAX];
+	FhaError err;
+
+	assert_int_equal(fha_state_path(&config, "promoting", path, sizeof(path), &err), FHA_OK);
+	assert_int_equal(fha_file_replace(path, text, strlen(text), &err), FHA_OK);
+}
+
+static void
+s7_a_mark_names_the_timeline_that_a_promotion_leaves(void **state)
+{
+	uint32_t leaving = 7;
+	FhaError err;
+
+	(void) state;
+	assert_int_equal(fha_promotion_read(&config, &leaving, &err), FHA_NOT_FOUND);
+	assert_int_equal(leaving, 0);
+	assert_int_equal(fha_promotion_mark(&config, 12, &err), FHA_OK);
+	assert_int_equal(fha_promotion_read(&config, &leaving, &err), FHA_OK);
+	assert_int_equal(leaving, 12);
+	assert_int_equal(fha_promotion_unmark(&config, &err), FHA_OK);
+	assert_int_equal(fha_promotion_unmark(&config, &err), FHA_OK);
+	assert_int_equal(fha_promotion_read(&config, &leaving, &err), FHA_NOT_FOUND);
+}
+
+static void
+s7_a_mark_that_names_no_timeline_is_not_heeded(void **state)
+{
+	uint32_t leaving = 7;
+	FhaError err;
+
+	(void) state;
+	write_mark("0\n");
+	assert_int_equal(fha_promotion_read(&config, &leaving, &err), FHA_INVALID);
+	assert_int_equal(leaving, 0);
+	write_mark("three\n");
+	assert_int_equal(fha_promotion_read(&config, &leaving, &err), FHA_INVALID);
+	assert_non_null(strstr(err.text, "promoting"));
+}
+
 int
 main(void)
 {
@@ -616,6 +659,8 @@ main(void)
 		TEST(only_history_above_current_is_removed),
 		TEST(reserving_again_changes_nothing),
 		TEST(a_missing_directory_is_an_error),
+		TEST(s7_a_mark_names_the_timeline_that_a_promotion_leaves),
+		TEST(s7_a_mark_that_names_no_timeline_is_not_heeded),
 	};
 
 	return cmocka_run_group_tests_name("follow", tests, NULL, NULL);

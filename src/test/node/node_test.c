@@ -1595,6 +1595,34 @@ s3_time_is_counted_since_boot(void **state)
 	assert_in_range(now_ms, before_ms, since_boot_ms());
 }
 
+/* What a host is to do about a promotion, once it is over. */
+static void
+s7_a_promotion_is_over_when_its_primary_leads(void **state)
+{
+	Player *old;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	for (int i = 0; i < NODES; i++)
+		assert_int_equal(players[i].action.promoted, &players[i] == old);
+	assert_false(old->action.checkpoint);
+	old->view.rewindable = false;
+	step(old);
+	assert_true(is_open(old));
+	assert_true(old->action.checkpoint);
+	/* Another one leads: this primary is on another timeline, its fence is shut, and others rewind to that one. */
+	old->absent = true;
+	TURN_UNTIL(leader() != NULL && leader() != old);
+	assert_true(leader()->action.promoted);
+	old->absent = false;
+	old->view.rewindable = false;
+	TURN_UNTIL(!old->action.holds_lease);
+	assert_false(old->action.promoted);
+	assert_false(old->action.checkpoint);
+	TURN_UNTIL(all_settled());
+}
+
 int
 main(void)
 {
@@ -1655,6 +1683,7 @@ main(void)
 		TEST(s7_what_was_left_is_flushed_before_it_is_believed),
 		TEST(settings_whose_flush_failed_are_flushed_again),
 		TEST(s3_time_is_counted_since_boot),
+		TEST(s7_a_promotion_is_over_when_its_primary_leads),
 	};
 
 	return cmocka_run_group_tests_name("node", tests, NULL, NULL);

@@ -18,6 +18,10 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "core/prepare.h"
+#include "core/starts.h"
+#include "core/stopped.h"
+#include "node/leave.h"
 #include "node/node.h"
 #include "node/state.h"
 
@@ -142,18 +146,16 @@ typedef struct SimHost
 	bool job;
 	uint64_t job_life; /* of the supervisor that began it */
 	uint64_t life;     /* of the supervisor */
-	int64_t not_before_us;
-	int failures;
-	bool start_failed;
+	FhaStarts starts;
+	FhaStopped stopped;
+	FhaLeave leave;
 	bool broken; /* PostgreSQL does not start */
-	bool end_known;
-	int64_t end_known_us;
-	FhaPosition end;
-	FhaPosition required;
 
 	/* PostgreSQL: its processes ... */
 	SimPhase phase;
 	uint64_t server; /* which one; changes with each start and each end */
+	int64_t started_us;
+	bool came_up; /* its agent has come */
 	bool promoting;
 	int64_t promoted_us;
 	char following[FHA_NAME_SIZE]; /* as the agent knows */
@@ -164,7 +166,8 @@ typedef struct SimHost
 	uint64_t heard_lsn;
 	int64_t heard_stamp;
 	int64_t rewindable_us;
-	int64_t prepared_us;
+	FhaPrepare prepare;
+	int64_t prepared_us; /* the checkpoint that was begun last is there then */
 	char started_for[FHA_ID_SIZE];
 	/* ... the ack watermark's page ... */
 	bool watermark_counts;

@@ -20,10 +20,6 @@
 #define FIRST_LSN UINT64_C(1000000)
 #define PGPASS "*:*:*:fawkes_replication:a-password\n"
 #define TURN_COST_US 300
-#define BACKOFF_FIRST_US SIM_S
-#define BACKOFF_MOST_US (30 * SIM_S)
-#define FAILURES_IN_A_ROW 2
-#define STOP_LIMIT_US (10 * SIM_S)
 
 SimHost sim_hosts[SIM_HOSTS];
 int sim_host_count;
@@ -56,6 +52,13 @@ static int64_t
 earlier(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
+}
+
+/* The clock of a supervisor, for what it does by itself. */
+static int64_t
+supervisor_ms(void)
+{
+	return sim_us / SIM_MS;
 }
 
 /* --- WAL */
@@ -436,27 +439,21 @@ send_the_rest(const SimHost *leader)
 /* --- PostgreSQL */
 
 static void
-back_off(SimHost *host)
+server_ended(SimHost *host, bool clean, bool gave_up)
 {
-	int64_t wait_us = BACKOFF_FIRST_US;
+	FhaServerEnd end = {.told = host->stopping,
+						.came_up = host->came_up,
+						.gave_up = gave_up,
+						.ran_ms = (sim_us - host->started_us) / SIM_MS};
 
-	for (int i = 0; i < host->failures && wait_us < BACKOFF_MOST_US; i++)
-		wait_us *= 2;
-	host->failures++;
-	host->start_failed = true;
-	host->not_before_us = sim_us + earlier(wait_us, BACKOFF_MOST_US);
-}
-
-static void
-server_ended(SimHost *host, bool clean)
-{
+	(void) fha_starts_server_ended(&host->starts, &end, supervisor_ms());
 	if (host->open_until > sim_us)
 		host->open_until = sim_us;
 	host->server++;
 	host->clean = clean;
 	host->promoting = host->streaming = false;
 	host->following[0] = '\0';
-	host->end_known = false;
+	host->stopped = (FhaStopped){.read = false};
 }
 
 static void
@@ -484,7 +481,7 @@ server_crashed(SimHost *host, bool drains)
 	host->was_primary = host->phase == SIM_PRIMARY;
 	if (host->phase == SIM_PRIMARY && drains)
 		send_the_rest(host);
-	server_ended(host, false);
+	server_ended(host, false, false);
 	host->phase = SIM_ORPHANS;
 }
 
@@ -516,7 +513,7 @@ stopped(void *argument)
 		(void) write_record(host, 0, 100);
 		send_the_rest(host);
 	}
-	server_ended(host, true);
+	server_ended(host, true, false);
 	host->phase = SIM_ORPHANS;
 	sim_trace(host->index, "PostgreSQL was shut down");
 	all_gone(&(Life){.host = host->index, .of = host->server});
@@ -535,7 +532,7 @@ server_stop(SimHost *host)
 	if (host->phase == SIM_STARTING)
 	{
 		/* There is no checkpoint of its own yet. */
-		server_ended(host, false);
+		server_ended(host, false, false);
 		host->phase = SIM_ORPHANS;
 		sim_at(sim_us + SIM_MS, host->index, all_gone, life_of(host, host->server));
 	}
@@ -564,9 +561,8 @@ static void
 server_gives_up(SimHost *host)
 {
 	sim_trace(host->index, "PostgreSQL does not start");
-	server_ended(host, false);
+	server_ended(host, false, true);
 	host->phase = SIM_ORPHANS;
-	back_off(host);
 	if (host->supervised && host->speaker != SIM_SUPERVISOR)
 		take_ownership(host, SIM_SUPERVISOR);
 	sim_at(sim_us + SIM_MS, host->index, all_gone, life_of(host, host->server));
@@ -608,8 +604,10 @@ agent_comes(void *argument)
 	const Life *life = argument;
 	SimHost *host = &sim_hosts[life->host];
 
-	if (host->server == life->of && host->phase != SIM_STOPPING)
-		take_ownership(host, SIM_AGENT);
+	if (host->server != life->of || host->phase == SIM_STOPPING)
+		return;
+	host->came_up = true;
+	take_ownership(host, SIM_AGENT);
 }
 
 /* S7: what an interrupted promotion has left was led by no server. */
@@ -641,15 +639,17 @@ server_start(SimHost *host, bool standby)
 	host->promoting_from = 0;
 	if (standby && host->action.leader[0] != '\0')
 		host->leader = sim_host_named(host->action.leader);
-	host->acked_lsn = standby ? 0 : host->required.lsn;
+	host->acked_lsn = fha_stopped_acked_at_start(&host->stopped, standby);
 	host->watermark_counts = true;
 	memcpy(host->started_for, host->action.request_id, sizeof(host->started_for));
 	host->was_primary = !standby;
 	host->clean = false;
 	host->phase = SIM_STARTING;
 	host->server++;
+	host->started_us = sim_us;
+	host->came_up = false;
 	host->rewindable_us = SIM_NEVER;
-	host->prepared_us = SIM_NEVER;
+	host->prepare = (FhaPrepare){0};
 	sim_here = host;
 	fha_node_liveness_held(host->node, false);
 	sim_here = NULL;
@@ -738,13 +738,13 @@ job_ends(void *argument)
 	if (!host->job || host->job_life != job->life)
 		return;
 	host->job = false;
-	host->end_known = false;
+	host->stopped = (FhaStopped){.read = false};
 	works = job_works(host, job);
 	sim_trace(host->index, "%s %s", fha_node_action_name(job->kind), works ? "ends" : "fails");
 	if (works)
-		host->failures = 0, host->start_failed = false;
+		fha_starts_worked(&host->starts);
 	else
-		back_off(host);
+		fha_starts_failed(&host->starts, supervisor_ms());
 	sim_here = host;
 	if (host->node != NULL && fha_node_reload(host->node, &err) != FHA_OK)
 		sim_fail("%s: %s", host->config.member_name, err.text);
@@ -779,24 +779,37 @@ find_end(SimHost *host)
 	/* It waits for pg_waldump. */
 	host->busy_until = sim_host_us(host) + sim_between(5 * SIM_MS, 60 * SIM_MS);
 	forget_promotion(host);
-	host->end = sim_wal_end(&host->wal);
-	if (host->broken && sim_chance(50))
-	{
+	host->stopped.end = sim_wal_end(&host->wal);
+	host->stopped.end_sought = true;
+	host->stopped.end_found = !(host->broken && sim_chance(50));
+	if (!host->stopped.end_found)
 		sim_trace(host->index, "the end of the WAL could not be read");
-		host->end.lsn = FHA_LSN_UNREAD;
-	}
-	host->required = host->end;
-	if (!host->clean && host->watermark_counts && host->acked_lsn != 0 &&
-		host->acked_lsn < host->end.lsn)
-		host->required.lsn = host->acked_lsn;
-	host->end_known = true;
+	host->stopped.origin = wal_origin(&host->wal);
+	host->stopped.acked_counts = host->watermark_counts;
+	host->stopped.acked = host->acked_lsn;
+}
+
+/* All but the end of the WAL is read in no time. */
+static void
+read_data(SimHost *host)
+{
+	FhaStopped *stopped = &host->stopped;
+
+	stopped->read = true;
+	stopped->empty = host->empty;
+	stopped->damaged = host->damaged;
+	stopped->system_identifier = SYSTEM_IDENTIFIER;
+	stopped->clean = host->clean;
+	stopped->was_primary = host->was_primary;
+	if (fha_stopped_task(stopped, host->has_action, host->job, host->action.reinit, false) ==
+		FHA_READ_END)
+		find_end(host);
 }
 
 bool
 sim_host_knows_end(const SimHost *host)
 {
-	return host->phase == SIM_DOWN && host->clean && host->was_primary && host->end_known &&
-		   host->end.lsn != FHA_LSN_UNREAD;
+	return host->phase == SIM_DOWN && fha_stopped_is_clean(&host->stopped);
 }
 
 static void
@@ -806,35 +819,24 @@ supervisor_view(SimHost *host, FhaPgView *view)
 	view->supervised = true;
 	view->stopping = host->stopping;
 	view->job = host->job;
-	view->failed = host->start_failed;
-	view->failing = host->failures >= FAILURES_IN_A_ROW && sim_us < host->not_before_us;
+	fha_starts_show(&host->starts, supervisor_ms(), view);
 	view->state = FHA_PG_BUSY;
 	if (host->phase != SIM_DOWN)
 		return;
-	view->state = FHA_PG_DOWN;
-	view->empty = host->empty;
-	view->damaged = !host->empty && host->damaged;
-	if (view->empty || view->damaged)
-		return;
-	view->system_identifier = SYSTEM_IDENTIFIER;
-	if (!host->end_known && host->has_action && !host->job)
-		find_end(host);
-	if (!host->end_known)
-		return;
-	view->position = host->end;
-	view->origin = wal_origin(&host->wal);
-	view->required = host->required;
-	view->clean = host->clean && host->was_primary && host->end.lsn != FHA_LSN_UNREAD;
+	read_data(host);
+	fha_stopped_show(&host->stopped, host->action.reinit, view);
 }
 
 static bool
-is_done(const SimHost *host)
+is_done(SimHost *host)
 {
-	const FhaHostAction *action = &host->action;
+	FhaLeaveFacts facts = {.ended = host->phase == SIM_DOWN || host->phase == SIM_ORPHANS,
+						   .job = host->job,
+						   .liveness_held = host->phase == SIM_DOWN};
 
-	return host->stopping && host->phase == SIM_DOWN && !host->job &&
-		   ((host->has_action && (!action->holds_lease || action->released) && action->told) ||
-			sim_us > host->end_known_us);
+	return host->stopping &&
+		   fha_leave_step(&host->leave, &host->config, &facts,
+						  host->has_action ? &host->action : NULL, supervisor_ms());
 }
 
 static void
@@ -853,7 +855,9 @@ supervisor_acts(SimHost *host, const FhaPgView *view)
 {
 	const FhaHostAction *action = &host->action;
 
-	if (view->state != FHA_PG_DOWN || view->job || host->stopping || sim_us < host->not_before_us)
+	fha_starts_heed_request(&host->starts, action->requested ? action->request_id : NULL);
+	if (view->state != FHA_PG_DOWN || view->job || host->stopping ||
+		fha_starts_wait(&host->starts, supervisor_ms()))
 		return;
 	switch (action->node)
 	{
@@ -914,7 +918,7 @@ agent_view(SimHost *host, FhaPgView *view)
 	{
 		view->state = FHA_PG_PRIMARY;
 		view->rewindable = sim_us >= host->rewindable_us;
-		view->prepared = sim_us >= host->prepared_us;
+		view->prepared = host->prepare.prepared;
 		view->oldest_wal = FIRST_LSN;
 		view->lineage_count = wal_lineage(&host->wal, view->lineage);
 		show_standbys(host, view);
@@ -952,18 +956,19 @@ static void
 agent_acts(SimHost *host, const FhaPgView *view)
 {
 	const FhaHostAction *action = &host->action;
+	FhaPrepareFacts prepare = {.handover = action->prepare_stop,
+							   .writes = action->write_until_ms > 0,
+							   .made = sim_us >= host->prepared_us,
+							   .lsn = view->position.lsn};
 
 	set_fence(host, action->write_until_ms > 0 ? sim_world_us(host, action->write_until_ms) : 0);
-	if (action->write_until_ms > 0 && view->state == FHA_PG_PRIMARY &&
-		host->rewindable_us == SIM_NEVER)
+	if (action->checkpoint && host->rewindable_us == SIM_NEVER)
 	{
 		host->rewindable_us = SIM_NEVER - 1;
 		sim_at(sim_us + sim_between(20 * SIM_MS, 400 * SIM_MS), host->index, checkpointed,
 			   life_of(host, host->server));
 	}
-	if (!action->prepare_stop)
-		host->prepared_us = SIM_NEVER;
-	else if (host->prepared_us == SIM_NEVER)
+	if (fha_prepare_step(&host->prepare, &prepare))
 		host->prepared_us = sim_us + sim_between(SIM_MS, 100 * SIM_MS);
 	switch (action->node)
 	{
@@ -1092,7 +1097,7 @@ sim_host_make(int index, int members)
 	host->turn_us = SIM_NEVER;
 	host->leader = -1;
 	host->empty = true;
-	host->rewindable_us = host->prepared_us = SIM_NEVER;
+	host->rewindable_us = SIM_NEVER;
 	/* The bound on two clocks is lease_duration / renew_deadline: 1.5. */
 	host->rate_ppm = !sim_habits.apart_clocks ? 1000000
 					 : sim_chance(70)         ? (sim_chance(50) ? 830000 : 1200000)
@@ -1127,10 +1132,9 @@ sim_host_start(SimHost *host)
 	sim_trace(host->index, "the supervisor starts");
 	host->supervised = true;
 	host->stopping = host->down = false;
-	host->failures = 0;
-	host->start_failed = false;
-	host->not_before_us = 0;
-	host->end_known = false;
+	host->starts = (FhaStarts){0};
+	host->stopped = (FhaStopped){.read = false};
+	host->leave = (FhaLeave){0};
 	host->life++;
 	sim_hex(host->incarnation, sizeof(host->incarnation));
 	take_ownership(host, SIM_SUPERVISOR);
@@ -1144,7 +1148,6 @@ sim_host_stop(SimHost *host)
 	sim_trace(host->index, "the node is told to stop");
 	host->stopping = true;
 	host->down = true;
-	host->end_known_us = sim_us + STOP_LIMIT_US;
 	if (host->job)
 	{
 		host->job = false;
