@@ -74,13 +74,13 @@ FHA_API FhaEndSearch fha_stopped_search(const FhaStopped *stopped, bool holds_le
 										FhaPosition recorded);
 
 /* Where its WAL ends; the LSN is FHA_LSN_UNREAD if that could not be read. */
-FHA_API FhaPosition fha_stopped_end(const FhaStopped *stopped);
+FhaPosition fha_stopped_end(const FhaStopped *stopped);
 
 /* S2, S7: what a successor must have.  After a crash: what clients were told, and not all that was written. */
-FHA_API FhaPosition fha_stopped_required(const FhaStopped *stopped);
+FhaPosition fha_stopped_required(const FhaStopped *stopped);
 
 /* Is it a primary that was shut down, with all of its WAL known?  Then a release of it is final. */
-FHA_API bool fha_stopped_is_clean(const FhaStopped *stopped);
+bool fha_stopped_is_clean(const FhaStopped *stopped);
 
 /* What the ack watermark's page shall say when the server starts. */
 FHA_API uint64_t fha_stopped_acked_at_start(const FhaStopped *stopped, bool standby);
