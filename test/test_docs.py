@@ -492,6 +492,29 @@ def test_make_help() -> None:
     assert targets_differences(done.stdout + "make coffee          a cup\n") != []
 
 
+# --- sources that documents name
+
+
+def sources_differences(text: str) -> list[str]:
+    """Files of C that the document names and that are in no room."""
+    names = {name.replace("NAME", "*") for name in re.findall(r"`([\w/*-]+\.[ch])`", text)}
+    return [
+        f"there is no {name}"
+        for name in sorted(names)
+        if not any(TREE.glob(name)) and not any((TREE / "src").rglob(name))
+    ]
+
+
+@pytest.mark.parametrize("document", ("docs/design.md", "docs/testing.md", "docs/security.md", "src/README.md"))
+def test_sources(document: str) -> None:
+    assert sources_differences(read(document)) == []
+
+
+@controls(("`node/promise_file.c`", "`node/bond.c`"), ("`pg/drain.c`", "`pg/drained.c`"))
+def test_sources_control(before: str, after: str) -> None:
+    assert sources_differences(changed("docs/design.md", before, after)) != []
+
+
 # --- the glossary
 
 
