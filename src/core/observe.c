@@ -111,6 +111,30 @@ is_released_since_asked(const FhaWorld *world)
 			fha_position_compare(cluster->release, world->heard) > 0);
 }
 
+/*
+ * S1: a clean stop ends all WAL of its term.  If more of it is here, or was told of, the holder took the
+ * lease back since: this is an older copy of the record, put back, and the holder may still lead.
+ */
+static bool
+is_release_outrun(const FhaWorld *world)
+{
+	const FhaCluster *cluster = &world->cluster;
+	FhaPosition mine = world->pg.position;
+
+	if (!cluster->release_final || !fha_position_is_known(cluster->release))
+		return false;
+	if (mine.timeline == cluster->release.timeline && mine.lsn > cluster->release.lsn)
+		return true;
+	return world->heard_term == cluster->term && fha_position_is_known(world->heard) &&
+		   fha_position_compare(world->heard, cluster->release) >= 0;
+}
+
+static bool
+is_let_go(const FhaWorld *world)
+{
+	return world->cluster.released && !is_release_outrun(world);
+}
+
 bool
 fha_lease_is_free(const FhaWorld *world, int64_t now_ms)
 {
@@ -118,7 +142,7 @@ fha_lease_is_free(const FhaWorld *world, int64_t now_ms)
 
 	if (!has_record(world) || fha_lease_is_mine(world))
 		return false;
-	if (world->cluster.released)
+	if (is_let_go(world))
 		return !bound || is_released_since_asked(world);
 	/* S10: the holder may count on a promise for as long as it does not let the lease go itself. */
 	return is_my_dead_self(world) || (has_lapsed(world, now_ms) && !bound);
@@ -780,7 +804,7 @@ observe_lease(const FhaWorld *world, int64_t now_ms)
 	}
 	if (fha_lease_is_free(world, now_ms))
 		return FHA_FREE;
-	return world->cluster.released || has_lapsed(world, now_ms) ? FHA_BOUND : 0;
+	return is_let_go(world) || has_lapsed(world, now_ms) ? FHA_BOUND : 0;
 }
 
 /* We began to found this cluster ourselves, and did not get to its data. */

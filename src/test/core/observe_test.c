@@ -678,6 +678,40 @@ s10_a_promise_outlasts_an_older_release(void **state)
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
 }
 
+/* S1: an older copy of the record, from before the holder took back what it had released. */
+static void
+s1_a_release_that_was_taken_back_is_waited_out(void **state)
+{
+	FhaPosition end = {.lsn = 1000};
+
+	(void) state;
+	settle();
+	end.timeline = world.cluster.timeline;
+	world.cluster.released = world.cluster.release_final = true;
+	world.cluster.release = world.pg.position = end;
+	world.heard_term = 0;
+	world.watch.since_ms = NOW - DURATION_MS + 1;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
+	/* This data goes on behind the end. */
+	world.pg.position.lsn++;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), 0);
+	assert_int_equal(fha_observe_again_ms(&world, NOW), NOW + 1);
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW + 1), FHA_FREE);
+	/* A crash leaves an end that a standby may be past. */
+	world.cluster.release_final = false;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
+	/* Another timeline, of another leader. */
+	world.cluster.release_final = true;
+	world.pg.position.timeline++;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
+	/* The holder told that it leads from there on. */
+	world.pg.position = world.heard = end;
+	world.heard_term = world.cluster.term;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), 0);
+	world.heard.lsn--;
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
+}
+
 static void
 s10_the_list_names_data(void **state)
 {
@@ -1602,6 +1636,7 @@ main(void)
 		cmocka_unit_test(a_leader_is_led_by_when_it_says_where),
 		cmocka_unit_test(s10_a_promise_holds_back_who_gave_it),
 		cmocka_unit_test(s10_a_promise_outlasts_an_older_release),
+		cmocka_unit_test(s1_a_release_that_was_taken_back_is_waited_out),
 		cmocka_unit_test(s10_the_list_names_data),
 		cmocka_unit_test(lists_pauses_and_founding),
 		cmocka_unit_test(handover_and_successor_are_the_holder_s),
