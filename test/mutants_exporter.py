@@ -7,11 +7,27 @@ LISTENER = "src/http/server.c"
 EXPORTER = [
     Mutant(
         "trust",
+        "a route is for everybody, whatever its row says",
+        LISTENER,
+        "if (client->route->asker == FHA_ASKER_ANYBODY)",
+        "if (client->route != NULL)",
+        unit("server", "a_token"),
+    ),
+    Mutant(
+        "trust",
+        "a body may be as long as it says it is",
+        LISTENER,
+        "if (size > client->route->body_max)",
+        "if (false)",
+        unit("server", "bodies_are_read_to_their_cap"),
+    ),
+    Mutant(
+        "trust",
         "the exporter answers whoever brings another token",
         LISTENER,
         "strlen(value) == strlen(token) && CRYPTO_memcmp(value, token, strlen(token)) == 0",
         "strlen(value) == strlen(token)",
-        unit("listener_pages", "a_token"),
+        unit("server", "a_token"),
     ),
     Mutant(
         "trust",
@@ -19,7 +35,7 @@ EXPORTER = [
         LISTENER,
         "\t\t\t   GNUTLS_E_SUCCESS &&\n\t\t   status == 0",
         "\t\t\t   GNUTLS_E_SUCCESS",
-        unit("listener_pages", "certificates"),
+        unit("server", "certificates"),
     ),
     Mutant(
         "trust",
@@ -27,7 +43,7 @@ EXPORTER = [
         LISTENER,
         "(info->tls_session, &wanted, 1, &status)",
         "(info->tls_session, &wanted, 0, &status)",
-        unit("listener_pages", "a_servers_certificate_is_no_clients"),
+        unit("server", "a_servers_certificate_is_no_clients"),
     ),
     Mutant(
         "trust",
@@ -35,7 +51,7 @@ EXPORTER = [
         LISTENER,
         "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:",
         "NORMAL:+VERS-ALL:",
-        unit("listener_pages", "old_tls_is_not_spoken"),
+        unit("server", "old_tls_is_not_spoken"),
     ),
     Mutant(
         "trust",
@@ -43,7 +59,7 @@ EXPORTER = [
         LISTENER,
         "\tif (is_misled(listener, connection, client))\n",
         "\tif (is_misled(listener, connection, client) && path == NULL)\n",
-        unit("listener_pages", "another_sites_name_is_not_ours"),
+        unit("server", "another_sites_name_is_not_ours"),
     ),
     Mutant(
         "trust",
@@ -51,7 +67,7 @@ EXPORTER = [
         LISTENER,
         "\treturn client->progress != other->progress ? client->progress < other->progress",
         "\treturn client->number == other->number ? client->progress < other->progress",
-        unit("listener_pages", "strangers_do_not_break_off_who_waits"),
+        unit("server", "strangers_do_not_break_off_who_waits"),
     ),
     Mutant(
         "trust",

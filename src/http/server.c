@@ -19,8 +19,6 @@
 
 #include "base/clock.h"
 
-/* From the accept to the last byte of the answer. */
-#define CONNECTION_MS 2000
 /* At more than these one connection (of that address) is broken off. */
 #define CONNECTIONS_MAX 64
 #define CONNECTIONS_PER_ADDRESS 32
@@ -30,7 +28,6 @@
 #define DESCRIPTORS_PART 4
 /* Request line, headers and answer's headers of one connection. */
 #define HEADERS_MAX 8192
-#define QUERY_MAX 256
 
 /* 1.2 with forward secrecy and authenticated ciphers, or 1.3: what every client of ten years has. */
 #define TLS_PRIORITIES                                               \
@@ -42,7 +39,7 @@ typedef enum Progress
 {
 	SENDS_REQUEST,
 	READS_ANSWER,
-	AWAITS_PAGE,
+	AWAITS_ANSWER,
 } Progress;
 
 typedef struct Client
@@ -55,21 +52,20 @@ typedef struct Client
 	struct in6_addr address; /* an IPv4 address in its first bytes */
 	Progress progress;
 	bool at_loopback; /* it reached this machine by an address that only this machine has */
-	bool begun;       /* its request's headers have been seen */
-	char query[QUERY_MAX];
-	size_t query_size; /* QUERY_MAX: too long */
+	char query[FHA_QUERY_SIZE];
+	bool query_is_long;    /* longer than that */
+	const FhaRoute *route; /* NULL: its request's headers have not been seen, or were refused */
 	char *body;
 	size_t body_size;
-	struct MHD_Connection *waits; /* suspended: its page is not there yet */
+	size_t body_room;
+	struct MHD_Connection *waits; /* suspended: its answer is not there yet */
 } Client;
 
 struct FhaListener
 {
 	struct MHD_Daemon *daemon;
 	int epoll;
-	FhaService service; /* ask NULL: pages */
-	FhaPages pages;
-	int64_t connection_ms;
+	FhaService service;
 	uint64_t connections; /* so far */
 	size_t limit;         /* CONNECTIONS_LIMIT, or what the process's descriptors allow */
 	Client clients[CONNECTIONS_LIMIT];
@@ -229,106 +225,146 @@ note_query(void *argument, const char *uri, struct MHD_Connection *connection)
 	(void) argument;
 	if (client == NULL)
 		return NULL; /* LCOV_EXCL_LINE: one beyond the limit */
-	client->query_size = length < QUERY_MAX ? length : QUERY_MAX;
-	if (client->query_size < QUERY_MAX && length > 0)
+	client->query_is_long = length >= FHA_QUERY_SIZE;
+	if (length > 0 && !client->query_is_long)
 		memcpy(client->query, mark + 1, length);
-	client->query[length < QUERY_MAX ? length : 0] = '\0';
+	client->query[client->query_is_long ? 0 : length] = '\0';
 	return NULL;
+}
+
+void
+fha_answer_say(FhaAnswer *out, int status, const char *text)
+{
+	out->status = status;
+	out->type = "text/plain";
+	out->fixed = text;
+	out->size = strlen(text);
+}
+
+void
+fha_answer_give(FhaAnswer *out, int status, char *text)
+{
+	out->status = status;
+	out->text = text;
+	out->size = text == NULL ? 0 : strlen(text);
 }
 
 /* A browser takes an answer for nothing that it is not, and shows it to no other site's page. */
 static bool
-add_headers(struct MHD_Response *response, const char *type)
+add_headers(struct MHD_Response *response, const FhaAnswer *answer)
 {
-	return MHD_add_response_header(response, "Content-Type", type) == MHD_YES &&
-		   MHD_add_response_header(response, "Connection", "close") == MHD_YES &&
-		   MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
-		   MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin") ==
-			   MHD_YES;
+	static const FhaHttpHeader not_kept[] = {{"Cache-Control", "no-store"}, {NULL, NULL}};
+	const FhaHttpHeader *header = answer->headers == NULL ? not_kept : answer->headers;
+	bool added =
+		MHD_add_response_header(response, "Content-Type", answer->type) == MHD_YES &&
+		MHD_add_response_header(response, "Connection", "close") == MHD_YES &&
+		MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") == MHD_YES &&
+		MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin") == MHD_YES;
+
+	for (; added && header->name != NULL; header++)
+		added = MHD_add_response_header(response, header->name, header->value) == MHD_YES;
+	return added && (answer->header == NULL ||
+					 MHD_add_response_header(response, answer->header, answer->value) == MHD_YES);
 }
 
-/* `text` (free'd here; NULL: out of memory, nothing is sent) with headers that are always the same. */
+/* Its text is free'd here. */
 static enum MHD_Result
-client_respond(struct MHD_Connection *connection, int status, char *text, const char *type,
-			   const char *name, const char *value)
+client_respond(struct MHD_Connection *connection, const FhaAnswer *answer)
 {
-	struct MHD_Response *response;
 	enum MHD_Result result = MHD_NO;
+	struct MHD_Response *response;
 
-	if (text == NULL)
+	if (answer->text == NULL && answer->fixed == NULL)
 		return MHD_NO; /* LCOV_EXCL_LINE: no memory */
-	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
+	response =
+		answer->text != NULL
+			? MHD_create_response_from_buffer(answer->size, answer->text, MHD_RESPMEM_MUST_FREE)
+			: MHD_create_response_from_buffer(answer->size, (void *) (uintptr_t) answer->fixed,
+											  MHD_RESPMEM_PERSISTENT);
 	if (response == NULL)
 	{
 		/* LCOV_EXCL_START: no memory */
-		free(text);
+		free(answer->text);
 		return MHD_NO;
 		/* LCOV_EXCL_STOP */
 	}
-	if (add_headers(response, type) &&
-		MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES &&
-		(name == NULL || MHD_add_response_header(response, name, value) == MHD_YES))
-		result = MHD_queue_response(connection, (unsigned) status, response);
+	if (add_headers(response, answer))
+		result = MHD_queue_response(connection, (unsigned) answer->status, response);
 	MHD_destroy_response(response);
 	return result;
 }
 
+/* With a header, or without (NULL). */
 static enum MHD_Result
-client_refuse(struct MHD_Connection *connection, int status, const char *text, const char *name,
+client_refuse(struct MHD_Connection *connection, int status, const char *text, const char *header,
 			  const char *value)
 {
-	return client_respond(connection, status, strdup(text), "text/plain", name, value);
+	FhaAnswer answer = {.header = header};
+
+	fha_answer_say(&answer, status, text);
+	(void) snprintf(answer.value, sizeof(answer.value), "%s", value == NULL ? "" : value);
+	return client_respond(connection, &answer);
+}
+
+/* --- which route */
+
+static const struct
+{
+	const char *name;
+	unsigned method;
+} methods[] = {{"GET", FHA_GET}, {"HEAD", FHA_HEAD}, {"OPTIONS", FHA_OPTIONS}, {"POST", FHA_POST}};
+
+#define METHODS (sizeof(methods) / sizeof(methods[0]))
+
+/* 0: one that no route has. */
+static unsigned
+method_of(const char *name)
+{
+	for (size_t i = 0; i < METHODS; i++)
+		if (strcmp(methods[i].name, name) == 0)
+			return methods[i].method;
+	return 0;
+}
+
+/* NULL: none; *allowed: the methods that the path has, 0: it is not there. */
+static const FhaRoute *
+route_of(const FhaRoute *routes, const char *path, unsigned method, unsigned *allowed)
+{
+	const char *decides = NULL;
+
+	*allowed = 0;
+	for (const FhaRoute *route = routes; route->path != NULL; route++)
+	{
+		if (decides == NULL && (route->below ? strncmp(path, route->path, strlen(route->path)) == 0
+											 : strcmp(path, route->path) == 0))
+			decides = route->path;
+		if (decides == NULL || strcmp(decides, route->path) != 0)
+			continue;
+		*allowed |= route->methods;
+		if ((route->methods & method) != 0)
+			return route;
+	}
+	return NULL;
 }
 
 static enum MHD_Result
-send_answer(struct MHD_Connection *connection, const FhaAnswer *answer)
+client_refuse_method(struct MHD_Connection *connection, unsigned allowed)
 {
-	return client_respond(connection, answer->status, answer->text, answer->type, answer->header,
-						  answer->value);
+	FhaAnswer answer = {.type = "text/plain", .header = "Allow"};
+	char *text;
+	size_t used = 0;
+
+	for (size_t i = 0; i < METHODS; i++)
+		if ((allowed & methods[i].method) != 0)
+			used += (size_t) snprintf(answer.value + used, sizeof(answer.value) - used, "%s%s",
+									  used == 0 ? "" : ", ", methods[i].name);
+	if (asprintf(&text, "possible here: %s\n", answer.value) < 0)
+		text = NULL; /* LCOV_EXCL_LINE: no memory */
+	fha_answer_give(&answer, 405, text);
+	return client_respond(connection, &answer);
 }
 
-static enum MHD_Result
-answer_question(const FhaService *service, struct MHD_Connection *connection, Client *client,
-				const char *path, const char *verb)
-{
-	FhaAnswer answer = {.status = 0};
-
-	if (client->query_size == QUERY_MAX)
-		return client_refuse(connection, 414, "the query is too long\n", NULL, NULL);
-	client->progress = READS_ANSWER;
-	service->ask(service->argument, path, client->query, verb, &answer);
-	return send_answer(connection, &answer);
-}
-
-/* The headers of what is posted: may its body come? */
-static enum MHD_Result
-begin_body(const FhaService *service, struct MHD_Connection *connection, const char *verb,
-		   Client *client)
-{
-	const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
-	unsigned long size;
-
-	if (strcmp(verb, "POST") != 0)
-		return client_refuse(connection, 405, service->not_posted, "Allow", "POST");
-	if (length == NULL)
-		return client_refuse(connection, 411, "Content-Length is missing\n", NULL, NULL);
-	size = strtoul(length, NULL, 10);
-	if (size > service->body_max)
-		return client_refuse(connection, 413, service->too_long, NULL, NULL);
-	client->body = malloc(service->body_max);
-	return client->body == NULL ? MHD_NO : MHD_YES;
-}
-
-static enum MHD_Result
-answer_posted(const FhaService *service, struct MHD_Connection *connection, const Client *client)
-{
-	FhaAnswer answer = {.status = 0};
-
-	service->post(service->argument, client->body, client->body_size,
-				  MHD_lookup_connection_value(connection, MHD_HEADER_KIND, service->post_header),
-				  &answer);
-	return send_answer(connection, &answer);
-}
+/* --- who may ask */
 
 /* `Authorization: Bearer TOKEN`, compared in a time that tells nothing. */
 static bool
@@ -389,94 +425,111 @@ is_misled(const FhaListener *listener, struct MHD_Connection *connection, const 
 {
 	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
 
-	return client->at_loopback && listener->pages.certificate == NULL &&
-		   listener->pages.token == NULL && host != NULL && !is_name_of_this_machine(host);
+	return client->at_loopback && listener->service.certificate == NULL &&
+		   listener->service.token == NULL && host != NULL && !is_name_of_this_machine(host);
 }
 
-static enum MHD_Result
-send_page(struct MHD_Connection *connection, FhaPage *page)
+/* True: it was refused, or could not be. */
+static bool
+is_refused(const FhaListener *listener, struct MHD_Connection *connection, const Client *client,
+		   enum MHD_Result *result)
 {
-	enum MHD_Result result = MHD_NO;
-	struct MHD_Response *response =
-		page->text != NULL
-			? MHD_create_response_from_buffer(page->size, page->text, MHD_RESPMEM_MUST_FREE)
-			: MHD_create_response_from_buffer(page->size, (void *) (uintptr_t) page->fixed,
-											  MHD_RESPMEM_PERSISTENT);
+	const FhaService *service = &listener->service;
 
-	if (response == NULL)
-	{
-		/* LCOV_EXCL_START: no memory */
-		free(page->text);
-		return MHD_NO;
-		/* LCOV_EXCL_STOP */
-	}
-	if (add_headers(response, page->type) &&
-		(page->headers != NULL ||
-		 MHD_add_response_header(response, "Cache-Control", "no-store") == MHD_YES))
-		result = MHD_YES;
-	for (size_t i = 0; page->headers != NULL && page->headers[i].name != NULL; i++)
-		if (MHD_add_response_header(response, page->headers[i].name, page->headers[i].value) !=
-			MHD_YES)
-			result = MHD_NO; /* LCOV_EXCL_LINE: no memory */
-	if (result == MHD_YES)
-		result = MHD_queue_response(connection, (unsigned) page->status, response);
-	MHD_destroy_response(response);
-	return result;
-}
-
-static enum MHD_Result
-answer_page(FhaListener *listener, struct MHD_Connection *connection, Client *client,
-			const char *path, const char *verb)
-{
-	FhaPage page = {.status = 0};
-
-	client->progress = READS_ANSWER;
+	if (client->route->asker == FHA_ASKER_ANYBODY)
+		return false;
 	if (is_misled(listener, connection, client))
-		return client_refuse(connection, 421,
-							 "here this is known as localhost, or by its address\n", NULL, NULL);
-	if (strcmp(verb, "GET") != 0 && strcmp(verb, "HEAD") != 0)
-		return client_refuse(connection, 405, "pages are only read\n", "Allow", "GET, HEAD");
-	if (listener->pages.client_ca != NULL && !has_certificate(connection))
-		return client_refuse(connection, 403, "a client certificate is wanted\n", NULL, NULL);
-	if (listener->pages.token != NULL && !has_token(connection, listener->pages.token))
-		return client_refuse(connection, 401, "a bearer token is wanted\n", "WWW-Authenticate",
-							 "Bearer");
-	listener->pages.answer(listener->pages.argument, path, &page);
-	if (page.status != 0)
-		return send_page(connection, &page);
-	client->progress = AWAITS_PAGE;
+		*result = client_refuse(connection, 421,
+								"here this is known as localhost, or by its address\n", NULL, NULL);
+	else if (service->client_ca != NULL && !has_certificate(connection))
+		*result = client_refuse(connection, 403, "a client certificate is wanted\n", NULL, NULL);
+	else if (service->token != NULL && !has_token(connection, service->token))
+		*result = client_refuse(connection, 401, "a bearer token is wanted\n", "WWW-Authenticate",
+								"Bearer");
+	else
+		return false;
+	return true;
+}
+
+/* --- one request */
+
+static enum MHD_Result
+client_answer(const FhaListener *listener, struct MHD_Connection *connection, Client *client,
+			  const char *path)
+{
+	const FhaRoute *route = client->route;
+	FhaAnswer out = {.type = route->type};
+	FhaAsked asked = {.route = route,
+					  .path = path,
+					  .query = client->query,
+					  .body = client->body,
+					  .size = client->body_size};
+
+	if (route->header != NULL)
+		asked.header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, route->header);
+	client->progress = READS_ANSWER;
+	route->answer(listener->service.argument, &asked, &out);
+	if (out.status != 0)
+		return client_respond(connection, &out);
+	client->progress = AWAITS_ANSWER;
 	client->waits = connection;
 	MHD_suspend_connection(connection);
 	return MHD_YES;
+}
+
+/* May its body come? */
+static enum MHD_Result
+client_begin_body(struct MHD_Connection *connection, Client *client)
+{
+	const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+	unsigned long size;
+
+	if (length == NULL)
+		return client_refuse(connection, 411, "Content-Length is missing\n", NULL, NULL);
+	size = strtoul(length, NULL, 10);
+	if (size > client->route->body_max)
+		return client_refuse(connection, 413, "the body is too long\n", NULL, NULL);
+	client->body_room = size;
+	client->body = malloc(size + 1);
+	return client->body == NULL ? MHD_NO : MHD_YES;
+}
+
+/* The request's headers are there. */
+static enum MHD_Result
+client_begin(const FhaListener *listener, struct MHD_Connection *connection, Client *client,
+			 const char *path, const char *verb)
+{
+	enum MHD_Result result;
+	unsigned allowed;
+
+	if (client->query_is_long)
+		return client_refuse(connection, 414, "the query is too long\n", NULL, NULL);
+	client->route = route_of(listener->service.routes, path, method_of(verb), &allowed);
+	if (client->route == NULL)
+		return allowed == 0 ? client_refuse(connection, 404, "there is no such path\n", NULL, NULL)
+							: client_refuse_method(connection, allowed);
+	if (is_refused(listener, connection, client, &result))
+		return result;
+	return client->route->body_max > 0 ? client_begin_body(connection, client)
+									   : client_answer(listener, connection, client, path);
 }
 
 static enum MHD_Result
 client_handle(void *argument, struct MHD_Connection *connection, const char *path, const char *verb,
 			  const char *version, const char *data, size_t *size, void **context)
 {
-	FhaListener *listener = argument;
-	const FhaService *service = &listener->service;
+	const FhaListener *listener = argument;
 	Client *client = client_of(connection);
 
 	(void) version;
 	(void) context;
 	if (client == NULL)
 		return MHD_NO; /* LCOV_EXCL_LINE: one beyond the limit */
-	if (service->ask == NULL)
-		return answer_page(listener, connection, client, path, verb);
-	if (strcmp(path, service->post_path) != 0)
-		return answer_question(service, connection, client, path, verb);
-	if (!client->begun)
-	{
-		client->begun = true;
-		return begin_body(service, connection, verb, client);
-	}
+	if (client->route == NULL)
+		return client_begin(listener, connection, client, path, verb);
 	if (*size == 0)
-	{
-		client->progress = READS_ANSWER;
-		return answer_posted(service, connection, client);
-	}
-	if (*size > service->body_max - client->body_size)
+		return client_answer(listener, connection, client, path);
+	if (*size > client->body_room - client->body_size)
 		return MHD_NO; /* LCOV_EXCL_LINE: libmicrohttpd keeps to the size that begin_body saw */
 	memcpy(client->body + client->body_size, data, *size);
 	client->body_size += *size;
@@ -495,19 +548,20 @@ connections_limit(void)
 	return (size_t) descriptors.rlim_cur / DESCRIPTORS_PART;
 }
 
-/* `more`: options of the library besides those that always hold. */
+/* `tls`: options of the library besides those that always hold. */
 static FhaCode
-start_daemon(FhaListener *listener, int fd, unsigned flags, const struct MHD_OptionItem *more,
+start_daemon(FhaListener *listener, int fd, unsigned flags, const struct MHD_OptionItem *tls,
 			 FhaError *err)
 {
 	const union MHD_DaemonInfo *info;
 
 	listener->limit = connections_limit();
 	listener->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | flags, 0, NULL, NULL, client_handle, listener, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned) listener->limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t) HEADERS_MAX, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, listener,
-		MHD_OPTION_URI_LOG_CALLBACK, note_query, listener, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | flags, 0, NULL, NULL, client_handle, listener,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned) listener->limit,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) HEADERS_MAX, MHD_OPTION_NOTIFY_CONNECTION,
+		connection_changed, listener, MHD_OPTION_URI_LOG_CALLBACK, note_query, listener,
+		MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 	info = listener->daemon == NULL
 			   ? NULL
 			   : MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -517,72 +571,54 @@ start_daemon(FhaListener *listener, int fd, unsigned flags, const struct MHD_Opt
 	return FHA_OK;
 }
 
-FhaCode
-fha_listener_open_service(FhaListener **out, int fd, const FhaService *service, FhaError *err)
+/* The flags that go with them. */
+static unsigned
+tls_options(const FhaService *service, struct MHD_OptionItem out[5])
 {
-	static const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+	size_t count = 0;
+
+	out[0] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+	if (service->certificate == NULL)
+		return 0;
+	out[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0,
+										   (void *) (uintptr_t) service->certificate};
+	out[count++] =
+		(struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) service->key};
+	out[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
+										   (void *) (uintptr_t) TLS_PRIORITIES};
+	if (service->client_ca != NULL)
+		out[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0,
+											   (void *) (uintptr_t) service->client_ca};
+	out[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+	return MHD_USE_TLS;
+}
+
+FhaCode
+fha_listener_serve(FhaListener **out, int fd, const FhaService *service, FhaError *err)
+{
+	struct MHD_OptionItem tls[5];
+	unsigned flags = tls_options(service, tls);
 	FhaListener *listener = calloc(1, sizeof(*listener));
 	FhaCode code;
 
 	*out = NULL;
 	if (listener == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
-	listener->connection_ms = CONNECTION_MS;
-	code = start_daemon(listener, fd, 0, none, err);
+	code = start_daemon(listener, fd, flags, tls, err);
 	if (code != FHA_OK)
 	{
-		/* LCOV_EXCL_START: libmicrohttpd refuses */
 		fha_listener_close(listener);
-		return code;
-		/* LCOV_EXCL_STOP */
+		return service->certificate == NULL
+				   ? code
+				   : fha_error(err, FHA_INVALID, "the certificate, its key or the CA is refused");
 	}
 	listener->service = *service;
 	*out = listener;
 	return FHA_OK;
 }
 
-FhaCode
-fha_listener_open_pages(FhaListener **out, int fd, const FhaPages *pages, FhaError *err)
-{
-	struct MHD_OptionItem tls[5] = {{MHD_OPTION_END, 0, NULL}};
-	FhaListener *listener = calloc(1, sizeof(*listener));
-	unsigned flags = MHD_ALLOW_SUSPEND_RESUME;
-	size_t count = 0;
-	FhaCode code;
-
-	*out = NULL;
-	if (listener == NULL)
-		return fha_error(err, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
-	listener->pages = *pages;
-	listener->connection_ms = pages->connection_ms;
-	if (pages->certificate != NULL)
-	{
-		flags |= MHD_USE_TLS;
-		tls[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0,
-											   (void *) (uintptr_t) pages->certificate};
-		tls[count++] =
-			(struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) (uintptr_t) pages->key};
-		tls[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
-											   (void *) (uintptr_t) TLS_PRIORITIES};
-		if (pages->client_ca != NULL)
-			tls[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0,
-												   (void *) (uintptr_t) pages->client_ca};
-		tls[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
-	}
-	code = start_daemon(listener, fd, flags, tls, err);
-	if (code != FHA_OK)
-	{
-		fha_listener_close(listener);
-		return pages->certificate == NULL
-				   ? code
-				   : fha_error(err, FHA_INVALID, "the certificate, its key or the CA is refused");
-	}
-	*out = listener;
-	return FHA_OK;
-}
-
 void
-fha_listener_wake_pages(FhaListener *listener)
+fha_listener_ask_again(FhaListener *listener)
 {
 	for (size_t i = 0; i < CONNECTIONS_LIMIT; i++)
 		if (listener->clients[i].used)
@@ -594,7 +630,7 @@ fha_listener_close(FhaListener *listener)
 {
 	if (listener == NULL)
 		return;
-	fha_listener_wake_pages(listener);
+	fha_listener_ask_again(listener);
 	if (listener->daemon != NULL)
 	{
 		/* Else the socket would be closed with the daemon. */
@@ -628,7 +664,7 @@ fha_listener_step(FhaListener *listener)
 		Client *client = &listener->clients[i];
 
 		if (client->used && !client->broken &&
-			now_ms >= client->accepted_at_ms + listener->connection_ms)
+			now_ms >= client->accepted_at_ms + listener->service.connection_ms)
 			break_off(client);
 	}
 	(void) MHD_run(listener->daemon);
@@ -645,8 +681,8 @@ fha_listener_wake_ms(const FhaListener *listener)
 		const Client *client = &listener->clients[i];
 
 		if (client->used && !client->broken &&
-			client->accepted_at_ms + listener->connection_ms < wake_ms)
-			wake_ms = client->accepted_at_ms + listener->connection_ms;
+			client->accepted_at_ms + listener->service.connection_ms < wake_ms)
+			wake_ms = client->accepted_at_ms + listener->service.connection_ms;
 	}
 	/* It may hold bytes that it has read already: then no descriptor becomes readable. */
 	if (MHD_get_timeout(listener->daemon, &timeout) == MHD_YES &&

@@ -293,23 +293,14 @@ mind_collectors(void)
 	{
 		exporter.wanted = false;
 		if (exporter.listener != NULL)
-			fha_listener_wake_pages(exporter.listener);
+			fha_listener_ask_again(exporter.listener);
 	}
 }
 
-/* --- pages.  Nothing here raises an error: the HTTP library must not be jumped out of. */
+/* --- routes.  Nothing here raises an error: the HTTP library must not be jumped out of. */
 
 static void
-page_say(FhaPage *page, int status, const char *text)
-{
-	page->status = status;
-	page->type = "text/plain";
-	page->fixed = text;
-	page->size = strlen(text);
-}
-
-static void
-show_metrics(FhaPage *page)
+show_metrics(void *argument, const FhaAsked *asked, FhaAnswer *out)
 {
 	FhaPrometheus prometheus = {0};
 
@@ -323,33 +314,45 @@ show_metrics(FhaPage *page)
 	own_metrics_list(rows_own_metric, &prometheus);
 	rows_show(exporter.databases, exporter.answered - Min(exporter.waited, exporter.answered),
 			  exporter.waited, &prometheus);
-	if (fha_prometheus_text(&prometheus, &page->text, &page->size, NULL) == FHA_OK)
-	{
-		page->status = 200;
-		page->type = FHA_PROMETHEUS_TYPE;
-	}
+	if (fha_prometheus_text(&prometheus, &out->text, &out->size, NULL) == FHA_OK)
+		out->status = 200;
 	else
-		page_say(page, 503, "out of memory\n");
+		fha_answer_say(out, 503, "out of memory\n");
 	fha_prometheus_clear(&prometheus);
 }
 
 static void
-page_answer(void *argument, const char *path, FhaPage *page)
+show_status(void *argument, const FhaAsked *asked, FhaAnswer *out)
 {
 	FhaServerFacts facts;
 
-	if (strcmp(path, "/metrics") == 0)
-	{
-		show_metrics(page);
-		return;
-	}
 	/* Who looks at the page wants the server's values as well, and waits for nothing. */
-	if (strcmp(path, "/status") == 0 && !is_fresh() && !is_hopeless())
+	if (!is_fresh() && !is_hopeless())
 		exporter.wanted = true;
 	rows_facts(exporter.databases, &facts);
-	if (!exporter_status_answer(path, &facts, page))
-		page_say(page, 404, "there are /, /status and /metrics\n");
+	exporter_status_document(&facts, out);
 }
+
+static void
+show_file(void *argument, const FhaAsked *asked, FhaAnswer *out)
+{
+	if (!exporter_status_file(asked->path, out))
+		fha_answer_say(out, 404, "there are /, /status and /metrics\n");
+}
+
+static const FhaRoute routes[] = {
+	{.path = "/metrics",
+	 .methods = FHA_GET | FHA_HEAD,
+	 .type = FHA_PROMETHEUS_TYPE,
+	 .answer = show_metrics},
+	{.path = "/status",
+	 .methods = FHA_GET | FHA_HEAD,
+	 .type = "application/json",
+	 .answer = show_status},
+	/* The page and its files, whose types the handler knows. */
+	{.path = "/", .below = true, .methods = FHA_GET | FHA_HEAD, .answer = show_file},
+	{.path = NULL},
+};
 
 /* --- the listener */
 
@@ -432,20 +435,20 @@ tell_where(bool tls, const FhaError *err)
 static FhaCode
 open_listener(FhaError *err)
 {
-	FhaPages pages = {.answer = page_answer, .connection_ms = CONNECTION_MS};
+	FhaService service = {.routes = routes, .connection_ms = CONNECTION_MS};
 	FhaCode code = FHA_OK;
 
 	if (!read_secrets())
 		return fha_error(err, FHA_INVALID, "its token or certificate cannot be used");
-	pages.certificate = exporter.pem[0];
-	pages.key = exporter.pem[1];
-	pages.client_ca = exporter.pem[2];
-	pages.token = exporter.token;
+	service.certificate = exporter.pem[0];
+	service.key = exporter.pem[1];
+	service.client_ca = exporter.pem[2];
+	service.token = exporter.token;
 	if (exporter.listen_fd < 0)
 		code = fha_listen_open("exporter_listen", exporter.config.exporter_listen,
 							   &exporter.listen_fd, err);
 	return code == FHA_OK
-			   ? fha_listener_open_pages(&exporter.listener, exporter.listen_fd, &pages, err)
+			   ? fha_listener_serve(&exporter.listener, exporter.listen_fd, &service, err)
 			   : code;
 }
 

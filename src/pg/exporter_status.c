@@ -43,12 +43,13 @@ exporter_status_sample(void)
 	return sample_at_ms;
 }
 
-static void
-show_document(const FhaServerFacts *facts, FhaPage *page)
+void
+exporter_status_document(const FhaServerFacts *facts, FhaAnswer *out)
 {
 	FhaVitals vitals;
 	FhaFenceState fence;
 	FhaStatusInput input = {.vitals = &vitals, .fence = &fence, .ring = &ring, .server = facts};
+	char *text;
 
 	copy_snapshot();
 	input.snapshot = snapshot_size == 0 ? NULL : snapshot;
@@ -57,35 +58,24 @@ show_document(const FhaServerFacts *facts, FhaPage *page)
 	input.max_lag_bytes = guc_max_lag_on_failover_kB * FHA_UNIT_kB;
 	input.now_ms = fha_now_ms();
 	input.wall_s = (int64) time(NULL);
-	page->status = 200;
-	page->type = "application/json";
-	if (fha_status_document(&input, &page->text, NULL) == FHA_OK)
-		page->size = strlen(page->text);
+	out->headers = fha_page_headers();
+	if (fha_status_document(&input, &text, NULL) == FHA_OK)
+		fha_answer_give(out, 200, text);
 	else
-	{
-		page->status = 503;
-		page->type = "text/plain";
-		page->fixed = "out of memory\n";
-		page->size = strlen(page->fixed);
-	}
+		fha_answer_say(out, 503, "out of memory\n");
 }
 
 bool
-exporter_status_answer(const char *path, const FhaServerFacts *facts, FhaPage *page)
+exporter_status_file(const char *path, FhaAnswer *out)
 {
 	FhaPageFile file;
 
-	page->headers = fha_page_headers();
-	if (strcmp(path, "/status") == 0)
-		show_document(facts, page);
-	else if (fha_page_file(path, &file))
-	{
-		page->status = 200;
-		page->type = file.type;
-		page->fixed = file.body;
-		page->size = file.size;
-	}
-	else
+	out->headers = fha_page_headers();
+	if (!fha_page_file(path, &file))
 		return false;
+	out->status = 200;
+	out->type = file.type;
+	out->fixed = file.body;
+	out->size = file.size;
 	return true;
 }

@@ -12,7 +12,10 @@
 /* Take a sample of the standbys' lag if one is due; when the next one is (CLOCK_BOOTTIME). */
 extern int64 exporter_status_sample(void);
 
-/* One of the page's files, or /status, with what is known of this server; false: another path.  Raises no error. */
-extern bool exporter_status_answer(const char *path, const FhaServerFacts *facts, FhaPage *page);
+/* The JSON of /status, with what is known of this server.  Neither raises an error. */
+extern void exporter_status_document(const FhaServerFacts *facts, FhaAnswer *out);
+
+/* One of the page's files; false: it has none of that path. */
+extern bool exporter_status_file(const char *path, FhaAnswer *out);
 
 #endif

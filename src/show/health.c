@@ -243,8 +243,8 @@ fha_health_object(const FhaHealth *health, bool *failed)
 	return object;
 }
 
-static char *
-health_print(const FhaHealth *health)
+char *
+fha_health_print(const FhaHealth *health)
 {
 	bool failed = false;
 	struct json_object *object = fha_health_object(health, &failed);
@@ -252,90 +252,72 @@ health_print(const FhaHealth *health)
 	return fha_json_finish(object, failed, NULL);
 }
 
-static const struct
+static Verdict
+health_judge(const FhaHealth *health, FhaHealthCheck check)
 {
-	const char *path;
-	Verdict (*judge)(const FhaHealth *health);
-	bool takes_lag;
-} paths[] = {
-	{"/healthz", is_alive, false},      {"/livez", is_alive, false},
-	{"/readyz", is_either, false},      {"/primary", is_primary, false},
-	{"/read-write", is_primary, false}, {"/replica", is_replica, true},
-	{"/read-only", is_either, false},
-};
-
-static void
-health_say(FhaHealthAnswer *out, int status, const char *text)
-{
-	out->status = status;
-	if (asprintf(&out->text, "%s\n", text) < 0)
-		out->text = NULL; /* LCOV_EXCL_LINE: no memory */
+	switch (check)
+	{
+		case FHA_CHECK_ALIVE:
+			return is_alive(health);
+		case FHA_CHECK_READY:
+			return is_either(health);
+		case FHA_CHECK_PRIMARY:
+			return is_primary(health);
+		case FHA_CHECK_REPLICA:
+			return is_replica(health);
+	}
+	return (Verdict){false, "unknown"}; /* LCOV_EXCL_LINE: every check has its case */
 }
 
-/* 400 on nonsense, 503 beyond the limit; true: nothing stands against it. */
-static bool
-lag_is_allowed(const FhaHealth *health, const char *query, FhaHealthAnswer *out)
+static int
+health_say(char **text, int status, const char *because)
+{
+	if (asprintf(text, "%s\n", because) < 0)
+		*text = NULL; /* LCOV_EXCL_LINE: no memory */
+	return status;
+}
+
+/* 200: nothing stands against it; else as fha_health_check. */
+static int
+check_lag(const FhaHealth *health, const char *query, char **text)
 {
 	FhaError err;
 	FhaLagLimit limit;
 	bool in_time;
 	int64_t lag;
-	char text[120];
+	char because[120];
 
 	if (fha_health_lag_limit(query, strlen(query), &limit, &err) != FHA_OK)
-	{
-		health_say(out, 400, err.text);
-		return false;
-	}
+		return health_say(text, 400, err.text);
 	in_time = limit.ms != INT64_MAX;
 	lag = !in_time                          ? fha_health_lag(health)
 		  : health->lag[FHA_REPLAYED].known ? health->lag[FHA_REPLAYED].ms
 											: FHA_HEALTH_LAG_UNKNOWN;
 	if (lag <= (in_time ? limit.ms : limit.bytes))
-		return true;
+		return 200;
 	if (lag == FHA_HEALTH_LAG_UNKNOWN)
-		(void) snprintf(text, sizeof(text), "the lag is not known");
+		(void) snprintf(because, sizeof(because), "the lag is not known");
 	else
-		(void) snprintf(text, sizeof(text), "%lld %s behind the leader, %lld are allowed",
+		(void) snprintf(because, sizeof(because), "%lld %s behind the leader, %lld are allowed",
 						(long long) lag, in_time ? "ms" : "bytes",
 						(long long) (in_time ? limit.ms : limit.bytes));
-	health_say(out, 503, text);
-	return false;
+	return health_say(text, 503, because);
 }
 
-void
-fha_health_answer(const FhaHealth *health, const char *path, const char *query, bool known_verb,
-				  FhaHealthAnswer *out)
+int
+fha_health_check(const FhaHealth *health, FhaHealthCheck check, const char *query, char **text)
 {
-	size_t i = 0;
+	Verdict verdict = health_judge(health, check);
 
-	memset(out, 0, sizeof(*out));
-	while (i < sizeof(paths) / sizeof(paths[0]) && strcmp(paths[i].path, path) != 0)
-		i++;
-	if (i == sizeof(paths) / sizeof(paths[0]) && strcmp(path, "/status") != 0)
+	if (check == FHA_CHECK_REPLICA)
 	{
-		health_say(out, 404, "there is no such path");
-		return;
-	}
-	if (!known_verb)
-	{
-		health_say(out, 405, "GET, HEAD and OPTIONS are possible here");
-		out->wrong_verb = true;
-		return;
-	}
-	if (i == sizeof(paths) / sizeof(paths[0]))
-	{
-		out->status = 200;
-		out->json = true;
-		out->text = health_print(health);
-		return;
-	}
-	if (paths[i].takes_lag && !lag_is_allowed(health, query, out))
-	{
+		int status = check_lag(health, query, text);
+
 		/* Nonsense is told whatever this member is; a lag only of a healthy standby. */
-		if (out->status == 400 || paths[i].judge(health).good)
-			return;
-		free(out->text);
+		if (status == 400 || (status == 503 && verdict.good))
+			return status;
+		if (status == 503)
+			free(*text);
 	}
-	health_say(out, paths[i].judge(health).good ? 200 : 503, paths[i].judge(health).because);
+	return health_say(text, verdict.good ? 200 : 503, verdict.because);
 }

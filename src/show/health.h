@@ -47,20 +47,24 @@ typedef struct FhaHealth
 	bool paused;
 } FhaHealth;
 
-typedef struct FhaHealthAnswer
+/* What a member is asked for. */
+typedef enum FhaHealthCheck
 {
-	int status;      /* HTTP */
-	char *text;      /* malloc'ed: free it; NULL: out of memory */
-	bool json;       /* else plain text */
-	bool wrong_verb; /* 405: `Allow` is due */
-} FhaHealthAnswer;
+	FHA_CHECK_ALIVE,   /* does somebody speak for the node? */
+	FHA_CHECK_READY,   /* a primary or a replica, as below */
+	FHA_CHECK_PRIMARY, /* S1: its fence is open at this moment */
+	FHA_CHECK_REPLICA, /* a standby that streams, within the `lag` of the query */
+} FhaHealthCheck;
 
 /*
- * The answer to `path` ("/primary") with `query` (what stands behind "?", not decoded; "" for
- * none).  known_verb: GET, HEAD or OPTIONS.  404 for a path that is not known.
+ * An HTTP status: 200, 503, or 400 for a `lag` that makes no sense.  query: what stands behind "?",
+ * not decoded; "" for none.  *text says why: free it; NULL: out of memory.
  */
-FHA_API void fha_health_answer(const FhaHealth *health, const char *path, const char *query,
-							   bool known_verb, FhaHealthAnswer *out);
+FHA_API int fha_health_check(const FhaHealth *health, FhaHealthCheck check, const char *query,
+							 char **text);
+
+/* The JSON of /status, as text: free it; NULL: out of memory. */
+FHA_API char *fha_health_print(const FhaHealth *health);
 
 /* How much lag is allowed; INT64_MAX: any. */
 typedef struct FhaLagLimit

@@ -49,10 +49,10 @@ fha_page_file(const char *path, FhaPageFile *out)
 	return false;
 }
 
-const FhaPageHeader *
+const FhaHttpHeader *
 fha_page_headers(void)
 {
-	static const FhaPageHeader headers[] = {
+	static const FhaHttpHeader headers[] = {
 		{"Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; "
 									"img-src 'self'; connect-src 'self'; "
 									"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "

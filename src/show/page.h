@@ -25,6 +25,6 @@ typedef struct FhaPageFile
 FHA_API bool fha_page_file(const char *path, FhaPageFile *out);
 
 /* The headers that go with each of them, and with /status; the last one's name is NULL. */
-FHA_API const FhaPageHeader *fha_page_headers(void);
+FHA_API const FhaHttpHeader *fha_page_headers(void);
 
 #endif

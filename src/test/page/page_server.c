@@ -90,7 +90,7 @@ handle(void *argument, struct MHD_Connection *connection, const char *path, cons
 	if (response == NULL)
 		return MHD_NO;
 	(void) MHD_add_response_header(response, "Content-Type", file.type);
-	for (const FhaPageHeader *header = fha_page_headers(); header->name != NULL; header++)
+	for (const FhaHttpHeader *header = fha_page_headers(); header->name != NULL; header++)
 		(void) MHD_add_response_header(response, header->name, header->value);
 	result = MHD_queue_response(connection, status, response);
 	MHD_destroy_response(response);

@@ -2,7 +2,6 @@
  * listener_test.c: the listener and a peer client, in one loop over real sockets.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <netinet/in.h>
@@ -35,28 +33,29 @@ static char nowhere[64]; /* somebody listens, and says only what a test makes it
 static int listen_fd;
 static int nowhere_fd;
 
+static const FhaHealth primary = {
+	.cluster = "c",
+	.member = "n2",
+	.incarnation = "00000000000000aa",
+	.system_identifier = 42,
+	.postgres = FHA_PG_PRIMARY,
+	.fence_left_ms = 1234,
+	.position = {3, 0x1600000028},
+	.decision = "hold",
+	.because = "a sentence",
+	.known = true,
+	.led = true,
+	.holder = "n2",
+	.term = 7,
+	.timeline = 3,
+};
+static FhaHealth told;
+
 static void
 tell(void *argument, FhaHealth *out)
 {
-	const FhaHealth health = {
-		.cluster = "c",
-		.member = "n2",
-		.incarnation = "00000000000000aa",
-		.system_identifier = 42,
-		.postgres = FHA_PG_PRIMARY,
-		.fence_left_ms = 1234,
-		.position = {3, 0x1600000028},
-		.decision = "hold",
-		.because = "a sentence",
-		.known = true,
-		.led = true,
-		.holder = "n2",
-		.term = 7,
-		.timeline = 3,
-	};
-
 	(void) argument;
-	*out = health;
+	*out = told;
 }
 
 static void
@@ -104,6 +103,7 @@ set_up(void **state)
 	FhaError err;
 
 	(void) state;
+	told = primary;
 	write_pgpass();
 	listen_fd = somewhere(address, sizeof(address));
 	nowhere_fd = somewhere(nowhere, sizeof(nowhere));
@@ -391,63 +391,35 @@ each_request_has_its_status(void **state)
 					 401);
 }
 
+/* The answers to GET of each path that has one, in the order of `paths`. */
 static void
-who_dawdles_makes_room(void **state)
+assert_statuses(const int expected[8])
 {
-	int dawdlers[40];
-	const size_t count = sizeof(dawdlers) / sizeof(dawdlers[0]);
+	static const char *const paths[] = {"/healthz",    "/livez",   "/readyz",    "/primary",
+										"/read-write", "/replica", "/read-only", "/status"};
 
-	(void) state;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < 8; i++)
 	{
-		dawdlers[i] = connect_client();
-		turn();
+		char request[64];
+		int status;
+
+		(void) snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: n2\r\n\r\n", paths[i]);
+		status = status_of(request);
+		if (status != expected[i])
+			fail_msg("%s: %d instead of %d", paths[i], status, expected[i]);
 	}
-	assert_int_equal(status_of("GET /primary HTTP/1.1\r\nHost: n2\r\n\r\n"), 200);
-	/* The oldest one was broken off for it, the rest by their deadline: unanswered. */
-	for (size_t i = 0; i < count; i++)
-		assert_null(strstr(read_all(dawdlers[i]), "200"));
 }
 
-static size_t
-open_descriptors(void)
-{
-	size_t count = 0;
-
-	for (int fd = 0; fd < 1024; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
-}
-
-/* The host of a listener needs descriptors for its own work, however few it has. */
 static void
-strangers_take_a_quarter_of_the_descriptors(void **state)
+each_path_has_its_check(void **state)
 {
-	struct rlimit few;
-	struct rlimit before;
-	size_t own;
-	int strangers[40];
-	const size_t count = sizeof(strangers) / sizeof(strangers[0]);
-	FhaError err;
-
 	(void) state;
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-	few = (struct rlimit){100, before.rlim_max};
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-	fha_listener_close(listener);
-	assert_int_equal(fha_listener_open(&listener, listen_fd, &config, tell, NULL, NULL, &err),
-					 FHA_OK);
-	own = open_descriptors();
-	for (size_t i = 0; i < count; i++)
-	{
-		strangers[i] = connect_client();
-		turn();
-	}
-	assert_true(open_descriptors() <= own + count + few.rlim_cur / 4);
-	assert_int_equal(status_of("GET /primary HTTP/1.1\r\nHost: n2\r\n\r\n"), 200);
-	for (size_t i = 0; i < count; i++)
-		assert_null(strstr(read_all(strangers[i]), "200"));
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_statuses((int[]){200, 200, 200, 200, 200, 503, 200, 200});
+	told.fence_left_ms = 0;
+	assert_statuses((int[]){200, 200, 503, 503, 503, 503, 503, 200});
+	told.postgres = FHA_PG_STANDBY;
+	told.streaming = true;
+	assert_statuses((int[]){200, 200, 200, 503, 503, 200, 200, 200});
 }
 
 int
@@ -459,7 +431,7 @@ main(void)
 		TEST(who_has_another_secret_is_denied), TEST(the_key_may_come_later),
 		TEST(silence_ends_by_the_deadline),     TEST(questions_are_as_many_as_members),
 		TEST(strange_answers_are_no_answers),   TEST(each_request_has_its_status),
-		TEST(who_dawdles_makes_room),           TEST(strangers_take_a_quarter_of_the_descriptors),
+		TEST(each_path_has_its_check),
 	};
 	int failed;
 

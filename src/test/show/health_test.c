@@ -1,5 +1,5 @@
 /*
- * health_test.c: each answer of the listener, from what the node knows.
+ * health_test.c: what a member says of itself, from what the node knows.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,33 +43,32 @@ member(FhaPgState postgres)
 }
 
 static int
-ask(const FhaHealth *health, const char *path, const char *query)
+ask(const FhaHealth *health, FhaHealthCheck check, const char *query)
 {
-	FhaHealthAnswer answer;
+	char *text;
+	int status = fha_health_check(health, check, query, &text);
 
-	fha_health_answer(health, path, query, true, &answer);
-	assert_non_null(answer.text);
-	assert_true(strlen(answer.text) > 0);
-	free(answer.text);
-	return answer.status;
+	assert_non_null(text);
+	assert_true(strlen(text) > 1);
+	assert_int_equal(text[strlen(text) - 1], '\n');
+	free(text);
+	return status;
 }
 
-/* 200 of /readyz /primary /read-write /replica /read-only as a string of 0 and 1. */
+/* 200 of ready, primary and replica as a string of 0 and 1. */
 static void
 assert_says(const FhaHealth *health, const char *expected)
 {
-	static const char *const paths[] = {"/readyz", "/primary", "/read-write", "/replica",
-										"/read-only"};
+	static const FhaHealthCheck checks[] = {FHA_CHECK_READY, FHA_CHECK_PRIMARY, FHA_CHECK_REPLICA};
 
-	for (size_t i = 0; i < 5; i++)
+	for (size_t i = 0; i < 3; i++)
 	{
-		int status = ask(health, paths[i], "");
+		int status = ask(health, checks[i], "");
 
 		if (status != (expected[i] == '1' ? 200 : 503))
-			fail_msg("%s says %d, expected of %s", paths[i], status, expected);
+			fail_msg("check %d says %d, expected of %s", (int) checks[i], status, expected);
 	}
-	assert_int_equal(ask(health, "/healthz", ""), 200);
-	assert_int_equal(ask(health, "/livez", ""), 200);
+	assert_int_equal(ask(health, FHA_CHECK_ALIVE, ""), 200);
 }
 
 static void
@@ -79,14 +78,14 @@ s1_a_primary_is_one_while_its_fence_is_open(void **state)
 
 	(void) state;
 	health.fence_left_ms = 1;
-	assert_says(&health, "11101");
+	assert_says(&health, "110");
 	health.fence_left_ms = 0;
-	assert_says(&health, "00000");
+	assert_says(&health, "000");
 	health.fence_left_ms = -1;
-	assert_says(&health, "00000");
+	assert_says(&health, "000");
 	/* What the record says of it counts for nothing. */
 	memcpy(health.holder, "n1", 3);
-	assert_says(&health, "00000");
+	assert_says(&health, "000");
 }
 
 static void
@@ -100,7 +99,7 @@ s1_an_open_fence_without_a_primary_is_none(void **state)
 		FhaHealth health = member(others[i]);
 
 		health.fence_left_ms = 1000;
-		assert_says(&health, "00000");
+		assert_says(&health, "000");
 	}
 }
 
@@ -110,14 +109,14 @@ a_standby_is_a_replica_while_it_streams(void **state)
 	FhaHealth health = member(FHA_PG_STANDBY);
 
 	(void) state;
-	assert_says(&health, "00000");
+	assert_says(&health, "000");
 	health.streaming = true;
-	assert_says(&health, "10011");
+	assert_says(&health, "101");
 	/* A flag that was left over says nothing of others. */
 	health.postgres = FHA_PG_BUSY;
-	assert_says(&health, "00000");
+	assert_says(&health, "000");
 	health.postgres = FHA_PG_DOWN;
-	assert_says(&health, "00000");
+	assert_says(&health, "000");
 }
 
 static void
@@ -128,13 +127,13 @@ lag_is_from_the_leaders_renewal_to_what_is_replayed(void **state)
 	(void) state;
 	health.streaming = true;
 	assert_int_equal(fha_health_lag(&health), 10 * MB);
-	assert_int_equal(ask(&health, "/replica", "lag=10MB"), 200);
-	assert_int_equal(ask(&health, "/replica", "lag=10485759"), 503);
-	assert_int_equal(ask(&health, "/replica", "lag=10485760"), 200);
-	assert_int_equal(ask(&health, "/replica", "lag=0"), 503);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, "lag=10MB"), 200);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, "lag=10485759"), 503);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, "lag=10485760"), 200);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, "lag=0"), 503);
 	health.replayed = 101 * MB; /* newer than the renewal */
 	assert_int_equal(fha_health_lag(&health), 0);
-	assert_int_equal(ask(&health, "/replica", "lag=0"), 200);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, "lag=0"), 200);
 }
 
 static void
@@ -146,11 +145,11 @@ lag_that_is_not_known_is_beyond_every_limit(void **state)
 	health.streaming = true;
 	health.led = false;
 	assert_true(fha_health_lag(&health) == FHA_HEALTH_LAG_UNKNOWN);
-	assert_int_equal(ask(&health, "/replica", "lag=8388607TB"), 503);
-	assert_int_equal(ask(&health, "/replica", ""), 200);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, "lag=8388607TB"), 503);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, ""), 200);
 	health.led = true;
 	health.leader.timeline = 4;
-	assert_int_equal(ask(&health, "/replica", "lag=1TB"), 503);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, "lag=1TB"), 503);
 	health = member(FHA_PG_PRIMARY);
 	assert_true(fha_health_lag(&health) == FHA_HEALTH_LAG_UNKNOWN);
 }
@@ -165,16 +164,16 @@ lag_in_time_is_that_of_what_is_shown(void **state)
 	health.lag[FHA_WRITTEN] = (FhaLag){true, 10};
 	health.lag[FHA_FLUSHED] = (FhaLag){true, 20};
 	/* Unknown is beyond every limit, and is no reason where no time was asked for. */
-	assert_int_equal(ask(&health, "/replica", "lag=36500d"), 503);
-	assert_int_equal(ask(&health, "/replica", "lag=1GB"), 200);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, "lag=36500d"), 503);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, "lag=1GB"), 200);
 	health.lag[FHA_REPLAYED] = (FhaLag){true, 10000};
-	assert_int_equal(ask(&health, "/replica", "lag=10s"), 200);
-	assert_int_equal(ask(&health, "/replica", "lag=9999ms"), 503);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, "lag=10s"), 200);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, "lag=9999ms"), 503);
 	health.lag[FHA_REPLAYED] = (FhaLag){true, 10001};
-	assert_int_equal(ask(&health, "/replica", "lag=10s"), 503);
-	assert_int_equal(ask(&health, "/replica", ""), 200);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, "lag=10s"), 503);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, ""), 200);
 	health.streaming = false;
-	assert_int_equal(ask(&health, "/replica", "lag=1d"), 503);
+	assert_int_equal(ask(&health, FHA_CHECK_REPLICA, "lag=1d"), 503);
 }
 
 static void
@@ -255,45 +254,51 @@ nonsense_is_told_by_every_member(void **state)
 	FhaHealth primary = member(FHA_PG_PRIMARY);
 
 	(void) state;
-	assert_int_equal(ask(&primary, "/replica", "lag=x"), 400);
-	assert_int_equal(ask(&primary, "/replica", "lag=1"), 503);
+	assert_int_equal(ask(&primary, FHA_CHECK_REPLICA, "lag=x"), 400);
+	assert_int_equal(ask(&primary, FHA_CHECK_REPLICA, "lag=1"), 503);
 	/* Only where it has a meaning. */
-	assert_int_equal(ask(&primary, "/livez", "lag=x"), 200);
+	assert_int_equal(ask(&primary, FHA_CHECK_ALIVE, "lag=x"), 200);
 }
 
+/* Why a member is none, and not how far behind: that would be true, and no reason. */
 static void
-paths_and_verbs_that_are_not_there(void **state)
+a_lag_is_a_reason_of_a_healthy_standby_alone(void **state)
 {
-	static const char *const unknown[] = {"", "/", "primary", "/primary/", "/Primary", "/statu"};
-	FhaHealth health = member(FHA_PG_PRIMARY);
-	FhaHealthAnswer answer;
+	FhaHealth health = member(FHA_PG_STANDBY);
+	char *text;
 
 	(void) state;
-	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
-		assert_int_equal(ask(&health, unknown[i], ""), 404);
-	fha_health_answer(&health, "/primary", "", false, &answer);
-	assert_int_equal(answer.status, 405);
-	assert_true(answer.wrong_verb);
-	free(answer.text);
-	fha_health_answer(&health, "/nowhere", "", false, &answer);
-	assert_int_equal(answer.status, 404);
-	free(answer.text);
+	assert_int_equal(fha_health_check(&health, FHA_CHECK_REPLICA, "lag=1", &text), 503);
+	assert_string_equal(text, "a standby that does not stream\n");
+	free(text);
+	health.streaming = true;
+	assert_int_equal(fha_health_check(&health, FHA_CHECK_REPLICA, "lag=1", &text), 503);
+	assert_string_equal(text, "10485760 bytes behind the leader, 1 are allowed\n");
+	free(text);
+}
+
+static struct json_object *
+printed(const FhaHealth *health)
+{
+	FhaError err;
+	char *text = fha_health_print(health);
+	struct json_object *object;
+
+	assert_non_null(text);
+	object = fha_json_parse(text, strlen(text), &err);
+	assert_non_null(object);
+	free(text);
+	return object;
 }
 
 static void
 status_leaves_out_what_is_not_known(void **state)
 {
 	FhaHealth health = {.decision = "hold", .because = "starting", .postgres = FHA_PG_BUSY};
-	FhaHealthAnswer answer;
-	FhaError err;
 	struct json_object *object;
 
 	(void) state;
-	fha_health_answer(&health, "/status", "", true, &answer);
-	assert_int_equal(answer.status, 200);
-	assert_true(answer.json);
-	object = fha_json_parse(answer.text, strlen(answer.text), &err);
-	assert_non_null(object);
+	object = printed(&health);
 	assert_false(json_object_object_get_ex(object, "lease", NULL));
 	assert_false(json_object_object_get_ex(object, "position", NULL));
 	assert_false(json_object_object_get_ex(object, "replayed", NULL));
@@ -301,7 +306,6 @@ status_leaves_out_what_is_not_known(void **state)
 	assert_false(json_object_object_get_ex(object, "lag_ms", NULL));
 	assert_false(json_object_object_get_ex(object, "rule", NULL));
 	json_object_put(object);
-	free(answer.text);
 }
 
 static void
@@ -320,14 +324,9 @@ status_says_what_is_known(void **state)
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
 	{
 		FhaHealth health = member(roles[i].postgres);
-		FhaHealthAnswer answer;
-		FhaError err;
-		struct json_object *object;
+		struct json_object *object = printed(&health);
 		struct json_object *said;
 
-		fha_health_answer(&health, "/status", "", true, &answer);
-		object = fha_json_parse(answer.text, strlen(answer.text), &err);
-		assert_non_null(object);
 		assert_true(json_object_object_get_ex(object, "role", &said));
 		assert_string_equal(json_object_get_string(said), roles[i].role);
 		assert_true(json_object_object_get_ex(object, "rule", &said));
@@ -337,7 +336,6 @@ status_says_what_is_known(void **state)
 		if (roles[i].postgres == FHA_PG_STANDBY)
 			assert_int_equal(json_object_get_int64(said), 10 * MB);
 		json_object_put(object);
-		free(answer.text);
 	}
 }
 
@@ -353,7 +351,7 @@ main(void)
 		cmocka_unit_test(lag_in_time_is_that_of_what_is_shown),
 		cmocka_unit_test(lag_limits_are_read_or_refused),
 		cmocka_unit_test(nonsense_is_told_by_every_member),
-		cmocka_unit_test(paths_and_verbs_that_are_not_there),
+		cmocka_unit_test(a_lag_is_a_reason_of_a_healthy_standby_alone),
 		cmocka_unit_test(status_leaves_out_what_is_not_known),
 		cmocka_unit_test(status_says_what_is_known),
 	};

@@ -1025,7 +1025,7 @@ test_page_files(void **state)
 	assert_memory_equal(file.body, "<!DOCTYPE html>", 15);
 	assert_false(fha_page_file("/page.html", &file));
 	assert_false(fha_page_file("", &file));
-	for (const FhaPageHeader *header = fha_page_headers(); header->name != NULL; header++)
+	for (const FhaHttpHeader *header = fha_page_headers(); header->name != NULL; header++)
 		if (strcmp(header->name, "Content-Security-Policy") == 0)
 		{
 			csp = true;
