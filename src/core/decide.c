@@ -2,8 +2,8 @@
  * decide.c: the rules.
  *
  * Read from the top: what forbids everything, then a stopping node, then each
- * state of PostgreSQL in turn.  src/test/core/decide_test.c enumerates every
- * world and holds the table against the safety rules.
+ * state of PostgreSQL in turn.  src/test/core/decide_test.c holds the table
+ * against the safety rules, in every world.
  */
 #include "core/decide.h"
 

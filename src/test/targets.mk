@@ -62,7 +62,8 @@ CHAOS  = $(if $(LOCK),--lock $(LOCK)) $(if $(MEMBERS),--members $(MEMBERS)) $(if
 chaos:
 	test/install.sh bench$(if $(filter kubernetes,$(LOCK)),-kube) chaos.py $(CHAOS)
 # What takes minutes, as an ordinary user.
-check-long:
+check-long: src/test/core/decide_test
+	src/test/core/decide_test each
 	$(LAB) -m pytest -p no:cacheprovider -q -rfEs --durations=10 -m long test $(PYTEST)
 	$(LAB) test/chaos.py $(CHAOS)
 
@@ -152,7 +153,7 @@ help:
 	@echo 'make check-sim       2,000 scenarios and more on all cores, from seed 1 on and from a new one, or SEED=n'
 	@echo 'make sim-long        new ones for HOURS, or COUNT of them'
 	@echo "make sim-mutants     the rules whose removal the simulation notices; MUTANTS='S7 ...': those mutants"
-	@echo 'make check-long      what takes minutes, as an ordinary user, on what is installed: attacks, chaos'
+	@echo 'make check-long      what takes minutes, as an ordinary user, on what is installed: each world of the rules, attacks, chaos'
 	@echo 'make mutants         each safety rule is broken, and the test that guards it must notice'
 	@echo 'make mutants-short   the quick ones of them, for CI'
 	@echo 'make fuzz            new inputs for each parser, SECONDS each [60]'
