@@ -1,12 +1,17 @@
-"""What the fence costs: pgbench with it and without it in turns, and nanoseconds per commit.
+"""What the fence costs: CPU time per transaction with it and without it, TPS, and nanoseconds per commit.
 
-Called by `make bench-fence PAIRS=n SECONDS=n JSON=FILE`.
+Called by `make bench-fence STARTS=n SECONDS=n JSON=FILE`.
 
 Two real servers with equal data and equal settings are up at the same time: a supervised one-member
 cluster that leads, and PostgreSQL without the library over a copy of its data directory. pgbench
 runs against one and the other in the order A B B A. Everything lies on a tmpfs and fsync is on, so that
 a commit does all that a commit does and waits for no disk: the disk's noise cannot decide, and the
 fence's share of a commit is the largest that it can be.
+
+The main figure is the CPU time that backends use per transaction, from their login to their end, as a
+ratio. TPS follow what else the machine does; CPU time does so much less. All backends of one
+postmaster have its places in memory, which alone can make one server 1 % slower. So both servers are started anew
+after each A B B A, and each start gives one ratio.
 """
 
 import argparse
@@ -17,22 +22,25 @@ import statistics
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab import interval, process, programs, report
 from lab.cluster import Alone, Cluster
 from lab.node import Node, free_ports
 from lab.session import Session
-from lab.wait import NotInTime
+from lab.wait import NotInTime, until
 
 WORKLOADS = {
     "read-only": ["-S"],
     "simple-update": ["-N"],
     "prepared": ["-M", "prepared"],
 }
-LEAST_RATIO = 0.97
+MOST_CPU_RATIO = 1.005
+MOST_CPU_WIDTH = 0.01  # of its interval: a wider one says nothing about that
+LEAST_TPS_RATIO = 0.97
 MOST_NS_PER_COMMIT = 300
+WARM_S = 2
 COST_ROUNDS = 6
 SPACE = 6 << 30
 
@@ -61,6 +69,36 @@ COST = Path(__file__).resolve().parent.parent / "src" / "test" / "fence_cost"
 REPLY_KINDS = ("commit", "other")  # as in fence_cost.c
 BUCKETS = 65536
 KIND_BYTES = 8 * (2 + BUCKETS)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Of pgbench."""
+
+    tps: float
+    transactions: int
+    cpu_ns: int = 0  # of the backends, if that was measured
+
+
+@dataclass(frozen=True)
+class Start:
+    """What A B B A gave, after one start of both servers."""
+
+    with_fence: tuple[Run, Run]
+    without: tuple[Run, Run]
+
+    @property
+    def cpu_us(self) -> tuple[float, float]:
+        """Per transaction, with the fence and without."""
+        with_fence, without = (
+            sum(run.cpu_ns for run in runs) / sum(run.transactions for run in runs) / 1000
+            for runs in (self.with_fence, self.without)
+        )
+        return with_fence, without
+
+    @property
+    def tps(self) -> tuple[float, float]:
+        return statistics.fmean(run.tps for run in self.with_fence), statistics.fmean(run.tps for run in self.without)
 
 
 class Bare:
@@ -111,9 +149,8 @@ class Pair:
         self.cluster.stop()
         self.bare = Bare(self.node, base / "bare", free_ports(1, self.node.port + 1)[0])
 
-    def start(self, watched: bool) -> None:
-        """Both, and the fence of A is open; `watched`: with the stopwatch of src/test/fence_cost in each."""
-        preload = "fence_cost" if watched else ""
+    def start(self, preload: str) -> None:
+        """Both, and the fence of A is open; `preload`: a library of src/test/fence_cost, for each."""
         more = {"dynamic_library_path": f"{COST}:$libdir", "shared_preload_libraries": preload}
         self.node.write_settings(**more)
         self.node.start()
@@ -151,30 +188,61 @@ class Pair:
             with session:
                 session.query("CHECKPOINT", timeout=120)
 
+    def warm(self, words: list[str]) -> None:
+        self.checkpoint()
+        for server in (self.node, self.bare):
+            self.load(server, words, WARM_S)
+
     def pgbench(self, port: int, words: list[str], timeout: float) -> str:
         where = ["-h", str(self.node.sockets), "-p", str(port), "-U", "postgres", "bench"]
         return programs.must_run("pgbench", *words, *where, timeout=timeout)
 
-    def tps(self, port: int, words: list[str], seconds: float) -> float:
-        """Of as many clients as there are cores; an error of any of them (a shut fence, too) is ours."""
+    def load(self, server: Node | Bare, words: list[str], seconds: float) -> Run:
+        """By as many clients as there are cores; an error of any of them (a shut fence, too) is ours."""
         clients = ["-n", "-c", str(self.cores), "-j", str(self.cores), "-T", f"{seconds:g}"]
-        text = self.pgbench(port, [*clients, *words], seconds + 60)
-        found = re.search(r"^tps = ([0-9.]+) \(without initial connection time\)", text, re.MULTILINE)
-        failed = re.search(r"^number of failed transactions: (\d+)", text, re.MULTILINE)
-        if not found or (failed and int(failed[1]) > 0):
-            raise RuntimeError(f"pgbench gives no figure: {text}")
-        return float(found[1])
+        return run_of(self.pgbench(server.port, [*clients, *words], seconds + 60))
 
-    def in_turns(self, pairs: int, measure: Callable[[int], float]) -> list[tuple[float, float]]:
-        """(with, without) by measure(port), in the order A B B A A B B A."""
-        found = []
-        for number in range(pairs):
-            ports = [self.node.port, self.bare.port]
-            if number % 2:
-                ports.reverse()
-            values = {port: measure(port) for port in ports}
-            found.append((values[self.node.port], values[self.bare.port]))
-        return found
+    def measured_load(self, server: Node | Bare, words: list[str], seconds: float) -> Run:
+        """With the CPU time of its backends: the server has preloaded backend_cpu."""
+        before = ended_sessions(server.data)
+        run = self.load(server, words, seconds)
+        after = ended_sessions(server.data)
+        if after.count < before.count + self.cores:
+            raise RuntimeError(f"{after.count - before.count} backends were measured, of {self.cores} clients")
+        return Run(run.tps, run.transactions, after.cpu_ns - before.cpu_ns)
+
+    def in_turns(self, words: list[str], seconds: float) -> Start:
+        """A B B A."""
+        runs = [self.measured_load(server, words, seconds) for server in (self.node, self.bare, self.bare, self.node)]
+        return Start((runs[0], runs[3]), (runs[1], runs[2]))
+
+
+def run_of(text: str) -> Run:
+    """What pgbench says."""
+    tps = re.search(r"^tps = ([0-9.]+) \(without initial connection time\)", text, re.MULTILINE)
+    count = re.search(r"^number of transactions actually processed: (\d+)", text, re.MULTILINE)
+    failed = re.search(r"^number of failed transactions: (\d+)", text, re.MULTILINE)
+    if not tps or not count or int(count[1]) == 0 or (failed and int(failed[1]) > 0):
+        raise RuntimeError(f"pgbench gives no figure: {text}")
+    return Run(float(tps[1]), int(count[1]))
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """As in backend_cpu.c."""
+
+    count: int
+    cpu_ns: int
+
+
+def ended_sessions(data: Path) -> Sessions:
+    """When all that have begun have ended: pgbench does not wait for its backends."""
+
+    def look() -> Sessions | None:
+        begun, ended, cpu_ns = struct.unpack("=3Q", (data / "backend_cpu").read_bytes())
+        return Sessions(ended, cpu_ns) if begun == ended else None
+
+    return until("pgbench's backends have ended", look, every=0.01)
 
 
 # --- the fence's own time
@@ -217,7 +285,7 @@ def cost_round(pair: Pair, kind: str, words: list[str], seconds: float, first: i
     found = {}
     for server in (pair.node, pair.bare) if first == 0 else (pair.bare, pair.node):
         clear_watch(server.data)
-        pair.tps(server.port, words, seconds)
+        pair.load(server, words, seconds)
         found[server.port] = read_watch(server.data)[kind]
     count, laps, histogram = found[pair.node.port]
     empty_count, empty_laps, empty_histogram = found[pair.bare.port]
@@ -228,9 +296,7 @@ def cost_round(pair: Pair, kind: str, words: list[str], seconds: float, first: i
 def measure_cost(pair: Pair, seconds: float, say: report.Timeline) -> dict[str, list[float]]:
     costs: dict[str, list[float]] = {}
     for name, kind, words in COSTS:
-        pair.checkpoint()
-        pair.tps(pair.node.port, words, 1)
-        pair.tps(pair.bare.port, words, 1)
+        pair.warm(words)
         costs[name] = [cost_round(pair, kind, words, seconds, number % 2) for number in range(COST_ROUNDS)]
         say(f"the fence's own time per {name}: " + ", ".join(f"{value:.0f}" for value in costs[name]) + " ns")
     return costs
@@ -239,24 +305,35 @@ def measure_cost(pair: Pair, seconds: float, say: report.Timeline) -> dict[str, 
 # --- all of it
 
 
-def measure_tps(pair: Pair, pairs: int, seconds: float, say: report.Timeline) -> dict[str, list[tuple[float, float]]]:
-    found = {}
-    for name, words in WORKLOADS.items():
-        pair.checkpoint()
-        for port in (pair.node.port, pair.bare.port):
-            pair.tps(port, words, seconds)  # warms both up
-        found[name] = pair.in_turns(pairs, lambda port: pair.tps(port, words, seconds))  # noqa: B023
-        ratio = interval.of_ratio(found[name])
-        say(f"{name}: {ratio.mean:.4f} [{ratio.low:.4f}, {ratio.high:.4f}] of the TPS without the fence")
+def measure_starts(pair: Pair, count: int, seconds: float, say: report.Timeline) -> dict[str, list[Start]]:
+    found: dict[str, list[Start]] = {name: [] for name in WORKLOADS}
+    for number in range(count):
+        pair.start("backend_cpu")
+        for name, words in WORKLOADS.items():
+            pair.warm(words)
+            found[name].append(pair.in_turns(words, seconds))
+        pair.stop()
+        said = (f"{name} {starts[-1].cpu_us[0] / starts[-1].cpu_us[1]:.4f}" for name, starts in found.items())
+        say(f"start {number + 1}: CPU time per transaction, with the fence to without: {', '.join(said)}")
     return found
 
 
-def tps_table(tps: dict[str, list[tuple[float, float]]]) -> str:
-    heads = ("workload", "pairs", "TPS with, median", "TPS without, median", "ratio", "95 % interval")
+def cpu_ratio(starts: list[Start]) -> interval.Interval:
+    return interval.of_ratio([start.cpu_us for start in starts])
+
+
+def tps_ratio(starts: list[Start]) -> interval.Interval:
+    return interval.of_ratio([start.tps for start in starts])
+
+
+def ratio_table(title: str, found: dict[str, list[Start]], side: str) -> str:
+    heads = (title, "starts", "with, median", "without, median", "ratio", "95 % interval")
     rows = []
-    for name, pairs in tps.items():
+    for name, starts in found.items():
+        pairs = [getattr(start, side) for start in starts]
         ratio = interval.of_ratio(pairs)
-        medians = [f"{statistics.median(side):,.0f}" for side in zip(*pairs)]
+        digits = 2 if side == "cpu_us" else 0
+        medians = [f"{statistics.median(values):,.{digits}f}" for values in zip(*pairs)]
         rows.append((name, str(len(pairs)), *medians, f"{ratio.mean:.4f}", f"[{ratio.low:.4f}, {ratio.high:.4f}]"))
     return report.aligned(heads, rows)
 
@@ -270,46 +347,41 @@ def cost_table(costs: dict[str, list[float]]) -> str:
     return report.aligned(heads, rows)
 
 
-def json_lines(tps: dict[str, list[tuple[float, float]]], costs: dict[str, list[float]]) -> list[dict]:
+def json_line(case: str, values: list[float], unit: str, found: interval.Interval, digits: int) -> dict:
+    sure = {name: round(getattr(found, name), digits) for name in ("mean", "low", "high")}
+    return {"suite": "fence", "case": case, **report.figures(values, unit), **sure}
+
+
+def json_lines(found: dict[str, list[Start]], costs: dict[str, list[float]]) -> list[dict]:
     lines = []
-    for name, pairs in tps.items():
-        ratio = interval.of_ratio(pairs)
-        lines.append(
-            {
-                "suite": "fence",
-                "case": name,
-                **report.figures([first / second for first, second in pairs], "ratio"),
-                "mean": round(ratio.mean, 4),
-                "low": round(ratio.low, 4),
-                "high": round(ratio.high, 4),
-            }
-        )
-    for name, values in costs.items():
-        mean = interval.of_mean(values)
-        lines.append(
-            {
-                "suite": "fence",
-                "case": f"per-{name}",
-                **report.figures(values, "ns"),
-                "mean": round(mean.mean, 1),
-                "low": round(mean.low, 1),
-                "high": round(mean.high, 1),
-            }
-        )
-    return lines
+    for name, starts in found.items():
+        ratios = [start.cpu_us[0] / start.cpu_us[1] for start in starts]
+        lines.append(json_line(f"cpu-{name}", ratios, "ratio", cpu_ratio(starts), 4))
+    for name, starts in found.items():
+        ratios = [start.tps[0] / start.tps[1] for start in starts]
+        lines.append(json_line(name, ratios, "ratio", tps_ratio(starts), 4))
+    return lines + [
+        json_line(f"per-{name}", values, "ns", interval.of_mean(values), 1) for name, values in costs.items()
+    ]
 
 
-def misses(tps: dict[str, list[tuple[float, float]]], costs: dict[str, list[float]]) -> list[str]:
+def misses(found: dict[str, list[Start]], costs: dict[str, list[float]]) -> list[str]:
     """The goals that these figures do not reach."""
-    found = []
-    for name, pairs in tps.items():
-        low = interval.of_ratio(pairs).low
-        if low < LEAST_RATIO:
-            found.append(f"{name}: the ratio's interval begins at {low:.4f}, under {LEAST_RATIO}")
+    missed = []
+    for name, starts in found.items():
+        cpu = cpu_ratio(starts)
+        if cpu.mean > MOST_CPU_RATIO:
+            missed.append(f"{name}: {cpu.mean:.4f} of the CPU time without the fence, over {MOST_CPU_RATIO}")
+        if cpu.high - cpu.low > MOST_CPU_WIDTH:
+            width = f"{cpu.high - cpu.low:.4f} wide, over {MOST_CPU_WIDTH}"
+            missed.append(f"{name}: the interval of the CPU time's ratio is {width}: take more STARTS")
+        low = tps_ratio(starts).low
+        if low < LEAST_TPS_RATIO:
+            missed.append(f"{name}: the interval of the TPS' ratio begins at {low:.4f}, under {LEAST_TPS_RATIO}")
     per_commit = interval.of_mean(costs["commit"]).mean
     if per_commit >= MOST_NS_PER_COMMIT:
-        found.append(f"the fence takes {per_commit:.0f} ns of each commit, not under {MOST_NS_PER_COMMIT}")
-    return found
+        missed.append(f"the fence takes {per_commit:.0f} ns of each commit, not under {MOST_NS_PER_COMMIT}")
+    return missed
 
 
 def refuse_small(place: Path) -> None:
@@ -325,16 +397,16 @@ def refuse_small(place: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench-fence", description=__doc__)
-    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--starts", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--scale", type=int, default=10)
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--dir", type=Path, default=Path("/dev/shm/fawkes-bench"), help="on a tmpfs")
     chosen = parser.parse_args()
-    if chosen.pairs < 2 or chosen.seconds < 1:
-        parser.error("at least two pairs, of runs of at least one second")
+    if chosen.starts < 2 or chosen.seconds < 1:
+        parser.error("at least two starts, with runs of at least one second")
     refuse_small(chosen.dir.parent)
-    subprocess.run(["make", "-s", "-C", str(COST), "fence_cost.so"], check=True)
+    subprocess.run(["make", "-s", "-C", str(COST), "fence_cost.so", "backend_cpu.so"], check=True)
 
     alone = Alone(chosen.dir)  # noqa: F841: held to the end
     Cluster.sweep(chosen.dir)
@@ -344,21 +416,21 @@ def main() -> int:
         noise = report.noise(chosen.dir.parent)
         pair = Pair(chosen.dir, chosen.scale)
         say(f"two servers of {chosen.scale * 100_000:,} accounts in {chosen.dir}; {pair.cores} clients")
-        pair.start(watched=True)
+        pair.start("fence_cost")
         costs = measure_cost(pair, chosen.seconds, say)
         pair.stop()
-        pair.start(watched=False)
-        tps = measure_tps(pair, chosen.pairs, chosen.seconds, say)
-        pair.stop()
+        found = measure_starts(pair, chosen.starts, chosen.seconds, say)
     except (NotInTime, RuntimeError) as error:
         print(f"\nFAILED: {error}\n\n{pair.cluster.log_tails() if pair else ''}", file=sys.stderr)
         return 1
     finally:
         if pair:
             pair.cluster.destroy()
-    print(f"\n{tps_table(tps)}\n\n{cost_table(costs)}\n\n{report.noise_text(noise)}")
-    report.append_json(chosen.json, json_lines(tps, costs) + noise)
-    missed = misses(tps, costs)
+    cpu = ratio_table("CPU time, µs per transaction", found, "cpu_us")
+    tps = ratio_table("TPS", found, "tps")
+    print(f"\n{cpu}\n\n{tps}\n\n{cost_table(costs)}\n\n{report.noise_text(noise)}")
+    report.append_json(chosen.json, json_lines(found, costs) + noise)
+    missed = misses(found, costs)
     for miss in missed:
         print(f"MISSED: {miss}", file=sys.stderr)
     return 1 if missed else 0

@@ -77,6 +77,33 @@ def test_the_interval_of_a_ratio_is_of_pairs() -> None:
     assert (swapped.low, swapped.high) == pytest.approx((1 / found.high, 1 / found.low))
 
 
+def test_a_start_gives_one_ratio_of_cpu_time() -> None:
+    """Of its runs together, by their transactions; a run without any is none."""
+    said = "number of transactions actually processed: 100\nnumber of failed transactions: {}\n"
+    speed = "tps = 12.5 (without initial connection time)\n"
+    run = bench_fence.run_of(said.format("0 (0.000%)") + speed)
+    assert (run.tps, run.transactions) == (12.5, 100)
+    for text in (said.format("1 (1.000%)") + speed, said, speed, ""):
+        with pytest.raises(RuntimeError, match="no figure"):
+            bench_fence.run_of(text)
+    runs = [bench_fence.Run(10, 100, 100_000), bench_fence.Run(30, 300, 500_000)]
+    start = bench_fence.Start((runs[0], runs[1]), (runs[0], runs[0]))
+    assert start.cpu_us == (1.5, 1)
+    assert start.tps == (20, 10)
+
+
+@pytest.mark.parametrize(("with_fence", "missed"), ((1.004, 0), (1.006, 1)))
+def test_the_goal_is_for_the_cpu_time_and_its_interval(with_fence: float, missed: int) -> None:
+    def starts(noise: float) -> list[bench_fence.Start]:
+        without = bench_fence.Run(1, 10_000, 10**9)
+        runs = [bench_fence.Run(1, 10_000, int(1e9 * with_fence * wide)) for wide in (1 + noise, 1 / (1 + noise))]
+        return [bench_fence.Start((run, run), (without, without)) for run in runs] * 5
+
+    costs = {"commit": [100.0, 101.0]}
+    assert len(bench_fence.misses({"read-only": starts(0.001)}, costs)) == missed
+    assert len(bench_fence.misses({"read-only": starts(0.05)}, costs)) == missed + 1
+
+
 def test_one_in_a_hundred_is_left_out_of_the_fences_time() -> None:
     histogram = [0] * 1000
     histogram[100], histogram[200], histogram[999] = 50, 49, 1
