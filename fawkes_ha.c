@@ -22,6 +22,7 @@
 #include "pg/login.h"
 #include "pg/readonly.h"
 #include "pg/refuse.h"
+#include "pg/report.h"
 #include "pg/serve.h"
 #include "pg/shmem.h"
 #include "pg/standby_limits.h"
@@ -116,7 +117,7 @@ preload_tell_missing(const char *name, const char *consequence)
 		if (strcmp(compat_worker(at)->rw_worker.bgw_name, name) == 0)
 			return;
 	}
-	ereport(LOG, (errmsg("%s cannot run: %s", name, consequence),
+	ereport(LOG, (report_line("worker_missing", "%s cannot run: %s", name, consequence),
 				  errdetail("max_worker_processes is %d, and other libraries have taken them all.",
 							max_worker_processes),
 				  errhint("Raise max_worker_processes and start the server again.")));

@@ -399,7 +399,7 @@ def test_a_port_that_another_member_has(cluster: Cluster, leader: Node) -> None:
     standby.start()
     cluster.wait_all_stream()
     line = standby.wait_for_log(f'"{taken}": Address already in use', 30, since)
-    assert "WARNING:  this member shows no metrics: could not listen on fawkes_ha.exporter_listen" in line
+    assert "WARNING:  [exporter_fails] this member shows no metrics: could not listen on fawkes_ha.exporter_listen" in line
 
     def says_so() -> str | None:
         told = leader.command("status").stdout

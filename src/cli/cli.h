@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/log_line.h"
 #include "cli/settings_file.h"
 #include "config/config.h"
 #include "core/world.h"
@@ -103,5 +104,10 @@ void cli_line(const char *format, ...) FHA_PRINTF(1, 2); /* on stdout, with the 
 int cli_part(const char *format, ...) FHA_PRINTF(1, 2);  /* on stdout, without; bytes */
 void cli_lines(FILE *out, const char *text);             /* what a program said: lines of it */
 int cli_write(FILE *out, const char *format, va_list args) FHA_PRINTF(2, 0);
+
+/* How a line of a log begins, before its sentence (base/log_line.h).  id NULL: that comes with the sentence.  Returns out. */
+#define CLI_LOG_BEGIN_SIZE (FHA_TIME_SIZE + FHA_NAME_SIZE + FHA_LOG_ID_SIZE + 16)
+const char *cli_log_begin(char out[CLI_LOG_BEGIN_SIZE], const char *member, const char *level,
+						  const char *id);
 
 #endif

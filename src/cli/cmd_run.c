@@ -126,12 +126,14 @@ set_up(Supervisor *self, FhaError *err)
 		if (self->foreign != 0)
 		{
 			inherit_incarnation(self);
-			supervisor_say(self, "PostgreSQL runs already (process %d): watching over it",
+			supervisor_say(self, "watches_server",
+						   "PostgreSQL runs already (process %d): watching over it",
 						   (int) self->foreign);
 		}
 		else
-			supervisor_say(self, "a process of this node's PostgreSQL, or another supervisor, "
-								 "still lives: waiting for its end");
+			supervisor_say(self, "waits_for_processes",
+						   "a process of this node's PostgreSQL, or another supervisor, "
+						   "still lives: waiting for its end");
 		code = FHA_OK;
 	}
 	return code == FHA_OK ? open_watermark(self, err) : code;
@@ -166,7 +168,7 @@ take_signals(Supervisor *self, int fd)
 			case SIGTERM:
 			case SIGINT:
 				if (!self->stopping)
-					supervisor_say(self, "told to stop");
+					supervisor_say(self, "told_to_stop", "told to stop");
 				else
 					self->hurry = true;
 				self->stopping = true;
@@ -275,8 +277,9 @@ cmd_run(CliOptions *options, int argc, char **argv)
 		cli_complain("%s", err.text);
 		return CLI_USAGE;
 	}
-	supervisor_say(&self, "supervisor of %s in cluster %s", self.config.member_name,
-				   self.config.cluster_name);
+	rejoin_log_as(self.config.member_name);
+	supervisor_say(&self, "supervisor_begins", "supervisor of %s in cluster %s",
+				   self.config.member_name, self.config.cluster_name);
 	while (!supervisor_is_done(&self))
 	{
 		int64_t wake_ms;
@@ -293,7 +296,8 @@ cmd_run(CliOptions *options, int argc, char **argv)
 		if (!supervisor_is_done(&self))
 			wait_until(&self, signal_fd, wake_ms);
 	}
-	supervisor_say(&self, "stopped%s", self.action.released ? "; the lease is released" : "");
+	supervisor_say(&self, "supervisor_ends", "stopped%s",
+				   self.action.released ? "; the lease is released" : "");
 	fha_listener_close(self.listener);
 	fha_node_close(self.node);
 	return CLI_OK;

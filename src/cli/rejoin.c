@@ -28,22 +28,54 @@
 #include "node/follow.h"
 #include "node/state.h"
 
-void
-rejoin_say(const char *format, ...)
-{
-	va_list args;
+/* Whose supervisor's log is written; "": a person reads it. */
+static char logged_as[FHA_NAME_SIZE];
 
-	(void) fputs("fawkes-ha: ", stderr);
-	va_start(args, format);
+void
+rejoin_log_as(const char *member)
+{
+	(void) snprintf(logged_as, sizeof(logged_as), "%s", member);
+}
+
+FHA_PRINTF(3, 0)
+static void
+rejoin_log(const char *level, const char *id, const char *format, va_list args)
+{
+	char begin[CLI_LOG_BEGIN_SIZE];
+
+	if (logged_as[0] == '\0')
+		(void) fputs("fawkes-ha: ", stderr);
+	else
+		(void) fputs(cli_log_begin(begin, logged_as, level, id), stderr);
 	(void) cli_write(stderr, format, args);
-	va_end(args);
 	(void) fputc('\n', stderr);
 }
 
-int
-rejoin_fail(const char *what, const FhaError *err)
+void
+rejoin_say(const char *id, const char *format, ...)
 {
-	rejoin_say("%s: %s", what, err->text);
+	va_list args;
+
+	va_start(args, format);
+	rejoin_log("LOG", id, format, args);
+	va_end(args);
+}
+
+FHA_PRINTF(2, 3)
+static void
+rejoin_warn(const char *id, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	rejoin_log("WARNING", id, format, args);
+	va_end(args);
+}
+
+int
+rejoin_fail(const char *id, const char *what, const FhaError *err)
+{
+	rejoin_warn(id, "%s: %s", what, err->text);
 	return 1;
 }
 
@@ -336,10 +368,10 @@ rejoin_initdb(void *plan)
 	const RejoinPlan *of = plan;
 	FhaError err;
 
-	rejoin_say("making a new cluster in \"%s\"", of->config->data_directory);
+	rejoin_say("initdb_begins", "making a new cluster in \"%s\"", of->config->data_directory);
 	if (rejoin_by_initdb(of, &err) != FHA_OK)
-		return rejoin_fail("could not make a new cluster", &err);
-	rejoin_say("made a new cluster");
+		return rejoin_fail("initdb_failed", "could not make a new cluster", &err);
+	rejoin_say("initdb_done", "made a new cluster");
 	return 0;
 }
 
@@ -418,10 +450,10 @@ rejoin_clone(void *plan)
 	int64_t began = fha_now_ms();
 	FhaError err;
 
-	rejoin_say("cloning from %s", of->leader_address);
+	rejoin_say("clone_begins", "cloning from %s", of->leader_address);
 	if (rejoin_by_clone(of, &err) != FHA_OK)
-		return rejoin_fail("could not clone", &err);
-	rejoin_say("cloned in %" PRId64 " ms", fha_now_ms() - began);
+		return rejoin_fail("clone_failed", "could not clone", &err);
+	rejoin_say("clone_done", "cloned in %" PRId64 " ms", fha_now_ms() - began);
 	return 0;
 }
 
@@ -432,7 +464,7 @@ remove_old(void *path)
 
 	if (files_remove_tree(path, &err) == FHA_OK)
 		return 0;
-	return rejoin_fail("could not remove the old data directory", &err);
+	return rejoin_fail("old_data_not_removed", "could not remove the old data directory", &err);
 }
 
 void
@@ -443,7 +475,7 @@ rejoin_forget_old(const FhaConfig *config)
 
 	if (rejoin_sibling(config, ".old", old, sizeof(old), &err) != FHA_OK || !files_exists(old))
 		return;
-	rejoin_say("removing the old data directory \"%s\"", old);
+	rejoin_say("old_data_removed", "removing the old data directory \"%s\"", old);
 	if (process_job(remove_old, old, -1, &err) < 0)
-		rejoin_say("%s", err.text);
+		rejoin_say("old_data_not_removed", "%s", err.text);
 }

@@ -26,6 +26,9 @@ typedef struct RejoinPlan
 	char cloned_for[FHA_ID_SIZE]; /* the reinit that asks for it; "" for none */
 } RejoinPlan;
 
+/* What jobs say is for that member's log from now on; else for a person. */
+void rejoin_log_as(const char *member);
+
 /* initdb (checksums, scram, peer for the superuser) and our pg_hba/pg_ident.  Exit status. */
 int rejoin_initdb(void *plan);
 

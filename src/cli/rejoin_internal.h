@@ -21,10 +21,11 @@ typedef struct RejoinWords
 } RejoinWords;
 
 /* One line of the supervisor's log. */
-void rejoin_say(const char *format, ...) FHA_PRINTF(1, 2);
+/* A line of the supervisor's log, with that id, or a line for the person who typed the command. */
+void rejoin_say(const char *id, const char *format, ...) FHA_PRINTF(2, 3);
 
 /* Say it, and return the exit status of a job that failed. */
-int rejoin_fail(const char *what, const FhaError *err);
+int rejoin_fail(const char *id, const char *what, const FhaError *err);
 
 /* Run to the end, its stderr passed on to our log unless words->quiet.  IO: its status was not 0. */
 FHA_MUST_CHECK FhaCode rejoin_run(const char *const argv[], RejoinWords *words, FhaError *err);

@@ -88,7 +88,7 @@ rejoin_forget_own(const FhaConfig *config)
 
 	if (fha_state_path(config, "kept", kept, sizeof(kept), &err) != FHA_OK ||
 		files_remove_tree(kept, &err) != FHA_OK)
-		rejoin_say("%s", err.text);
+		rejoin_say("kept_files_not_removed", "%s", err.text);
 }
 
 FhaCode

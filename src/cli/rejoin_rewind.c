@@ -91,7 +91,7 @@ rewind_recover(const RejoinPlan *plan, RejoinWords *words, FhaError *err)
 	code = fha_state_path(config, "postgresql.conf", path, sizeof(path), err);
 	if (code != FHA_OK)
 		return code;
-	rejoin_say("finishing the recovery of \"%s\" first", config->data_directory);
+	rejoin_say("rewind_refused", "finishing the recovery of \"%s\" first", config->data_directory);
 	(void) snprintf(program, sizeof(program), "%s/postgres", plan->bindir);
 	(void) snprintf(file, sizeof(file), "config_file=%s", path);
 	code = postgres_forgive_dead(config, err);
@@ -325,7 +325,7 @@ forget_oldest_saved(const char *state, FhaError *err)
 			(void) closedir(directory);
 		if (count < SAVED_DIRECTORIES_MAX)
 			return FHA_OK;
-		rejoin_say("removing \"%s\", the oldest of %d", oldest, count);
+		rejoin_say("recovery_finished_first", "removing \"%s\", the oldest of %d", oldest, count);
 		code = files_remove_tree(oldest, err);
 		if (code != FHA_OK)
 			return code;
@@ -401,10 +401,12 @@ save_wal(const RejoinPlan *plan, const Fork *fork, FhaError *err)
 	if (code == FHA_OK)
 		code = note_saved(config, fork, &control, saved, err);
 	if (code == FHA_OK && copied < count)
-		rejoin_say("saved the newest %d of %d files of WAL past the fork in \"%s\"", copied, count,
+		rejoin_say("saved_wal_removed",
+				   "saved the newest %d of %d files of WAL past the fork in \"%s\"", copied, count,
 				   saved);
 	else if (code == FHA_OK)
-		rejoin_say("saved %d files of WAL past the fork in \"%s\"", copied, saved);
+		rejoin_say("wal_saved_in_part", "saved %d files of WAL past the fork in \"%s\"", copied,
+				   saved);
 	return code;
 }
 
@@ -459,7 +461,8 @@ rewind_data(const RejoinPlan *plan, FhaError *err)
 						 "this node left the leader's history, but pg_rewind finds no fork");
 		return FHA_REWIND_NO_FORK;
 	}
-	rejoin_say("left the leader's history at %" PRIX64 "/%" PRIX64 " on timeline %" PRIu32,
+	rejoin_say("wal_saved",
+			   "left the leader's history at %" PRIX64 "/%" PRIX64 " on timeline %" PRIu32,
 			   fork.position >> 32, fork.position & 0xFFFFFFFF, fork.timeline);
 	if (save_wal(plan, &fork, err) != FHA_OK)
 		return FHA_REWIND_NOT_BEGUN;
@@ -475,22 +478,23 @@ rejoin_rewind(void *plan)
 	FhaError second;
 	FhaRewindEnd end;
 
-	rejoin_say("rewinding to %s", of->leader_address);
+	rejoin_say("history_left", "rewinding to %s", of->leader_address);
 	end = rewind_data(of, &err);
 	if (end == FHA_REWIND_DONE)
 	{
-		rejoin_say("done after %" PRId64 " ms", fha_now_ms() - began);
+		rejoin_say("rewind_begins", "done after %" PRId64 " ms", fha_now_ms() - began);
 		return 0;
 	}
 	if (!fha_rewind_needs_clone(end,
 								end == FHA_REWIND_REFUSED ? rejoin_count_refusal(of->config) : 0))
-		return rejoin_fail("could not rewind yet", &err);
+		return rejoin_fail("rewind_postponed", "could not rewind yet", &err);
 	if (end == FHA_REWIND_REFUSED)
 		rejoin_say(
+			"rewind_done",
 			"the leader has refused a rewind again and again: a clone needs no session of SQL");
 	/* Cannot be rewound: the mark makes the supervisor clone. */
 	if (rejoin_keep_own(of->config, &second) != FHA_OK ||
 		rejoin_mark_damaged(of->config, &second) != FHA_OK)
-		rejoin_say("%s", second.text);
-	return rejoin_fail("could not rewind, a clone is needed", &err);
+		rejoin_say("rewind_refusals_not_kept", "%s", second.text);
+	return rejoin_fail("rewind_failed", "could not rewind, a clone is needed", &err);
 }

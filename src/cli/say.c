@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/tame.h"
 #include "cli/cli.h"
 
@@ -62,6 +63,19 @@ cli_part(const char *format, ...)
 	size = cli_write(stdout, format, args);
 	va_end(args);
 	return size;
+}
+
+const char *
+cli_log_begin(char out[CLI_LOG_BEGIN_SIZE], const char *member, const char *level, const char *id)
+{
+	char now[FHA_TIME_SIZE];
+	char shown[FHA_LOG_ID_SIZE] = "";
+
+	fha_wall_time(now, sizeof(now));
+	if (id != NULL)
+		(void) snprintf(shown, sizeof(shown), FHA_LOG_ID_FORMAT, id);
+	(void) snprintf(out, CLI_LOG_BEGIN_SIZE, "%s [%s] %s:  %s", now, member, level, shown);
+	return out;
 }
 
 void

@@ -68,7 +68,7 @@ postmaster_ended(Supervisor *self, int status)
 	char how[80];
 
 	process_describe(status, how, sizeof(how));
-	supervisor_say(self, "PostgreSQL %s", how);
+	supervisor_say(self, "server_ended", "PostgreSQL %s", how);
 	tell_end(self, status, how);
 	if (fha_starts_server_ended(&self->starts, &end, now_ms))
 		supervisor_note_no_start(self, how);
@@ -96,12 +96,12 @@ job_ended(Supervisor *self, int status)
 	else
 	{
 		process_describe(status, how, sizeof(how));
-		supervisor_say(self, "%s %s", fha_node_action_name(self->job_kind), how);
+		supervisor_warn(self, "job_ended", "%s %s", fha_node_action_name(self->job_kind), how);
 		fha_starts_failed(&self->starts, fha_now_ms());
 		self->look_at_once = true;
 	}
 	if (self->node != NULL && fha_node_reload(self->node, &err) != FHA_OK)
-		supervisor_say(self, "%s", err.text);
+		supervisor_warn(self, "state_unreadable", "%s", err.text);
 }
 
 void
@@ -119,7 +119,8 @@ supervisor_reap(Supervisor *self)
 	}
 	if (self->foreign != 0 && !process_works_in(self->foreign, self->config.data_directory))
 	{
-		supervisor_say(self, "PostgreSQL (process %d) ended", (int) self->foreign);
+		supervisor_say(self, "watched_server_ended", "PostgreSQL (process %d) ended",
+					   (int) self->foreign);
 		self->foreign = 0;
 		forget_data(self);
 	}
@@ -146,7 +147,7 @@ supervisor_check_liveness(Supervisor *self)
 	self->liveness_fd = -1;
 	self->liveness_unreadable = err.code != FHA_CONFLICT;
 	if (self->liveness_unreadable)
-		supervisor_say(self, "%s", err.text);
+		supervisor_warn(self, "liveness_lock_failed", "%s", err.text);
 	if (self->orphaned_ms == 0)
 		self->orphaned_ms = fha_now_ms();
 	/*
@@ -209,7 +210,7 @@ supervisor_mind_ownership(Supervisor *self)
 	if (fha_node_open(&self->node, &self->config, &fha_kernel_clock, self->incarnation,
 					  self->liveness_fd >= 0, &err) != FHA_OK)
 	{
-		supervisor_say(self, "%s", err.text);
+		supervisor_warn(self, "node_not_opened", "%s", err.text);
 		fha_ownership_release(&self->ownership);
 		self->own_after_ms = fha_now_ms() + OWN_WAIT_MS;
 	}
@@ -234,7 +235,7 @@ read_control(Supervisor *self)
 		(void) snprintf(self->unreadable, sizeof(self->unreadable), "%.*s", FHA_SENTENCE_SIZE - 1,
 						err.text);
 		fha_tame(self->unreadable);
-		supervisor_say(self, "%s", err.text);
+		supervisor_warn(self, "data_unreadable", "%s", err.text);
 		fha_starts_failed(&self->starts, fha_now_ms());
 	}
 }
@@ -247,7 +248,7 @@ read_mark(Supervisor *self)
 	FhaCode code = fha_promotion_read(&self->config, &self->stopped.promoting_from, &err);
 
 	if (code != FHA_OK && code != FHA_NOT_FOUND)
-		supervisor_say(self, "%s", err.text);
+		supervisor_warn(self, "promotion_mark_unreadable", "%s", err.text);
 }
 
 /* A signal that this process has not taken yet: it waits for a program meanwhile. */
@@ -281,12 +282,14 @@ read_end(Supervisor *self)
 	if (code == FHA_OK && hollow != 0)
 	{
 		supervisor_say(
-			self, "timeline %u was only begun to be received: its WAL ends before its own begins",
+			self, "timeline_hollow",
+			"timeline %u was only begun to be received: its WAL ends before its own begins",
 			(unsigned) hollow);
 		code = postgres_drop_hollow(self->config.data_directory, hollow, &err);
 	}
 	if (code != FHA_OK)
-		supervisor_say(self, "the end of the WAL could not be read: %s", err.text);
+		supervisor_warn(self, "wal_end_unreadable", "the end of the WAL could not be read: %s",
+						err.text);
 	stopped->end_sought = true;
 	stopped->end_found = code == FHA_OK;
 	stopped->origin = postgres_origin(self->config.data_directory, stopped->end.timeline);
@@ -356,7 +359,7 @@ start_job(Supervisor *self, int (*work)(void *))
 	if (self->job < 0)
 	{
 		self->job = 0;
-		supervisor_say(self, "%s", err.text);
+		supervisor_warn(self, "job_not_started", "%s", err.text);
 		fha_starts_failed(&self->starts, fha_now_ms());
 	}
 }
@@ -373,10 +376,10 @@ say_of_port(const Supervisor *self)
 		postgres_setting(&self->config, self->bindir, "port", port, sizeof(port), &err) != FHA_OK)
 		return;
 	if (strcmp(port, colon + 1) != 0)
-		supervisor_say(self,
-					   "PostgreSQL listens on port %s, but others reach this member at "
-					   "fawkes_ha.address = %s",
-					   port, self->config.address);
+		supervisor_warn(self, "port_differs",
+						"PostgreSQL listens on port %s, but others reach this member at "
+						"fawkes_ha.address = %s",
+						port, self->config.address);
 }
 
 /* It starts all the same, and its log has only that libpq had no password. */
@@ -386,7 +389,7 @@ say_of_password(const Supervisor *self)
 	FhaError err;
 
 	if (rejoin_check_passfile(&self->config, &err) != FHA_OK)
-		supervisor_say(self, "this standby cannot stream: %s", err.text);
+		supervisor_warn(self, "standby_cannot_stream", "this standby cannot stream: %s", err.text);
 }
 
 static void
@@ -445,7 +448,8 @@ start_postgres(Supervisor *self, bool standby)
 	if (code != FHA_OK)
 	{
 		self->postmaster = 0;
-		supervisor_say(self, "PostgreSQL could not be started: %s", err.text);
+		supervisor_warn(self, "server_not_started", "PostgreSQL could not be started: %s",
+						err.text);
 		supervisor_note_no_start(self, err.text);
 		fha_starts_failed(&self->starts, fha_now_ms());
 		return;
@@ -453,8 +457,8 @@ start_postgres(Supervisor *self, bool standby)
 	say_of_port(self);
 	if (standby)
 		say_of_password(self);
-	supervisor_say(self, "started PostgreSQL as a %s (process %d)", standby ? "standby" : "primary",
-				   (int) self->postmaster);
+	supervisor_say(self, "server_started", "started PostgreSQL as a %s (process %d)",
+				   standby ? "standby" : "primary", (int) self->postmaster);
 	/* Only the processes of PostgreSQL keep the liveness lock from now on, so that we can ask. */
 	(void) close(self->liveness_fd);
 	self->liveness_fd = -1;
@@ -474,9 +478,9 @@ meets_foreign(Supervisor *self)
 	self->foreign = postgres_running(&self->config);
 	if (self->foreign == 0)
 		return false;
-	supervisor_say(self,
-				   "PostgreSQL was started here by somebody else (process %d): watching over it",
-				   (int) self->foreign);
+	supervisor_warn(self, "server_of_others",
+					"PostgreSQL was started here by somebody else (process %d): watching over it",
+					(int) self->foreign);
 	(void) close(self->liveness_fd);
 	self->liveness_fd = -1;
 	if (self->node != NULL)
@@ -529,7 +533,7 @@ mind_requests(Supervisor *self)
 	if (fha_starts_heed_settings(&self->starts, self->action.settings_changes,
 								 self->no_start[0] != '\0') &&
 		supervisor_reload(self, &err) != FHA_OK)
-		supervisor_say(self, "settings are kept as they were: %s", err.text);
+		supervisor_warn(self, "settings_not_taken", "settings are kept as they were: %s", err.text);
 }
 
 FhaCode
@@ -553,7 +557,7 @@ supervisor_turn(Supervisor *self)
 {
 	FhaPgView view;
 	FhaError err;
-	char sentence[512];
+	char news[FHA_NEWS_SIZE];
 	int64_t wake_ms;
 
 	/* What a clone replaced is kept until the clone is seen to work (S11). */
@@ -569,9 +573,9 @@ supervisor_turn(Supervisor *self)
 		return fha_now_ms() + (self->agent_pidfd >= 0 && !self->stopping ? IDLE_MS : POLL_MS);
 	fill_view(self, &view);
 	if (fha_node_step(self->node, &view, &self->action, &err) != FHA_OK)
-		supervisor_say(self, "%s", err.text);
-	while (fha_node_news(self->node, sentence, sizeof(sentence)))
-		supervisor_say(self, "%s", sentence);
+		supervisor_warn(self, "step_failed", "%s", err.text);
+	while (fha_node_news(self->node, news, sizeof(news)))
+		supervisor_pass(self, news);
 	mind_requests(self);
 	wake_ms = self->action.wake_ms;
 	/* Now that the record was read, the end of the WAL can be searched from its position. */

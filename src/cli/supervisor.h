@@ -116,7 +116,13 @@ typedef struct Supervisor
 } Supervisor;
 
 /* A line of the supervisor's log, on stderr: it is lost, and counted, when its reader does not read. */
-void supervisor_say(const Supervisor *self, const char *format, ...) FHA_PRINTF(2, 3);
+void supervisor_say(const Supervisor *self, const char *id, const char *format, ...)
+	FHA_PRINTF(3, 4);
+/* The same with level WARNING: something failed, or wants a person. */
+void supervisor_warn(const Supervisor *self, const char *id, const char *format, ...)
+	FHA_PRINTF(3, 4);
+/* What the node loop says, which has its id. */
+void supervisor_pass(const Supervisor *self, const char *news);
 
 /* Read the settings again; those that cannot be used change nothing. */
 FhaCode supervisor_reload(Supervisor *self, FhaError *err);

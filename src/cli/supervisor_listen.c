@@ -28,15 +28,16 @@ open_socket(Supervisor *self)
 		return;
 	if (fha_listen_open("listen", self->config.listen, &self->listen_fd, &err) == FHA_OK)
 	{
-		supervisor_say(self, "answering HTTP on %s (fawkes_ha.listen)", self->config.listen);
+		supervisor_say(self, "listener_answers", "answering HTTP on %s (fawkes_ha.listen)",
+					   self->config.listen);
 		self->listen_failed = false;
 		return;
 	}
 	if (!self->listen_failed)
-		supervisor_say(self,
-					   "%s; PostgreSQL is supervised all the same, and this is tried again "
-					   "each second",
-					   err.text);
+		supervisor_warn(self, "listen_failed",
+						"%s; PostgreSQL is supervised all the same, and this is tried again "
+						"each second",
+						err.text);
 	self->listen_failed = true;
 	self->listen_after_ms = fha_now_ms() + LISTEN_RETRY_MS;
 }
@@ -101,7 +102,7 @@ supervisor_mind_listener(Supervisor *self)
 		fha_listener_open(&self->listener, self->listen_fd, &self->config, tell, promise, self,
 						  &err) != FHA_OK)
 	{
-		supervisor_say(self, "%s", err.text);
+		supervisor_warn(self, "listener_failed", "%s", err.text);
 		self->listen_after_ms = fha_now_ms() + LISTEN_RETRY_MS;
 	}
 	if (self->listener == NULL)

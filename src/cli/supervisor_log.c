@@ -22,8 +22,8 @@
 
 #define TEXT_SIZE 1024
 #define NOTE_SIZE 128
-#define LINE_SIZE \
-	(TEXT_SIZE + 3 * NOTE_SIZE) /* below PIPE_BUF: a pipe takes all of a line, or nothing */
+/* Below PIPE_BUF: a pipe takes all of a line, or nothing. */
+#define LINE_SIZE (TEXT_SIZE + CLI_LOG_BEGIN_SIZE + 2 * NOTE_SIZE)
 /* A reader that is only slow gets its line. */
 #define READER_MS 100
 
@@ -61,25 +61,20 @@ put(const char *line, size_t size, int wait_ms)
 	return done >= 0;
 }
 
-void
-supervisor_say(const Supervisor *self, const char *format, ...)
+/* Tames the text. */
+static void
+log_text(const Supervisor *self, const char *level, const char *id, char *text)
 {
 	static FhaLogLimit limit;
 	static uint64_t lost;
-	char now[FHA_TIME_SIZE];
-	char text[TEXT_SIZE];
+	char begin[CLI_LOG_BEGIN_SIZE];
 	char since[NOTE_SIZE] = "";
 	char gap[NOTE_SIZE] = "";
 	char line[LINE_SIZE];
 	uint64_t withheld = 0;
-	va_list args;
 
-	va_start(args, format);
-	(void) vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
 	if (!fha_log_may(&limit, text, fha_now_ms(), &withheld))
 		return;
-	fha_wall_time(now, sizeof(now));
 	fha_tame(text);
 	if (withheld > 0)
 		(void) snprintf(since, sizeof(since), " (and %" PRIu64 " times since the last line)",
@@ -88,10 +83,43 @@ supervisor_say(const Supervisor *self, const char *format, ...)
 		(void) snprintf(
 			gap, sizeof(gap),
 			" (%" PRIu64 " lines before this one were lost: the log's reader did not read)", lost);
-	(void) snprintf(line, sizeof(line), "%s [%s] %s%s%s\n", now, self->config.member_name, text,
-					since, gap);
+	(void) snprintf(line, sizeof(line), "%s%s%s%s\n",
+					cli_log_begin(begin, self->config.member_name, level, id), text, since, gap);
 	if (put(line, strlen(line), lost > 0 ? 0 : READER_MS))
 		lost = 0;
 	else
 		lost++;
+}
+
+void
+supervisor_say(const Supervisor *self, const char *id, const char *format, ...)
+{
+	char text[TEXT_SIZE];
+	va_list args;
+
+	va_start(args, format);
+	(void) vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_text(self, "LOG", id, text);
+}
+
+void
+supervisor_warn(const Supervisor *self, const char *id, const char *format, ...)
+{
+	char text[TEXT_SIZE];
+	va_list args;
+
+	va_start(args, format);
+	(void) vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_text(self, "WARNING", id, text);
+}
+
+void
+supervisor_pass(const Supervisor *self, const char *news)
+{
+	char text[FHA_NEWS_SIZE];
+
+	(void) snprintf(text, sizeof(text), "%s", news);
+	log_text(self, "LOG", NULL, text);
 }

@@ -99,7 +99,7 @@ keep_certificate(Supervisor *self, bool *changed, FhaError *err)
 	if (code != FHA_OK)
 		return code;
 	if (refused[0] != '\0' && strcmp(refused, self->refused) != 0)
-		supervisor_say(self, "%s", refused);
+		supervisor_warn(self, "certificate_refused", "%s", refused);
 	memcpy(self->refused, refused, sizeof(refused));
 	*changed = *changed || news;
 	return FHA_OK;
@@ -156,9 +156,9 @@ supervisor_take_news(Supervisor *self)
 	if (code == FHA_OK)
 		code = supervisor_reload(self, &err);
 	if (code != FHA_OK)
-		supervisor_say(self, "settings are kept as they were: %s", err.text);
+		supervisor_warn(self, "settings_not_taken", "settings are kept as they were: %s", err.text);
 	if (supervisor_take_mounts(self, &changed, &err) != FHA_OK)
-		supervisor_say(self, "%s", err.text);
+		supervisor_warn(self, "mounts_not_taken", "%s", err.text);
 	if (self->listener != NULL)
 		fha_listener_reload(self->listener, &self->config);
 	if (self->postmaster != 0)
@@ -203,7 +203,8 @@ supervisor_mind_mounts(Supervisor *self)
 	look_at(config->tls_directory, "tls.key", &seen[7]);
 	if (self->looked_ms != 0 && memcmp(seen, self->mounted, sizeof(seen)) != 0)
 	{
-		supervisor_say(self, "a file that was given to this node has changed: read again");
+		supervisor_say(self, "mounts_changed",
+					   "a file that was given to this node has changed: read again");
 		supervisor_take_news(self);
 	}
 	else if (fha_now_ms() >= self->certificate_ms + CERTIFICATE_MS)

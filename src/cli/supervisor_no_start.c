@@ -17,7 +17,7 @@ supervisor_note_settings(Supervisor *self)
 	FhaError err;
 
 	if (fha_settings_recall(&self->config, &self->tried, &err) != FHA_OK)
-		supervisor_say(self, "%s", err.text);
+		supervisor_warn(self, "settings_not_recalled", "%s", err.text);
 }
 
 static bool

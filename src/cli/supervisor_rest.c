@@ -66,7 +66,7 @@ end_programs(Supervisor *self, const ProcessEntry *list, size_t count, pid_t ser
 	{
 		self->rest.told_ms = now_ms;
 		supervisor_say(
-			self,
+			self, "programs_ended",
 			"%d programs that sessions of PostgreSQL have started hold up its stop: they "
 			"are ended",
 			told);
@@ -125,7 +125,7 @@ end_archiver(Supervisor *self, const ProcessEntry *list, size_t count, pid_t arc
 		if (now_ms < rest->alone_ms + ARCHIVER_WAIT_MS &&
 			now_ms < rest->first_ms + ARCHIVER_MOST_MS)
 			return;
-		supervisor_say(self,
+		supervisor_say(self, "archiver_ended",
 					   "only the archiver is left and does not end: it is ended; %d files wait in "
 					   "pg_wal/archive_status, until this member leads again",
 					   count_ready(self));

@@ -69,7 +69,7 @@ stop_harder(Supervisor *self, int stage)
 
 	self->stop_stage = stage;
 	self->stop_ms = fha_now_ms();
-	supervisor_say(self, "stopping PostgreSQL (%s)", ways[stage]);
+	supervisor_say(self, "server_stops", "stopping PostgreSQL (%s)", ways[stage]);
 	signal_server(self, signals[stage]);
 }
 
@@ -110,7 +110,7 @@ end_job(Supervisor *self, int64_t now_ms)
 	if (self->job_told_ms == 0)
 	{
 		self->job_told_ms = now_ms;
-		supervisor_say(self, "ending the %s", fha_node_action_name(self->job_kind));
+		supervisor_say(self, "job_stops", "ending the %s", fha_node_action_name(self->job_kind));
 		(void) kill(self->job, SIGTERM);
 	}
 	else if (now_ms > self->job_told_ms + self->config.shutdown_timeout_ms)
@@ -158,9 +158,9 @@ supervisor_mind_stop(Supervisor *self)
 		}
 		else if (lacks_library(self))
 		{
-			supervisor_say(self,
-						   "PostgreSQL runs without the fawkes_ha library: nothing fences it. "
-						   "Check shared_preload_libraries and the server's log");
+			supervisor_warn(self, "library_missing",
+							"PostgreSQL runs without the fawkes_ha library: nothing fences it. "
+							"Check shared_preload_libraries and the server's log");
 			fha_starts_failed(&self->starts, now_ms);
 			stop_harder(self, 1);
 		}

@@ -64,7 +64,7 @@ node_keep_record(FhaNode *node)
 
 	if (code != FHA_OK && code != FHA_AGAIN)
 		/* LCOV_EXCL_START: the kernel refuses */
-		node_news(node, "no copy of what the lock says: %s", err.text);
+		node_news(node, "copy_not_kept", "no copy of what the lock says: %s", err.text);
 	/* LCOV_EXCL_STOP */
 	if (node->cluster.text == NULL || cluster->term != node->world.self.highest_term ||
 		is_kept(&node->kept, cluster))

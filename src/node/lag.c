@@ -83,7 +83,7 @@ judge(FhaNode *node, int64_t now_ms)
 	if (was_fit && !freshness->fit)
 	{
 		node->lag.lapsed = true;
-		node_news(node,
+		node_news(node, "replica_too_old",
 				  "what this standby shows is older than max_replica_lag (%lld ms): it is "
 				  "unhealthy to readers until it has caught up",
 				  (long long) node_lag_limit_ms(node));
@@ -91,7 +91,8 @@ judge(FhaNode *node, int64_t now_ms)
 	else if (freshness->fit && node->lag.lapsed)
 	{
 		node->lag.lapsed = false;
-		node_news(node, "this standby has caught up: it is a replica to readers again");
+		node_news(node, "replica_caught_up",
+				  "this standby has caught up: it is a replica to readers again");
 	}
 }
 

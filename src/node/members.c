@@ -95,7 +95,7 @@ node_members_buried(FhaNode *node)
 
 	if (entry == NULL)
 		return; /* an operator's removal has the entry of its request */
-	node_news(node,
+	node_news(node, "silent_member_removed",
 			  "%s was silent for more than member_timeout (%lld s): it is taken off the list, and "
 			  "on it again when it writes its record",
 			  node->buried, (long long) (timeout_ms(node) / 1000));

@@ -56,17 +56,21 @@ node_random_hex(const FhaNode *node, char *out, size_t size, FhaError *err)
 }
 
 void
-node_news(FhaNode *node, const char *format, ...)
+node_news(FhaNode *node, const char *id, const char *format, ...)
 {
 	va_list args;
+	char *news;
+	int used;
 
 	if (node->news_count == NEWS_MAX)
 	{
 		memmove(node->news[0], node->news[1], sizeof(node->news) - sizeof(node->news[0]));
 		node->news_count--;
 	}
+	news = node->news[node->news_count++];
+	used = snprintf(news, FHA_NEWS_SIZE, FHA_LOG_ID_FORMAT, id);
 	va_start(args, format);
-	(void) vsnprintf(node->news[node->news_count++], sizeof(node->news[0]), format, args);
+	(void) vsnprintf(news + used, FHA_NEWS_SIZE - (size_t) used, format, args);
 	va_end(args);
 }
 
@@ -358,7 +362,7 @@ send(FhaNode *node, PendingWrite pending, const FhaLockRequest *request, int64_t
 	{
 		/* LCOV_EXCL_START: our own requests are valid */
 		node->retry_ms = now_ms + node->config.retry_period_ms;
-		node_news(node, "the lock refused a request: %s", err.text);
+		node_news(node, "lock_refused", "the lock refused a request: %s", err.text);
 		/* LCOV_EXCL_STOP */
 	}
 }
@@ -418,7 +422,7 @@ send_cluster(FhaNode *node, FhaCode built, int64_t now_ms, FhaError *err)
 	{
 		free(text);
 		node->retry_ms = now_ms + node->config.retry_period_ms;
-		node_news(node, "the lease could not be written: %s", err->text);
+		node_news(node, "lease_not_written", "the lease could not be written: %s", err->text);
 		return;
 	}
 	fha_record_name_cluster(node->config.cluster_name, name, sizeof(name));
@@ -503,7 +507,7 @@ send_history(FhaNode *node, int64_t now_ms)
 							  &text, &err);
 	if (code != FHA_OK)
 	{
-		node_news(node, "the history record cannot be used: %s", err.text);
+		node_news(node, "history_unusable", "the history record cannot be used: %s", err.text);
 		node->history_retry_ms = now_ms + node->config.retry_period_ms;
 		if (code != FHA_NO_MEMORY)
 			node->entry_count = 0;
@@ -589,7 +593,7 @@ send_pending(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 				node->refused = node->request;
 				(void) snprintf(node->refused.message, sizeof(node->refused.message), "%.*s",
 								(int) sizeof(node->refused.message) - 1, err->text);
-				node_news(node, "a request was refused: %s", err->text);
+				node_news(node, "request_refused", "a request was refused: %s", err->text);
 			}
 			else
 			{
@@ -650,7 +654,7 @@ tell_shortfall(FhaNode *node)
 
 	if (node->world.pg.too_small)
 	{
-		node_news(node,
+		node_news(node, "standby_limited",
 				  "this standby cannot be promoted: max_connections, max_worker_processes, "
 				  "max_wal_senders, max_prepared_transactions or max_locks_per_transaction is "
 				  "smaller than its primary's, and replay stands still: raise it and restart");
@@ -658,8 +662,9 @@ tell_shortfall(FhaNode *node)
 	}
 	fha_lsn_print(node->world.pg.position.lsn, has_lsn, sizeof(has_lsn));
 	fha_lsn_print(wanted.lsn, wanted_lsn, sizeof(wanted_lsn));
-	node_news(node, "this standby has %s on timeline %u; a successor needs %s on timeline %u",
-			  has_lsn, node->world.pg.position.timeline, wanted_lsn, wanted.timeline);
+	node_news(node, "shortfall",
+			  "this standby has %s on timeline %u; a successor needs %s on timeline %u", has_lsn,
+			  node->world.pg.position.timeline, wanted_lsn, wanted.timeline);
 }
 
 static void
@@ -667,12 +672,12 @@ tell_terms(FhaNode *node)
 {
 	const FhaWorld *world = &node->world;
 
-	node_news(node, "the lock shows term %llu; this node has seen term %llu",
-			  (unsigned long long) world->cluster.term,
-			  (unsigned long long) world->self.highest_term);
+	node_news(
+		node, "lock_shows_older_term", "the lock shows term %llu; this node has seen term %llu",
+		(unsigned long long) world->cluster.term, (unsigned long long) world->self.highest_term);
 	for (size_t i = 0; i < world->member_count; i++)
 		if (world->members[i].highest_term == world->others_term && world->others_term != 0)
-			node_news(node, "%s has seen term %llu", world->members[i].member,
+			node_news(node, "member_saw_term", "%s has seen term %llu", world->members[i].member,
 					  (unsigned long long) world->others_term);
 }
 
@@ -685,7 +690,7 @@ tell_missing(FhaNode *node)
 	if (missing == NULL || strcmp(missing, node->missing_told) == 0)
 		return;
 	(void) snprintf(node->missing_told, sizeof(node->missing_told), "%s", missing);
-	node_news(node,
+	node_news(node, "holder_waits_for_member",
 			  "%s is on the list, has no record now, and may have led later: start it, or put "
 			  "back the record.json of the member that saw the highest term",
 			  missing);
@@ -712,7 +717,7 @@ decide(FhaNode *node, int64_t now_ms)
 	{
 		node->decided_ms = now_ms;
 		node->changes++;
-		node_news(node, "%s (rule %s)", node->rule->because, node->rule->id);
+		node_news(node, node->rule->id, "%s", node->rule->because);
 		if ((facts & (FHA_STANDBY | FHA_FREE | FHA_FIT)) == (FHA_STANDBY | FHA_FREE))
 			tell_shortfall(node);
 		if ((facts & FHA_STALE) != 0)

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log_line.h"
 #include "config/config.h"
 #include "core/decide.h"
 #include "core/world.h"
@@ -105,7 +106,10 @@ FHA_API const FhaRequest *fha_node_refused(const FhaNode *node);
 /* What the record sets for all members; NULL: nothing.  Valid until the next step. */
 FHA_API const char *fha_node_setting(const FhaNode *node, const char *name);
 
-/* The next sentence for the log; false when there is none. */
+/* Room for what is told at once: an id, and a sentence with names in it. */
+#define FHA_NEWS_SIZE (FHA_LOG_ID_SIZE + FHA_SENTENCE_SIZE + 80)
+
+/* The next line for the log, its id and a sentence (base/log_line.h); false when there is none. */
 FHA_API bool fha_node_news(FhaNode *node, char *out, size_t size);
 
 /* Goes up whenever a new snapshot would differ. */

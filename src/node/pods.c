@@ -48,10 +48,11 @@ finish(FhaNode *node, int64_t now_ms)
 	if (event.code == FHA_OK)
 	{
 		if (pods->failing)
-			node_news(node, "the labels of pods can be seen to again");
+			node_news(node, "pods_labelled_again", "the labels of pods can be seen to again");
 		pods->failing = false;
 		if (task->verb == FHA_ROUTING_LABEL)
-			node_news(node, "pod %s is labelled %s", task->pod, fha_serves_name(task->serves));
+			node_news(node, "pod_labelled", "pod %s is labelled %s", task->pod,
+					  fha_serves_name(task->serves));
 		fha_routing_done(&pods->routing, task, own, event.found, event.count, now_ms);
 	}
 	else
@@ -63,12 +64,12 @@ finish(FhaNode *node, int64_t now_ms)
 		{
 			pods->failing = true;
 			if (task->verb == FHA_ROUTING_LOOK)
-				node_news(node,
+				node_news(node, "pods_not_listed",
 						  "the pods of the cluster could not be listed, which is tried again with "
 						  "pauses: %s",
 						  event.error.text);
 			else
-				node_news(node,
+				node_news(node, "pod_not_labelled",
 						  "pod %s could not be labelled, which is tried again with pauses: %s",
 						  task->pod, event.error.text);
 		}

@@ -243,13 +243,14 @@ struct FhaNode
 	int64_t decided_ms; /* when the rule last changed */
 	uint64_t changes;
 	size_t news_count;
-	char news[NEWS_MAX][FHA_SENTENCE_SIZE + 80];
+	char news[NEWS_MAX][FHA_NEWS_SIZE];
 };
 
 /* The host shall wait for this descriptor too.  IO. */
 FhaCode node_wait_for(FhaNode *node, int fd, FhaError *err);
 
-void node_news(FhaNode *node, const char *format, ...) FHA_PRINTF(2, 3);
+/* id: of base/log_line.h. */
+void node_news(FhaNode *node, const char *id, const char *format, ...) FHA_PRINTF(3, 4);
 
 /*
  * A look at the clock that this node was given.  A step looks once after it has heard the lock, and all

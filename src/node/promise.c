@@ -31,7 +31,7 @@ find_peers(FhaNode *node)
 	FhaCode code = fha_peers_load(&node->config, &node->promises.peers, &err);
 
 	if (code != FHA_OK && code != FHA_NOT_FOUND)
-		node_news(node, "%s", err.text);
+		node_news(node, "peers_unreadable", "%s", err.text);
 }
 
 FhaCode
@@ -673,7 +673,8 @@ hear(FhaNode *node, const FhaPeerCallEvent *event, int64_t now_ms)
 		return;
 	(void) snprintf(promised->told, sizeof(promised->told), "%.190s", why);
 	if (why[0] != '\0')
-		node_news(node, "%s does not promise not to contend: %s", promised->member, why);
+		node_news(node, "promise_refused", "%s does not promise not to contend: %s",
+				  promised->member, why);
 }
 
 void
@@ -697,7 +698,8 @@ node_promises_hear(FhaNode *node, int64_t now_ms)
 	if (node->world.tenure.promised && !promises->told)
 	{
 		promises->told = true;
-		node_news(node, "the lock does not answer: all other members promise not to contend");
+		node_news(node, "promises_given",
+				  "the lock does not answer: all other members promise not to contend");
 	}
 }
 
@@ -709,7 +711,7 @@ stop_asking(FhaNode *node)
 	if (promises->client == NULL)
 		return;
 	if (promises->told)
-		node_news(node, "promises of other members are not counted on any more");
+		node_news(node, "promises_ended", "promises of other members are not counted on any more");
 	fha_peer_client_close(promises->client);
 	promises->client = NULL;
 	promises->count = 0;
@@ -740,7 +742,7 @@ begin_asking(FhaNode *node, bool counts, FhaError *err)
 		stop_asking(node);
 	else if (!counts)
 		node_news(
-			node,
+			node, "promises_asked_after_end",
 			"the lock does not answer, and PostgreSQL led by promises a moment ago: all other "
 			"members are asked to leave it the lease for at most a lease more");
 	return code;
@@ -823,7 +825,7 @@ node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms)
 	if (code != FHA_OK)
 	{
 		if (!promises->told_why)
-			node_news(node, "no promises are asked for: %s", err.text);
+			node_news(node, "promises_not_asked", "no promises are asked for: %s", err.text);
 		promises->told_why = true;
 		return;
 	}

@@ -47,10 +47,10 @@ tell_leader(FhaNode *node, const FhaCluster *before)
 		strcmp(before->holder, now->holder) == 0)
 		return;
 	if (now->released)
-		node_news(node, "%s released the lease of term %llu", now->holder,
+		node_news(node, "lease_released", "%s released the lease of term %llu", now->holder,
 				  (unsigned long long) now->term);
 	else
-		node_news(node, "%s holds the lease: term %llu, timeline %u", now->holder,
+		node_news(node, "lease_held", "%s holds the lease: term %llu, timeline %u", now->holder,
 				  (unsigned long long) now->term, now->timeline);
 }
 
@@ -94,8 +94,9 @@ meet_duplicate(FhaNode *node, int64_t now_ms)
 		self->incarnation[0] = '\0'; /* LCOV_EXCL_LINE: the kernel refuses */
 	self->liveness[0] = '\0';
 	self->spoken = false;
-	node_news(node, "the lease was renewed in this process's name by another one: was this machine "
-					"copied while it ran?  This node gives the lease up");
+	node_news(node, "lease_renewed_by_copy",
+			  "the lease was renewed in this process's name by another one: was this machine "
+			  "copied while it ran?  This node gives the lease up");
 }
 
 /* A record was read: if it names us, is it by us, or by who spoke for this node before? */
@@ -161,7 +162,7 @@ cluster_is_taken(FhaNode *node, const FhaRecord *record)
 	if (taken && !node->name_taken)
 	{
 		fha_record_owner_print(&by, text);
-		node_news(node,
+		node_news(node, "cluster_record_taken",
 				  "the record \"%s\" in the lock is %s: give that member another member_name, or "
 				  "this cluster another name or lock",
 				  node->config.cluster_name, text);
@@ -203,7 +204,7 @@ cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 		strcmp(cluster.cluster, node->config.cluster_name) != 0)
 	{
 		/* Nothing is concluded from a record that cannot be read: the fence shuts by time. */
-		node_news(node,
+		node_news(node, "cluster_record_unusable",
 				  "the cluster record cannot be used: %s; repair it, or delete version %s of it",
 				  err.code != FHA_OK ? err.text : "it is another cluster's", record->version);
 		node->read_ms = now_ms;
@@ -294,7 +295,7 @@ own_taken_by(FhaNode *node, const FhaRecord *record, const FhaRecordOwner *by)
 		return;
 	node->world.own_taken = true;
 	fha_record_owner_print(by, text);
-	node_news(node,
+	node_news(node, "member_record_taken",
 			  "the record \"%s\" in the lock is %s: give this member another member_name, or this "
 			  "cluster another name or lock",
 			  record->name, text);
@@ -345,7 +346,8 @@ member_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 		return;
 	if (strcmp(record->name, own) == 0 && node->world.self.spoken &&
 		strcmp(member.incarnation, node->world.self.incarnation) != 0)
-		node_news(node, "another node, at %s, calls itself %s too: give it another member_name",
+		node_news(node, "name_in_use_elsewhere",
+				  "another node, at %s, calls itself %s too: give it another member_name",
 				  member.address, member.member);
 	if (member.removed)
 	{
@@ -425,11 +427,11 @@ node_absence_tell(FhaNode *node, int64_t now_ms)
 								  node->strangers[i]);
 	if (node->stranger_count > 0)
 		node_news(
-			node,
+			node, "cluster_unknown_others_there",
 			"there is no cluster \"%s\" in this lock, but %s: is fawkes_ha.cluster_name right?",
 			node->config.cluster_name, names);
 	else
-		node_news(node,
+		node_news(node, "cluster_unknown",
 				  "there is no cluster \"%s\" in this lock: its founder has not started "
 				  "(fawkes_ha.bootstrap), or fawkes_ha.lock or fawkes_ha.cluster_name is wrong",
 				  node->config.cluster_name);
@@ -506,11 +508,13 @@ cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 			node->lost = *write;
 			node_promises_lost(node, &write->cluster);
 			node->reread = true;
-			node_news(node, "a write of the lease got no answer: %s", event->error.text);
+			node_news(node, "lease_write_unanswered", "a write of the lease got no answer: %s",
+					  event->error.text);
 			break;
 		default:
 			node->retry_ms = now_ms + node->config.retry_period_ms;
-			node_news(node, "the lease could not be written: %s", event->error.text);
+			node_news(node, "lease_not_written", "the lease could not be written: %s",
+					  event->error.text);
 			break;
 	}
 }
@@ -543,7 +547,8 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 			else
 			{
 				node->retry_ms = retry_ms;
-				node_news(node, "the lease could not be read: %s", event->error.text);
+				node_news(node, "lease_not_read", "the lease could not be read: %s",
+						  event->error.text);
 			}
 			break;
 		case PENDING_RENEW:
@@ -576,7 +581,8 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 			if (event->code != FHA_CONFLICT && !absent)
 			{
 				node->member_retry_ms = retry_ms;
-				node_news(node, "this member's record could not be written: %s", event->error.text);
+				node_news(node, "member_record_not_written",
+						  "this member's record could not be written: %s", event->error.text);
 			}
 			break;
 		case PENDING_TOMBSTONE:

@@ -118,7 +118,7 @@ tell_refusal(FhaNode *node, const char *why, int64_t now_ms)
 	if (node->refused_ms != 0 && now_ms - node->refused_ms < node->config.lease_duration_ms)
 		return;
 	node->refused_ms = now_ms;
-	node_news(node,
+	node_news(node, "settings_not_used",
 			  "the lock's settings of all members are not used: %s; this member keeps its own",
 			  why);
 }

@@ -405,7 +405,8 @@ tell_loss(FhaNode *node, const ClusterWrite *take, FhaHistoryEntry *entry)
 	(void) snprintf(entry->reason + used, sizeof(entry->reason) - used,
 					"; %s had %llu bytes of WAL more %s than this member", take->previous_holder,
 					behind, when);
-	node_news(node, "%s had %llu bytes of WAL more %s: what it acknowledged there is lost",
+	node_news(node, "acknowledged_wal_lost",
+			  "%s had %llu bytes of WAL more %s: what it acknowledged there is lost",
 			  take->previous_holder, behind, when);
 }
 

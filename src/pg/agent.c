@@ -137,8 +137,9 @@ agent_register(void)
 	if (IsPostmasterEnvironment && !has_worker(worker.bgw_function_name))
 		ereport(supervised ? FATAL : WARNING,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
-				 errmsg("max_worker_processes = %d leaves no room for the fawkes_ha agent",
-						max_worker_processes),
+				 report_line("no_worker_for_agent",
+							 "max_worker_processes = %d leaves no room for the fawkes_ha agent",
+							 max_worker_processes),
 				 errdetail("Other libraries of shared_preload_libraries have taken all of it."),
 				 errhint("Raise max_worker_processes; fawkes_ha itself uses up to 6.")));
 }
@@ -154,7 +155,7 @@ agent_publish(FhaNode *node, Progress *progress)
 		return;
 	if (fha_node_snapshot(node, &text, &err) != FHA_OK)
 	{
-		fha_report(LOG, &err);
+		fha_report_as("snapshot_failed", &err);
 		return;
 	}
 	progress->published = fha_node_changes(node);
@@ -169,7 +170,9 @@ agent_publish(FhaNode *node, Progress *progress)
 	LWLockRelease(fawkes_shared->lock);
 	free(text);
 	if (size >= SNAPSHOT_SIZE)
-		ereport(LOG, errmsg("the cluster's records need %zu bytes, more than is shared", size));
+		ereport(LOG,
+				report_line("records_too_long",
+							"the cluster's records need %zu bytes, more than is shared", size));
 	ConditionVariableBroadcast(&fawkes_shared->snapshot_changed);
 }
 
@@ -219,7 +222,7 @@ take_request(FhaNode *node)
 	ConditionVariableBroadcast(&fawkes_shared->snapshot_changed);
 	if (fha_request_parse(text, strlen(text), &request, &err) != FHA_OK ||
 		fha_node_request(node, &request, &err) != FHA_OK)
-		fha_report(LOG, &err);
+		fha_report_as("request_failed", &err);
 }
 
 /*
@@ -234,7 +237,7 @@ mark_promotion(const FhaConfig *config, uint32 leaving)
 	FhaCode code = fha_promotion_mark(config, leaving, &err);
 
 	if (code != FHA_OK)
-		fha_report(LOG, &err);
+		fha_report_as("promotion_not_marked", &err);
 	return code == FHA_OK;
 }
 
@@ -247,7 +250,7 @@ unmark_promotion(const FhaConfig *config)
 	FhaCode code = fha_promotion_unmark(config, &err);
 
 	if (code != FHA_OK && fha_log_may(&limit, err.text, fha_now_ms(), &withheld))
-		fha_report(LOG, &err);
+		fha_report_as("promotion_mark_not_removed", &err);
 	return code == FHA_OK;
 }
 
@@ -271,8 +274,9 @@ end_readers(const FhaPgView *view, Progress *progress)
 		view->replayed >= view->position.lsn || progress->commands.running != 0)
 		return;
 	progress->replayed_at_ms = now_ms;
-	ereport(LOG,
-			errmsg("replay stands still during the promotion: the readers here are cancelled"));
+	ereport(LOG, report_line(
+					 "promotion_cancels_readers",
+					 "replay stands still during the promotion: the readers here are cancelled"));
 	CancelDBBackends(InvalidOid, PROCSIG_RECOVERY_CONFLICT_SNAPSHOT, true);
 }
 
@@ -298,21 +302,22 @@ agent_promote(const FhaConfig *config, const FhaHostAction *action, const FhaPgV
 	if (fha_timeline_reserve(config->data_directory, view->position.timeline, action->timeline,
 							 &err) != FHA_OK)
 	{
-		fha_report(LOG, &err);
+		fha_report_as("timeline_not_reserved", &err);
 		return;
 	}
 	snprintf(path, sizeof(path), "%s/promote", DataDir);
 	file = fopen(path, "w");
 	if (file == NULL || fclose(file) != 0)
 	{
-		ereport(LOG, errcode_for_file_access(), errmsg("could not write \"%s\": %m", path));
+		ereport(LOG, errcode_for_file_access(),
+				report_line("promote_file_not_written", "could not write \"%s\": %m", path));
 		return;
 	}
 	if (progress->promoted_term != action->term)
 	{
 		progress->promotion_at_ms = now_ms;
-		ereport(LOG, errmsg("promoting to timeline %u for term %llu", action->timeline,
-							(unsigned long long) action->term));
+		ereport(LOG, report_line("promotion_begins", "promoting to timeline %u for term %llu",
+								 action->timeline, (unsigned long long) action->term));
 	}
 	progress->promoted_term = action->term;
 	progress->promoted_at_ms = now_ms;
@@ -329,7 +334,7 @@ agent_follow(const FhaConfig *config, const FhaHostAction *action, Progress *pro
 	if (fha_state_load(config, &state, &err) != FHA_OK ||
 		fha_follow_write(config, &state, action->leader_address, &changed, &err) != FHA_OK)
 	{
-		fha_report(LOG, &err);
+		fha_report_as("follow_failed", &err);
 		return;
 	}
 	commands_are_back(&progress->commands);
@@ -339,7 +344,8 @@ agent_follow(const FhaConfig *config, const FhaHostAction *action, Progress *pro
 	progress->following_term = action->term;
 	/* Also when the file was right already: an agent may have died between the two. */
 	kill(PostmasterPid, SIGHUP);
-	ereport(LOG, errmsg("following %s at %s", action->leader, action->leader_address));
+	ereport(LOG, report_line("follows_leader", "following %s at %s", action->leader,
+							 action->leader_address));
 }
 
 /* A leader may come back in its term under another address: a pod's is new with the pod. */
@@ -391,10 +397,11 @@ hasten_stop(Progress *progress)
 		progress->stop_seen_at_ms = now_ms;
 	else if (now_ms >= progress->stop_seen_at_ms + SMART_STOP_MS)
 	{
-		ereport(
-			LOG,
-			errmsg("somebody asked PostgreSQL to stop when its sessions have ended, and it lets "
-				   "nobody in meanwhile: it stops now"));
+		ereport(LOG,
+				report_line(
+					"smart_shutdown",
+					"somebody asked PostgreSQL to stop when its sessions have ended, and it lets "
+					"nobody in meanwhile: it stops now"));
 		kill(PostmasterPid, SIGINT);
 		progress->stop_sent = true;
 	}
@@ -462,12 +469,12 @@ static void
 say_news(FhaNode *node)
 {
 	static FhaLogLimit limit;
-	char sentence[512];
+	char news[FHA_NEWS_SIZE];
 	uint64 withheld = 0;
 
-	while (fha_node_news(node, sentence, sizeof(sentence)))
-		if (fha_log_may(&limit, sentence, fha_now_ms(), &withheld))
-			ereport(LOG, errmsg("%s", sentence));
+	while (fha_node_news(node, news, sizeof(news)))
+		if (fha_log_may(&limit, news, fha_now_ms(), &withheld))
+			ereport(LOG, errmsg("%s", news));
 }
 
 /* How long may we wait?  Promotion and checkpoints end without waking us. */
@@ -527,7 +534,9 @@ warn_of_synchronous_standbys(void)
 	if (set && !warned)
 		ereport(
 			WARNING,
-			(errmsg("synchronous_standby_names = '%s' is not fawkes_ha's", SyncRepStandbyNames),
+			(report_line("foreign_synchronous_names",
+						 "synchronous_standby_names = '%s' is not fawkes_ha's",
+						 SyncRepStandbyNames),
 			 errdetail("A failover does not look at it, and a standby's application_name changes "
 					   "with each copy of its data: commits may wait for ever.")));
 	warned = set;
@@ -621,7 +630,7 @@ fawkes_ha_agent_main(Datum argument)
 		view.limits_lowered = progress.needs_restart && limits_are_lowered(node);
 		view.following_term = progress.following_term;
 		if (fha_node_step(node, &view, &action, &err) != FHA_OK)
-			fha_report(LOG, &err);
+			fha_report_as("step_failed", &err);
 		has_action = true;
 		agent_act(&config, &action, &view, &progress);
 		say_news(node);

@@ -87,7 +87,7 @@ commands_set(Commands *commands, const FhaConfig *config, FhaCommands off)
 
 	if (fha_follow_commands(config, off, &changed, &err) != FHA_OK)
 	{
-		fha_report(LOG, &err);
+		fha_report_as("commands_not_changed", &err);
 		return;
 	}
 	commands->known = true;
@@ -106,13 +106,15 @@ end_wait(Commands *commands, const FhaConfig *config, const FhaPgView *view, boo
 	commands->stopped = true;
 	if (!view->supervised)
 	{
-		ereport(LOG,
-				(errmsg("the promotion waits for %s (process %d)", name, (int) commands->running),
-				 errhint("Nobody would start this server again: end that process.")));
+		ereport(LOG, (report_line("promotion_waits", "the promotion waits for %s (process %d)",
+								  name, (int) commands->running),
+					  errhint("Nobody would start this server again: end that process.")));
 		return;
 	}
 	commands_set(commands, config, ending ? FHA_COMMANDS_ALL_OFF : FHA_COMMANDS_OFF);
-	ereport(LOG, errmsg("the promotion has waited for %s (process %d) for %lld ms: this server is "
+	ereport(LOG,
+			report_line("promotion_restarts_server",
+						"the promotion has waited for %s (process %d) for %lld ms: this server is "
 						"restarted without it",
 						name, (int) commands->running, (long long) waited_ms));
 	kill(PostmasterPid, SIGINT);
@@ -131,7 +133,9 @@ free_checkpointer(const FhaConfig *config, Commands *commands, int64 now_ms)
 	}
 	if (command == 0 || now_ms < commands->running_at_ms + config->lease_duration_ms)
 		return;
-	ereport(LOG, errmsg("the first checkpoint waits for archive_cleanup_command (process %d): that "
+	ereport(LOG,
+			report_line("checkpoint_ends_command",
+						"the first checkpoint waits for archive_cleanup_command (process %d): that "
 						"is ended",
 						(int) command));
 	kill(command, SIGTERM);
@@ -185,8 +189,9 @@ commands_mind(Commands *commands, const FhaConfig *config, const FhaHostAction *
 		if (now_ms < commands->running_at_ms + TELL_MS || commands->told == commands->running)
 			return;
 		commands->told = commands->running;
-		ereport(LOG, errmsg("recovery has waited for restore_command (process %d) for %d s",
-							(int) commands->running, TELL_MS / 1000));
+		ereport(LOG, report_line("restore_command_is_slow",
+								 "recovery has waited for restore_command (process %d) for %d s",
+								 (int) commands->running, TELL_MS / 1000));
 		return;
 	}
 	ending = is_recovery_ending(action);

@@ -16,6 +16,7 @@
 #include "pg/compat.h"
 #include "pg/evict.h"
 #include "pg/guc.h"
+#include "pg/report.h"
 
 /* The pids of all client sessions. */
 static int
@@ -53,6 +54,7 @@ evict_sessions(const char *leader)
 		kill(pids[i], SIGTERM);
 	pfree(pids);
 	if (count > before)
-		ereport(LOG, errmsg("sessions are ended, because %s leads now: %d", leader, count));
+		ereport(LOG, report_line("sessions_ended", "sessions are ended, because %s leads now: %d",
+								 leader, count));
 	before = count;
 }

@@ -365,7 +365,7 @@ read_text(const char *path, size_t most)
 
 	if (fha_file_read(path, most, &text, &err) == FHA_OK)
 		return text;
-	fha_report(LOG, &err);
+	fha_report_as("exporter_file_unreadable", &err);
 	return NULL;
 }
 
@@ -390,7 +390,9 @@ read_secrets(void)
 		exporter.token[strcspn(exporter.token, "\r\n")] = '\0';
 		if (exporter.token[0] == '\0')
 		{
-			ereport(LOG, errmsg("\"%s\" is empty: the exporter does not answer without a token",
+			ereport(LOG,
+					report_line("exporter_token_empty",
+								"\"%s\" is empty: the exporter does not answer without a token",
 								config->exporter_token_file));
 			return false;
 		}
@@ -423,10 +425,10 @@ tell_where(bool tls, const FhaError *err)
 		return;
 	strlcpy(told, now, sizeof(told));
 	if (err == NULL)
-		ereport(LOG, errmsg("%s", now));
+		ereport(LOG, report_line("exporter_answers", "%s", now));
 	else
 		ereport(WARNING,
-				(errmsg("this member shows no metrics: %s", now),
+				(report_line("exporter_fails", "this member shows no metrics: %s", now),
 				 errhint("It is tried again every %d s.  On one machine each member needs a "
 						 "fawkes_ha.exporter_listen of its own.",
 						 RETRY_MS / 1000)));

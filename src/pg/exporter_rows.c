@@ -11,6 +11,7 @@
 #include "pg/collector.h"
 #include "pg/exporter_rows.h"
 #include "pg/guc.h"
+#include "pg/report.h"
 
 /* Of one database: far more than 1000 tables make, far less than would hurt. */
 #define ROWS_BYTES_MAX (4 * 1024 * 1024)
@@ -60,7 +61,8 @@ rows_failed(Rows *rows, const char *what, const char *why)
 	if (failure->logged_at_ms != 0 && fha_now_ms() < failure->logged_at_ms + LOG_EVERY_MS)
 		return;
 	failure->logged_at_ms = fha_now_ms();
-	ereport(LOG, errmsg("metrics of database \"%s\": %s: %s", rows->database, what, why));
+	ereport(LOG, report_line("metrics_failed", "metrics of database \"%s\": %s: %s", rows->database,
+							 what, why));
 }
 
 static void

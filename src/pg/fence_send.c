@@ -21,6 +21,7 @@
 #include "pg/fence.h"
 #include "pg/fence_message.h"
 #include "pg/guc.h"
+#include "pg/report.h"
 
 /* PostgreSQL's own buffer has this size; more is never left waiting in it while a test is due. */
 #define UNSENT_MAX 8192
@@ -103,7 +104,8 @@ send_withhold(void)
 	whereToSendOutput = DestNone;
 	fence_count_refusal(FHA_REFUSED_REPLY);
 	ereport(LOG,
-			(errcode(ERRCODE_CONNECTION_FAILURE), errmsg("closing a connection without a reply"),
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 report_line("connection_closed_unanswered", "closing a connection without a reply"),
 			 errdetail("The lease was no longer known to be valid when the client was to be "
 					   "told of a commit.")));
 	proc_exit(1);

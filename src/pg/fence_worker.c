@@ -19,6 +19,7 @@
 #include "storage/proc.h"
 
 #include "pg/fence.h"
+#include "pg/report.h"
 
 /* The names of its members are macros too: hence the parentheses around each call. */
 static WalReceiverFunctionsType *original = NULL;
@@ -28,9 +29,10 @@ static void
 say_why(void)
 {
 	fence_count_refusal(FHA_REFUSED_REPLY);
-	ereport(LOG, (errcode(ERRCODE_CONNECTION_FAILURE),
-				  errmsg("ending a worker before it tells of a commit"),
-				  errdetail("The lease was no longer known to be valid.")));
+	ereport(LOG,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 report_line("worker_ended_unanswered", "ending a worker before it tells of a commit"),
+			 errdetail("The lease was no longer known to be valid.")));
 }
 
 /*

@@ -106,7 +106,8 @@ guc_timing(int64 *lease_duration_ms, int64 *renew_deadline_ms, int64 *retry_peri
 	{
 		memcpy(refused, wanted, sizeof(refused));
 		ereport(LOG, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					  errmsg("new timings of the lease were not taken: %s", error.text),
+					  report_line("timings_not_taken",
+								  "new timings of the lease were not taken: %s", error.text),
 					  errdetail("In effect remain lease_duration %lld ms, renew_deadline %lld ms, "
 								"retry_period %lld ms.",
 								(long long) sane[0], (long long) sane[1], (long long) sane[2])));

@@ -88,7 +88,7 @@ note_removed(const char *name)
 	if (code == FHA_OK)
 		code = fha_file_replace(path, text, strlen(text), &error);
 	if (code != FHA_OK)
-		fha_report(LOG, &error);
+		fha_report_as("slot_history_not_kept", &error);
 }
 
 static void
@@ -102,15 +102,18 @@ remove_slot(const char *name)
 	/* PostgreSQL removes a directory of that name itself, should we not come to it. */
 	if (rename(path, doomed) != 0)
 	{
-		ereport(LOG, errcode_for_file_access(), errmsg("could not rename \"%s\": %m", path));
+		ereport(LOG, errcode_for_file_access(),
+				report_line("slot_not_renamed", "could not rename \"%s\": %m", path));
 		return;
 	}
 	fsync_fname(SLOTS, true);
 	(void) rmtree(doomed, true);
 	ereport(LOG,
-			errmsg("logical replication slot \"%s\" is removed: it was made on a primary, and this "
-				   "server is a standby now",
-				   name),
+			report_line(
+				"logical_slot_removed",
+				"logical replication slot \"%s\" is removed: it was made on a primary, and this "
+				"server is a standby now",
+				name),
 			errhint("Slots do not move with the role: its consumer makes it anew on the primary."));
 	note_removed(name);
 }
@@ -136,11 +139,13 @@ leftover_slots_remove(void)
 		if (OidIsValid(state.slot.database))
 			remove_slot(entry->d_name);
 		else if (led && strncmp(entry->d_name, OURS, strlen(OURS)) != 0)
-			ereport(LOG,
-					errmsg("replication slot \"%s\" stays, and keeps WAL of this standby, up to "
-						   "max_slot_wal_keep_size",
-						   entry->d_name),
-					errhint("Drop it here if its consumer now follows the new primary."));
+			ereport(
+				LOG,
+				report_line("slot_keeps_wal",
+							"replication slot \"%s\" stays, and keeps WAL of this standby, up to "
+							"max_slot_wal_keep_size",
+							entry->d_name),
+				errhint("Drop it here if its consumer now follows the new primary."));
 	}
 	FreeDir(directory);
 }

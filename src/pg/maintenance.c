@@ -28,6 +28,7 @@
 #include "pg/chores.h"
 #include "pg/compat.h"
 #include "pg/guc.h"
+#include "pg/report.h"
 #include "pg/session.h"
 #include "pg/shmem.h"
 #include "pg/maintenance.h"
@@ -150,8 +151,9 @@ mind_chores(void)
 	if (fha_now_ms() >= sent_ms + HANGS_MS && !ended)
 	{
 		ereport(LOG,
-				errmsg("fawkes_ha chores (PID %d) are not done after %d s: they are ended",
-					   (int) pid, HANGS_MS / 1000),
+				report_line("chores_hang",
+							"fawkes_ha chores (PID %d) are not done after %d s: they are ended",
+							(int) pid, HANGS_MS / 1000),
 				errhint("Look for a stopped process or a disk that hangs."));
 		TerminateBackgroundWorker(chores);
 		ended = true;
@@ -198,7 +200,9 @@ do_it_ourselves(void)
 	fawkes_shared->maintenance.by_itself = true;
 	LWLockRelease(fawkes_shared->lock);
 	ereport(
-		LOG, errmsg("no background worker is free: the maintenance worker does the chores itself"),
+		LOG,
+		report_line("chores_without_worker",
+					"no background worker is free: the maintenance worker does the chores itself"),
 		errdetail("All of max_worker_processes (%d) are in use, by parallel queries for example.",
 				  max_worker_processes),
 		errhint("Raise max_worker_processes, or lower max_parallel_workers for who uses them."));

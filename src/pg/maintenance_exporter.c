@@ -10,6 +10,7 @@
 #include "libpq/auth.h"
 #include "libpq/libpq-be.h"
 
+#include "pg/report.h"
 #include "pg/session.h"
 #include "pg/maintenance_exporter.h"
 
@@ -55,7 +56,7 @@ maintenance_keep_exporter(void)
 					 "NOCREATEROLE NOREPLICATION NOBYPASSRLS CONNECTION LIMIT -1 PASSWORD NULL",
 					 there ? "ALTER" : "CREATE"));
 		session_order("GRANT pg_monitor TO " EXPORTER_ROLE);
-		ereport(LOG, errmsg("role \"%s\" is ready", EXPORTER_ROLE));
+		ereport(LOG, report_line("exporter_role_ready", "role \"%s\" is ready", EXPORTER_ROLE));
 	}
 	session_commit();
 }

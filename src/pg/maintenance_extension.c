@@ -15,6 +15,7 @@
 #include "tcop/tcopprot.h"
 
 #include "pg/chores.h"
+#include "pg/report.h"
 #include "pg/session.h"
 #include "pg/maintenance_extension.h"
 
@@ -56,17 +57,19 @@ maintenance_keep_extension(void)
 	{
 		/* Functions in it would be found in the place of PostgreSQL's. */
 		ereport(LOG, (errcode(ERRCODE_DUPLICATE_SCHEMA),
-					  errmsg("extension \"fawkes_ha\" is not made in database \"%s\": schema "
-							 "\"fawkes_ha\" is there, and not an empty one of a superuser",
-							 get_database_name(MyDatabaseId)),
+					  report_line("extension_not_made",
+								  "extension \"fawkes_ha\" is not made in database \"%s\": schema "
+								  "\"fawkes_ha\" is there, and not an empty one of a superuser",
+								  get_database_name(MyDatabaseId)),
 					  errhint("Drop or rename the schema.")));
 		session_commit();
 		return;
 	}
 	verb = installed == NULL ? "CREATE EXTENSION fawkes_ha" : "ALTER EXTENSION fawkes_ha UPDATE";
 	session_order(verb);
-	ereport(LOG, errmsg("extension \"fawkes_ha\" is in database \"%s\" in version %s",
-						get_database_name(MyDatabaseId), wanted));
+	ereport(LOG, report_line("extension_made",
+							 "extension \"fawkes_ha\" is in database \"%s\" in version %s",
+							 get_database_name(MyDatabaseId), wanted));
 	session_commit();
 }
 

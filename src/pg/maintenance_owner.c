@@ -14,6 +14,7 @@
 
 #include "config/conninfo.h"
 #include "pg/guc.h"
+#include "pg/report.h"
 #include "pg/session.h"
 #include "pg/maintenance_exporter.h"
 #include "pg/maintenance_given.h"
@@ -26,7 +27,9 @@ owner_read_credential(const char *name, size_t most)
 	char *line = maintenance_read_credential(guc_credentials_directory, name, most, &err);
 
 	if (line == NULL)
-		ereport(LOG, errmsg("the owner of fawkes_ha.database is left as it is: %s", err.text),
+		ereport(LOG,
+				report_line("owner_left_alone",
+							"the owner of fawkes_ha.database is left as it is: %s", err.text),
 				errhint("fawkes_ha.credentials_directory wants the files username and password."));
 	return line;
 }
@@ -38,7 +41,9 @@ may_be_owner(const char *name)
 	if (strcmp(name, "postgres") != 0 && strcmp(name, FHA_REPLICATION_USER) != 0 &&
 		strcmp(name, EXPORTER_ROLE) != 0 && strncmp(name, "pg_", 3) != 0)
 		return true;
-	ereport(LOG, errmsg("role \"%s\" cannot be the owner of fawkes_ha.database", name),
+	ereport(LOG,
+			report_line("owner_impossible", "role \"%s\" cannot be the owner of fawkes_ha.database",
+						name),
 			errhint("Name another one in the file username of fawkes_ha.credentials_directory."));
 	return false;
 }
@@ -61,7 +66,9 @@ owner_keep_password(const char *name, const char *password)
 	secret = encrypt_password(PASSWORD_TYPE_SCRAM_SHA_256, name, password);
 	session_order(psprintf("%s ROLE %s LOGIN PASSWORD %s", verb, quote_identifier(name),
 						   quote_literal_cstr(secret)));
-	ereport(LOG, errmsg("role \"%s\" has the password of fawkes_ha.credentials_directory", name));
+	ereport(LOG,
+			report_line("owner_password_set",
+						"role \"%s\" has the password of fawkes_ha.credentials_directory", name));
 }
 
 /* Its own owner already, the name of whom to make it, or nothing there yet. */
@@ -83,13 +90,15 @@ keep_database(const char *owner)
 		statement->options =
 			list_make1(makeDefElem("owner", (Node *) makeString(pstrdup(owner)), -1));
 		createdb(make_parsestate(NULL), statement);
-		ereport(LOG, errmsg("database \"%s\" is made for role \"%s\"", guc_database, owner));
+		ereport(LOG, report_line("database_made", "database \"%s\" is made for role \"%s\"",
+								 guc_database, owner));
 	}
 	else if (strcmp(current, owner) != 0)
 	{
 		session_order(psprintf("ALTER DATABASE %s OWNER TO %s", quote_identifier(guc_database),
 							   quote_identifier(owner)));
-		ereport(LOG, errmsg("database \"%s\" belongs to role \"%s\"", guc_database, owner));
+		ereport(LOG, report_line("database_given", "database \"%s\" belongs to role \"%s\"",
+								 guc_database, owner));
 	}
 }
 

@@ -14,6 +14,7 @@
 #include "node/state.h"
 #include "pg/guc.h"
 #include "pg/readonly.h"
+#include "pg/report.h"
 #include "pg/session.h"
 #include "pg/maintenance_given.h"
 #include "pg/maintenance_readonly.h"
@@ -52,7 +53,9 @@ readonly_read_credential(const char *name, size_t most)
 	char *line = maintenance_read_credential(guc_readonly_credentials_directory, name, most, &err);
 
 	if (line == NULL)
-		ereport(LOG, errmsg("the role that may only read is left as it is: %s", err.text),
+		ereport(LOG,
+				report_line("reader_left_alone", "the role that may only read is left as it is: %s",
+							err.text),
 				errhint("fawkes_ha.readonly_credentials_directory wants the files username and "
 						"password."));
 	return line;
@@ -67,12 +70,15 @@ keep_given(void)
 	if (password == NULL)
 		return;
 	if (guc_database[0] == '\0' || !OidIsValid(get_database_oid(guc_database, true)))
-		ereport(LOG, errmsg("role \"%s\", which may only read, is not made", name),
+		ereport(LOG,
+				report_line("reader_without_database",
+							"role \"%s\", which may only read, is not made", name),
 				errhint("fawkes_ha.database names the database that it is to read."));
 	else if (readonly_keep_role(name, &guc_database, 1, false, make_verifier(name, password)))
-		ereport(LOG, errmsg("role \"%s\" may read database \"%s\" with the password of "
-							"fawkes_ha.readonly_credentials_directory",
-							name, guc_database));
+		ereport(LOG, report_line("reader_made",
+								 "role \"%s\" may read database \"%s\" with the password of "
+								 "fawkes_ha.readonly_credentials_directory",
+								 name, guc_database));
 	explicit_bzero(password, strlen(password));
 }
 

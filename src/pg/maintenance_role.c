@@ -13,6 +13,7 @@
 #include "config/pgpass.h"
 #include "pg/compat.h"
 #include "pg/guc.h"
+#include "pg/report.h"
 #include "pg/session.h"
 #include "pg/maintenance_role.h"
 
@@ -37,7 +38,8 @@ read_password(void)
 	guc_config(&config);
 	if (fha_password_read(&config, password, FHA_PGPASS_MAX, &err) == FHA_OK)
 		return password;
-	ereport(LOG, errmsg("the password of role \"%s\" cannot be set: %s", ROLE, err.text));
+	ereport(LOG, report_line("replication_password_not_set",
+							 "the password of role \"%s\" cannot be set: %s", ROLE, err.text));
 	return NULL;
 }
 
@@ -80,7 +82,7 @@ maintenance_keep_role(void)
 	{
 		session_order(
 			psprintf("%s ROLE " ROLE " " ATTRIBUTES "%s", there ? "ALTER" : "CREATE", secret));
-		ereport(LOG, errmsg("role \"%s\" is ready", ROLE));
+		ereport(LOG, report_line("replication_role_ready", "role \"%s\" is ready", ROLE));
 	}
 	else if (!there)
 		ereport(ERROR, errmsg("role \"%s\" cannot be made without its password", ROLE));
@@ -102,7 +104,8 @@ put_right(const char *query)
 		char *statement = SPI_getvalue(found->vals[i], found->tupdesc, 1);
 
 		session_order(statement);
-		ereport(LOG, errmsg("role \"%s\" is put right: %s", ROLE, statement));
+		ereport(LOG, report_line("replication_role_mended", "role \"%s\" is put right: %s", ROLE,
+								 statement));
 	}
 }
 

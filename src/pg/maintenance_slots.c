@@ -18,6 +18,7 @@
 #include "pg/compat.h"
 #include "pg/guc.h"
 #include "pg/maintenance_slots.h"
+#include "pg/report.h"
 
 #define SLOT_PREFIX "fawkes_ha_"
 /* The same failure is told again after this. */
@@ -81,7 +82,9 @@ try_slot(void (*act)(const char *name), const char *name)
 		{
 			told_ms = fha_now_ms();
 			strlcpy(told, why, sizeof(told));
-			ereport(LOG, errmsg("replication slot \"%s\" cannot be seen to: %s", name, why),
+			ereport(LOG,
+					report_line("slot_failed", "replication slot \"%s\" cannot be seen to: %s",
+								name, why),
 					error->hint == NULL ? 0 : errhint("%s", error->hint));
 		}
 		FreeErrorData(error);

@@ -33,6 +33,7 @@
 #include "pg/compat.h"
 #include "pg/guc.h"
 #include "pg/readonly.h"
+#include "pg/report.h"
 #include "pg/shmem.h"
 
 static ClientAuthentication_hook_type previous_client_authentication = NULL;
@@ -319,7 +320,9 @@ readonly_keep_sessions(bool primary, bool alone)
 				count++;
 		}
 		if (count > before)
-			ereport(LOG, errmsg("read-only sessions are ended, for this server is the primary: %d",
+			ereport(LOG,
+					report_line("readonly_sessions_ended",
+								"read-only sessions are ended, for this server is the primary: %d",
 								count));
 	}
 	before = count;

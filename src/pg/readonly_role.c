@@ -131,7 +131,9 @@ keep_all_limits(void)
 		roles[i] = role_answer(i);
 	for (int i = 0; i < count; i++)
 		if (keep_limits(roles[i]))
-			ereport(LOG, errmsg("role \"%s\", which may only read, has limits now", roles[i]),
+			ereport(LOG,
+					report_line("readonly_role_limited",
+								"role \"%s\", which may only read, has limits now", roles[i]),
 					errhint("ALTER ROLE sets others: CONNECTION LIMIT, temp_file_limit, "
 							"idle_in_transaction_session_timeout."));
 }
@@ -148,7 +150,7 @@ readonly_keep_group(void)
 	role_order(
 		"COMMENT ON ROLE " READONLY_GROUP
 		" IS 'its members may only read, from standbys; see fawkes_ha.setup_readonly_role()'");
-	ereport(LOG, errmsg("role \"%s\" is made", READONLY_GROUP));
+	ereport(LOG, report_line("readonly_group_made", "role \"%s\" is made", READONLY_GROUP));
 }
 
 /* A role that somebody has made for something else keeps what it has. */

@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "base/log_line.h"
 #include "pg/compat.h"
 #include "pg/report.h"
 
@@ -40,4 +41,11 @@ void
 fha_report(int level, const FhaError *error)
 {
 	ereport(level, (errcode(fha_sqlstate(error->code)), errmsg("%s", error->text)));
+}
+
+void
+fha_report_as(const char *id, const FhaError *error)
+{
+	ereport(LOG,
+			(errcode(fha_sqlstate(error->code)), errmsg(FHA_LOG_ID_FORMAT "%s", id, error->text)));
 }

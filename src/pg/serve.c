@@ -88,25 +88,26 @@ serve_start(void)
 	if (listen_fd < 0 && fha_listen_open("listen", serve_config.listen, &listen_fd, &err) != FHA_OK)
 	{
 		if (!told)
-			fha_report(LOG, &err);
+			fha_report_as("listen_failed", &err);
 		told = true;
 		return;
 	}
 	if (fha_listener_open(&listener, listen_fd, &serve_config, serve_tell, serve_promise, NULL,
 						  &err) != FHA_OK)
 	{
-		fha_report(LOG, &err);
+		fha_report_as("listener_failed", &err);
 		return;
 	}
 	if (!serve_watch(fha_listener_fd(listener)))
 	{
-		ereport(LOG, errmsg("could not wait for the listener: %m"));
+		ereport(LOG, report_line("listener_not_watched", "could not wait for the listener: %m"));
 		fha_listener_close(listener);
 		listener = NULL;
 		return;
 	}
 	if (listen_fd != inherited)
-		ereport(LOG, errmsg("answering HTTP on %s (fawkes_ha.listen)", serve_config.listen));
+		ereport(LOG, report_line("listener_answers", "answering HTTP on %s (fawkes_ha.listen)",
+								 serve_config.listen));
 }
 
 void

@@ -24,6 +24,7 @@
 #include "utils/wait_event.h"
 
 #include "pg/compat.h"
+#include "pg/report.h"
 #include "pg/session.h"
 
 static volatile sig_atomic_t is_late = false;
@@ -46,7 +47,8 @@ tell_late(int code, Datum limit_ms)
 	const char *event = pgstat_get_wait_event(late_for);
 
 	if (is_late)
-		ereport(LOG, errmsg("%s was ended: it was not done in %d ms%s%s%s%s",
+		ereport(LOG,
+				report_line("worker_too_slow", "%s was ended: it was not done in %d ms%s%s%s%s",
 							MyBgworkerEntry->bgw_name, DatumGetInt32(limit_ms),
 							type == NULL ? "" : ", and waited for ", type == NULL ? "" : type,
 							type == NULL ? "" : " ", type == NULL || event == NULL ? "" : event));

@@ -16,6 +16,7 @@
 #include "utils/guc_tables.h"
 
 #include "pg/compat.h"
+#include "pg/report.h"
 #include "pg/standby_limits.h"
 
 typedef struct Limit
@@ -101,10 +102,11 @@ limits_raise(void)
 		if (wanted <= *limits[i].running)
 			continue;
 		snprintf(text, sizeof(text), "%d", wanted);
-		ereport(LOG, (errmsg("%s is raised from %d to %d, which the primary has", limits[i].name,
-							 *limits[i].running, wanted),
-					  errhint("A lower value counts once the primary has it, and this standby is "
-							  "restarted after that.")));
+		ereport(LOG,
+				(report_line("limit_raised", "%s is raised from %d to %d, which the primary has",
+							 limits[i].name, *limits[i].running, wanted),
+				 errhint("A lower value counts once the primary has it, and this standby is "
+						 "restarted after that.")));
 		SetConfigOption(limits[i].name, text, PGC_POSTMASTER, PGC_S_OVERRIDE);
 	}
 	pfree(control);
