@@ -24,7 +24,10 @@ LIB_ROOMS    = core base config record http kube lock peer node show
 LIB_SOURCES  = $(wildcard $(foreach room,$(LIB_ROOMS),src/$(room)/*.c src/$(room)/*/*.c))
 LIB_OBJS     = $(LIB_SOURCES:.c=.o)
 CLI_OBJS     = $(patsubst %.c,%.o,$(wildcard src/cli/*.c))
-UNIT         = $(patsubst %.c,%,$(wildcard src/test/lock/*_test.c) $(filter-out src/test/lock/%,$(wildcard src/test/*/*_test.c)))
+# Those that take the longest begin first, so that none is left alone at the end.
+LONGEST      = lock/lock node/node_promise torture/torture_node lock/lock_kube kube/kube node/node
+UNIT_FIRST   = $(LONGEST:%=src/test/%_test)
+UNIT         = $(UNIT_FIRST) $(filter-out $(UNIT_FIRST),$(patsubst %.c,%,$(wildcard src/test/*/*_test.c)))
 KUBE_SUITE   = src/test/lock/lock_kube_suite
 API_LOAD     = src/test/api_load/api_load
 PAGE_SERVER  = src/test/page/page_server
