@@ -332,14 +332,8 @@ fha_json_put_text(struct json_object *to, const char *key, const char *value, bo
 {
 	char *copy = strdup(value);
 
-	for (char *at = copy; at != NULL && *at != '\0';)
-	{
-		size_t length = fha_utf8_length(at);
-
-		if (length == 0)
-			*at = '?';
-		at += length == 0 ? 1 : length;
-	}
+	if (copy != NULL)
+		fha_utf8_mend(copy);
 	fha_json_put(to, key, copy == NULL ? NULL : json_object_new_string(copy), failed);
 	free(copy);
 }

@@ -69,3 +69,16 @@ fha_tame(char *text)
 		at += length;
 	}
 }
+
+void
+fha_utf8_mend(char *text)
+{
+	for (char *at = text; *at != '\0';)
+	{
+		size_t length = fha_utf8_length(at);
+
+		if (length == 0)
+			*at = '?';
+		at += length == 0 ? 1 : length;
+	}
+}

@@ -18,4 +18,7 @@ FHA_API void fha_tame(char *text);
 /* Bytes of the UTF-8 character that begins at `at`, 1 to 4; 0: none does. */
 FHA_API size_t fha_utf8_length(const char *at);
 
+/* In place, byte for byte: what is no UTF-8 becomes '?'. */
+FHA_API void fha_utf8_mend(char *text);
+
 #endif

@@ -49,7 +49,6 @@
 #include "pg/view.h"
 #include "record/record.h"
 #include "record/request.h"
-#include "record/request_json.h"
 
 /* Promotion ends without a signal to us: look this often while it lasts. */
 #define PROMOTION_POLL_MS 5
@@ -207,21 +206,21 @@ agent_tell_refusal(const FhaNode *node)
 static void
 take_request(FhaNode *node)
 {
-	char text[REQUEST_SIZE];
 	FhaRequest request;
 	FhaError err;
 
 	if (!fha_node_takes_requests(node))
 		return;
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
-	memcpy(text, fawkes_shared->request, sizeof(text));
-	fawkes_shared->request[0] = '\0';
+	request = fawkes_shared->request;
+	fawkes_shared->request.kind = FHA_REQUEST_NONE;
 	LWLockRelease(fawkes_shared->lock);
-	if (text[0] == '\0')
+	if (request.kind == FHA_REQUEST_NONE)
 		return;
 	ConditionVariableBroadcast(&fawkes_shared->snapshot_changed);
-	if (fha_request_parse(text, strlen(text), &request, &err) != FHA_OK ||
-		fha_node_request(node, &request, &err) != FHA_OK)
+	/* When it came to be carried out, and not when its session began to wait. */
+	fha_wall_time(request.requested_at, sizeof(request.requested_at));
+	if (fha_node_request(node, &request, &err) != FHA_OK)
 		fha_report_as("request_failed", &err);
 }
 
@@ -637,7 +636,7 @@ fawkes_ha_agent_main(Datum argument)
 		publish_vitals(node);
 		agent_publish(node, &progress);
 		agent_tell_refusal(node);
-		if (fha_node_takes_requests(node) && fawkes_shared->request[0] != '\0')
+		if (fha_node_takes_requests(node) && fawkes_shared->request.kind != FHA_REQUEST_NONE)
 			SetLatch(MyLatch); /* it came while there was no room */
 		wait_for_turn(agent_patience_ms(&action, &view));
 		MemoryContextReset(turn);

@@ -17,7 +17,6 @@
 
 /* 64 members of 1000 bytes, the cluster record and 100 history entries of 600 bytes fit. */
 #define SNAPSHOT_SIZE (192 * 1024)
-#define REQUEST_SIZE 2048
 #define TROUBLE_SIZE FHA_SENTENCE_SIZE
 #define REFUSALS 16
 
@@ -82,8 +81,8 @@ typedef struct FawkesShared
 	char snapshot[SNAPSHOT_SIZE]; /* JSON: see fha_node_snapshot */
 	ConditionVariable snapshot_changed;
 
-	/* One request at a time from a backend to the agent: JSON, "" when there is none. */
-	char request[REQUEST_SIZE];
+	/* One request at a time from a backend to the agent; its kind is NONE when there is none. */
+	FhaRequest request;
 	/* Those that could not be entered into the record, which has no word of them: the newest. */
 	uint32 refusal_count;
 	Refusal refusals[REFUSALS];

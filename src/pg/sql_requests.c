@@ -18,13 +18,13 @@
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
+#include "base/tame.h"
 #include "pg/compat.h"
 #include "pg/guc.h"
 #include "pg/report.h"
 #include "pg/shmem.h"
 #include "pg/sql.h"
 #include "record/request.h"
-#include "record/request_json.h"
 #include "record/snapshot.h"
 
 PG_FUNCTION_INFO_V1(fawkes_ha_switchover);
@@ -98,17 +98,17 @@ raise_no_agent(void)
 
 /* False: another one lies there, which the agent has not taken yet. */
 static bool
-lay_down(const char *text)
+lay_down(const FhaRequest *request)
 {
 	bool is_gone;
 	bool free_now;
 
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
 	is_gone = fawkes_shared->agent_latch == NULL;
-	free_now = fawkes_shared->request[0] == '\0';
+	free_now = fawkes_shared->request.kind == FHA_REQUEST_NONE;
 	if (free_now && !is_gone)
 	{
-		strlcpy(fawkes_shared->request, text, REQUEST_SIZE);
+		fawkes_shared->request = *request;
 		SetLatch(fawkes_shared->agent_latch);
 	}
 	LWLockRelease(fawkes_shared->lock);
@@ -119,20 +119,17 @@ lay_down(const char *text)
 
 /* Hand a request to the agent; it takes one at a time, and others wait for it until `end`. */
 static void
-sql_put_request(const FhaRequest *request, TimestampTz end)
+sql_put_request(const FhaRequest *asked, TimestampTz end)
 {
-	char *printed;
-	char *text;
-	FhaError error;
+	FhaRequest request = *asked;
 
-	if (fha_request_print(request, &printed, &error) != FHA_OK)
-		fha_report(ERROR, &error);
-	text = pstrdup(printed);
-	free(printed);
-	if (strlen(text) >= REQUEST_SIZE)
-		elog(ERROR, "the request is too long");
+	/* A database may have another encoding; records, and what is signed of them, are of UTF-8. */
+	fha_utf8_mend(request.target);
+	fha_utf8_mend(request.requested_by);
+	fha_utf8_mend(request.reason);
+	fha_utf8_mend(request.setting.value);
 	ConditionVariablePrepareToSleep(&fawkes_shared->snapshot_changed);
-	while (!lay_down(text))
+	while (!lay_down(&request))
 	{
 		long left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
 
@@ -155,9 +152,10 @@ take_back_request(const char *id)
 	bool found;
 
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
-	found = strstr(fawkes_shared->request, id) != NULL;
+	found = fawkes_shared->request.kind != FHA_REQUEST_NONE &&
+			strcmp(fawkes_shared->request.id, id) == 0;
 	if (found)
-		fawkes_shared->request[0] = '\0';
+		fawkes_shared->request.kind = FHA_REQUEST_NONE;
 	LWLockRelease(fawkes_shared->lock);
 	return found;
 }

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "record/fields.h"
 #include "record/request.h"
@@ -52,7 +51,6 @@ put_setting(struct json_object *to, const void *record, bool *failed)
 	fha_json_put_text(to, "value", setting->value, failed);
 }
 
-/* Without the state: who asks for something does not say it. */
 static const FhaField rows[] = {
 	FHA_FIELD(FhaRequest, TEXT, id),
 	FHA_FIELD_BY(read_kind, put_kind),
@@ -85,28 +83,6 @@ fha_request_read(struct json_object *from, FhaRequest *out, FhaError *err)
 		(void) fha_error(err, FHA_PROTOCOL, "unknown state of a request");
 }
 
-FhaCode
-fha_request_parse(const char *data, size_t size, FhaRequest *out, FhaError *err)
-{
-	FhaError local = {.code = FHA_OK};
-	struct json_object *object = fha_json_parse(data, size, &local);
-
-	memset(out, 0, sizeof(*out));
-	if (object != NULL)
-	{
-		fha_fields_read(object, &fields, out, &local);
-		json_object_put(object);
-		if (local.code == FHA_OK && out->id[0] == '\0')
-			(void) fha_error(&local, FHA_PROTOCOL, "a request needs an id");
-	}
-	out->state = FHA_REQUEST_PENDING;
-	out->message[0] = '\0';
-	fha_wall_time(out->requested_at, sizeof(out->requested_at));
-	if (local.code != FHA_OK && err != NULL)
-		*err = local;
-	return local.code;
-}
-
 static struct json_object *
 request_object(const FhaRequest *request, bool *failed)
 {
@@ -122,13 +98,4 @@ fha_request_put(struct json_object *to, const FhaRequest *request, bool *failed)
 {
 	if (request->kind != FHA_REQUEST_NONE)
 		fha_json_put(to, "request", request_object(request, failed), failed);
-}
-
-FhaCode
-fha_request_print(const FhaRequest *request, char **out, FhaError *err)
-{
-	bool failed = false;
-
-	*out = fha_json_finish(request_object(request, &failed), failed, err);
-	return *out == NULL ? FHA_NO_MEMORY : FHA_OK;
 }

@@ -11,7 +11,6 @@
 #include "record/history.h"
 #include "record/record.h"
 #include "record/request.h"
-#include "record/request_json.h"
 #include "record/snapshot.h"
 
 static void
@@ -132,19 +131,6 @@ snapshot(const char *text)
 	free(out);
 }
 
-static void
-request(const char *text, size_t size)
-{
-	FhaRequest request;
-	FhaError err;
-
-	if (fha_request_parse(text, size, &request, &err) != FHA_OK)
-		FUZZ_MUST(err.code == FHA_PROTOCOL && err.text[0] != '\0');
-	else
-		FUZZ_MUST(request.kind != FHA_REQUEST_NONE && request.id[0] != '\0' &&
-				  request.state == FHA_REQUEST_PENDING);
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -156,7 +142,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cluster(text, size);
 	member(text, size);
 	history(text, size);
-	request(text, size);
 	snapshot(text);
 	free(text);
 	return 0;

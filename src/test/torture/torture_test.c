@@ -28,7 +28,6 @@
 #include "record/history.h"
 #include "record/record.h"
 #include "record/request.h"
-#include "record/request_json.h"
 #include "record/snapshot.h"
 #include "test/torture/torture.h"
 
@@ -261,21 +260,6 @@ print_snapshot(FhaError *err)
 	return fha_snapshot_print(&snapshot, &printed, err);
 }
 
-static FhaCode
-read_request(FhaError *err)
-{
-	static const char text[] = "{\"id\":\"04fc67d2f72928db\",\"kind\":\"switchover\","
-							   "\"requested_by\":\"a name of more than thirty-two bytes\"}";
-	FhaRequest request;
-	FhaCode code = fha_request_parse(text, sizeof(text) - 1, &request, err);
-
-	if (code == FHA_OK)
-		assert_string_equal(request.requested_by, "a name of more than thirty-two bytes");
-	else
-		assert_int_equal(code, FHA_NO_MEMORY);
-	return code;
-}
-
 static void
 records_without_memory(void **state)
 {
@@ -286,7 +270,6 @@ records_without_memory(void **state)
 	fill_records();
 	without_memory(&(Scene){.run = read_cluster, .check = check_cluster, .parses = true});
 	without_memory(&(Scene){.run = read_member, .check = check_member, .parses = true});
-	without_memory(&(Scene){.run = read_request, .check = NULL, .parses = true});
 	expected = cluster_text;
 	without_memory(&(Scene){.run = print_cluster, .check = check_printed, .parses = true});
 	expected = member_text;
