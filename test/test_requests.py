@@ -43,9 +43,9 @@ SNAPSHOT = {
     ],
     "lease_is_free": False,
     "history": [
-        {"at": "2026-11-22T17:00:00.000Z", "event": "bootstrap", "term": 1, "timeline": 1, "member": "n2", "from": "",
+        {"at": "2026-11-22T17:00:00.000Z", "event": "bootstrap", "term": "1", "timeline": 1, "member": "n2", "from": "",
          "reason": "founded"},
-        {"at": "2026-11-22T17:05:00.000Z", "event": "switchover", "term": 3, "timeline": 2, "member": "n1",
+        {"at": "2026-11-22T17:05:00.000Z", "event": "switchover", "term": "3", "timeline": 2, "member": "n1",
          "from": "n2", "reason": "asked for", "request": "0123456789abcdef", "requested_by": "postgres",
          "result": "done: n1 took the lease"},
     ],

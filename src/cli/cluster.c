@@ -33,11 +33,8 @@ cluster_open(Cluster *cluster, const CliOptions *options)
 static void
 cluster_forget(Cluster *cluster)
 {
-	for (size_t i = 0; i < cluster->member_count; i++)
-		free(cluster->json[i]);
-	free(cluster->cluster_json);
 	free(cluster->history_json);
-	cluster->cluster_json = cluster->history_json = NULL;
+	cluster->history_json = NULL;
 	cluster->member_count = 0;
 	cluster->version[0] = '\0';
 	cluster->history_version[0] = '\0';
@@ -86,7 +83,6 @@ take_record(Cluster *cluster, const CliOptions *options, const FhaRecord *record
 			return CLI_FAILED;
 		}
 		memcpy(cluster->version, record->version, sizeof(cluster->version));
-		cluster->cluster_json = strdup(record->data);
 	}
 	else if (strcmp(record->name, history_name) == 0)
 	{
@@ -99,7 +95,7 @@ take_record(Cluster *cluster, const CliOptions *options, const FhaRecord *record
 
 		if (fha_member_parse(record->data, record->size, member, NULL) == FHA_OK &&
 			strcmp(member->cluster, wanted) == 0 && !member->removed)
-			cluster->json[cluster->member_count++] = strdup(record->data);
+			cluster->member_count++;
 	}
 	return CLI_OK;
 }

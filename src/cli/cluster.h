@@ -20,8 +20,6 @@ typedef struct Cluster
 	FhaCluster record;
 	size_t member_count;
 	FhaMember members[FHA_MEMBERS_MAX];
-	char *json[FHA_MEMBERS_MAX]; /* their records as they stand there */
-	char *cluster_json;
 	char *history_json;
 	char history_version[FHA_VERSION_SIZE];
 } Cluster;

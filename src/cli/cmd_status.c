@@ -201,24 +201,19 @@ print_table(const Cluster *cluster, const FhaOutlook *outlook)
 static int
 print_json(const Cluster *cluster, bool held)
 {
-	const char *members[FHA_MEMBERS_MAX];
-	FhaSnapshot snapshot = {
-		.member = "",
-		.incarnation = "",
-		.decision = "",
-		.because = "",
-		.lease_is_free = !held,
-		.cluster = cluster->cluster_json,
-		.history = cluster->history_json,
-		.members = members,
-		.member_count = cluster->member_count,
-	};
+	static FhaSnapshot snapshot = {.decision = "", .because = "", .known = true};
 	char *text;
 	FhaError err;
 
-	for (size_t i = 0; i < cluster->member_count; i++)
-		members[i] = cluster->json[i];
-	if (fha_snapshot_print(&snapshot, &text, &err) != FHA_OK)
+	snapshot.lease_is_free = !held;
+	snapshot.cluster = cluster->record;
+	snapshot.member_count = cluster->member_count;
+	memcpy(snapshot.members, cluster->members, cluster->member_count * sizeof(FhaMember));
+	/* What of a damaged history can be read is shown. */
+	if ((cluster->history_json != NULL &&
+		 fha_history_glean(cluster->history_json, strlen(cluster->history_json), snapshot.history,
+						   &snapshot.history_count, &err) == FHA_NO_MEMORY) ||
+		fha_snapshot_print(&snapshot, &text, &err) != FHA_OK)
 	{
 		cli_complain("%s", err.text);
 		return CLI_FAILED;

@@ -889,41 +889,45 @@ fha_node_request(FhaNode *node, const FhaRequest *request, FhaError *err)
 }
 
 FhaCode
-fha_node_snapshot(const FhaNode *node, char **out, FhaError *err)
+fha_node_snapshot(const FhaNode *node, FhaSnapshot *out, FhaError *err)
 {
-	const char *members[FHA_MEMBERS_MAX];
-	FhaMemberLag lags[FHA_MEMBERS_MAX];
-	FhaHeard heard[FHA_MEMBERS_MAX];
+	const FhaWorld *world = &node->world;
 	int64_t now_ms = node_now_ms(node); /* asked for between steps */
-	FhaSnapshot snapshot = {
-		.member = node->config.member_name,
-		.incarnation = node->world.self.incarnation,
-		.decision = node->rule == NULL ? "hold" : fha_node_action_name(node->rule->node),
-		.rule = node->rule == NULL ? NULL : node->rule->id,
-		.because = node->rule == NULL ? "starting" : node->rule->because,
-		.fence_open = node->rule != NULL && node->rule->fence == FHA_FENCE_OPEN,
-		.fence_left_ms = 0,
-		.lease_is_free = fha_lease_is_free(&node->world, now_ms),
-		.cluster = node->cluster.text,
-		.history = node->history.text,
-		.members = members,
-		.lags = lags,
-		.heard = heard,
-	};
-	int64_t left = node->world.tenure.write_until_ms - now_ms;
+	int64_t left_ms = world->tenure.write_until_ms - now_ms;
+	FhaError damage = {.code = FHA_OK};
 
-	if (snapshot.fence_open && left > 0)
-		snapshot.fence_left_ms = left;
-	for (size_t i = 0; i < node->world.member_count; i++)
+	memset(out, 0, sizeof(*out));
+	memcpy(out->member, world->self.member, sizeof(out->member));
+	memcpy(out->incarnation, world->self.incarnation, sizeof(out->incarnation));
+	out->decision = node->rule == NULL ? "hold" : fha_node_action_name(node->rule->node);
+	out->rule = node->rule == NULL ? NULL : node->rule->id;
+	out->because = node->rule == NULL ? "starting" : node->rule->because;
+	out->fence_open = node->rule != NULL && node->rule->fence == FHA_FENCE_OPEN;
+	out->fence_left_ms = out->fence_open && left_ms > 0 ? left_ms : 0;
+	out->lease_is_free = fha_lease_is_free(world, now_ms);
+	out->known = node->cluster.text != NULL;
+	out->cluster = world->cluster;
+	/* What of a damaged history can be read is shown. */
+	if (node->history.text != NULL &&
+		fha_history_glean(node->history.text, strlen(node->history.text), out->history,
+						  &out->history_count, &damage) == FHA_NO_MEMORY)
+		return fha_error(err, FHA_NO_MEMORY, "%s", damage.text);
+	out->measured = true;
+	for (size_t i = 0; i < world->member_count; i++)
+	{
+		const FhaMember *member = &world->members[i];
+
 		if (node->others[i].text != NULL)
-			members[snapshot.member_count++] = node->others[i].text;
-	for (size_t i = 0; i < node->world.member_count; i++)
-		if (node->world.members[i].role == FHA_ROLE_STANDBY)
-			node_lag_show(node, i, &lags[snapshot.lag_count++]);
-	for (size_t i = 0; i < node->world.member_count; i++)
-		if (node->others[i].heard &&
-			strcmp(node->world.members[i].member, node->config.member_name) != 0)
-			heard[snapshot.heard_count++] =
-				(FhaHeard){node->world.members[i].member, node->others[i].changed_ms};
-	return fha_snapshot_print(&snapshot, out, err);
+			out->members[out->member_count++] = *member;
+		if (member->role == FHA_ROLE_STANDBY)
+			node_lag_show(node, i, &out->lags[out->lag_count++]);
+		if (node->others[i].heard && strcmp(member->member, node->config.member_name) != 0)
+		{
+			FhaHeard *heard = &out->heard[out->heard_count++];
+
+			memcpy(heard->member, member->member, sizeof(heard->member));
+			heard->at_ms = node->others[i].changed_ms;
+		}
+	}
+	return FHA_OK;
 }

@@ -19,6 +19,7 @@
 #include "core/decide.h"
 #include "core/world.h"
 #include "peer/protocol.h"
+#include "record/snapshot.h"
 #include "show/health.h"
 #include "show/metrics.h"
 
@@ -124,7 +125,8 @@ FHA_API void fha_node_health(const FhaNode *node, FhaHealth *out);
 /* What was counted, and what the node knew at its last turn. */
 FHA_API void fha_node_vitals(const FhaNode *node, FhaVitals *out);
 
-/* The snapshot of record.h as JSON; *out: free it. */
-FHA_API FHA_MUST_CHECK FhaCode fha_node_snapshot(const FhaNode *node, char **out, FhaError *err);
+/* What this node knows, for its machine.  NO_MEMORY. */
+FHA_API FHA_MUST_CHECK FhaCode fha_node_snapshot(const FhaNode *node, FhaSnapshot *out,
+												 FhaError *err);
 
 #endif

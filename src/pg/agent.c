@@ -40,6 +40,7 @@
 #include "pg/fence.h"
 #include "pg/guc.h"
 #include "pg/own_metrics.h"
+#include "pg/published.h"
 #include "pg/readonly.h"
 #include "pg/report.h"
 #include "pg/serve.h"
@@ -141,38 +142,6 @@ agent_register(void)
 							 max_worker_processes),
 				 errdetail("Other libraries of shared_preload_libraries have taken all of it."),
 				 errhint("Raise max_worker_processes; fawkes_ha itself uses up to 6.")));
-}
-
-static void
-agent_publish(FhaNode *node, Progress *progress)
-{
-	char *text;
-	FhaError err;
-	size_t size;
-
-	if (fha_node_changes(node) == progress->published)
-		return;
-	if (fha_node_snapshot(node, &text, &err) != FHA_OK)
-	{
-		fha_report_as("snapshot_failed", &err);
-		return;
-	}
-	progress->published = fha_node_changes(node);
-	size = strlen(text);
-	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);
-	if (size < SNAPSHOT_SIZE)
-	{
-		memcpy(fawkes_shared->snapshot, text, size + 1);
-		fawkes_shared->snapshot_size = (int) size;
-		fawkes_shared->snapshot_count++;
-	}
-	LWLockRelease(fawkes_shared->lock);
-	free(text);
-	if (size >= SNAPSHOT_SIZE)
-		ereport(LOG,
-				report_line("records_too_long",
-							"the cluster's records need %zu bytes, more than is shared", size));
-	ConditionVariableBroadcast(&fawkes_shared->snapshot_changed);
 }
 
 /* Each turn, and nobody is woken: what depends on the time is reckoned by who reads it. */
@@ -634,7 +603,7 @@ fawkes_ha_agent_main(Datum argument)
 		agent_act(&config, &action, &view, &progress);
 		say_news(node);
 		publish_vitals(node);
-		agent_publish(node, &progress);
+		published_put(node, &progress.published);
 		agent_tell_refusal(node);
 		if (fha_node_takes_requests(node) && fawkes_shared->request.kind != FHA_REQUEST_NONE)
 			SetLatch(MyLatch); /* it came while there was no room */

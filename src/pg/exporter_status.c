@@ -9,25 +9,22 @@
 #include "pg/exporter_status.h"
 #include "pg/guc.h"
 #include "pg/own_metrics.h"
-#include "pg/shmem.h"
+#include "pg/published.h"
 #include "show/page.h"
 #include "show/status_document.h"
 
 /* What the agent said last, also when it is gone; static, for nothing here may run out of memory. */
-static char snapshot[SNAPSHOT_SIZE];
-static size_t snapshot_size = 0;
+static FhaSnapshot snapshot;
 static FhaLagRing ring;
 static int64 sample_at_ms = 0;
 
-/* Waits for nobody: while somebody who holds the lock stands still, the copy before will do. */
-static void
-copy_snapshot(void)
+/* NULL: it has said nothing yet. */
+static const FhaSnapshot *
+snapshot_look(void)
 {
-	if (!LWLockConditionalAcquire(fawkes_shared->lock, LW_SHARED))
-		return;
-	snapshot_size = fawkes_shared->snapshot_size;
-	memcpy(snapshot, fawkes_shared->snapshot, snapshot_size);
-	LWLockRelease(fawkes_shared->lock);
+	uint64 count;
+
+	return published_read(&snapshot, &count) ? &snapshot : NULL;
 }
 
 int64
@@ -38,8 +35,7 @@ exporter_status_sample(void)
 	if (now_ms < sample_at_ms)
 		return sample_at_ms;
 	sample_at_ms = now_ms + FHA_LAG_RING_PERIOD_MS;
-	copy_snapshot();
-	fha_status_sample(&ring, snapshot_size == 0 ? NULL : snapshot, snapshot_size, now_ms);
+	fha_status_sample(&ring, snapshot_look(), now_ms);
 	return sample_at_ms;
 }
 
@@ -51,9 +47,7 @@ exporter_status_document(const FhaServerFacts *facts, FhaAnswer *out)
 	FhaStatusInput input = {.vitals = &vitals, .fence = &fence, .ring = &ring, .server = facts};
 	char *text;
 
-	copy_snapshot();
-	input.snapshot = snapshot_size == 0 ? NULL : snapshot;
-	input.snapshot_size = snapshot_size;
+	input.snapshot = snapshot_look();
 	(void) own_metrics_read(&vitals, &fence, &input.agent);
 	input.max_lag_bytes = guc_max_lag_on_failover_kB * FHA_UNIT_kB;
 	input.now_ms = fha_now_ms();

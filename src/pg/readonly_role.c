@@ -280,21 +280,17 @@ static void
 refuse_standby(void)
 {
 	uint64 count;
-	char *text = sql_snapshot(&count);
-	FhaSnapshotView *view = palloc(sizeof(*view));
-	FhaError error;
+	FhaSnapshot *snapshot = sql_snapshot(&count);
 	const char *address = "";
 
-	if (text == NULL || fha_snapshot_parse(text, strlen(text), view, &error) != FHA_OK)
-		view->cluster.holder[0] = '\0', view->member_count = 0;
-	for (size_t i = 0; i < view->member_count; i++)
-		if (strcmp(view->members[i].member, view->cluster.holder) == 0)
-			address = view->members[i].address;
+	for (size_t i = 0; snapshot != NULL && snapshot->known && i < snapshot->member_count; i++)
+		if (strcmp(snapshot->members[i].member, snapshot->cluster.holder) == 0)
+			address = snapshot->members[i].address;
 	ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
 					errmsg("cannot set up a role on a standby"),
 					address[0] == '\0' ? errhint("Call the function on the primary.")
 									   : errhint("Call the function on the primary, %s, at %s.",
-												 view->cluster.holder, address)));
+												 snapshot->cluster.holder, address)));
 }
 
 static void

@@ -81,6 +81,7 @@ shmem_startup(void)
 		pg_atomic_init_u32(&fawkes_shared->is_alone, 0);
 		pg_atomic_init_u32(&fawkes_shared->exporter_fails, 0);
 		pg_atomic_init_u64(&fawkes_shared->vitals_count, 0);
+		pg_atomic_init_u64(&fawkes_shared->snapshot_count, 0);
 		fawkes_shared->lock = &GetNamedLWLockTranche("fawkes_ha")->lock;
 		ConditionVariableInit(&fawkes_shared->snapshot_changed);
 		fence_create(&fawkes_shared->fence);

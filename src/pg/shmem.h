@@ -14,9 +14,8 @@
 
 #include "core/world.h"
 #include "pg/fence.h"
+#include "record/snapshot.h"
 
-/* 64 members of 1000 bytes, the cluster record and 100 history entries of 600 bytes fit. */
-#define SNAPSHOT_SIZE (192 * 1024)
 #define TROUBLE_SIZE FHA_SENTENCE_SIZE
 #define REFUSALS 16
 
@@ -71,16 +70,16 @@ typedef struct FawkesShared
 	pg_atomic_uint64 vitals_count;
 	FhaVitals vitals[2];
 
+	/* Its records, in the same way (published.h). */
+	pg_atomic_uint64 snapshot_count;
+	FhaSnapshot snapshots[2];
+	ConditionVariable snapshot_changed; /* or a request was taken, or refused */
+
 	LWLock *lock;          /* protects all below */
 	uint32 ready_timeline; /* on which the maintenance worker has made the role that others need */
 	MaintenanceShared maintenance;
 	pid_t agent_pid;
 	struct Latch *agent_latch;
-	uint64 snapshot_count; /* goes up with every new snapshot */
-	int snapshot_size;
-	char snapshot[SNAPSHOT_SIZE]; /* JSON: see fha_node_snapshot */
-	ConditionVariable snapshot_changed;
-
 	/* One request at a time from a backend to the agent; its kind is NONE when there is none. */
 	FhaRequest request;
 	/* Those that could not be entered into the record, which has no word of them: the newest. */

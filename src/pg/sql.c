@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "core/decide.h"
 #include "pg/compat.h"
+#include "pg/published.h"
+#include "pg/report.h"
 #include "pg/shmem.h"
 #include "pg/sql.h"
 
@@ -22,30 +24,37 @@ PG_FUNCTION_INFO_V1(fawkes_ha_rules);
 PG_FUNCTION_INFO_V1(fawkes_ha_rule_id);
 PG_FUNCTION_INFO_V1(fawkes_ha_boottime_ms);
 
-char *
+FhaSnapshot *
 sql_snapshot(uint64 *count)
 {
-	char *text = NULL;
+	FhaSnapshot *snapshot;
 
 	*count = 0;
-	if (fawkes_shared == NULL)
+	if (fawkes_shared == NULL || *(volatile pid_t *) &fawkes_shared->agent_pid == 0)
 		return NULL;
-	LWLockAcquire(fawkes_shared->lock, LW_SHARED);
-	*count = fawkes_shared->snapshot_count;
-	if (fawkes_shared->agent_pid != 0 && fawkes_shared->snapshot_size > 0)
-		text = pnstrdup(fawkes_shared->snapshot, fawkes_shared->snapshot_size);
-	LWLockRelease(fawkes_shared->lock);
-	return text;
+	snapshot = palloc(sizeof(*snapshot));
+	if (published_read(snapshot, count))
+		return snapshot;
+	pfree(snapshot);
+	return NULL;
 }
 
 Datum
 fawkes_ha_snapshot(PG_FUNCTION_ARGS)
 {
 	uint64 count;
-	char *text = sql_snapshot(&count);
+	FhaSnapshot *snapshot = sql_snapshot(&count);
+	char *printed;
+	char *text;
+	FhaError error;
 
-	if (text == NULL)
+	if (snapshot == NULL)
 		PG_RETURN_NULL();
+	if (fha_snapshot_print(snapshot, &printed, &error) != FHA_OK)
+		fha_report(ERROR, &error);
+	pfree(snapshot);
+	text = MemoryContextStrdup(CurrentMemoryContext, printed);
+	free(printed);
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
 }
 

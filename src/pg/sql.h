@@ -4,7 +4,9 @@
 #ifndef FAWKES_SQL_H
 #define FAWKES_SQL_H
 
-/* The agent's snapshot as JSON text, palloc'ed; NULL: there is none.  *count: which one it is. */
-extern char *sql_snapshot(uint64 *count);
+#include "record/snapshot.h"
+
+/* The snapshot of an agent that runs, palloc'ed; NULL: there is none.  *count: which one it is. */
+extern FhaSnapshot *sql_snapshot(uint64 *count);
 
 #endif

@@ -13,7 +13,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -25,7 +24,6 @@
 #include "pg/shmem.h"
 #include "pg/sql.h"
 #include "record/request.h"
-#include "record/snapshot.h"
 
 PG_FUNCTION_INFO_V1(fawkes_ha_switchover);
 PG_FUNCTION_INFO_V1(fawkes_ha_failover);
@@ -56,32 +54,6 @@ typedef struct Answer
 	bool failed;
 	char *message;
 } Answer;
-
-/* A key's text in an object; NULL when there is no such text. */
-static char *
-sql_text_of(JsonbContainer *object, const char *key)
-{
-	JsonbValue value;
-
-	if (object == NULL || !JsonContainerIsObject(object) ||
-		getKeyJsonValueFromContainer(object, key, strlen(key), &value) == NULL ||
-		value.type != jbvString)
-		return NULL;
-	return pnstrdup(value.val.string.val, value.val.string.len);
-}
-
-/* A key's object or array; NULL when there is none. */
-static JsonbContainer *
-container_of(JsonbContainer *object, const char *key)
-{
-	JsonbValue value;
-
-	if (object == NULL || !JsonContainerIsObject(object) ||
-		getKeyJsonValueFromContainer(object, key, strlen(key), &value) == NULL ||
-		value.type != jbvBinary)
-		return NULL;
-	return value.val.binary.data;
-}
 
 static void
 raise_no_agent(void)
@@ -166,24 +138,11 @@ take_back_at_error(int code, Datum id)
 	(void) take_back_request(DatumGetCString(id));
 }
 
-/* The state of a request by its name in a record; `unknown` if that has none. */
-static FhaRequestState
-state_of(JsonbContainer *object, FhaRequestState unknown)
-{
-	FhaRequestState state = unknown;
-	char *name = sql_text_of(object, "state");
-
-	if (name != NULL)
-		(void) fha_request_state_parse(name, &state);
-	return state;
-}
-
 /* A history that a member of 1.1 wrote has no states: its sentences begin with them. */
 static FhaRequestState
 state_in_1_1(const char *result)
 {
-	return result != NULL && strncmp(result, "failed: ", 8) == 0 ? FHA_REQUEST_FAILED
-																 : FHA_REQUEST_DONE;
+	return strncmp(result, "failed: ", 8) == 0 ? FHA_REQUEST_FAILED : FHA_REQUEST_DONE;
 }
 
 static void
@@ -195,38 +154,29 @@ end_answer(Answer *answer, FhaRequestState state)
 
 /* In the cluster's record while it is the latest request, in its history afterwards. */
 static void
-find_answer(const char *text, const char *id, Answer *answer)
+find_answer(const FhaSnapshot *snapshot, const char *id, Answer *answer)
 {
-	Jsonb *snapshot = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
-	JsonbContainer *request = container_of(container_of(&snapshot->root, "cluster"), "request");
-	JsonbContainer *history = container_of(&snapshot->root, "history");
-	char *seen = sql_text_of(request, "id");
+	const FhaRequest *request = &snapshot->cluster.request;
 
-	if (seen != NULL && strcmp(seen, id) == 0)
+	if (snapshot->known && request->kind != FHA_REQUEST_NONE && strcmp(request->id, id) == 0)
 	{
-		end_answer(answer, state_of(request, FHA_REQUEST_PENDING));
-		answer->message = sql_text_of(request, "message");
+		end_answer(answer, request->state);
+		answer->message = pstrdup(request->message);
 		return;
 	}
-	for (uint32 i = history != NULL && JsonContainerIsArray(history) ? JsonContainerSize(history)
-																	 : 0;
-		 i > 0; i--)
+	for (size_t i = snapshot->history_count; i > 0; i--)
 	{
-		JsonbValue *entry = getIthJsonbValueFromContainer(history, i - 1);
-		char *entry_id;
+		const FhaHistoryEntry *entry = &snapshot->history[i - 1];
+		const char *result = entry->result;
+		const char *message = strchr(result, ' ');
 
-		if (entry == NULL || entry->type != jbvBinary)
+		if (strcmp(entry->request, id) != 0)
 			continue;
-		entry_id = sql_text_of(entry->val.binary.data, "request");
-		if (entry_id != NULL && strcmp(entry_id, id) == 0)
-		{
-			char *result = sql_text_of(entry->val.binary.data, "result");
-
-			end_answer(answer, state_of(entry->val.binary.data, state_in_1_1(result)));
-			if (result != NULL && strchr(result, ' ') != NULL)
-				answer->message = strchr(result, ' ') + 1;
-			return;
-		}
+		end_answer(answer,
+				   entry->state == FHA_REQUEST_PENDING ? state_in_1_1(result) : entry->state);
+		if (message != NULL)
+			answer->message = pstrdup(message + 1);
+		return;
 	}
 }
 
@@ -257,7 +207,7 @@ wait_for_answer(const char *id, TimestampTz end, Answer *answer)
 	{
 		long left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
 		uint64 count;
-		char *snapshot = sql_snapshot(&count);
+		FhaSnapshot *snapshot = sql_snapshot(&count);
 
 		if (snapshot != NULL && count != seen)
 			find_answer(snapshot, id, answer);
@@ -289,17 +239,15 @@ raise_timeout(const char *kind, int wait_seconds, bool taken_back)
 }
 
 /* What the records show of the cluster, as the library knows it; palloc'ed. */
-static FhaSnapshotView *
+static FhaSnapshot *
 sql_read_cluster(void)
 {
 	uint64 count;
-	char *text = sql_snapshot(&count);
-	FhaSnapshotView *view = palloc(sizeof(*view));
-	FhaError error;
+	FhaSnapshot *snapshot = sql_snapshot(&count);
 
-	if (text == NULL || fha_snapshot_parse(text, strlen(text), view, &error) != FHA_OK)
+	if (snapshot == NULL || !snapshot->known)
 		raise_no_agent();
-	return view;
+	return snapshot;
 }
 
 static void
@@ -311,7 +259,7 @@ sql_refuse(const char *kind, int sqlstate, const char *reason, const char *hint)
 
 /* Errors for what the records already show to be wrong; what takes a decision is the leader's. */
 static void
-sql_check(const FhaSnapshotView *view, const FhaRequest *request, bool force, char *plan)
+sql_check(const FhaSnapshot *view, const FhaRequest *request, bool force, char *plan)
 {
 	const char *kind = fha_request_kind_name(request->kind);
 	FhaError error;
@@ -340,7 +288,7 @@ sql_carry_out(FhaRequest *request, int wait_seconds, bool dry_run, bool force)
 {
 	const char *kind = fha_request_kind_name(request->kind);
 	Answer answer = {false, false, NULL};
-	const FhaSnapshotView *view;
+	const FhaSnapshot *view;
 	char plan[FHA_PLAN_SIZE];
 	char warning[FHA_PLAN_SIZE];
 	FhaError error;

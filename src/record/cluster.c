@@ -232,14 +232,22 @@ fha_cluster_parse(const char *data, size_t size, FhaCluster *out, FhaError *err)
 	return local.code;
 }
 
+struct json_object *
+fha_cluster_object(const FhaCluster *cluster, bool *failed)
+{
+	struct json_object *object = json_object_new_object();
+
+	fha_json_put_text(object, "kind", "cluster", failed);
+	fha_fields_put(object, &fields, cluster, failed);
+	return object;
+}
+
 FhaCode
 fha_cluster_print(const FhaCluster *cluster, char **out, FhaError *err)
 {
-	struct json_object *object = json_object_new_object();
 	bool failed = false;
+	struct json_object *object = fha_cluster_object(cluster, &failed);
 
-	fha_json_put_text(object, "kind", "cluster", &failed);
-	fha_fields_put(object, &fields, cluster, &failed);
 	*out = fha_json_finish(object, failed, err);
 	return *out == NULL ? FHA_NO_MEMORY : FHA_OK;
 }

@@ -33,7 +33,9 @@ history_put_request(struct json_object *to, const void *record, bool *failed)
 		return;
 	fha_json_put_text(to, "request", entry->request, failed);
 	fha_json_put_text(to, "requested_by", entry->requested_by, failed);
-	fha_json_put_text(to, "state", fha_request_state_name(entry->state), failed);
+	/* One that has not ended is in no history: a member of 1.1 does not say. */
+	if (entry->state != FHA_REQUEST_PENDING)
+		fha_json_put_text(to, "state", fha_request_state_name(entry->state), failed);
 }
 
 static const FhaField rows[] = {
@@ -49,8 +51,8 @@ static const FhaField rows[] = {
 };
 static const FhaFields fields = FHA_FIELDS(rows);
 
-static struct json_object *
-entry_object(const FhaHistoryEntry *entry, bool *failed)
+struct json_object *
+fha_history_entry_object(const FhaHistoryEntry *entry, bool *failed)
 {
 	struct json_object *object = json_object_new_object();
 
@@ -91,7 +93,7 @@ fha_history_append(const char *cluster, const char *old, size_t old_size,
 			goto out;
 		fha_json_append(list, json_object_get(kept), &failed);
 	}
-	fha_json_append(list, entry_object(entry, &failed), &failed);
+	fha_json_append(list, fha_history_entry_object(entry, &failed), &failed);
 	fha_json_put_text(object, "kind", "history", &failed);
 	fha_json_put_text(object, "cluster", cluster, &failed);
 	fha_json_put(object, "entries", list, &failed);
@@ -112,7 +114,7 @@ fha_history_has(const char *data, size_t size, const FhaHistoryEntry *entry)
 	FhaError err = {.code = FHA_OK};
 	bool failed = false;
 	bool found = false;
-	struct json_object *sought = entry_object(entry, &failed);
+	struct json_object *sought = fha_history_entry_object(entry, &failed);
 	struct json_object *record = fha_json_parse(data, size, &err);
 	struct json_object *entries =
 		record == NULL ? NULL : fha_json_array(record, "entries", FHA_HISTORY_MAX, &err);
@@ -125,8 +127,10 @@ fha_history_has(const char *data, size_t size, const FhaHistoryEntry *entry)
 	return found;
 }
 
-FhaCode
-fha_history_parse(const char *data, size_t size, FhaHistoryEntry *out, size_t *count, FhaError *err)
+/* skips: entries that cannot be read are left out; else the first of them ends it. */
+static FhaCode
+history_entries(const char *data, size_t size, bool skips, FhaHistoryEntry *out, size_t *count,
+				FhaError *err)
 {
 	FhaError local = {.code = FHA_OK};
 	struct json_object *record = fha_json_parse(data, size, &local);
@@ -142,18 +146,32 @@ fha_history_parse(const char *data, size_t size, FhaHistoryEntry *out, size_t *c
 		 local.code == FHA_OK && entries != NULL && i < json_object_array_length(entries); i++)
 	{
 		struct json_object *object = fha_json_element(entries, i, "entries", &local);
-		FhaHistoryEntry *entry = &out[i];
+		FhaHistoryEntry *entry = &out[*count];
 
 		memset(entry, 0, sizeof(*entry));
-		if (object == NULL)
-			break;
-		fha_fields_read(object, &fields, entry, &local);
-		*count = i + 1;
+		if (object != NULL)
+			fha_fields_read(object, &fields, entry, &local);
+		if (object != NULL && (local.code == FHA_OK || !skips))
+			(*count)++;
+		if (skips && local.code == FHA_PROTOCOL)
+			local.code = FHA_OK;
 	}
 	json_object_put(record);
 	if (local.code != FHA_OK && err != NULL)
 		*err = local;
 	return local.code;
+}
+
+FhaCode
+fha_history_parse(const char *data, size_t size, FhaHistoryEntry *out, size_t *count, FhaError *err)
+{
+	return history_entries(data, size, false, out, count, err);
+}
+
+FhaCode
+fha_history_glean(const char *data, size_t size, FhaHistoryEntry *out, size_t *count, FhaError *err)
+{
+	return history_entries(data, size, true, out, count, err);
 }
 
 void

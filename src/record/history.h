@@ -42,6 +42,15 @@ FHA_API FHA_MUST_CHECK FhaCode fha_history_parse(const char *data, size_t size,
 												 FhaHistoryEntry *out, size_t *count,
 												 FhaError *err);
 
+/* The same, without the entries that cannot be read.  PROTOCOL: it is no history record. */
+FHA_API FHA_MUST_CHECK FhaCode fha_history_glean(const char *data, size_t size,
+												 FhaHistoryEntry *out, size_t *count,
+												 FhaError *err);
+
+/* An entry as it stands in the record. */
+struct json_object;
+struct json_object *fha_history_entry_object(const FhaHistoryEntry *entry, bool *failed);
+
 /* The entry for a request that has ended as it says, at wall_ms (fha_wall_ms). */
 FHA_API void fha_history_of_request(const FhaCluster *cluster, const FhaRequest *request,
 									int64_t wall_ms, FhaHistoryEntry *out);

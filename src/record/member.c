@@ -219,14 +219,22 @@ fha_member_parse(const char *data, size_t size, FhaMember *out, FhaError *err)
 	return local.code;
 }
 
+struct json_object *
+fha_member_object(const FhaMember *member, bool *failed)
+{
+	struct json_object *object = json_object_new_object();
+
+	fha_json_put_text(object, "kind", "member", failed);
+	fha_fields_put(object, &fields, member, failed);
+	return object;
+}
+
 FhaCode
 fha_member_print(const FhaMember *member, char **out, FhaError *err)
 {
-	struct json_object *object = json_object_new_object();
 	bool failed = false;
+	struct json_object *object = fha_member_object(member, &failed);
 
-	fha_json_put_text(object, "kind", "member", &failed);
-	fha_fields_put(object, &fields, member, &failed);
 	*out = fha_json_finish(object, failed, err);
 	return *out == NULL ? FHA_NO_MEMORY : FHA_OK;
 }

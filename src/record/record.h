@@ -52,8 +52,12 @@ FHA_API const char *fha_role_name(FhaRole role);
 /* "write", "flush", "replay". */
 const char *fha_stage_name(int stage);
 
-/* {"write": ..., "flush": ..., "replay": ...} as key "lag_ms": what is known of it. */
+/* The same as fha_cluster_print() and fha_member_print(), as a part of something. */
 struct json_object;
+struct json_object *fha_cluster_object(const FhaCluster *cluster, bool *failed);
+struct json_object *fha_member_object(const FhaMember *member, bool *failed);
+
+/* {"write": ..., "flush": ..., "replay": ...} as key "lag_ms": what is known of it. */
 void fha_lag_read(struct json_object *from, FhaLag out[FHA_STAGES], FhaError *err);
 void fha_lag_put(struct json_object *to, const FhaLag lag[FHA_STAGES], bool *failed);
 

@@ -1,5 +1,8 @@
 /*
- * snapshot.h: what a node publishes to its backends and to `fawkes-ha status -o json`.
+ * snapshot.h: what a node publishes to its machine, and `fawkes-ha status -o json` shows.
+ *
+ * A struct inside a machine: the agent copies it into shared memory, and readers copy it out (pg/published.h).
+ * JSON is printed where it leaves the process.
  */
 #ifndef FHA_RECORD_SNAPSHOT_H
 #define FHA_RECORD_SNAPSHOT_H
@@ -10,6 +13,7 @@
 
 #include "base/err.h"
 #include "core/world.h"
+#include "record/history.h"
 
 /* A standby's lag as one node knows it. */
 typedef struct FhaMemberLag
@@ -23,47 +27,38 @@ typedef struct FhaMemberLag
 	int64_t bytes[FHA_STAGES]; /* behind the leader's position; -1: not known */
 } FhaMemberLag;
 
-/* When that member's record was seen to change, by the CLOCK_BOOTTIME of who asks. */
+/* When that member's record was seen to change, by this node's CLOCK_BOOTTIME. */
 typedef struct FhaHeard
 {
-	const char *member;
+	char member[FHA_NAME_SIZE];
 	int64_t at_ms;
 } FhaHeard;
 
+/* No pointers but to static text of the library. */
 typedef struct FhaSnapshot
 {
-	const char *member;
-	const char *incarnation;
-	const char *decision;
-	const char *rule; /* NULL: nothing is decided yet */
+	char member[FHA_NAME_SIZE]; /* whose it is; "": a command's */
+	char incarnation[FHA_ID_SIZE];
+	const char *decision; /* static text, as the two that follow */
+	const char *rule;     /* NULL: nothing is decided yet */
 	const char *because;
 	bool fence_open;
 	int64_t fence_left_ms;
 	bool lease_is_free;
-	const char *cluster;        /* JSON text or NULL */
-	const char *history;        /* the history record's JSON text or NULL */
-	const char *const *members; /* JSON texts */
-	size_t member_count;
-	const FhaMemberLag *lags; /* of standbys; NULL: whoever asks knows of none */
-	size_t lag_count;
-	const FhaHeard *heard; /* of other members */
-	size_t heard_count;
-} FhaSnapshot;
-
-/* A snapshot's records, read back. */
-typedef struct FhaSnapshotView
-{
-	bool lease_is_free;
+	bool known; /* there is a record of the cluster, and it was read */
 	FhaCluster cluster;
 	size_t member_count;
 	FhaMember members[FHA_MEMBERS_MAX];
-} FhaSnapshotView;
+	size_t history_count;
+	FhaHistoryEntry history[FHA_HISTORY_MAX]; /* the oldest first */
+	bool measured;                            /* a node's own: what follows is known */
+	size_t lag_count;
+	FhaMemberLag lags[FHA_MEMBERS_MAX]; /* of standbys */
+	size_t heard_count;
+	FhaHeard heard[FHA_MEMBERS_MAX]; /* of other members */
+} FhaSnapshot;
 
-/* PROTOCOL: not a snapshot, or without a cluster record.  NO_MEMORY. */
-FHA_API FHA_MUST_CHECK FhaCode fha_snapshot_parse(const char *data, size_t size,
-												  FhaSnapshotView *out, FhaError *err);
-
-/* One JSON object; raw records are copied in as they are (NULL: none).  *out: free it. */
+/* One JSON object; *out: free it.  NO_MEMORY. */
 FHA_API FHA_MUST_CHECK FhaCode fha_snapshot_print(const FhaSnapshot *snapshot, char **out,
 												  FhaError *err);
 

@@ -13,109 +13,69 @@
 #include "core/routing.h"
 #include "record/history.h"
 #include "record/record.h"
-#include "record/snapshot.h"
 #include "show/health.h"
 #include "show/overview.h"
 
-static const char *const stages[] = {"write", "flush", "replay"};
-
-/* A snapshot as it is read here. */
-typedef struct Snapshot
+/* What is read here. */
+typedef struct Known
 {
-	struct json_object *object;  /* NULL: none, or none that can be read */
-	bool known;                  /* and the cluster's record is in it */
-	char self[FHA_NAME_SIZE];    /* whose it is */
-	const FhaStatusInput *input; /* what else is known; NULL: nothing is asked of it */
-	FhaSnapshotView view;
-} Snapshot;
+	const FhaStatusInput *input;
+	const FhaSnapshot *snapshot; /* NULL: there is none, or no record of the cluster is in it */
+	const char *self;            /* whose it is */
+} Known;
 
-static Snapshot *
-snapshot_open(const char *text, size_t size)
+static const FhaSnapshot *
+with_cluster(const FhaSnapshot *snapshot)
 {
-	Snapshot *snapshot = calloc(1, sizeof(*snapshot));
-	FhaError err = {.code = FHA_OK};
-
-	if (snapshot == NULL || text == NULL)
-		return snapshot;
-	snapshot->object = fha_json_parse(text, size, NULL);
-	snapshot->known =
-		snapshot->object != NULL && fha_snapshot_parse(text, size, &snapshot->view, NULL) == FHA_OK;
-	if (snapshot->object != NULL)
-		fha_json_text(snapshot->object, "member", snapshot->self, sizeof(snapshot->self), &err);
-	return snapshot;
-}
-
-static void
-snapshot_close(Snapshot *snapshot)
-{
-	json_object_put(snapshot->object);
-	free(snapshot);
+	return snapshot != NULL && snapshot->known ? snapshot : NULL;
 }
 
 /* What the node measured of that member; NULL: nothing. */
-static struct json_object *
-lag_of(const Snapshot *snapshot, const char *member)
+static const FhaMemberLag *
+lag_of(const FhaSnapshot *snapshot, const char *member)
 {
-	FhaError err = {.code = FHA_OK};
-	struct json_object *lags = fha_json_array(snapshot->object, "lag", FHA_MEMBERS_MAX, &err);
-	size_t count = lags == NULL ? 0 : json_object_array_length(lags);
-
-	for (size_t i = 0; i < count; i++)
-	{
-		struct json_object *lag = json_object_array_get_idx(lags, i);
-		char name[FHA_NAME_SIZE] = "";
-
-		if (!json_object_is_type(lag, json_type_object))
-			continue;
-		fha_json_text(lag, "member", name, sizeof(name), &err);
-		if (strcmp(name, member) == 0)
-			return lag;
-	}
+	for (size_t i = 0; i < snapshot->lag_count; i++)
+		if (strcmp(snapshot->lags[i].member, member) == 0)
+			return &snapshot->lags[i];
 	return NULL;
 }
 
 /* Of one stage at now_ms; FHA_LAG_UNSEEN: not known. */
 static void
-status_read_lag(struct json_object *lag, const char *stage, int64_t now_ms, int64_t *ms,
+status_read_lag(const FhaMemberLag *lag, FhaStage stage, int64_t now_ms, int64_t *ms,
 				int64_t *bytes)
 {
-	FhaError err = {.code = FHA_OK};
-	struct json_object *one = lag == NULL ? NULL : fha_json_object(lag, stage, &err);
-	int64_t fresh_ms = FHA_LAG_UNSEEN;
-	int64_t whole_until_ms = 0;
-
 	*ms = *bytes = FHA_LAG_UNSEEN;
-	if (one == NULL)
+	if (lag == NULL)
 		return;
-	fha_json_int(one, "fresh_ms", 0, INT64_MAX, &fresh_ms, &err);
-	fha_json_int(one, "bytes", 0, INT64_MAX, bytes, &err);
-	fha_json_int(one, "whole_until_ms", 0, INT64_MAX, &whole_until_ms, &err);
-	if (fresh_ms >= 0)
-		*ms = fha_lag_shown_ms(fresh_ms, whole_until_ms, now_ms);
+	if (lag->bytes[stage] >= 0)
+		*bytes = lag->bytes[stage];
+	if (lag->fresh_ms[stage] != 0)
+		*ms = fha_lag_shown_ms(lag->fresh_ms[stage], lag->whole_until_ms[stage], now_ms);
 }
 
 static void
-read_replay(const Snapshot *snapshot, const FhaMember *member, const FhaShown *shown,
+read_replay(const FhaSnapshot *snapshot, const FhaMember *member, const FhaShown *shown,
 			int64_t now_ms, int64_t *ms, int64_t *bytes)
 {
-	status_read_lag(lag_of(snapshot, member->member), "replay", now_ms, ms, bytes);
+	status_read_lag(lag_of(snapshot, member->member), FHA_REPLAYED, now_ms, ms, bytes);
 	if (*bytes == FHA_LAG_UNSEEN)
 		*bytes = shown->lag_bytes;
 }
 
 void
-fha_status_sample(FhaLagRing *ring, const char *text, size_t size, int64_t now_ms)
+fha_status_sample(FhaLagRing *ring, const FhaSnapshot *snapshot, int64_t now_ms)
 {
-	Snapshot *snapshot = snapshot_open(text, size);
 	FhaOutlook outlook = {.held = true};
 
 	fha_lag_ring_begin(ring, now_ms);
+	snapshot = with_cluster(snapshot);
 	if (snapshot == NULL)
-		return; /* LCOV_EXCL_LINE: no memory */
-	outlook.record = &snapshot->view.cluster;
-	for (size_t i = 0; snapshot->known && i < snapshot->view.member_count; i++)
+		return;
+	outlook.record = &snapshot->cluster;
+	for (size_t i = 0; i < snapshot->member_count; i++)
 	{
-		const FhaMember *member = &snapshot->view.members[i];
+		const FhaMember *member = &snapshot->members[i];
 		FhaShown shown;
 		int64_t ms;
 		int64_t bytes;
@@ -126,7 +86,6 @@ fha_status_sample(FhaLagRing *ring, const char *text, size_t size, int64_t now_m
 		read_replay(snapshot, member, &shown, now_ms, &ms, &bytes);
 		fha_lag_ring_put(ring, member->member, ms, bytes);
 	}
-	snapshot_close(snapshot);
 }
 
 static int64_t
@@ -157,46 +116,39 @@ status_is_held(const FhaStatusInput *input, const FhaCluster *record, int64_t le
 
 /* By what the agent saw change; a record that could not be written or read is no silence. */
 static int64_t
-heard_s(const void *known, const char *member)
+heard_s(const void *of, const char *member)
 {
-	const Snapshot *snapshot = known;
-	const FhaVitals *vitals = snapshot->input->vitals;
-	FhaError err = {.code = FHA_OK};
-	struct json_object *all = fha_json_array(snapshot->object, "heard", FHA_MEMBERS_MAX, &err);
-	size_t count = all == NULL ? 0 : json_object_array_length(all);
+	const Known *known = of;
+	const FhaVitals *vitals = known->input->vitals;
+	const FhaSnapshot *snapshot = known->snapshot;
 
-	if (strcmp(member, snapshot->self) == 0)
+	if (strcmp(member, known->self) == 0)
 		return vitals->at_ms == 0
 				   ? -1
-				   : status_not_negative(snapshot->input->now_ms - vitals->at_ms) / 1000;
-	for (size_t i = 0; i < count; i++)
+				   : status_not_negative(known->input->now_ms - vitals->at_ms) / 1000;
+	for (size_t i = 0; snapshot != NULL && i < snapshot->heard_count; i++)
 	{
-		struct json_object *one = json_object_array_get_idx(all, i);
-		char name[FHA_NAME_SIZE] = "";
-		int64_t at_ms = 0;
+		int64_t at_ms = snapshot->heard[i].at_ms;
 
-		if (!json_object_is_type(one, json_type_object))
+		if (strcmp(snapshot->heard[i].member, member) != 0)
 			continue;
-		fha_json_text(one, "member", name, sizeof(name), &err);
-		fha_json_int(one, "at_ms", 0, INT64_MAX, &at_ms, &err);
-		if (strcmp(name, member) == 0)
-			return status_not_negative(vitals->at_ms - (at_ms > vitals->answering_since_ms
-															? at_ms
-															: vitals->answering_since_ms)) /
-				   1000;
+		if (at_ms < vitals->answering_since_ms)
+			at_ms = vitals->answering_since_ms;
+		return status_not_negative(vitals->at_ms - at_ms) / 1000;
 	}
 	return -1;
 }
 
 static void
-look_out(const FhaStatusInput *input, const Snapshot *snapshot, FhaOutlook *out)
+look_out(const Known *known, FhaOutlook *out)
 {
+	const FhaStatusInput *input = known->input;
 	const FhaVitals *vitals = input->vitals;
-	const FhaCluster *record = &snapshot->view.cluster;
+	const FhaCluster *record;
 
 	*out = (FhaOutlook){
 		.wall_s = input->wall_s,
-		.self = snapshot->self,
+		.self = known->self,
 		.lease_age_ms = -1,
 		.max_lag_bytes = input->max_lag_bytes,
 		.local = true,
@@ -206,13 +158,13 @@ look_out(const FhaStatusInput *input, const Snapshot *snapshot, FhaOutlook *out)
 		.fence_open = input->fence->open,
 		.promised = vitals->promised && input->fence->open,
 		.silence_s = heard_s,
-		.known = snapshot,
+		.known = known,
 	};
-	if (!snapshot->known)
+	if (known->snapshot == NULL)
 		return;
-	out->record = record;
-	out->members = snapshot->view.members;
-	out->member_count = snapshot->view.member_count;
+	out->record = record = &known->snapshot->cluster;
+	out->members = known->snapshot->members;
+	out->member_count = known->snapshot->member_count;
 	if (!vitals->known)
 		return;
 	out->lease_age_ms = status_not_negative(input->now_ms - vitals->renewed_ms);
@@ -256,15 +208,15 @@ status_put_lease(struct json_object *to, const FhaStatusInput *input, const FhaO
 }
 
 static void
-status_put_lags(struct json_object *to, struct json_object *lag, int64_t now_ms, bool *failed)
+status_put_lags(struct json_object *to, const FhaMemberLag *lag, int64_t now_ms, bool *failed)
 {
-	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+	for (int stage = 0; stage < FHA_STAGES; stage++)
 	{
 		struct json_object *one;
 		int64_t ms;
 		int64_t bytes;
 
-		status_read_lag(lag, stages[i], now_ms, &ms, &bytes);
+		status_read_lag(lag, (FhaStage) stage, now_ms, &ms, &bytes);
 		if (ms == FHA_LAG_UNSEEN && bytes == FHA_LAG_UNSEEN)
 			continue;
 		one = json_object_new_object();
@@ -272,23 +224,23 @@ status_put_lags(struct json_object *to, struct json_object *lag, int64_t now_ms,
 			fha_json_put_int(one, "ms", ms, failed);
 		if (bytes != FHA_LAG_UNSEEN)
 			fha_json_put_int(one, "bytes", bytes, failed);
-		fha_json_put(to, stages[i], one, failed);
+		fha_json_put(to, fha_stage_name(stage), one, failed);
 	}
 }
 
 static struct json_object *
-member_object(const Snapshot *snapshot, const FhaOutlook *outlook, const FhaMember *member,
-			  const FhaStatusInput *input, bool *failed)
+member_object(const Known *known, const FhaOutlook *outlook, const FhaMember *member, bool *failed)
 {
 	struct json_object *object = json_object_new_object();
-	struct json_object *lag = lag_of(snapshot, member->member);
+	const FhaMemberLag *lag = lag_of(known->snapshot, member->member);
+	int64_t now_ms = known->input->now_ms;
 	FhaShown shown;
 	int64_t ms;
 	int64_t bytes;
 
 	fha_overview_member(outlook, member, &shown);
 	/* What was measured is of this moment, the records are of their last writing. */
-	status_read_lag(lag, "flush", input->now_ms, &ms, &bytes);
+	status_read_lag(lag, FHA_FLUSHED, now_ms, &ms, &bytes);
 	if (bytes != FHA_LAG_UNSEEN && shown.lag_bytes >= 0)
 		shown.lag_bytes = bytes;
 	fha_json_put_text(object, "member", member->member, failed);
@@ -309,7 +261,7 @@ member_object(const Snapshot *snapshot, const FhaOutlook *outlook, const FhaMemb
 	fha_json_put_lsn(object, "replayed", member->replayed, failed);
 	if (shown.lag_bytes >= 0)
 		fha_json_put_int(object, "lag_bytes", shown.lag_bytes, failed);
-	status_put_lags(object, lag, input->now_ms, failed);
+	status_put_lags(object, lag, now_ms, failed);
 	fha_json_put_bool(object, "pending_restart", member->pending_restart, failed);
 	fha_json_put_text(object, "updated_at", member->updated_at, failed);
 	return object;
@@ -318,20 +270,24 @@ member_object(const Snapshot *snapshot, const FhaOutlook *outlook, const FhaMemb
 static int
 members_by_name(const void *one, const void *other)
 {
-	return strcmp(((const FhaMember *) one)->member, ((const FhaMember *) other)->member);
+	return strcmp((*(const FhaMember *const *) one)->member,
+				  (*(const FhaMember *const *) other)->member);
 }
 
 static void
-status_put_members(struct json_object *to, Snapshot *snapshot, const FhaOutlook *outlook,
-				   const FhaStatusInput *input, bool *failed)
+status_put_members(struct json_object *to, const Known *known, const FhaOutlook *outlook,
+				   bool *failed)
 {
 	struct json_object *members = json_object_new_array();
+	const FhaMember *sorted[FHA_MEMBERS_MAX];
+	size_t count = known->snapshot == NULL ? 0 : known->snapshot->member_count;
 
-	qsort(snapshot->view.members, snapshot->view.member_count, sizeof(FhaMember), members_by_name);
-	for (size_t i = 0; snapshot->known && i < snapshot->view.member_count; i++)
-		fha_json_append(members,
-						member_object(snapshot, outlook, &snapshot->view.members[i], input, failed),
-						failed);
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = &known->snapshot->members[i];
+	if (count > 0)
+		qsort(sorted, count, sizeof(sorted[0]), members_by_name);
+	for (size_t i = 0; i < count; i++)
+		fha_json_append(members, member_object(known, outlook, sorted[i], failed), failed);
 	fha_json_put(to, "members", members, failed);
 }
 
@@ -379,23 +335,14 @@ put_ring(struct json_object *to, const FhaStatusInput *input, bool *failed)
 
 /* The newest first, as they stand in the record. */
 static void
-put_history(struct json_object *to, const Snapshot *snapshot, bool *failed)
+put_history(struct json_object *to, const FhaSnapshot *snapshot, bool *failed)
 {
 	struct json_object *history = json_object_new_array();
-	FhaError err = {.code = FHA_OK};
-	struct json_object *entries =
-		snapshot->object == NULL
-			? NULL
-			: fha_json_array(snapshot->object, "history", FHA_HISTORY_MAX, &err);
-	size_t count = entries == NULL ? 0 : json_object_array_length(entries);
+	size_t count = snapshot == NULL ? 0 : snapshot->history_count;
 
 	for (size_t i = 0; i < count && i < FHA_STATUS_HISTORY_MAX; i++)
-	{
-		struct json_object *entry = json_object_array_get_idx(entries, count - 1 - i);
-
-		if (json_object_is_type(entry, json_type_object))
-			fha_json_append(history, json_object_get(entry), failed);
-	}
+		fha_json_append(
+			history, fha_history_entry_object(&snapshot->history[count - 1 - i], failed), failed);
 	fha_json_put(to, "history", history, failed);
 }
 
@@ -424,9 +371,9 @@ put_findings(struct json_object *to, const FhaOutlook *outlook, bool *failed)
 }
 
 static void
-put_self(struct json_object *to, const Snapshot *snapshot, const FhaStatusInput *input,
-		 const FhaOutlook *outlook, bool *failed)
+put_self(struct json_object *to, const Known *known, const FhaOutlook *outlook, bool *failed)
 {
+	const FhaStatusInput *input = known->input;
 	char at[FHA_TIME_SIZE] = "";
 	time_t wall = (time_t) input->wall_s;
 	struct tm broken;
@@ -435,8 +382,9 @@ put_self(struct json_object *to, const Snapshot *snapshot, const FhaStatusInput 
 
 	if (gmtime_r(&wall, &broken) != NULL)
 		(void) strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%SZ", &broken);
-	fha_json_put_text(to, "cluster", snapshot->view.cluster.cluster, failed);
-	fha_json_put_text(to, "member", snapshot->self, failed);
+	fha_json_put_text(to, "cluster",
+					  known->snapshot == NULL ? "" : known->snapshot->cluster.cluster, failed);
+	fha_json_put_text(to, "member", known->self, failed);
 	fha_json_put_text(to, "at", at, failed);
 	fha_json_put_text(to, "role", fha_pg_state_name(input->vitals->postgres), failed);
 	if (input->vitals->decision != NULL)
@@ -521,28 +469,20 @@ FhaCode
 fha_status_document(const FhaStatusInput *input, char **out, FhaError *err)
 {
 	struct json_object *object = json_object_new_object();
-	Snapshot *snapshot = snapshot_open(input->snapshot, input->snapshot_size);
+	Known known = {.input = input,
+				   .snapshot = with_cluster(input->snapshot),
+				   .self = input->snapshot == NULL ? "" : input->snapshot->member};
 	bool failed = false;
 	FhaOutlook outlook;
 
-	*out = NULL;
-	if (snapshot == NULL)
-	{
-		/* LCOV_EXCL_START: no memory */
-		json_object_put(object);
-		return fha_error(err, FHA_NO_MEMORY, "out of memory");
-		/* LCOV_EXCL_STOP */
-	}
-	snapshot->input = input;
-	look_out(input, snapshot, &outlook);
-	put_self(object, snapshot, input, &outlook, &failed);
+	look_out(&known, &outlook);
+	put_self(object, &known, &outlook, &failed);
 	put_findings(object, &outlook, &failed);
 	status_put_lease(object, input, &outlook, &failed);
-	status_put_members(object, snapshot, &outlook, input, &failed);
+	status_put_members(object, &known, &outlook, &failed);
 	put_server(object, input->server, &failed);
 	put_ring(object, input, &failed);
-	put_history(object, snapshot, &failed);
-	snapshot_close(snapshot);
+	put_history(object, input->snapshot, &failed);
 	*out = fha_json_finish(object, failed, err);
 	return *out == NULL ? FHA_NO_MEMORY : FHA_OK;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "record/snapshot.h"
 #include "show/lag_ring.h"
 #include "show/metrics.h"
 
@@ -51,8 +52,7 @@ FHA_API void fha_facts_take(FhaServerFacts *facts, const char *name, const char 
 
 typedef struct FhaStatusInput
 {
-	const char *snapshot; /* fha_node_snapshot's text; NULL: none yet */
-	size_t snapshot_size;
+	const FhaSnapshot *snapshot; /* NULL: none yet */
 	const FhaVitals *vitals;
 	const FhaFenceState *fence;
 	bool agent;            /* runs */
@@ -64,13 +64,12 @@ typedef struct FhaStatusInput
 } FhaStatusInput;
 
 /*
- * docs/exporter-status.schema.json says what is in it; a snapshot that cannot be read counts as none.
- * *out: free it.  NO_MEMORY.
+ * docs/exporter-status.schema.json says what is in it.  *out: free it.  NO_MEMORY.
  */
 FHA_API FHA_MUST_CHECK FhaCode fha_status_document(const FhaStatusInput *input, char **out,
 												   FhaError *err);
 
 /* One sample of each standby's lag from a snapshot (NULL: none yet, no member has a value). */
-FHA_API void fha_status_sample(FhaLagRing *ring, const char *snapshot, size_t size, int64_t now_ms);
+FHA_API void fha_status_sample(FhaLagRing *ring, const FhaSnapshot *snapshot, int64_t now_ms);
 
 #endif

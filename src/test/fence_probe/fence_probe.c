@@ -32,6 +32,8 @@
 
 #include "pg/compat.h"
 #include "pg/shmem.h"
+#include "record/request.h"
+#include "test/show/snapshot_text.h"
 
 PG_MODULE_MAGIC;
 
@@ -60,7 +62,7 @@ typedef struct Control
 	volatile uint32 publish_taken;
 	volatile uint32 takes_requests;
 	volatile uint32 request_size; /* of the last one taken */
-	char request[REQUEST_SIZE];
+	char request[2048];           /* as JSON */
 	/* The worker that fence_probe_launch starts: commit what was asked for; it was told to others. */
 	volatile uint32 worker_go;
 	volatile uint32 worker_told;
@@ -137,24 +139,28 @@ xact_callback(XactEvent event, void *argument)
 		ereport(WARNING, (errmsg("probe's warning")));
 }
 
-/* As agent.c does it, with a file's content for a snapshot. */
+/* As published.c does it, with a file's content for a snapshot. */
 static void
 publish(void)
 {
-	static char text[SNAPSHOT_SIZE];
+	static char text[192 * 1024];
+	uint64 count = pg_atomic_read_u64(&shared()->snapshot_count) + 1;
 	FILE *file = fopen("snapshot", "r");
 	size_t size;
 
 	if (file == NULL)
 		elog(ERROR, "could not open the test's file \"snapshot\": %m");
-	size = fread(text, 1, sizeof(text), file);
+	size = fread(text, 1, sizeof(text) - 1, file);
 	fclose(file);
+	text[size] = '\0';
+	(void) snapshot_read(text, &shared()->snapshots[count % 2]);
+	/* Text that lies at the same address in each process. */
+	shared()->snapshots[count % 2].decision = "renew";
+	shared()->snapshots[count % 2].because = "this member leads";
+	pg_atomic_write_u64(&shared()->snapshot_count, count);
 	LWLockAcquire(shared()->lock, LW_EXCLUSIVE);
 	shared()->agent_pid = MyProcPid;
 	shared()->agent_latch = MyLatch;
-	memcpy(shared()->snapshot, text, size);
-	shared()->snapshot_size = (int) size;
-	shared()->snapshot_count++;
 	LWLockRelease(shared()->lock);
 	ConditionVariableBroadcast(&shared()->snapshot_changed);
 }
@@ -163,11 +169,16 @@ static void
 take_request(void)
 {
 	LWLockAcquire(shared()->lock, LW_EXCLUSIVE);
-	if (shared()->request[0] != '\0')
+	if (shared()->request.kind != FHA_REQUEST_NONE)
 	{
-		strlcpy(control->request, shared()->request, REQUEST_SIZE);
+		const FhaRequest *request = &shared()->request;
+
+		snprintf(control->request, sizeof(control->request),
+				 "{\"id\": \"%s\", \"kind\": \"%s\", \"target\": \"%s\", \"requested_by\": \"%s\"}",
+				 request->id, fha_request_kind_name(request->kind), request->target,
+				 request->requested_by);
 		control->request_size = strlen(control->request);
-		shared()->request[0] = '\0';
+		shared()->request.kind = FHA_REQUEST_NONE;
 	}
 	LWLockRelease(shared()->lock);
 }

@@ -107,23 +107,21 @@ history(const char *text, size_t size)
 	free(twice);
 }
 
-/* What stands in the lock is copied into the snapshot, which must stay one JSON object. */
+/* What could be read of the lock stands in the snapshot, which must stay one JSON object. */
 static void
-snapshot(const char *text)
+snapshot(const char *text, size_t size)
 {
-	const char *members[] = {text, NULL, text};
-	const FhaSnapshot snapshot = {.member = "n1",
-								  .incarnation = "0123456789abcdef",
-								  .decision = "hold",
-								  .because = "this standby follows",
-								  .cluster = text,
-								  .history = text,
-								  .members = members,
-								  .member_count = 3};
+	static FhaSnapshot snapshot;
 	struct json_object *object;
 	FhaError err;
 	char *out;
 
+	memset(&snapshot, 0, sizeof(snapshot));
+	snapshot.decision = "hold";
+	snapshot.because = "this standby follows";
+	snapshot.known = fha_cluster_parse(text, size, &snapshot.cluster, &err) == FHA_OK;
+	snapshot.member_count = fha_member_parse(text, size, &snapshot.members[0], &err) == FHA_OK;
+	(void) !fha_history_glean(text, size, snapshot.history, &snapshot.history_count, &err);
 	FUZZ_MUST(fha_snapshot_print(&snapshot, &out, &err) == FHA_OK);
 	object = json_tokener_parse(out);
 	FUZZ_MUST(json_object_is_type(object, json_type_object));
@@ -142,7 +140,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cluster(text, size);
 	member(text, size);
 	history(text, size);
-	snapshot(text);
+	snapshot(text, size);
 	free(text);
 	return 0;
 }

@@ -167,16 +167,13 @@ a_cold_standby_leads_and_serves_nobody(void **state)
 static bool
 is_heard_by(const Player *who, const Player *whom)
 {
-	char sign[100];
-	char *text;
-	bool heard;
+	static FhaSnapshot snapshot;
 
-	assert_int_equal(fha_node_snapshot(who->node, &text, NULL), FHA_OK);
-	(void) snprintf(sign, sizeof(sign),
-					"{\"member\":\"%s\",\"at_ms\":", whom->node->config.member_name);
-	heard = strstr(text, sign) != NULL;
-	free(text);
-	return heard;
+	assert_int_equal(fha_node_snapshot(who->node, &snapshot, NULL), FHA_OK);
+	for (size_t i = 0; i < snapshot.heard_count; i++)
+		if (strcmp(snapshot.heard[i].member, whom->node->config.member_name) == 0)
+			return true;
+	return false;
 }
 
 static void

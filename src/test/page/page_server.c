@@ -15,9 +15,9 @@
 
 #include "base/clock.h"
 #include "record/record.h"
-#include "record/snapshot.h"
 #include "show/page.h"
 #include "show/status_document.h"
+#include "test/show/snapshot_text.h"
 
 #define SNAPSHOT_MAX (256 * 1024)
 
@@ -25,18 +25,18 @@ static const char *path_of_snapshot;
 static FhaLagRing ring;
 static FhaVitals vitals = {.postgres = FHA_PG_STANDBY};
 static FhaFenceState fence;
-static FhaSnapshotView view;
+static FhaSnapshot snapshot;
 
 static void
-look(const char *text, size_t size)
+look(const char *text)
 {
 	static char seen[FHA_TIME_SIZE];
 
 	vitals.at_ms = fha_now_ms();
-	vitals.known = fha_snapshot_parse(text, size, &view, NULL) == FHA_OK;
-	if (!vitals.known || strcmp(seen, view.cluster.renewed_at) == 0)
+	vitals.known = snapshot_read(text, &snapshot);
+	if (!vitals.known || strcmp(seen, snapshot.cluster.renewed_at) == 0)
 		return;
-	(void) snprintf(seen, sizeof(seen), "%s", view.cluster.renewed_at);
+	(void) snprintf(seen, sizeof(seen), "%s", snapshot.cluster.renewed_at);
 	vitals.renewed_ms = vitals.at_ms;
 }
 
@@ -45,9 +45,9 @@ document(void)
 {
 	static char text[SNAPSHOT_MAX];
 	FILE *file = fopen(path_of_snapshot, "r");
-	size_t size = file == NULL ? 0 : fread(text, 1, sizeof(text), file);
+	size_t size = file == NULL ? 0 : fread(text, 1, sizeof(text) - 1, file);
 	FhaServerFacts facts;
-	FhaStatusInput input = {.snapshot = text,
+	FhaStatusInput input = {.snapshot = &snapshot,
 							.server = &facts,
 							.vitals = &vitals,
 							.fence = &fence,
@@ -58,11 +58,11 @@ document(void)
 
 	if (file != NULL)
 		(void) fclose(file);
-	look(text, size);
+	text[size] = '\0';
+	look(text);
 	fha_facts_begin(&facts);
-	input.snapshot_size = size;
 	input.now_ms = fha_now_ms();
-	fha_status_sample(&ring, text, size, input.now_ms);
+	fha_status_sample(&ring, &snapshot, input.now_ms);
 	return fha_status_document(&input, &out, NULL) == FHA_OK ? out : NULL;
 }
 

@@ -14,10 +14,10 @@
 
 #include "base/json.h"
 #include "record/record.h"
-#include "record/snapshot.h"
 #include "show/overview.h"
 #include "show/page.h"
 #include "show/status_document.h"
+#include "test/show/snapshot_text.h"
 
 #define WALL_S 1763899200 /* 2025-11-23T12:00:00Z */
 #define FRESH "2025-11-23T11:59:58.000Z"
@@ -541,34 +541,26 @@ test_ring_is_bounded(void **state)
 		assert_int_equal(ring.tracks[i].ms[0], i);
 }
 
-static char *
-snapshot_of(const char *history, const char *lag)
+/* Those two members' and the cluster's records, with more keys; "" for none. */
+static FhaSnapshot *
+snapshot_with(const char *more)
 {
+	static FhaSnapshot snapshot;
 	char *texts[2];
-	char *text;
 	char *cluster;
 	char *whole;
-	FhaSnapshot snapshot = {.member = "n2",
-							.incarnation = "0123456789abcdef",
-							.decision = "hold",
-							.because = "as ever",
-							.history = history,
-							.members = (const char *const *) texts,
-							.member_count = 2};
 
 	assert_int_equal(fha_cluster_print(&record, &cluster, NULL), FHA_OK);
-	snapshot.cluster = cluster;
 	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(fha_member_print(&members[1 - i], &texts[i], NULL), FHA_OK);
-	assert_int_equal(fha_snapshot_print(&snapshot, &text, NULL), FHA_OK);
+	assert_true(asprintf(&whole, "{%s\"member\": \"n2\", \"cluster\": %s, \"members\": [%s, %s]}",
+						 more, cluster, texts[0], texts[1]) > 0);
+	assert_true(snapshot_read(whole, &snapshot));
 	free(cluster);
 	free(texts[0]);
 	free(texts[1]);
-	if (lag == NULL)
-		return text;
-	assert_true(asprintf(&whole, "{\"lag\": %s, %s", lag, text + 1) > 0);
-	free(text);
-	return whole;
+	free(whole);
+	return &snapshot;
 }
 
 static const FhaVitals standby = {.at_ms = NOW_MS - 100,
@@ -582,10 +574,10 @@ static const FhaVitals standby = {.at_ms = NOW_MS - 100,
 static const FhaFenceState shut;
 
 static struct json_object *
-document_of(const char *snapshot, const FhaVitals *vitals, const FhaFenceState *fence, bool agent)
+document_of(const FhaSnapshot *snapshot, const FhaVitals *vitals, const FhaFenceState *fence,
+			bool agent)
 {
 	FhaStatusInput input = {.snapshot = snapshot,
-							.snapshot_size = snapshot == NULL ? 0 : strlen(snapshot),
 							.vitals = vitals,
 							.fence = fence,
 							.agent = agent,
@@ -618,20 +610,18 @@ value_at(struct json_object *object, const char *path)
 static void
 test_document(void **state)
 {
-	static const char history[] =
-		"{\"kind\": \"history\", \"cluster\": \"db\", \"entries\": [{\"event\": \"bootstrap\"}, "
-		"{\"event\": \"failover\", \"reason\": \"<img src=x>\"}]}";
-	static const char lag[] = "[{\"member\": \"n2\", \"streaming\": true, \"write\": {}, "
-							  "\"flush\": {\"bytes\": 5}, "
-							  "\"replay\": {\"fresh_ms\": 970000, \"bytes\": 7}}, "
-							  "{\"member\": \"n1\", \"replay\": {\"fresh_ms\": 998000, "
-							  "\"whole_until_ms\": 1000000, \"bytes\": 0}}]";
-	char *snapshot = snapshot_of(history, lag);
+	const FhaSnapshot *snapshot = snapshot_with(
+		"\"history\": [{\"event\": \"bootstrap\"}, "
+		"{\"event\": \"failover\", \"reason\": \"<img src=x>\"}], "
+		"\"lag\": [{\"member\": \"n2\", \"streaming\": true, \"write\": {}, "
+		"\"flush\": {\"bytes\": 5}, \"replay\": {\"fresh_ms\": 970000, \"bytes\": 7}}, "
+		"{\"member\": \"n1\", \"replay\": {\"fresh_ms\": 998000, "
+		"\"whole_until_ms\": 1000000, \"bytes\": 0}}], ");
 	struct json_object *object;
 
 	(void) state;
-	fha_status_sample(&ring, snapshot, strlen(snapshot), NOW_MS - 5000);
-	fha_status_sample(&ring, NULL, 0, NOW_MS);
+	fha_status_sample(&ring, snapshot, NOW_MS - 5000);
+	fha_status_sample(&ring, NULL, NOW_MS);
 	object = document_of(snapshot, &standby, &shut, true);
 	assert_string_equal(value_at(object, "cluster"), "db");
 	assert_string_equal(value_at(object, "member"), "n2");
@@ -659,7 +649,6 @@ test_document(void **state)
 	assert_string_equal(value_at(object, "history/1/event"), "bootstrap");
 	assert_string_equal(value_at(object, "findings"), "[ ]");
 	json_object_put(object);
-	free(snapshot);
 }
 
 static const FhaServerFacts *
@@ -709,9 +698,8 @@ facts_of(bool archives)
 static struct json_object *
 document_with(const FhaServerFacts *facts)
 {
-	char *snapshot = snapshot_of(NULL, NULL);
+	const FhaSnapshot *snapshot = snapshot_with("");
 	FhaStatusInput input = {.snapshot = snapshot,
-							.snapshot_size = strlen(snapshot),
 							.vitals = &standby,
 							.fence = &shut,
 							.agent = true,
@@ -726,7 +714,6 @@ document_with(const FhaServerFacts *facts)
 	object = fha_json_parse(text, strlen(text), NULL);
 	assert_non_null(object);
 	free(text);
-	free(snapshot);
 	return object;
 }
 
@@ -780,7 +767,7 @@ test_document_of_the_holder(void **state)
 {
 	FhaVitals holder = standby;
 	FhaFenceState fence = {.open = true, .left_ms = 1234};
-	char *snapshot = snapshot_of(NULL, NULL);
+	const FhaSnapshot *snapshot = snapshot_with("");
 	struct json_object *object;
 
 	(void) state;
@@ -799,14 +786,13 @@ test_document_of_the_holder(void **state)
 	assert_string_equal(value_at(object, "findings/0/name"), "agent_gone");
 	assert_string_equal(value_at(object, "findings/1/name"), "no_primary");
 	json_object_put(object);
-	free(snapshot);
 }
 
 static void
 test_document_ages(void **state)
 {
 	FhaVitals vitals = standby;
-	char *snapshot = snapshot_of(NULL, NULL);
+	const FhaSnapshot *snapshot = snapshot_with("");
 	struct json_object *object;
 
 	(void) state;
@@ -819,7 +805,6 @@ test_document_ages(void **state)
 	assert_string_equal(value_at(object, "lease/held"), "true");
 	assert_string_equal(value_at(object, "lease/remaining_ms"), "1");
 	json_object_put(object);
-	free(snapshot);
 }
 
 /* Writes go on while the lock is away: the page says so on the holder and on whoever has promised. */
@@ -828,7 +813,7 @@ test_document_by_promises(void **state)
 {
 	FhaVitals vitals = standby;
 	FhaFenceState fence = {.open = true, .left_ms = 1234};
-	char *snapshot = snapshot_of(NULL, NULL);
+	const FhaSnapshot *snapshot = snapshot_with("");
 	struct json_object *object;
 
 	(void) state;
@@ -878,7 +863,6 @@ test_document_by_promises(void **state)
 	assert_string_equal(value_at(object, "lease/held"), "false");
 	assert_string_equal(value_at(object, "findings/0/name"), "no_primary");
 	json_object_put(object);
-	free(snapshot);
 }
 
 /* Of what the lock has, the holder's clock alone tells how long a member was silent. */
@@ -943,18 +927,15 @@ static const char *
 role_heard(const char *heard, const FhaVitals *vitals)
 {
 	static char role[20];
-	char *snapshot = snapshot_of(NULL, NULL);
 	struct json_object *object;
-	char *whole;
+	char more[200];
 
-	assert_true(asprintf(&whole, "{\"heard\": %s, %s", heard, snapshot + 1) > 0);
-	object = document_of(whole, vitals, &shut, true);
+	(void) snprintf(more, sizeof(more), "\"heard\": %s, ", heard);
+	object = document_of(snapshot_with(more), vitals, &shut, true);
 	assert_string_equal(value_at(object, "members/1/member"), "n2");
 	assert_string_equal(value_at(object, "members/1/role"), "standby");
 	(void) snprintf(role, sizeof(role), "%s", value_at(object, "members/0/role"));
 	json_object_put(object);
-	free(whole);
-	free(snapshot);
 	return role;
 }
 
@@ -986,17 +967,18 @@ test_silence_by_our_own_clock(void **state)
 	assert_string_equal(role_heard("[]", &vitals), "primary");
 }
 
-/* Without a snapshot, or with one that cannot be read, there is a document all the same. */
+/* Without a snapshot, or with one without a record of the cluster, there is a document all the same. */
 static void
 test_document_of_nothing(void **state)
 {
-	static const char *const texts[] = {NULL, "", "{", "[]", "{}", "{\"cluster\": {}}"};
+	static FhaSnapshot without = {.decision = "hold", .because = "starting", .member_count = 2};
+	const FhaSnapshot *const snapshots[] = {NULL, &without};
 	FhaVitals none = {.at_ms = 0};
 
 	(void) state;
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+	for (size_t i = 0; i < sizeof(snapshots) / sizeof(snapshots[0]); i++)
 	{
-		struct json_object *object = document_of(texts[i], &none, &shut, false);
+		struct json_object *object = document_of(snapshots[i], &none, &shut, false);
 
 		assert_string_equal(value_at(object, "lease"), "absent");
 		assert_string_equal(value_at(object, "members"), "[ ]");

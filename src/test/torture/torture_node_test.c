@@ -90,7 +90,7 @@ turn(void)
 	FhaCode code = fha_node_step(node, &view, &action, &err);
 	bool struck;
 	char news[512];
-	char *snapshot = NULL;
+	static FhaSnapshot snapshot;
 
 	if (code != FHA_OK)
 	{
@@ -100,7 +100,6 @@ turn(void)
 	}
 	if (fha_node_snapshot(node, &snapshot, &err) != FHA_OK)
 		assert_int_equal(err.code, FHA_NO_MEMORY);
-	free(snapshot);
 	pass(poll(&wait, 1, node->pending == PENDING_NONE ? 1 : CHILD_MS) > 0 ? 1 : TURN_MS);
 	struck = torture_end();
 	while (fha_node_news(node, news, sizeof(news)))

@@ -247,16 +247,17 @@ append_history(FhaError *err)
 static FhaCode
 print_snapshot(FhaError *err)
 {
-	const char *members[] = {member_text};
-	const FhaSnapshot snapshot = {.member = "n1",
-								  .incarnation = "0123456789abcdef",
-								  .decision = "hold",
-								  .because = "this standby follows",
-								  .cluster = cluster_text,
-								  .history = history_text,
-								  .members = members,
-								  .member_count = 1};
+	static FhaSnapshot snapshot = {.member = "n1",
+								   .incarnation = "0123456789abcdef",
+								   .decision = "hold",
+								   .because = "this standby follows",
+								   .known = true,
+								   .member_count = 1,
+								   .history_count = 1};
 
+	snapshot.cluster = cluster;
+	snapshot.members[0] = member;
+	snapshot.history[0] = entry;
 	return fha_snapshot_print(&snapshot, &printed, err);
 }
 
