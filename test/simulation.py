@@ -61,6 +61,7 @@ NOTICED = {
     "the end of a lineage's step is ignored": True,
     "the reserved timeline is not a new one": False,
     "a new leader takes no new term": True,
+    "what a killed process left is believed before it is flushed": False,
     "who promised takes the lease when it lapses": False,
     "a holder counts on those that answered": True,
     "a refusal counts as a promise": False,

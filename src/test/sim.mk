@@ -1,8 +1,9 @@
 # The deterministic simulation: whole clusters of the real node loop in simulated time.  docs/testing.md
 # says what it is.  Objects lie in build-sim/: those of the library, without what src/test/sim replaces.
 SIM_REPLACED = $(addprefix src/,base/writer.c lock/dir/driver.c peer/client.c)
-# What sim_same.c computes once.
-SIM_WRAPPED  = PKCS5_PBKDF2_HMAC fha_cluster_parse fha_member_parse fha_record_owner fha_json_finish
+# What sim_same.c computes once; and the calls by which a file changes, for sim_disk.c.
+SIM_WRAPPED  = PKCS5_PBKDF2_HMAC fha_cluster_parse fha_member_parse fha_record_owner fha_json_finish \
+               open write fsync close rename unlink
 SIM_OBJS     = $(patsubst %.c,build-sim/%.o,$(filter-out $(SIM_REPLACED),$(LIB_SOURCES)) $(wildcard src/test/sim/*.c))
 comma        = ,
 SIM_LINK     = $(CC) $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED)) -o $@

@@ -33,10 +33,10 @@ SimHabits sim_habits;
 
 static uint64_t chance_state;
 
-static uint64_t
-next_random(void)
+uint64_t
+sim_random(uint64_t *state)
 {
-	uint64_t z = (chance_state += UINT64_C(0x9E3779B97F4A7C15));
+	uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));
 
 	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
 	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
@@ -46,7 +46,7 @@ next_random(void)
 uint64_t
 sim_draw(uint64_t below)
 {
-	return next_random() % below;
+	return sim_random(&chance_state) % below;
 }
 
 int64_t
@@ -78,6 +78,23 @@ static size_t trace_used;
 static bool failed;
 static char failure[512];
 
+/* Names of files differ from run to run: by the directory, and by the process that writes one aside. */
+static void
+make_same(char *line)
+{
+	char *at;
+
+	while ((at = strstr(line, sim_root)) != NULL)
+		memmove(at, at + strlen(sim_root), strlen(at + strlen(sim_root)) + 1);
+	while ((at = strstr(line, ".new.")) != NULL)
+	{
+		char *end = at + strlen(".new.");
+
+		end += strspn(end, "0123456789");
+		memmove(at, end, strlen(end) + 1);
+	}
+}
+
 void
 sim_trace(int host, const char *format, ...)
 {
@@ -91,9 +108,10 @@ sim_trace(int host, const char *format, ...)
 					host < 0 ? "" : sim_hosts[host].config.member_name);
 	trace_used += (size_t) size;
 	va_start(args, format);
-	size = vsnprintf(trace + trace_used, 1024, format, args);
+	(void) vsnprintf(trace + trace_used, 1024, format, args);
 	va_end(args);
-	trace_used += size > 1023 ? 1023 : (size_t) size;
+	make_same(trace + trace_used);
+	trace_used += strlen(trace + trace_used);
 	trace[trace_used++] = '\n';
 	trace[trace_used] = '\0';
 }
@@ -210,6 +228,7 @@ run_until(int64_t until_us)
 		}
 		event.act(event.argument);
 		free(event.argument);
+		sim_machine_look();
 	}
 	if (!failed && sim_us < until_us)
 		sim_us = until_us;
@@ -414,7 +433,7 @@ join(void)
 {
 	int index = sim_host_count;
 
-	if (index == SIM_HOSTS)
+	if (index >= SIM_MEMBERS)
 		return;
 	sim_host_make(index, index + 1);
 	sim_trace(index, "is new");
@@ -571,6 +590,7 @@ heal(void)
 	lock_is_back(NULL);
 	links_are_back(NULL);
 	sim_lock_mend();
+	sim_machine_mend();
 	for (int i = 0; i < sim_host_count; i++)
 	{
 		SimHost *host = &sim_hosts[i];
@@ -630,7 +650,7 @@ drop_strikes(void)
 	heap_count = 0;
 	for (size_t i = 0; i < count; i++)
 		if (all[i].act == strike || all[i].act == start_again || all[i].act == put_back ||
-			all[i].act == keep_copy)
+			all[i].act == keep_copy || sim_machine_is_fault(all[i].act))
 			free(all[i].argument);
 		else
 			all[kept++] = all[i];
@@ -652,13 +672,14 @@ play(uint64_t seed)
 	failed = false;
 	failure[0] = '\0';
 	sim_lock_clear();
+	sim_machine_clear(seed);
 	judge_clear();
 	memset(sim_cut, 0, sizeof(sim_cut));
 	(void) snprintf(sim_root, sizeof(sim_root), "/dev/shm/fawkes-sim-XXXXXX");
 	if (mkdtemp(sim_root) == NULL)
 		abort();
 	draw_habits(seed);
-	members = (int) sim_between(2, SIM_HOSTS);
+	members = (int) sim_between(2, SIM_MEMBERS);
 	for (int i = 0; i < members; i++)
 		sim_host_make(i, members);
 	for (int i = 0; i < members; i++)
@@ -668,6 +689,7 @@ play(uint64_t seed)
 	sim_trace(-1, "faults begin");
 	sim_at(sim_us, -1, strike, NULL);
 	sim_at(sim_us + SIM_S, -1, keep_copy, NULL);
+	sim_machine_begin();
 	run_until(sim_us + FAULTS_US);
 	drop_strikes();
 	heal();

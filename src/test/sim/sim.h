@@ -4,8 +4,9 @@
  * The product's objects are linked as they are.  Three of them are left out, and what stands here takes
  * their names: the directory's driver of the lock (sim_lock.c), questions between members
  * (sim_peer_client.c), the writer of small files (sim_writer.c).  The clock (sim_clock.c) is an
- * argument.  A host (sim_host.c) stands for supervisor, agent and PostgreSQL; sim_judge.c holds what
- * happens against the promises; sim.c draws faults from the seed.  docs/testing.md says how to run it.
+ * argument.  A host (sim_host.c) stands for supervisor, agent and PostgreSQL; sim_disk.c for the disk of
+ * its state directory; sim_judge.c holds what happens against the promises; sim.c and sim_machine.c draw
+ * faults from the seed, sim_operator.c what operators ask for.  docs/testing.md says how to run it.
  *
  * Two times: sim_us, in microseconds, is the world's, and no node sees it.  Each host has a clock of
  * its own, in milliseconds, with an offset and a rate.
@@ -25,7 +26,8 @@
 #include "node/node.h"
 #include "node/state.h"
 
-#define SIM_HOSTS 5
+#define SIM_HOSTS 8
+#define SIM_MEMBERS 5 /* and what is copied from them */
 #define SIM_MS INT64_C(1000)
 #define SIM_S INT64_C(1000000)
 #define SIM_NEVER INT64_MAX
@@ -39,6 +41,9 @@ uint64_t sim_draw(uint64_t below);
 int64_t sim_between(int64_t low, int64_t high);
 /* True so many times in a hundred. */
 bool sim_chance(int percent);
+
+/* The next of the stream whose state that is. */
+uint64_t sim_random(uint64_t *state);
 
 /* Random hexadecimal digits, as many as fit. */
 void sim_hex(char *out, size_t size);
@@ -114,9 +119,23 @@ typedef enum SimSpeaker
 	SIM_AGENT
 } SimSpeaker;
 
+/* Where a process may be stopped within its turn. */
+typedef enum SimStep
+{
+	SIM_STEP_DECIDE,  /* it has looked at PostgreSQL */
+	SIM_STEP_DISK,    /* a file is about to change */
+	SIM_STEP_SEND,    /* a request to the lock is about to be sent */
+	SIM_STEP_PROMISE, /* what it promised is about to be answered */
+	SIM_STEP_ACT,     /* what it decided is about to be done */
+	SIM_STEPS         /* any of them */
+} SimStep;
+
 typedef struct SimHost
 {
 	int index;
+	bool is_copy; /* of another machine, with its name ... */
+	int original; /* ... of that one */
+	bool gone;    /* for good */
 	FhaConfig config;
 
 	/* The machine. */
@@ -127,6 +146,12 @@ typedef struct SimHost
 	int64_t rate_ppm;     /* how fast that runs; 1000000: as the world's */
 	int64_t paused_until; /* all its processes */
 	int64_t busy_until;   /* its node loop waits for the disk until then */
+	bool dead;            /* all ended within this event: what it still does, nobody sees */
+	int pause_in; /* before the so manyth step of that kind from now it is stopped; 0: it is not */
+	SimStep pause_step;
+	int64_t pause_us;
+	bool pause_is_alone; /* and only the process that speaks */
+	bool paused_inside;  /* that was in this event */
 	bool slow_disk;
 	bool cut_from_lock;
 	bool refused_by_lock; /* the lock answers, with errors */
@@ -138,6 +163,9 @@ typedef struct SimHost
 	FhaNode *node;
 	bool killed; /* its node is being killed: no write is waited for */
 	int64_t agent_paused_until;
+	int64_t speaker_paused_until;
+	uint64_t node_number; /* changes with each node */
+	bool carries;         /* it was stopped between a decision and its being carried out */
 	FhaHostAction action;
 	bool has_action;
 	bool stopping;
@@ -149,6 +177,8 @@ typedef struct SimHost
 	FhaStarts starts;
 	FhaStopped stopped;
 	FhaLeave leave;
+	FhaConfig own; /* without what is set for all members */
+	uint64_t settings_changes;
 	bool broken; /* PostgreSQL does not start */
 
 	/* PostgreSQL: its processes ... */
@@ -174,10 +204,10 @@ typedef struct SimHost
 	uint64_t acked_lsn;
 	/* ... and the disk. */
 	bool empty;
-	bool damaged;
 	bool clean;
 	bool was_primary;
-	int leader; /* that follow.conf names; -1: none */
+	bool was_up; /* its last server has been a primary, since the last clean release */
+	int leader;  /* that follow.conf names; -1: none */
 	uint32_t promoting_from;
 	SimWal wal;
 
@@ -196,6 +226,8 @@ extern char sim_root[64];
 /* The time at this host: the world's, or when its wait for the disk ends. */
 int64_t sim_host_us(const SimHost *host);
 int64_t sim_host_ms(const SimHost *host, int64_t at_us);
+/* Until then the process that speaks for it is stopped. */
+int64_t sim_host_stopped_until(const SimHost *host);
 /* When its clock shows that; SIM_NEVER for a time that is too far. */
 int64_t sim_world_us(const SimHost *host, int64_t clock_ms);
 /* The wall clock, which is right everywhere, in milliseconds since the epoch. */
@@ -206,12 +238,21 @@ FhaClock sim_clock(SimHost *host);
 /* -1: there is none of that name. */
 int sim_host_named(const char *name);
 void sim_host_make(int index, int members);
-void sim_host_start(SimHost *host);  /* its supervisor */
-void sim_host_stop(SimHost *host);   /* SIGTERM for the supervisor */
-void sim_host_kill(SimHost *host);   /* kill -9 of everything */
+void sim_host_start(SimHost *host); /* its supervisor */
+void sim_host_stop(SimHost *host);  /* SIGTERM for the supervisor */
+void sim_host_kill(SimHost *host);  /* kill -9 of everything */
+/* kill -9 of its supervisor; PostgreSQL goes on with its agent. */
+void sim_host_kill_supervisor(SimHost *host);
 void sim_host_reboot(SimHost *host); /* after that: another boot, another clock */
+void sim_host_boot(SimHost *host);   /* none of its processes runs */
 /* Its machine is replaced: all is killed, data and state directory are empty. */
 void sim_host_replace(SimHost *host);
+/* It has another name from now on, and for that an empty state directory; its data stays. */
+void sim_host_rename(SimHost *host);
+/* A machine with the same name, and what is on its disks at this moment; NULL: there is no room. */
+SimHost *sim_host_copy(const SimHost *host);
+/* The copy is found out.  The one of both that led last is left, else the original. */
+void sim_host_remove_twin(SimHost *copy);
 /* It follows a leader that has all that this host has. */
 bool sim_host_is_spare(const SimHost *host);
 void sim_host_kill_postgres(SimHost *host);
@@ -233,8 +274,55 @@ void sim_lock_keep(void);
 bool sim_lock_put_back(void);
 /* The command that asked for it withdraws what nobody has begun. */
 void sim_lock_withdraw(const char *request_id);
+/* An operator lets elections go on, if they are paused. */
+void sim_lock_resume(void);
 /* A person puts back the cluster's record of the highest term, if that is not there. */
 void sim_lock_mend(void);
+
+/* --- the disk of state directories (sim_disk.c) */
+
+typedef enum SimDiskEnd
+{
+	SIM_KILL,
+	SIM_POWER_CUT
+} SimDiskEnd;
+
+void sim_disk_clear(void);
+/* Before the so manyth call from now by which a file of the host changes, all ends there; 0: it does not. */
+void sim_disk_end_in(SimHost *host, SimDiskEnd end, int calls);
+bool sim_disk_ends(const SimHost *host); /* will it? */
+void sim_disk_end(SimHost *host);        /* now, as was said last */
+/* Its files are what the end has left.  Returns which end that was. */
+SimDiskEnd sim_disk_goes_on(SimHost *host);
+/* Another process speaks for the host: what it reads is what stands there. */
+void sim_disk_heed(SimHost *host);
+/* What that has read, and a power cut would take back, must not be acted upon. */
+void sim_disk_check(const SimHost *host);
+/* Calls fail with ENOSPC or EIO, some of them; 0: none does. */
+void sim_disk_fails(SimHost *host, int error);
+/* An empty one. */
+void sim_disk_replace(SimHost *host);
+/* One with the files of the other, as processes read them there. */
+void sim_disk_copy(SimHost *to, const SimHost *from);
+
+/* --- faults of one machine (sim_machine.c), by a chance of their own */
+
+uint64_t sim_machine_draw(uint64_t below);
+void sim_machine_clear(uint64_t seed);
+void sim_machine_begin(void);
+/* The host's code has come to such a step. */
+void sim_machine_step(SimHost *host, SimStep step);
+/* After each event: what ended within it is down, and starts later; what was stopped is. */
+void sim_machine_look(void);
+/* An event that shall not come after the last fault? */
+bool sim_machine_is_fault(SimAct act);
+void sim_machine_mend(void);
+
+/* --- what operators ask for, by the same chance (sim_operator.c) */
+
+void sim_operator_ask(SimHost *host, FhaRequestKind kind);
+/* From now on elections are not paused for long. */
+void sim_operator_mend(void);
 
 /* --- the judge */
 

@@ -16,6 +16,14 @@ sim_host_us(const SimHost *host)
 }
 
 int64_t
+sim_host_stopped_until(const SimHost *host)
+{
+	return host->speaker == SIM_AGENT && host->agent_paused_until > host->speaker_paused_until
+			   ? host->agent_paused_until
+			   : host->speaker_paused_until;
+}
+
+int64_t
 sim_host_ms(const SimHost *host, int64_t at_us)
 {
 	return host->boot_ms + (at_us - host->boot_us) * host->rate_ppm / 1000000 / 1000;

@@ -7,7 +7,6 @@
  */
 #include "test/sim/sim.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,8 @@
 #define FIRST_LSN UINT64_C(1000000)
 #define PGPASS "*:*:*:fawkes_replication:a-password\n"
 #define TURN_COST_US 300
+#define OPEN_AGAIN_US SIM_S
+#define FIRST_PORT 6001
 
 SimHost sim_hosts[SIM_HOSTS];
 int sim_host_count;
@@ -169,12 +170,12 @@ run_turn(void *argument)
 
 	if (host->turn_us != life->at_us)
 		return;
-	if (host->speaker == SIM_AGENT && host->agent_paused_until > sim_us)
+	if (sim_host_stopped_until(host) > sim_us)
 	{
 		Life *again = life_of(host, 0);
 
 		*again = *life;
-		sim_at(host->agent_paused_until, host->index, run_turn, again);
+		sim_at(sim_host_stopped_until(host), host->index, run_turn, again);
 		return;
 	}
 	host->turn_us = SIM_NEVER;
@@ -212,26 +213,73 @@ release_ownership(SimHost *host, bool killed)
 	host->killed = false;
 	sim_here = NULL;
 	host->node = NULL;
+	host->node_number++;
+	host->carries = false;
+	host->speaker_paused_until = 0;
 	host->speaker = SIM_NOBODY;
 	host->turn_us = SIM_NEVER;
 }
+
+/* Each member's own, and what is set for all. */
+static void
+read_settings(SimHost *host)
+{
+	FhaConfig config = host->own;
+	char path[FHA_PATH_MAX];
+	FhaError err;
+
+	if (fha_state_path(&config, "cluster.conf", path, sizeof(path), &err) != FHA_OK ||
+		(access(path, F_OK) == 0 && fha_config_read(&config, path, &err) != FHA_OK) ||
+		fha_config_check(&config, &err) != FHA_OK)
+		sim_fail("%s: %s", host->config.member_name, err.text);
+	else
+		host->config = config;
+}
+
+static void agent_comes(void *argument);
+static void open_again(void *argument);
 
 static void
 take_ownership(SimHost *host, SimSpeaker speaker)
 {
 	FhaError err;
+	FhaCode code;
 
 	release_ownership(host, false);
+	read_settings(host);
+	host->settings_changes = 0;
+	sim_disk_heed(host);
 	sim_here = host;
-	if (fha_node_open(&host->node, &host->config, &host->clock, host->incarnation,
-					  speaker == SIM_SUPERVISOR && host->phase == SIM_DOWN, &err) != FHA_OK)
-		sim_fail("%s cannot open its node: %s", host->config.member_name, err.text);
+	code = fha_node_open(&host->node, &host->config, &host->clock, host->incarnation,
+						 speaker == SIM_SUPERVISOR && host->phase == SIM_DOWN, &err);
 	sim_here = NULL;
+	if (code == FHA_IO)
+	{
+		/* Its disk did not let it.  A new agent comes, or the supervisor tries again. */
+		sim_trace(host->index, "- %s", err.text);
+		if (speaker == SIM_AGENT)
+			sim_at(sim_us + OPEN_AGAIN_US, host->index, agent_comes, life_of(host, host->server));
+		else
+			sim_at(sim_us + OPEN_AGAIN_US, host->index, open_again, life_of(host, host->life));
+		return;
+	}
+	if (code != FHA_OK)
+		sim_fail("%s cannot open its node: %s", host->config.member_name, err.text);
 	host->speaker = speaker;
 	host->has_action = false;
 	memset(&host->action, 0, sizeof(host->action));
 	sim_trace(host->index, "%s speaks", speaker == SIM_AGENT ? "the agent" : "the supervisor");
 	sim_host_wake(host);
+}
+
+static void
+open_again(void *argument)
+{
+	const Life *life = argument;
+	SimHost *host = &sim_hosts[life->host];
+
+	if (host->node == NULL && host->supervised && host->life == life->of)
+		take_ownership(host, SIM_SUPERVISOR);
 }
 
 /* --- the fence */
@@ -332,11 +380,22 @@ lists(const SimHost *leader, const SimHost *host)
 	return false;
 }
 
+/* A slot is one standby's at a time, and its name is the member's. */
+static bool
+has_slot(const SimHost *host, const SimHost *leader)
+{
+	for (int i = 0; i < sim_host_count; i++)
+		if (i != host->index && sim_hosts[i].streaming && sim_hosts[i].leader == leader->index &&
+			strcmp(sim_hosts[i].config.member_name, host->config.member_name) == 0)
+			return false;
+	return true;
+}
+
 static bool
 is_reached(const SimHost *host, const SimHost *leader)
 {
 	return leader->phase == SIM_PRIMARY && !sim_cut[host->index][leader->index] &&
-		   leader->speaker == SIM_AGENT && lists(leader, host) &&
+		   leader->speaker == SIM_AGENT && lists(leader, host) && has_slot(host, leader) &&
 		   wal_begins(&leader->wal, &host->wal);
 }
 
@@ -519,6 +578,16 @@ stopped(void *argument)
 	all_gone(&(Life){.host = host->index, .of = host->server});
 }
 
+/* The agent ends: the supervisor speaks, if there is one. */
+static void
+hand_over(SimHost *host)
+{
+	if (!host->supervised)
+		release_ownership(host, false);
+	else if (host->speaker != SIM_SUPERVISOR)
+		take_ownership(host, SIM_SUPERVISOR);
+}
+
 /* A fast shutdown: nothing more is acknowledged, and the agent ends. */
 static void
 server_stop(SimHost *host)
@@ -542,8 +611,7 @@ server_stop(SimHost *host)
 		sim_at(sim_us + sim_between(10 * SIM_MS, 400 * SIM_MS), host->index, stopped,
 			   life_of(host, host->server));
 	}
-	if (host->supervised && host->speaker != SIM_SUPERVISOR)
-		take_ownership(host, SIM_SUPERVISOR);
+	hand_over(host);
 }
 
 static void
@@ -563,8 +631,7 @@ server_gives_up(SimHost *host)
 	sim_trace(host->index, "PostgreSQL does not start");
 	server_ended(host, false, true);
 	host->phase = SIM_ORPHANS;
-	if (host->supervised && host->speaker != SIM_SUPERVISOR)
-		take_ownership(host, SIM_SUPERVISOR);
+	hand_over(host);
 	sim_at(sim_us + SIM_MS, host->index, all_gone, life_of(host, host->server));
 }
 
@@ -584,6 +651,7 @@ ready(void *argument)
 	if (host->was_primary)
 	{
 		host->phase = SIM_PRIMARY;
+		host->was_up = true;
 		(void) write_record(host, 0, 100);
 		sim_at(sim_us + sim_between(SIM_MS, 300 * SIM_MS), host->index, checkpointed,
 			   life_of(host, host->server));
@@ -606,6 +674,12 @@ agent_comes(void *argument)
 
 	if (host->server != life->of || host->phase == SIM_STOPPING)
 		return;
+	/* A supervisor that is stopped does not make room. */
+	if (host->speaker_paused_until > sim_us)
+	{
+		sim_at(host->speaker_paused_until, host->index, agent_comes, life_of(host, host->server));
+		return;
+	}
 	host->came_up = true;
 	take_ownership(host, SIM_AGENT);
 }
@@ -629,6 +703,19 @@ sim_host_named(const char *name)
 	return -1;
 }
 
+/* Two may have one name: its address tells which one it is. */
+static int
+leader_of(const FhaHostAction *action)
+{
+	const char *colon = strrchr(action->leader_address, ':');
+	int port = 0;
+
+	if (colon != NULL && sscanf(colon + 1, "%d", &port) == 1 && port >= FIRST_PORT &&
+		port < FIRST_PORT + sim_host_count)
+		return port - FIRST_PORT;
+	return sim_host_named(action->leader);
+}
+
 static void
 server_start(SimHost *host, bool standby)
 {
@@ -638,11 +725,12 @@ server_start(SimHost *host, bool standby)
 		forget_promotion(host);
 	host->promoting_from = 0;
 	if (standby && host->action.leader[0] != '\0')
-		host->leader = sim_host_named(host->action.leader);
+		host->leader = leader_of(&host->action);
 	host->acked_lsn = fha_stopped_acked_at_start(&host->stopped, standby);
 	host->watermark_counts = true;
 	memcpy(host->started_for, host->action.request_id, sizeof(host->started_for));
 	host->was_primary = !standby;
+	host->was_up = false;
 	host->clean = false;
 	host->phase = SIM_STARTING;
 	host->server++;
@@ -669,7 +757,7 @@ promoted(void *argument)
 		return;
 	host->promoting = host->streaming = false;
 	host->phase = SIM_PRIMARY;
-	host->was_primary = true;
+	host->was_primary = host->was_up = true;
 	/* Its control file names the new timeline before it is a primary: no start goes back behind that. */
 	host->promoting_from = 0;
 	(void) write_record(host, (uint32_t) life->id, 100);
@@ -690,41 +778,86 @@ typedef struct Job
 	char request_id[FHA_ID_SIZE];
 } Job;
 
+/* S11: while that file is there, the data lies between two states. */
 static bool
-job_works(SimHost *host, const Job *job)
+mark_damaged(const SimHost *host)
 {
-	SimHost *leader = job->leader < 0 ? NULL : &sim_hosts[job->leader];
+	char path[FHA_PATH_MAX];
+
+	return fha_state_path(&host->config, "damaged", path, sizeof(path), NULL) == FHA_OK &&
+		   fha_file_replace(path, "", 0, NULL) == FHA_OK && !host->dead;
+}
+
+static bool
+mark_usable(const SimHost *host)
+{
+	char path[FHA_PATH_MAX];
+
+	return fha_state_path(&host->config, "damaged", path, sizeof(path), NULL) == FHA_OK &&
+		   fha_file_remove(path, NULL) == FHA_OK && !host->dead;
+}
+
+static bool
+is_damaged(const SimHost *host)
+{
+	char path[FHA_PATH_MAX];
+
+	return fha_state_path(&host->config, "damaged", path, sizeof(path), NULL) == FHA_OK &&
+		   access(path, F_OK) == 0;
+}
+
+/* S4b: as rejoin_new_incarnation. */
+static bool
+new_incarnation(const SimHost *host, const Job *job)
+{
 	FhaState state;
 	FhaError err;
+	FhaCode code = fha_state_load(&host->config, &state, &err);
 
-	if (job->kind == FHA_NODE_INITDB)
-	{
-		host->wal.count = 0;
-		(void) write_record(host, 1, 0);
-	}
-	else if (leader == NULL || leader->phase != SIM_PRIMARY || leader->paused_until > sim_us ||
-			 sim_cut[host->index][leader->index] || sim_chance(3))
-		return false;
-	else
-		wal_copy(host, &leader->wal);
-	if (fha_state_load(&host->config, &state, &err) != FHA_OK)
+	if (code == FHA_NOT_FOUND)
 	{
 		memset(&state, 0, sizeof(state));
 		memcpy(state.member, host->config.member_name, sizeof(state.member));
 		memcpy(state.cluster, host->config.cluster_name, sizeof(state.cluster));
 	}
+	else if (code != FHA_OK)
+		sim_fail("%s: %s", host->config.member_name, err.text);
 	memcpy(state.cluster_uuid, job->cluster_uuid, sizeof(state.cluster_uuid));
 	memcpy(state.cloned_for, job->request_id, sizeof(state.cloned_for));
 	sim_hex(state.data_incarnation, sizeof(state.data_incarnation));
-	if (fha_state_save(&host->config, &state, &err) != FHA_OK)
-		sim_fail("%s: %s", host->config.member_name, err.text);
-	host->empty = host->damaged = false;
+	return fha_state_save(&host->config, &state, &err) == FHA_OK && !host->dead;
+}
+
+/* False: it ended on the way, and what it had done by then stands. */
+static bool
+job_works(SimHost *host, const Job *job)
+{
+	SimHost *leader = job->leader < 0 ? NULL : &sim_hosts[job->leader];
+	bool founds = job->kind == FHA_NODE_INITDB;
+	bool rewinds = job->kind == FHA_NODE_REWIND;
+
+	if (!founds &&
+		(leader == NULL || leader->phase != SIM_PRIMARY || leader->paused_until > sim_us ||
+		 sim_cut[host->index][leader->index] || sim_chance(3)))
+		return false;
+	if (rewinds)
+		wal_copy(host, &leader->wal);
+	if ((job->kind == FHA_NODE_CLONE && !mark_damaged(host)) || !new_incarnation(host, job))
+		return false;
+	if (founds)
+	{
+		host->wal.count = 0;
+		(void) write_record(host, 1, 0);
+	}
+	else if (!rewinds)
+		wal_copy(host, &leader->wal);
+	host->empty = false;
 	host->promoting_from = 0;
 	/* It ends as a standby's; and the ack watermark's page is of other data. */
-	host->clean = job->kind == FHA_NODE_INITDB;
+	host->clean = founds;
 	host->was_primary = false;
 	host->watermark_counts = false;
-	return true;
+	return mark_usable(host);
 }
 
 static void
@@ -733,21 +866,27 @@ job_ends(void *argument)
 	const Job *job = argument;
 	SimHost *host = &sim_hosts[job->host];
 	FhaError err;
+	FhaCode code;
 	bool works;
 
 	if (!host->job || host->job_life != job->life)
 		return;
 	host->job = false;
 	host->stopped = (FhaStopped){.read = false};
-	works = job_works(host, job);
+	/* A rewind has marked the data before it began to change it. */
+	works = (job->kind != FHA_NODE_REWIND || is_damaged(host)) && job_works(host, job);
 	sim_trace(host->index, "%s %s", fha_node_action_name(job->kind), works ? "ends" : "fails");
 	if (works)
 		fha_starts_worked(&host->starts);
 	else
 		fha_starts_failed(&host->starts, supervisor_ms());
 	sim_here = host;
-	if (host->node != NULL && fha_node_reload(host->node, &err) != FHA_OK)
-		sim_fail("%s: %s", host->config.member_name, err.text);
+	if (host->node != NULL && (code = fha_node_reload(host->node, &err)) != FHA_OK)
+	{
+		sim_trace(host->index, "- %s", err.text);
+		if (code != FHA_IO)
+			sim_fail("%s: %s", host->config.member_name, err.text);
+	}
 	sim_here = NULL;
 	sim_host_wake(host);
 }
@@ -760,13 +899,14 @@ start_job(SimHost *host)
 	*job = (Job){.host = host->index,
 				 .life = ++host->job_life,
 				 .kind = host->action.node,
-				 .leader = sim_host_named(host->action.leader)};
+				 .leader = leader_of(&host->action)};
 	memcpy(job->cluster_uuid, host->action.cluster_uuid, sizeof(job->cluster_uuid));
 	if (host->action.node == FHA_NODE_CLONE && host->action.requested)
 		memcpy(job->request_id, host->action.request_id, sizeof(job->request_id));
 	host->job = true;
+	/* If that fails, so does the rewind. */
 	if (job->kind == FHA_NODE_REWIND)
-		host->damaged = true;
+		(void) mark_damaged(host);
 	sim_trace(host->index, "%s begins", fha_node_action_name(job->kind));
 	sim_at(sim_us + sim_between(200 * SIM_MS, 3 * SIM_S), host->index, job_ends, job);
 }
@@ -797,7 +937,7 @@ read_data(SimHost *host)
 
 	stopped->read = true;
 	stopped->empty = host->empty;
-	stopped->damaged = host->damaged;
+	stopped->damaged = is_damaged(host);
 	stopped->system_identifier = SYSTEM_IDENTIFIER;
 	stopped->clean = host->clean;
 	stopped->was_primary = host->was_primary;
@@ -906,6 +1046,7 @@ agent_view(SimHost *host, FhaPgView *view)
 {
 	memset(view, 0, sizeof(*view));
 	view->supervised = true;
+	view->unattended = !host->supervised;
 	view->system_identifier = SYSTEM_IDENTIFIER;
 	view->state = FHA_PG_BUSY;
 	memcpy(view->started_for, host->started_for, sizeof(view->started_for));
@@ -978,7 +1119,7 @@ agent_acts(SimHost *host, const FhaPgView *view)
 		case FHA_NODE_FOLLOW:
 			memcpy(host->following, action->leader, sizeof(host->following));
 			host->following_term = action->term;
-			host->leader = sim_host_named(action->leader);
+			host->leader = leader_of(action);
 			sim_trace(host->index, "follows %s", action->leader);
 			break;
 		case FHA_NODE_STOP:
@@ -1020,32 +1161,30 @@ patience_us(const SimHost *host, const FhaPgView *view)
 	return SIM_S;
 }
 
-void
-sim_host_turn(SimHost *host)
+/* What is set for all members holds here from now on; or again each member's own. */
+static void
+heed_settings(SimHost *host)
 {
-	FhaPgView view;
-	FhaError err;
-	FhaNode *node = host->node;
-	bool begins;
+	if (host->settings_changes == host->action.settings_changes)
+		return;
+	host->settings_changes = host->action.settings_changes;
+	read_settings(host);
+	sim_trace(host->index, "its lease lasts %lld ms", (long long) host->config.lease_duration_ms);
+	fha_node_configure(host->node, &host->config);
+}
+
+/* What was decided is done, and the next turn planned. */
+static void
+carry_out(SimHost *host, const FhaPgView *view, bool begins)
+{
+	const FhaNode *node = host->node;
 	int64_t next_us;
 
-	if (node == NULL)
-		return;
+	heed_settings(host);
 	if (host->speaker == SIM_AGENT)
-		agent_view(host, &view);
+		agent_acts(host, view);
 	else
-		supervisor_view(host, &view);
-	sim_here = host;
-	if (fha_node_step(node, &view, &host->action, &err) != FHA_OK)
-		sim_trace(host->index, "- %s", err.text);
-	say_news(host);
-	sim_here = NULL;
-	begins = !host->has_action && host->action.read;
-	host->has_action = host->has_action || host->action.read;
-	if (host->speaker == SIM_AGENT)
-		agent_acts(host, &view);
-	else
-		supervisor_acts(host, &view);
+		supervisor_acts(host, view);
 	if (host->node == node && is_done(host))
 	{
 		supervisor_ends(host);
@@ -1054,7 +1193,7 @@ sim_host_turn(SimHost *host)
 	/* Somebody else speaks now, and has had his turn planned. */
 	if (host->node != node)
 		return;
-	next_us = earlier(sim_world_us(host, host->action.wake_ms), sim_us + patience_us(host, &view));
+	next_us = earlier(sim_world_us(host, host->action.wake_ms), sim_us + patience_us(host, view));
 	if (begins)
 		next_us = sim_us;
 	if (next_us < sim_host_us(host) + TURN_COST_US)
@@ -1062,10 +1201,72 @@ sim_host_turn(SimHost *host)
 	turn_at(host, next_us);
 }
 
-/* --- a member, from outside */
+/* What a process had decided before it was stopped. */
+typedef struct Decided
+{
+	int host;
+	uint64_t node_number;
+	FhaPgView view;
+	bool begins;
+} Decided;
 
 static void
-new_boot(SimHost *host)
+carry_out_late(void *argument)
+{
+	const Decided *decided = argument;
+	SimHost *host = &sim_hosts[decided->host];
+
+	if (host->node == NULL || host->node_number != decided->node_number)
+		return;
+	host->carries = false;
+	carry_out(host, &decided->view, decided->begins);
+}
+
+static void
+carry_out_later(SimHost *host, const FhaPgView *view, bool begins)
+{
+	Decided *decided = sim_alloc(sizeof(*decided));
+
+	*decided = (Decided){host->index, host->node_number, *view, begins};
+	host->carries = true;
+	sim_at(sim_host_us(host), host->index, carry_out_late, decided);
+}
+
+void
+sim_host_turn(SimHost *host)
+{
+	FhaPgView view;
+	FhaError err;
+	FhaNode *node = host->node;
+	bool begins;
+
+	if (node == NULL || host->carries)
+		return;
+	if (host->speaker == SIM_AGENT)
+		agent_view(host, &view);
+	else
+		supervisor_view(host, &view);
+	sim_machine_step(host, SIM_STEP_DECIDE);
+	sim_here = host;
+	if (fha_node_step(node, &view, &host->action, &err) != FHA_OK)
+		sim_trace(host->index, "- %s", err.text);
+	say_news(host);
+	sim_here = NULL;
+	if (host->dead)
+		return;
+	begins = !host->has_action && host->action.read;
+	host->has_action = host->has_action || host->action.read;
+	sim_machine_step(host, SIM_STEP_ACT);
+	if (host->paused_inside)
+		carry_out_later(host, &view, begins);
+	else
+		carry_out(host, &view, begins);
+}
+
+/* --- a member, from outside */
+
+void
+sim_host_boot(SimHost *host)
 {
 	sim_hex(host->boot_id, sizeof(host->boot_id));
 	host->boot_us = sim_us;
@@ -1102,12 +1303,12 @@ sim_host_make(int index, int members)
 	host->rate_ppm = !sim_habits.apart_clocks ? 1000000
 					 : sim_chance(70)         ? (sim_chance(50) ? 830000 : 1200000)
 											  : sim_between(830000, 1200000);
-	new_boot(host);
+	sim_host_boot(host);
 	fha_config_defaults(config);
 	(void) snprintf(config->cluster_name, sizeof(config->cluster_name), "db");
 	(void) snprintf(config->member_name, sizeof(config->member_name), "n%d", index + 1);
 	(void) snprintf(config->lock, sizeof(config->lock), "dir:/simulated");
-	(void) snprintf(config->address, sizeof(config->address), "127.0.0.1:%d", 6001 + index);
+	(void) snprintf(config->address, sizeof(config->address), "127.0.0.1:%d", FIRST_PORT + index);
 	(void) snprintf(config->listen, sizeof(config->listen), "127.0.0.1:%d", 8001 + index);
 	(void) snprintf(config->data_directory, sizeof(config->data_directory), "%s/n%d", sim_root,
 					index + 1);
@@ -1118,6 +1319,7 @@ sim_host_make(int index, int members)
 	config->supervised = true;
 	if (sim_habits.come_and_go)
 		config->member_timeout_ms = 10000;
+	host->own = *config;
 	make_directories(config);
 	if (index == 0)
 		last_id = 0;
@@ -1127,7 +1329,7 @@ sim_host_make(int index, int members)
 void
 sim_host_start(SimHost *host)
 {
-	if (host->supervised)
+	if (host->supervised || host->gone)
 		return;
 	sim_trace(host->index, "the supervisor starts");
 	host->supervised = true;
@@ -1136,8 +1338,30 @@ sim_host_start(SimHost *host)
 	host->stopped = (FhaStopped){.read = false};
 	host->leave = (FhaLeave){0};
 	host->life++;
-	sim_hex(host->incarnation, sizeof(host->incarnation));
-	take_ownership(host, SIM_SUPERVISOR);
+	/* It watches over a server that runs already, and takes over what that was told and has told. */
+	if (host->phase == SIM_DOWN || host->phase == SIM_ORPHANS)
+	{
+		sim_hex(host->incarnation, sizeof(host->incarnation));
+		host->watermark_counts = false;
+		host->acked_lsn = 0;
+	}
+	if (host->speaker != SIM_AGENT)
+		take_ownership(host, SIM_SUPERVISOR);
+}
+
+void
+sim_host_kill_supervisor(SimHost *host)
+{
+	if (!host->supervised)
+		return;
+	sim_trace(host->index, "its supervisor is killed");
+	if (host->speaker == SIM_SUPERVISOR)
+		release_ownership(host, true);
+	/* That ends with it. */
+	host->job = false;
+	host->job_life++;
+	host->supervised = host->stopping = false;
+	host->life++;
 }
 
 void
@@ -1160,7 +1384,7 @@ sim_host_stop(SimHost *host)
 void
 sim_host_kill(SimHost *host)
 {
-	if (!host->supervised)
+	if (!host->supervised && host->phase == SIM_DOWN)
 		return;
 	sim_trace(host->index, "all is killed");
 	release_ownership(host, true);
@@ -1182,7 +1406,7 @@ sim_host_reboot(SimHost *host)
 {
 	sim_host_kill(host);
 	sim_trace(host->index, "the machine boots");
-	new_boot(host);
+	sim_host_boot(host);
 }
 
 bool
@@ -1194,40 +1418,83 @@ sim_host_is_spare(const SimHost *host)
 		   wal_begins(&leader->wal, &host->wal);
 }
 
-static void
-remove_state(const SimHost *host)
-{
-	char path[2 * FHA_PATH_MAX];
-	DIR *directory = opendir(host->config.state_directory);
-	struct dirent *entry;
-
-	while (directory != NULL && (entry = readdir(directory)) != NULL)
-		if (entry->d_name[0] != '.')
-		{
-			(void) snprintf(path, sizeof(path), "%s/%s", host->config.state_directory,
-							entry->d_name);
-			if (unlink(path) != 0)
-				sim_fail("%s stays", path);
-		}
-	if (directory != NULL)
-		(void) closedir(directory);
-}
-
 void
 sim_host_replace(SimHost *host)
 {
 	sim_host_kill(host);
 	sim_trace(host->index, "its machine is replaced");
-	new_boot(host);
-	remove_state(host);
+	sim_host_boot(host);
+	sim_disk_replace(host);
 	make_directories(&host->config);
 	host->wal.count = 0;
 	host->empty = true;
-	host->damaged = host->clean = host->was_primary = false;
+	host->clean = host->was_primary = false;
 	host->leader = -1;
 	host->promoting_from = 0;
 	host->following[0] = '\0';
 	judge_has_nothing(host);
+}
+
+void
+sim_host_rename(SimHost *host)
+{
+	/* The list is the holder's, so a holder that is renamed comes back to none. */
+	if (!sim_host_is_spare(host) || host->is_copy || host->own.member_name[0] == 'z')
+		return;
+	sim_host_kill(host);
+	host->own.member_name[0]++;
+	sim_trace(host->index, "is %s from now on", host->own.member_name);
+	host->config = host->own;
+	sim_disk_replace(host);
+	make_directories(&host->config);
+}
+
+static bool
+has_copy(const SimHost *host)
+{
+	for (int i = 0; i < sim_host_count; i++)
+		if (sim_hosts[i].is_copy && sim_hosts[i].original == host->index)
+			return true;
+	return false;
+}
+
+/* Of a standby: an image of a primary that goes on with its term would fork the timeline. */
+SimHost *
+sim_host_copy(const SimHost *host)
+{
+	SimHost *copy = &sim_hosts[sim_host_count];
+
+	if (sim_host_count == SIM_HOSTS || host->is_copy || has_copy(host) || host->gone ||
+		host->empty || host->was_primary || host->phase == SIM_STARTING)
+		return NULL;
+	sim_trace(host->index, "its machine is copied");
+	sim_host_make(sim_host_count, sim_host_count + 1);
+	copy->is_copy = true;
+	copy->original = host->index;
+	memcpy(copy->own.member_name, host->own.member_name, sizeof(copy->own.member_name));
+	copy->config = copy->own;
+	sim_disk_copy(copy, host);
+	copy->empty = false;
+	copy->clean = host->phase == SIM_DOWN && host->clean;
+	copy->was_primary = host->phase == SIM_PRIMARY || host->was_primary;
+	copy->leader = host->leader;
+	copy->promoting_from = host->promoting_from;
+	wal_copy(copy, &host->wal);
+	return copy;
+}
+
+void
+sim_host_remove_twin(SimHost *copy)
+{
+	SimHost *original = &sim_hosts[copy->original];
+	SimHost *off = copy->open_from > original->open_from ? original : copy;
+
+	if (!copy->is_copy)
+		return;
+	copy->is_copy = false;
+	sim_host_kill(off);
+	off->gone = true;
+	sim_trace(off->index, "%s is switched off", off == copy ? "the copy" : "the original");
 }
 
 void

@@ -166,6 +166,13 @@ count_losses(const SimHost *host)
 	free(here);
 }
 
+/* A copy may go on with the term of its original, if that was down when it was copied. */
+static bool
+is_same_member(const SimHost *a, const SimHost *b)
+{
+	return strcmp(a->config.member_name, b->config.member_name) == 0;
+}
+
 void
 judge_fence(const SimHost *host)
 {
@@ -186,7 +193,8 @@ judge_fence(const SimHost *host)
 	}
 	if (term >= TERMS)
 		sim_fail("term %llu is too high for the simulation", (unsigned long long) term);
-	else if (!rolled_back && term_host[term] != 0 && term_host[term] != host->index + 1)
+	else if (!rolled_back && term_host[term] != 0 &&
+			 !is_same_member(host, &sim_hosts[term_host[term] - 1]))
 		sim_fail("two led in term %llu: %s and %s", (unsigned long long) term,
 				 host->config.member_name, sim_hosts[term_host[term] - 1].config.member_name);
 	else if (!rolled_back && term < newest_term)
@@ -237,7 +245,8 @@ judge_is_settled(void)
 		if (sim_hosts[i].phase == SIM_PRIMARY && sim_hosts[i].open_until > sim_us)
 			leader = i;
 	for (int i = 0; i < sim_host_count; i++)
-		if (leader < 0 || (i != leader && !follows(&sim_hosts[i], &sim_hosts[leader])))
+		if (leader < 0 ||
+			(i != leader && !sim_hosts[i].gone && !follows(&sim_hosts[i], &sim_hosts[leader])))
 			return false;
 	return true;
 }

@@ -13,10 +13,11 @@
 #include <unistd.h>
 
 #include "record/record.h"
+#include "record/request.h"
 #include "test/sim/sim.h"
 
 #define CLUSTER "db"
-#define RECORDS 16
+#define RECORDS 64
 #define NAME_SIZE 128
 #define WATCH_RETRY_US (500 * SIM_MS)
 
@@ -284,15 +285,20 @@ is_released(const char *text)
 static void
 look_at_holder(const FhaCluster *cluster, int writer, bool was_released)
 {
-	int holder = sim_host_named(cluster->holder);
+	int holder = strcmp(sim_hosts[writer].config.member_name, cluster->holder) == 0
+					 ? writer
+					 : sim_host_named(cluster->holder);
 
 	if (holder < 0)
 		return;
 	if (cluster->released && !was_released && writer == holder &&
 		sim_host_knows_end(&sim_hosts[holder]))
+	{
 		judge_released(&sim_hosts[holder]);
+		sim_hosts[holder].was_up = false;
+	}
 	if (!cluster->released && !cluster->release_final && cluster->lineage_term == cluster->term &&
-		sim_hosts[holder].phase == SIM_PRIMARY)
+		sim_hosts[holder].was_up)
 		judge_told_lineage(&sim_hosts[holder]);
 }
 
@@ -370,6 +376,30 @@ sim_lock_withdraw(const char *request_id)
 		if (fha_cluster_print(cluster, &text, NULL) != FHA_OK)
 			abort();
 		sim_trace(-1, "the request is withdrawn");
+		free(record->text);
+		record->text = text;
+		record->version++;
+		tell_all(record);
+	}
+	free(cluster);
+}
+
+void
+sim_lock_resume(void)
+{
+	FhaRequest request = {.kind = FHA_REQUEST_RESUME};
+	Stored *record = find_record(CLUSTER);
+	FhaCluster *cluster = sim_alloc(sizeof(*cluster));
+	char *text = NULL;
+
+	if (record != NULL &&
+		fha_cluster_parse(record->text, strlen(record->text), cluster, NULL) == FHA_OK &&
+		cluster->paused)
+	{
+		if (fha_request_enter(cluster, &request, NULL) != FHA_OK ||
+			fha_cluster_print(cluster, &text, NULL) != FHA_OK)
+			abort();
+		sim_trace(-1, "an operator resumes elections");
 		free(record->text);
 		record->text = text;
 		record->version++;
@@ -540,11 +570,19 @@ static FhaCode
 start(FhaLock *base, const FhaLockRequest *request, FhaError *err)
 {
 	SimLock *lock = (SimLock *) base;
-	char *text = request->data == NULL ? NULL : strndup(request->data, request->size);
-	Parcel *there = make_parcel(lock, FHA_LOCK_ANSWER, request->name, text);
-	Parcel *late = make_parcel(lock, FHA_LOCK_ANSWER, request->name, NULL);
+	char *text;
+	Parcel *there;
+	Parcel *late;
 
 	(void) err;
+	if (lock->host->dead)
+		return FHA_OK;
+	sim_machine_step(lock->host, SIM_STEP_SEND);
+	if (fha_lock_verb_writes(request->verb))
+		sim_disk_check(lock->host);
+	text = request->data == NULL ? NULL : strndup(request->data, request->size);
+	there = make_parcel(lock, FHA_LOCK_ANSWER, request->name, text);
+	late = make_parcel(lock, FHA_LOCK_ANSWER, request->name, NULL);
 	free(text);
 	lock->request = ++last_id;
 	there->request = late->request = lock->request;

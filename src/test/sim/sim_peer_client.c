@@ -145,21 +145,25 @@ come_to(void *argument)
 	SimHost *host = &sim_hosts[letter->to];
 
 	/* Who speaks there is stopped: the question waits in its socket. */
-	if (host->speaker == SIM_AGENT && host->agent_paused_until > sim_us)
+	if (sim_host_stopped_until(host) > sim_us)
 	{
 		Letter *again = sim_alloc(sizeof(*again));
 
 		*again = *letter;
-		sim_at(host->agent_paused_until, letter->to, come_to, again);
+		sim_at(sim_host_stopped_until(host), letter->to, come_to, again);
 		return;
 	}
 	letter->code = FHA_IO;
-	if (host->node != NULL)
+	if (host->node != NULL && strcmp(letter->question.to, host->config.member_name) == 0)
 	{
 		letter->code = FHA_OK;
 		sim_here = host;
 		fha_node_promise(host->node, &letter->question, &letter->promise);
 		sim_here = NULL;
+		if (host->dead)
+			return;
+		sim_machine_step(host, SIM_STEP_PROMISE);
+		sim_disk_check(host);
 		sim_trace(host->index, "promises %s term %llu: %s", letter->question.from,
 				  (unsigned long long) letter->question.promise.term,
 				  letter->promise.given ? "yes" : letter->promise.why);
@@ -202,6 +206,11 @@ fha_peer_call_start(FhaPeerClient *client, const char *address, const char *memb
 	call->id = letter.id;
 	(void) snprintf(call->member, sizeof(call->member), "%s", member);
 	*late = letter;
+	if (client->host->dead)
+	{
+		free(late);
+		return FHA_OK;
+	}
 	sim_at(sim_world_us(client->host, deadline_ms), client->host->index, expire, late);
 	send(&letter, sim_host_us(client->host), letter.to, come_to);
 	return FHA_OK;
