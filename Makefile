@@ -37,7 +37,7 @@ include src/pgxs.mk
 
 WARN   = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
          -Wformat=2 -Wcast-qual -Wwrite-strings
-PLAIN  = -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden $(WARN) $(WERROR) $(MUTANT) \
+PLAIN  = -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden $(WARN) $(WERROR) $(MUTANT) $(COPT) \
          -DFAWKES_HA_VERSION='"$(VERSION)"' -DFHA_POSTGRES=$(MAJORVERSION)
 SAN    = -fsanitize=address,undefined -fno-sanitize-recover=all
 LIBS_CONTROL = -ljson-c -lmicrohttpd -lgnutls -lcurl -lyaml -lcrypto
@@ -71,9 +71,9 @@ $(LIB_OBJS) $(CLI_OBJS): %.o: %.c
 src/show/page.o build-sanitized/src/show/page.o: $(wildcard src/show/page/*)
 # -z defs: not one symbol of PostgreSQL can hide in the library.
 $(LIB): $(LIB_OBJS)
-	$(CC) -shared -Wl,-soname,$@ -Wl,-z,defs -o $@ $^ $(LIBS_CONTROL)
+	$(CC) $(COPT) -shared -Wl,-soname,$@ -Wl,-z,defs -o $@ $^ $(LIBS_CONTROL)
 $(CLI): $(CLI_OBJS) $(LIB)
-	$(CC) -o $@ $(CLI_OBJS) -L. -lfawkes_control -lcrypto -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib:$(pkglibdir)'
+	$(CC) $(COPT) -o $@ $(CLI_OBJS) -L. -lfawkes_control -lcrypto -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib:$(pkglibdir)'
 -include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d)
 
 # Unit tests have the sources in them: unexported functions, sanitised.

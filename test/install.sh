@@ -20,6 +20,7 @@ DEMO_PACKAGES="make gcc libc6-dev postgresql-$PG_MAJOR postgresql-server-dev-$PG
 SERVER_PACKAGES="$DEMO_PACKAGES perl postgresql-$PG_MAJOR-pgtap libtap-parser-sourcehandler-pgtap-perl
   python3-pytest python3-pytest-xdist python3-pytest-timeout python3-jsonschema python3-psycopg python3-psycopg-pool
   python3-asyncpg haproxy pgbouncer procps openssl curl git"
+DEB_PACKAGES="$DEMO_PACKAGES build-essential debhelper"
 KUBE_PACKAGES="openssl python3-pip"
 CHECK_PACKAGES="$SERVER_PACKAGES libcmocka-dev clang-format-14 python3-pip
   clang-14 libclang-rt-14-dev libpq-dev cppcheck shellcheck pyflakes3 gcovr prometheus chromium"
@@ -203,11 +204,15 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
       prepare_released || die "version $RELEASED_VERSION: $WHY_NO_RELEASED"
       prepare_versions || die "PostgreSQL $VERSIONS: $WHY_NO_VERSIONS"
       for version in $VERSIONS; do (use_version "$version") || exit 1; done ;;
+    deb)
+      PURPOSE=deb
+      # shellcheck disable=SC2086 # a list of words
+      install_packages $DEB_PACKAGES ;;
     kube)
       prepare_lab_kube
       kube_binary ;;
     bench-kube) prepare demo && prepare_lab_kube && lab "${@:2}" ;;
     bench) prepare demo && lab "${@:2}" ;;
-    *) die "usage: $0 demo | check | kube | bench | bench-kube SCRIPT [ARGUMENT...]" ;;
+    *) die "usage: $0 demo | check | deb | kube | bench | bench-kube SCRIPT [ARGUMENT...]" ;;
   esac
 fi

@@ -430,7 +430,8 @@ def targets_differences(help_text: str) -> list[str]:
 # --- the version: it stands in fawkes_ha.control, and everything else says the same
 
 # The first of each is the newest.
-VERSION_IN = {"CHANGELOG.md": r"^## (.*)$", "README.md": r"^\| Status \| .*?version ([0-9.]+) ", "SECURITY.md": r"^\| ([0-9.]+) \| yes"}
+VERSION_IN = {"CHANGELOG.md": r"^## (.*)$", "README.md": r"^\| Status \| .*?version ([0-9.]+) ", "SECURITY.md": r"^\| ([0-9.]+) \| yes",
+              "debian/changelog": r"^fawkes-ha \(([0-9.]+)\) "}
 
 
 def version_differences(document: str, text: str) -> list[str]:

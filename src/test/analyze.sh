@@ -56,7 +56,7 @@ check=(cppcheck --std=c11 '--enable=warning,performance,portability' --inline-su
 # Without PostgreSQL's headers: their macros are not ours to judge.
 "${check[@]}" --error-exitcode=1 -DPG_VERSION_NUM=150000 -DPGDLLEXPORT= -Isrc "${hosted[@]}" || failed=1
 printf '  %-22s %3d files\n' cppcheck $((${#ours[@]} + ${#hosted[@]}))
-scripts=(check demo .ci/run test/*.sh test/*/*.sh src/test/*.sh src/test/*/*.sh)
+scripts=(check demo .ci/run test/*.sh test/*/*.sh src/test/*.sh src/test/*/*.sh debian/tests/member)
 shellcheck -x -P SCRIPTDIR "${scripts[@]}" || failed=1
 printf '  %-22s %3d files\n' shellcheck "${#scripts[@]}"
 python=(test/*.py test/lab/*.py)

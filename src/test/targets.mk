@@ -95,6 +95,12 @@ check-pg17:
 # On a bare Debian 12 in a folder, as root; STAGES='unit behaviour' runs these alone.
 check-fresh:
 	test/fresh.sh $(STAGES)
+# Debian packages, in a copy; the test of them installs these into a bare Debian 12 in a folder: minutes, and it wants a Debian
+# mirror: not in ./check.
+deb:
+	@test/deb.sh build
+check-deb:
+	@test/deb.sh check
 # Beside four processes that do nothing but compute: as on a machine that has other work.
 check-busy:
 	@test/busy.sh 4 $(MAKE) --no-print-directory check-behaviour
@@ -138,6 +144,8 @@ help:
 	@echo 'make check-drivers   psycopg, asyncpg, pgx, node-postgres and pgjdbc with HikariCP through switchover, kill,'
 	@echo '                     restart and a frozen node; fetches them once'
 	@echo "make check-fresh     ./check on a bare Debian 12 that it makes in a folder, as root; STAGES='unit ...' for some of it"
+	@echo 'make deb             packages for Debian 12, by debian/, in a copy of the tree; says where they are'
+	@echo 'make check-deb       the same, with lintian, and one member from them in a bare Debian 12, as root'
 	@echo 'make check-busy      the tests of behaviour beside four processes that only compute'
 	@echo 'make check-short     layers, format and unit tests: seconds, no server'
 	@echo 'make check-unit, check-layers, format-check, check-regress, check-pgtap, check-behaviour, check-kube'
@@ -178,5 +186,5 @@ help:
 	@echo '                     CLUSTERS [50] of three members on it, SECONDS [60] each; builds Kubernetes'
 
 .PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour check-kube \
-        check-behaviour-short check-versions check-drivers check-pg17 check-fresh check-busy check-short check-long chaos mutants reference page-picture \
+        check-behaviour-short check-versions check-drivers check-pg17 check-fresh deb check-deb check-busy check-short check-long chaos mutants reference page-picture \
         mutants-short check demo e2e e2e-bed bench-failover bench-window bench-fence bench-idle bench-exporter bench-api help
