@@ -12,6 +12,16 @@ UNIT_TESTS = Path(__file__).parents[1] / "src" / "test"
 
 
 @dataclass(frozen=True)
+class Edit:
+    file: str
+    text: str
+    replacement: str
+
+    def of(self, text: str) -> str:
+        return text.replace(self.text, self.replacement)
+
+
+@dataclass(frozen=True)
 class Mutant:
     rule: str
     name: str
@@ -20,6 +30,25 @@ class Mutant:
     replacement: str
     tests: tuple[str, ...]
     short: bool = True  # quick enough for CI
+    more: tuple[Edit, ...] = ()  # where a fault is only there when several places change together
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        return (Edit(self.file, self.text, self.replacement), *self.more)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(edit.file for edit in self.edits))
+
+    def sources(self, tree: Path) -> dict[str, str]:
+        """Its files as they are changed.  ValueError: a text does not occur exactly once, so it has rotted."""
+        texts = {file: (tree / file).read_text() for file in self.files}
+        for edit in self.edits:
+            count = texts[edit.file].count(edit.text)
+            if count != 1:
+                raise ValueError(f"its text occurs {count} times in {edit.file}")
+            texts[edit.file] = edit.of(texts[edit.file])
+        return texts
 
 
 def unit(program: str, *names: str) -> tuple[str, ...]:

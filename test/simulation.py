@@ -2,14 +2,15 @@
 
     make check-sim                      a fixed range of seeds and a new one, for two minutes and 2,000 scenarios at the least
     make sim-long HOURS=8               new seeds; COUNT=n: so many; SEED=n: from there on
-    make sim-mutants                    all that docs/testing.md says are noticed; MUTANTS='word ...': those, noticed or not;
-                                        COUNT=n: in so many scenarios
+    make sim-mutants                    all that are noticed; MUTANTS='word ...': those, noticed or not (all: all of them);
+                                        COUNT=n: in so many scenarios; WRITE=1: what comes of it goes into test/mutants_simulated.json
 
 One process plays a block of seeds at a time.  A seed whose scenario fails leaves its trace in build-sim/failed-SEED.trace,
 and the others go on.  Time decides only how many scenarios are begun, never whether one is good.
 """
 
 import argparse
+import json
 import os
 import random
 import re
@@ -23,7 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mutants import MUTANTS
+from mutants import MUTANTS, SIMULATED, is_simulated, simulated
 from mutants_list import Mutant
 
 TREE = Path(__file__).resolve().parent.parent
@@ -40,33 +41,21 @@ SILENT_S = 300  # a scenario takes less than a second
 FAILURES_MAX = 5
 TELL_S = 20  # from one line of progress to the next
 CONTROL_COUNT = 400  # scenarios in which a mutant must be noticed
-ROOMS = ("src/core/", "src/node/", "src/record/")  # what it plays of the product; a mutant elsewhere is not tried
 TAIL = 60  # lines of a trace that are shown
 
 PLAYED = re.compile(r"^\d+ [0-9a-f]{16}$")
 FAILED = re.compile(r"^seed (\d+): (.*)$")
 TOTAL = re.compile(r"^\d+ scenarios, (\d+) simulated seconds: ")
 
-# Mutants that the simulation notices.  True: each run of ./check tries it, so that a simulation that judges nothing fails.
-NOTICED = {
-    "a lease that is not released is free": True,
-    "a renewal does not restart the watch": True,
-    "time is counted from the reply, not from the sending": False,
-    "what the lock tells is dated by an older look at the clock": False,
-    "patience lifts what a clean stop asks for": False,
-    "the release of a clean stop is like any other": True,
-    "who takes back what it released after a clean stop forgets the end": False,
-    "who took back what it released acknowledges before it has told that it leads again": False,
-    "who took the lease and never led forgets what a clean stop asked for": False,
-    "the end of a lineage's step is ignored": True,
-    "the reserved timeline is not a new one": False,
-    "a new leader takes no new term": True,
-    "what a killed process left is believed before it is flushed": False,
-    "who promised takes the lease when it lapses": False,
-    "a holder counts on those that answered": True,
-    "a refusal counts as a promise": False,
-    "a promise for a term that is over": False,
-}
+# Each run of ./check tries these mutants, so that a simulation that judges nothing fails.
+CONTROLS = (
+    "a lease that is not released is free",
+    "a renewal does not restart the watch",
+    "the release of a clean stop is like any other",
+    "the end of a lineage's step is ignored",
+    "a new leader takes no new term",
+    "the disk has a promise for only as long as it is asked for",
+)
 
 
 @dataclass
@@ -242,16 +231,18 @@ class Report:
 
 def build_mutant(mutant: Mutant) -> Path | None:
     """A simulation with this mutant in it; None: it does not compile, or has rotted."""
-    text = (TREE / mutant.file).read_text()
-    if text.count(mutant.text) != 1:
+    try:
+        sources = mutant.sources(TREE)
+    except ValueError as trouble:
+        print(trouble)
         return None
     where = BUILD / f"mutant-{os.getpid()}"
     shutil.rmtree(where, ignore_errors=True)
-    source = where / mutant.file
-    source.parent.mkdir(parents=True)
-    source.write_text(text.replace(mutant.text, mutant.replacement))
+    for file, text in sources.items():
+        (where / file).parent.mkdir(parents=True, exist_ok=True)
+        (where / file).write_text(text)
     done = subprocess.run(
-        ["make", "-s", "--no-print-directory", "WERROR=", f"MUTATED={mutant.file}", str(where.relative_to(TREE) / "sim")],
+        ["make", "-s", "--no-print-directory", "WERROR=", f"MUTATED={' '.join(sources)}", str(where.relative_to(TREE) / "sim")],
         cwd=TREE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -263,16 +254,18 @@ def build_mutant(mutant: Mutant) -> Path | None:
     return where / "sim"
 
 
-def try_mutant(mutant: Mutant, report: Report, must: bool, count: int = CONTROL_COUNT) -> None:
+def try_mutant(mutant: Mutant, report: Report, must: bool, count: int = CONTROL_COUNT) -> int | None:
+    """The seed that shows it first; of several cores the least that was played."""
     began = time.monotonic()
     program = build_mutant(mutant)
     if program is None:
         report.failed += 1
         report.say("DOES NOT BUILD", f"{mutant.rule:4} {mutant.name}", time.monotonic() - began)
-        return
+        return None
     result = on_all_cores(program, "-h", in_blocks(1, count), lambda total: not total.failures, says=False)
     shutil.rmtree(program.parent)
     report.control(mutant, result, time.monotonic() - began, must)
+    return result.failures[0].seed if result.failures else None
 
 
 # --- the three runs
@@ -289,7 +282,7 @@ def check(report: Report, seed: int | None) -> None:
         report.fault(failure)
 
     for mutant in MUTANTS:
-        if NOTICED.get(mutant.name):
+        if mutant.name in CONTROLS:
             try_mutant(mutant, report, must=True)
 
     first = seed if seed is not None else random.SystemRandom().randrange(10**6, 10**9)
@@ -323,15 +316,20 @@ def play_long(report: Report, seed: int | None, hours: float | None, count: int 
     report.played(f"{result.played} scenarios, from seed {first} on", result, time.monotonic() - began)
 
 
-def play_mutants(report: Report, words: list[str], count: int) -> None:
-    unknown = NOTICED.keys() - {mutant.name for mutant in MUTANTS}
-    assert not unknown, f"no mutants: {unknown}"
+def is_meant(mutant: Mutant, words: list[str]) -> bool:
+    return any(word in (mutant.rule, mutant.file, "all") or word in mutant.name for word in words)
+
+
+def play_mutants(report: Report, words: list[str], count: int, writes: bool) -> None:
     for mutant in MUTANTS:
-        noticed = mutant.name in NOTICED
-        if not mutant.file.startswith(ROOMS):
+        seed = simulated().get(mutant.name)
+        if not is_simulated(mutant) or not (is_meant(mutant, words) if words else seed is not None):
             continue
-        if noticed if not words else any(word in (mutant.rule, mutant.file) or word in mutant.name for word in words):
-            try_mutant(mutant, report, noticed, count)
+        first = try_mutant(mutant, report, seed is not None and not writes, count)
+        if writes:
+            names = {mutant.name for mutant in MUTANTS if is_simulated(mutant)}
+            found = {name: seed for name, seed in simulated().items() if name in names} | {mutant.name: first}
+            SIMULATED.write_text(json.dumps(found, indent=0, sort_keys=True) + "\n")
 
 
 def main() -> int:
@@ -341,6 +339,7 @@ def main() -> int:
     parser.add_argument("--hours", type=float)
     parser.add_argument("--count", type=int)
     parser.add_argument("-k", metavar="WORD", nargs="+", default=[])
+    parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     report = Report()
     if options.run == "check":
@@ -348,7 +347,7 @@ def main() -> int:
     elif options.run == "long":
         play_long(report, options.seed, options.hours, options.count)
     else:
-        play_mutants(report, options.k, options.count or CONTROL_COUNT)
+        play_mutants(report, options.k, options.count or CONTROL_COUNT, options.write)
     return report.end()
 
 

@@ -29,11 +29,11 @@ check-sim: build-sim/sim
 sim-long: build-sim/sim
 	@$(SIMULATION) long $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS)) $(if $(COUNT),--count $(COUNT))
 sim-mutants: build-sim/sim
-	@$(SIMULATION) mutants $(if $(COUNT),--count $(COUNT)) $(if $(MUTANTS),-k $(MUTANTS))
+	@$(SIMULATION) mutants $(if $(COUNT),--count $(COUNT)) $(if $(WRITE),--write) $(if $(MUTANTS),-k $(MUTANTS))
 
-# simulation.py writes the source $(MUTATED) into that folder, changed; it stands for the library's.
+# simulation.py writes the sources $(MUTATED) into that folder, changed; they stand for the library's.
 build-sim/mutant-%/sim: $(SIM_OBJS)
-	@$(CC) $(PLAIN) -Isrc -c -o $(@D)/mutated.o $(@D)/$(MUTATED)
-	@$(SIM_LINK) $(filter-out build-sim/$(MUTATED:.c=.o),$^) $(@D)/mutated.o $(LIBS_CONTROL)
+	@for source in $(MUTATED:.c=); do $(CC) $(PLAIN) -Isrc -c -o $(@D)/$$source.o $(@D)/$$source.c || exit 1; done
+	@$(SIM_LINK) $(filter-out $(MUTATED:%.c=build-sim/%.o),$^) $(MUTATED:%.c=$(@D)/%.o) $(LIBS_CONTROL)
 
 .PHONY: sim check-sim sim-long sim-mutants

@@ -71,6 +71,36 @@ s1_requests_without_end_keep_no_dead_holder_alive(void **state)
 	assert_true(next->opened_ms >= old->action.write_until_ms);
 }
 
+/* What was seen before a sleep, or before a restore of the lock, is no reason to take what a holder renews. */
+static void
+s1_a_lapsed_lease_is_looked_at_before_it_is_taken(void **state)
+{
+	Player *old;
+	int takes = 0;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	old->absent = true;
+	/* They come to take it long after their last look. */
+	for (int i = 0; i < NODES; i++)
+		players[i].node->world.bound_until_ms = fha_now_ms() + LEASE_MS + 4 * RETRY_MS;
+	while (leader() == NULL || leader() == old)
+	{
+		turn();
+		for (int i = 0; i < NODES; i++)
+		{
+			const FhaNode *node = players[i].node;
+
+			if (players[i].absent || node->pending != PENDING_TAKE)
+				continue;
+			takes++;
+			assert_true(node->write.sent_ms < node->read_ms + RETRY_MS);
+		}
+	}
+	assert_true(takes > 0);
+}
+
 static void
 a_released_lease_goes_to_the_best(void **state)
 {
@@ -1631,6 +1661,7 @@ main(void)
 		TEST(one_founds_and_the_others_clone),
 		TEST(a_silent_leader_is_replaced_after_its_lease),
 		TEST(s1_requests_without_end_keep_no_dead_holder_alive),
+		TEST(s1_a_lapsed_lease_is_looked_at_before_it_is_taken),
 		TEST(a_released_lease_goes_to_the_best),
 		TEST(what_nobody_has_stays_with_who_has_it),
 		TEST(what_a_clean_stop_has_is_waited_for),

@@ -210,8 +210,8 @@ sim_at(int64_t at_us, int host, SimAct act, void *argument)
 		.at_us = at_us < sim_us ? sim_us : at_us, .host = host, .act = act, .argument = argument});
 }
 
-static void
-run_until(int64_t until_us)
+void
+sim_run_until(int64_t until_us)
 {
 	while (!failed && heap_count > 0 && heap[0].at_us < until_us)
 	{
@@ -232,6 +232,31 @@ run_until(int64_t until_us)
 	}
 	if (!failed && sim_us < until_us)
 		sim_us = until_us;
+}
+
+static int
+compare_events(const void *a, const void *b)
+{
+	return is_before(a, b) ? -1 : 1;
+}
+
+void
+sim_rouse(SimHost *host)
+{
+	size_t count = heap_count;
+
+	/* In their order, because they are numbered anew. */
+	qsort(heap, count, sizeof(*heap), compare_events);
+	heap_count = 0;
+	for (size_t i = 0; i < count; i++)
+	{
+		Event event = heap[i];
+
+		if (event.host == host->index && event.at_us == host->paused_until)
+			event.at_us = sim_us;
+		push(event);
+	}
+	host->paused_until = sim_us;
 }
 
 /* --- faults */
@@ -272,7 +297,7 @@ host_is_mended(void *argument)
 	SimHost *host = &sim_hosts[*(int *) argument];
 
 	sim_trace(host->index, "is mended");
-	host->cut_from_lock = host->refused_by_lock = host->slow_disk = host->broken = false;
+	sim_host_mend(host);
 }
 
 static void
@@ -289,22 +314,20 @@ withdraw(void *argument)
 	sim_lock_withdraw(argument);
 }
 
-static void
-ask_for(FhaRequestKind kind)
+bool
+sim_ask(SimHost *host, FhaRequestKind kind, const char *target, int64_t time_limit_us)
 {
-	SimHost *host = some_host();
 	FhaRequest request = {.kind = kind, .state = FHA_REQUEST_PENDING};
 	FhaError err;
 	char *id;
 
 	if (host->node == NULL || !fha_node_takes_requests(host->node))
-		return;
+		return false;
 	sim_hex(request.id, sizeof(request.id));
-	if (sim_chance(60))
-		memcpy(request.target, some_host()->config.member_name, sizeof(request.target));
+	(void) snprintf(request.target, sizeof(request.target), "%s", target);
 	(void) snprintf(request.requested_by, sizeof(request.requested_by), "an operator");
 	fha_wall_print(sim_wall_ms(sim_us), request.requested_at, sizeof(request.requested_at));
-	request.time_limit_ms = sim_between(5000, 60000);
+	request.time_limit_ms = time_limit_us / SIM_MS;
 	sim_trace(host->index, "is asked for a %s to %s",
 			  kind == FHA_REQUEST_SWITCHOVER ? "switchover" : "failover",
 			  request.target[0] == '\0' ? "anybody" : request.target);
@@ -314,6 +337,16 @@ ask_for(FhaRequestKind kind)
 	id = sim_alloc(sizeof(request.id));
 	memcpy(id, request.id, sizeof(request.id));
 	sim_at(sim_us + request.time_limit_ms * SIM_MS, -1, withdraw, id);
+	return true;
+}
+
+static void
+ask_for(FhaRequestKind kind)
+{
+	SimHost *host = some_host();
+	const char *target = sim_chance(60) ? some_host()->config.member_name : "";
+
+	(void) sim_ask(host, kind, target, sim_between(5 * SIM_S, 60 * SIM_S));
 }
 
 static void
@@ -355,13 +388,21 @@ strike_lock(void)
 static void
 strike_host(SimHost *host)
 {
-	switch (sim_draw(3))
+	switch (sim_draw(5))
 	{
 		case 0:
 			sim_trace(host->index, "its disk is slow");
 			host->slow_disk = true;
 			break;
 		case 1:
+			sim_trace(host->index, "its writes do not come to the lock");
+			host->writes_lost = true;
+			break;
+		case 2:
+			sim_trace(host->index, "its writes come to the lock late");
+			host->writes_late = true;
+			break;
+		case 3:
 			sim_trace(host->index, "is refused by the lock");
 			host->refused_by_lock = true;
 			break;
@@ -491,7 +532,10 @@ strike(void *argument)
 			start_later(host, 12 * SIM_S);
 			break;
 		case REBOOT:
-			sim_host_reboot(host);
+			if (sim_chance(25))
+				sim_host_move(host);
+			else
+				sim_host_reboot(host);
 			start_later(host, 20 * SIM_S);
 			break;
 		case PAUSE:
@@ -567,6 +611,8 @@ draw_habits(uint64_t seed)
 						  .late_wal = some_percent(3, 30),
 						  .late_commits = some_percent(3, 30),
 						  .slow_writes = some_percent(2, 30),
+						  .slow_us = 1500 * SIM_MS,
+						  .keeps_releases = sim_chance(50),
 						  .apart_clocks = sim_chance(40),
 						  .pause_us = sim_chance(70) ? 8 * SIM_S : sim_between(SIM_S, 20 * SIM_S)};
 	for (int i = 0; i <= ROLL_BACK; i++)
@@ -584,8 +630,8 @@ draw_habits(uint64_t seed)
 	}
 }
 
-static void
-heal(void)
+void
+sim_heal(void)
 {
 	lock_is_back(NULL);
 	links_are_back(NULL);
@@ -595,7 +641,7 @@ heal(void)
 	{
 		SimHost *host = &sim_hosts[i];
 
-		host->cut_from_lock = host->refused_by_lock = host->slow_disk = host->broken = false;
+		sim_host_mend(host);
 		if (host->paused_until > sim_us)
 			host->paused_until = sim_us;
 		if (host->agent_paused_until > sim_us)
@@ -623,12 +669,12 @@ forget_events(void)
 		free(heap[--heap_count].argument);
 }
 
-static bool
-settles_by(int64_t until_us)
+bool
+sim_settles_by(int64_t until_us)
 {
 	while (!failed && sim_us < until_us)
 	{
-		run_until(sim_us + SIM_S);
+		sim_run_until(sim_us + SIM_S);
 		/* Whom a stop of the last moment ended. */
 		for (int i = 0; i < sim_host_count; i++)
 			if (!sim_hosts[i].supervised)
@@ -637,6 +683,14 @@ settles_by(int64_t until_us)
 			return true;
 	}
 	return false;
+}
+
+/* What is still to strike, and what would end a strike that sim_heal() has ended. */
+static bool
+is_strike(SimAct act)
+{
+	return act == strike || act == start_again || act == put_back || act == keep_copy ||
+		   act == lock_is_back || act == host_is_mended || act == links_are_back;
 }
 
 static void
@@ -649,14 +703,25 @@ drop_strikes(void)
 	memcpy(all, heap, count * sizeof(*all));
 	heap_count = 0;
 	for (size_t i = 0; i < count; i++)
-		if (all[i].act == strike || all[i].act == start_again || all[i].act == put_back ||
-			all[i].act == keep_copy || sim_machine_is_fault(all[i].act))
+		if (is_strike(all[i].act) || sim_machine_is_fault(all[i].act))
 			free(all[i].argument);
 		else
 			all[kept++] = all[i];
 	for (size_t i = 0; i < kept; i++)
 		push(all[i]);
 	free(all);
+}
+
+static void
+end_faults(void)
+{
+	if (failed)
+		return;
+	drop_strikes();
+	sim_heal();
+	sim_trace(-1, "faults have ended");
+	if (!sim_settles_by(sim_us + SETTLE_US))
+		sim_fail("nobody leads, or not all stream, long after the last fault");
 }
 
 static void
@@ -684,18 +749,16 @@ play(uint64_t seed)
 		sim_host_make(i, members);
 	for (int i = 0; i < members; i++)
 		sim_at(sim_us + sim_between(0, 3 * SIM_S), -1, start_again, number(i));
-	if (!settles_by(60 * SIM_S))
+	if (!sim_settles_by(60 * SIM_S))
 		sim_fail("the cluster does not come to be");
 	sim_trace(-1, "faults begin");
 	sim_at(sim_us, -1, strike, NULL);
 	sim_at(sim_us + SIM_S, -1, keep_copy, NULL);
 	sim_machine_begin();
-	run_until(sim_us + FAULTS_US);
-	drop_strikes();
-	heal();
-	sim_trace(-1, "faults have ended");
-	if (!failed && !settles_by(sim_us + SETTLE_US))
-		sim_fail("nobody leads, or not all stream, long after the last fault");
+	sim_run_until(sim_us + FAULTS_US);
+	end_faults();
+	sim_try();
+	end_faults();
 	for (int i = 0; i < sim_host_count; i++)
 		sim_host_end(&sim_hosts[i]);
 	forget_events();

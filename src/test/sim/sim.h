@@ -6,7 +6,8 @@
  * (sim_peer_client.c), the writer of small files (sim_writer.c).  The clock (sim_clock.c) is an
  * argument.  A host (sim_host.c) stands for supervisor, agent and PostgreSQL; sim_disk.c for the disk of
  * its state directory; sim_judge.c holds what happens against the promises; sim.c and sim_machine.c draw
- * faults from the seed, sim_operator.c what operators ask for.  docs/testing.md says how to run it.
+ * faults from the seed, sim_operator.c what operators ask for; sim_trials.c strikes a cluster that is at
+ * rest again.  docs/testing.md says how to run it.
  *
  * Two times: sim_us, in microseconds, is the world's, and no node sees it.  Each host has a clock of
  * its own, in milliseconds, with an offset and a rate.
@@ -74,12 +75,15 @@ typedef struct SimHabits
 	int lost_letters;  /* of those */
 	int late_wal;      /* of the WAL on its way to a standby; up to 1.5 s */
 	int late_commits;  /* of commits whose client waits for long; up to 3 s */
-	int slow_writes;   /* of writes to the disk; up to 1.5 s */
+	int slow_writes;   /* of writes to the disk ... */
+	int64_t slow_us;   /* ... so long at the most */
 	bool apart_clocks; /* clocks run as differently as they may */
 	int strikes[16];   /* the weight of each kind of fault */
 	bool
 		come_and_go; /* members lose their disk, come new, and are taken off the list when they are away */
 	int64_t pause_us; /* the longest between two faults */
+	bool
+		keeps_releases; /* the copy of the lock that is put back is often one of a released lease */
 } SimHabits;
 
 extern SimHabits sim_habits;
@@ -141,6 +145,7 @@ typedef struct SimHost
 	/* The machine. */
 	FhaClock clock; /* for its node */
 	char boot_id[FHA_UUID_SIZE];
+	char time_namespace[FHA_TIME_NAMESPACE_SIZE];
 	int64_t boot_us;      /* when it was started */
 	int64_t boot_ms;      /* what its clock said then */
 	int64_t rate_ppm;     /* how fast that runs; 1000000: as the world's */
@@ -155,6 +160,10 @@ typedef struct SimHost
 	bool slow_disk;
 	bool cut_from_lock;
 	bool refused_by_lock; /* the lock answers, with errors */
+	bool writes_lost;     /* its writes never come to the lock; its reads do */
+	bool writes_late;     /* they take about as long as it waits for them */
+	bool deaf;            /* its WAL receiver stands still */
+	int64_t password_us;  /* its replication password was changed then; 0: never */
 
 	/* Supervisor and agent. */
 	bool supervised; /* the supervisor runs */
@@ -179,7 +188,8 @@ typedef struct SimHost
 	FhaLeave leave;
 	FhaConfig own; /* without what is set for all members */
 	uint64_t settings_changes;
-	bool broken; /* PostgreSQL does not start */
+	bool broken;         /* PostgreSQL does not start */
+	int64_t recovery_us; /* so long does recovery take; 0: as long as is usual */
 
 	/* PostgreSQL: its processes ... */
 	SimPhase phase;
@@ -253,12 +263,18 @@ void sim_host_rename(SimHost *host);
 SimHost *sim_host_copy(const SimHost *host);
 /* The copy is found out.  The one of both that led last is left, else the original. */
 void sim_host_remove_twin(SimHost *copy);
+void sim_host_move(
+	SimHost *host); /* after that: in the same boot another clock, in another time namespace */
+/* What a fault has done to it is mended; what was killed stays so. */
+void sim_host_mend(SimHost *host);
 /* It follows a leader that has all that this host has. */
 bool sim_host_is_spare(const SimHost *host);
 void sim_host_kill_postgres(SimHost *host);
 void sim_host_wake(SimHost *host);
 void sim_host_turn(SimHost *host);
 void sim_host_end(SimHost *host); /* of the scenario */
+/* Its pgpass gets the cluster's second password. */
+void sim_host_new_password(SimHost *host);
 /* A primary was shut down cleanly here, and its supervisor could read the end of its WAL. */
 bool sim_host_knows_end(const SimHost *host);
 FhaPosition sim_wal_end(const SimWal *wal);
@@ -269,6 +285,12 @@ extern bool sim_lock_outage; /* for all */
 extern bool sim_lock_stalls; /* watches tell nothing */
 extern int sim_lock_loss;    /* percent of replies that are lost */
 void sim_lock_clear(void);
+/* The cluster's record; false: there is none.  *version: of it. */
+bool sim_lock_read(FhaCluster *out, uint64_t *version);
+/* Another program writes into the cluster's record, and changes nothing that we know. */
+void sim_lock_touch(void);
+/* All records are deleted. */
+void sim_lock_delete(void);
 /* Keep a copy of all records; put it back, as a restore of the lock's machine does. */
 void sim_lock_keep(void);
 bool sim_lock_put_back(void);
@@ -334,6 +356,8 @@ void judge_commit(const SimHost *host, const SimRecord *record);
 void judge_has(const SimHost *host, size_t from);
 /* Its disk is another one. */
 void judge_has_nothing(const SimHost *host);
+/* Its state directory is another one. */
+void judge_forgets(const SimHost *host);
 /* Its client was told so. */
 void judge_acknowledged(const SimHost *host, uint32_t id, uint64_t lsn);
 /* It was shut down cleanly, and its release of the lease, with the end of its WAL, has come to the lock. */
@@ -345,14 +369,36 @@ void judge_released(const SimHost *host);
 void judge_told_lineage(const SimHost *host);
 /* An operator accepts losses, from now until a newer term is led. */
 void judge_forced(void);
-/* The cluster's record says now that its holder's WAL ends there. */
-void judge_told(uint64_t lsn);
+/* This member's write has taken the lease that stood in `before`. */
+void judge_took(const SimHost *host, const FhaCluster *before);
+/* It has promised the holder of that term not to contend, and was told where that is. */
+void judge_promised(const SimHost *host, const FhaPromiseTerms *asked);
+/* It has acted upon a record of that term: it leads no lower one. */
+void judge_saw(const SimHost *host, uint64_t term);
+/* From now on nothing at all may be lost. */
+void judge_strict(bool strict);
 /* The lock was put back to an older copy: an older term may be led again. */
 void judge_rolled_back(void);
+/* Is its fence open at this moment? */
+bool judge_leads(const SimHost *host);
 /* Does one lead, and do all others have what it has? */
 bool judge_is_settled(void);
 size_t judge_count(void);
 size_t judge_lost(void);
 size_t judge_terms(void);
+
+/* --- the play */
+
+void sim_run_until(int64_t until_us);
+/* A host that is stopped goes on at once. */
+void sim_rouse(SimHost *host);
+/* An operator asks this member for a switchover or failover; target "": to anybody.  False: it takes no request. */
+bool sim_ask(SimHost *host, FhaRequestKind kind, const char *target, int64_t time_limit_us);
+/* All faults end, and everybody is started. */
+void sim_heal(void);
+/* Until judge_is_settled(); false: not by then. */
+bool sim_settles_by(int64_t until_us);
+/* One trial of a cluster that is at rest. */
+void sim_try(void);
 
 #endif

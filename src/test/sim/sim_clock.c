@@ -94,8 +94,9 @@ host_boot_id(void *context, char *out, size_t size, FhaError *err)
 static void
 host_time_namespace(void *context, char *out, size_t size)
 {
-	(void) context;
-	(void) snprintf(out, size, "4026531834");
+	const SimHost *host = context;
+
+	(void) snprintf(out, size, "%s", host->time_namespace);
 }
 
 FhaClock

@@ -18,6 +18,7 @@
 #define SYSTEM_IDENTIFIER 4711
 #define FIRST_LSN UINT64_C(1000000)
 #define PGPASS "*:*:*:fawkes_replication:a-password\n"
+#define NEW_PGPASS "*:*:*:fawkes_replication:another-password\n"
 #define TURN_COST_US 300
 #define OPEN_AGAIN_US SIM_S
 #define FIRST_PORT 6001
@@ -269,7 +270,8 @@ take_ownership(SimHost *host, SimSpeaker speaker)
 	host->has_action = false;
 	memset(&host->action, 0, sizeof(host->action));
 	sim_trace(host->index, "%s speaks", speaker == SIM_AGENT ? "the agent" : "the supervisor");
-	sim_host_wake(host);
+	/* The lock's watch may speak before the node does. */
+	turn_at(host, sim_us + sim_between(0, 20 * SIM_MS));
 }
 
 static void
@@ -399,6 +401,14 @@ is_reached(const SimHost *host, const SimHost *leader)
 		   wal_begins(&leader->wal, &host->wal);
 }
 
+/* Walsenders of a primary that is shut down stay until all is sent. */
+static bool
+is_drained(const SimHost *host, const SimHost *leader)
+{
+	return host->streaming && leader->phase == SIM_STOPPING && leader->was_primary &&
+		   !sim_cut[host->index][leader->index] && wal_begins(&leader->wal, &host->wal);
+}
+
 static void
 receive(SimHost *host, const Stream *stream)
 {
@@ -442,9 +452,9 @@ fetch(void *argument)
 		return;
 	sim_at(sim_us + sim_between(5 * SIM_MS, 40 * SIM_MS), host->index, fetch,
 		   life_of(host, host->server));
-	if (leader != NULL && leader->paused_until > sim_us)
+	if (host->deaf || (leader != NULL && leader->paused_until > sim_us))
 		return;
-	if (leader == NULL || !is_reached(host, leader))
+	if (leader == NULL || !(is_reached(host, leader) || is_drained(host, leader)))
 	{
 		if (host->streaming)
 			sim_trace(host->index, "streams no more");
@@ -485,7 +495,7 @@ send_the_rest(const SimHost *leader)
 		size_t before = host->wal.count;
 
 		if (host->phase != SIM_STANDBY || !host->streaming || host->leader != leader->index ||
-			host->paused_until > sim_us || sim_cut[i][leader->index] ||
+			host->paused_until > sim_us || host->deaf || sim_cut[i][leader->index] ||
 			!wal_begins(&leader->wal, &host->wal))
 			continue;
 		for (size_t j = host->wal.count; j < leader->wal.count; j++)
@@ -721,6 +731,8 @@ server_start(SimHost *host, bool standby)
 {
 	int64_t recovery_us = sim_between(50 * SIM_MS, (host->clean ? 300 : 2500) * SIM_MS);
 
+	if (host->recovery_us > 0)
+		recovery_us = host->recovery_us;
 	if (standby)
 		forget_promotion(host);
 	host->promoting_from = 0;
@@ -1250,6 +1262,8 @@ sim_host_turn(SimHost *host)
 	sim_here = host;
 	if (fha_node_step(node, &view, &host->action, &err) != FHA_OK)
 		sim_trace(host->index, "- %s", err.text);
+	else if (!host->dead)
+		judge_saw(host, host->action.term);
 	say_news(host);
 	sim_here = NULL;
 	if (host->dead)
@@ -1265,24 +1279,49 @@ sim_host_turn(SimHost *host)
 
 /* --- a member, from outside */
 
+static void
+new_clock(SimHost *host)
+{
+	(void) snprintf(host->time_namespace, sizeof(host->time_namespace), "40265%05llu",
+					(unsigned long long) sim_draw(100000));
+	host->boot_us = sim_us;
+	host->boot_ms = sim_between(5000, 400000);
+}
+
 void
 sim_host_boot(SimHost *host)
 {
 	sim_hex(host->boot_id, sizeof(host->boot_id));
-	host->boot_us = sim_us;
-	host->boot_ms = sim_between(5000, 400000);
+	new_clock(host);
+}
+
+static void
+write_pgpass(const FhaConfig *config, const char *text)
+{
+	char path[FHA_PATH_MAX];
+	FhaError err;
+
+	if (fha_state_path(config, "pgpass", path, sizeof(path), &err) != FHA_OK ||
+		fha_file_replace(path, text, strlen(text), &err) != FHA_OK)
+		sim_fail("%s has no pgpass: %s", config->member_name, err.text);
+}
+
+void
+sim_host_new_password(SimHost *host)
+{
+	sim_trace(host->index, "its replication password is another");
+	host->password_us = sim_us;
+	write_pgpass(&host->config, NEW_PGPASS);
 }
 
 static void
 make_directories(const FhaConfig *config)
 {
-	char path[FHA_PATH_MAX];
 	FhaError err;
 
-	if (fha_state_prepare(config, &err) != FHA_OK ||
-		fha_state_path(config, "pgpass", path, sizeof(path), &err) != FHA_OK ||
-		fha_file_replace(path, PGPASS, strlen(PGPASS), &err) != FHA_OK)
+	if (fha_state_prepare(config, &err) != FHA_OK)
 		sim_fail("%s cannot be made: %s", config->member_name, err.text);
+	write_pgpass(config, PGPASS);
 }
 
 void
@@ -1409,6 +1448,22 @@ sim_host_reboot(SimHost *host)
 	sim_host_boot(host);
 }
 
+void
+sim_host_move(SimHost *host)
+{
+	sim_host_kill(host);
+	sim_trace(host->index, "its container is given another clock");
+	new_clock(host);
+}
+
+void
+sim_host_mend(SimHost *host)
+{
+	host->cut_from_lock = host->refused_by_lock = host->writes_lost = host->writes_late = false;
+	host->slow_disk = host->broken = host->deaf = false;
+	host->recovery_us = 0;
+}
+
 bool
 sim_host_is_spare(const SimHost *host)
 {
@@ -1426,6 +1481,7 @@ sim_host_replace(SimHost *host)
 	sim_host_boot(host);
 	sim_disk_replace(host);
 	make_directories(&host->config);
+	host->password_us = 0;
 	host->wal.count = 0;
 	host->empty = true;
 	host->clean = host->was_primary = false;
@@ -1447,6 +1503,7 @@ sim_host_rename(SimHost *host)
 	host->config = host->own;
 	sim_disk_replace(host);
 	make_directories(&host->config);
+	judge_forgets(host);
 }
 
 static bool

@@ -17,6 +17,7 @@ typedef struct Commit
 	unsigned had;  /* which hosts' disks have had it */
 	bool released; /* the last member that stopped cleanly has it */
 	bool lost;     /* a leader came that does not have it */
+	bool given_up; /* who took the lease does not have it, and may */
 } Commit;
 
 static Commit *commits; /* by the record's id */
@@ -28,8 +29,15 @@ static int term_host[TERMS]; /* 1 + host; 0: nobody led in it */
 static size_t terms;
 static int released_by; /* cleanly, and nobody led since; -1: nobody */
 static bool forced;
-static uint64_t told_lsn;
 static bool rolled_back;
+static bool strict;
+/* What each host's disk remembers: of promises, and of records. */
+static struct
+{
+	uint64_t heard_term;
+	uint64_t heard_lsn;
+	uint64_t seen_term;
+} memory[SIM_HOSTS];
 
 void
 judge_clear(void)
@@ -40,8 +48,8 @@ judge_clear(void)
 	newest_term = 0;
 	memset(term_host, 0, sizeof(term_host));
 	released_by = -1;
-	forced = rolled_back = false;
-	told_lsn = 0;
+	forced = rolled_back = strict = false;
+	memset(memory, 0, sizeof(memory));
 }
 
 static Commit *
@@ -74,6 +82,13 @@ judge_has_nothing(const SimHost *host)
 {
 	for (size_t id = 0; id < commit_room; id++)
 		commits[id].had &= ~(1u << host->index);
+	judge_forgets(host);
+}
+
+void
+judge_forgets(const SimHost *host)
+{
+	memset(&memory[host->index], 0, sizeof(memory[0]));
 }
 
 void
@@ -100,16 +115,37 @@ judge_forced(void)
 }
 
 void
-judge_told(uint64_t lsn)
-{
-	if (lsn != FHA_LSN_UNREAD && lsn > told_lsn)
-		told_lsn = lsn;
-}
-
-void
 judge_rolled_back(void)
 {
 	rolled_back = true;
+}
+
+void
+judge_strict(bool is_strict)
+{
+	strict = is_strict;
+}
+
+void
+judge_saw(const SimHost *host, uint64_t term)
+{
+	if (term > memory[host->index].seen_term)
+		memory[host->index].seen_term = term;
+}
+
+void
+judge_promised(const SimHost *host, const FhaPromiseTerms *asked)
+{
+	judge_saw(host, asked->term);
+	if (asked->term > memory[host->index].heard_term)
+		memory[host->index].heard_lsn = 0;
+	if (asked->term >= memory[host->index].heard_term)
+	{
+		memory[host->index].heard_term = asked->term;
+		if (asked->position.lsn > memory[host->index].heard_lsn &&
+			asked->position.lsn != FHA_LSN_UNREAD)
+			memory[host->index].heard_lsn = asked->position.lsn;
+	}
 }
 
 /* Which records does it have, by their ids?  To be freed. */
@@ -122,6 +158,50 @@ records_of(const SimHost *host)
 	for (size_t i = 0; i < host->wal.count; i++)
 		here[host->wal.of[i].id] = true;
 	return here;
+}
+
+/* The furthest position of the holder of that record that is known to this member. */
+static uint64_t
+told_lsn(const SimHost *host, const FhaCluster *record)
+{
+	uint64_t told = record->position.lsn;
+
+	if (told == FHA_LSN_UNREAD)
+		told = 0;
+	if (record->released && record->release.lsn != FHA_LSN_UNREAD && record->release.lsn > told)
+		told = record->release.lsn;
+	if (memory[host->index].heard_term == record->term && memory[host->index].heard_lsn > told)
+		told = memory[host->index].heard_lsn;
+	return told;
+}
+
+void
+judge_took(const SimHost *host, const FhaCluster *before)
+{
+	uint64_t told = told_lsn(host, before);
+	uint64_t limit = (uint64_t) host->config.max_lag_on_failover_bytes;
+	bool *here;
+
+	/* A holder begins a new term for data that is past its timeline. */
+	if (rolled_back || forced ||
+		(!before->released && strcmp(before->holder, host->config.member_name) == 0))
+		return;
+	here = records_of(host);
+	for (size_t id = 0; id < commit_room; id++)
+	{
+		Commit *commit = &commits[id];
+
+		if (commit->term == 0 || commit->lost || commit->given_up || here[id])
+			continue;
+		if (commit->lsn + limit < told)
+			sim_fail("%s takes the lease of term %llu without commit %zu, which ends at %llu: the "
+					 "limit is %llu behind %llu",
+					 host->config.member_name, (unsigned long long) before->term, id,
+					 (unsigned long long) commit->lsn, (unsigned long long) limit,
+					 (unsigned long long) told);
+		commit->given_up = true;
+	}
+	free(here);
 }
 
 void
@@ -147,12 +227,30 @@ count_losses(const SimHost *host)
 	{
 		Commit *commit = &commits[id];
 
-		if (commit->term == 0 || commit->lost || here[id])
+		if (commit->term == 0)
+			continue;
+		if (here[id])
+		{
+			commit->given_up = false;
+			if (commit->lost && !rolled_back)
+				sim_fail(
+					"%s leads term %llu with commit %zu of term %llu, which a leader before it "
+					"did not have",
+					host->config.member_name, (unsigned long long) host->open_term, id,
+					(unsigned long long) commit->term);
+			continue;
+		}
+		if (commit->lost)
 			continue;
 		commit->lost = true;
 		lost++;
 		if (rolled_back)
 			continue;
+		if (strict)
+			sim_fail("%s leads term %llu without commit %zu of term %llu, although nothing "
+					 "happened that may lose it",
+					 host->config.member_name, (unsigned long long) host->open_term, id,
+					 (unsigned long long) commit->term);
 		if ((commit->had & (1u << host->index)) != 0)
 			sim_fail("%s leads term %llu without commit %zu of term %llu, which its disk had",
 					 host->config.member_name, (unsigned long long) host->open_term, id,
@@ -193,6 +291,9 @@ judge_fence(const SimHost *host)
 	}
 	if (term >= TERMS)
 		sim_fail("term %llu is too high for the simulation", (unsigned long long) term);
+	else if (term < memory[host->index].seen_term)
+		sim_fail("%s leads term %llu, and has seen term %llu", host->config.member_name,
+				 (unsigned long long) term, (unsigned long long) memory[host->index].seen_term);
 	else if (!rolled_back && term_host[term] != 0 &&
 			 !is_same_member(host, &sim_hosts[term_host[term] - 1]))
 		sim_fail("two led in term %llu: %s and %s", (unsigned long long) term,
@@ -227,6 +328,12 @@ judge_acknowledged(const SimHost *host, uint32_t id, uint64_t lsn)
 				 host->config.member_name, (unsigned long long) host->open_term,
 				 (unsigned long long) newest_term);
 	commit->term = host->open_term;
+}
+
+bool
+judge_leads(const SimHost *host)
+{
+	return host->phase == SIM_PRIMARY && sim_us >= host->open_from && sim_us < host->open_until;
 }
 
 static bool

@@ -269,22 +269,21 @@ tell_all(const Stored *record)
 
 /* --- at the lock */
 
-static bool
-is_released(const char *text)
+bool
+sim_lock_read(FhaCluster *out, uint64_t *version)
 {
-	FhaCluster *cluster = sim_alloc(sizeof(*cluster));
-	bool released = text != NULL &&
-					fha_cluster_parse(text, strlen(text), cluster, NULL) == FHA_OK &&
-					cluster->released;
+	const Stored *record = find_record(CLUSTER);
 
-	free(cluster);
-	return released;
+	*version = record == NULL ? 0 : record->version;
+	return record != NULL &&
+		   fha_cluster_parse(record->text, strlen(record->text), out, NULL) == FHA_OK;
 }
 
 /* What the cluster's record says of its holder, since that was written by `writer`. */
 static void
-look_at_holder(const FhaCluster *cluster, int writer, bool was_released)
+look_at_holder(const FhaCluster *cluster, int writer, const FhaCluster *before)
 {
+	bool was_released = before != NULL && before->released;
 	int holder = strcmp(sim_hosts[writer].config.member_name, cluster->holder) == 0
 					 ? writer
 					 : sim_host_named(cluster->holder);
@@ -297,13 +296,16 @@ look_at_holder(const FhaCluster *cluster, int writer, bool was_released)
 		judge_released(&sim_hosts[holder]);
 		sim_hosts[holder].was_up = false;
 	}
+	if (cluster->released && !was_released && sim_habits.keeps_releases)
+		sim_lock_keep();
 	if (!cluster->released && !cluster->release_final && cluster->lineage_term == cluster->term &&
 		sim_hosts[holder].was_up)
 		judge_told_lineage(&sim_hosts[holder]);
 }
 
+/* before: what stood there until then; NULL: nothing. */
 static void
-look_at_cluster(const Stored *record, int writer, bool was_released)
+look_at_cluster(const Stored *record, int writer, const FhaCluster *before)
 {
 	FhaCluster *cluster;
 
@@ -314,13 +316,14 @@ look_at_cluster(const Stored *record, int writer, bool was_released)
 		sim_fail("the cluster's record cannot be read");
 	else
 	{
-		judge_told(cluster->position.lsn);
-		look_at_holder(cluster, writer, was_released);
+		look_at_holder(cluster, writer, before);
 		/* It may be written long after it was asked for. */
 		if (cluster->request.kind == FHA_REQUEST_FAILOVER &&
 			(cluster->request.state == FHA_REQUEST_PENDING ||
 			 cluster->request.state == FHA_REQUEST_RUNNING))
 			judge_forced();
+		if (before != NULL && cluster->term > before->term)
+			judge_took(&sim_hosts[writer], before);
 		if (cluster->term >= newest_term)
 		{
 			newest_term = cluster->term;
@@ -429,13 +432,37 @@ sim_lock_mend(void)
 	free(cluster);
 }
 
+void
+sim_lock_touch(void)
+{
+	Stored *record = find_record(CLUSTER);
+
+	if (record == NULL || sim_lock_outage)
+		return;
+	record->version++;
+	tell_all(record);
+}
+
+void
+sim_lock_delete(void)
+{
+	for (size_t i = 0; i < store_count; i++)
+	{
+		store[i].version = 0;
+		free(store[i].text);
+		store[i].text = NULL;
+		tell_all(&store[i]);
+	}
+	forget(store, &store_count);
+}
+
 static void
 apply(Parcel *parcel)
 {
+	static FhaCluster last;
 	Stored *record = find_record(parcel->name);
 	bool creates = parcel->verb == FHA_LOCK_CREATE;
-	bool was_released =
-		record != NULL && strcmp(record->name, CLUSTER) == 0 && is_released(record->text);
+	const FhaCluster *before = NULL;
 
 	parcel->code = FHA_OK;
 	if (parcel->verb == FHA_LOCK_GET)
@@ -461,11 +488,14 @@ apply(Parcel *parcel)
 		record = &store[store_count++];
 		memcpy(record->name, parcel->name, sizeof(record->name));
 	}
+	else if (strcmp(parcel->name, CLUSTER) == 0 &&
+			 fha_cluster_parse(record->text, strlen(record->text), &last, NULL) == FHA_OK)
+		before = &last;
 	free(record->text);
 	record->text = strdup(parcel->text);
 	record->version++;
 	parcel->version = record->version;
-	look_at_cluster(record, parcel->host, was_released);
+	look_at_cluster(record, parcel->host, before);
 	tell_all(record);
 }
 
@@ -478,6 +508,8 @@ arrive(void *argument)
 	Parcel *reply;
 	const Stored *record;
 
+	if (host->writes_lost && fha_lock_verb_writes(parcel->verb))
+		return;
 	if (!is_reachable(host))
 	{
 		/* Lost, or it waits where it is, and comes when its sender has long given up. */
@@ -589,7 +621,10 @@ start(FhaLock *base, const FhaLockRequest *request, FhaError *err)
 	there->verb = late->verb = request->verb;
 	if (request->verb == FHA_LOCK_SWAP)
 		there->version = strtoull(request->version, NULL, 10);
-	sim_at(sim_host_us(lock->host) + delay_us(), -1, arrive, there);
+	sim_at(sim_host_us(lock->host) + (lock->host->writes_late && fha_lock_verb_writes(request->verb)
+										  ? sim_between(600 * SIM_MS, 1800 * SIM_MS)
+										  : delay_us()),
+		   -1, arrive, there);
 	sim_at(sim_world_us(lock->host, request->deadline_ms), lock->host->index, expire, late);
 	return FHA_OK;
 }

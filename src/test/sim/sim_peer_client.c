@@ -1,6 +1,7 @@
 /*
  * sim_peer_client.c: in place of peer/client.c: questions of members over a network that loses,
- * delays and is cut.  The asked node answers by fha_node_promise; keys and HTTP are left out.
+ * delays and is cut.  The asked node answers by fha_node_promise.  HTTP is left out, and so are
+ * signatures: a question carries its key.
  */
 #include "peer/client.h"
 
@@ -25,6 +26,8 @@ struct FhaPeerClient
 	int fd;
 	SimHost *host;
 	FhaPeerCaller caller;
+	FhaKey previous;
+	int64_t previous_until_us;
 	PeerCall calls[FHA_MEMBERS_MAX];
 	FhaPeerClient *next;
 };
@@ -35,6 +38,7 @@ typedef struct Letter
 	uint64_t id;
 	int from;
 	int to;
+	FhaKey key;
 	FhaQuestion question;
 	FhaCode code;
 	FhaPromise promise;
@@ -75,7 +79,8 @@ fha_peer_client_close(FhaPeerClient *client)
 void
 fha_peer_client_new_key(FhaPeerClient *client, const FhaKey *key, int64_t until_ms)
 {
-	(void) until_ms;
+	client->previous = client->caller.key;
+	client->previous_until_us = sim_world_us(client->host, until_ms);
 	client->caller.key = *key;
 }
 
@@ -86,19 +91,23 @@ fha_peer_client_has_key(const FhaPeerClient *client, const FhaKey *key)
 }
 
 static PeerCall *
-find_call(uint64_t id)
+find_call(uint64_t id, FhaPeerClient **of)
 {
 	for (FhaPeerClient *client = clients; client != NULL; client = client->next)
 		for (size_t i = 0; i < FHA_MEMBERS_MAX; i++)
 			if (client->calls[i].id == id)
+			{
+				*of = client;
 				return &client->calls[i];
+			}
 	return NULL;
 }
 
 static void
 end_call(const Letter *letter, FhaCode code, const char *text)
 {
-	PeerCall *call = find_call(letter->id);
+	FhaPeerClient *client;
+	PeerCall *call = find_call(letter->id, &client);
 
 	if (call == NULL || call->ended)
 		return;
@@ -116,13 +125,7 @@ expire(void *argument)
 	end_call(argument, FHA_TIMEOUT, "no answer in time");
 }
 
-static void
-come_back(void *argument)
-{
-	const Letter *letter = argument;
-
-	end_call(letter, letter->code, letter->code == FHA_OK ? "" : "nobody answers there");
-}
+static void come_to(void *argument);
 
 static void
 send(const Letter *letter, int64_t now_us, int host, SimAct act)
@@ -136,6 +139,43 @@ send(const Letter *letter, int64_t now_us, int host, SimAct act)
 	copy = sim_alloc(sizeof(*copy));
 	*copy = *letter;
 	sim_at(now_us + delay_us, host, act, copy);
+}
+
+static void
+come_back(void *argument)
+{
+	Letter *letter = argument;
+	FhaPeerClient *client;
+
+	/* It may have the password before. */
+	if (letter->code == FHA_DENIED && find_call(letter->id, &client) != NULL &&
+		sim_us < client->previous_until_us &&
+		memcmp(&letter->key, &client->caller.key, sizeof(letter->key)) == 0)
+	{
+		letter->key = client->previous;
+		send(letter, sim_us, letter->to, come_to);
+		return;
+	}
+	end_call(letter, letter->code,
+			 letter->code == FHA_OK       ? ""
+			 : letter->code == FHA_DENIED ? "not authenticated"
+										  : "nobody answers there");
+}
+
+/* Is it asked with this host's key, or for a lease with the one before? */
+static bool
+knows_key(const SimHost *host, const FhaKey *key)
+{
+	FhaKey own;
+	FhaError err;
+
+	if (host->password_us == 0)
+		return true;
+	if (fha_key_read(&host->config, &own, &err) != FHA_OK)
+		sim_fail("%s has no key: %s", host->config.member_name, err.text);
+	return memcmp(&own, key, sizeof(own)) == 0 ||
+		   sim_host_ms(host, sim_us) <
+			   sim_host_ms(host, host->password_us) + host->config.lease_duration_ms;
 }
 
 static void
@@ -154,7 +194,9 @@ come_to(void *argument)
 		return;
 	}
 	letter->code = FHA_IO;
-	if (host->node != NULL && strcmp(letter->question.to, host->config.member_name) == 0)
+	if (host->node != NULL && !knows_key(host, &letter->key))
+		letter->code = FHA_DENIED;
+	else if (host->node != NULL && strcmp(letter->question.to, host->config.member_name) == 0)
 	{
 		letter->code = FHA_OK;
 		sim_here = host;
@@ -164,6 +206,8 @@ come_to(void *argument)
 			return;
 		sim_machine_step(host, SIM_STEP_PROMISE);
 		sim_disk_check(host);
+		if (letter->promise.given)
+			judge_promised(host, &letter->question.promise);
 		sim_trace(host->index, "promises %s term %llu: %s", letter->question.from,
 				  (unsigned long long) letter->question.promise.term,
 				  letter->promise.given ? "yes" : letter->promise.why);
@@ -193,6 +237,7 @@ fha_peer_call_start(FhaPeerClient *client, const char *address, const char *memb
 		return fha_error(err, FHA_INVALID, "\"%.80s\" is nobody's listener", address);
 	}
 	letter.to = port - 8001;
+	letter.key = client->caller.key;
 	(void) snprintf(letter.question.kind, sizeof(letter.question.kind), "%s", kind);
 	memcpy(letter.question.cluster, client->caller.cluster, sizeof(letter.question.cluster));
 	letter.question.system_identifier = client->caller.system_identifier;

@@ -93,7 +93,7 @@ fha_writer_start(FhaWriter *writer, const char *path, const char *text, FhaError
 	writer->busy = true;
 	writer->done_us =
 		sim_host_us(writer->host) + (writer->host->slow_disk || sim_chance(sim_habits.slow_writes)
-										 ? sim_between(20 * SIM_MS, 1500 * SIM_MS)
+										 ? sim_between(20 * SIM_MS, sim_habits.slow_us)
 										 : sim_between(100, 5 * SIM_MS));
 	index = sim_alloc(sizeof(*index));
 	*index = writer->host->index;
