@@ -44,6 +44,9 @@ the_lease_is_released_first(void **state)
 {
 	(void) state;
 	assert_false(is_done(NOW_MS));
+	action.told = true;
+	assert_false(is_done(NOW_MS));
+	action.told = false;
 	action.released = true;
 	assert_false(is_done(NOW_MS));
 	action.told = true;
