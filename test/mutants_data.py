@@ -44,7 +44,7 @@ DATA = [
         "what was acknowledged before a restart is forgotten",
         STOPPED,
         "return standby ? 0 : fha_stopped_required(stopped).lsn;",
-        "return standby ? 0 : stopped->acked * 0;",
+        "return standby ? 0 : stopped->end_sought;",
         attack("timelines", "test_what_an_earlier_life_acknowledged"),
         short=False,
     ),
