@@ -209,6 +209,10 @@ is_as_usual(void)
 {
 	FhaConfig usual;
 
+	/* A member's record may still have the address of a copy that was switched off. */
+	for (int i = 0; i < sim_host_count; i++)
+		if (sim_hosts[i].gone)
+			return false;
 	fha_config_defaults(&usual);
 	return found.member_count == (size_t) count_members() &&
 		   found.lease_duration_ms == usual.lease_duration_ms;
