@@ -24,7 +24,9 @@ sim: build-sim/sim
 
 # As a stage of ./check, for hours, and with one rule of the product removed: test/simulation.py.
 SIMULATION = PYTHONPATH=test $(PYTHON) test/simulation.py
-check-sim: build-sim/sim
+# A test of behaviour may be building it too.
+check-sim:
+	@flock . $(MAKE) --no-print-directory build-sim/sim
 	@$(SIMULATION) check $(if $(SEED),--seed $(SEED))
 sim-long: build-sim/sim
 	@$(SIMULATION) long $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS)) $(if $(COUNT),--count $(COUNT))

@@ -57,6 +57,13 @@ typedef void (*SimAct)(void *argument);
  */
 void sim_at(int64_t at_us, int host, SimAct act, void *argument);
 
+/* What is planned before until_us happens, and it is that time. */
+void sim_run_until(int64_t until_us);
+
+/* A world without members, whose chance is drawn from the seed; and its end. */
+void sim_begin(uint64_t seed);
+void sim_end(void);
+
 /* A line of the trace; host -1: nobody's. */
 void sim_trace(int host, const char *format, ...) FHA_PRINTF(2, 3);
 
@@ -75,6 +82,7 @@ typedef struct SimHabits
 	int lost_letters;  /* of those */
 	int late_wal;      /* of the WAL on its way to a standby; up to 1.5 s */
 	int late_commits;  /* of commits whose client waits for long; up to 3 s */
+	int own_records;   /* of moments in which a primary with a shut fence writes all the same */
 	int slow_writes;   /* of writes to the disk ... */
 	int64_t slow_us;   /* ... so long at the most */
 	bool apart_clocks; /* clocks run as differently as they may */
@@ -140,6 +148,7 @@ typedef struct SimHost
 	bool is_copy; /* of another machine, with its name ... */
 	int original; /* ... of that one */
 	bool gone;    /* for good */
+	bool plain;   /* PostgreSQL alone, for sim_situations.c: no supervisor, no agent */
 	FhaConfig config;
 
 	/* The machine. */
@@ -197,6 +206,7 @@ typedef struct SimHost
 	int64_t started_us;
 	bool came_up; /* its agent has come */
 	bool promoting;
+	uint32_t promoting_from; /* the timeline that it leaves */
 	int64_t promoted_us;
 	char following[FHA_NAME_SIZE]; /* as the agent knows */
 	uint64_t following_term;
@@ -216,9 +226,9 @@ typedef struct SimHost
 	bool empty;
 	bool clean;
 	bool was_primary;
-	bool was_up; /* its last server has been a primary, since the last clean release */
-	int leader;  /* that follow.conf names; -1: none */
-	uint32_t promoting_from;
+	bool was_up;   /* its last server has been a primary, since the last clean release */
+	bool recovers; /* its start found no data of a primary that was shut down */
+	int leader;    /* that follow.conf names; -1: none */
 	SimWal wal;
 
 	/* The fence, in the world's time: open from ... to before. */

@@ -5,7 +5,7 @@
  * pg/agent.c.  A server commits all the time while its fence is open; a standby fetches records from
  * the leader that its follow.conf names.
  */
-#include "test/sim/sim.h"
+#include "test/sim/sim_pg.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,8 +151,8 @@ wal_lineage(const SimWal *wal, FhaLineageStep out[FHA_LINEAGE_MAX])
 	return count;
 }
 
-static FhaPosition
-wal_origin(const SimWal *wal)
+FhaPosition
+sim_wal_origin(const SimWal *wal)
 {
 	FhaLineageStep steps[FHA_LINEAGE_MAX];
 	size_t count = wal_lineage(wal, steps);
@@ -332,6 +332,12 @@ acknowledge(void *argument)
 	judge_acknowledged(host, life->id, life->lsn);
 }
 
+SimRecord
+sim_pg_write(SimHost *host)
+{
+	return write_record(host, 0, 100 + sim_draw(2000));
+}
+
 static void
 commit(void *argument)
 {
@@ -342,7 +348,7 @@ commit(void *argument)
 		return;
 	if (is_open(host))
 	{
-		SimRecord record = write_record(host, 0, 100 + sim_draw(2000));
+		SimRecord record = sim_pg_write(host);
 		Life *later = life_of(host, host->server);
 
 		judge_commit(host, &record);
@@ -352,7 +358,7 @@ commit(void *argument)
 															 : sim_between(100, 5 * SIM_MS)),
 			   host->index, acknowledge, later);
 	}
-	else if (sim_chance(5))
+	else if (sim_chance(sim_habits.own_records))
 		/* A checkpoint, or what autovacuum does: nobody is told. */
 		(void) write_record(host, 0, 100);
 	sim_at(sim_us + sim_between(5 * SIM_MS, 80 * SIM_MS), host->index, commit,
@@ -394,19 +400,35 @@ has_slot(const SimHost *host, const SimHost *leader)
 }
 
 static bool
-is_reached(const SimHost *host, const SimHost *leader)
+is_answered(const SimHost *host, const SimHost *leader)
 {
 	return leader->phase == SIM_PRIMARY && !sim_cut[host->index][leader->index] &&
-		   leader->speaker == SIM_AGENT && lists(leader, host) && has_slot(host, leader) &&
-		   wal_begins(&leader->wal, &host->wal);
+		   (leader->plain ||
+			(leader->speaker == SIM_AGENT && lists(leader, host) && has_slot(host, leader)));
+}
+
+/* The receiver has ended for good when a promotion begins. */
+static bool
+is_reached(const SimHost *host, const SimHost *leader)
+{
+	return !host->promoting && is_answered(host, leader) && wal_begins(&leader->wal, &host->wal);
+}
+
+bool
+sim_pg_is_refused(const SimHost *host)
+{
+	const SimHost *leader = host->leader < 0 ? NULL : &sim_hosts[host->leader];
+
+	return leader != NULL && is_answered(host, leader) && !wal_begins(&leader->wal, &host->wal);
 }
 
 /* Walsenders of a primary that is shut down stay until all is sent. */
 static bool
 is_drained(const SimHost *host, const SimHost *leader)
 {
-	return host->streaming && leader->phase == SIM_STOPPING && leader->was_primary &&
-		   !sim_cut[host->index][leader->index] && wal_begins(&leader->wal, &host->wal);
+	return host->streaming && !host->promoting && leader->phase == SIM_STOPPING &&
+		   leader->was_primary && !sim_cut[host->index][leader->index] &&
+		   wal_begins(&leader->wal, &host->wal);
 }
 
 static void
@@ -432,45 +454,17 @@ come(void *argument)
 	const Stream *stream = argument;
 	SimHost *host = &sim_hosts[stream->host];
 
-	if (host->server == stream->server && host->phase == SIM_STANDBY &&
+	if (host->server == stream->server && host->phase == SIM_STANDBY && !host->promoting &&
 		host->leader == stream->leader)
 		receive(host, stream);
 }
 
-/* What the leader has more than what is here or on its way. */
 static void
-fetch(void *argument)
+send(SimHost *host, const SimHost *leader, int64_t delay_us)
 {
-	const Life *life = argument;
-	SimHost *host = &sim_hosts[life->host];
-	const SimHost *leader = host->leader < 0 ? NULL : &sim_hosts[host->leader];
-	int64_t delay_us = sim_chance(sim_habits.late_wal) ? sim_between(0, 1500 * SIM_MS)
-													   : sim_between(200, 10 * SIM_MS);
-	Stream *stream;
+	Stream *stream = sim_alloc(sizeof(*stream) +
+							   (leader->wal.count - host->stream_next) * sizeof(stream->of[0]));
 
-	if (host->server != life->of || host->phase != SIM_STANDBY)
-		return;
-	sim_at(sim_us + sim_between(5 * SIM_MS, 40 * SIM_MS), host->index, fetch,
-		   life_of(host, host->server));
-	if (host->deaf || (leader != NULL && leader->paused_until > sim_us))
-		return;
-	if (leader == NULL || !(is_reached(host, leader) || is_drained(host, leader)))
-	{
-		if (host->streaming)
-			sim_trace(host->index, "streams no more");
-		host->streaming = false;
-		return;
-	}
-	if (!host->streaming)
-	{
-		sim_trace(host->index, "streams from %s", leader->config.member_name);
-		host->streaming = true;
-		host->stream_next = host->wal.count;
-	}
-	if (host->stream_next > leader->wal.count)
-		return;
-	stream = sim_alloc(sizeof(*stream) +
-					   (leader->wal.count - host->stream_next) * sizeof(stream->of[0]));
 	*stream = (Stream){.host = host->index,
 					   .server = host->server,
 					   .leader = host->leader,
@@ -485,6 +479,44 @@ fetch(void *argument)
 	sim_at(host->stream_us, host->index, come, stream);
 }
 
+/*
+ * What the leader has more than what is here or on its way.  The leader sends it, also to a standby
+ * that is paused: that one's kernel keeps it.
+ */
+static void
+fetch(void *argument)
+{
+	const Life *life = argument;
+	SimHost *host = &sim_hosts[life->host];
+	const SimHost *leader = host->leader < 0 ? NULL : &sim_hosts[host->leader];
+	int64_t delay_us = sim_chance(sim_habits.late_wal) ? sim_between(0, 1500 * SIM_MS)
+													   : sim_between(200, 10 * SIM_MS);
+
+	if (host->server != life->of || host->phase != SIM_STANDBY)
+		return;
+	sim_at(sim_us + sim_between(5 * SIM_MS, 40 * SIM_MS), -1, fetch, life_of(host, host->server));
+	if (host->deaf || (leader != NULL && leader->paused_until > sim_us))
+		return;
+	if (leader == NULL || !(is_reached(host, leader) || is_drained(host, leader)))
+	{
+		if (host->streaming)
+			sim_trace(host->index, "streams no more");
+		host->streaming = false;
+		return;
+	}
+	if (!host->streaming)
+	{
+		if (host->paused_until > sim_us)
+			return;
+		sim_trace(host->index, "streams from %s", leader->config.member_name);
+		host->streaming = true;
+		host->stream_next = host->wal.count;
+	}
+	if (host->stream_next > leader->wal.count)
+		return;
+	send(host, leader, delay_us);
+}
+
 /* Walsenders that end have sent everything. */
 static void
 send_the_rest(const SimHost *leader)
@@ -495,9 +527,14 @@ send_the_rest(const SimHost *leader)
 		size_t before = host->wal.count;
 
 		if (host->phase != SIM_STANDBY || !host->streaming || host->leader != leader->index ||
-			host->paused_until > sim_us || host->deaf || sim_cut[i][leader->index] ||
-			!wal_begins(&leader->wal, &host->wal))
+			host->deaf || sim_cut[i][leader->index] || !wal_begins(&leader->wal, &host->wal))
 			continue;
+		if (host->paused_until > sim_us)
+		{
+			if (host->stream_next <= leader->wal.count)
+				send(host, leader, 0);
+			continue;
+		}
 		for (size_t j = host->wal.count; j < leader->wal.count; j++)
 			wal_add(&host->wal, &leader->wal.of[j]);
 		judge_has(host, before);
@@ -599,8 +636,8 @@ hand_over(SimHost *host)
 }
 
 /* A fast shutdown: nothing more is acknowledged, and the agent ends. */
-static void
-server_stop(SimHost *host)
+void
+sim_pg_stop(SimHost *host)
 {
 	if (host->phase == SIM_DOWN || host->phase == SIM_ORPHANS || host->phase == SIM_STOPPING)
 		return;
@@ -662,7 +699,9 @@ ready(void *argument)
 	{
 		host->phase = SIM_PRIMARY;
 		host->was_up = true;
-		(void) write_record(host, 0, 100);
+		/* The checkpoint at the end of recovery. */
+		if (host->recovers)
+			(void) write_record(host, 0, 100);
 		sim_at(sim_us + sim_between(SIM_MS, 300 * SIM_MS), host->index, checkpointed,
 			   life_of(host, host->server));
 		sim_at(sim_us + SIM_MS, host->index, commit, life_of(host, host->server));
@@ -682,7 +721,7 @@ agent_comes(void *argument)
 	const Life *life = argument;
 	SimHost *host = &sim_hosts[life->host];
 
-	if (host->server != life->of || host->phase == SIM_STOPPING)
+	if (host->plain || host->server != life->of || host->phase == SIM_STOPPING)
 		return;
 	/* A supervisor that is stopped does not make room. */
 	if (host->speaker_paused_until > sim_us)
@@ -692,16 +731,6 @@ agent_comes(void *argument)
 	}
 	host->came_up = true;
 	take_ownership(host, SIM_AGENT);
-}
-
-/* S7: what an interrupted promotion has left was led by no server. */
-static void
-forget_promotion(SimHost *host)
-{
-	if (host->promoting_from == 0)
-		return;
-	while (host->wal.count > 0 && host->wal.of[host->wal.count - 1].timeline > host->promoting_from)
-		host->wal.count--;
 }
 
 int
@@ -726,21 +755,19 @@ leader_of(const FhaHostAction *action)
 	return sim_host_named(action->leader);
 }
 
-static void
-server_start(SimHost *host, bool standby)
+void
+sim_pg_start(SimHost *host, bool standby)
 {
 	int64_t recovery_us = sim_between(50 * SIM_MS, (host->clean ? 300 : 2500) * SIM_MS);
 
 	if (host->recovery_us > 0)
 		recovery_us = host->recovery_us;
-	if (standby)
-		forget_promotion(host);
-	host->promoting_from = 0;
 	if (standby && host->action.leader[0] != '\0')
 		host->leader = leader_of(&host->action);
 	host->acked_lsn = fha_stopped_acked_at_start(&host->stopped, standby);
 	host->watermark_counts = true;
 	memcpy(host->started_for, host->action.request_id, sizeof(host->started_for));
+	host->recovers = !host->clean || !host->was_primary;
 	host->was_primary = !standby;
 	host->was_up = false;
 	host->clean = false;
@@ -750,13 +777,27 @@ server_start(SimHost *host, bool standby)
 	host->came_up = false;
 	host->rewindable_us = SIM_NEVER;
 	host->prepare = (FhaPrepare){0};
-	sim_here = host;
-	fha_node_liveness_held(host->node, false);
-	sim_here = NULL;
+	if (host->node != NULL)
+	{
+		sim_here = host;
+		fha_node_liveness_held(host->node, false);
+		sim_here = NULL;
+	}
 	sim_trace(host->index, "PostgreSQL is started as a %s", standby ? "standby" : "primary");
 	sim_at(sim_us + sim_between(10 * SIM_MS, 100 * SIM_MS), host->index, agent_comes,
 		   life_of(host, host->server));
 	sim_at(sim_us + recovery_us, host->index, ready, life_of(host, host->server));
+}
+
+/* The record at the end of recovery, on the new timeline, which the control file names from now on. */
+static void
+timeline_begins(void *argument)
+{
+	const Life *life = argument;
+	SimHost *host = &sim_hosts[life->host];
+
+	if (host->server == life->of && host->phase == SIM_STANDBY && host->promoting)
+		(void) write_record(host, (uint32_t) life->id, 100);
 }
 
 static void
@@ -770,15 +811,50 @@ promoted(void *argument)
 	host->promoting = host->streaming = false;
 	host->phase = SIM_PRIMARY;
 	host->was_primary = host->was_up = true;
-	/* Its control file names the new timeline before it is a primary: no start goes back behind that. */
-	host->promoting_from = 0;
-	(void) write_record(host, (uint32_t) life->id, 100);
 	sim_trace(host->index, "PostgreSQL is promoted to timeline %u", (unsigned) life->id);
 	sim_at(sim_us + SIM_MS, host->index, commit, life_of(host, host->server));
 	sim_host_wake(host);
 }
 
 /* --- jobs on the data */
+
+static void
+data_is_new(SimHost *host, bool clean_primary)
+{
+	host->empty = false;
+	host->clean = host->was_primary = clean_primary;
+}
+
+void
+sim_pg_initdb(SimHost *host)
+{
+	host->wal.count = 0;
+	(void) write_record(host, 1, 0);
+	data_is_new(host, true);
+}
+
+void
+sim_pg_clone(SimHost *host, SimHost *leader)
+{
+	/* The checkpoint at its begin, and the end of the backup. */
+	(void) write_record(leader, 0, 100);
+	wal_copy(host, &leader->wal);
+	data_is_new(host, false);
+}
+
+bool
+sim_pg_rewind(SimHost *host, const SimHost *leader)
+{
+	/* As rejoin_rewind.c does it: recovery comes first, and ends with a checkpoint. */
+	if (!host->clean || !host->was_primary)
+		(void) write_record(host, 0, 100);
+	host->clean = host->was_primary = true;
+	if (wal_begins(&leader->wal, &host->wal))
+		return false;
+	wal_copy(host, &leader->wal);
+	data_is_new(host, false);
+	return true;
+}
 
 typedef struct Job
 {
@@ -852,22 +928,15 @@ job_works(SimHost *host, const Job *job)
 		(leader == NULL || leader->phase != SIM_PRIMARY || leader->paused_until > sim_us ||
 		 sim_cut[host->index][leader->index] || sim_chance(3)))
 		return false;
-	if (rewinds)
-		wal_copy(host, &leader->wal);
+	if (rewinds && !sim_pg_rewind(host, leader))
+		return false;
 	if ((job->kind == FHA_NODE_CLONE && !mark_damaged(host)) || !new_incarnation(host, job))
 		return false;
 	if (founds)
-	{
-		host->wal.count = 0;
-		(void) write_record(host, 1, 0);
-	}
+		sim_pg_initdb(host);
 	else if (!rewinds)
-		wal_copy(host, &leader->wal);
-	host->empty = false;
-	host->promoting_from = 0;
-	/* It ends as a standby's; and the ack watermark's page is of other data. */
-	host->clean = founds;
-	host->was_primary = false;
+		sim_pg_clone(host, leader);
+	/* The ack watermark's page is of other data. */
 	host->watermark_counts = false;
 	return mark_usable(host);
 }
@@ -930,13 +999,12 @@ find_end(SimHost *host)
 {
 	/* It waits for pg_waldump. */
 	host->busy_until = sim_host_us(host) + sim_between(5 * SIM_MS, 60 * SIM_MS);
-	forget_promotion(host);
 	host->stopped.end = sim_wal_end(&host->wal);
 	host->stopped.end_sought = true;
 	host->stopped.end_found = !(host->broken && sim_chance(50));
 	if (!host->stopped.end_found)
 		sim_trace(host->index, "the end of the WAL could not be read");
-	host->stopped.origin = wal_origin(&host->wal);
+	host->stopped.origin = sim_wal_origin(&host->wal);
 	host->stopped.acked_counts = host->watermark_counts;
 	host->stopped.acked = host->acked_lsn;
 }
@@ -1019,10 +1087,10 @@ supervisor_acts(SimHost *host, const FhaPgView *view)
 			start_job(host);
 			break;
 		case FHA_NODE_START_PRIMARY:
-			server_start(host, false);
+			sim_pg_start(host, false);
 			break;
 		case FHA_NODE_START_STANDBY:
-			server_start(host, true);
+			sim_pg_start(host, true);
 			break;
 		case FHA_NODE_HOLD:
 		case FHA_NODE_PROMOTE:
@@ -1056,6 +1124,8 @@ show_standbys(const SimHost *host, FhaPgView *view)
 static void
 agent_view(SimHost *host, FhaPgView *view)
 {
+	SimWal replayed = host->wal;
+
 	memset(view, 0, sizeof(*view));
 	view->supervised = true;
 	view->unattended = !host->supervised;
@@ -1065,7 +1135,10 @@ agent_view(SimHost *host, FhaPgView *view)
 	if (host->phase == SIM_STARTING && host->was_primary)
 		return;
 	view->recovering = host->phase == SIM_STARTING;
-	view->position = sim_wal_end(&host->wal);
+	/* It replays no record that its own promotion writes. */
+	if (host->promoting && sim_wal_end(&replayed).timeline > host->promoting_from)
+		replayed.count--;
+	view->position = sim_wal_end(&replayed);
 	view->written = view->replayed = view->position.lsn;
 	if (host->phase == SIM_PRIMARY)
 	{
@@ -1079,7 +1152,7 @@ agent_view(SimHost *host, FhaPgView *view)
 	}
 	if (host->phase == SIM_STANDBY)
 		view->state = FHA_PG_STANDBY;
-	view->origin = wal_origin(&host->wal);
+	view->origin = sim_wal_origin(&replayed);
 	view->streaming = host->streaming;
 	view->heard_lsn = host->heard_lsn;
 	view->heard_stamp = host->heard_stamp;
@@ -1087,22 +1160,27 @@ agent_view(SimHost *host, FhaPgView *view)
 	view->following_term = host->following_term;
 }
 
-static void
-promote(SimHost *host)
+void
+sim_pg_promote(SimHost *host, uint32_t timeline)
 {
-	Life *life;
+	int64_t for_us;
+	Life *begins;
+	Life *ends;
 
 	if (host->promoting || host->phase != SIM_STANDBY)
 		return;
 	host->promoting = true;
 	host->promoting_from = sim_wal_end(&host->wal).timeline;
-	life = life_of(host, host->server);
-	life->id = host->action.timeline;
-	sim_trace(host->index, "is promoted to timeline %u for term %llu",
-			  (unsigned) host->action.timeline, (unsigned long long) host->action.term);
+	begins = life_of(host, host->server);
+	ends = life_of(host, host->server);
+	begins->id = ends->id = timeline;
+	sim_trace(host->index, "is promoted to timeline %u for term %llu", (unsigned) timeline,
+			  (unsigned long long) host->action.term);
 	/* The receiver ends first, and what it has is replayed. */
 	host->leader = -1;
-	sim_at(sim_us + sim_between(20 * SIM_MS, 300 * SIM_MS), host->index, promoted, life);
+	for_us = sim_between(20 * SIM_MS, 300 * SIM_MS);
+	sim_at(sim_us + for_us / 2, host->index, timeline_begins, begins);
+	sim_at(sim_us + for_us, host->index, promoted, ends);
 }
 
 static void
@@ -1126,7 +1204,7 @@ agent_acts(SimHost *host, const FhaPgView *view)
 	switch (action->node)
 	{
 		case FHA_NODE_PROMOTE:
-			promote(host);
+			sim_pg_promote(host, action->timeline);
 			break;
 		case FHA_NODE_FOLLOW:
 			memcpy(host->following, action->leader, sizeof(host->following));
@@ -1135,7 +1213,7 @@ agent_acts(SimHost *host, const FhaPgView *view)
 			sim_trace(host->index, "follows %s", action->leader);
 			break;
 		case FHA_NODE_STOP:
-			server_stop(host);
+			sim_pg_stop(host);
 			break;
 		case FHA_NODE_HOLD:
 		case FHA_NODE_INITDB:
@@ -1416,7 +1494,7 @@ sim_host_stop(SimHost *host)
 		host->job = false;
 		host->job_life++;
 	}
-	server_stop(host);
+	sim_pg_stop(host);
 	sim_host_wake(host);
 }
 
@@ -1486,7 +1564,6 @@ sim_host_replace(SimHost *host)
 	host->empty = true;
 	host->clean = host->was_primary = false;
 	host->leader = -1;
-	host->promoting_from = 0;
 	host->following[0] = '\0';
 	judge_has_nothing(host);
 }
