@@ -216,7 +216,7 @@ PROMISES = [
         "S10",
         "who promised forgets where the holder was",
         "src/core/observe.c",
-        "return world->heard_term == cluster->term &&\n",
+        "return world->heard_term == cluster->term && !is_another_s_question(world) &&\n",
         "return false &&\n",
         promise("who_promises_knows_where_the_holder_was"),
         short=False,

@@ -14,6 +14,7 @@ from lab import evidence, process, programs
 from lab.cluster import Cluster
 from lab.load import Load
 from lab.node import Node
+from lab.record import versions, write_next
 from lab.session import Session
 from lab.steps import (
     frozen,
@@ -86,6 +87,81 @@ def test_a_promotion_by_hand_of_the_number_that_a_term_takes(cluster: Cluster) -
     a.start()
     wait_all_the_same(cluster)
     assert has(cluster, c, row)
+
+
+def newest_of_all(cluster: Cluster) -> dict[str, str]:
+    """The text of each record."""
+    names = {path.name.rsplit(".", 1)[0] for path in cluster.lock.iterdir() if path.suffix[1:].isdigit()}
+    return {name: versions(cluster, name)[-1].read_text() for name in names}
+
+
+def hold_alike(leader: Node, *standbys: Node) -> None:
+    """From now on they get nothing more, and have the same."""
+
+    def stopped() -> bool:
+        process.send(leader.titled("postgres: walsender"), signal.SIGSTOP)
+        if len({node.value("SELECT pg_last_wal_receive_lsn()") for node in standbys}) == 1:
+            return True
+        process.send(leader.titled("postgres: walsender"), signal.SIGCONT)
+        return False
+
+    until("they have the same", stopped)
+
+
+@pytest.mark.parametrize("led", [False, True], ids=["leads", "led"])
+def test_a_term_that_the_lock_forgot_is_taken_again(cluster: Cluster, led: bool) -> None:
+    """S7: B leads a term that the lock forgets, and C, which never heard of it, takes it again: same number, same fork.
+
+    Only by their identities are the two timelines two.  B must not stream from C, and must not be rewound either:
+    pg_rewind takes C's timeline for B's, also when A leads on a child of it by then.
+    """
+    a = revive(cluster)
+    b, c = cluster.others(a)
+    lost, kept = next(rows), next(rows)
+    common = cluster.timeline(a)
+    hold_alike(a, b, c)
+    copy = until("the records are copied", lambda: newest_of_all(cluster))
+    c.kill()
+    a.kill()
+    until("B leads", lambda: cluster.find_leader() is b)
+    number = cluster.timeline(b)
+    insert(cluster, b, lost)
+    b.kill()
+    fork = evidence.fork_position(b, common, number)
+    for name, text in copy.items():
+        write_next(cluster, text, name)
+    c.start()
+    until("C leads", lambda: cluster.find_leader() is c)
+    assert cluster.timeline(c) == number and evidence.fork_position(c, common, number) == fork
+    insert(cluster, c, kept)
+    a.start()
+    if led:
+        until("A streams", lambda: cluster.streams(a, c))
+        assert c.command("switchover", "--to", a.name).returncode == 0
+        until("A leads", lambda: cluster.find_leader() is a)
+        evidence.fork_position(a, number, cluster.timeline(a))
+    since = b.log.stat().st_size
+    b.start()
+    assert wait_all_the_same(cluster) is (a if led else c)
+    b.wait_for_log("which no rewind tells apart", since=since)
+    for node in cluster.nodes:
+        assert (has(cluster, node, lost), has(cluster, node, kept)) == (False, True), node.name
+    assert list(b.state.glob(f"wal-past-fork-{common}-*")), "B's row is in WAL that was kept (S11)"
+
+
+def test_the_wal_of_a_half_promotion_is_nobody_else_s(cluster: Cluster) -> None:
+    """S7: the history of another's timeline of that number would have recovery read it."""
+    leader = revive(cluster)
+    standby = cluster.others(leader)[0]
+    timeline = cluster.timeline(leader)
+    standby.kill()
+    newest = max((standby.data / "pg_wal").glob(f"{timeline:08X}????????????????"))
+    left = newest.with_name(f"{timeline + 1:08X}{newest.name[8:]}")
+    left.write_bytes(newest.read_bytes())
+    (standby.state / "promoting").write_text(f"{timeline}\n")
+    standby.start()
+    wait_all_the_same(cluster)
+    assert not left.exists() and newest.exists()
 
 
 @pytest.mark.parametrize("promoting", [False, True], ids=["killed", "promoting"])

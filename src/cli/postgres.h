@@ -76,8 +76,14 @@ uint64_t postgres_lacking(const char *data);
 FhaPosition postgres_origin(const char *data, uint32_t timeline);
 
 /*
- * Recovery prefers a newer timeline's file even if that has no record: remove the segments of
- * `hollow` and of newer timelines.  For the holder of the liveness lock, while PostgreSQL is down.
+ * The ancestors of `timeline`, oldest first, and itself with an open end, by its history here: the newest
+ * ones, with their identities.  How many; 1 if there is no history.
+ */
+size_t postgres_lineage(const char *data, uint32_t timeline, FhaLineageStep out[FHA_LINEAGE_MAX]);
+
+/*
+ * Recovery prefers a newer timeline's file even if that has no record, or those of a promotion that did
+ * not come to its end: remove the segments of `hollow` and of newer timelines.  For the holder of the liveness lock, while PostgreSQL is down.
  */
 FHA_MUST_CHECK FhaCode postgres_drop_hollow(const char *data, uint32_t hollow, FhaError *err);
 

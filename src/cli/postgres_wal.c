@@ -20,6 +20,8 @@
 #include "base/clock.h"
 #include "base/lsn.h"
 #include "cli/process.h"
+#include "core/observe.h"
+#include "node/follow.h"
 #include "node/state.h"
 
 /* Sizes of the headers of a WAL page: unchanged since PostgreSQL 9.3. */
@@ -486,31 +488,55 @@ postgres_lacking(const char *data)
 	return start;
 }
 
-FhaPosition
-postgres_origin(const char *data, uint32_t timeline)
+static void
+add_step(FhaLineageStep out[FHA_LINEAGE_MAX], size_t *count, uint32_t timeline, uint64_t end)
+{
+	if (*count == FHA_LINEAGE_MAX)
+	{
+		memmove(out, out + 1, (FHA_LINEAGE_MAX - 1) * sizeof(out[0]));
+		(*count)--;
+	}
+	out[(*count)++] = (FhaLineageStep){.timeline = timeline, .end = end};
+}
+
+size_t
+postgres_lineage(const char *data, uint32_t timeline, FhaLineageStep out[FHA_LINEAGE_MAX])
 {
 	char path[FHA_PATH_MAX + 40];
 	char name[FHA_WAL_NAME_SIZE];
 	char *text = NULL;
-	FhaPosition origin = {0, 0};
-	FhaError err;
+	char *save = NULL;
+	size_t count = 0;
 
 	fha_timeline_history_name(timeline, name);
 	(void) snprintf(path, sizeof(path), "%s/pg_wal/%s", data, name);
-	if (fha_file_read(path, HISTORY_MAX, &text, &err) != FHA_OK)
-		return origin;
-	for (char *save, *line = strtok_r(text, "\n", &save); line != NULL;
-		 line = strtok_r(NULL, "\n", &save))
-	{
-		unsigned parent;
-		unsigned high;
-		unsigned low;
+	if (timeline > 1 && fha_file_read(path, HISTORY_MAX, &text, NULL) == FHA_OK)
+		for (char *line = strtok_r(text, "\n", &save); line != NULL;
+			 line = strtok_r(NULL, "\n", &save))
+		{
+			unsigned parent;
+			unsigned high;
+			unsigned low;
 
-		if (sscanf(line, "%u %X/%X", &parent, &high, &low) == 3 && parent < timeline)
-			origin = (FhaPosition){parent, (uint64_t) high << 32 | low};
-	}
+			if (sscanf(line, "%u %X/%X", &parent, &high, &low) == 3 && parent < timeline)
+				add_step(out, &count, parent, (uint64_t) high << 32 | low);
+		}
 	free(text);
-	return origin.lsn < RESERVED_FORK ? origin : (FhaPosition){0, 0};
+	/* A placeholder of 1.1 names a parent. */
+	if (count > 0 && out[count - 1].end >= RESERVED_FORK)
+		count = 0;
+	add_step(out, &count, timeline, 0);
+	fha_timeline_identities(data, timeline, out, count);
+	return count;
+}
+
+FhaPosition
+postgres_origin(const char *data, uint32_t timeline)
+{
+	FhaLineageStep steps[FHA_LINEAGE_MAX];
+	size_t count = postgres_lineage(data, timeline, steps);
+
+	return fha_lineage_origin(steps, count);
 }
 
 FhaCode

@@ -419,6 +419,8 @@ rejoin_by_clone(const RejoinPlan *plan, FhaError *err)
 	(void) snprintf(program, sizeof(program), "%s/pg_basebackup", plan->bindir);
 	if (code == FHA_OK)
 		code = rejoin_check_place(config, err);
+	if (code == FHA_OK && plan->apart.timeline != 0 && !rejoin_is_damaged(config))
+		code = rejoin_save_wal(plan, err);
 	if (code == FHA_OK)
 		code = rejoin_sibling(config, ".clone", fresh, sizeof(fresh), err);
 	if (code == FHA_OK)

@@ -24,6 +24,10 @@ typedef struct RejoinPlan
 	char leader_address[FHA_ADDRESS_MAX + 1]; /* host:port */
 	char cluster_uuid[33];
 	char cloned_for[FHA_ID_SIZE]; /* the reinit that asks for it; "" for none */
+	/* A clone of data that no rewind can mend: its WAL from there on, up to `end`, is saved before.  Timeline
+	 * 0: nothing is. */
+	FhaPosition apart;
+	uint64_t end;
 } RejoinPlan;
 
 /* What jobs say is for that member's log from now on; else for a person. */
@@ -32,7 +36,10 @@ void rejoin_log_as(const char *member);
 /* initdb (checksums, scram, peer for the superuser) and our pg_hba/pg_ident.  Exit status. */
 int rejoin_initdb(void *plan);
 
-/* pg_basebackup beside the data directory, then swap: the old one stays as <data>.old (S11). */
+/*
+ * pg_basebackup beside the data directory, then swap: the old one stays as <data>.old (S11).  WAL that
+ * the plan names is kept longer than that.
+ */
 int rejoin_clone(void *plan);
 
 /* pg_rewind in place; the WAL past the fork and the node's own files are kept (S11). */

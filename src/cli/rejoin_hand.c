@@ -73,22 +73,42 @@ make_standby(const CliOptions *options, const char *leader_address, FhaError *er
 	return code == FHA_OK ? fha_file_replace(path, "", 0, err) : code;
 }
 
+/* S7: has it a timeline that only by its number is the leader's?  No rewind can tell them apart. */
+static bool
+is_apart(const CliOptions *options, const Cluster *cluster, FhaPosition position, RejoinPlan *plan)
+{
+	FhaLineageStep steps[FHA_LINEAGE_MAX];
+	size_t count = postgres_lineage(options->config.data_directory, position.timeline, steps);
+	int at = fha_lineage_find_namesake(&cluster->record, steps, count);
+
+	if (at > 0)
+		plan->apart = (FhaPosition){steps[at - 1].timeline, steps[at - 1].end};
+	plan->end = position.lsn;
+	return at >= 0;
+}
+
 static int
 hand_mend(const CliOptions *options, RejoinPlan *plan, const Cluster *cluster, FhaError *err)
 {
 	FhaPosition position = {0, 0};
 	bool damaged = rejoin_is_damaged(&options->config) != 0;
 	bool diverged;
+	bool apart;
 
 	if (!damaged && find_position(options, plan->bindir, &position, err) != FHA_OK)
 		return CLI_FAILED;
-	diverged = !damaged && !fha_lineage_holds(
-							   &cluster->record, position,
-							   postgres_origin(options->config.data_directory, position.timeline));
+	apart = !damaged && is_apart(options, cluster, position, plan);
+	diverged =
+		!damaged && !apart &&
+		!fha_lineage_holds(&cluster->record, position,
+						   postgres_origin(options->config.data_directory, position.timeline));
 	if (options->dry_run)
 	{
 		cli_line("would do: %s, then make this a standby of %s",
-				 damaged    ? "copy the leader's data (a rewind did not end well)"
+				 damaged ? "copy the leader's data (a rewind did not end well)"
+				 : apart ? "copy the leader's data (this data has a timeline that has the number "
+						   "of one of the leader's and is another); its WAL since is kept in "
+						   "the state directory"
 				 : diverged ? "rewind this data, which has WAL that the leader has not; that "
 							  "WAL is kept in the state directory"
 							: "nothing to the data, which the leader's history contains",
@@ -99,9 +119,9 @@ hand_mend(const CliOptions *options, RejoinPlan *plan, const Cluster *cluster, F
 		damaged = rejoin_is_damaged(&options->config) != 0;
 	else
 		diverged = false;
-	if (damaged && rejoin_clone(plan) == 0)
-		diverged = damaged = false;
-	if (diverged || damaged)
+	if ((damaged || apart) && rejoin_clone(plan) == 0)
+		diverged = damaged = apart = false;
+	if (diverged || damaged || apart)
 	{
 		(void) fha_error(err, FHA_IO, "neither a rewind nor a copy of %s's data succeeded",
 						 cluster->record.holder);

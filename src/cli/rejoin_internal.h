@@ -53,6 +53,9 @@ FHA_MUST_CHECK FhaCode rejoin_sibling(const FhaConfig *config, const char *suffi
 /* INVALID: the data directory cannot be swapped (a mount point, links in it). */
 FHA_MUST_CHECK FhaCode rejoin_check_place(const FhaConfig *config, FhaError *err);
 
+/* S11: a copy of the WAL from plan->apart on, and a note of it for the history of the cluster. */
+FHA_MUST_CHECK FhaCode rejoin_save_wal(const RejoinPlan *plan, FhaError *err);
+
 FHA_MUST_CHECK FhaCode rejoin_mark_damaged(const FhaConfig *config, FhaError *err);
 FHA_MUST_CHECK FhaCode rejoin_mark_usable(const FhaConfig *config, FhaError *err);
 FHA_MUST_CHECK FhaCode rejoin_new_incarnation(const RejoinPlan *plan, FhaError *err);

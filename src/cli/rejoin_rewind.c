@@ -36,6 +36,7 @@ typedef struct Fork
 	bool found; /* false: there is nothing to rewind */
 	uint32_t timeline;
 	uint64_t position;
+	uint64_t end; /* of the WAL here; 0: at the last checkpoint, because nothing came after it */
 } Fork;
 
 /*
@@ -250,7 +251,7 @@ static int
 list_segments(const char *directory, const Fork *fork, const PgControl *control, Segment **out)
 {
 	uint64_t first = fork->position / control->wal_segment_size;
-	uint64_t last = control->checkpoint / control->wal_segment_size;
+	uint64_t last = fork->end / control->wal_segment_size;
 	const struct dirent *entry;
 	int count = 0;
 	int room = 0;
@@ -334,13 +335,11 @@ forget_oldest_saved(const char *state, FhaError *err)
 
 /* For the history of the cluster, which the node loop writes. */
 static FhaCode
-note_saved(const FhaConfig *config, const Fork *fork, const PgControl *control, const char *saved,
-		   FhaError *err)
+note_saved(const FhaConfig *config, const Fork *fork, const char *saved, FhaError *err)
 {
 	char path[FHA_PATH_MAX];
 	char text[FHA_SENTENCE_SIZE];
-	uint64_t bytes =
-		control->checkpoint > fork->position ? control->checkpoint - fork->position : 0;
+	uint64_t bytes = fork->end > fork->position ? fork->end - fork->position : 0;
 	FhaCode code = fha_state_path(config, "saved-wal", path, sizeof(path), err);
 
 	(void) snprintf(text, sizeof(text),
@@ -353,7 +352,7 @@ note_saved(const FhaConfig *config, const Fork *fork, const PgControl *control, 
 
 /* S11: nothing is destroyed to recover; the rows only this node had are in this WAL. */
 static FhaCode
-save_wal(const RejoinPlan *plan, const Fork *fork, FhaError *err)
+save_wal(const RejoinPlan *plan, Fork *fork, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
 	char state[FHA_PATH_MAX];
@@ -372,6 +371,8 @@ save_wal(const RejoinPlan *plan, const Fork *fork, FhaError *err)
 		code = fha_state_directory(config, state, sizeof(state), err);
 	if (code != FHA_OK)
 		return code;
+	if (fork->end == 0)
+		fork->end = control.checkpoint;
 	(void) snprintf(wal, sizeof(wal), "%s/pg_wal", config->data_directory);
 	(void) snprintf(saved, sizeof(saved), "%s/" SAVED_PREFIX "%" PRIu32 "-%016" PRIX64, state,
 					fork->timeline, fork->position);
@@ -399,7 +400,7 @@ save_wal(const RejoinPlan *plan, const Fork *fork, FhaError *err)
 	if (code == FHA_OK)
 		code = files_sync_directory(saved, err);
 	if (code == FHA_OK)
-		code = note_saved(config, fork, &control, saved, err);
+		code = note_saved(config, fork, saved, err);
 	if (code == FHA_OK && copied < count)
 		rejoin_say("saved_wal_removed",
 				   "saved the newest %d of %d files of WAL past the fork in \"%s\"", copied, count,
@@ -408,6 +409,17 @@ save_wal(const RejoinPlan *plan, const Fork *fork, FhaError *err)
 		rejoin_say("wal_saved_in_part", "saved %d files of WAL past the fork in \"%s\"", copied,
 				   saved);
 	return code;
+}
+
+FhaCode
+rejoin_save_wal(const RejoinPlan *plan, FhaError *err)
+{
+	Fork fork = {.found = true,
+				 .timeline = plan->apart.timeline,
+				 .position = plan->apart.lsn,
+				 .end = plan->end == FHA_LSN_UNREAD ? 0 : plan->end};
+
+	return save_wal(plan, &fork, err);
 }
 
 static FhaRewindEnd

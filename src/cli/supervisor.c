@@ -292,7 +292,8 @@ read_end(Supervisor *self)
 						err.text);
 	stopped->end_sought = true;
 	stopped->end_found = code == FHA_OK;
-	stopped->origin = postgres_origin(self->config.data_directory, stopped->end.timeline);
+	stopped->lineage_count =
+		postgres_lineage(self->config.data_directory, stopped->end.timeline, stopped->lineage);
 	stopped->lacking = postgres_lacking(self->config.data_directory);
 	stopped->acked_counts = self->watermark_counts;
 	stopped->acked = atomic_load(&self->watermark->acked_lsn);
@@ -354,6 +355,9 @@ start_job(Supervisor *self, int (*work)(void *))
 					self->action.node == FHA_NODE_CLONE && self->action.requested
 						? self->action.request_id
 						: "");
+	self->plan.apart =
+		self->action.node == FHA_NODE_CLONE ? self->action.apart : (FhaPosition){0, 0};
+	self->plan.end = self->stopped.end_found ? self->stopped.end.lsn : FHA_LSN_UNREAD;
 	self->job_kind = self->action.node;
 	self->job = process_job(work, &self->plan, self->liveness_fd, &err);
 	if (self->job < 0)
@@ -402,13 +406,17 @@ start_postgres(Supervisor *self, bool standby)
 
 	/*
 	 * S7: what our own promotion left.  Any other later timeline was followed or led: without its
-	 * history its WAL would be forgotten.
+	 * history its WAL would be forgotten.  The WAL of ours would be taken for that of another's timeline of
+	 * the number, once the history of that one comes.
 	 */
 	if (standby)
 	{
 		read_mark(self);
 		code = fha_timeline_unreserve(self->config.data_directory,
 									  fha_stopped_newest(&self->stopped), &err);
+		if (code == FHA_OK && self->stopped.promoting_from != 0)
+			code = postgres_drop_hollow(self->config.data_directory,
+										fha_stopped_newest(&self->stopped) + 1, &err);
 	}
 	if (code == FHA_OK && standby)
 		code = fha_timeline_drop_placeholders(self->config.data_directory, &err);

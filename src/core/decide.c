@@ -54,7 +54,9 @@ static const FhaRule rules[] = {
 	  LEAVE, SHUT, FHA_NODE_STOP, "recovery_reinit", "an operator asked for a fresh copy of the leader's data: recovery is stopped" },
 	{ FHA_BUSY | FHA_RECOVERING | FHA_LED | FHA_STRANDED | FHA_REWINDABLE, FHA_PLAIN | FHA_PAUSED,
 	  LEAVE, SHUT, FHA_NODE_STOP, "recovery_stranded", "recovery does not go on, and the leader no longer has the WAL that it needs: it is stopped" },
-	{ FHA_BUSY | FHA_RECOVERING | FHA_LED, FHA_FOLLOWING,
+	{ FHA_BUSY | FHA_RECOVERING | FHA_NAMESAKE | FHA_LED, FHA_PLAIN,
+	  LEAVE, SHUT, FHA_NODE_STOP, "recovery_namesake", "recovery is on a timeline that has the number of one of the leader's and is another: it is stopped" },
+	{ FHA_BUSY | FHA_RECOVERING | FHA_LED, FHA_FOLLOWING | FHA_NAMESAKE,
 	  LEAVE, SHUT, FHA_NODE_FOLLOW, "recovery_follows", "recovery goes on with the WAL of another leader" },
 	{ FHA_BUSY, 0,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "busy", "PostgreSQL starts, recovers or stops" },
@@ -177,6 +179,8 @@ static const FhaRule rules[] = {
 	  TAKE, SHUT, FHA_NODE_HOLD, "reclaims", "nobody took the lease since this member held it" },
 	{ FHA_DOWN | FHA_FREE | FHA_RECLAIM, FHA_PAUSED,
 	  LEAVE, SHUT, FHA_NODE_HOLD, "reclaim_waits", "a standby may take the released lease first" },
+	{ FHA_DOWN | FHA_NAMESAKE | FHA_LED | FHA_REWINDABLE, FHA_MINE,
+	  LEAVE, SHUT, FHA_NODE_CLONE, "namesake_clones", "this data has a timeline that has the number of one of the leader's and is another, which no rewind tells apart: the leader's data is copied" },
 	{ FHA_DOWN | FHA_DIVERGED | FHA_LED | FHA_REWINDABLE, FHA_MINE,
 	  LEAVE, SHUT, FHA_NODE_REWIND, "rewinds", "this data has WAL that the leader has not: it is rewound" },
 	{ FHA_DOWN | FHA_STRANDED | FHA_LED | FHA_REWINDABLE, FHA_MINE,
@@ -196,13 +200,13 @@ static const FhaRule rules[] = {
 
 /* SQL shows them, so they stay: some are older than the words of facts.h. */
 static const char *const fact_names[FHA_FACT_COUNT] = {
-	"down",       "busy",     "standby",   "primary",   "empty",     "damaged", "foreign",
-	"diverged",   "unread",   "absent",    "mine",      "free",      "blank",   "safe",
-	"stale",      "reclaim",  "newborn",   "lineage",   "published", "led",     "rewindable",
-	"paused",     "handover", "heir",      "listed",    "fit",       "turn",    "stopping",
-	"job",        "plain",    "following", "bootstrap", "position",  "beyond",  "failing",
-	"recovering", "stuck",    "restart",   "reinit",    "asked",     "twin",    "stranded",
-	"promised",   "bound",    "awaited",   "small",     "taken",
+	"down",       "busy",     "standby",   "primary",   "empty",     "damaged",  "foreign",
+	"diverged",   "unread",   "absent",    "mine",      "free",      "blank",    "safe",
+	"stale",      "reclaim",  "newborn",   "lineage",   "published", "led",      "rewindable",
+	"paused",     "handover", "heir",      "listed",    "fit",       "turn",     "stopping",
+	"job",        "plain",    "following", "bootstrap", "position",  "beyond",   "failing",
+	"recovering", "stuck",    "restart",   "reinit",    "asked",     "twin",     "stranded",
+	"promised",   "bound",    "awaited",   "small",     "taken",     "namesake",
 };
 
 const FhaRule *

@@ -58,7 +58,7 @@ typedef uint64_t FhaFacts;
 #define FHA_POSITION FHA_FACT(32) /* the end of the WAL of a stopped server has been read */
 
 #define FHA_BEYOND \
-	FHA_FACT(33) /* mine, but our timeline is later than the one this term reserved */
+	FHA_FACT(33) /* mine, but our timeline is later than the term's, or another of its number */
 #define FHA_FAILING FHA_FACT(34) /* PostgreSQL or a job has failed again and again: a pause is on */
 #define FHA_RECOVERING FHA_FACT(35) /* busy with archive recovery, not yet consistent */
 #define FHA_STUCK \
@@ -86,6 +86,9 @@ typedef uint64_t FhaFacts;
 
 #define FHA_TAKEN FHA_FACT(46) /* the record of this member's name is another's */
 
-#define FHA_FACT_COUNT 47
+#define FHA_NAMESAKE \
+	FHA_FACT(47) /* one of its timelines is another than the record's of that number (S7) */
+
+#define FHA_FACT_COUNT 48
 
 #endif

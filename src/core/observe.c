@@ -92,6 +92,13 @@ has_lapsed(const FhaWorld *world, int64_t now_ms)
 	return fha_watch_lapsed(&world->watch, world->self.lease_duration_ms, now_ms);
 }
 
+/* Has a lock that was put back given the term of the last question to another holder? */
+static bool
+is_another_s_question(const FhaWorld *world)
+{
+	return world->heard_from[0] != '\0' && !same(world->heard_from, world->cluster.holder);
+}
+
 /*
  * S10: is this release later than the last question that the holder of its term asked, as far as is known
  * here?  An older copy of the record, put back, may show one that it has taken back since.  A server that
@@ -106,6 +113,8 @@ is_released_since_asked(const FhaWorld *world)
 
 	if (world->heard_term != cluster->term)
 		return world->heard_term < cluster->term;
+	if (is_another_s_question(world))
+		return false;
 	return !fha_position_is_known(world->heard) ||
 		   (fha_position_is_known(cluster->release) &&
 			fha_position_compare(cluster->release, world->heard) > 0);
@@ -179,7 +188,7 @@ fha_holder_position(const FhaWorld *world)
 {
 	const FhaCluster *cluster = &world->cluster;
 
-	return world->heard_term == cluster->term &&
+	return world->heard_term == cluster->term && !is_another_s_question(world) &&
 				   fha_position_compare(world->heard, cluster->position) > 0
 			   ? world->heard
 			   : cluster->position;
@@ -207,6 +216,77 @@ fha_lineage_holds(const FhaCluster *cluster, FhaPosition position, FhaPosition o
 		if (cluster->lineage[i].timeline == position.timeline)
 			return cluster->lineage[i].end == 0 || position.lsn <= cluster->lineage[i].end;
 	return false;
+}
+
+/* The identity of the record's timeline of that number; "": not known, or there is none. */
+static const char *
+identity_in(const FhaCluster *cluster, uint32_t timeline)
+{
+	if (timeline == cluster->timeline)
+		return cluster->timeline_id;
+	for (size_t i = 0; i < cluster->lineage_count; i++)
+		if (cluster->lineage[i].timeline == timeline)
+			return cluster->lineage[i].id;
+	return "";
+}
+
+static bool
+are_others(const char *a, const char *b)
+{
+	return a[0] != '\0' && b[0] != '\0' && !same(a, b);
+}
+
+int
+fha_lineage_find_namesake(const FhaCluster *cluster, const FhaLineageStep *steps, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		const char *leader_s = identity_in(cluster, steps[i].timeline);
+
+		if (are_others(steps[i].id, leader_s))
+			return (int) i;
+		/* A history that names the parent, and no identity: of a promotion by hand, or by 1.1. */
+		if (i > 0 && steps[i].id[0] == '\0' && leader_s[0] != '\0')
+			return (int) i;
+	}
+	return -1;
+}
+
+static bool
+has_namesake(const FhaWorld *world)
+{
+	return fha_lineage_find_namesake(&world->cluster, world->pg.lineage, world->pg.lineage_count) >=
+		   0;
+}
+
+/* Is its position of none of the record's timelines, although their numbers say so? */
+static bool
+is_on_namesake(const FhaCluster *cluster, const FhaMember *member)
+{
+	return are_others(member->timeline_id, identity_in(cluster, member->position.timeline));
+}
+
+FhaPosition
+fha_lineage_origin(const FhaLineageStep *steps, size_t count)
+{
+	return count < 2 ? (FhaPosition){0, 0}
+					 : (FhaPosition){steps[count - 2].timeline, steps[count - 2].end};
+}
+
+const char *
+fha_timeline_identity(const FhaPgView *pg)
+{
+	for (size_t i = 0; i < pg->lineage_count; i++)
+		if (pg->lineage[i].timeline == pg->position.timeline)
+			return pg->lineage[i].id;
+	return "";
+}
+
+bool
+fha_timeline_is_reserved(const FhaCluster *cluster, const FhaPgView *pg)
+{
+	return pg->position.timeline == cluster->timeline &&
+		   !are_others(fha_timeline_identity(pg), cluster->timeline_id);
 }
 
 bool
@@ -495,7 +575,7 @@ fha_end_is_missing(const FhaCluster *cluster, const FhaMember *members, size_t c
 	if (!cluster->release_final || (held && !cluster->released))
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (members[i].role == FHA_ROLE_STANDBY &&
+		if (members[i].role == FHA_ROLE_STANDBY && !is_on_namesake(cluster, &members[i]) &&
 			fha_position_compare(members[i].position, cluster->release) >= 0)
 			return false;
 	return true;
@@ -546,6 +626,8 @@ is_better(const FhaWorld *world, const FhaMember *a)
 {
 	int order = fha_position_compare(a->position, world->pg.position);
 
+	if (is_on_namesake(&world->cluster, a))
+		return false;
 	if (order != 0)
 		return order > 0;
 	return strcmp(a->member, world->self.member) < 0;
@@ -770,6 +852,8 @@ observe_postgres(const FhaWorld *world, int64_t now_ms)
 		facts |= FHA_DAMAGED;
 	else if (is_foreign(world))
 		facts |= FHA_FOREIGN;
+	else if (has_record(world) && !fha_lease_is_mine(world) && has_namesake(world))
+		facts |= FHA_DIVERGED | FHA_NAMESAKE;
 	else if (has_record(world) && pg->position.timeline != 0 && !fha_lease_is_mine(world) &&
 			 !fha_lineage_holds(&world->cluster, pg->position, pg->origin))
 		facts |= FHA_DIVERGED;
@@ -851,7 +935,7 @@ held_what_vanished(const FhaWorld *world)
 		last->released || last->lineage_term != last->term ||
 		!same(last->holder, world->self.member) ||
 		!same(last->incarnation, world->self.incarnation) ||
-		last->timeline != world->pg.position.timeline)
+		!fha_timeline_is_reserved(last, &world->pg))
 		return false;
 	for (size_t i = 0; i < last->member_count; i++)
 	{
@@ -898,9 +982,9 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 		facts |= FHA_STALE;
 	if (cluster->system_identifier == 0)
 		facts |= FHA_UNINITIALISED;
-	if (world->pg.position.timeline == cluster->timeline)
+	if (fha_timeline_is_reserved(cluster, &world->pg))
 		facts |= FHA_LINEAGE;
-	if (mine && world->pg.position.timeline > cluster->timeline)
+	else if (mine && world->pg.position.timeline >= cluster->timeline)
 		facts |= FHA_BEYOND;
 	if (fha_lineage_is_published(cluster))
 		facts |= FHA_PUBLISHED;

@@ -29,7 +29,8 @@ typedef struct FhaWorld
 	int64_t confirmed_ms;     /* our last confirmed renewal was sent then; 0: none */
 	int64_t bound_until_ms;   /* S10: promised not to take the lease before; 0: nothing */
 	uint64_t heard_term; /* S10: in it a holder that asked for promises told where it is; 0: none */
-	FhaPosition heard;   /* its latest */
+	char heard_from[FHA_NAME_SIZE]; /* that holder; "": not known, as written by 1.1 */
+	FhaPosition heard;              /* its latest */
 	uint64_t others_term; /* S7: members know of it, as of the last read of the record; 0: none */
 } FhaWorld;
 
@@ -84,6 +85,25 @@ FHA_API bool fha_end_is_missing(const FhaCluster *cluster, const FhaMember *memb
  * chooses the number that the next term will reserve, so a number alone does not name a timeline.
  */
 FHA_API bool fha_lineage_holds(const FhaCluster *cluster, FhaPosition position, FhaPosition origin);
+
+/*
+ * S7: has the record a timeline of the same number as one of these, and of another identity?  Then the two
+ * were promoted apart, maybe at the same place, and no WAL tells that: neither streaming nor a rewind may
+ * go by it.  The index of the oldest, or -1.  One without an identity is another than one that has one, because
+ * that is in every copy of its history; not the oldest step, whose history may be lacking here.  Where the
+ * record has none, nothing is known.
+ */
+FHA_API int fha_lineage_find_namesake(const FhaCluster *cluster, const FhaLineageStep *steps,
+									  size_t count);
+
+/* Where the last of these timelines left the one before; timeline 0: not known. */
+FHA_API FhaPosition fha_lineage_origin(const FhaLineageStep *steps, size_t count);
+
+/* The identity of the timeline that this data is on; "": not known. */
+FHA_API const char *fha_timeline_identity(const FhaPgView *pg);
+
+/* S7: is this data on the timeline that the record's term reserved? */
+FHA_API bool fha_timeline_is_reserved(const FhaCluster *cluster, const FhaPgView *pg);
 
 /*
  * S9: a failover to somebody else stands, the others have had room to take the lease for it, and this

@@ -3,6 +3,10 @@
  */
 #include "core/stopped.h"
 
+#include <string.h>
+
+#include "core/observe.h"
+
 /* A holder's in no more than this: an outage is going on. */
 #define HOLDER_SEARCH_MS 1000
 #define OTHER_SEARCH_MS 20000
@@ -103,7 +107,9 @@ fha_stopped_show(const FhaStopped *stopped, bool replaced, FhaPgView *view)
 	if (!stopped->end_sought)
 		return;
 	view->position = fha_stopped_end(stopped);
-	view->origin = stopped->origin;
+	view->lineage_count = stopped->lineage_count;
+	memcpy(view->lineage, stopped->lineage, sizeof(view->lineage));
+	view->origin = fha_lineage_origin(view->lineage, view->lineage_count);
 	view->lacking = stopped->lacking;
 	view->required = fha_stopped_required(stopped);
 	view->clean = fha_stopped_is_clean(stopped);

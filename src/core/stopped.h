@@ -32,11 +32,12 @@ typedef struct FhaStopped
 	uint32_t
 		promoting_from; /* the timeline that an interrupted promotion was leaving; 0: none was */
 
-	bool end_sought;    /* the end of the WAL was looked for ... */
-	bool end_found;     /* ... and read */
-	FhaPosition end;    /* that end; if it was not found, the timeline alone counts */
-	FhaPosition origin; /* as in FhaPgView */
-	uint64_t lacking;   /* as in FhaPgView */
+	bool end_sought;  /* the end of the WAL was looked for ... */
+	bool end_found;   /* ... and read */
+	FhaPosition end;  /* that end; if it was not found, the timeline alone counts */
+	uint64_t lacking; /* as in FhaPgView */
+	size_t lineage_count;
+	FhaLineageStep lineage[FHA_LINEAGE_MAX]; /* of the timeline of `end`, as in FhaPgView */
 
 	bool acked_counts; /* the server that ended has used the ack watermark's page */
 	uint64_t acked;    /* what stands there; 0: it has acknowledged nothing */

@@ -38,11 +38,16 @@ typedef struct FhaPosition
 /* The end of the WAL of a stopped server that could not be read: unknown, and further than anybody's. */
 #define FHA_LSN_UNREAD UINT64_MAX
 
-/* One timeline of the leader's history and where the next one left it. */
+/*
+ * One timeline of a history and where the next one left it.  Its identity is made by the take that reserved
+ * it, because a lock that was put back to an older copy reserves the same number again.  "": it has none, as
+ * an initdb's, that of a promotion by hand or by 1.1; or it is not known.
+ */
 typedef struct FhaLineageStep
 {
 	uint32_t timeline;
 	uint64_t end;
+	char id[FHA_ID_SIZE];
 } FhaLineageStep;
 
 #define FHA_KEY_ID_SIZE 9    /* eight hexadecimal digits */
@@ -155,7 +160,8 @@ typedef struct FhaCluster
 	char release_because[FHA_CAUSE_SIZE]; /* for people; "": nothing is known */
 
 	uint64_t term;
-	uint32_t timeline;     /* S7: reserved for this term */
+	uint32_t timeline;             /* S7: reserved for this term */
+	char timeline_id[FHA_ID_SIZE]; /* as in FhaLineageStep */
 	uint64_t lineage_term; /* the term whose leader wrote the lineage; fence opens after that */
 	size_t lineage_count;
 	FhaLineageStep lineage[FHA_LINEAGE_MAX]; /* oldest first; ancestors of `timeline` */
@@ -221,6 +227,7 @@ typedef struct FhaMember
 	uint64_t term;                 /* of the cluster record, as it sees that */
 	uint64_t highest_term;         /* S7: that it knows of in cluster_uuid; 0: it does not say */
 	FhaPosition position;          /* flushed */
+	char timeline_id[FHA_ID_SIZE]; /* of position's timeline, as in FhaLineageStep */
 	uint64_t written;              /* 0: not known */
 	uint64_t replayed;
 	FhaLag lag[FHA_STAGES]; /* standby: when it wrote this record */
@@ -304,7 +311,8 @@ typedef struct FhaPgView
 	uint64_t following_term;
 	size_t standby_count; /* primary: who streams */
 	FhaStandby standbys[FHA_MEMBERS_MAX];
-	size_t lineage_count; /* primary: its timeline's ancestors, from its history file */
+	/* The ancestors of position's timeline, oldest first, and that with an open end, by its history file. */
+	size_t lineage_count;
 	FhaLineageStep lineage[FHA_LINEAGE_MAX];
 } FhaPgView;
 

@@ -24,6 +24,10 @@
 #define PLACEHOLDER "# " RESERVED
 #define PLACEHOLDER_MAX 128 /* bytes; a real history that is as short ends in other words */
 #define CONNINFO_MAX 2048
+/* In a timeline's history; its number and its identity follow. */
+#define IDENTITY "# fawkes_ha: timeline "
+#define IDENTITY_SIZE 80
+#define HISTORY_MAX (1024 * 1024) /* bytes; a line has about 60 */
 /* More terms than any node misses; each costs a small file. */
 #define RESERVED_MAX 10000
 #define MARK_MAX 32 /* bytes */
@@ -170,6 +174,134 @@ find_placeholder(const char *path, FhaError *err)
 		code = FHA_NOT_FOUND;
 	free(text);
 	return code;
+}
+
+/* Texts of the lock come into a file that PostgreSQL reads: nothing but what a take makes. */
+static bool
+is_identity(const char *id)
+{
+	return strlen(id) == FHA_ID_SIZE - 1 && strspn(id, "0123456789abcdef") == FHA_ID_SIZE - 1;
+}
+
+/* Does this line name the identity of a timeline? */
+static bool
+parse_identity(const char *line, uint32_t *timeline, char id[FHA_ID_SIZE])
+{
+	unsigned number;
+	int length = 0;
+
+	if (sscanf(line, IDENTITY "%10u is %16[0-9a-f]%n", &number, id, &length) != 2 ||
+		!is_identity(id) || (line[length] != '\0' && line[length] != '\n'))
+		return false;
+	*timeline = number;
+	return true;
+}
+
+/* What others have said of that timeline goes: their promotion did not come to its end. */
+static size_t
+without_identity_of(char *text, uint32_t timeline)
+{
+	char id[FHA_ID_SIZE];
+	uint32_t named;
+	size_t used = 0;
+
+	for (size_t at = 0; text[at] != '\0';)
+	{
+		size_t length = strcspn(text + at, "\n");
+
+		length += text[at + length] == '\n' ? 1 : 0;
+		if (!parse_identity(text + at, &named, id) || named != timeline)
+		{
+			memmove(text + used, text + at, length);
+			used += length;
+		}
+		at += length;
+	}
+	return used;
+}
+
+/* The history at that path, which there is, or which may be made, says so for that timeline. */
+static FhaCode
+identify_in(const char *path, bool may_make, uint32_t timeline, const char *id, FhaError *err)
+{
+	char *before = NULL;
+	char *text;
+	size_t used;
+	FhaCode code = fha_file_read(path, HISTORY_MAX, &before, err);
+
+	if (code == FHA_NOT_FOUND && (!may_make || !is_identity(id)))
+		return FHA_OK;
+	if (code != FHA_OK && code != FHA_NOT_FOUND)
+		return code;
+	text = malloc((before == NULL ? 0 : strlen(before)) + IDENTITY_SIZE);
+	if (text == NULL)
+	{
+		/* LCOV_EXCL_START: no memory */
+		free(before);
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+		/* LCOV_EXCL_STOP */
+	}
+	text[0] = '\0';
+	if (before != NULL)
+		memcpy(text, before, strlen(before) + 1);
+	used = without_identity_of(text, timeline);
+	if (is_identity(id))
+		used += (size_t) snprintf(text + used, IDENTITY_SIZE, "%s" IDENTITY "%u is %s\n",
+								  used > 0 && text[used - 1] != '\n' ? "\n" : "",
+								  (unsigned) timeline, id);
+	code = before != NULL && strlen(before) == used && memcmp(before, text, used) == 0
+			   ? FHA_OK
+			   : fha_file_replace(path, text, used, err);
+	free(before);
+	free(text);
+	return code;
+}
+
+FhaCode
+fha_timeline_identify(const char *data_directory, uint32_t current, uint32_t timeline,
+					  const char *id, FhaError *err)
+{
+	char path[FHA_PATH_MAX + 40];
+	FhaCode code;
+
+	history_path(data_directory, current, path, sizeof(path));
+	/* Only the first timeline has none: any other's is still to be received, and ours would hide it. */
+	code = identify_in(path, current == 1, timeline, id, err);
+	for (uint32_t later = current;
+		 code == FHA_OK && later + 1 < timeline && later - current < RESERVED_MAX;)
+	{
+		later++;
+		history_path(data_directory, later, path, sizeof(path));
+		code = find_placeholder(path, err);
+		if (code == FHA_NOT_FOUND)
+			code = identify_in(path, false, timeline, id, err);
+	}
+	return code;
+}
+
+void
+fha_timeline_identities(const char *data_directory, uint32_t timeline, FhaLineageStep *steps,
+						size_t count)
+{
+	char path[FHA_PATH_MAX + 40];
+	char *text = NULL;
+
+	history_path(data_directory, timeline, path, sizeof(path));
+	if (fha_file_read(path, HISTORY_MAX, &text, NULL) != FHA_OK)
+		return;
+	for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + 1)
+	{
+		char id[FHA_ID_SIZE];
+		uint32_t named;
+
+		if (parse_identity(line, &named, id))
+			for (size_t i = 0; i < count; i++)
+				if (steps[i].timeline == named)
+					memcpy(steps[i].id, id, sizeof(steps[i].id));
+		if (line[strcspn(line, "\n")] == '\0')
+			break;
+	}
+	free(text);
 }
 
 /* This one and those right before it, if it is the last of a row. */

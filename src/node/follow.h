@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "config/config.h"
+#include "core/world.h"
 #include "node/state.h"
 
 #define FHA_SLOT_NAME_SIZE 64
@@ -46,6 +47,20 @@ FHA_API FHA_MUST_CHECK FhaCode fha_follow_commands(const FhaConfig *config, FhaC
  */
 FHA_API FHA_MUST_CHECK FhaCode fha_timeline_reserve(const char *data_directory, uint32_t current,
 													uint32_t wanted, FhaError *err);
+
+/*
+ * S7: have the timeline that a promotion makes carry this identity, and all that is streamed, cloned or
+ * rewound from it: by a comment in the history of the `current` one, which PostgreSQL copies; and of each
+ * later one whose history was received, because PostgreSQL may take it for the parent before its WAL came.
+ * What is not 16 hex digits is none.  To be called before the promotion.  IO, NO_MEMORY.
+ */
+FHA_API FHA_MUST_CHECK FhaCode fha_timeline_identify(const char *data_directory, uint32_t current,
+													 uint32_t timeline, const char *id,
+													 FhaError *err);
+
+/* The identities of these timelines, as far as the history of `timeline` has them; others stay. */
+FHA_API void fha_timeline_identities(const char *data_directory, uint32_t timeline,
+									 FhaLineageStep *steps, size_t count);
 
 /*
  * Remove the placeholders that no real timeline comes after: received from a leader whose own timeline

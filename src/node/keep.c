@@ -18,6 +18,7 @@ note(KeptRecord *kept, const FhaCluster *cluster)
 {
 	memcpy(kept->cluster_uuid, cluster->cluster_uuid, sizeof(kept->cluster_uuid));
 	kept->term = cluster->term;
+	memcpy(kept->timeline_id, cluster->timeline_id, sizeof(kept->timeline_id));
 	kept->lineage_term = cluster->lineage_term;
 	kept->member_count = cluster->member_count;
 	memcpy(kept->members, cluster->members, sizeof(kept->members));
@@ -29,6 +30,7 @@ static bool
 is_kept(const KeptRecord *kept, const FhaCluster *cluster)
 {
 	if (strcmp(kept->cluster_uuid, cluster->cluster_uuid) != 0 || kept->term != cluster->term ||
+		strcmp(kept->timeline_id, cluster->timeline_id) != 0 ||
 		kept->lineage_term != cluster->lineage_term || kept->member_count != cluster->member_count)
 		return false;
 	for (size_t i = 0; i < kept->member_count; i++)

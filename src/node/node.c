@@ -759,6 +759,15 @@ pending_wake_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms)
 	return wake_ms;
 }
 
+static FhaPosition
+namesake_began(const FhaWorld *world)
+{
+	const FhaLineageStep *steps = world->pg.lineage;
+	int at = fha_lineage_find_namesake(&world->cluster, steps, world->pg.lineage_count);
+
+	return at > 0 ? (FhaPosition){steps[at - 1].timeline, steps[at - 1].end} : (FhaPosition){0, 0};
+}
+
 static void
 fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *action)
 {
@@ -773,6 +782,7 @@ fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *
 	action->because = node->rule->because;
 	action->write_until_ms = node->rule->fence == FHA_FENCE_OPEN ? world->tenure.write_until_ms : 0;
 	action->timeline = cluster->timeline;
+	memcpy(action->timeline_id, cluster->timeline_id, sizeof(action->timeline_id));
 	action->term = cluster->term;
 	action->read = world->watch.seen;
 	action->holds_lease = (facts & FHA_MINE) != 0;
@@ -786,6 +796,8 @@ fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *
 				   (node->pending == PENDING_NONE && node->published_ms != 0 &&
 					strcmp(node->published.rule, node->rule->id) == 0);
 	action->position = cluster->position;
+	if ((facts & FHA_NAMESAKE) != 0)
+		action->apart = namesake_began(world);
 	memcpy(action->cluster_uuid, cluster->cluster_uuid, sizeof(action->cluster_uuid));
 	action->prepare_stop =
 		(facts & (FHA_MINE | FHA_PRIMARY)) == (FHA_MINE | FHA_PRIMARY) && fha_stop_is_near(world);

@@ -32,10 +32,11 @@ typedef struct FhaNode FhaNode;
 typedef struct FhaHostAction
 {
 	FhaNodeAction node;
-	const char *rule;       /* the id of the rule that says so, static text */
-	const char *because;    /* its sentence, for people; static text */
-	int64_t write_until_ms; /* the fence: open until then; 0: shut */
-	uint32_t timeline;      /* PROMOTE: the timeline that PostgreSQL must choose */
+	const char *rule;              /* the id of the rule that says so, static text */
+	const char *because;           /* its sentence, for people; static text */
+	int64_t write_until_ms;        /* the fence: open until then; 0: shut */
+	uint32_t timeline;             /* PROMOTE: the timeline that PostgreSQL must choose ... */
+	char timeline_id[FHA_ID_SIZE]; /* ... and its identity; "": of a take by 1.1 */
 	uint64_t term;
 	char leader[FHA_NAME_SIZE]; /* FOLLOW, CLONE, REWIND, START_STANDBY: "" if unknown */
 	char leader_address[FHA_ADDRESS_SIZE];
@@ -58,7 +59,10 @@ typedef struct FhaHostAction
 	size_t member_count;          /* the record's list, for slots */
 	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];
 	FhaPosition position; /* the record's: the end of the WAL is searched from there */
-	int64_t wake_ms;      /* step again at the latest then */
+	/* CLONE of data with a timeline that is not the leader's of that number: where that one began.  All WAL
+	 * from there on is this data's alone.  Timeline 0: not so, or not known. */
+	FhaPosition apart;
+	int64_t wake_ms; /* step again at the latest then */
 } FhaHostAction;
 
 /*

@@ -153,6 +153,7 @@ typedef struct KeptRecord
 {
 	char cluster_uuid[FHA_UUID_TEXT_SIZE];
 	uint64_t term;
+	char timeline_id[FHA_ID_SIZE]; /* two takes of one term, after the lock forgot the first */
 	uint64_t lineage_term;
 	size_t member_count;
 	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];

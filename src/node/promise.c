@@ -56,6 +56,7 @@ node_promises_open(FhaNode *node, FhaError *err)
 		fha_promise_file_until_ms(file, boot_id, promises->time_namespace, now_ms);
 	promises->lost_take = file->contended[0] != '\0';
 	node->world.heard_term = file->heard_term;
+	memcpy(node->world.heard_from, file->heard_from, sizeof(node->world.heard_from));
 	node->world.heard = file->heard;
 	if (file->for_ms != 0 && !fha_promise_file_is_of(file, boot_id, promises->time_namespace))
 	{
@@ -316,16 +317,19 @@ gives_way(FhaNode *node, int64_t now_ms)
 
 /* The caller was there: who succeeds it may have to have that much. */
 static void
-hear_position(FhaNode *node, const FhaPromiseTerms *terms)
+hear_position(FhaNode *node, const FhaQuestion *asked)
 {
 	FhaWorld *world = &node->world;
 	FhaPromiseFile *file = &node->promises.file;
+	const FhaPromiseTerms *terms = &asked->promise;
 
 	if (terms->term < world->heard_term ||
-		(terms->term == world->heard_term &&
+		(terms->term == world->heard_term && strcmp(asked->from, world->heard_from) == 0 &&
 		 fha_position_compare(terms->position, world->heard) <= 0))
 		return;
 	world->heard_term = file->heard_term = terms->term;
+	memcpy(world->heard_from, asked->from, sizeof(world->heard_from));
+	memcpy(file->heard_from, asked->from, sizeof(file->heard_from));
 	world->heard = file->heard = terms->position;
 }
 
@@ -334,7 +338,7 @@ give(FhaNode *node, const FhaQuestion *asked, int64_t now_ms, FhaPromise *out)
 {
 	int64_t for_ms = asked->promise.duration_ms;
 
-	hear_position(node, &asked->promise);
+	hear_position(node, asked);
 	bind(node, now_ms, for_ms);
 	keep(node, now_ms);
 	if (!disk_binds(node, now_ms + for_ms, for_ms))

@@ -43,12 +43,16 @@ fha_promise_file_load(const FhaConfig *config, FhaPromiseFile *out, FhaError *er
 		if (heard != NULL)
 		{
 			fha_json_u64(heard, "term", &out->heard_term, &inner);
+			fha_json_text(heard, "from", out->heard_from, sizeof(out->heard_from), &inner);
 			fha_json_int(heard, "timeline", 0, UINT32_MAX, &timeline, &inner);
 			fha_json_lsn(heard, "lsn", &out->heard.lsn, &inner);
 			out->heard.timeline = (uint32_t) timeline;
 		}
 		if (out->heard_term == 0)
+		{
 			memset(&out->heard, 0, sizeof(out->heard));
+			out->heard_from[0] = '\0';
+		}
 		json_object_put(object);
 	}
 	if (inner.code == FHA_NO_MEMORY)
@@ -77,6 +81,7 @@ fha_promise_file_print(const FhaPromiseFile *file, char **out, FhaError *err)
 		struct json_object *heard = json_object_new_object();
 
 		fha_json_put_u64(heard, "term", file->heard_term, &failed);
+		fha_json_put_text(heard, "from", file->heard_from, &failed);
 		fha_json_put_int(heard, "timeline", file->heard.timeline, &failed);
 		fha_json_put_lsn(heard, "lsn", file->heard.lsn, &failed);
 		fha_json_put(object, "heard", heard, &failed);
@@ -106,8 +111,8 @@ fha_promise_file_is_same(const FhaPromiseFile *a, const FhaPromiseFile *b)
 	return strcmp(a->boot_id, b->boot_id) == 0 &&
 		   strcmp(a->time_namespace, b->time_namespace) == 0 && a->until_ms == b->until_ms &&
 		   a->for_ms == b->for_ms && strcmp(a->contended, b->contended) == 0 &&
-		   a->heard_term == b->heard_term && a->heard.timeline == b->heard.timeline &&
-		   a->heard.lsn == b->heard.lsn;
+		   a->heard_term == b->heard_term && strcmp(a->heard_from, b->heard_from) == 0 &&
+		   a->heard.timeline == b->heard.timeline && a->heard.lsn == b->heard.lsn;
 }
 
 bool

@@ -35,6 +35,7 @@ typedef struct FhaPromiseFile
 	char contended[FHA_VERSION_SIZE];
 	/* Where the holder of that term was when it last asked: later than what the record says. */
 	uint64_t heard_term; /* 0: nothing was heard */
+	char heard_from[FHA_NAME_SIZE];
 	FhaPosition heard;
 } FhaPromiseFile;
 

@@ -123,6 +123,8 @@ node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 		cluster->term = node->state.highest_term + 1;
 		/* initdb always makes timeline 1; an existing primary brings its own. */
 		cluster->timeline = pg->empty ? 1 : pg->position.timeline;
+		(void) snprintf(cluster->timeline_id, sizeof(cluster->timeline_id), "%s",
+						fha_timeline_identity(pg));
 		cluster->system_identifier = pg->empty ? 0 : pg->system_identifier;
 		write->founding = true;
 		write->previous_holder[0] = '\0';
@@ -144,6 +146,8 @@ node_write_take(FhaNode *node, FhaFacts facts, FhaError *err)
 			if (pg->position.timeline > cluster->timeline)
 				cluster->timeline = pg->position.timeline;
 			cluster->timeline++;
+			/* S7: the number may have been reserved before, by a term that the lock forgot. */
+			memcpy(cluster->timeline_id, cluster->nonce, sizeof(cluster->timeline_id));
 		}
 		if (fha_position_is_known(pg->position))
 			cluster->position = pg->position;
@@ -162,7 +166,7 @@ may_publish_lineage(const FhaNode *node)
 	const FhaPgView *pg = &node->world.pg;
 
 	return pg->state == FHA_PG_PRIMARY && pg->lineage_count > 0 &&
-		   pg->position.timeline == node->world.cluster.timeline &&
+		   fha_timeline_is_reserved(&node->world.cluster, pg) &&
 		   !fha_lineage_is_published(&node->world.cluster);
 }
 
@@ -196,6 +200,19 @@ node_renewal_is_urgent(const FhaNode *node, int64_t now_ms)
 		   strcmp(answered.request.message, world->cluster.request.message) != 0;
 }
 
+/*
+ * S7: by this server's own history, whose copies the others have.  A member of 1.1 that writes into the record
+ * leaves out what it does not know: so it is told each time.
+ */
+static void
+tell_lineage(FhaCluster *cluster, const FhaPgView *pg)
+{
+	cluster->lineage_count = pg->lineage_count;
+	memcpy(cluster->lineage, pg->lineage, sizeof(cluster->lineage));
+	(void) snprintf(cluster->timeline_id, sizeof(cluster->timeline_id), "%s",
+					fha_timeline_identity(pg));
+}
+
 FhaCode
 node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 {
@@ -212,8 +229,6 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 	{
 		forget_release(cluster);
 		cluster->lineage_term = cluster->term;
-		cluster->lineage_count = pg->lineage_count;
-		memcpy(cluster->lineage, pg->lineage, sizeof(cluster->lineage));
 		if (node_request_moves_lease(&cluster->request) &&
 			cluster->request.state == FHA_REQUEST_RUNNING &&
 			strcmp(cluster->request.target, node->world.self.member) == 0)
@@ -223,9 +238,11 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 							node->world.self.member);
 		}
 	}
-	if (pg->state == FHA_PG_PRIMARY && pg->position.timeline == cluster->timeline)
+	if (pg->state == FHA_PG_PRIMARY && fha_timeline_is_reserved(cluster, pg))
 	{
 		cluster->position = pg->position;
+		if (pg->lineage_count > 0 && cluster->lineage_term == cluster->term)
+			tell_lineage(cluster, pg);
 		cluster->standby_count = 0;
 		for (size_t i = 0; i < pg->standby_count; i++)
 			if (fha_member_is_listed(cluster, pg->standbys[i].member))
@@ -330,6 +347,8 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	out->term = world->cluster.term;
 	out->highest_term = world->self.highest_term;
 	out->position = world->pg.position;
+	(void) snprintf(out->timeline_id, sizeof(out->timeline_id), "%s",
+					fha_timeline_identity(&world->pg));
 	out->written = world->pg.written;
 	out->replayed = world->pg.replayed;
 	node_lag_own(node, out->lag, now_ms);
@@ -367,7 +386,8 @@ node_member_differs(const FhaMember *a, const FhaMember *b)
 	return a->role != b->role || a->serves != b->serves || strcmp(a->pod, b->pod) != 0 ||
 		   a->term != b->term || a->highest_term != b->highest_term ||
 		   a->rewindable != b->rewindable || a->position.timeline != b->position.timeline ||
-		   strcmp(a->rule, b->rule) != 0 || strcmp(a->incarnation, b->incarnation) != 0 ||
+		   strcmp(a->timeline_id, b->timeline_id) != 0 || strcmp(a->rule, b->rule) != 0 ||
+		   strcmp(a->incarnation, b->incarnation) != 0 ||
 		   strcmp(a->data_incarnation, b->data_incarnation) != 0 ||
 		   strcmp(a->address, b->address) != 0 || strcmp(a->listener, b->listener) != 0 ||
 		   strcmp(a->following, b->following) != 0 ||

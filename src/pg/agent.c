@@ -267,6 +267,14 @@ agent_promote(const FhaConfig *config, const FhaHostAction *action, const FhaPgV
 	if (progress->promoted_term != action->term && !mark_promotion(config, view->position.timeline))
 		return;
 	progress->promotion_marked = true;
+	/* Once: the promotion may be copying the file by now. */
+	if (progress->promoted_term != action->term &&
+		fha_timeline_identify(config->data_directory, view->position.timeline, action->timeline,
+							  action->timeline_id, &err) != FHA_OK)
+	{
+		fha_report(LOG, &err);
+		return;
+	}
 	if (fha_timeline_reserve(config->data_directory, view->position.timeline, action->timeline,
 							 &err) != FHA_OK)
 	{

@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 
 #include "base/clock.h"
+#include "core/observe.h"
 #include "node/follow.h"
 #include "pg/compat.h"
 #include "pg/shmem.h"
@@ -97,19 +98,23 @@ fill_standbys(FhaPgView *view, const FhaHostAction *action)
 	LWLockRelease(ReplicationSlotControlLock);
 }
 
-/* The ancestors of our timeline, oldest first, and the timeline itself with an open end. */
+/*
+ * The ancestors of our timeline, oldest first, and the timeline itself with an open end; where it began.
+ * By the history file that this node has, which may be another's than the leader's of that number.
+ */
 static void
-fill_lineage(FhaPgView *view, TimeLineID timeline)
+fill_lineage(FhaPgView *view)
 {
 	static TimeLineID known = 0;
 	static size_t count = 0;
 	static FhaLineageStep steps[FHA_LINEAGE_MAX];
 
-	if (known != timeline)
+	if (known != view->position.timeline)
 	{
-		List *history = readTimeLineHistory(timeline); /* newest first */
+		List *history = readTimeLineHistory(view->position.timeline); /* newest first */
 
 		count = Min(list_length(history), FHA_LINEAGE_MAX);
+		memset(steps, 0, sizeof(steps));
 		for (size_t i = 0; i < count; i++)
 		{
 			TimeLineHistoryEntry *entry = list_nth(history, count - 1 - i);
@@ -117,32 +122,14 @@ fill_lineage(FhaPgView *view, TimeLineID timeline)
 			steps[i].timeline = entry->tli;
 			steps[i].end = entry->end;
 		}
-		known = timeline;
+		fha_timeline_identities(DataDir, view->position.timeline, steps, count);
+		/* That of any but the first may not have been received yet. */
+		if (count > 1 || view->state == FHA_PG_PRIMARY)
+			known = view->position.timeline;
 	}
 	view->lineage_count = count;
 	memcpy(view->lineage, steps, sizeof(steps));
-}
-
-/* By the history file that this node has, which may be another's than the leader's of that number. */
-static void
-fill_origin(FhaPgView *view)
-{
-	static TimeLineID known = 0;
-	static FhaPosition origin;
-
-	if (known != view->position.timeline)
-	{
-		List *history = readTimeLineHistory(view->position.timeline); /* newest first */
-		TimeLineHistoryEntry *parent;
-
-		if (list_length(history) < 2)
-			return; /* it has not been received yet */
-		parent = lsecond(history);
-		origin.timeline = parent->tli;
-		origin.lsn = parent->end;
-		known = view->position.timeline;
-	}
-	view->origin = origin;
+	view->origin = fha_lineage_origin(steps, count);
 }
 
 /* The oldest segment on disk, looked for now and then: nothing of it is older than that. */
@@ -213,7 +200,7 @@ fill_primary(FhaPgView *view, const FhaHostAction *action)
 		view_has_checkpoint(timeline, 0))
 		rewindable = timeline;
 	view->rewindable = rewindable == timeline;
-	fill_lineage(view, timeline);
+	fill_lineage(view);
 	fill_trouble(view);
 	if (action != NULL)
 		fill_standbys(view, action);
@@ -306,7 +293,7 @@ fill_standby(FhaPgView *view)
 		view->position.timeline = receive_timeline;
 		view->position.lsn = received;
 	}
-	fill_origin(view);
+	fill_lineage(view);
 	/* Since a receiver began it is 0 until something comes. */
 	view->written = view->position.lsn;
 	if (receive_timeline == view->position.timeline && written > view->written)

@@ -144,6 +144,7 @@ put_standby_lag(struct json_object *to, const void *record, bool *failed)
 static const FhaField lineage_rows[] = {
 	FHA_FIELD(FhaLineageStep, TIMELINE, timeline),
 	FHA_FIELD(FhaLineageStep, LSN, end),
+	FHA_OPTIONAL(FhaLineageStep, TEXT, id),
 };
 static const FhaFields lineage = FHA_FIELDS(lineage_rows);
 
@@ -190,6 +191,7 @@ static const FhaField rows[] = {
 	FHA_FIELD_BY(read_release, put_release),
 	FHA_FIELD(FhaCluster, TERM, term),
 	FHA_FIELD(FhaCluster, TIMELINE, timeline),
+	FHA_OPTIONAL(FhaCluster, TEXT, timeline_id),
 	FHA_FIELD(FhaCluster, TERM, lineage_term),
 	{FHA_FIELD_OBJECT_OF(FhaCluster, position), .fields = &fha_position_fields},
 	{OBJECTS(lineage, lineage_count, FHA_LINEAGE_MAX), .fields = &lineage},

@@ -172,6 +172,7 @@ static const FhaField rows[] = {
 	FHA_OPTIONAL(FhaMember, TERM, highest_term),
 	{"timeline", FHA_FIELD_TIMELINE, FHA_FIELD_AT(FhaMember, position.timeline)},
 	{"lsn", FHA_FIELD_LSN, FHA_FIELD_AT(FhaMember, position.lsn)},
+	FHA_OPTIONAL(FhaMember, TEXT, timeline_id),
 	FHA_OPTIONAL(FhaMember, LSN, written),
 	FHA_FIELD(FhaMember, LSN, replayed),
 	FHA_FIELD_BY(member_read_lag, put_lag),

@@ -198,7 +198,7 @@ obey(Player *player)
 			view->state = FHA_PG_PRIMARY;
 			view->rewindable = true;
 			view->lineage_count = 1;
-			view->lineage[0] = (FhaLineageStep){view->position.timeline, 0};
+			view->lineage[0] = (FhaLineageStep){.timeline = view->position.timeline, .end = 0};
 			fha_node_liveness_held(player->node, false);
 			return true;
 		case FHA_NODE_START_STANDBY:

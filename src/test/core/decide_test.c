@@ -23,7 +23,8 @@ static const FhaFacts servers[] = {
 	FHA_BUSY, FHA_BUSY | FHA_RECOVERING, FHA_BUSY | FHA_RECOVERING | FHA_FOLLOWING,
 	FHA_STANDBY, FHA_STANDBY | FHA_SMALL, FHA_STANDBY | FHA_FOLLOWING, FHA_PRIMARY,
 };
-static const FhaFacts data[] = {0, FHA_EMPTY, FHA_DAMAGED, FHA_FOREIGN, FHA_DIVERGED, FHA_DUPLICATE, FHA_TAKEN};
+static const FhaFacts data[] = {0, FHA_EMPTY, FHA_DAMAGED, FHA_FOREIGN, FHA_DIVERGED,
+								  FHA_DIVERGED | FHA_NAMESAKE, FHA_DUPLICATE, FHA_TAKEN};
 static const FhaFacts leases[] = {
 	FHA_UNREAD, FHA_ABSENT, FHA_ABSENT | FHA_RECLAIM, FHA_BLANK, FHA_BLANK | FHA_RECLAIM,
 	FHA_MINE, FHA_MINE | FHA_BEYOND, FHA_MINE | FHA_STUCK,
@@ -107,6 +108,12 @@ replaces_data(const FhaRule *rule)
 }
 
 static bool
+goes_by_timelines(const FhaRule *rule)
+{
+	return rule->node == FHA_NODE_REWIND || rule->node == FHA_NODE_FOLLOW;
+}
+
+static bool
 starts_primary(const FhaRule *rule)
 {
 	return rule->node == FHA_NODE_START_PRIMARY;
@@ -186,7 +193,9 @@ static const Law laws[] = {
 	 .lacks = FHA_DOWN | FHA_LED},
 	{"S11: a holder's data is not replaced", replaces_data, .all = FHA_MINE},
 	{"S11: data that can go on is replaced by a clone only when an operator asks", clones,
-	 .none = FHA_EMPTY | FHA_DAMAGED | FHA_REINIT | FHA_STRANDED},
+	 .none = FHA_EMPTY | FHA_DAMAGED | FHA_REINIT | FHA_STRANDED | FHA_NAMESAKE},
+	{"S7: a timeline that only by its number is the leader's is neither followed nor rewound",
+	 goes_by_timelines, .all = FHA_NAMESAKE},
 	{"pause: nobody is elected", takes, .all = FHA_PAUSED,
 	 .none = FHA_ABSENT | FHA_UNINITIALISED | FHA_MINE | FHA_PRIMARY},
 	{"pause: nothing is started that nobody asked for", begins, .all = FHA_PAUSED,

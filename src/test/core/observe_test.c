@@ -92,9 +92,9 @@ settle(void)
 	cluster->timeline = TIMELINE;
 	cluster->lineage_term = 7;
 	cluster->lineage_count = 3;
-	cluster->lineage[0] = (FhaLineageStep){1, 30000};
-	cluster->lineage[1] = (FhaLineageStep){3, 60000};
-	cluster->lineage[2] = (FhaLineageStep){TIMELINE, 0};
+	cluster->lineage[0] = (FhaLineageStep){.timeline = 1, .end = 30000};
+	cluster->lineage[1] = (FhaLineageStep){.timeline = 3, .end = 60000};
+	cluster->lineage[2] = (FhaLineageStep){.timeline = TIMELINE, .end = 0};
 	cluster->position = (FhaPosition){TIMELINE, LSN};
 	cluster->member_count = 3;
 	for (size_t i = 0; i < 3; i++)
@@ -344,6 +344,81 @@ s7_a_timeline_of_another_origin_is_not_the_leader_s(void **state)
 			fail_msg("%zu: %d expected", i, cases[i].held);
 		assert_int_equal((fha_observe(&world, NOW) & FHA_DIVERGED) == 0, cases[i].held);
 	}
+}
+
+#define ID_3 "00000000000000a3"
+#define ID_5 "00000000000000a5"
+
+/* As settled, and each timeline has an identity, here and in the record. */
+static void
+settle_identities(void)
+{
+	settle();
+	SET_TEXT(world.cluster.lineage[1].id, ID_3);
+	SET_TEXT(world.cluster.timeline_id, ID_5);
+	world.pg.lineage_count = 3;
+	memcpy(world.pg.lineage, world.cluster.lineage, sizeof(world.pg.lineage));
+	SET_TEXT(world.pg.lineage[2].id, ID_5);
+	world.pg.origin = (FhaPosition){3, 60000};
+}
+
+#define IDENTITIES(adds, removes, ...)               \
+	do                                               \
+	{                                                \
+		settle_identities();                         \
+		CHANGE(SETTLED, adds, removes, __VA_ARGS__); \
+	} while (0)
+
+/* The lock was put back, and a term that it had forgotten was taken again: the number and the origin are the same. */
+static void
+s7_a_timeline_of_another_identity_is_not_the_leader_s(void **state)
+{
+	(void) state;
+	IDENTITIES(0, 0, (void) 0);
+	IDENTITIES(FHA_DIVERGED | FHA_NAMESAKE, FHA_LINEAGE,
+			   SET_TEXT(world.pg.lineage[2].id, "00000000000000b5"));
+	/* Nothing of it was received but where it begins. */
+	IDENTITIES(FHA_DIVERGED | FHA_NAMESAKE, FHA_LINEAGE,
+			   SET_TEXT(world.pg.lineage[2].id, "00000000000000b5"),
+			   world.pg.position.lsn = world.cluster.position.lsn = 60000);
+	assert_int_equal(
+		fha_lineage_find_namesake(&world.cluster, world.pg.lineage, world.pg.lineage_count), 2);
+	/* The leader's is a child of that number by now; or ours is. */
+	IDENTITIES(FHA_DIVERGED | FHA_NAMESAKE, 0,
+			   SET_TEXT(world.pg.lineage[1].id, "00000000000000b3"));
+	assert_int_equal(
+		fha_lineage_find_namesake(&world.cluster, world.pg.lineage, world.pg.lineage_count), 1);
+	IDENTITIES(FHA_DIVERGED | FHA_NAMESAKE, FHA_LINEAGE,
+			   world.pg.lineage[1] = (FhaLineageStep){.timeline = 3, .id = "00000000000000b3"},
+			   world.pg.lineage_count = 2, world.pg.position = (FhaPosition){3, 50000},
+			   world.cluster.position.lsn = 50000);
+	/* Past the leader's timeline, and on it as far as that goes: a rewind mends it. */
+	IDENTITIES(FHA_DIVERGED, FHA_LINEAGE, world.pg.position = (FhaPosition){6, LSN + 1},
+			   world.pg.lineage[3] = (FhaLineageStep){.timeline = 6, .id = "00000000000000b6"},
+			   world.pg.lineage_count = 4);
+	/* Of a promotion by hand, at the very place: the leader's has an identity in each copy of its history. */
+	IDENTITIES(FHA_DIVERGED | FHA_NAMESAKE, 0, world.pg.lineage[2].id[0] = '\0');
+	/* No history was copied with the data; the leader's timeline is 1.1's: nothing is known. */
+	IDENTITIES(0, 0, world.pg.lineage[0] = (FhaLineageStep){.timeline = TIMELINE},
+			   world.pg.lineage_count = 1);
+	IDENTITIES(0, 0, world.pg.lineage_count = 0);
+	IDENTITIES(0, 0, world.cluster.timeline_id[0] = '\0');
+	IDENTITIES(0, 0, world.cluster.timeline_id[0] = '\0', world.pg.lineage[2].id[0] = '\0');
+}
+
+/* A holder that streamed the other timeline before it took the lease goes on from there, in a new term. */
+static void
+s7_a_holder_on_another_timeline_of_its_number_is_beyond_it(void **state)
+{
+	(void) state;
+	IDENTITIES(FHA_MINE | FHA_BEYOND, FHA_LINEAGE | FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING,
+			   SET_TEXT(world.cluster.holder, "n2"),
+			   SET_TEXT(world.cluster.incarnation, "2222222222222222"),
+			   world.cluster.standby_count = 0,
+			   SET_TEXT(world.pg.lineage[2].id, "00000000000000b5"));
+	assert_string_equal(fha_timeline_identity(&world.pg), "00000000000000b5");
+	world.pg.position.timeline = 4;
+	assert_string_equal(fha_timeline_identity(&world.pg), "");
 }
 
 /* Term 8 reserved timeline 6, and nobody was promoted to it yet: 5 goes on without an end. */
@@ -676,6 +751,30 @@ s10_a_promise_outlasts_an_older_release(void **state)
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
 	world.heard_term = world.cluster.term + 1;
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
+	/* The lock was put back and gave the term to another: that one's release is no word of the asker's. */
+	world.heard_term = world.cluster.term;
+	world.cluster.release.lsn = told.lsn + 1;
+	SET_TEXT(world.heard_from, "n1");
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
+	SET_TEXT(world.heard_from, "n3");
+	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
+}
+
+/* S10: a successor needs what the holder of the record's term had, and not what another of that number had. */
+static void
+s10_only_the_holder_s_own_word_is_needed(void **state)
+{
+	(void) state;
+	settle();
+	world.heard_term = world.cluster.term;
+	world.heard = (FhaPosition){TIMELINE, LSN + 10 * LAG};
+	assert_int_equal(fha_holder_position(&world).lsn, world.heard.lsn);
+	SET_TEXT(world.heard_from, "n1");
+	assert_int_equal(fha_holder_position(&world).lsn, world.heard.lsn);
+	assert_int_equal(fact(FHA_FIT, NOW), 0);
+	SET_TEXT(world.heard_from, "n3");
+	assert_int_equal(fha_holder_position(&world).lsn, LSN);
+	assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
 }
 
 /* S1: an older copy of the record, from before the holder took back what it had released. */
@@ -945,6 +1044,12 @@ an_end_is_missing_when_no_standby_has_it(void **state)
 	assert_int_equal(fha_needed(&world.cluster).lsn, LSN + 1);
 	world.members[1].position.lsn = LSN + 1;
 	assert_false(is_missing(true));
+	/* By its number alone that is the place in this history. */
+	SET_TEXT(world.cluster.timeline_id, ID_5);
+	SET_TEXT(world.members[1].timeline_id, "00000000000000b5");
+	assert_true(is_missing(true));
+	SET_TEXT(world.members[1].timeline_id, ID_5);
+	assert_false(is_missing(true));
 	/* One that is down has it, and does not lead. */
 	world.members[1].role = FHA_ROLE_DOWN;
 	assert_true(is_missing(true));
@@ -1094,6 +1199,15 @@ a_better_one_has_twice_the_time(void **state)
 	TURN_FROM(2 * ELECTION_MS);
 	publish(TIMELINE + 1, 1);
 	TURN_FROM(2 * ELECTION_MS);
+	/* On another timeline of a number of this history: its position is none. */
+	publish(3, 1);
+	world.pg.position = (FhaPosition){1, 1};
+	TURN_FROM(2 * ELECTION_MS);
+	SET_TEXT(world.cluster.lineage[1].id, ID_3);
+	SET_TEXT(world.members[1].timeline_id, "00000000000000b3");
+	TURN_FROM(0);
+	world.pg.position = (FhaPosition){TIMELINE, LSN};
+	publish(TIMELINE + 1, 1);
 	/* Not on the list: it may not contend, and is not waited for. */
 	SET_TEXT(world.cluster.members[2], "n4");
 	world.cluster.member_count = 2;
@@ -1624,6 +1738,8 @@ main(void)
 		cmocka_unit_test(s7_an_unpublished_tip_leaves_the_newest_step_open),
 		cmocka_unit_test(the_holder_s_own_data_is_not_diverged),
 		cmocka_unit_test(s7_lineage_is_our_timeline_being_the_reserved_one),
+		cmocka_unit_test(s7_a_timeline_of_another_identity_is_not_the_leader_s),
+		cmocka_unit_test(s7_a_holder_on_another_timeline_of_its_number_is_beyond_it),
 		cmocka_unit_test(without_a_record_little_is_known),
 		cmocka_unit_test(s1_free_after_watching_it_unchanged),
 		cmocka_unit_test(s1_a_sign_is_what_the_holder_changes),
@@ -1636,6 +1752,7 @@ main(void)
 		cmocka_unit_test(a_leader_is_led_by_when_it_says_where),
 		cmocka_unit_test(s10_a_promise_holds_back_who_gave_it),
 		cmocka_unit_test(s10_a_promise_outlasts_an_older_release),
+		cmocka_unit_test(s10_only_the_holder_s_own_word_is_needed),
 		cmocka_unit_test(s1_a_release_that_was_taken_back_is_waited_out),
 		cmocka_unit_test(s10_the_list_names_data),
 		cmocka_unit_test(lists_pauses_and_founding),

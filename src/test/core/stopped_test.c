@@ -267,7 +267,9 @@ a_view_has_what_a_release_is_written_with(void **state)
 	FhaPgView view;
 
 	(void) state;
-	stopped.origin = (FhaPosition){TIMELINE - 1, 70};
+	stopped.lineage_count = 2;
+	stopped.lineage[0] = (FhaLineageStep){.timeline = TIMELINE - 1, .end = 70};
+	stopped.lineage[1] = (FhaLineageStep){.timeline = TIMELINE, .id = "00000000000000a5"};
 	stopped.lacking = 60;
 	stopped.end_sought = false;
 	view = show(&stopped, false);
@@ -275,11 +277,14 @@ a_view_has_what_a_release_is_written_with(void **state)
 	assert_true(view.system_identifier == 4711);
 	assert_int_equal(view.position.timeline, 0);
 	assert_int_equal(view.origin.timeline, 0);
+	assert_int_equal(view.lineage_count, 0);
 	stopped.end_sought = true;
 	view = show(&stopped, false);
 	assert_int_equal(view.position.lsn, END);
 	assert_int_equal(view.required.lsn, END - 100);
 	assert_int_equal(view.origin.lsn, 70);
+	assert_int_equal(view.lineage_count, 2);
+	assert_string_equal(view.lineage[1].id, "00000000000000a5");
 	assert_int_equal(view.lacking, 60);
 	assert_false(view.clean);
 	stopped = shut_down();

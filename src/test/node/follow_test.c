@@ -637,6 +637,99 @@ s7_a_mark_that_names_no_timeline_is_not_heeded(void **state)
 	assert_non_null(strstr(err.text, "promoting"));
 }
 
+static void
+assert_text(uint32_t timeline, const char *wanted)
+{
+	FhaError err;
+	char *text;
+
+	assert_int_equal(fha_file_read(history_path(timeline), 4096, &text, &err), FHA_OK);
+	assert_string_equal(text, wanted);
+	free(text);
+}
+
+#define OF_2 "# fawkes_ha: timeline 2 is 00000000000000a2\n"
+#define OF_3 "# fawkes_ha: timeline 3 is 00000000000000a3\n"
+
+/* PostgreSQL copies the parent's history into that of the timeline that it makes. */
+static void
+a_promotion_copies_the_identity(void **state)
+{
+	FhaError err;
+
+	(void) state;
+	/* The first timeline has no history: PostgreSQL looks for one only to copy it. */
+	assert_int_equal(fha_timeline_identify(config.data_directory, 1, 2, "00000000000000a2", &err),
+					 FHA_OK);
+	assert_text(1, OF_2);
+	write_text(2, OF_2 "\n1\t0/3000000\tno recovery target specified");
+	assert_int_equal(fha_timeline_identify(config.data_directory, 2, 3, "00000000000000b3", &err),
+					 FHA_OK);
+	/* That promotion did not come to its end. */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(
+			fha_timeline_identify(config.data_directory, 2, 3, "00000000000000a3", &err), FHA_OK);
+	assert_text(2, OF_2 "\n1\t0/3000000\tno recovery target specified\n" OF_3);
+	/* The history of a timeline was received, its WAL was not: PostgreSQL takes it for the parent all the same. */
+	write_history(4);
+	assert_int_equal(fha_timeline_reserve(config.data_directory, 2, 4, &err), FHA_OK);
+	assert_int_equal(fha_timeline_identify(config.data_directory, 2, 6, "00000000000000a6", &err),
+					 FHA_OK);
+	assert_text(3, "# fawkes_ha: reserved, never promoted\n");
+	assert_text(4, "1\t0/3000000\tno recovery target specified\n"
+				   "# fawkes_ha: timeline 6 is 00000000000000a6\n");
+	assert_false(has_history(5));
+	assert_int_equal(fha_timeline_identify(config.data_directory, 2, 6, "", &err), FHA_OK);
+	assert_real(4);
+	/* A take by 1.1 has none. */
+	assert_int_equal(fha_timeline_identify(config.data_directory, 2, 3, "", &err), FHA_OK);
+	assert_text(2, OF_2 "\n1\t0/3000000\tno recovery target specified\n");
+}
+
+static void
+no_identity_is_written_without_a_place_for_it(void **state)
+{
+	FhaError err;
+
+	(void) state;
+	/* One that is still to be received would not be asked for. */
+	assert_int_equal(fha_timeline_identify(config.data_directory, 4, 5, "00000000000000a5", &err),
+					 FHA_OK);
+	assert_false(has_history(4));
+	assert_int_equal(fha_timeline_identify(config.data_directory, 1, 5, "", &err), FHA_OK);
+	assert_false(has_history(1));
+	/* Whoever may write into the lock writes no line of a history. */
+	assert_int_equal(fha_timeline_identify(config.data_directory, 1, 5, "\n9\t0/1\tx-----x", &err),
+					 FHA_OK);
+	assert_false(has_history(1));
+	write_history(4);
+	assert_int_equal(chmod(history_path(4), 0), 0);
+	if (geteuid() != 0)
+		assert_int_equal(
+			fha_timeline_identify(config.data_directory, 4, 5, "00000000000000a5", &err), FHA_IO);
+}
+
+static void
+identities_are_read_back(void **state)
+{
+	FhaLineageStep steps[] = {{.timeline = 1}, {.timeline = 2}, {.timeline = 3}, {.timeline = 5}};
+
+	(void) state;
+	fha_timeline_identities(config.data_directory, 3, steps, 4);
+	assert_string_equal(steps[2].id, "");
+	write_text(3, OF_2 "1\t0/3000000\tx\n# fawkes_ha: timeline 3 is 00000000000000b3\n" OF_3
+					   "# fawkes_ha: timeline 5 is 00000000000000A5\n"
+					   "# fawkes_ha: timeline 5 is 00000000000000a55\n"
+					   "# fawkes_ha: timeline 5 is 00000000000000a5 \n"
+					   "# fawkes_ha: timeline 5 is a5\n"
+					   "2\t0/5000000\tx\n# fawkes_ha: timeline 1 is 00000000000000a1");
+	fha_timeline_identities(config.data_directory, 3, steps, 4);
+	assert_string_equal(steps[0].id, "00000000000000a1");
+	assert_string_equal(steps[1].id, "00000000000000a2");
+	assert_string_equal(steps[2].id, "00000000000000a3");
+	assert_string_equal(steps[3].id, "");
+}
+
 int
 main(void)
 {
@@ -654,6 +747,9 @@ main(void)
 		TEST(follow_write_that_cannot_write_says_so),
 		TEST(placeholders_are_made_between),
 		TEST(placeholders_at_the_end_of_a_row_are_dropped),
+		TEST(a_promotion_copies_the_identity),
+		TEST(no_identity_is_written_without_a_place_for_it),
+		TEST(identities_are_read_back),
 		TEST(nothing_between_nothing_made),
 		TEST(reserving_never_touches_real_history),
 		TEST(only_history_above_current_is_removed),

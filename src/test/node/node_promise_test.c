@@ -743,6 +743,7 @@ who_promises_knows_where_the_holder_was(void **state)
 	start_again(standby);
 	assert_int_equal(standby->node->world.heard.lsn, lsn);
 	assert_int_equal(standby->node->world.heard_term, 1);
+	assert_string_equal(standby->node->world.heard_from, old->config.member_name);
 	/* max_lag_bytes is 1000: nobody may lead. */
 	TURN_UNTIL(strstr(standby->action.because, "would lose more than allowed") != NULL);
 	turn_for(OUTAGE_LEASES * LEASE_MS);

@@ -1206,6 +1206,134 @@ the_copy_of_the_record_follows_terms_and_members(void **state)
 	assert_int_equal(other.member_count, NODES);
 }
 
+/* The newest text of a record, and its version; free it. */
+static char *
+text_in_lock(const char *name, char version[FHA_VERSION_SIZE])
+{
+	FhaLockRequest request = {.verb = FHA_LOCK_GET, .name = name};
+	FhaLockEvent event;
+	FhaLock *lock;
+	FhaError err;
+	char *text;
+
+	request.deadline_ms = fha_now_ms() + BOUND_MS;
+	assert_int_equal(fha_lock_open(&lock, players[0].config.lock, NULL, false, &err), FHA_OK);
+	assert_int_equal(fha_lock_call(lock, &request, &event), FHA_OK);
+	text = strdup(event.records[0].data);
+	assert_non_null(text);
+	(void) snprintf(version, FHA_VERSION_SIZE, "%s", event.records[0].version);
+	fha_lock_close(lock);
+	return text;
+}
+
+static void
+put_into_lock(const char *name, const char *text)
+{
+	FhaLockRequest request = {.verb = FHA_LOCK_SWAP, .name = name};
+	char version[FHA_VERSION_SIZE];
+	FhaLockEvent event;
+	FhaLock *lock;
+	FhaError err;
+
+	free(text_in_lock(name, version));
+	request.version = version;
+	request.data = text;
+	request.size = strlen(text);
+	request.deadline_ms = fha_now_ms() + BOUND_MS;
+	assert_int_equal(fha_lock_open(&lock, players[0].config.lock, NULL, false, &err), FHA_OK);
+	assert_int_equal(fha_lock_call(lock, &request, &event), FHA_OK);
+	fha_lock_close(lock);
+}
+
+/*
+ * The lock is put back to before term 2, and who never heard of that takes it again: the same number, from the
+ * same place, and another timeline.
+ */
+static void
+s7_a_term_that_the_lock_forgot_is_taken_again(void **state)
+{
+	static FhaCluster copy;
+	char forgotten[FHA_ID_SIZE];
+	char version[FHA_VERSION_SIZE];
+	char name[TEXT_NAME_SIZE];
+	Player *old;
+	Player *first;
+	Player *second;
+	char *record;
+	char *own;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	assert_string_equal(old->node->world.cluster.timeline_id, "");
+	first = follower(NULL);
+	second = follower(first);
+	fha_record_name_member("db-test", first->config.member_name, name, sizeof(name));
+	record = text_in_lock("db-test", version);
+	own = text_in_lock(name, version);
+	old->absent = second->absent = true;
+	TURN_UNTIL(leader() == first);
+	TURN_UNTIL(keeps(first, &copy) && copy.term == 2 && copy.lineage_term == 2);
+	memcpy(forgotten, copy.timeline_id, sizeof(forgotten));
+	assert_int_equal(strlen(forgotten), FHA_ID_SIZE - 1);
+	assert_string_equal(first->action.timeline_id, forgotten);
+	first->absent = true;
+	/* That one is dead. */
+	TURN_UNTIL(fha_now_ms() >= first->action.write_until_ms);
+	put_into_lock("db-test", record);
+	put_into_lock(name, own);
+	second->absent = false;
+	TURN_UNTIL(leader() == second);
+	assert_int_equal(second->node->world.cluster.term, 2);
+	assert_int_equal(second->view.position.timeline, first->view.position.timeline);
+	assert_true(second->view.position.lsn == first->view.position.lsn);
+	assert_string_not_equal(second->node->world.cluster.timeline_id, forgotten);
+	first->absent = old->absent = false;
+	first->clones = 0;
+	TURN_UNTIL(all_settled());
+	assert_ptr_equal(leader(), second);
+	assert_int_equal(first->clones, 1);
+	assert_int_equal(first->rewinds, 0);
+	/* The copy that people put back is of the term as it is now. */
+	TURN_UNTIL(keeps(first, &copy) && strcmp(copy.timeline_id, forgotten) != 0);
+	assert_int_equal(copy.term, 2);
+	free(record);
+	free(own);
+}
+
+/* Whoever of 1.1 writes into the record leaves out what it does not know. */
+static void
+s7_the_leader_tells_identities_again(void **state)
+{
+	FhaCluster cluster;
+	char version[FHA_VERSION_SIZE];
+	char id[FHA_ID_SIZE];
+	Player *next;
+	FhaError err;
+	char *text;
+
+	(void) state;
+	start_cluster();
+	next = leader();
+	next->absent = true;
+	TURN_UNTIL(leader() != NULL && leader() != next);
+	next = leader();
+	TURN_UNTIL(next->node->world.cluster.lineage_term == 2);
+	memcpy(id, next->node->world.cluster.timeline_id, sizeof(id));
+	text = text_in_lock("db-test", version);
+	assert_int_equal(fha_cluster_parse(text, strlen(text), &cluster, &err), FHA_OK);
+	free(text);
+	cluster.timeline_id[0] = '\0';
+	cluster.lineage[1].id[0] = '\0';
+	assert_int_equal(fha_cluster_print(&cluster, &text, &err), FHA_OK);
+	put_into_lock("db-test", text);
+	free(text);
+	TURN_UNTIL(next->node->world.cluster.timeline_id[0] == '\0');
+	TURN_UNTIL(strcmp(next->node->world.cluster.timeline_id, id) == 0);
+	assert_string_equal(next->node->world.cluster.lineage[1].id, id);
+	assert_ptr_equal(leader(), next);
+}
+
 /* The cluster goes on without it: what it tells is for people. */
 static void
 a_damaged_history_stops_nothing(void **state)
@@ -1698,6 +1826,8 @@ main(void)
 		TEST(who_stays_on_the_list),
 		TEST(a_deleted_record_of_a_member_is_forgotten),
 		TEST(the_copy_of_the_record_follows_terms_and_members),
+		TEST(s7_a_term_that_the_lock_forgot_is_taken_again),
+		TEST(s7_the_leader_tells_identities_again),
 		TEST(a_damaged_history_stops_nothing),
 		TEST(a_request_in_the_way_is_told),
 		TEST(entries_follow_one_another),

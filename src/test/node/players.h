@@ -76,6 +76,8 @@ typedef struct Player
 	bool has_action;
 	int stops; /* how often it was told to stop */
 	int promotions;
+	int clones; /* and initdb */
+	int rewinds;
 	int64_t asked_ms;  /* when the newest question of a promise was sent */
 	int64_t opened_ms; /* first time the fence was open in this leadership */
 	int hurries;       /* steps in a row after which it wanted the next one at once */
@@ -287,6 +289,15 @@ assert_term_is_on_disk(const Player *player)
 	assert_true(state.highest_term >= player->action.term);
 }
 
+/* As the history file that comes from the leader says. */
+static void
+be_on_timeline(FhaPgView *view, const FhaHostAction *action)
+{
+	view->lineage_count = 1;
+	view->lineage[0] = (FhaLineageStep){.timeline = action->timeline, .end = 0};
+	memcpy(view->lineage[0].id, action->timeline_id, FHA_ID_SIZE);
+}
+
 static void
 obey(Player *player)
 {
@@ -300,6 +311,9 @@ obey(Player *player)
 		case FHA_NODE_REWIND:
 			if (player->copying)
 				break;
+			player->clones += action->node == FHA_NODE_REWIND ? 0 : 1;
+			player->rewinds += action->node == FHA_NODE_REWIND ? 1 : 0;
+			be_on_timeline(view, action);
 			player_give_data(player, action->cluster_uuid,
 							 action->node == FHA_NODE_INITDB ? 1 : action->timeline, 100);
 			break;
@@ -315,15 +329,20 @@ obey(Player *player)
 			assert_term_is_on_disk(player);
 			player->promotions++;
 			view->lineage_count = 1;
-			view->lineage[0] = (FhaLineageStep){view->position.timeline, view->position.lsn};
+			view->lineage[0] =
+				(FhaLineageStep){.timeline = view->position.timeline, .end = view->position.lsn};
 			view->position.timeline = action->timeline;
 			view->position.lsn += 10;
 			view->state = FHA_PG_PRIMARY;
+			view->lineage[1] = (FhaLineageStep){.timeline = action->timeline, .end = 0};
+			memcpy(view->lineage[1].id, action->timeline_id, FHA_ID_SIZE);
+			view->lineage_count = 2;
 			break;
 		case FHA_NODE_FOLLOW:
 			(void) snprintf(view->following, sizeof(view->following), "%s", action->leader);
 			view->following_term = action->term;
 			view->position.timeline = action->timeline;
+			be_on_timeline(view, action);
 			break;
 		case FHA_NODE_STOP:
 			player->stops++;
@@ -338,7 +357,8 @@ obey(Player *player)
 			break;
 	}
 	if (view->state == FHA_PG_PRIMARY && view->lineage_count < 2)
-		view->lineage[view->lineage_count++] = (FhaLineageStep){view->position.timeline, 0};
+		view->lineage[view->lineage_count++] =
+			(FhaLineageStep){.timeline = view->position.timeline, .end = 0};
 	view->rewindable = view->state == FHA_PG_PRIMARY;
 	view->prepared = action->prepare_stop;
 	if (is_open(player) && player->opened_ms == 0)

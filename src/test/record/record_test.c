@@ -140,7 +140,12 @@ fill_cluster(FhaCluster *cluster)
 	cluster->lineage_term = FHA_TERM_MAX - 1;
 	cluster->lineage_count = FHA_LINEAGE_MAX;
 	for (uint32_t i = 0; i < FHA_LINEAGE_MAX; i++)
-		cluster->lineage[i] = (FhaLineageStep){i + 1, (UINT64_C(1) << 32) * i + i};
+	{
+		cluster->lineage[i].timeline = i + 1;
+		cluster->lineage[i].end = (UINT64_C(1) << 32) * i + i;
+		fill(cluster->lineage[i].id, FHA_ID_SIZE);
+	}
+	fill(cluster->timeline_id, sizeof(cluster->timeline_id));
 	cluster->position = (FhaPosition){7, UINT64_C(0x16B374D848)};
 	cluster->member_count = FHA_MEMBERS_MAX;
 	cluster->standby_count = FHA_MEMBERS_MAX;
@@ -199,6 +204,7 @@ fill_member(FhaMember *member)
 	member->term = FHA_TERM_MAX;
 	member->highest_term = FHA_TERM_MAX - 4;
 	member->position = (FhaPosition){UINT32_MAX, UINT64_MAX};
+	fill(member->timeline_id, sizeof(member->timeline_id));
 	member->written = UINT64_MAX - 3;
 	member->replayed = UINT64_MAX - 1;
 	fill_lag(member->lag);
@@ -294,12 +300,20 @@ the_small_texts_are_good(void **state)
 	static FhaCluster cluster;
 	static FhaMember member;
 	FhaError err;
+	char *text;
 
 	(void) state;
 	assert_int_equal(parse_cluster(cluster_text, strlen(cluster_text), &cluster, &err), FHA_OK);
 	assert_int_equal(cluster.release.timeline, 5);
 	assert_false(cluster.release_final);
 	assert_int_equal(cluster.request.kind, FHA_REQUEST_SWITCHOVER);
+	/* Of version 1.1: no identity is known, and none is written. */
+	assert_string_equal(cluster.timeline_id, "");
+	assert_string_equal(cluster.lineage[0].id, "");
+	assert_int_equal(fha_cluster_print(&cluster, &text, &err), FHA_OK);
+	assert_null(strstr(text, "timeline_id"));
+	assert_null(strstr(text, "\"end\":\"0/0\",\"id\""));
+	free(text);
 	assert_int_equal(parse_member(member_text, strlen(member_text), &member, &err), FHA_OK);
 	assert_int_equal(member.role, FHA_ROLE_PRIMARY);
 }
@@ -336,6 +350,9 @@ static const Hostile hostile_clusters[] = {
 	{"\"lineage\":[{\"timeline\":5,\"end\":\"0/0\"}]", "\"lineage\":[null]", "lineage"},
 	{"\"lineage\":[{\"timeline\":5,\"end\":\"0/0\"}]", "\"lineage\":[[5,0]]", "lineage"},
 	{"\"end\":\"0/0\"", "\"end\":0", "end"},
+	{"\"end\":\"0/0\"", "\"end\":\"0/0\",\"id\":3", "id"},
+	{"\"end\":\"0/0\"", "\"end\":\"0/0\",\"id\":\"00000000000000a55\"", "id"},
+	{"\"timeline\":6,", "\"timeline\":6,\"timeline_id\":6,", "timeline_id"},
 	{"\"members\":[\"n1\"", "\"members\":[1", "members"},
 	{"\"members\":[\"n1\"", "\"members\":[null", "members"},
 	{"\"members\":[\"n1\",\"n2\"]", "\"members\":\"n1\"", "members"},

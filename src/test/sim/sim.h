@@ -100,7 +100,8 @@ extern SimHabits sim_habits;
 
 typedef struct SimRecord
 {
-	uint64_t lsn; /* of its end */
+	uint64_t lsn;         /* of its end */
+	uint64_t timeline_id; /* by the history file of its timeline; 0: that has none */
 	uint32_t timeline;
 	uint32_t id; /* no two records of a scenario have the same */
 } SimRecord;
@@ -207,6 +208,7 @@ typedef struct SimHost
 	bool came_up; /* its agent has come */
 	bool promoting;
 	uint32_t promoting_from; /* the timeline that it leaves */
+	uint64_t timeline_id;    /* of the timeline that it was told to promote to */
 	int64_t promoted_us;
 	char following[FHA_NAME_SIZE]; /* as the agent knows */
 	uint64_t following_term;

@@ -7,12 +7,14 @@
  */
 #include "test/sim/sim_pg.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "config/state_directory.h"
+#include "core/observe.h"
 #include "record/request.h"
 
 #define SYSTEM_IDENTIFIER 4711
@@ -94,6 +96,11 @@ write_record(SimHost *host, uint32_t timeline, uint64_t size)
 						.timeline = timeline == 0 ? end.timeline : timeline,
 						.id = ++last_id};
 
+	if (timeline == 0)
+		record.timeline_id = host->wal.of[host->wal.count - 1].timeline_id;
+	else if (host->wal.count > 0)
+		record.timeline_id = host->timeline_id;
+
 	wal_add(&host->wal, &record);
 	judge_has(host, host->wal.count - 1);
 	return record;
@@ -144,8 +151,15 @@ wal_lineage(const SimWal *wal, FhaLineageStep out[FHA_LINEAGE_MAX])
 	size_t count = 0;
 
 	for (size_t end = wal->count; end > 0 && count < FHA_LINEAGE_MAX; end = count_before(wal, end))
-		newest_first[count++] = (FhaLineageStep){wal->of[end - 1].timeline,
-												 end == wal->count ? 0 : wal->of[end - 1].lsn};
+	{
+		const SimRecord *last = &wal->of[end - 1];
+		FhaLineageStep *step = &newest_first[count++];
+
+		*step =
+			(FhaLineageStep){.timeline = last->timeline, .end = end == wal->count ? 0 : last->lsn};
+		if (last->timeline_id != 0)
+			(void) snprintf(step->id, sizeof(step->id), "%016" PRIx64, last->timeline_id);
+	}
 	for (size_t i = 0; i < count; i++)
 		out[i] = newest_first[count - 1 - i];
 	return count;
@@ -159,6 +173,52 @@ sim_wal_origin(const SimWal *wal)
 
 	return count < 2 ? (FhaPosition){0, 0}
 					 : (FhaPosition){steps[count - 2].timeline, steps[count - 2].end};
+}
+
+/*
+ * Where pg_rewind takes two histories to part: numbers of timelines, and where each begins, are all that
+ * it compares.  False: they are on the same one, so it has nothing to do.
+ */
+static bool
+rewind_finds(const SimWal *of, const SimWal *leader, uint64_t *fork)
+{
+	FhaLineageStep ours[FHA_LINEAGE_MAX];
+	FhaLineageStep theirs[FHA_LINEAGE_MAX];
+	size_t count = wal_lineage(of, ours);
+	size_t others = wal_lineage(leader, theirs);
+
+	if (sim_wal_end(of).timeline == sim_wal_end(leader).timeline)
+		return false;
+	*fork = 0;
+	for (size_t i = 0; i < count && i < others && ours[i].timeline == theirs[i].timeline; i++)
+	{
+		uint64_t our_end = i + 1 == count ? sim_wal_end(of).lsn : ours[i].end;
+		uint64_t their_end = i + 1 == others ? sim_wal_end(leader).lsn : theirs[i].end;
+
+		*fork = our_end < their_end ? our_end : their_end;
+		if (our_end != their_end)
+			break;
+	}
+	return true;
+}
+
+/* False: pg_rewind does not mend this data.  What it takes for common stays as it is here. */
+static bool
+rewind_works(const SimHost *host, const SimHost *leader)
+{
+	const SimWal *ours = &host->wal;
+	const SimWal *theirs = &leader->wal;
+	uint64_t fork;
+	size_t same = 0;
+
+	if (!rewind_finds(ours, theirs, &fork))
+		return false;
+	while (same < ours->count && same < theirs->count && ours->of[same].id == theirs->of[same].id)
+		same++;
+	if (same < ours->count && ours->of[same].lsn <= fork)
+		sim_fail("%s is rewound, and keeps WAL that %s never had", host->config.member_name,
+				 leader->config.member_name);
+	return true;
 }
 
 /* --- the ownership lock */
@@ -928,7 +988,7 @@ job_works(SimHost *host, const Job *job)
 		(leader == NULL || leader->phase != SIM_PRIMARY || leader->paused_until > sim_us ||
 		 sim_cut[host->index][leader->index] || sim_chance(3)))
 		return false;
-	if (rewinds && !sim_pg_rewind(host, leader))
+	if (rewinds && (!rewind_works(host, leader) || !sim_pg_rewind(host, leader)))
 		return false;
 	if ((job->kind == FHA_NODE_CLONE && !mark_damaged(host)) || !new_incarnation(host, job))
 		return false;
@@ -1004,7 +1064,7 @@ find_end(SimHost *host)
 	host->stopped.end_found = !(host->broken && sim_chance(50));
 	if (!host->stopped.end_found)
 		sim_trace(host->index, "the end of the WAL could not be read");
-	host->stopped.origin = sim_wal_origin(&host->wal);
+	host->stopped.lineage_count = wal_lineage(&host->wal, host->stopped.lineage);
 	host->stopped.acked_counts = host->watermark_counts;
 	host->stopped.acked = host->acked_lsn;
 }
@@ -1152,7 +1212,8 @@ agent_view(SimHost *host, FhaPgView *view)
 	}
 	if (host->phase == SIM_STANDBY)
 		view->state = FHA_PG_STANDBY;
-	view->origin = sim_wal_origin(&replayed);
+	view->lineage_count = wal_lineage(&replayed, view->lineage);
+	view->origin = fha_lineage_origin(view->lineage, view->lineage_count);
 	view->streaming = host->streaming;
 	view->heard_lsn = host->heard_lsn;
 	view->heard_stamp = host->heard_stamp;
@@ -1204,6 +1265,8 @@ agent_acts(SimHost *host, const FhaPgView *view)
 	switch (action->node)
 	{
 		case FHA_NODE_PROMOTE:
+			if (!host->promoting)
+				host->timeline_id = strtoull(action->timeline_id, NULL, 16);
 			sim_pg_promote(host, action->timeline);
 			break;
 		case FHA_NODE_FOLLOW:

@@ -62,7 +62,7 @@ obey(const FhaHostAction *action)
 		case FHA_NODE_PROMOTE:
 			view.position.timeline = action->timeline;
 			view.lineage_count = 1;
-			view.lineage[0] = (FhaLineageStep){view.position.timeline, 0};
+			view.lineage[0] = (FhaLineageStep){.timeline = view.position.timeline, .end = 0};
 			view.state = FHA_PG_PRIMARY;
 			view.rewindable = true;
 			fha_node_liveness_held(node, false);

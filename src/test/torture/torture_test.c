@@ -142,8 +142,8 @@ fill_records(void)
 	cluster.term = cluster.lineage_term = 3;
 	cluster.timeline = 3;
 	cluster.lineage_count = 2;
-	cluster.lineage[0] = (FhaLineageStep){2, 0x5000330};
-	cluster.lineage[1] = (FhaLineageStep){3, 0};
+	cluster.lineage[0] = (FhaLineageStep){.timeline = 2, .end = 0x5000330};
+	cluster.lineage[1] = (FhaLineageStep){.timeline = 3, .end = 0};
 	cluster.member_count = 1;
 	(void) snprintf(cluster.members[0], FHA_NAME_SIZE, "n1");
 	cluster.standby_count = 1;
