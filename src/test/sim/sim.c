@@ -820,6 +820,20 @@ trace_hash(void)
 	return hash;
 }
 
+/* Where do they part? */
+static void
+tell_difference(const char *first)
+{
+	size_t at = 0;
+	size_t line = 0;
+
+	for (; first != NULL && first[at] != '\0' && first[at] == trace[at]; at++)
+		if (first[at] == '\n')
+			line = at + 1;
+	if (first != NULL)
+		(void) printf("%.300s\n--- and the second time\n%.300s\n", first + line, trace + line);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -856,12 +870,16 @@ main(int argc, char **argv)
 			(void) printf("%" PRIu64 " %016" PRIx64 "\n", i, hash);
 		if (repeats)
 		{
+			char *kept = strdup(trace);
+
 			play(i);
-			if (trace_hash() != hash)
+			if (kept == NULL || trace_hash() != hash)
 			{
+				tell_difference(kept);
 				(void) printf("seed %" PRIu64 ": its second trace is another\n", i);
 				return 1;
 			}
+			free(kept);
 		}
 		acks += judge_count();
 		losses += judge_lost();

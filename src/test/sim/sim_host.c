@@ -330,8 +330,7 @@ take_ownership(SimHost *host, SimSpeaker speaker)
 	host->has_action = false;
 	memset(&host->action, 0, sizeof(host->action));
 	sim_trace(host->index, "%s speaks", speaker == SIM_AGENT ? "the agent" : "the supervisor");
-	/* The lock's watch may speak before the node does. */
-	turn_at(host, sim_us + sim_between(0, 20 * SIM_MS));
+	sim_host_wake(host);
 }
 
 static void

@@ -255,11 +255,14 @@ restart(SimHost *host)
 static void
 try_outage(void)
 {
+	bool restarts = sim_chance(50);
+
 	sim_trace(-1, "trial: an outage of the lock");
+	/* A process that begins may write what the one before it was about to: both come in time, or not. */
 	for (int i = 0; i < sim_host_count; i++)
-		sim_hosts[i].slow_disk = sim_chance(30);
+		sim_hosts[i].slow_disk = !restarts && sim_chance(30);
 	set_outage(true);
-	if (sim_chance(50))
+	if (restarts)
 	{
 		leads_on(sim_between(0, 3 * SIM_S));
 		restart(sim_chance(50) ? last_leader() : some_other());
