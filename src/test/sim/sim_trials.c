@@ -187,7 +187,8 @@ is_at_rest(void)
 	if (found.request.kind != FHA_REQUEST_NONE && found.request.state <= FHA_REQUEST_RUNNING)
 		return false;
 	for (int i = 0; i < sim_host_count; i++)
-		if (!sim_hosts[i].gone && (!fha_member_is_listed(&found, sim_hosts[i].config.member_name) ||
+		if (!sim_hosts[i].gone && (sim_host_stopped_until(&sim_hosts[i]) > sim_us ||
+								   !fha_member_is_listed(&found, sim_hosts[i].config.member_name) ||
 								   sim_hosts[i].wal.count + NEAR_RECORDS < now->wal.count))
 			return false;
 	return true;
@@ -214,7 +215,9 @@ is_as_usual(void)
 		if (sim_hosts[i].gone)
 			return false;
 	fha_config_defaults(&usual);
-	return found.member_count == (size_t) count_members() &&
+	/* A leader that took itself for copied leads as somebody else: its supervisor does not know it. */
+	return strcmp(found.incarnation, leader->incarnation) == 0 &&
+		   found.member_count == (size_t) count_members() &&
 		   found.lease_duration_ms == usual.lease_duration_ms;
 }
 
