@@ -58,7 +58,7 @@ EXPORTER = [
         "another site's page reads the exporter's under a name of its own",
         LISTENER,
         "\tif (is_misled(listener, connection, client))\n",
-        "\tif (is_misled(listener, connection, client) && path == NULL)\n",
+        "\tif (is_misled(listener, connection, client) && client->route == NULL)\n",
         unit("server", "another_sites_name_is_not_ours"),
     ),
     Mutant(
