@@ -164,8 +164,8 @@ DATA = [
         "S7",
         "an end that could not be read is where the last search ended",
         STOPPED,
-        "end.lsn = stopped->end_found ? later(end.lsn, stopped->min_recovery) : FHA_LSN_UNREAD;",
-        "end.lsn = later(end.lsn, stopped->min_recovery);",
+        "end.lsn = stopped->end_found ? stopped_later(end.lsn, stopped->min_recovery) : FHA_LSN_UNREAD;",
+        "end.lsn = stopped_later(end.lsn, stopped->min_recovery);",
         unit("stopped", "s7_an_end_that_cannot_be_read_is_further_than_any"),
     ),
     Mutant(

@@ -53,7 +53,7 @@ GIVEN = [
         "trust",
         "a member signs what somebody else has put there",
         "src/node/settings.c",
-        "	const char *why = refusal(node, cluster, now_ms);\n	FhaCode code;",
+        "	const char *why = settings_refusal(node, cluster, now_ms);\n	FhaCode code;",
         "	const char *why = NULL;\n	FhaCode code;",
         unit("node_settings", "a_change_is_signed"),
     ),

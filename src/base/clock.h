@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "core/sizes.h"
 
 /*
  * Milliseconds of CLOCK_BOOTTIME: goes on during suspend, never steps (S3).
@@ -32,7 +33,6 @@ FHA_API FHA_MUST_CHECK FhaCode fha_random_hex(char *out, size_t size, FhaError *
 FHA_API FHA_MUST_CHECK FhaCode fha_boot_id(char *out, size_t size, FhaError *err);
 
 /* Which time namespace this process is in, as its number in the kernel; "": the kernel has none. */
-#define FHA_TIME_NAMESPACE_SIZE 24
 FHA_API void fha_time_namespace(char *out, size_t size);
 
 /* What these functions give, as an argument; each call is handed the context. */

@@ -15,7 +15,7 @@ FhaCode
 fha_file_sync_parent(const char *path, FhaError *err)
 {
 	const char *slash = strrchr(path, '/');
-	char parent[FHA_PATH_MAX + 64];
+	char parent[FHA_PATH_SIZE + 64];
 	FhaCode code = FHA_OK;
 	int fd;
 
@@ -120,7 +120,7 @@ write_all(int fd, const char *data, size_t size)
 FhaCode
 fha_file_replace(const char *path, const char *data, size_t size, FhaError *err)
 {
-	char aside[FHA_PATH_MAX + 64];
+	char aside[FHA_PATH_SIZE + 64];
 	bool written;
 	int fd;
 

@@ -7,8 +7,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
-
-#define FHA_PATH_MAX 1024
+#include "core/sizes.h"
 
 /* Replace a file's content atomically and durably (write aside, fsync, rename, fsync directory). */
 FHA_API FHA_MUST_CHECK FhaCode fha_file_replace(const char *path, const char *data, size_t size,

@@ -285,7 +285,7 @@ fha_json_array(struct json_object *from, const char *key, size_t max, FhaError *
 void
 fha_json_kind(struct json_object *from, const char *wanted, FhaError *err)
 {
-	char kind[16] = "";
+	char kind[FHA_WORD_SIZE] = "";
 
 	fha_json_text(from, "kind", kind, sizeof(kind), err);
 	if (err->code == FHA_OK && strcmp(kind, wanted) != 0)

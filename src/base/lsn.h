@@ -9,14 +9,13 @@
 #include <stdint.h>
 
 #include "core/api.h"
+#include "core/sizes.h"
 
 /* "16/B374D848" and back; parse returns false on anything else. */
-#define FHA_LSN_TEXT_SIZE 18
 FHA_API void fha_lsn_print(uint64_t lsn, char *out, size_t size);
 FHA_API bool fha_lsn_parse(const char *text, uint64_t *out);
 
 /* Of a file in pg_wal: 24 digits, or 8 and ".history". */
-#define FHA_WAL_NAME_SIZE 25
 
 /* The segment of that timeline in which `position` lies; segment_size: in bytes. */
 FHA_API void fha_segment_name(uint32_t timeline, uint64_t position, uint64_t segment_size,

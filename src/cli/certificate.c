@@ -129,7 +129,7 @@ static bool
 name_it(X509 *certificate, const FhaConfig *config)
 {
 	X509_NAME *name = X509_get_subject_name(certificate);
-	char names[2 * FHA_NAME_MAX + 32];
+	char names[2 * FHA_NAME_SIZE + 30];
 	X509_EXTENSION *extension;
 	bool done;
 
@@ -208,8 +208,8 @@ certificate_store(const char *certificate, const char *key, const Pair *pair, Fh
 static void
 read_given(const FhaConfig *config, Pair *out, char *refused, size_t size)
 {
-	char certificate[FHA_PATH_MAX + 16];
-	char key[FHA_PATH_MAX + 16];
+	char certificate[FHA_PATH_SIZE + 16];
+	char key[FHA_PATH_SIZE + 16];
 	const char *fault = NULL;
 	FhaError err;
 	FhaCode code;
@@ -234,8 +234,8 @@ read_given(const FhaConfig *config, Pair *out, char *refused, size_t size)
 FhaCode
 certificate_keep(const FhaConfig *config, bool *changed, char *refused, size_t size, FhaError *err)
 {
-	char certificate[FHA_PATH_MAX];
-	char key[FHA_PATH_MAX];
+	char certificate[FHA_PATH_SIZE];
+	char key[FHA_PATH_SIZE];
 	Pair there = {NULL, NULL};
 	Pair wanted = {NULL, NULL};
 	time_t margin;

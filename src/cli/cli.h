@@ -29,8 +29,8 @@ typedef struct CliOptions
 {
 	FhaConfig config;
 	SettingsFile given; /* run: what fawkes_ha.conf is made of */
-	char bindir[FHA_PATH_MAX];
-	char target[FHA_NAME_MAX + 1];
+	char bindir[FHA_PATH_SIZE];
+	char target[FHA_NAME_SIZE];
 	char operand[FHA_SETTING_NAME_SIZE + FHA_SETTING_VALUE_SIZE]; /* what stood without an option */
 	char reason[FHA_SENTENCE_SIZE];
 	bool json;

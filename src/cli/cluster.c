@@ -58,8 +58,8 @@ static int
 take_record(Cluster *cluster, const CliOptions *options, const FhaRecord *record)
 {
 	const char *wanted = options->config.cluster_name;
-	char cluster_name[128];
-	char history_name[128];
+	char cluster_name[FHA_RECORD_NAME_SIZE];
+	char history_name[FHA_RECORD_NAME_SIZE];
 	FhaError err;
 
 	fha_record_name_cluster(wanted, cluster_name, sizeof(cluster_name));
@@ -103,7 +103,7 @@ take_record(Cluster *cluster, const CliOptions *options, const FhaRecord *record
 int
 cluster_read(Cluster *cluster, const CliOptions *options)
 {
-	FhaLockRequest request = {.verb = FHA_LOCK_LIST, .deadline_ms = fha_now_ms() + CALL_WAIT_MS};
+	FhaLockRequest request = {.verb = FHA_LOCK_LIST, .deadline_at_ms = fha_now_ms() + CALL_WAIT_MS};
 	const FhaRecord *sorted[FHA_RECORD_COUNT_MAX];
 	FhaLockEvent event;
 	int result = CLI_OK;
@@ -137,7 +137,7 @@ write_record(Cluster *cluster, const char *name, const char *version, const char
 							  .version = version,
 							  .data = text,
 							  .size = strlen(text),
-							  .deadline_ms = fha_now_ms() + CALL_WAIT_MS};
+							  .deadline_at_ms = fha_now_ms() + CALL_WAIT_MS};
 
 	return fha_lock_call(cluster->lock, &request, event);
 }
@@ -158,7 +158,7 @@ cluster_swap(Cluster *cluster, const FhaCluster *changed, FhaLockEvent *event)
 void
 cluster_remember(Cluster *cluster, const CliOptions *options, const FhaHistoryEntry *entry)
 {
-	char name[128];
+	char name[FHA_RECORD_NAME_SIZE];
 	FhaLockEvent event = {.error = {.text = ""}};
 	FhaCode code = FHA_CONFLICT;
 

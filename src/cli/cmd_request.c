@@ -172,15 +172,15 @@ request_put(Cluster *cluster, const CliOptions *options, FhaRequest *request)
 static int
 look_for_leader(Cluster *cluster, const CliOptions *options, bool *held, bool *leads)
 {
-	int64_t until_ms;
+	int64_t ends_at_ms;
 	char seen[FHA_WATCH_SIGN_SIZE];
 	char now[FHA_WATCH_SIGN_SIZE];
 	int result = cluster_read(cluster, options);
 
 	*held = *leads = false;
 	fha_cluster_sign(&cluster->record, seen);
-	until_ms = fha_now_ms() + cluster->record.lease_duration_ms;
-	while (result == CLI_OK && !cluster->record.released && !*held && fha_now_ms() < until_ms)
+	ends_at_ms = fha_now_ms() + cluster->record.lease_duration_ms;
+	while (result == CLI_OK && !cluster->record.released && !*held && fha_now_ms() < ends_at_ms)
 	{
 		(void) poll(NULL, 0, poll_ms(options));
 		result = cluster_read(cluster, options);
@@ -253,8 +253,8 @@ static int
 watch_request(Cluster *cluster, const CliOptions *options, const FhaRequest *request)
 {
 	/* The holder gives up at the limit, and says how far it came: that is worth a moment more. */
-	int64_t until_ms = fha_now_ms() + (int64_t) options->wait_s * 1000 + 2 * poll_ms(options) +
-					   cluster->record.lease_duration_ms;
+	int64_t ends_at_ms = fha_now_ms() + (int64_t) options->wait_s * 1000 + 2 * poll_ms(options) +
+						 cluster->record.lease_duration_ms;
 	char told[FHA_SENTENCE_SIZE] = "";
 	FhaRequestState state = FHA_REQUEST_PENDING;
 
@@ -282,7 +282,7 @@ watch_request(Cluster *cluster, const CliOptions *options, const FhaRequest *req
 		if (state == FHA_REQUEST_FAILED)
 			return CLI_REFUSED;
 		(void) poll(NULL, 0, poll_ms(options));
-	} while (interrupted == 0 && fha_now_ms() < until_ms);
+	} while (interrupted == 0 && fha_now_ms() < ends_at_ms);
 	return stop_watching(cluster, options, request, state);
 }
 
@@ -457,7 +457,7 @@ setting_ask(CliOptions *options, FhaRequestKind kind)
 {
 	FhaRequest request = {.kind = kind, .state = FHA_REQUEST_PENDING};
 	bool reset = kind == FHA_REQUEST_RESET;
-	char bindir[FHA_PATH_MAX];
+	char bindir[FHA_PATH_SIZE];
 	FhaError err;
 	FhaCode code = fha_request_setting(options->operand, reset, &request.setting, &err);
 

@@ -81,10 +81,10 @@ open_watermark(Supervisor *self, FhaError *err)
 static void
 inherit_incarnation(Supervisor *self)
 {
-	char given[FHA_INCARNATION_SIZE];
+	char given[FHA_ID_SIZE];
 
 	if (process_read_environment(self->foreign, FHA_ENV_INCARNATION, given, sizeof(given)) &&
-		strlen(given) == FHA_INCARNATION_SIZE - 1)
+		strlen(given) == FHA_ID_SIZE - 1)
 		memcpy(self->incarnation, given, sizeof(given));
 }
 
@@ -179,9 +179,9 @@ take_signals(Supervisor *self, int fd)
 }
 
 static int
-milliseconds_until(int64_t wake_ms)
+milliseconds_until(int64_t wake_at_ms)
 {
-	int64_t left_ms = wake_ms - fha_now_ms();
+	int64_t left_ms = wake_at_ms - fha_now_ms();
 
 	if (left_ms < 0)
 		left_ms = 0;
@@ -190,7 +190,7 @@ milliseconds_until(int64_t wake_ms)
 
 /* Who asks over HTTP is answered meanwhile, and does not make the rest of the loop turn. */
 static void
-wait_until(const Supervisor *self, int signal_fd, int64_t wake_ms)
+wait_until(const Supervisor *self, int signal_fd, int64_t wake_at_ms)
 {
 	FhaListener *listener = self->listener;
 	struct pollfd fds[] = {
@@ -198,21 +198,21 @@ wait_until(const Supervisor *self, int signal_fd, int64_t wake_ms)
 		{.fd = self->node == NULL ? -1 : fha_node_fd(self->node), .events = POLLIN},
 		{.fd = self->agent_pidfd, .events = POLLIN},
 		{.fd = listener == NULL ? -1 : fha_listener_fd(listener), .events = POLLIN}};
-	int most_ms = milliseconds_until(wake_ms);
-	int64_t until_ms = fha_now_ms() + most_ms;
+	int most_ms = milliseconds_until(wake_at_ms);
+	int64_t ends_at_ms = fha_now_ms() + most_ms;
 
 	do
 	{
-		int64_t next_ms = until_ms;
+		int64_t next_at_ms = ends_at_ms;
 
-		if (listener != NULL && fha_listener_wake_ms(listener) < next_ms)
-			next_ms = fha_listener_wake_ms(listener);
-		if (poll(fds, 4, milliseconds_until(next_ms)) < 0)
+		if (listener != NULL && fha_listener_wake_at_ms(listener) < next_at_ms)
+			next_at_ms = fha_listener_wake_at_ms(listener);
+		if (poll(fds, 4, milliseconds_until(next_at_ms)) < 0)
 			return;
 		if (listener != NULL)
 			fha_listener_step(listener);
 	} while (fds[0].revents == 0 && fds[1].revents == 0 && fds[2].revents == 0 &&
-			 fha_now_ms() < until_ms);
+			 fha_now_ms() < ends_at_ms);
 }
 
 static bool
@@ -282,7 +282,7 @@ cmd_run(CliOptions *options, int argc, char **argv)
 				   self.config.member_name, self.config.cluster_name);
 	while (!supervisor_is_done(&self))
 	{
-		int64_t wake_ms;
+		int64_t wake_at_ms;
 
 		mind_directory(&self, options);
 		take_signals(&self, signal_fd);
@@ -292,9 +292,9 @@ cmd_run(CliOptions *options, int argc, char **argv)
 		supervisor_mind_listener(&self);
 		supervisor_mind_mounts(&self);
 		supervisor_mind_stop(&self);
-		wake_ms = supervisor_turn(&self);
+		wake_at_ms = supervisor_turn(&self);
 		if (!supervisor_is_done(&self))
-			wait_until(&self, signal_fd, wake_ms);
+			wait_until(&self, signal_fd, wake_at_ms);
 	}
 	supervisor_say(&self, "supervisor_ends", "stopped%s",
 				   self.action.released ? "; the lease is released" : "");

@@ -255,7 +255,7 @@ look_whether_held(Cluster *cluster, const CliOptions *options, bool *held)
 static bool
 waits_here(const Cluster *cluster, const FhaConfig *config)
 {
-	char liveness[FHA_UUID_TEXT_SIZE];
+	char liveness[FHA_UUID_SIZE];
 
 	if (config->data_directory[0] == '\0' || !fha_is_supervised(config) ||
 		fha_liveness_identity(config, liveness, sizeof(liveness), NULL) != FHA_OK)
@@ -334,8 +334,8 @@ run_rules(CliOptions *options, int argc, char **argv)
 	for (size_t i = 0; i < fha_rule_count(); i++)
 	{
 		const FhaRule *rule = fha_rule(i);
-		char when[256];
-		char unless[256];
+		char when[FHA_FACTS_SIZE];
+		char unless[FHA_FACTS_SIZE];
 
 		fha_facts_print(rule->when, when, sizeof(when));
 		fha_facts_print(rule->unless, unless, sizeof(unless));

@@ -33,12 +33,12 @@
 #define WAL_SEGMENT_MOST (1024 * 1024 * 1024)
 
 #define LIBRARY "fawkes_ha"
-#define LIBRARY_LIST_MAX 2048
+#define LIBRARY_LIST_SIZE 2048
 
 static bool
 is_program(const char *directory, const char *name)
 {
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 
 	return (size_t) snprintf(path, sizeof(path), "%s/%s", directory, name) < sizeof(path) &&
 		   access(path, X_OK) == 0;
@@ -69,8 +69,8 @@ search_path(const char *name, char *out, size_t size)
 static bool
 ask_pg_config(char *bindir, size_t size)
 {
-	char directory[FHA_PATH_MAX];
-	char program[FHA_PATH_MAX + 32];
+	char directory[FHA_PATH_SIZE];
+	char program[FHA_PATH_SIZE + 32];
 	const char *argv[] = {program, "--bindir", NULL};
 	int status;
 
@@ -105,7 +105,7 @@ own_directory(char *bindir, size_t size)
 FhaCode
 postgres_find(const char *wanted, char *bindir, size_t size, FhaError *err)
 {
-	char link[FHA_PATH_MAX + 32];
+	char link[FHA_PATH_SIZE + 32];
 	char resolved[PATH_MAX];
 
 	if (wanted != NULL && wanted[0] != '\0')
@@ -156,7 +156,7 @@ is_absent_or_empty(const char *path)
 static bool
 file_exists(const char *directory, const char *name)
 {
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 
 	(void) snprintf(path, sizeof(path), "%s/%s", directory, name);
 	return access(path, F_OK) == 0;
@@ -231,7 +231,7 @@ static FhaCode
 check_version(const char *program, const char *bindir, const char *data, FhaError *err)
 {
 	const char *argv[] = {program, "--version", NULL};
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 	char text[256];
 	char *made_by = NULL;
 	int data_major = 0;
@@ -269,8 +269,8 @@ postgres_tell(const PgControl *control, FhaStopped *out)
 FhaCode
 postgres_control(const char *bindir, const char *data, PgControl *out, FhaError *err)
 {
-	char program[FHA_PATH_MAX + 32];
-	char control[FHA_PATH_MAX + 32];
+	char program[FHA_PATH_SIZE + 32];
+	char control[FHA_PATH_SIZE + 32];
 	const char *argv[] = {program, "-D", data, NULL};
 	char text[8192];
 	char errors[160];
@@ -329,9 +329,9 @@ static FhaCode
 postgres_ask_setting(const FhaConfig *config, const char *bindir, const char *name,
 					 const char *more, char *out, size_t size, FhaError *err)
 {
-	char program[FHA_PATH_MAX + 32];
-	char file[FHA_PATH_MAX + 16];
-	char path[FHA_PATH_MAX];
+	char program[FHA_PATH_SIZE + 32];
+	char file[FHA_PATH_SIZE + 16];
+	char path[FHA_PATH_SIZE];
 	char errors[1024];
 	const char *argv[] = {
 		program, "-C", name, "-D", config->data_directory, "-c", file, more == NULL ? NULL : "-c",
@@ -382,7 +382,7 @@ postgres_accepts(const FhaConfig *config, const char *bindir, const FhaSetting *
 pid_t
 postgres_running(const FhaConfig *config)
 {
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 	char *text = NULL;
 	long pid;
 
@@ -447,7 +447,7 @@ lists_library(const char *list)
 static FhaCode
 preload_setting(const FhaConfig *config, const char *bindir, char *out, size_t size, FhaError *err)
 {
-	char users[LIBRARY_LIST_MAX];
+	char users[LIBRARY_LIST_SIZE];
 	FhaCode code =
 		postgres_setting(config, bindir, "shared_preload_libraries", users, sizeof(users), err);
 	int length;
@@ -468,7 +468,7 @@ preload_setting(const FhaConfig *config, const char *bindir, char *out, size_t s
 static FhaCode
 set_signal_file(const FhaConfig *config, bool standby, FhaError *err)
 {
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 	FhaCode code;
 
 	(void) snprintf(path, sizeof(path), "%s/recovery.signal", config->data_directory);
@@ -551,18 +551,18 @@ FhaCode
 postgres_start(const FhaConfig *config, const char *bindir, bool standby, const PostgresFds *fds,
 			   const char *incarnation, pid_t *postmaster, FhaError *err)
 {
-	char program[FHA_PATH_MAX + 32];
-	char data[FHA_PATH_MAX];
+	char program[FHA_PATH_SIZE + 32];
+	char data[FHA_PATH_SIZE];
 	char option_d[] = "-D";
 	char option_c[] = "-c";
 	char fsync_on[] = "fsync=on";
 	char pages_on[] = "full_page_writes=on";
 	char hot_standby[] = "hot_standby=on";
-	char path[FHA_PATH_MAX];
-	char config_file[FHA_PATH_MAX + 32];
-	char data_directory[FHA_PATH_MAX + 32];
-	char state_directory[FHA_PATH_MAX + 40];
-	char libraries[LIBRARY_LIST_MAX + 64];
+	char path[FHA_PATH_SIZE];
+	char config_file[FHA_PATH_SIZE + 32];
+	char data_directory[FHA_PATH_SIZE + 32];
+	char state_directory[FHA_PATH_SIZE + 40];
+	char libraries[LIBRARY_LIST_SIZE + 64];
 	char liveness[48];
 	char watermark[48];
 	char listen[48];

@@ -46,10 +46,10 @@ void postgres_tell(const PgControl *control, FhaStopped *out);
  * to be good, a record's start or not) with pg_waldump.  The end of the last
  * whole record; a following page header is not counted.  Waits for no missing
  * segment.  NOT_FOUND: no whole record of that timeline near `start`; PROTOCOL:
- * pg_waldump contradicts itself; TIMEOUT after deadline_ms.
+ * pg_waldump contradicts itself; TIMEOUT after deadline_at_ms.
  */
 FHA_MUST_CHECK FhaCode postgres_end_of_wal(const char *bindir, const char *data, uint32_t timeline,
-										   uint64_t start, int64_t deadline_ms, uint64_t *end,
+										   uint64_t start, int64_t deadline_at_ms, uint64_t *end,
 										   FhaError *err);
 
 /*
@@ -63,7 +63,7 @@ FHA_MUST_CHECK FhaCode postgres_end_of_wal(const char *bindir, const char *data,
  */
 FHA_MUST_CHECK FhaCode postgres_end_of_all_wal(const char *bindir, const char *data,
 											   const PgControl *control, uint32_t newest,
-											   uint64_t start, int64_t deadline_ms,
+											   uint64_t start, int64_t deadline_at_ms,
 											   FhaPosition *end, uint32_t *hollow, FhaError *err);
 
 /*

@@ -124,7 +124,7 @@ move_commands(const FhaConfig *config, const char *found, FhaError *err)
 	static const char head[] = "# These stood in postgresql.auto.conf, where nothing can switch "
 							   "them off for a promotion.\n"
 							   "# Yours to change; what fawkes_ha.conf says comes over it.\n";
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char *text;
 	size_t size;
 	FhaCode code = fha_state_path(config, "commands.conf", path, sizeof(path), err);
@@ -145,7 +145,7 @@ move_commands(const FhaConfig *config, const char *found, FhaError *err)
 static FhaCode
 strip_auto_file(const FhaConfig *config, FhaError *err)
 {
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 	char *content;
 	char *kept;
 	char *found;
@@ -177,7 +177,7 @@ strip_auto_file(const FhaConfig *config, FhaError *err)
 static int
 major_version(const FhaConfig *config)
 {
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 	char *content;
 	int version = 0;
 
@@ -194,7 +194,7 @@ major_version(const FhaConfig *config)
 static FhaCode
 make_follow_file(const FhaConfig *config, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaCode code = fha_state_path(config, "follow.conf", path, sizeof(path), err);
 
 	return code != FHA_OK || files_exists(path) ? code : fha_file_replace(path, "", 0, err);
@@ -203,12 +203,12 @@ make_follow_file(const FhaConfig *config, FhaError *err)
 FhaCode
 postgres_configure(const FhaConfig *config, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
-	char data[2 * FHA_PATH_MAX];
-	char state[2 * FHA_PATH_MAX];
-	char content[12 * FHA_PATH_MAX];
-	char tls[5 * FHA_PATH_MAX] = "";
-	char moved[2 * FHA_PATH_MAX + 64] = "";
+	char path[FHA_PATH_SIZE];
+	char data[2 * FHA_PATH_SIZE];
+	char state[2 * FHA_PATH_SIZE];
+	char content[12 * FHA_PATH_SIZE];
+	char tls[5 * FHA_PATH_SIZE] = "";
+	char moved[2 * FHA_PATH_SIZE + 64] = "";
 	int length;
 	FhaCode code = fha_state_directory(config, path, sizeof(path), err);
 

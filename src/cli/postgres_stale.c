@@ -21,13 +21,13 @@
 #include "cli/process.h"
 #include "node/state.h"
 
-#define LOCK_FILE_MAX 8192
+#define LOCK_FILE_SIZE 8193 /* with a NUL */
 
 /* Does a process with this number run, and is it PostgreSQL?  In doubt yes. */
 static bool
 is_live_server(int pid)
 {
-	char path[48];
+	char path[FHA_PROC_PATH_SIZE];
 	char *content;
 	const char *name;
 	const char *end;
@@ -52,7 +52,7 @@ is_live_server(int pid)
 static bool
 works_elsewhere(int pid, const char *directory)
 {
-	char path[48];
+	char path[FHA_PROC_PATH_SIZE];
 	struct stat status;
 
 	(void) snprintf(path, sizeof(path), "/proc/%d/cwd", pid);
@@ -97,13 +97,13 @@ number_of(const char *content)
 static FhaCode
 lock_file_take_over(const char *path, const char *data_directory, FhaError *err)
 {
-	char fresh[LOCK_FILE_MAX + 32];
-	char directory[FHA_PATH_MAX];
+	char fresh[LOCK_FILE_SIZE + 31];
+	char directory[FHA_PATH_SIZE];
 	char *content;
 	const char *rest;
 	int length;
 	int pid;
-	FhaCode code = fha_file_read(path, LOCK_FILE_MAX, &content, err);
+	FhaCode code = fha_file_read(path, LOCK_FILE_SIZE - 1, &content, err);
 
 	if (code != FHA_OK)
 		return code == FHA_NOT_FOUND ? FHA_OK : code;
@@ -129,7 +129,7 @@ lock_file_take_over(const char *path, const char *data_directory, FhaError *err)
 FhaCode
 postgres_forgive_dead(const FhaConfig *config, FhaError *err)
 {
-	char path[FHA_PATH_MAX + 64];
+	char path[FHA_PATH_SIZE + 64];
 	FhaCode code;
 
 	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", config->data_directory);

@@ -37,16 +37,16 @@
 #define RESERVED_FORK UINT64_C(0xFFFFFFFF00000000)
 
 /* Of a line that pg_waldump prints, all that matters stands at its beginning. */
-#define LINE_MAX_KEPT 512
+#define DUMP_LINE_SIZE 512
 
 typedef struct WalReader
 {
 	const char *bindir;
-	char directory[FHA_PATH_MAX + 16]; /* pg_wal */
+	char directory[FHA_PATH_SIZE + 16]; /* pg_wal */
 	uint32_t timeline;
 	uint64_t segment_size;
 	uint64_t page_size;
-	int64_t deadline_ms;
+	int64_t deadline_at_ms;
 } WalReader;
 
 /* What one run of pg_waldump said. */
@@ -54,8 +54,8 @@ typedef struct WalDump
 {
 	int status;
 	char errors[1024];
-	char line[LINE_MAX_KEPT];       /* the last whole line of a record */
-	char unfinished[LINE_MAX_KEPT]; /* the line that is coming in */
+	char line[DUMP_LINE_SIZE];       /* the last whole line of a record */
+	char unfinished[DUMP_LINE_SIZE]; /* the line that is coming in */
 	size_t unfinished_size;
 	size_t error_size;
 } WalDump;
@@ -112,7 +112,7 @@ static FhaCode
 run_waldump(const WalReader *reader, uint64_t start, uint64_t limit, bool quiet, WalDump *dump,
 			FhaError *err)
 {
-	char program[FHA_PATH_MAX + 16];
+	char program[FHA_PATH_SIZE + 16];
 	char from[24];
 	char to[24];
 	char first[FHA_WAL_NAME_SIZE];
@@ -128,7 +128,7 @@ run_waldump(const WalReader *reader, uint64_t start, uint64_t limit, bool quiet,
 	fha_segment_name(reader->timeline, limit - 1, reader->segment_size, last);
 	(void) snprintf(from, sizeof(from), "%" PRIX64 "/%" PRIX64, start >> 32, start & 0xFFFFFFFF);
 	(void) snprintf(to, sizeof(to), "%" PRIX64 "/%" PRIX64, limit >> 32, limit & 0xFFFFFFFF);
-	return process_stream(argv, reader->deadline_ms, out, errors, &dump->status, err);
+	return process_stream(argv, reader->deadline_at_ms, out, errors, &dump->status, err);
 }
 
 /*
@@ -209,7 +209,7 @@ static bool
 is_begun(const WalReader *reader, uint64_t position)
 {
 	char name[FHA_WAL_NAME_SIZE];
-	char path[FHA_PATH_MAX + 64];
+	char path[FHA_PATH_SIZE + 64];
 	uint16_t magic = 0;
 	FILE *file;
 
@@ -416,7 +416,7 @@ wal_find_end(const WalReader *reader, uint64_t start, uint64_t *end, FhaError *e
 
 FhaCode
 postgres_end_of_wal(const char *bindir, const char *data, uint32_t timeline, uint64_t start,
-					int64_t deadline_ms, uint64_t *end, FhaError *err)
+					int64_t deadline_at_ms, uint64_t *end, FhaError *err)
 {
 	PgControl control;
 	WalReader reader;
@@ -428,7 +428,7 @@ postgres_end_of_wal(const char *bindir, const char *data, uint32_t timeline, uin
 						 .timeline = timeline,
 						 .segment_size = control.wal_segment_size,
 						 .page_size = control.wal_block_size,
-						 .deadline_ms = deadline_ms};
+						 .deadline_at_ms = deadline_at_ms};
 	if ((size_t) snprintf(reader.directory, sizeof(reader.directory), "%s/pg_wal", data) >=
 		sizeof(reader.directory))
 		return fha_error(err, FHA_INVALID, "the data directory's path is too long");
@@ -468,7 +468,7 @@ newest_timeline(const char *directory, const PgControl *control, uint32_t newest
 uint64_t
 postgres_lacking(const char *data)
 {
-	char path[FHA_PATH_MAX + 40];
+	char path[FHA_PATH_SIZE + 40];
 	char segment[FHA_WAL_NAME_SIZE];
 	char *text = NULL;
 	unsigned high;
@@ -502,7 +502,7 @@ add_step(FhaLineageStep out[FHA_LINEAGE_MAX], size_t *count, uint32_t timeline, 
 size_t
 postgres_lineage(const char *data, uint32_t timeline, FhaLineageStep out[FHA_LINEAGE_MAX])
 {
-	char path[FHA_PATH_MAX + 40];
+	char path[FHA_PATH_SIZE + 40];
 	char name[FHA_WAL_NAME_SIZE];
 	char *text = NULL;
 	char *save = NULL;
@@ -541,10 +541,10 @@ postgres_origin(const char *data, uint32_t timeline)
 
 FhaCode
 postgres_end_of_all_wal(const char *bindir, const char *data, const PgControl *control,
-						uint32_t newest, uint64_t start, int64_t deadline_ms, FhaPosition *end,
+						uint32_t newest, uint64_t start, int64_t deadline_at_ms, FhaPosition *end,
 						uint32_t *hollow, FhaError *err)
 {
-	char directory[FHA_PATH_MAX + 16];
+	char directory[FHA_PATH_SIZE + 16];
 	uint64_t first = 0;
 
 	*hollow = 0;
@@ -555,7 +555,7 @@ postgres_end_of_all_wal(const char *bindir, const char *data, const PgControl *c
 		uint64_t fork = postgres_origin(data, end->timeline).lsn;
 		FhaCode code =
 			postgres_end_of_wal(bindir, data, end->timeline, first > start ? first : start,
-								deadline_ms, &end->lsn, err);
+								deadline_at_ms, &end->lsn, err);
 
 		if (fork > start && (code == FHA_NOT_FOUND || (code == FHA_OK && end->lsn < fork)))
 			*hollow = end->timeline;
@@ -565,13 +565,13 @@ postgres_end_of_all_wal(const char *bindir, const char *data, const PgControl *c
 		newest = end->timeline - 1;
 	}
 	end->timeline = control->timeline;
-	return postgres_end_of_wal(bindir, data, end->timeline, start, deadline_ms, &end->lsn, err);
+	return postgres_end_of_wal(bindir, data, end->timeline, start, deadline_at_ms, &end->lsn, err);
 }
 
 FhaCode
 postgres_drop_hollow(const char *data, uint32_t hollow, FhaError *err)
 {
-	char path[FHA_PATH_MAX + 48];
+	char path[FHA_PATH_SIZE + 48];
 	const struct dirent *entry;
 	FhaCode code = FHA_OK;
 	DIR *wal;

@@ -214,19 +214,19 @@ process_end_when(bool (*asked)(void))
 }
 
 static int
-wait_time(int64_t deadline_ms)
+wait_time(int64_t deadline_at_ms)
 {
-	int64_t left = deadline_ms - fha_now_ms();
-	int64_t most = meanwhile.fd >= 0 || end_asked != NULL ? MEANWHILE_MS : INT_MAX;
+	int64_t left_ms = deadline_at_ms - fha_now_ms();
+	int64_t most_ms = meanwhile.fd >= 0 || end_asked != NULL ? MEANWHILE_MS : INT_MAX;
 
-	if (left <= 0)
+	if (left_ms <= 0)
 		return 0;
-	return left > most ? (int) most : (int) left;
+	return left_ms > most_ms ? (int) most_ms : (int) left_ms;
 }
 
 /* Until the process behind pidfd has ended; false: the deadline came first. */
 static bool
-pipes_attend(Pipes *pipes, int pidfd, int64_t deadline_ms, const ProcessOutput *out,
+pipes_attend(Pipes *pipes, int pidfd, int64_t deadline_at_ms, const ProcessOutput *out,
 			 const ProcessOutput *errors)
 {
 	for (;;)
@@ -235,7 +235,7 @@ pipes_attend(Pipes *pipes, int pidfd, int64_t deadline_ms, const ProcessOutput *
 							   {.fd = pipes->out[0], .events = POLLIN},
 							   {.fd = pipes->errors[0], .events = POLLIN},
 							   {.fd = meanwhile.fd, .events = POLLIN}};
-		int ready = poll(fds, 4, wait_time(deadline_ms));
+		int ready = poll(fds, 4, wait_time(deadline_at_ms));
 
 		if (ready < 0 && errno != EINTR)
 			return false;
@@ -250,7 +250,7 @@ pipes_attend(Pipes *pipes, int pidfd, int64_t deadline_ms, const ProcessOutput *
 			pipe_drain(&pipes->errors[0], errors);
 			return true;
 		}
-		if (fha_now_ms() >= deadline_ms || (end_asked != NULL && end_asked()))
+		if (fha_now_ms() >= deadline_at_ms || (end_asked != NULL && end_asked()))
 			return false;
 	}
 }
@@ -302,7 +302,7 @@ dismiss_guard(pid_t guard, int *line)
 }
 
 FhaCode
-process_stream(const char *const argv[], int64_t deadline_ms, ProcessOutput out,
+process_stream(const char *const argv[], int64_t deadline_at_ms, ProcessOutput out,
 			   ProcessOutput errors, int *status, FhaError *err)
 {
 	static const char *const extra[] = {"LC_ALL=C", NULL};
@@ -345,7 +345,7 @@ process_stream(const char *const argv[], int64_t deadline_ms, ProcessOutput out,
 	pidfd = pidfd_open(child, 0);
 	if (pidfd < 0 || guard < 0)
 		code = fha_error_errno(err, FHA_IO, "could not watch %.80s", argv[0]);
-	else if (!pipes_attend(&pipes, pidfd, deadline_ms, &out, &errors))
+	else if (!pipes_attend(&pipes, pidfd, deadline_at_ms, &out, &errors))
 		code = fha_error(err, FHA_TIMEOUT, "%.80s took too long and was killed", argv[0]);
 	dismiss_guard(guard, &line);
 	if (code != FHA_OK)
@@ -395,8 +395,8 @@ output_keep(void *argument, const char *bytes, size_t size)
 }
 
 FhaCode
-process_run(const char *const argv[], int64_t deadline_ms, char *out, size_t out_size, char *errors,
-			size_t errors_size, int *status, FhaError *err)
+process_run(const char *const argv[], int64_t deadline_at_ms, char *out, size_t out_size,
+			char *errors, size_t errors_size, int *status, FhaError *err)
 {
 	Text out_text = {.bytes = out, .size = out_size};
 	Text error_text = {.bytes = errors, .size = errors_size};
@@ -413,7 +413,7 @@ process_run(const char *const argv[], int64_t deadline_ms, char *out, size_t out
 		errors[0] = '\0';
 		to_errors.sink = output_keep;
 	}
-	return process_stream(argv, deadline_ms, to_out, to_errors, status, err);
+	return process_stream(argv, deadline_at_ms, to_out, to_errors, status, err);
 }
 
 pid_t
@@ -530,7 +530,7 @@ process_kill_holders(const char *path)
 int
 process_maps(pid_t pid, const char *part)
 {
-	char path[64];
+	char path[FHA_PROC_PATH_SIZE];
 	char *line = NULL;
 	size_t room = 0;
 	int found = -1;
@@ -549,7 +549,7 @@ process_maps(pid_t pid, const char *part)
 void
 process_title(pid_t pid, char *out, size_t size)
 {
-	char path[64];
+	char path[FHA_PROC_PATH_SIZE];
 	FILE *file;
 	size_t got = 0;
 
@@ -660,7 +660,7 @@ process_signal_programs(const ProcessEntry *list, size_t count, pid_t root, cons
 bool
 process_works_in(pid_t pid, const char *directory)
 {
-	char path[64];
+	char path[FHA_PROC_PATH_SIZE];
 	struct stat wanted;
 
 	(void) snprintf(path, sizeof(path), "/proc/%d/cwd", (int) pid);
@@ -670,7 +670,7 @@ process_works_in(pid_t pid, const char *directory)
 bool
 process_read_environment(pid_t pid, const char *name, char *out, size_t size)
 {
-	char path[64];
+	char path[FHA_PROC_PATH_SIZE];
 	char *line = NULL;
 	size_t room = 0;
 	size_t length = strlen(name);

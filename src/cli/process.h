@@ -14,12 +14,12 @@
 /*
  * Run argv[0] (a path) and wait for its end, LC_ALL=C, stdin from /dev/null, its stdout
  * into out (cut at out_size - 1, always terminated) and its stderr into errors likewise
- * (either may be NULL: thrown away).  *status is as from waitpid.  After deadline_ms (on fha_now_ms)
+ * (either may be NULL: thrown away).  *status is as from waitpid.  After deadline_at_ms (on fha_now_ms)
  * it and its process group are killed: TIMEOUT.  Blocks: the caller chooses short deadlines.
  * It and its process group die with this process, and inherit what is not close-on-exec: the
  * liveness lock.
  */
-FHA_MUST_CHECK FhaCode process_run(const char *const argv[], int64_t deadline_ms, char *out,
+FHA_MUST_CHECK FhaCode process_run(const char *const argv[], int64_t deadline_at_ms, char *out,
 								   size_t out_size, char *errors, size_t errors_size, int *status,
 								   FhaError *err);
 
@@ -33,7 +33,7 @@ typedef struct ProcessOutput
 } ProcessOutput;
 
 /* As process_run, for programs that write more than one wants to keep. */
-FHA_MUST_CHECK FhaCode process_stream(const char *const argv[], int64_t deadline_ms,
+FHA_MUST_CHECK FhaCode process_stream(const char *const argv[], int64_t deadline_at_ms,
 									  ProcessOutput out, ProcessOutput errors, int *status,
 									  FhaError *err);
 

@@ -159,7 +159,7 @@ rejoin_add_quoted(char *out, size_t size, const char *name, const char *word, si
 FhaCode
 rejoin_check_passfile(const FhaConfig *config, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	struct stat status;
 	FhaCode code = fha_state_path(config, "pgpass", path, sizeof(path), err);
 
@@ -195,7 +195,7 @@ rejoin_conninfo(const RejoinPlan *plan, const char *database, char *out, size_t 
 	const char *address = plan->leader_address;
 	const char *colon = strrchr(address, ':');
 	const char *terms = fha_conninfo_terms(plan->config->tls, FHA_POSTGRES);
-	char passfile[FHA_PATH_MAX];
+	char passfile[FHA_PATH_SIZE];
 	size_t host;
 	FhaCode code = fha_state_path(plan->config, "pgpass", passfile, sizeof(passfile), err);
 
@@ -253,7 +253,7 @@ rejoin_sibling(const FhaConfig *config, const char *suffix, char *out, size_t si
 FhaCode
 rejoin_mark_damaged(const FhaConfig *config, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaCode code = fha_state_path(config, "damaged", path, sizeof(path), err);
 
 	/* From here on the directory is between two states: a stop of the node waits for the end. */
@@ -264,7 +264,7 @@ rejoin_mark_damaged(const FhaConfig *config, FhaError *err)
 FhaCode
 rejoin_mark_usable(const FhaConfig *config, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaCode code = fha_state_path(config, "damaged", path, sizeof(path), err);
 
 	return code == FHA_OK ? fha_file_remove(path, err) : code;
@@ -273,7 +273,7 @@ rejoin_mark_usable(const FhaConfig *config, FhaError *err)
 int
 rejoin_is_damaged(const FhaConfig *config)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 
 	return fha_state_path(config, "damaged", path, sizeof(path), NULL) == FHA_OK &&
 		   files_exists(path);
@@ -319,9 +319,9 @@ static FhaCode
 rejoin_by_initdb(const RejoinPlan *plan, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
-	char program[FHA_PATH_MAX + 32];
-	char fresh[FHA_PATH_MAX];
-	char place[FHA_PATH_MAX];
+	char program[FHA_PATH_SIZE + 32];
+	char fresh[FHA_PATH_SIZE];
+	char place[FHA_PATH_SIZE];
 	RejoinWords words = {.quiet = false};
 	const char *argv[] = {program,
 						  "-D",
@@ -380,8 +380,8 @@ static FhaCode
 rejoin_swap(const RejoinPlan *plan, const char *fresh, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
-	char current[FHA_PATH_MAX];
-	char old[FHA_PATH_MAX];
+	char current[FHA_PATH_SIZE];
+	char old[FHA_PATH_SIZE];
 	FhaCode code = rejoin_sibling(config, "", current, sizeof(current), err);
 
 	if (code == FHA_OK)
@@ -406,9 +406,9 @@ static FhaCode
 rejoin_by_clone(const RejoinPlan *plan, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
-	char program[FHA_PATH_MAX + 32];
-	char fresh[FHA_PATH_MAX];
-	char conninfo[4 * FHA_PATH_MAX];
+	char program[FHA_PATH_SIZE + 32];
+	char fresh[FHA_PATH_SIZE];
+	char conninfo[REJOIN_CONNINFO_SIZE];
 	RejoinWords words = {.quiet = false};
 	bool had_data = !files_is_empty(config->data_directory) || rejoin_is_damaged(config);
 	/* -w: nobody is there to type a password, and a question would wait for ever. */
@@ -449,13 +449,13 @@ int
 rejoin_clone(void *plan)
 {
 	const RejoinPlan *of = plan;
-	int64_t began = fha_now_ms();
+	int64_t began_at_ms = fha_now_ms();
 	FhaError err;
 
 	rejoin_say("clone_begins", "cloning from %s", of->leader_address);
 	if (rejoin_by_clone(of, &err) != FHA_OK)
 		return rejoin_fail("clone_failed", "could not clone", &err);
-	rejoin_say("clone_done", "cloned in %" PRId64 " ms", fha_now_ms() - began);
+	rejoin_say("clone_done", "cloned in %" PRId64 " ms", fha_now_ms() - began_at_ms);
 	return 0;
 }
 
@@ -472,7 +472,7 @@ remove_old(void *path)
 void
 rejoin_forget_old(const FhaConfig *config)
 {
-	static char old[FHA_PATH_MAX];
+	static char old[FHA_PATH_SIZE];
 	FhaError err;
 
 	if (rejoin_sibling(config, ".old", old, sizeof(old), &err) != FHA_OK || !files_exists(old))

@@ -21,8 +21,8 @@ typedef struct RejoinPlan
 {
 	const FhaConfig *config;
 	const char *bindir;
-	char leader_address[FHA_ADDRESS_MAX + 1]; /* host:port */
-	char cluster_uuid[33];
+	char leader_address[FHA_ADDRESS_SIZE]; /* host:port */
+	char cluster_uuid[FHA_UUID_SIZE];
 	char cloned_for[FHA_ID_SIZE]; /* the reinit that asks for it; "" for none */
 	/* A clone of data that no rewind can mend: its WAL from there on, up to `end`, is saved before.  Timeline
 	 * 0: nothing is. */

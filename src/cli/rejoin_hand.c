@@ -62,7 +62,7 @@ find_position(const CliOptions *options, const char *bindir, FhaPosition *out, F
 static FhaCode
 make_standby(const CliOptions *options, const char *leader_address, FhaError *err)
 {
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 	FhaState state;
 	bool changed;
 	FhaCode code = fha_state_load(&options->config, &state, err);
@@ -139,7 +139,7 @@ rejoin_by_hand(const CliOptions *options)
 {
 	static Cluster cluster;
 	RejoinPlan plan = {.config = &options->config};
-	char bindir[FHA_PATH_MAX];
+	char bindir[FHA_PATH_SIZE];
 	const FhaMember *leader;
 	FhaError err = {.code = FHA_OK};
 	int liveness_fd = -1;

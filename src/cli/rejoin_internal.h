@@ -11,6 +11,7 @@
 #include "core/rewind.h"
 
 #define REJOIN_ROLE "fawkes_replication"
+#define REJOIN_CONNINFO_SIZE (4 * FHA_PATH_SIZE)
 
 /* The end of what a program wrote to stderr. */
 typedef struct RejoinWords

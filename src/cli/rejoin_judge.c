@@ -76,7 +76,7 @@ rejoin_judge(const char *words)
 int
 rejoin_count_refusal(const FhaConfig *config)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char text[16];
 	char *before = NULL;
 	int count = 0;
@@ -95,7 +95,7 @@ rejoin_count_refusal(const FhaConfig *config)
 void
 rejoin_forget_refusals(const FhaConfig *config)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 
 	if (fha_state_path(config, "rewind-refused", path, sizeof(path), NULL) == FHA_OK)
 		(void) unlink(path);

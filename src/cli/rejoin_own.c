@@ -14,7 +14,7 @@
 #include "config/state_directory.h"
 #include "node/state.h"
 
-#define PASSWORD_DIGITS 48
+#define OWN_PASSWORD_SIZE 49 /* 48 hex digits */
 #define CONFIG_COPY_MAX (1024 * 1024)
 
 /*
@@ -30,9 +30,9 @@ static const char *const own_files[] = {"postgresql.conf", "pg_hba.conf", "pg_id
 FhaCode
 rejoin_keep_own(const FhaConfig *config, FhaError *err)
 {
-	char kept[FHA_PATH_MAX];
-	char from[2 * FHA_PATH_MAX];
-	char to[2 * FHA_PATH_MAX];
+	char kept[FHA_PATH_SIZE];
+	char from[2 * FHA_PATH_SIZE];
+	char to[2 * FHA_PATH_SIZE];
 	FhaCode code = fha_state_path(config, "kept", kept, sizeof(kept), err);
 
 	if (code != FHA_OK || rejoin_is_damaged(config))
@@ -54,9 +54,9 @@ rejoin_keep_own(const FhaConfig *config, FhaError *err)
 FhaCode
 rejoin_restore_own(const FhaConfig *config, const char *data, FhaError *err)
 {
-	char kept[FHA_PATH_MAX];
-	char from[2 * FHA_PATH_MAX];
-	char to[2 * FHA_PATH_MAX];
+	char kept[FHA_PATH_SIZE];
+	char from[2 * FHA_PATH_SIZE];
+	char to[2 * FHA_PATH_SIZE];
 	FhaCode code = fha_state_path(config, "kept", kept, sizeof(kept), err);
 
 	for (size_t i = 0; code == FHA_OK && i < OWN_COUNT; i++)
@@ -83,7 +83,7 @@ rejoin_restore_own(const FhaConfig *config, const char *data, FhaError *err)
 void
 rejoin_forget_own(const FhaConfig *config)
 {
-	char kept[FHA_PATH_MAX];
+	char kept[FHA_PATH_SIZE];
 	FhaError err;
 
 	if (fha_state_path(config, "kept", kept, sizeof(kept), &err) != FHA_OK ||
@@ -95,7 +95,7 @@ FhaCode
 rejoin_map_user(const char *data, FhaError *err)
 {
 	const struct passwd *user = getpwuid(geteuid());
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 	char line[320];
 	char *old = NULL;
 	char *content;
@@ -142,7 +142,7 @@ rejoin_access_rules(const char *data, bool tls, FhaError *err)
 				 "%s replication " REJOIN_ROLE " all       scram-sha-256\n"
 				 "%s all         all                all       scram-sha-256\n",
 				 host, host);
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 	FhaCode code;
 
 	(void) snprintf(path, sizeof(path), "%s/pg_hba.conf", data);
@@ -153,9 +153,9 @@ rejoin_access_rules(const char *data, bool tls, FhaError *err)
 FhaCode
 rejoin_make_password(const FhaConfig *config, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
-	char password[PASSWORD_DIGITS + 1];
-	char line[PASSWORD_DIGITS + 64];
+	char path[FHA_PATH_SIZE];
+	char password[OWN_PASSWORD_SIZE];
+	char line[OWN_PASSWORD_SIZE + 63];
 	FhaCode code = fha_state_path(config, "pgpass", path, sizeof(path), err);
 
 	if (code != FHA_OK || files_exists(path))

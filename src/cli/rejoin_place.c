@@ -51,7 +51,7 @@ FhaCode
 rejoin_check_place(const FhaConfig *config, FhaError *err)
 {
 	const char *data = config->data_directory;
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 
 	if (is_mount_point(data))
 		return fha_error(err, FHA_INVALID,

@@ -56,7 +56,7 @@ rewind_judge(FhaCode code, const char *words)
 static FhaCode
 remove_signals(const FhaConfig *config, FhaError *err)
 {
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 	FhaCode code;
 
 	(void) snprintf(path, sizeof(path), "%s/standby.signal", config->data_directory);
@@ -76,9 +76,9 @@ static FhaCode
 rewind_recover(const RejoinPlan *plan, RejoinWords *words, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
-	char program[FHA_PATH_MAX + 32];
-	char path[FHA_PATH_MAX];
-	char file[FHA_PATH_MAX + 16];
+	char program[FHA_PATH_SIZE + 32];
+	char path[FHA_PATH_SIZE];
+	char file[FHA_PATH_SIZE + 16];
 	PgControl control;
 	const char *argv[] = {program,     "--single", "-D", config->data_directory,
 						  "-c",        file,       "-c", "archive_mode=off",
@@ -110,11 +110,11 @@ await_checkpoint(const RejoinPlan *plan, const char *database, RejoinWords *word
 	static const char query[] =
 		"SELECT pg_is_in_recovery() OR (SELECT timeline_id FROM pg_control_checkpoint())"
 		" <> ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int";
-	char program[FHA_PATH_MAX + 32];
-	char conninfo[4 * FHA_PATH_MAX];
+	char program[FHA_PATH_SIZE + 32];
+	char conninfo[REJOIN_CONNINFO_SIZE];
 	char out[64];
 	const char *argv[] = {program, "-XAtw", "-d", conninfo, "-c", query, NULL};
-	int64_t deadline_ms = fha_now_ms() + CHECKPOINT_WAIT_MS;
+	int64_t deadline_at_ms = fha_now_ms() + CHECKPOINT_WAIT_MS;
 	FhaCode code = rejoin_conninfo(plan, database, conninfo, sizeof(conninfo), err);
 	int status;
 
@@ -124,7 +124,7 @@ await_checkpoint(const RejoinPlan *plan, const char *database, RejoinWords *word
 	(void) snprintf(program, sizeof(program), "%s/psql", plan->bindir);
 	for (;;)
 	{
-		code = process_run(argv, deadline_ms, out, sizeof(out), words->text, sizeof(words->text),
+		code = process_run(argv, deadline_at_ms, out, sizeof(out), words->text, sizeof(words->text),
 						   &status, err);
 		if (code != FHA_OK)
 			return code;
@@ -133,7 +133,7 @@ await_checkpoint(const RejoinPlan *plan, const char *database, RejoinWords *word
 							 (int) strcspn(words->text, "\n"), words->text);
 		if (out[0] == 'f')
 			return FHA_OK;
-		if (fha_now_ms() >= deadline_ms)
+		if (fha_now_ms() >= deadline_at_ms)
 			return fha_error(err, FHA_TIMEOUT,
 							 "the leader has made no checkpoint since its promotion");
 		(void) usleep(CHECKPOINT_LOOK_MS * 1000);
@@ -164,13 +164,13 @@ run_rewind(const RejoinPlan *plan, const char *database, bool dry, RejoinWords *
 		   FhaError *err)
 {
 	const FhaConfig *config = plan->config;
-	char program[FHA_PATH_MAX + 32];
-	char target[FHA_PATH_MAX + 32];
-	char path[FHA_PATH_MAX];
-	char file[FHA_PATH_MAX + 32];
-	char conninfo[4 * FHA_PATH_MAX];
-	char source[4 * FHA_PATH_MAX + 32];
-	char restore[FHA_PATH_MAX];
+	char program[FHA_PATH_SIZE + 32];
+	char target[FHA_PATH_SIZE + 32];
+	char path[FHA_PATH_SIZE];
+	char file[FHA_PATH_SIZE + 32];
+	char conninfo[REJOIN_CONNINFO_SIZE];
+	char source[REJOIN_CONNINFO_SIZE + 32];
+	char restore[FHA_PATH_SIZE];
 	const char *argv[8] = {program, target, source, file};
 	size_t count = 4;
 	FhaCode code = rejoin_conninfo(plan, database, conninfo, sizeof(conninfo), err);
@@ -298,7 +298,7 @@ forget_oldest_saved(const char *state, FhaError *err)
 {
 	for (;;)
 	{
-		char oldest[2 * FHA_PATH_MAX] = "";
+		char oldest[2 * FHA_PATH_SIZE] = "";
 		const struct dirent *entry;
 		struct timespec least = {0, 0};
 		int count = 0;
@@ -307,7 +307,7 @@ forget_oldest_saved(const char *state, FhaError *err)
 
 		while (directory != NULL && (entry = readdir(directory)) != NULL)
 		{
-			char path[2 * FHA_PATH_MAX];
+			char path[2 * FHA_PATH_SIZE];
 			struct stat status;
 
 			if (strncmp(entry->d_name, SAVED_PREFIX, strlen(SAVED_PREFIX)) != 0)
@@ -337,7 +337,7 @@ forget_oldest_saved(const char *state, FhaError *err)
 static FhaCode
 note_saved(const FhaConfig *config, const Fork *fork, const char *saved, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char text[FHA_SENTENCE_SIZE];
 	uint64_t bytes = fork->end > fork->position ? fork->end - fork->position : 0;
 	FhaCode code = fha_state_path(config, "saved-wal", path, sizeof(path), err);
@@ -355,11 +355,11 @@ static FhaCode
 save_wal(const RejoinPlan *plan, Fork *fork, FhaError *err)
 {
 	const FhaConfig *config = plan->config;
-	char state[FHA_PATH_MAX];
-	char saved[FHA_PATH_MAX + 64];
-	char wal[FHA_PATH_MAX + 16];
-	char from[2 * FHA_PATH_MAX];
-	char to[2 * FHA_PATH_MAX];
+	char state[FHA_PATH_SIZE];
+	char saved[FHA_PATH_SIZE + 64];
+	char wal[FHA_PATH_SIZE + 16];
+	char from[2 * FHA_PATH_SIZE];
+	char to[2 * FHA_PATH_SIZE];
 	PgControl control;
 	Segment *segments;
 	uint64_t bytes = 0;
@@ -485,7 +485,7 @@ int
 rejoin_rewind(void *plan)
 {
 	const RejoinPlan *of = plan;
-	int64_t began = fha_now_ms();
+	int64_t began_at_ms = fha_now_ms();
 	FhaError err = {.text = ""};
 	FhaError second;
 	FhaRewindEnd end;
@@ -494,7 +494,7 @@ rejoin_rewind(void *plan)
 	end = rewind_data(of, &err);
 	if (end == FHA_REWIND_DONE)
 	{
-		rejoin_say("rewind_begins", "done after %" PRId64 " ms", fha_now_ms() - began);
+		rejoin_say("rewind_begins", "done after %" PRId64 " ms", fha_now_ms() - began_at_ms);
 		return 0;
 	}
 	if (!fha_rewind_needs_clone(end,

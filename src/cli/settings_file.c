@@ -12,7 +12,6 @@
 
 /* By this line a file of ours is known from one that somebody wrote. */
 #define HEADER "# Made by fawkes-ha run --config at each start: changes here are lost.\n"
-#define NAME_MAX_LENGTH 63
 
 static size_t
 name_length(const char *line)
@@ -25,7 +24,7 @@ settings_file_add(SettingsFile *file, const char *line, FhaError *err)
 {
 	size_t length = name_length(line);
 
-	if (length == 0 || length > NAME_MAX_LENGTH || line[length] != '=')
+	if (length == 0 || length >= FHA_SETTING_NAME_SIZE || line[length] != '=')
 		return fha_error(err, FHA_INVALID, "-c takes NAME=VALUE, not \"%.80s\"", line);
 	if (strpbrk(line, "\n\r") != NULL)
 		return fha_error(err, FHA_INVALID, "the value of -c %.*s has a line break", (int) length,
@@ -42,7 +41,7 @@ static FhaCode
 settings_file_check(const SettingsFile *file, const FhaConfig *config, FhaError *err)
 {
 	FhaConfig scratch = *config;
-	char name[NAME_MAX_LENGTH + 1];
+	char name[FHA_SETTING_NAME_SIZE];
 	FhaCode code = fha_config_read(&scratch, file->path, err);
 
 	for (size_t i = 0; code == FHA_OK && i < file->line_count; i++)
@@ -112,7 +111,7 @@ settings_file_compose(const SettingsFile *file, char **out, FhaError *err)
 static FhaCode
 settings_file_replace(const FhaConfig *config, const char *text, bool *changed, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char *before = NULL;
 	FhaCode code = fha_state_prepare(config, err);
 

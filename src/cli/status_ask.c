@@ -81,7 +81,7 @@ answers_collect(FhaPeerClient *client, FhaPeerCallEvent *events, size_t count)
 			done++;
 			continue;
 		}
-		left_ms = fha_peer_client_wake_ms(client) - fha_now_ms();
+		left_ms = fha_peer_client_wake_at_ms(client) - fha_now_ms();
 		(void) poll(&wait, 1, left_ms < 0 ? 0 : left_ms > 1000 ? 1000 : (int) left_ms);
 	}
 }
@@ -96,7 +96,7 @@ int
 status_ask(const Cluster *cluster, const CliOptions *options)
 {
 	static FhaPeerCallEvent events[FHA_MEMBERS_MAX];
-	int64_t deadline_ms = fha_now_ms() + ANSWER_WAIT_MS;
+	int64_t deadline_at_ms = fha_now_ms() + ANSWER_WAIT_MS;
 	FhaPeerClient *client = NULL;
 	FhaPeerCaller caller;
 	FhaError err;
@@ -123,7 +123,7 @@ status_ask(const Cluster *cluster, const CliOptions *options)
 			answer_print(member->member, "?", "?", "-", "-",
 						 "has no listener: fawkes_ha.listen is not set");
 		else if (fha_peer_call_start(client, member->listener, member->member, FHA_KIND_STATUS,
-									 NULL, deadline_ms, &err) == FHA_OK)
+									 NULL, deadline_at_ms, &err) == FHA_OK)
 			asked++;
 		else
 			answer_print(member->member, "?", "?", "-", "-", err.text);

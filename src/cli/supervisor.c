@@ -22,6 +22,7 @@
 #include "cli/process.h"
 #include "config/cluster_conf.h"
 #include "config/state_directory.h"
+#include "core/timing.h"
 #include "node/follow.h"
 
 #define POLL_MS 20
@@ -31,12 +32,6 @@
 #define ORPHAN_POLL_MS 3
 #define IDLE_MS 1000
 #define NEVER INT64_MAX
-
-static int64_t
-earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
 
 /* What was read of the data does not hold any more. */
 static void
@@ -64,7 +59,7 @@ postmaster_ended(Supervisor *self, int status)
 	FhaServerEnd end = {.told = self->stopping,
 						.came_up = self->library_seen,
 						.gave_up = WIFEXITED(status) && WEXITSTATUS(status) != 0,
-						.ran_ms = now_ms - self->started_ms};
+						.ran_ms = now_ms - self->started_at_ms};
 	char how[80];
 
 	process_describe(status, how, sizeof(how));
@@ -85,7 +80,7 @@ job_ended(Supervisor *self, int status)
 	FhaError err;
 
 	self->job = 0;
-	self->job_told_ms = 0;
+	self->job_told_at_ms = 0;
 	forget_data(self);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 	{
@@ -129,17 +124,17 @@ supervisor_reap(Supervisor *self)
 void
 supervisor_check_liveness(Supervisor *self)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaError err;
 
 	if (self->liveness_fd >= 0 || self->postmaster != 0 || self->foreign != 0)
 		return;
 	if (fha_liveness_take(&self->config, &self->liveness_fd, &err) == FHA_OK)
 	{
-		self->orphaned_ms = 0;
+		self->orphaned_at_ms = 0;
 		self->liveness_unreadable = false;
 		/* The port of an agent that listened by itself is free. */
-		self->listen_after_ms = 0;
+		self->listen_again_at_ms = 0;
 		if (self->node != NULL)
 			fha_node_liveness_held(self->node, true);
 		return;
@@ -148,14 +143,14 @@ supervisor_check_liveness(Supervisor *self)
 	self->liveness_unreadable = err.code != FHA_CONFLICT;
 	if (self->liveness_unreadable)
 		supervisor_warn(self, "liveness_lock_failed", "%s", err.text);
-	if (self->orphaned_ms == 0)
-		self->orphaned_ms = fha_now_ms();
+	if (self->orphaned_at_ms == 0)
+		self->orphaned_at_ms = fha_now_ms();
 	/*
 	 * Orphans of a killed postmaster acknowledge nothing any more and end when they next look.
 	 * Its walsenders look when they have sent what there is, and a standby that got all of it can
 	 * lead at once: so nobody is killed before a grace is over.
 	 */
-	if (fha_now_ms() >= self->orphaned_ms + ORPHAN_GRACE_MS &&
+	if (fha_now_ms() >= self->orphaned_at_ms + ORPHAN_GRACE_MS &&
 		fha_state_path(&self->config, "life", path, sizeof(path), &err) == FHA_OK)
 		(void) process_kill_holders(path);
 }
@@ -191,7 +186,7 @@ supervisor_mind_ownership(Supervisor *self)
 	{
 		self->library_seen = true;
 		self->no_start[0] = self->suspects[0] = '\0';
-		self->busy_since_ms = 0;
+		self->busy_at_ms = 0;
 		if (self->ownership.held)
 			release_ownership(self);
 		watch_agent(self);
@@ -202,9 +197,9 @@ supervisor_mind_ownership(Supervisor *self)
 		(void) close(self->agent_pidfd);
 		self->agent_pidfd = -1;
 	}
-	if (self->busy_since_ms == 0)
-		self->busy_since_ms = fha_now_ms();
-	if (self->ownership.held || fha_now_ms() < self->own_after_ms ||
+	if (self->busy_at_ms == 0)
+		self->busy_at_ms = fha_now_ms();
+	if (self->ownership.held || fha_now_ms() < self->own_again_at_ms ||
 		!fha_ownership_take(&self->ownership))
 		return;
 	if (fha_node_open(&self->node, &self->config, &fha_kernel_clock, self->incarnation,
@@ -212,7 +207,7 @@ supervisor_mind_ownership(Supervisor *self)
 	{
 		supervisor_warn(self, "node_not_opened", "%s", err.text);
 		fha_ownership_release(&self->ownership);
-		self->own_after_ms = fha_now_ms() + OWN_WAIT_MS;
+		self->own_again_at_ms = fha_now_ms() + OWN_WAIT_MS;
 	}
 }
 
@@ -474,9 +469,9 @@ start_postgres(Supervisor *self, bool standby)
 	self->watermark_counts = true;
 	self->listen_passed = self->listen_fd >= 0;
 	self->old_forgotten = false;
-	self->started_ms = fha_now_ms();
+	self->started_at_ms = fha_now_ms();
 	self->library_seen = false;
-	self->busy_since_ms = self->started_ms;
+	self->busy_at_ms = self->started_at_ms;
 }
 
 /* Started by hand, it holds no liveness lock: nothing may touch its files before it is gone. */
@@ -496,12 +491,12 @@ meets_foreign(Supervisor *self)
 	/* It does not write into our page: what stands there is of an earlier server. */
 	self->watermark_counts = false;
 	self->library_seen = false;
-	self->busy_since_ms = fha_now_ms();
+	self->busy_at_ms = fha_now_ms();
 	return true;
 }
 
 static void
-act(Supervisor *self)
+supervisor_act(Supervisor *self)
 {
 	/* Once more, just before anything is touched. */
 	if (self->action.node == FHA_NODE_HOLD || meets_foreign(self))
@@ -566,7 +561,7 @@ supervisor_turn(Supervisor *self)
 	FhaPgView view;
 	FhaError err;
 	char news[FHA_NEWS_SIZE];
-	int64_t wake_ms;
+	int64_t wake_at_ms;
 
 	/* What a clone replaced is kept until the clone is seen to work (S11). */
 	if (atomic_exchange(&self->watermark->streaming, 0) != 0 && !self->old_forgotten)
@@ -585,20 +580,20 @@ supervisor_turn(Supervisor *self)
 	while (fha_node_news(self->node, news, sizeof(news)))
 		supervisor_pass(self, news);
 	mind_requests(self);
-	wake_ms = self->action.wake_ms;
+	wake_at_ms = self->action.wake_at_ms;
 	/* Now that the record was read, the end of the WAL can be searched from its position. */
 	if (!self->has_action && self->action.read)
 	{
 		self->has_action = true;
-		wake_ms = fha_now_ms();
+		wake_at_ms = fha_now_ms();
 	}
 	if (view.state == FHA_PG_DOWN && !view.job && !self->stopping &&
 		!fha_starts_wait(&self->starts, fha_now_ms()))
-		act(self);
+		supervisor_act(self);
 	if (fha_starts_wait(&self->starts, fha_now_ms()))
-		wake_ms = earlier(wake_ms, self->starts.not_before_ms);
+		wake_at_ms = fha_sooner(wake_at_ms, self->starts.start_again_at_ms);
 	if (self->liveness_fd < 0)
-		wake_ms =
-			earlier(wake_ms, fha_now_ms() + (self->orphaned_ms != 0 ? ORPHAN_POLL_MS : POLL_MS));
-	return wake_ms;
+		wake_at_ms = fha_sooner(
+			wake_at_ms, fha_now_ms() + (self->orphaned_at_ms != 0 ? ORPHAN_POLL_MS : POLL_MS));
+	return wake_at_ms;
 }

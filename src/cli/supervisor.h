@@ -39,35 +39,35 @@ typedef struct MountedFile
 /* What holds up a server that stops (supervisor_rest.c); zeroed: it does not stop. */
 typedef struct Rest
 {
-	int64_t looked_ms; /* at its processes; 0: not yet */
-	int64_t told_ms;   /* programs of its sessions were told to end; 0: not yet */
+	int64_t looked_at_ms; /* at its processes; 0: not yet */
+	int64_t told_at_ms;   /* programs of its sessions were told to end; 0: not yet */
 	int64_t
-		alone_ms; /* only the archiver is left since then, and has got on last; 0: there is more */
-	int64_t first_ms;    /* when that was first seen */
-	pid_t command;       /* that the archiver ran then */
-	int64_t archiver_ms; /* the archiver was told to end; 0: not yet */
+		alone_at_ms; /* since then only the archiver is left, and has got on; 0: there is more */
+	int64_t first_at_ms;         /* when that was first seen */
+	pid_t command;               /* that the archiver ran then */
+	int64_t archiver_told_at_ms; /* the archiver was told to end; 0: not yet */
 } Rest;
 
 typedef struct Supervisor
 {
 	FhaConfig config;
 	const SettingsFile *given; /* what fawkes_ha.conf is made of */
-	char bindir[FHA_PATH_MAX];
-	char incarnation[FHA_INCARNATION_SIZE];
+	char bindir[FHA_PATH_SIZE];
+	char incarnation[FHA_ID_SIZE];
 
 	FhaOwnership ownership;
-	int64_t own_after_ms; /* the lock could not be opened: not before then */
-	FhaNode *node;        /* open while we hold it */
+	int64_t own_again_at_ms; /* the lock could not be opened: not before then */
+	FhaNode *node;           /* open while we hold it */
 	FhaHostAction action;
 	bool has_action; /* the node has said what to do since we took it */
 	int agent_pidfd;
 	pid_t agent_pid;
 
-	int listen_fd;           /* the member's listening socket; -1: none */
-	bool listen_passed;      /* the running PostgreSQL has inherited it */
-	bool listen_failed;      /* it could not be opened, and that was told */
-	int64_t listen_after_ms; /* after a failure: not before then */
-	FhaListener *listener;   /* while we answer on it: no agent does */
+	int listen_fd;              /* the member's listening socket; -1: none */
+	bool listen_passed;         /* the running PostgreSQL has inherited it */
+	bool listen_failed;         /* it could not be opened, and that was told */
+	int64_t listen_again_at_ms; /* after a failure: not before then */
+	FhaListener *listener;      /* while we answer on it: no agent does */
 
 	int liveness_fd; /* >= 0: the liveness lock was taken afresh, no PostgreSQL process is left */
 	int watermark_fd;
@@ -82,13 +82,13 @@ typedef struct Supervisor
 	FhaSettings ran;                  /* at the last start of a server that came up */
 	pid_t postmaster;                 /* our child; 0: none */
 	pid_t foreign;                    /* a postmaster that somebody else started; 0: none */
-	int64_t started_ms;               /* when the postmaster was started */
-	int64_t orphaned_ms; /* a dead postmaster left processes, seen first then; 0: none are known */
-	bool library_seen;   /* its agent has claimed the ownership lock */
-	int64_t busy_since_ms; /* it runs without an agent since then; 0: it has one */
+	int64_t started_at_ms;            /* when the postmaster was started */
+	int64_t orphaned_at_ms; /* a dead postmaster's processes were first seen; 0: none are known */
+	bool library_seen;      /* its agent has claimed the ownership lock */
+	int64_t busy_at_ms;     /* it runs without an agent since then; 0: it has one */
 
 	pid_t job;
-	int64_t job_told_ms; /* when it was told to end; 0: not yet */
+	int64_t job_told_at_ms; /* when it was told to end; 0: not yet */
 	FhaNodeAction job_kind;
 	RejoinPlan plan;
 
@@ -102,16 +102,16 @@ typedef struct Supervisor
 	FhaStarts starts;
 
 	MountedFile mounted[MOUNTED_FILES];
-	int64_t looked_ms;      /* at the files that are given from outside; 0: not yet */
-	int64_t certificate_ms; /* when the certificate was last looked at */
-	char refused[256];      /* why the certificate that was given is not taken; "" */
+	int64_t looked_at_ms;      /* at the files that are given from outside; 0: not yet */
+	int64_t certificate_at_ms; /* when the certificate was last looked at */
+	char refused[256];         /* why the certificate that was given is not taken; "" */
 
 	bool stopping;
-	bool hurry;         /* told so twice: nothing is prepared */
-	int64_t prepare_ms; /* when PostgreSQL was asked to prepare; 0: not yet */
-	int64_t stop_ms;    /* when the current way of stopping began */
-	Rest rest;          /* of a server that stops */
-	int stop_stage;     /* 0: not yet, 1: fast, 2: immediate, 3: SIGKILL */
+	bool hurry;                  /* told so twice: nothing is prepared */
+	int64_t prepare_asked_at_ms; /* when PostgreSQL was asked to prepare; 0: not yet */
+	int64_t stop_began_at_ms;    /* when the current way of stopping began */
+	Rest rest;                   /* of a server that stops */
+	int stop_stage;              /* 0: not yet, 1: fast, 2: immediate, 3: SIGKILL */
 	FhaLeave leave;
 } Supervisor;
 

@@ -19,12 +19,12 @@
 #define LISTEN_RETRY_MS 1000
 
 static void
-open_socket(Supervisor *self)
+supervisor_open_socket(Supervisor *self)
 {
 	FhaError err;
 
 	if (self->listen_fd >= 0 || self->config.listen[0] == '\0' ||
-		fha_now_ms() < self->listen_after_ms)
+		fha_now_ms() < self->listen_again_at_ms)
 		return;
 	if (fha_listen_open("listen", self->config.listen, &self->listen_fd, &err) == FHA_OK)
 	{
@@ -39,11 +39,11 @@ open_socket(Supervisor *self)
 						"each second",
 						err.text);
 	self->listen_failed = true;
-	self->listen_after_ms = fha_now_ms() + LISTEN_RETRY_MS;
+	self->listen_again_at_ms = fha_now_ms() + LISTEN_RETRY_MS;
 }
 
 static void
-tell(void *argument, FhaHealth *out)
+supervisor_tell(void *argument, FhaHealth *out)
 {
 	const Supervisor *self = argument;
 
@@ -60,7 +60,7 @@ tell(void *argument, FhaHealth *out)
 
 /* A process without the ownership lock decides nothing. */
 static void
-promise(void *argument, const FhaQuestion *asked, FhaPromise *out)
+supervisor_promise(void *argument, const FhaQuestion *asked, FhaPromise *out)
 {
 	const Supervisor *self = argument;
 
@@ -72,7 +72,7 @@ promise(void *argument, const FhaQuestion *asked, FhaPromise *out)
 
 /* Reading the end of the WAL can take a second. */
 static void
-serve(void *argument)
+supervisor_serve(void *argument)
 {
 	fha_listener_step(argument);
 }
@@ -95,18 +95,18 @@ supervisor_mind_listener(Supervisor *self)
 		}
 		return;
 	}
-	open_socket(self);
+	supervisor_open_socket(self);
 	if (self->listen_fd < 0)
 		return;
-	if (self->listener == NULL && fha_now_ms() >= self->listen_after_ms &&
-		fha_listener_open(&self->listener, self->listen_fd, &self->config, tell, promise, self,
-						  &err) != FHA_OK)
+	if (self->listener == NULL && fha_now_ms() >= self->listen_again_at_ms &&
+		fha_listener_open(&self->listener, self->listen_fd, &self->config, supervisor_tell,
+						  supervisor_promise, self, &err) != FHA_OK)
 	{
 		supervisor_warn(self, "listener_failed", "%s", err.text);
-		self->listen_after_ms = fha_now_ms() + LISTEN_RETRY_MS;
+		self->listen_again_at_ms = fha_now_ms() + LISTEN_RETRY_MS;
 	}
 	if (self->listener == NULL)
 		return;
-	process_serve_meanwhile(fha_listener_fd(self->listener), serve, self->listener);
+	process_serve_meanwhile(fha_listener_fd(self->listener), supervisor_serve, self->listener);
 	fha_listener_step(self->listener);
 }

@@ -47,7 +47,7 @@ own_description(void)
 
 /* In no more than wait_ms; false: there is no room for the line. */
 static bool
-put(const char *line, size_t size, int wait_ms)
+log_put(const char *line, size_t size, int wait_ms)
 {
 	struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
 	int own = own_description();
@@ -85,7 +85,7 @@ log_text(const Supervisor *self, const char *level, const char *id, char *text)
 			" (%" PRIu64 " lines before this one were lost: the log's reader did not read)", lost);
 	(void) snprintf(line, sizeof(line), "%s%s%s%s\n",
 					cli_log_begin(begin, self->config.member_name, level, id), text, since, gap);
-	if (put(line, strlen(line), lost > 0 ? 0 : READER_MS))
+	if (log_put(line, strlen(line), lost > 0 ? 0 : READER_MS))
 		lost = 0;
 	else
 		lost++;

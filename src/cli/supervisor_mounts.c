@@ -24,26 +24,26 @@
 #define LOOK_MS 1000
 /* A certificate of our own ends without any file changing. */
 #define CERTIFICATE_MS (3600 * 1000)
-#define PASSWORD_MAX 1024
 
 /* *length: without the line break that editors add. */
 static FhaCode
 check_password(const char *text, const char *path, size_t *length, FhaError *err)
 {
 	*length = strcspn(text, "\r\n");
-	if (*length == 0 || *length > PASSWORD_MAX || text[*length + strspn(text + *length, "\r\n")])
+	if (*length == 0 || *length >= FHA_PASSWORD_SIZE ||
+		text[*length + strspn(text + *length, "\r\n")])
 		return fha_error(err, FHA_INVALID,
 						 "\"%.120s\" has no password: one line of at most %d bytes", path,
-						 PASSWORD_MAX);
+						 FHA_PASSWORD_SIZE - 1);
 	return FHA_OK;
 }
 
 /* pgpass out of fawkes_ha.password_file, where that is set. */
 static FhaCode
-keep_password(const FhaConfig *config, bool *changed, FhaError *err)
+mounts_keep_password(const FhaConfig *config, bool *changed, FhaError *err)
 {
-	char line[2 * PASSWORD_MAX + 64];
-	char path[FHA_PATH_MAX];
+	char line[2 * FHA_PASSWORD_SIZE + 62];
+	char path[FHA_PATH_SIZE];
 	char *given = NULL;
 	char *before = NULL;
 	size_t length = 0;
@@ -54,7 +54,7 @@ keep_password(const FhaConfig *config, bool *changed, FhaError *err)
 		return FHA_OK;
 	code = fha_state_path(config, "pgpass", path, sizeof(path), err);
 	if (code == FHA_OK)
-		code = fha_file_read(config->password_file, PASSWORD_MAX + 2, &given, err);
+		code = fha_file_read(config->password_file, FHA_PASSWORD_SIZE + 1, &given, err);
 	if (code == FHA_OK)
 		code = check_password(given, config->password_file, &length, err);
 	if (code == FHA_OK)
@@ -68,7 +68,7 @@ keep_password(const FhaConfig *config, bool *changed, FhaError *err)
 		}
 		line[used++] = '\n';
 		line[used] = '\0';
-		if (fha_file_read(path, FHA_PGPASS_MAX, &before, NULL) != FHA_OK ||
+		if (fha_file_read(path, FHA_PGPASS_SIZE - 1, &before, NULL) != FHA_OK ||
 			strcmp(before, line) != 0)
 		{
 			code = fha_file_replace(path, line, used, err);
@@ -92,7 +92,7 @@ keep_certificate(Supervisor *self, bool *changed, FhaError *err)
 	bool news = false;
 	FhaCode code;
 
-	self->certificate_ms = fha_now_ms();
+	self->certificate_at_ms = fha_now_ms();
 	if (!self->config.tls)
 		return FHA_OK;
 	code = certificate_keep(&self->config, &news, refused, sizeof(refused), err);
@@ -124,7 +124,7 @@ FhaCode
 supervisor_close_volume(const Supervisor *self, FhaError *err)
 {
 	static const char *const files[] = {"pgpass", "server.key"};
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaCode code = FHA_OK;
 
 	if (self->given->path == NULL)
@@ -141,7 +141,7 @@ supervisor_close_volume(const Supervisor *self, FhaError *err)
 FhaCode
 supervisor_take_mounts(Supervisor *self, bool *changed, FhaError *err)
 {
-	FhaCode code = keep_password(&self->config, changed, err);
+	FhaCode code = mounts_keep_password(&self->config, changed, err);
 
 	return code == FHA_OK ? keep_certificate(self, changed, err) : code;
 }
@@ -171,7 +171,7 @@ supervisor_take_news(Supervisor *self)
 static void
 look_at(const char *directory, const char *name, MountedFile *out)
 {
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 	struct stat status;
 
 	memset(out, 0, sizeof(*out));
@@ -190,7 +190,7 @@ supervisor_mind_mounts(Supervisor *self)
 	const FhaConfig *config = &self->config;
 	MountedFile seen[MOUNTED_FILES];
 
-	if (fha_now_ms() < self->looked_ms + LOOK_MS)
+	if (fha_now_ms() < self->looked_at_ms + LOOK_MS)
 		return;
 	memset(seen, 0, sizeof(seen));
 	look_at(self->given->path == NULL ? "" : self->given->path, "", &seen[0]);
@@ -201,14 +201,14 @@ supervisor_mind_mounts(Supervisor *self)
 	look_at(config->readonly_credentials_directory, "password", &seen[5]);
 	look_at(config->tls_directory, "tls.crt", &seen[6]);
 	look_at(config->tls_directory, "tls.key", &seen[7]);
-	if (self->looked_ms != 0 && memcmp(seen, self->mounted, sizeof(seen)) != 0)
+	if (self->looked_at_ms != 0 && memcmp(seen, self->mounted, sizeof(seen)) != 0)
 	{
 		supervisor_say(self, "mounts_changed",
 					   "a file that was given to this node has changed: read again");
 		supervisor_take_news(self);
 	}
-	else if (fha_now_ms() >= self->certificate_ms + CERTIFICATE_MS)
+	else if (fha_now_ms() >= self->certificate_at_ms + CERTIFICATE_MS)
 		supervisor_take_news(self);
 	memcpy(self->mounted, seen, sizeof(seen));
-	self->looked_ms = fha_now_ms();
+	self->looked_at_ms = fha_now_ms();
 }

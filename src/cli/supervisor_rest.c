@@ -32,14 +32,14 @@
 static bool
 is_titled(pid_t pid, const char *what)
 {
-	char title[256];
+	char title[FHA_TITLE_SIZE];
 
 	process_title(pid, title, sizeof(title));
 	return strncmp(title, "postgres: ", 10) == 0 && strstr(title + 10, what) != NULL;
 }
 
 static pid_t
-find_child(const ProcessEntry *list, size_t count, pid_t parent, const char *title)
+rest_find_child(const ProcessEntry *list, size_t count, pid_t parent, const char *title)
 {
 	for (size_t i = 0; i < count; i++)
 		if (list[i].parent == parent && (title == NULL || is_titled(list[i].pid, title)))
@@ -55,16 +55,16 @@ end_programs(Supervisor *self, const ProcessEntry *list, size_t count, pid_t ser
 	int number = SIGTERM;
 	int told = 0;
 
-	if (now_ms < self->stop_ms + PROGRAM_WAIT_MS)
+	if (now_ms < self->stop_began_at_ms + PROGRAM_WAIT_MS)
 		return;
-	if (self->rest.told_ms != 0 && now_ms >= self->rest.told_ms + HARDER_MS)
+	if (self->rest.told_at_ms != 0 && now_ms >= self->rest.told_at_ms + HARDER_MS)
 		number = SIGKILL;
 	for (size_t i = 0; i < count; i++)
 		if (list[i].parent == server && list[i].pid != archiver)
 			told += process_signal_programs(list, count, list[i].pid, liveness, number);
-	if (told > 0 && self->rest.told_ms == 0)
+	if (told > 0 && self->rest.told_at_ms == 0)
 	{
-		self->rest.told_ms = now_ms;
+		self->rest.told_at_ms = now_ms;
 		supervisor_say(
 			self, "programs_ended",
 			"%d programs that sessions of PostgreSQL have started hold up its stop: they "
@@ -76,7 +76,7 @@ end_programs(Supervisor *self, const ProcessEntry *list, size_t count, pid_t ser
 static int
 count_ready(const Supervisor *self)
 {
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 	const struct dirent *entry;
 	int count = 0;
 	DIR *directory;
@@ -101,7 +101,7 @@ is_archiver_alone(Supervisor *self, const ProcessEntry *list, size_t count, pid_
 	PgControl control;
 	FhaError err;
 
-	return find_child(list, count, server, "walsender") == 0 &&
+	return rest_find_child(list, count, server, "walsender") == 0 &&
 		   postgres_control(self->bindir, self->config.data_directory, &control, &err) == FHA_OK &&
 		   control.clean;
 }
@@ -111,27 +111,27 @@ end_archiver(Supervisor *self, const ProcessEntry *list, size_t count, pid_t arc
 			 const char *liveness, int64_t now_ms)
 {
 	Rest *rest = &self->rest;
-	pid_t command = find_child(list, count, archiver, NULL);
+	pid_t command = rest_find_child(list, count, archiver, NULL);
 	int number = SIGTERM;
 
-	if (rest->first_ms == 0)
-		rest->first_ms = now_ms;
+	if (rest->first_at_ms == 0)
+		rest->first_at_ms = now_ms;
 	/* It goes from file to file. */
-	if (rest->alone_ms == 0 || (command != 0 && command != rest->command))
-		rest->alone_ms = now_ms;
+	if (rest->alone_at_ms == 0 || (command != 0 && command != rest->command))
+		rest->alone_at_ms = now_ms;
 	rest->command = command;
-	if (rest->archiver_ms == 0)
+	if (rest->archiver_told_at_ms == 0)
 	{
-		if (now_ms < rest->alone_ms + ARCHIVER_WAIT_MS &&
-			now_ms < rest->first_ms + ARCHIVER_MOST_MS)
+		if (now_ms < rest->alone_at_ms + ARCHIVER_WAIT_MS &&
+			now_ms < rest->first_at_ms + ARCHIVER_MOST_MS)
 			return;
 		supervisor_say(self, "archiver_ended",
 					   "only the archiver is left and does not end: it is ended; %d files wait in "
 					   "pg_wal/archive_status, until this member leads again",
 					   count_ready(self));
-		rest->archiver_ms = now_ms;
+		rest->archiver_told_at_ms = now_ms;
 	}
-	else if (now_ms < rest->archiver_ms + HARDER_MS)
+	else if (now_ms < rest->archiver_told_at_ms + HARDER_MS)
 		return;
 	else
 		number = SIGKILL;
@@ -144,19 +144,19 @@ void
 supervisor_mind_rest(Supervisor *self, pid_t server)
 {
 	static ProcessEntry list[PROCESSES_MAX];
-	char liveness[FHA_PATH_MAX];
+	char liveness[FHA_PATH_SIZE];
 	int64_t now_ms = fha_now_ms();
 	pid_t archiver;
 	size_t count;
 	FhaError err;
 
-	if (server == 0 || now_ms < self->stop_ms + LOOK_MS ||
-		now_ms < self->rest.looked_ms + LOOK_MS ||
+	if (server == 0 || now_ms < self->stop_began_at_ms + LOOK_MS ||
+		now_ms < self->rest.looked_at_ms + LOOK_MS ||
 		fha_state_path(&self->config, "life", liveness, sizeof(liveness), &err) != FHA_OK)
 		return;
-	self->rest.looked_ms = now_ms;
+	self->rest.looked_at_ms = now_ms;
 	count = process_list(list, PROCESSES_MAX);
-	archiver = find_child(list, count, server, "archiver");
+	archiver = rest_find_child(list, count, server, "archiver");
 	end_programs(self, list, count, server, archiver, liveness, now_ms);
 	if (archiver != 0 && is_archiver_alone(self, list, count, server))
 		end_archiver(self, list, count, archiver, liveness, now_ms);

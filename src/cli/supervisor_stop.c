@@ -19,7 +19,7 @@
 #define IMMEDIATE_WAIT_MS 5000
 
 static pid_t
-server(const Supervisor *self)
+stop_server(const Supervisor *self)
 {
 	if (self->postmaster != 0)
 		return self->postmaster;
@@ -33,14 +33,14 @@ server(const Supervisor *self)
 static bool
 postmaster_says(const Supervisor *self, const char *word)
 {
-	char path[FHA_PATH_MAX + 32];
+	char path[FHA_PATH_SIZE + 32];
 	char *text = NULL;
 	bool says;
 
 	(void) snprintf(path, sizeof(path), "%s/postmaster.pid", self->config.data_directory);
 	if (fha_file_read(path, 4096, &text, NULL) != FHA_OK)
 		return false;
-	says = strtol(text, NULL, 10) == server(self) && strstr(text, word) != NULL;
+	says = strtol(text, NULL, 10) == stop_server(self) && strstr(text, word) != NULL;
 	free(text);
 	return says;
 }
@@ -52,10 +52,10 @@ postmaster_says(const Supervisor *self, const char *word)
 static void
 signal_server(const Supervisor *self, int signal_number)
 {
-	pid_t pid = server(self);
+	pid_t pid = stop_server(self);
 	int held = pid > 0 ? (int) syscall(SYS_pidfd_open, pid, 0) : -1;
 
-	if (held >= 0 && server(self) == pid)
+	if (held >= 0 && stop_server(self) == pid)
 		(void) syscall(SYS_pidfd_send_signal, held, signal_number, NULL, 0);
 	if (held >= 0)
 		(void) close(held);
@@ -68,7 +68,7 @@ stop_harder(Supervisor *self, int stage)
 	static const int signals[] = {0, SIGINT, SIGQUIT, SIGKILL};
 
 	self->stop_stage = stage;
-	self->stop_ms = fha_now_ms();
+	self->stop_began_at_ms = fha_now_ms();
 	supervisor_say(self, "server_stops", "stopping PostgreSQL (%s)", ways[stage]);
 	signal_server(self, signals[stage]);
 }
@@ -85,16 +85,16 @@ is_prepared_to_stop(Supervisor *self)
 	/* A server that does not use our page does not see what stands there. */
 	if (self->agent_pidfd < 0 || self->hurry || (self->foreign != 0 && !self->watermark_counts))
 		return true;
-	if (self->prepare_ms == 0)
+	if (self->prepare_asked_at_ms == 0)
 	{
-		self->prepare_ms = now_ms;
+		self->prepare_asked_at_ms = now_ms;
 		atomic_store(&self->watermark->stop_prepared, 0);
 		atomic_store(&self->watermark->stop_asked, 1);
 		/* Its latch is set by a reload. */
 		(void) syscall(SYS_pidfd_send_signal, self->agent_pidfd, SIGHUP, NULL, 0);
 	}
 	return atomic_load(&self->watermark->stop_prepared) != 0 ||
-		   now_ms > self->prepare_ms + self->config.shutdown_timeout_ms;
+		   now_ms > self->prepare_asked_at_ms + self->config.shutdown_timeout_ms;
 }
 
 /*
@@ -107,13 +107,13 @@ end_job(Supervisor *self, int64_t now_ms)
 {
 	if (!self->stopping || self->job == 0)
 		return;
-	if (self->job_told_ms == 0)
+	if (self->job_told_at_ms == 0)
 	{
-		self->job_told_ms = now_ms;
+		self->job_told_at_ms = now_ms;
 		supervisor_say(self, "job_stops", "ending the %s", fha_node_action_name(self->job_kind));
 		(void) kill(self->job, SIGTERM);
 	}
-	else if (now_ms > self->job_told_ms + self->config.shutdown_timeout_ms)
+	else if (now_ms > self->job_told_at_ms + self->config.shutdown_timeout_ms)
 		(void) kill(self->job, SIGKILL);
 }
 
@@ -124,11 +124,11 @@ end_job(Supervisor *self, int64_t now_ms)
 static bool
 lacks_library(const Supervisor *self)
 {
-	int mapped = process_maps(server(self), "/fawkes_ha.so");
+	int mapped = process_maps(stop_server(self), "/fawkes_ha.so");
 
 	if (self->library_seen || !(postmaster_says(self, "ready") || postmaster_says(self, "standby")))
 		return false;
-	return mapped == 0 || fha_now_ms() > self->busy_since_ms + LIBRARY_WAIT_MS;
+	return mapped == 0 || fha_now_ms() > self->busy_at_ms + LIBRARY_WAIT_MS;
 }
 
 void
@@ -137,7 +137,7 @@ supervisor_mind_stop(Supervisor *self)
 	int64_t now_ms = fha_now_ms();
 
 	end_job(self, now_ms);
-	if (server(self) == 0)
+	if (stop_server(self) == 0)
 	{
 		self->stop_stage = 0;
 		self->rest = (Rest){0};
@@ -148,13 +148,13 @@ supervisor_mind_stop(Supervisor *self)
 		if (is_prepared_to_stop(self))
 			stop_harder(self, 1);
 	}
-	else if (self->stop_stage == 0 && self->busy_since_ms != 0)
+	else if (self->stop_stage == 0 && self->busy_at_ms != 0)
 	{
 		/* Somebody else's shutdown (the agent's, pg_ctl's) is under the same deadline. */
 		if (postmaster_says(self, "stopping"))
 		{
 			self->stop_stage = 1;
-			self->stop_ms = now_ms;
+			self->stop_began_at_ms = now_ms;
 		}
 		else if (lacks_library(self))
 		{
@@ -165,18 +165,19 @@ supervisor_mind_stop(Supervisor *self)
 			stop_harder(self, 1);
 		}
 	}
-	else if (self->stop_stage == 1 && now_ms <= self->stop_ms + self->config.shutdown_timeout_ms)
-		supervisor_mind_rest(self, server(self));
+	else if (self->stop_stage == 1 &&
+			 now_ms <= self->stop_began_at_ms + self->config.shutdown_timeout_ms)
+		supervisor_mind_rest(self, stop_server(self));
 	else if (self->stop_stage == 1)
 		stop_harder(self, 2);
-	else if (self->stop_stage == 2 && now_ms > self->stop_ms + IMMEDIATE_WAIT_MS)
+	else if (self->stop_stage == 2 && now_ms > self->stop_began_at_ms + IMMEDIATE_WAIT_MS)
 		stop_harder(self, 3);
 }
 
 bool
 supervisor_is_done(Supervisor *self)
 {
-	FhaLeaveFacts facts = {.ended = server(self) == 0,
+	FhaLeaveFacts facts = {.ended = stop_server(self) == 0,
 						   .job = self->job != 0,
 						   .liveness_held = self->liveness_fd >= 0,
 						   .liveness_unreadable = self->liveness_unreadable,

@@ -17,7 +17,7 @@
 #define HEAD "# signed: "
 #define BODY "# Written by fawkes_ha: settings of all members, changed by fawkes-ha set.\n"
 /* Each value may double, in its quotes. */
-#define TEXT_MAX (FHA_SETTINGS_MAX * (FHA_SETTING_NAME_SIZE + 2 * FHA_SETTING_VALUE_SIZE) + 256)
+#define CONF_SIZE (FHA_SETTINGS_MAX * (FHA_SETTING_NAME_SIZE + 2 * FHA_SETTING_VALUE_SIZE) + 256)
 
 static size_t
 conf_add_quoted(char *out, const char *value)
@@ -45,9 +45,9 @@ conf_body(const char *text)
 FhaCode
 fha_settings_write(const FhaConfig *config, const FhaSettings *wanted, bool *changed, FhaError *err)
 {
-	static char text[TEXT_MAX];
+	static char text[CONF_SIZE];
 	const FhaSignature *signature = &wanted->signature;
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char *before = NULL;
 	bool same;
 	FhaCode code = fha_state_path(config, FILE_NAME, path, sizeof(path), err);
@@ -119,13 +119,13 @@ conf_take_text(char *text, FhaSettings *out)
 FhaCode
 fha_settings_recall(const FhaConfig *config, FhaSettings *out, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char *text = NULL;
 	FhaCode code = fha_state_path(config, FILE_NAME, path, sizeof(path), err);
 
 	memset(out, 0, sizeof(*out));
 	if (code == FHA_OK)
-		code = fha_file_read(path, TEXT_MAX, &text, err);
+		code = fha_file_read(path, CONF_SIZE, &text, err);
 	if (code == FHA_OK && !conf_take_text(text, out))
 		memset(out, 0, sizeof(*out));
 	free(text);
@@ -135,7 +135,7 @@ fha_settings_recall(const FhaConfig *config, FhaSettings *out, FhaError *err)
 FhaCode
 fha_settings_read(FhaConfig *config, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	struct stat status;
 	FhaCode code = fha_state_path(config, "fawkes_ha.conf", path, sizeof(path), err);
 

@@ -11,7 +11,7 @@
 /* What a member has taken from the record. */
 typedef struct FhaSettings
 {
-	char cluster_uuid[FHA_UUID_TEXT_SIZE]; /* of that record */
+	char cluster_uuid[FHA_UUID_SIZE]; /* of that record */
 	FhaSignature signature;
 	size_t count;
 	FhaSetting settings[FHA_SETTINGS_MAX];

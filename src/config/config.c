@@ -19,10 +19,10 @@
 #define FOUNDER "initdb:"
 
 /* sockaddr_un.sun_path has 108 bytes with its NUL. */
-#define SOCKET_PATH_MAX 107
+#define SOCKET_PATH_SIZE 108
 
 /* A line of fawkes_ha.conf: the longest value is a path. */
-#define VALUE_MAX (FHA_PATH_MAX + FHA_ADDRESS_MAX)
+#define VALUE_SIZE (FHA_PATH_SIZE + FHA_ADDRESS_SIZE)
 
 typedef enum Kind
 {
@@ -127,10 +127,10 @@ fha_config_defaults(FhaConfig *config)
 bool
 fha_name_is_valid(const char *name)
 {
-	size_t length = strnlen(name, FHA_NAME_MAX + 1);
+	size_t length = strnlen(name, FHA_NAME_SIZE);
 
 	/* analyzer: strnlen() has seen so many of its bytes */
-	if (length == 0 || length > FHA_NAME_MAX || name[0] == '-' || name[length - 1] == '-')
+	if (length == 0 || length >= FHA_NAME_SIZE || name[0] == '-' || name[length - 1] == '-')
 		return false;
 	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
 }
@@ -138,9 +138,9 @@ fha_name_is_valid(const char *name)
 bool
 fha_pod_name_is_valid(const char *name)
 {
-	size_t length = strnlen(name, FHA_POD_MAX + 1);
+	size_t length = strnlen(name, FHA_POD_SIZE);
 
-	if (length == 0 || length > FHA_POD_MAX || strchr("-.", name[0]) != NULL ||
+	if (length == 0 || length >= FHA_POD_SIZE || strchr("-.", name[0]) != NULL ||
 		strchr("-.", name[length - 1]) != NULL)
 		return false;
 	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") == length;
@@ -265,7 +265,7 @@ is_database(const char *name)
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		if (strcmp(name, own[i]) == 0)
 			return false;
-	return strlen(name) <= FHA_DATABASE_MAX;
+	return strlen(name) < FHA_DATABASE_SIZE;
 }
 
 /* Edit distance, for names short enough; the two rows are all that is needed. */
@@ -408,7 +408,7 @@ setting_check_text(const Setting *setting, const char *value, FhaError *err)
 				return fha_error(err, FHA_INVALID,
 								 "%s = \"%.50s\" is not a name: at most %d of a-z, 0-9 and "
 								 "\"-\", and no \"-\" at either end",
-								 setting->name, value, FHA_NAME_MAX);
+								 setting->name, value, FHA_NAME_SIZE - 1);
 			break;
 		case FHA_TEXT_PATH:
 			if (value[0] != '\0' && value[0] != '/')
@@ -442,7 +442,7 @@ setting_check_text(const Setting *setting, const char *value, FhaError *err)
 				return fha_error(err, FHA_INVALID,
 								 "%s = \"%.70s\" cannot be given an owner: use a name of at most "
 								 "%d bytes that is not postgres, template0 or template1",
-								 setting->name, value, FHA_DATABASE_MAX);
+								 setting->name, value, FHA_DATABASE_SIZE - 1);
 			break;
 		case FHA_TEXT_LISTEN:
 			if (fha_listen_check(value, &reason) != FHA_OK)
@@ -637,8 +637,8 @@ parse_line(const char *line, char *name, size_t name_size, char *value, size_t v
 static FhaCode
 apply_line(FhaConfig *config, const char *line, FhaError *err)
 {
-	char name[64];
-	char value[VALUE_MAX];
+	char name[FHA_SETTING_NAME_SIZE];
+	char value[VALUE_SIZE];
 	const char *wrong = parse_line(line, name, sizeof(name), value, sizeof(value));
 
 	if (wrong != NULL)
@@ -724,7 +724,7 @@ lies_in(const char *path, const char *root)
 FhaCode
 fha_config_check(const FhaConfig *config, FhaError *err)
 {
-	char state[FHA_PATH_MAX];
+	char state[FHA_PATH_SIZE];
 	FhaCode code;
 
 	if (config->cluster_name[0] == '\0')
@@ -773,12 +773,12 @@ fha_config_check(const FhaConfig *config, FhaError *err)
 	{
 		int length = snprintf(NULL, 0, "%s/.s.PGSQL.%d", config->socket_directory, config->port);
 
-		if (length > SOCKET_PATH_MAX)
+		if (length >= SOCKET_PATH_SIZE)
 			return fha_error(
 				err, FHA_INVALID,
 				"the socket's path in unix_socket_directories has %d bytes, at most %d "
 				"are possible: choose a shorter directory",
-				length, SOCKET_PATH_MAX);
+				length, SOCKET_PATH_SIZE - 1);
 	}
 	return fha_timing_check(config->lease_duration_ms, config->renew_deadline_ms,
 							config->retry_period_ms, err);

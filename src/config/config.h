@@ -24,12 +24,12 @@
 /* A field for each row of settings.def; numbers in milliseconds or bytes, as the field's name says. */
 typedef struct FhaConfig
 {
-#define FHA_TEXT(name, kind, ...) char name[FHA_SIZE_##kind];
+#define FHA_TEXT(name, kind, ...) char name[FHA_##kind##_SIZE];
 #define FHA_NUMBER(name, unit, ...) int64_t FHA_FIELD(name, unit);
 #define FHA_FLAG(name, ...) bool name;
 #include "config/settings.def"
-	char data_directory[FHA_PATH_MAX];
-	char socket_directory[FHA_PATH_MAX]; /* first of unix_socket_directories; "" if not set */
+	char data_directory[FHA_PATH_SIZE];
+	char socket_directory[FHA_PATH_SIZE]; /* first of unix_socket_directories; "" if not set */
 	int port;
 	unsigned times_set; /* not a setting: bit i, config.c's lease_times[i] was set */
 	bool supervised;    /* not a setting: is there a supervisor that can restart us? */
@@ -54,7 +54,7 @@ FHA_API FHA_MUST_CHECK FhaCode fha_config_check(const FhaConfig *config, FhaErro
 /* May this member found the cluster?  "initdb" lets whoever has it, "initdb:NAME" that member alone. */
 FHA_API bool fha_config_may_found(const FhaConfig *config);
 
-/* A name as Kubernetes would allow it: [a-z0-9]([a-z0-9-]*[a-z0-9])?, at most FHA_NAME_MAX. */
+/* A name as Kubernetes would allow it: [a-z0-9]([a-z0-9-]*[a-z0-9])?, FHA_NAME_SIZE with its NUL. */
 FHA_API bool fha_name_is_valid(const char *name);
 
 /* A pod's name, which ends up in a path: a-z, 0-9, "-" and ".", neither of these at an end. */

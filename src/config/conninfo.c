@@ -85,9 +85,9 @@ FhaCode
 fha_conninfo(const FhaConfig *config, const char *address, const char *application_name, char *out,
 			 size_t size, FhaError *err)
 {
-	char host[FHA_ADDRESS_MAX + 1];
+	char host[FHA_ADDRESS_SIZE];
 	char port[8];
-	char passfile[FHA_PATH_MAX];
+	char passfile[FHA_PATH_SIZE];
 	size_t used;
 	FhaCode code = split_address(address, host, sizeof(host), port, sizeof(port), err);
 

@@ -16,9 +16,9 @@ is_alphanumeric(char c)
 bool
 fha_record_name_valid(const char *name)
 {
-	size_t length = strnlen(name, FHA_RECORD_NAME_MAX + 1);
+	size_t length = strnlen(name, FHA_RECORD_NAME_SIZE);
 
-	if (length == 0 || length > FHA_RECORD_NAME_MAX)
+	if (length == 0 || length >= FHA_RECORD_NAME_SIZE)
 		return false;
 	if (!is_alphanumeric(name[0]) || !is_alphanumeric(name[length - 1]))
 		return false;

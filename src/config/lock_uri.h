@@ -44,7 +44,7 @@ FHA_MUST_CHECK FhaCode fha_lock_dir_check(const char *path, FhaError *err);
 /* What stands behind "kubernetes:". */
 typedef struct FhaKubePlace
 {
-	char kubeconfig[FHA_PATH_MAX]; /* "": in a pod */
+	char kubeconfig[FHA_PATH_SIZE]; /* "": in a pod */
 	char context[FHA_PLACE_TEXT_SIZE];
 	char namespace_[FHA_PLACE_TEXT_SIZE];
 	char cluster[FHA_PLACE_TEXT_SIZE];
@@ -54,7 +54,6 @@ typedef struct FhaKubePlace
 FHA_MUST_CHECK FhaCode fha_kube_place_parse(const char *rest, FhaKubePlace *place, FhaError *err);
 
 /* A name as Kubernetes allows it for an object: [a-z0-9]([a-z0-9.-]*[a-z0-9])? */
-#define FHA_RECORD_NAME_MAX 253 /* characters */
 bool fha_record_name_valid(const char *name);
 
 #endif

@@ -12,14 +12,14 @@
 FhaCode
 fha_password_read(const FhaConfig *config, char *out, size_t size, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char *text = NULL;
 	size_t used = 0;
 	int field = 0;
 	FhaCode code = fha_state_path(config, "pgpass", path, sizeof(path), err);
 
 	if (code == FHA_OK)
-		code = fha_file_read(path, FHA_PGPASS_MAX, &text, err);
+		code = fha_file_read(path, FHA_PGPASS_SIZE - 1, &text, err);
 	if (code != FHA_OK)
 		return code;
 	for (const char *c = text; *c != '\0' && *c != '\n' && used < size; c++)

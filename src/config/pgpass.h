@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "config/config.h"
 
-#define FHA_PGPASS_MAX 4096 /* bytes of the file */
+#define FHA_PGPASS_SIZE 4097 /* the file, with a NUL */
 
 /*
  * The password of our role: the fifth field of the first line of pgpass, without its escapes.

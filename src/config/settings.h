@@ -12,11 +12,6 @@
 
 #define FHA_SETTING_PREFIX "fawkes_ha."
 
-#define FHA_NAME_MAX 40 /* member and cluster names: with an incarnation they fit NAMEDATALEN */
-#define FHA_ADDRESS_MAX 255
-#define FHA_POD_MAX 253     /* Kubernetes' names */
-#define FHA_DATABASE_MAX 63 /* bytes: PostgreSQL cuts longer names */
-
 /* When a setting is read, who may set it, and what becomes of it in postgresql.auto.conf. */
 typedef enum FhaSettingTraits
 {
@@ -30,7 +25,7 @@ typedef enum FhaSettingTraits
 	FHA_ON = 1 << 6,    /* has to be on */
 } FhaSettingTraits;
 
-/* What a text may be.  "" is always allowed but for BOOTSTRAP. */
+/* What a text may be.  "" is always allowed but for BOOTSTRAP.  Of kind NAME, it takes FHA_NAME_SIZE bytes. */
 typedef enum FhaTextKind
 {
 	FHA_TEXT_NAME,      /* of a cluster or a member */
@@ -42,16 +37,6 @@ typedef enum FhaTextKind
 	FHA_TEXT_BOOTSTRAP, /* "initdb", "initdb:member" or "none" */
 	FHA_TEXT_DATABASE,  /* a database that may be given an owner */
 } FhaTextKind;
-
-/* Bytes of a field of FhaConfig, with the NUL. */
-#define FHA_SIZE_NAME (FHA_NAME_MAX + 1)
-#define FHA_SIZE_LOCK FHA_PATH_MAX
-#define FHA_SIZE_PATH FHA_PATH_MAX
-#define FHA_SIZE_ADDRESS (FHA_ADDRESS_MAX + 1)
-#define FHA_SIZE_LISTEN (FHA_ADDRESS_MAX + 1)
-#define FHA_SIZE_POD (FHA_POD_MAX + 1)
-#define FHA_SIZE_BOOTSTRAP (FHA_NAME_MAX + 8)
-#define FHA_SIZE_DATABASE (FHA_DATABASE_MAX + 1)
 
 /* A number's field of FhaConfig counts milliseconds or bytes, whatever its unit is for PostgreSQL. */
 #define FHA_FIELD(name, unit) FHA_FIELD_##unit(name)

@@ -36,7 +36,7 @@ fha_state_directory(const FhaConfig *config, char *out, size_t size, FhaError *e
 FhaCode
 fha_state_path(const FhaConfig *config, const char *name, char *out, size_t size, FhaError *err)
 {
-	char directory[FHA_PATH_MAX];
+	char directory[FHA_PATH_SIZE];
 	FhaCode code = fha_state_directory(config, directory, sizeof(directory), err);
 
 	if (code != FHA_OK)

@@ -27,7 +27,7 @@ typedef enum FhaLeaseAction
 typedef enum FhaFenceAction
 {
 	FHA_FENCE_SHUT,
-	FHA_FENCE_OPEN /* until write_until */
+	FHA_FENCE_OPEN /* until write_ends_at */
 } FhaFenceAction;
 
 /* What to do with PostgreSQL. */

@@ -30,7 +30,7 @@ typedef uint64_t FhaFacts;
 #define FHA_BLANK FHA_FACT(12) /* no record, not watched long enough */
 
 /* More of the lease. */
-#define FHA_SAFE FHA_FACT(13)  /* mine, and now < write_until (S1) */
+#define FHA_SAFE FHA_FACT(13)  /* mine, and now < write_ends_at (S1) */
 #define FHA_STALE FHA_FACT(14) /* its term is lower than one this node has seen (S7) */
 #define FHA_RECLAIM \
 	FHA_FACT(15) /* this member held it last, and its data is what that term's holder had */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static void
-drop(FhaFreshness *freshness, size_t at)
+sample_drop(FhaFreshness *freshness, size_t at)
 {
 	freshness->count--;
 	memmove(freshness->waiting + at, freshness->waiting + at + 1,
@@ -19,7 +19,7 @@ drop(FhaFreshness *freshness, size_t at)
  * by a part of itself, however long it becomes.
  */
 static void
-make_room(FhaFreshness *freshness, int64_t now_ms)
+samples_make_room(FhaFreshness *freshness, int64_t now_ms)
 {
 	const FhaSample *waiting = freshness->waiting;
 	size_t best = 1;
@@ -36,7 +36,7 @@ make_room(FhaFreshness *freshness, int64_t now_ms)
 			least = gap;
 		}
 	}
-	drop(freshness, best);
+	sample_drop(freshness, best);
 }
 
 void
@@ -53,7 +53,7 @@ fha_freshness_sample(FhaFreshness *freshness, uint64_t lsn, int64_t now_ms)
 		return;
 	}
 	if (freshness->count == FHA_SAMPLES_MAX)
-		make_room(freshness, now_ms);
+		samples_make_room(freshness, now_ms);
 	freshness->waiting[freshness->count++] = (FhaSample){lsn, now_ms};
 }
 
@@ -66,15 +66,15 @@ fha_freshness_new_term(FhaFreshness *freshness)
 int64_t
 fha_freshness_lag_ms(const FhaFreshness *freshness, FhaStage stage, int64_t now_ms)
 {
-	int64_t fresh_ms = freshness->fresh_ms[stage];
+	int64_t fresh_at_ms = freshness->fresh_at_ms[stage];
 
-	return fresh_ms == 0 ? FHA_LAG_UNKNOWN : now_ms - fresh_ms;
+	return fresh_at_ms == 0 ? FHA_LAG_UNKNOWN : now_ms - fresh_at_ms;
 }
 
 int64_t
-fha_lag_shown_ms(int64_t fresh_ms, int64_t whole_until_ms, int64_t now_ms)
+fha_lag_shown_ms(int64_t fresh_at_ms, int64_t whole_ends_at_ms, int64_t now_ms)
 {
-	return now_ms <= whole_until_ms || now_ms <= fresh_ms ? 0 : now_ms - fresh_ms;
+	return now_ms <= whole_ends_at_ms || now_ms <= fresh_at_ms ? 0 : now_ms - fresh_at_ms;
 }
 
 void
@@ -88,11 +88,11 @@ fha_freshness_reached(FhaFreshness *freshness, const uint64_t lsn[FHA_STAGES])
 		if (lsn[stage] > reached)
 			reached = lsn[stage];
 		for (size_t i = 0; i < freshness->count && freshness->waiting[i].lsn <= reached; i++)
-			if (freshness->waiting[i].at_ms > freshness->fresh_ms[stage])
-				freshness->fresh_ms[stage] = freshness->waiting[i].at_ms;
+			if (freshness->waiting[i].at_ms > freshness->fresh_at_ms[stage])
+				freshness->fresh_at_ms[stage] = freshness->waiting[i].at_ms;
 	}
 	while (freshness->count > 0 && freshness->waiting[0].lsn <= lsn[FHA_REPLAYED])
-		drop(freshness, 0);
+		sample_drop(freshness, 0);
 }
 
 void

@@ -29,8 +29,7 @@ typedef struct FhaSample
 /* Zeroed: nothing was heard, not fit. */
 typedef struct FhaFreshness
 {
-	int64_t fresh_ms[FHA_STAGES]; /* when the newest sample that it has got so far was received; 0:
-									 none has */
+	int64_t fresh_at_ms[FHA_STAGES]; /* receipt of the newest sample that it has got; 0: none */
 	size_t count;
 	FhaSample waiting[FHA_SAMPLES_MAX]; /* oldest first */
 	bool fit;                           /* may serve reads */
@@ -58,9 +57,9 @@ void fha_freshness_judge(FhaFreshness *freshness, int64_t limit_ms, int64_t now_
 int64_t fha_freshness_lag_ms(const FhaFreshness *freshness, FhaStage stage, int64_t now_ms);
 
 /*
- * The lag that is shown: none until whole_until_ms (it has all that its leader has, as was heard not
- * long before), then the time since fresh_ms.
+ * The lag that is shown: none until whole_ends_at_ms (it has all that its leader has, as was heard not
+ * long before), then the time since fresh_at_ms.
  */
-int64_t fha_lag_shown_ms(int64_t fresh_ms, int64_t whole_until_ms, int64_t now_ms);
+int64_t fha_lag_shown_ms(int64_t fresh_at_ms, int64_t whole_ends_at_ms, int64_t now_ms);
 
 #endif

@@ -10,18 +10,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FHA_WATCH_VERSION_SIZE 64
-#define FHA_WATCH_SIGN_SIZE 128
+#include "core/sizes.h"
 
 /* What one observer has seen of the lease record; zeroed is "nothing yet". */
 typedef struct FhaWatch
 {
-	bool seen;                            /* present or absent, it has been looked at */
-	bool absent;                          /* there is no record */
-	char version[FHA_WATCH_VERSION_SIZE]; /* what a swap would name; "" when absent */
-	char sign[FHA_WATCH_SIGN_SIZE];       /* what only the writer that is watched changes */
-	int64_t since_ms; /* no sign of life from that writer, as far as we have seen, from then on */
-	int64_t recorded_duration_ms; /* what the record asks observers to wait */
+	bool seen;                      /* present or absent, it has been looked at */
+	bool absent;                    /* there is no record */
+	char version[FHA_VERSION_SIZE]; /* what a swap would name; "" when absent */
+	char sign[FHA_WATCH_SIGN_SIZE]; /* what only the writer that is watched changes */
+	int64_t last_sign_at_ms;        /* the newest sign of life from that writer that we have seen */
+	int64_t recorded_duration_ms;   /* what the record asks observers to wait */
 } FhaWatch;
 
 /*
@@ -42,40 +41,40 @@ void fha_watch_saw(FhaWatch *watch, const char *version, const char *sign,
 bool fha_watch_lapsed(const FhaWatch *watch, int64_t own_duration_ms, int64_t now_ms);
 
 /* When fha_watch_lapsed will become true if nothing changes; INT64_MAX if nothing was seen. */
-int64_t fha_watch_lapses_ms(const FhaWatch *watch, int64_t own_duration_ms);
+int64_t fha_watch_lapses_at_ms(const FhaWatch *watch, int64_t own_duration_ms);
 
 /* The holder's side; zeroed is "holds nothing". */
 typedef struct FhaTenure
 {
-	int64_t write_until_ms; /* S1: acknowledgements are allowed before this */
-	int64_t shut_ms;        /* a renewal sent before this cannot open the fence again */
-	int64_t deadline_ms;    /* the renew deadline in force */
-	int64_t duration_ms;    /* the lease duration last confirmed in the record */
-	int64_t raise_ms;       /* a higher deadline counts for renewals sent from then on */
-	bool promised;          /* S10: write_until comes of members' promises, not of a renewal */
+	int64_t write_ends_at_ms;  /* S1: acknowledgements are allowed before this */
+	int64_t shut_at_ms;        /* a renewal sent before this cannot open the fence again */
+	int64_t renew_deadline_ms; /* the renew deadline in force */
+	int64_t duration_ms;       /* the lease duration last confirmed in the record */
+	int64_t raise_at_ms;       /* a higher deadline counts for renewals sent from then on */
+	bool promised;             /* S10: write_ends_at comes of members' promises, not of a renewal */
 } FhaTenure;
 
 /*
  * A renewal that records duration_ms is about to be sent.  Whoever reads a shorter duration waits
  * only that long, whether or not the write is ever confirmed: what was allowed ends sooner (S1).
  */
-void fha_tenure_sending(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms,
+void fha_tenure_sending(FhaTenure *tenure, int64_t sent_at_ms, int64_t renew_deadline_ms,
 						int64_t duration_ms);
 
 /*
- * A renewal that was sent at sent_ms is confirmed, and recorded duration_ms.  Counted from the
+ * A renewal that was sent at sent_at_ms is confirmed, and recorded duration_ms.  Counted from the
  * sending: an observer may have begun its own wait at any time after that (S1).
  * A raised deadline counts only after the raised duration has stood for the old duration; one that
  * is not shorter than the recorded duration does not count at all.
  */
-void fha_tenure_confirm(FhaTenure *tenure, int64_t sent_ms, int64_t deadline_ms,
+void fha_tenure_confirm(FhaTenure *tenure, int64_t sent_at_ms, int64_t renew_deadline_ms,
 						int64_t duration_ms);
 
 /*
  * S10: everybody else who may take the lease has promised not to, each for duration_ms from the
- * receipt of a question that was sent at sent_ms or later.  As good as a renewal sent then.
+ * receipt of a question that was sent at sent_at_ms or later.  As good as a renewal sent then.
  */
-void fha_tenure_promised(FhaTenure *tenure, int64_t sent_ms);
+void fha_tenure_promised(FhaTenure *tenure, int64_t sent_at_ms);
 
 /* Shut, and stay shut until a renewal sent after now_ms is confirmed. */
 void fha_tenure_shut(FhaTenure *tenure, int64_t now_ms);

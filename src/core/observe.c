@@ -8,13 +8,13 @@
 #include "core/timing.h"
 
 static bool
-same(const char *a, const char *b)
+text_same(const char *a, const char *b)
 {
 	return strcmp(a, b) == 0;
 }
 
 static bool
-has_record(const FhaWorld *world)
+world_has_record(const FhaWorld *world)
 {
 	return world->watch.seen && !world->watch.absent;
 }
@@ -22,18 +22,18 @@ has_record(const FhaWorld *world)
 static bool
 holder_has_my_name(const FhaWorld *world)
 {
-	return has_record(world) && same(world->cluster.holder, world->self.member);
+	return world_has_record(world) && text_same(world->cluster.holder, world->self.member);
 }
 
 bool
 fha_lease_is_mine(const FhaWorld *world)
 {
 	return holder_has_my_name(world) && !world->cluster.released &&
-		   same(world->cluster.incarnation, world->self.incarnation);
+		   text_same(world->cluster.incarnation, world->self.incarnation);
 }
 
 static char *
-append(char *at, const char *text)
+text_append(char *at, const char *text)
 {
 	size_t length = strlen(text);
 
@@ -48,12 +48,12 @@ fha_cluster_sign(const FhaCluster *cluster, char out[FHA_WATCH_SIGN_SIZE])
 	char digits[20];
 	uint64_t rest = (uint64_t) cluster->lease_duration_ms;
 	size_t count = 0;
-	char *at = append(out, cluster->holder);
+	char *at = text_append(out, cluster->holder);
 
 	_Static_assert(FHA_NAME_SIZE + 2 * FHA_ID_SIZE + 2 + sizeof(digits) < FHA_WATCH_SIGN_SIZE,
 				   "a sign is never cut off");
-	at = append(at, cluster->incarnation);
-	at = append(at, cluster->nonce);
+	at = text_append(at, cluster->incarnation);
+	at = text_append(at, cluster->nonce);
 	*at++ = cluster->released ? 'r' : 'h';
 	do
 		digits[count++] = (char) ('0' + rest % 10);
@@ -82,8 +82,9 @@ static bool
 is_my_dead_self(const FhaWorld *world)
 {
 	return holder_has_my_name(world) && world->self.liveness_held &&
-		   same(world->cluster.boot_id, world->self.boot_id) &&
-		   same(world->cluster.liveness, world->self.liveness) && has_what_the_record_shows(world);
+		   text_same(world->cluster.boot_id, world->self.boot_id) &&
+		   text_same(world->cluster.liveness, world->self.liveness) &&
+		   has_what_the_record_shows(world);
 }
 
 static bool
@@ -96,7 +97,7 @@ has_lapsed(const FhaWorld *world, int64_t now_ms)
 static bool
 is_another_s_question(const FhaWorld *world)
 {
-	return world->heard_from[0] != '\0' && !same(world->heard_from, world->cluster.holder);
+	return world->heard_from[0] != '\0' && !text_same(world->heard_from, world->cluster.holder);
 }
 
 /*
@@ -147,9 +148,9 @@ is_let_go(const FhaWorld *world)
 bool
 fha_lease_is_free(const FhaWorld *world, int64_t now_ms)
 {
-	bool bound = now_ms < world->bound_until_ms;
+	bool bound = now_ms < world->bound_ends_at_ms;
 
-	if (!has_record(world) || fha_lease_is_mine(world))
+	if (!world_has_record(world) || fha_lease_is_mine(world))
 		return false;
 	if (is_let_go(world))
 		return !bound || is_released_since_asked(world);
@@ -167,7 +168,7 @@ fha_members_term(const FhaWorld *world)
 		const FhaMember *member = &world->members[i];
 
 		if (member->highest_term > highest && member->cluster_uuid[0] != '\0' &&
-			same(member->cluster_uuid, world->cluster.cluster_uuid))
+			text_same(member->cluster_uuid, world->cluster.cluster_uuid))
 			highest = member->highest_term;
 	}
 	return highest;
@@ -233,7 +234,7 @@ identity_in(const FhaCluster *cluster, uint32_t timeline)
 static bool
 are_others(const char *a, const char *b)
 {
-	return a[0] != '\0' && b[0] != '\0' && !same(a, b);
+	return a[0] != '\0' && b[0] != '\0' && !text_same(a, b);
 }
 
 int
@@ -301,7 +302,7 @@ listed_at(const FhaCluster *cluster, const char *name)
 {
 	size_t at = 0;
 
-	while (at < cluster->member_count && !same(cluster->members[at], name))
+	while (at < cluster->member_count && !text_same(cluster->members[at], name))
 		at++;
 	return at;
 }
@@ -317,7 +318,7 @@ fha_member_is_listed_as(const FhaCluster *cluster, const char *name, const char 
 {
 	size_t at = listed_at(cluster, name);
 
-	return at < cluster->member_count && same(cluster->member_data[at], data);
+	return at < cluster->member_count && text_same(cluster->member_data[at], data);
 }
 
 bool
@@ -352,22 +353,22 @@ fha_member_unlist(FhaCluster *cluster, const char *name)
 }
 
 static const FhaMember *
-find_member(const FhaWorld *world, const char *name)
+world_find_member(const FhaWorld *world, const char *name)
 {
 	for (size_t i = 0; i < world->member_count; i++)
-		if (same(world->members[i].member, name))
+		if (text_same(world->members[i].member, name))
 			return &world->members[i];
 	return NULL;
 }
 
 static int64_t
-duplicate_gone_ms(const FhaWorld *world)
+duplicate_gone_at_ms(const FhaWorld *world)
 {
 	int64_t lease_ms = world->self.lease_duration_ms;
 
-	if (has_record(world) && world->cluster.lease_duration_ms > lease_ms)
+	if (world_has_record(world) && world->cluster.lease_duration_ms > lease_ms)
 		lease_ms = world->cluster.lease_duration_ms;
-	return world->own.since_ms + FHA_DUPLICATE_LEASES * lease_ms;
+	return world->own.last_sign_at_ms + FHA_DUPLICATE_LEASES * lease_ms;
 }
 
 /*
@@ -377,11 +378,12 @@ duplicate_gone_ms(const FhaWorld *world)
 static bool
 has_duplicate(const FhaWorld *world, int64_t now_ms)
 {
-	const FhaMember *named = find_member(world, world->self.member);
+	const FhaMember *named = world_find_member(world, world->self.member);
 
 	return named != NULL && !world->self.spoken && world->own.seen && named->liveness[0] != '\0' &&
-		   !same(named->incarnation, world->self.incarnation) &&
-		   !same(named->liveness, world->self.liveness) && now_ms < duplicate_gone_ms(world);
+		   !text_same(named->incarnation, world->self.incarnation) &&
+		   !text_same(named->liveness, world->self.liveness) &&
+		   now_ms < duplicate_gone_at_ms(world);
 }
 
 static bool
@@ -398,10 +400,10 @@ is_foreign(const FhaWorld *world)
 {
 	const FhaCluster *cluster = &world->cluster;
 
-	if (!has_record(world) || world->pg.empty)
+	if (!world_has_record(world) || world->pg.empty)
 		return false;
 	if (world->self.cluster_uuid[0] != '\0' &&
-		!same(world->self.cluster_uuid, cluster->cluster_uuid))
+		!text_same(world->self.cluster_uuid, cluster->cluster_uuid))
 		return true;
 	return cluster->system_identifier != 0 && world->pg.system_identifier != 0 &&
 		   cluster->system_identifier != world->pg.system_identifier;
@@ -433,7 +435,7 @@ is_failover_to_me(const FhaWorld *world)
 {
 	const char *target = world->cluster.request.target;
 
-	return is_failover_open(world) && (target[0] == '\0' || same(target, world->self.member));
+	return is_failover_open(world) && (target[0] == '\0' || text_same(target, world->self.member));
 }
 
 /*
@@ -459,20 +461,20 @@ is_handover_requested(const FhaWorld *world)
 	const FhaRequest *request = &world->cluster.request;
 
 	if ((request->kind != FHA_REQUEST_SWITCHOVER && request->kind != FHA_REQUEST_FAILOVER) ||
-		same(request->target, world->self.member))
+		text_same(request->target, world->self.member))
 		return false;
 	return request->state == FHA_REQUEST_RUNNING ||
 		   (is_failover_requested(world) && world->pg.state == FHA_PG_DOWN);
 }
 
 static int64_t
-later(int64_t a, int64_t b)
+world_later(int64_t a, int64_t b)
 {
 	return a > b ? a : b;
 }
 
 static int64_t
-patience_ms(const FhaWorld *world)
+world_patience_ms(const FhaWorld *world)
 {
 	return FHA_STUCK_LEASES * world->self.lease_duration_ms;
 }
@@ -482,14 +484,14 @@ static int64_t
 room_ms(const FhaWorld *world)
 {
 	return FHA_ROOM_LEASES * world->self.lease_duration_ms +
-		   later(FHA_TARGET_WAITS * world->self.release_wait_ms,
-				 FHA_ELECTION_WAITS * world->self.election_wait_ms);
+		   world_later(FHA_TARGET_WAITS * world->self.release_wait_ms,
+					   FHA_ELECTION_WAITS * world->self.election_wait_ms);
 }
 
 static int64_t
 turns_ms(const FhaWorld *world)
 {
-	return later(room_ms(world) + patience_ms(world), 1);
+	return world_later(room_ms(world) + world_patience_ms(world), 1);
 }
 
 /*
@@ -497,13 +499,13 @@ turns_ms(const FhaWorld *world)
  * at this moment: INT64_MAX for never.  A failover that was asked for ends it at once.
  */
 static int64_t
-stuck_from_ms(const FhaWorld *world)
+stuck_at_ms(const FhaWorld *world)
 {
 	if (is_failover_requested(world) && !is_failover_to_me(world))
-		return later(world->led_ms, world->request_since_ms);
-	if (world->led_ms == 0 || world->cluster.member_count <= 1)
+		return world_later(world->led_at_ms, world->request_seen_at_ms);
+	if (world->led_at_ms == 0 || world->cluster.member_count <= 1)
 		return INT64_MAX;
-	return world->led_ms + patience_ms(world);
+	return world->led_at_ms + world_patience_ms(world);
 }
 
 /*
@@ -513,22 +515,22 @@ stuck_from_ms(const FhaWorld *world)
 static bool
 is_stuck(const FhaWorld *world, int64_t now_ms)
 {
-	int64_t from_ms = stuck_from_ms(world);
+	int64_t begins_at_ms = stuck_at_ms(world);
 
-	return now_ms >= from_ms && (now_ms - from_ms) % turns_ms(world) < room_ms(world);
+	return now_ms >= begins_at_ms && (now_ms - begins_at_ms) % turns_ms(world) < room_ms(world);
 }
 
 /* When is_stuck() changes next. */
 static int64_t
-stuck_again_ms(const FhaWorld *world, int64_t now_ms)
+stuck_again_at_ms(const FhaWorld *world, int64_t now_ms)
 {
-	int64_t from_ms = stuck_from_ms(world);
-	int64_t begun_ms;
+	int64_t begins_at_ms = stuck_at_ms(world);
+	int64_t turn_at_ms;
 
-	if (now_ms < from_ms)
-		return from_ms;
-	begun_ms = now_ms - (now_ms - from_ms) % turns_ms(world);
-	return begun_ms + (is_stuck(world, now_ms) ? room_ms(world) : turns_ms(world));
+	if (now_ms < begins_at_ms)
+		return begins_at_ms;
+	turn_at_ms = now_ms - (now_ms - begins_at_ms) % turns_ms(world);
+	return turn_at_ms + (is_stuck(world, now_ms) ? room_ms(world) : turns_ms(world));
 }
 
 bool
@@ -537,13 +539,13 @@ fha_failover_is_in_vain(const FhaWorld *world, int64_t now_ms)
 	return is_failover_requested(world) && !is_failover_to_me(world) && fha_lease_is_mine(world) &&
 		   !world->pg.stopping &&
 		   (world->pg.state == FHA_PG_BUSY || world->pg.state == FHA_PG_STANDBY) &&
-		   now_ms >= stuck_from_ms(world) + room_ms(world);
+		   now_ms >= stuck_at_ms(world) + room_ms(world);
 }
 
 static int64_t
 free_for(const FhaWorld *world, int64_t now_ms)
 {
-	return world->free_since_ms == 0 ? 0 : now_ms - world->free_since_ms;
+	return world->found_free_at_ms == 0 ? 0 : now_ms - world->found_free_at_ms;
 }
 
 bool
@@ -649,14 +651,14 @@ is_my_turn(const FhaWorld *world, int64_t now_ms)
 		is_failover_requested(world) ? cluster->request.target : cluster->release_to;
 	bool all_published = true;
 
-	if (world->free_since_ms == 0)
+	if (world->found_free_at_ms == 0)
 		return false;
 	if (target[0] != '\0' && cluster->released && waited < world->self.release_wait_ms)
-		return same(target, world->self.member);
+		return text_same(target, world->self.member);
 	/* A target that never comes does not keep the lease free for ever. */
 	if (is_failover_requested(world) && target[0] != '\0' &&
 		waited < FHA_TARGET_WAITS * world->self.release_wait_ms)
-		return same(target, world->self.member);
+		return text_same(target, world->self.member);
 	if (holder_has_my_name(world) && has_what_the_record_shows(world))
 		/* We gave it away: others first, but not for ever; longer if an operator wants another. */
 		return !cluster->released || waited >= (is_failover_open(world) ? FHA_TARGET_WAITS : 1) *
@@ -666,11 +668,11 @@ is_my_turn(const FhaWorld *world, int64_t now_ms)
 	for (size_t i = 0; i < cluster->member_count; i++)
 	{
 		const char *name = cluster->members[i];
-		const FhaMember *other = find_member(world, name);
+		const FhaMember *other = world_find_member(world, name);
 
-		if (same(name, world->self.member) || same(name, cluster->holder))
+		if (text_same(name, world->self.member) || text_same(name, cluster->holder))
 			continue;
-		if (other == NULL || !same(other->candidate_for, world->watch.version))
+		if (other == NULL || !text_same(other->candidate_for, world->watch.version))
 			all_published = false;
 		else if (is_better(world, other))
 			return false;
@@ -688,15 +690,15 @@ fha_successor_find(const FhaWorld *world, const char *target)
 	{
 		const FhaMember *member = &world->members[i];
 
-		if (same(member->member, world->self.member) ||
+		if (text_same(member->member, world->self.member) ||
 			!fha_member_is_listed(&world->cluster, member->member) ||
-			(target[0] != '\0' && !same(member->member, target)))
+			(target[0] != '\0' && !text_same(member->member, target)))
 			continue;
 		for (size_t j = 0; j < world->pg.standby_count; j++)
 		{
 			const FhaStandby *standby = &world->pg.standbys[j];
 
-			if (same(standby->member, member->member) && (best < 0 || standby->lsn > best_lsn))
+			if (text_same(standby->member, member->member) && (best < 0 || standby->lsn > best_lsn))
 			{
 				best = (int) i;
 				best_lsn = standby->lsn;
@@ -710,7 +712,7 @@ static bool
 streams_by_record(const FhaWorld *world, const char *name)
 {
 	for (size_t i = 0; i < world->cluster.standby_count; i++)
-		if (same(world->cluster.standbys[i].member, name))
+		if (text_same(world->cluster.standbys[i].member, name))
 			return true;
 	return false;
 }
@@ -718,19 +720,20 @@ streams_by_record(const FhaWorld *world, const char *name)
 bool
 fha_has_carried_out(const FhaWorld *world, const char *name)
 {
-	const FhaMember *member = find_member(world, name);
+	const FhaMember *member = world_find_member(world, name);
 
-	return member != NULL && same(member->carried_out, world->cluster.request.id) &&
+	return member != NULL && text_same(member->carried_out, world->cluster.request.id) &&
 		   (member->role == FHA_ROLE_PRIMARY || streams_by_record(world, name));
 }
 
 bool
 fha_must_restart(const FhaWorld *world, const char *name)
 {
-	const FhaMember *member = find_member(world, name);
+	const FhaMember *member = world_find_member(world, name);
 
 	return fha_member_is_listed(&world->cluster, name) && member != NULL && member->supervised &&
-		   (world->cluster.request.target[0] == '\0' || same(world->cluster.request.target, name));
+		   (world->cluster.request.target[0] == '\0' ||
+			text_same(world->cluster.request.target, name));
 }
 
 int64_t
@@ -742,9 +745,9 @@ fha_room_needed(const FhaCluster *cluster)
 bool
 fha_restarts_before(const FhaCluster *cluster, const char *a, const char *b)
 {
-	if (same(a, cluster->holder))
+	if (text_same(a, cluster->holder))
 		return cluster->request.primary_first;
-	if (same(b, cluster->holder))
+	if (text_same(b, cluster->holder))
 		return !cluster->request.primary_first;
 	return strcmp(a, b) < 0;
 }
@@ -762,20 +765,20 @@ is_restart_next(const FhaWorld *world)
 	const char *self = world->self.member;
 
 	if (request->kind != FHA_REQUEST_RESTART || request->state != FHA_REQUEST_RUNNING ||
-		same(world->pg.started_for, request->id) ||
-		(request->target[0] != '\0' && !same(request->target, self)))
+		text_same(world->pg.started_for, request->id) ||
+		(request->target[0] != '\0' && !text_same(request->target, self)))
 		return false;
 	for (size_t i = 0; i < cluster->member_count; i++)
 	{
 		const char *name = cluster->members[i];
 
-		if (same(name, self) || !fha_restarts_before(cluster, name, self) ||
+		if (text_same(name, self) || !fha_restarts_before(cluster, name, self) ||
 			!fha_must_restart(world, name))
 			continue;
 		if (!fha_has_carried_out(world, name))
 			return false;
-		if (same(name, cluster->holder) && !world->pg.too_small &&
-			world->pg.replayed < find_member(world, name)->position.lsn)
+		if (text_same(name, cluster->holder) && !world->pg.too_small &&
+			world->pg.replayed < world_find_member(world, name)->position.lsn)
 			return false;
 	}
 	return true;
@@ -807,7 +810,7 @@ is_requested(const FhaWorld *world)
 	return request->kind == FHA_REQUEST_RESTART
 			   ? fha_must_restart(world, world->self.member)
 			   : (request->kind == FHA_REQUEST_REINIT || request->kind == FHA_REQUEST_REJOIN) &&
-					 same(request->target, world->self.member);
+					 text_same(request->target, world->self.member);
 }
 
 static bool
@@ -816,7 +819,8 @@ is_reinit_due(const FhaWorld *world)
 	const FhaRequest *request = &world->cluster.request;
 
 	return request->kind == FHA_REQUEST_REINIT && request->state == FHA_REQUEST_RUNNING &&
-		   same(request->target, world->self.member) && !same(world->self.cloned_for, request->id);
+		   text_same(request->target, world->self.member) &&
+		   !text_same(world->self.cloned_for, request->id);
 }
 
 static FhaFacts
@@ -852,9 +856,9 @@ observe_postgres(const FhaWorld *world, int64_t now_ms)
 		facts |= FHA_DAMAGED;
 	else if (is_foreign(world))
 		facts |= FHA_FOREIGN;
-	else if (has_record(world) && !fha_lease_is_mine(world) && has_namesake(world))
+	else if (world_has_record(world) && !fha_lease_is_mine(world) && has_namesake(world))
 		facts |= FHA_DIVERGED | FHA_NAMESAKE;
-	else if (has_record(world) && pg->position.timeline != 0 && !fha_lease_is_mine(world) &&
+	else if (world_has_record(world) && pg->position.timeline != 0 && !fha_lease_is_mine(world) &&
 			 !fha_lineage_holds(&world->cluster, pg->position, pg->origin))
 		facts |= FHA_DIVERGED;
 	if (pg->stopping)
@@ -895,8 +899,8 @@ observe_lease(const FhaWorld *world, int64_t now_ms)
 static bool
 is_own_uninitialised(const FhaWorld *world)
 {
-	return has_record(world) && world->cluster.system_identifier == 0 &&
-		   same(world->self.cluster_uuid, world->cluster.cluster_uuid);
+	return world_has_record(world) && world->cluster.system_identifier == 0 &&
+		   text_same(world->self.cluster_uuid, world->cluster.cluster_uuid);
 }
 
 /*
@@ -906,8 +910,8 @@ is_own_uninitialised(const FhaWorld *world)
 static bool
 vanished_under_us(const FhaWorld *world)
 {
-	return world->confirmed_ms != 0 &&
-		   world->watch.since_ms < world->confirmed_ms + world->self.renew_deadline_ms;
+	return world->confirmed_at_ms != 0 &&
+		   world->watch.last_sign_at_ms < world->confirmed_at_ms + world->self.renew_deadline_ms;
 }
 
 const char *
@@ -916,8 +920,8 @@ fha_missing_find(const FhaWorld *world)
 	const FhaCluster *last = &world->cluster;
 
 	for (size_t i = 0; i < last->member_count && !vanished_under_us(world); i++)
-		if (!same(last->members[i], world->self.member) &&
-			find_member(world, last->members[i]) == NULL)
+		if (!text_same(last->members[i], world->self.member) &&
+			world_find_member(world, last->members[i]) == NULL)
 			return last->members[i];
 	return NULL;
 }
@@ -933,13 +937,13 @@ held_what_vanished(const FhaWorld *world)
 
 	if (!world->watch.absent || last->term == 0 || last->term != world->self.highest_term ||
 		last->released || last->lineage_term != last->term ||
-		!same(last->holder, world->self.member) ||
-		!same(last->incarnation, world->self.incarnation) ||
+		!text_same(last->holder, world->self.member) ||
+		!text_same(last->incarnation, world->self.incarnation) ||
 		!fha_timeline_is_reserved(last, &world->pg))
 		return false;
 	for (size_t i = 0; i < last->member_count; i++)
 	{
-		const FhaMember *member = find_member(world, last->members[i]);
+		const FhaMember *member = world_find_member(world, last->members[i]);
 
 		if (member != NULL && (member->term > last->term || member->highest_term > last->term))
 			return false;
@@ -973,7 +977,7 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 	if (world->self.bootstrap && !some_member_has_data(world) &&
 		(world->self.cluster_uuid[0] == '\0' || is_own_uninitialised(world)))
 		facts |= FHA_BOOTSTRAP;
-	if (!has_record(world))
+	if (!world_has_record(world))
 		return held_what_vanished(world) ? facts | FHA_RECLAIM : facts;
 
 	if (cluster->term < world->self.highest_term)
@@ -1007,7 +1011,7 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 		facts |= FHA_SUCCESSOR;
 	if (!holder_has_my_name(world) && !cluster->released && (facts & FHA_PUBLISHED) != 0)
 	{
-		const FhaMember *leader = find_member(world, cluster->holder);
+		const FhaMember *leader = world_find_member(world, cluster->holder);
 
 		if (leader != NULL && leader->address[0] != '\0' && leader->role == FHA_ROLE_PRIMARY &&
 			leader->position.timeline == cluster->timeline)
@@ -1017,7 +1021,7 @@ fha_observe(const FhaWorld *world, int64_t now_ms)
 				facts |= FHA_STRANDED;
 			if (leader->rewindable)
 				facts |= FHA_REWINDABLE;
-			if (same(world->pg.following, cluster->holder) &&
+			if (text_same(world->pg.following, cluster->holder) &&
 				world->pg.following_term == cluster->term)
 				facts |= FHA_FOLLOWING;
 		}
@@ -1039,28 +1043,40 @@ earliest_after(int64_t best, int64_t candidate, int64_t now_ms)
 	return candidate > now_ms && candidate < best ? candidate : best;
 }
 
-int64_t
-fha_observe_again_ms(const FhaWorld *world, int64_t now_ms)
+bool
+fha_streams(const FhaWorld *world, const char *name)
 {
-	int64_t again = INT64_MAX;
+	for (size_t i = 0; i < world->pg.standby_count; i++)
+		if (strcmp(world->pg.standbys[i].member, name) == 0)
+			return true;
+	return false;
+}
 
-	again = earliest_after(again, fha_watch_lapses_ms(&world->watch, world->self.lease_duration_ms),
-						   now_ms);
-	again = earliest_after(again, world->tenure.write_until_ms, now_ms);
-	again = earliest_after(again, world->bound_until_ms, now_ms);
+int64_t
+fha_observe_again_at_ms(const FhaWorld *world, int64_t now_ms)
+{
+	int64_t again_at_ms = INT64_MAX;
+
+	again_at_ms = earliest_after(
+		again_at_ms, fha_watch_lapses_at_ms(&world->watch, world->self.lease_duration_ms), now_ms);
+	again_at_ms = earliest_after(again_at_ms, world->tenure.write_ends_at_ms, now_ms);
+	again_at_ms = earliest_after(again_at_ms, world->bound_ends_at_ms, now_ms);
 	if (has_duplicate(world, now_ms))
-		again = earliest_after(again, duplicate_gone_ms(world), now_ms);
+		again_at_ms = earliest_after(again_at_ms, duplicate_gone_at_ms(world), now_ms);
 	if (fha_lease_is_mine(world))
-		again = earliest_after(again, stuck_again_ms(world, now_ms), now_ms);
-	if (world->free_since_ms != 0)
+		again_at_ms = earliest_after(again_at_ms, stuck_again_at_ms(world, now_ms), now_ms);
+	if (world->found_free_at_ms != 0)
 	{
-		again = earliest_after(again, world->free_since_ms + world->self.election_wait_ms, now_ms);
-		again = earliest_after(
-			again, world->free_since_ms + FHA_ELECTION_WAITS * world->self.election_wait_ms,
+		again_at_ms = earliest_after(
+			again_at_ms, world->found_free_at_ms + world->self.election_wait_ms, now_ms);
+		again_at_ms = earliest_after(
+			again_at_ms,
+			world->found_free_at_ms + FHA_ELECTION_WAITS * world->self.election_wait_ms, now_ms);
+		again_at_ms = earliest_after(again_at_ms,
+									 world->found_free_at_ms + world->self.release_wait_ms, now_ms);
+		again_at_ms = earliest_after(
+			again_at_ms, world->found_free_at_ms + FHA_TARGET_WAITS * world->self.release_wait_ms,
 			now_ms);
-		again = earliest_after(again, world->free_since_ms + world->self.release_wait_ms, now_ms);
-		again = earliest_after(
-			again, world->free_since_ms + FHA_TARGET_WAITS * world->self.release_wait_ms, now_ms);
 	}
-	return again;
+	return again_at_ms;
 }

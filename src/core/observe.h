@@ -22,12 +22,12 @@ typedef struct FhaWorld
 	size_t member_count;
 	FhaMember members[FHA_MEMBERS_MAX]; /* records of all members, our own included or not */
 	FhaWatch own;                       /* of the record that has our name */
-	bool own_taken; /* that record says that it is another cluster's, or another member's */
-	int64_t led_ms; /* when we last led, or became the holder; 0: we are not */
-	int64_t request_since_ms; /* when the request that stands was first seen; 0: none was */
-	int64_t free_since_ms;    /* when the lease was first seen to be free; 0: it is not */
-	int64_t confirmed_ms;     /* our last confirmed renewal was sent then; 0: none */
-	int64_t bound_until_ms;   /* S10: promised not to take the lease before; 0: nothing */
+	bool own_taken;    /* that record says that it is another cluster's, or another member's */
+	int64_t led_at_ms; /* when we last led, or became the holder; 0: we are not */
+	int64_t request_seen_at_ms; /* when the request that stands was first seen; 0: none was */
+	int64_t found_free_at_ms;   /* when the lease was first seen to be free; 0: it is not */
+	int64_t confirmed_at_ms;    /* our last confirmed renewal was sent then; 0: none */
+	int64_t bound_ends_at_ms;   /* S10: promised not to take the lease before; 0: nothing */
 	uint64_t heard_term; /* S10: in it a holder that asked for promises told where it is; 0: none */
 	char heard_from[FHA_NAME_SIZE]; /* that holder; "": not known, as written by 1.1 */
 	FhaPosition heard;              /* its latest */
@@ -145,7 +145,10 @@ void fha_member_unlist(FhaCluster *cluster, const char *name);
 /* S10: may a member with this name and this data contend? */
 bool fha_member_is_listed_as(const FhaCluster *cluster, const char *name, const char *data);
 
+/* Does a standby with this name stream from this server? */
+bool fha_streams(const FhaWorld *world, const char *name);
+
 /* When may the facts change by time alone? The earliest such moment after now_ms, or INT64_MAX. */
-int64_t fha_observe_again_ms(const FhaWorld *world, int64_t now_ms);
+int64_t fha_observe_again_at_ms(const FhaWorld *world, int64_t now_ms);
 
 #endif

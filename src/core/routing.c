@@ -44,15 +44,6 @@ member_of(const FhaWorld *world, const char *pod)
 	return NULL;
 }
 
-static bool
-streams(const FhaWorld *world, const char *name)
-{
-	for (size_t i = 0; i < world->pg.standby_count; i++)
-		if (strcmp(world->pg.standbys[i].member, name) == 0)
-			return true;
-	return false;
-}
-
 /* Keep when each member was last seen to stream; one that is new counts from now on. */
 static void
 watch_streams(FhaRouting *routing, const FhaWorld *world, int64_t now_ms)
@@ -64,10 +55,10 @@ watch_streams(FhaRouting *routing, const FhaWorld *world, int64_t now_ms)
 		if (strcmp(routing->members[i], name) != 0)
 		{
 			memcpy(routing->members[i], name, strlen(name) + 1);
-			routing->streamed_ms[i] = now_ms;
+			routing->streamed_at_ms[i] = now_ms;
 		}
-		else if (name[0] != '\0' && streams(world, name))
-			routing->streamed_ms[i] = now_ms;
+		else if (name[0] != '\0' && fha_streams(world, name))
+			routing->streamed_at_ms[i] = now_ms;
 	}
 }
 
@@ -79,25 +70,25 @@ fha_routing_alone(FhaAlone *alone, const FhaWorld *world, bool leads, int64_t li
 
 	for (size_t i = 0; i < world->member_count && !served; i++)
 		served = world->members[i].serves == FHA_SERVES_REPLICA &&
-				 streams(world, world->members[i].member);
+				 fha_streams(world, world->members[i].member);
 	alone->leads = leads;
 	alone->term = world->cluster.term;
 	if (served)
-		alone->served_ms = now_ms;
-	return leads && now_ms - alone->served_ms > limit_ms;
+		alone->served_at_ms = now_ms;
+	return leads && now_ms - alone->served_at_ms > limit_ms;
 }
 
 /* What the holder takes another's pod for; NOTHING: it has no word about it. */
 static FhaServes
-wanted(const FhaRouting *routing, const FhaWorld *world, const FhaPod *pod, int64_t limit_ms,
-	   int64_t now_ms)
+pod_wanted(const FhaRouting *routing, const FhaWorld *world, const FhaPod *pod, int64_t limit_ms,
+		   int64_t now_ms)
 {
 	const FhaMember *member = member_of(world, pod->name);
 
 	if (member == NULL)
 		return pod->serves == FHA_SERVES_PRIMARY ? FHA_SERVES_UNHEALTHY : FHA_SERVES_NOTHING;
 	if (member->serves != FHA_SERVES_REPLICA ||
-		now_ms - routing->streamed_ms[member - world->members] > limit_ms)
+		now_ms - routing->streamed_at_ms[member - world->members] > limit_ms)
 		return FHA_SERVES_UNHEALTHY;
 	return FHA_SERVES_REPLICA;
 }
@@ -109,7 +100,7 @@ fix_others(FhaRouting *routing, const FhaWorld *world, int64_t limit_ms, int64_t
 	for (size_t i = 0; i < routing->count; i++)
 	{
 		const FhaPod *pod = &routing->pods[i];
-		FhaServes serves = wanted(routing, world, pod, limit_ms, now_ms);
+		FhaServes serves = pod_wanted(routing, world, pod, limit_ms, now_ms);
 
 		if (serves == FHA_SERVES_NOTHING || serves == pod->serves)
 			continue;
@@ -133,7 +124,7 @@ somebody_has_a_pod(const FhaWorld *world)
 static void
 try_at_once(FhaRouting *routing)
 {
-	routing->retry_ms = 0;
+	routing->retry_at_ms = 0;
 	routing->pause_ms = 0;
 }
 
@@ -149,7 +140,7 @@ fha_routing_next(FhaRouting *routing, const FhaWorld *world, const FhaFreshness 
 	{
 		/* A new term: nothing that was known of others' pods counts. */
 		routing->count = 0;
-		routing->look_ms = 0;
+		routing->next_look_at_ms = 0;
 		routing->term = world->cluster.term;
 		memset(routing->members, 0, sizeof(routing->members));
 		try_at_once(routing);
@@ -157,7 +148,7 @@ fha_routing_next(FhaRouting *routing, const FhaWorld *world, const FhaFreshness 
 	routing->leads = leads;
 	if (leads)
 		watch_streams(routing, world, now_ms);
-	if (now_ms < routing->retry_ms)
+	if (now_ms < routing->retry_at_ms)
 		return;
 	if (world->self.pod[0] != '\0' && own != FHA_SERVES_NOTHING && own != routing->own)
 	{
@@ -170,7 +161,7 @@ fha_routing_next(FhaRouting *routing, const FhaWorld *world, const FhaFreshness 
 		return;
 	if (fix_others(routing, world, limit_ms, now_ms, task))
 		return;
-	if (now_ms >= routing->look_ms)
+	if (now_ms >= routing->next_look_at_ms)
 		task->verb = FHA_ROUTING_LOOK;
 }
 
@@ -198,7 +189,7 @@ fha_routing_done(FhaRouting *routing, const FhaRoutingTask *task, const char *ow
 				routing->own = pods[i].serves;
 			else
 				routing->pods[routing->count++] = pods[i];
-		routing->look_ms = now_ms + FHA_ROUTING_LOOK_MS;
+		routing->next_look_at_ms = now_ms + FHA_ROUTING_LOOK_MS;
 		return;
 	}
 	if (strcmp(task->pod, own_pod) == 0)
@@ -221,17 +212,18 @@ fha_routing_failed(FhaRouting *routing, const FhaRoutingTask *task, const char *
 	routing->pause_ms = routing->pause_ms == 0 ? FHA_ROUTING_RETRY_MS : 2 * routing->pause_ms;
 	if (routing->pause_ms > FHA_ROUTING_RETRY_MOST_MS)
 		routing->pause_ms = FHA_ROUTING_RETRY_MOST_MS;
-	routing->retry_ms = now_ms + routing->pause_ms;
+	routing->retry_at_ms = now_ms + routing->pause_ms;
 }
 
 int64_t
-fha_routing_again_ms(const FhaRouting *routing, int64_t now_ms)
+fha_routing_again_at_ms(const FhaRouting *routing, int64_t now_ms)
 {
-	int64_t again = INT64_MAX;
+	int64_t again_at_ms = INT64_MAX;
 
-	if (routing->retry_ms > now_ms)
-		again = routing->retry_ms;
-	if (routing->leads && routing->look_ms > now_ms && routing->look_ms < again)
-		again = routing->look_ms;
-	return again;
+	if (routing->retry_at_ms > now_ms)
+		again_at_ms = routing->retry_at_ms;
+	if (routing->leads && routing->next_look_at_ms > now_ms &&
+		routing->next_look_at_ms < again_at_ms)
+		again_at_ms = routing->next_look_at_ms;
+	return again_at_ms;
 }

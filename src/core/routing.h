@@ -35,10 +35,10 @@ typedef struct FhaRouting
 	FhaServes own;
 	bool leads;
 	uint64_t term;
-	int64_t look_ms;                      /* the holder looks again then */
-	int64_t streamed_ms[FHA_MEMBERS_MAX]; /* when each of the list was last seen to stream */
+	int64_t next_look_at_ms;                 /* the holder looks again then */
+	int64_t streamed_at_ms[FHA_MEMBERS_MAX]; /* when each of the list was last seen to stream */
 	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];
-	int64_t retry_ms; /* after a failure: nothing before */
+	int64_t retry_at_ms; /* after a failure: nothing before */
 	int64_t pause_ms;
 } FhaRouting;
 
@@ -47,7 +47,7 @@ typedef struct FhaAlone
 {
 	bool leads;
 	uint64_t term;
-	int64_t served_ms; /* when a standby was last seen to serve reads, or this term began */
+	int64_t served_at_ms; /* when a standby was last seen to serve reads, or this term began */
 } FhaAlone;
 
 typedef enum FhaRoutingVerb
@@ -86,7 +86,7 @@ void fha_routing_failed(FhaRouting *routing, const FhaRoutingTask *task, const c
 						bool absent, int64_t now_ms);
 
 /* When something may have to be done by time alone; INT64_MAX. */
-int64_t fha_routing_again_ms(const FhaRouting *routing, int64_t now_ms);
+int64_t fha_routing_again_at_ms(const FhaRouting *routing, int64_t now_ms);
 
 /* "primary", "replica", "unhealthy"; "" for NOTHING.  And back: anything else is NOTHING. */
 const char *fha_serves_name(FhaServes serves);

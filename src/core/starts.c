@@ -16,7 +16,7 @@ static void
 end_pause(FhaStarts *starts)
 {
 	starts->failures = 0;
-	starts->not_before_ms = 0;
+	starts->start_again_at_ms = 0;
 }
 
 void
@@ -28,7 +28,7 @@ fha_starts_failed(FhaStarts *starts, int64_t now_ms)
 		wait_ms *= 2;
 	starts->failures++;
 	starts->failed = true;
-	starts->not_before_ms = now_ms + (wait_ms < BACKOFF_MAX_MS ? wait_ms : BACKOFF_MAX_MS);
+	starts->start_again_at_ms = now_ms + (wait_ms < BACKOFF_MAX_MS ? wait_ms : BACKOFF_MAX_MS);
 }
 
 void
@@ -75,7 +75,7 @@ fha_starts_heed_settings(FhaStarts *starts, uint64_t changes, bool no_start)
 bool
 fha_starts_wait(const FhaStarts *starts, int64_t now_ms)
 {
-	return now_ms < starts->not_before_ms;
+	return now_ms < starts->start_again_at_ms;
 }
 
 void

@@ -18,7 +18,7 @@ typedef struct FhaStarts
 {
 	int failures;                 /* in a row */
 	bool failed;                  /* the last start or job */
-	int64_t not_before_ms;        /* nothing is tried before */
+	int64_t start_again_at_ms;    /* nothing is tried before */
 	char lifted_for[FHA_ID_SIZE]; /* the request for which the pause was ended */
 	uint64_t settings_changes;    /* of the host actions, as last seen */
 } FhaStarts;

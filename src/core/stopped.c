@@ -12,7 +12,7 @@
 #define OTHER_SEARCH_MS 20000
 
 static uint64_t
-later(uint64_t a, uint64_t b)
+stopped_later(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
 }
@@ -34,7 +34,7 @@ fha_stopped_newest(const FhaStopped *stopped)
 {
 	if (stopped->promoting_from == 0)
 		return UINT32_MAX;
-	return (uint32_t) later(stopped->promoting_from, stopped->timeline);
+	return (uint32_t) stopped_later(stopped->promoting_from, stopped->timeline);
 }
 
 FhaEndSearch
@@ -42,7 +42,8 @@ fha_stopped_search(const FhaStopped *stopped, bool holds_lease, FhaPosition reco
 {
 	FhaEndSearch search = {
 		.newest = fha_stopped_newest(stopped),
-		.from = later(stopped->clean ? stopped->checkpoint : stopped->redo, stopped->min_recovery),
+		.from = stopped_later(stopped->clean ? stopped->checkpoint : stopped->redo,
+							  stopped->min_recovery),
 		/* A lease waits for no more than a second of it; nothing else may keep a node from stopping. */
 		.limit_ms = holds_lease ? HOLDER_SEARCH_MS : OTHER_SEARCH_MS,
 		.ends_at_stop = !holds_lease,
@@ -50,7 +51,7 @@ fha_stopped_search(const FhaStopped *stopped, bool holds_lease, FhaPosition reco
 
 	/* 256 MB may lie between the checkpoint and what the last renewal told. */
 	if (holds_lease && recorded.timeline == stopped->timeline)
-		search.from = later(search.from, recorded.lsn);
+		search.from = stopped_later(search.from, recorded.lsn);
 	return search;
 }
 
@@ -60,7 +61,7 @@ fha_stopped_end(const FhaStopped *stopped)
 	FhaPosition end = stopped->end;
 
 	/* Unread is further than anybody's: nobody takes the lease before us, and a rewind finds out. */
-	end.lsn = stopped->end_found ? later(end.lsn, stopped->min_recovery) : FHA_LSN_UNREAD;
+	end.lsn = stopped->end_found ? stopped_later(end.lsn, stopped->min_recovery) : FHA_LSN_UNREAD;
 	return end;
 }
 

@@ -80,4 +80,11 @@ fha_is_silent(int64_t silence_ms, int64_t lease_ms)
 /* And replies tell the leader, one a second. */
 #define FHA_HEARD_LEAST_MS 3000
 
+/* The sooner of two moments, and the shorter of two durations. */
+static inline int64_t
+fha_sooner(int64_t a_ms, int64_t b_ms)
+{
+	return a_ms < b_ms ? a_ms : b_ms;
+}
+
 #endif

@@ -9,20 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FHA_NAME_SIZE 41                     /* member and cluster names, with the NUL */
-#define FHA_ID_SIZE 17                       /* 16 hex digits: incarnations, nonces, request ids */
-#define FHA_UUID_TEXT_SIZE 33                /* 32 hex digits: cluster and boot identities */
-#define FHA_TIME_SIZE 25                     /* wall clock for people */
-#define FHA_ADDRESS_SIZE 256                 /* host:port */
-#define FHA_URL_SIZE (FHA_ADDRESS_SIZE + 10) /* https://host:port/ */
-#define FHA_POD_SIZE 254                     /* Kubernetes' names have 253 at most */
-#define FHA_SENTENCE_SIZE 200                /* reasons and messages */
-#define FHA_RULE_ID_SIZE 41                  /* a rule's id (decide.h) */
-#define FHA_CAUSE_SIZE 64                    /* how a PostgreSQL ended */
-#define FHA_SUSPECTS_SIZE 100                /* names of settings */
-#define FHA_MEMBERS_MAX 64                   /* as many as one cluster may have */
-#define FHA_SETTING_NAME_SIZE 64
-#define FHA_SETTING_VALUE_SIZE 256
+#include "core/sizes.h"
+
+#define FHA_MEMBERS_MAX 64               /* as many as one cluster may have */
 #define FHA_SETTINGS_MAX 32              /* settings for all members that the record has room for */
 #define FHA_TERM_MAX (UINT64_C(1) << 62) /* no cluster gets there: what is beyond is damage */
 #define FHA_LINEAGE_MAX 64               /* newest timelines kept in the record */
@@ -50,9 +39,7 @@ typedef struct FhaLineageStep
 	char id[FHA_ID_SIZE];
 } FhaLineageStep;
 
-#define FHA_KEY_ID_SIZE 9    /* eight hexadecimal digits */
-#define FHA_MAC_TEXT_SIZE 65 /* HMAC-SHA-256 in hexadecimal */
-#define FHA_RECORD_FORMAT 2  /* of what this version writes: settings are signed from 2 on */
+#define FHA_RECORD_FORMAT 2 /* of what this version writes: settings are signed from 2 on */
 
 /* Who put something into a record: the cluster key's mark on it. */
 typedef struct FhaSignature
@@ -100,7 +87,7 @@ typedef struct FhaRequest
 	FhaRequestState state;
 	char id[FHA_ID_SIZE];
 	char target[FHA_NAME_SIZE]; /* a member; "": the best standby, or all members */
-	char requested_by[64];
+	char requested_by[FHA_REQUESTER_SIZE];
 	char requested_at[FHA_TIME_SIZE];
 	char reason[FHA_SENTENCE_SIZE]; /* why, in the words of who asked; "" if they gave none */
 	int64_t time_limit_ms;          /* the holder gives up after that; 0: never */
@@ -139,13 +126,13 @@ typedef struct FhaStandby
 typedef struct FhaCluster
 {
 	char cluster[FHA_NAME_SIZE];
-	char cluster_uuid[FHA_UUID_TEXT_SIZE]; /* new at every bootstrap: a copy shares the next one */
-	uint64_t system_identifier;            /* 0: initdb has not been reported yet */
+	char cluster_uuid[FHA_UUID_SIZE]; /* new at every bootstrap: a copy shares the next one */
+	uint64_t system_identifier;       /* 0: initdb has not been reported yet */
 
 	char holder[FHA_NAME_SIZE];
 	char incarnation[FHA_ID_SIZE]; /* S1b */
-	char boot_id[FHA_UUID_TEXT_SIZE];
-	char liveness[FHA_UUID_TEXT_SIZE]; /* which liveness lock file, as device:inode */
+	char boot_id[FHA_UUID_SIZE];
+	char liveness[FHA_UUID_SIZE]; /* which liveness lock file, as device:inode */
 	char nonce[FHA_ID_SIZE]; /* new with every write of the holder: shows which of them arrived */
 	int64_t lease_duration_ms;
 
@@ -213,9 +200,9 @@ typedef struct FhaMember
 	char cluster[FHA_NAME_SIZE];
 	char member[FHA_NAME_SIZE];
 	char incarnation[FHA_ID_SIZE];
-	char liveness[FHA_UUID_TEXT_SIZE];     /* which liveness lock file, as device:inode */
-	char data_incarnation[FHA_ID_SIZE];    /* "": it has no data */
-	char cluster_uuid[FHA_UUID_TEXT_SIZE]; /* of the cluster that its data belongs to; "": none */
+	char liveness[FHA_UUID_SIZE];       /* which liveness lock file, as device:inode */
+	char data_incarnation[FHA_ID_SIZE]; /* "": it has no data */
+	char cluster_uuid[FHA_UUID_SIZE];   /* of the cluster that its data belongs to; "": none */
 	char address[FHA_ADDRESS_SIZE];
 	char listener[FHA_ADDRESS_SIZE]; /* where it answers HTTP; "": nowhere */
 	char exporter[FHA_URL_SIZE];     /* its exporter's page; "": none */
@@ -233,7 +220,8 @@ typedef struct FhaMember
 	FhaLag lag[FHA_STAGES]; /* standby: when it wrote this record */
 	uint64_t oldest_wal;    /* leader: from here on it has all WAL; 0: not known */
 	char following[FHA_NAME_SIZE];
-	char candidate_for[64]; /* the version of the cluster record for which it published position */
+	char candidate_for
+		[FHA_VERSION_SIZE]; /* the cluster record's version for which it published position */
 	bool rewindable; /* leader: role, slots and a checkpoint on its timeline are there for others */
 	bool supervised; /* somebody starts its PostgreSQL again after a stop */
 	bool unattended; /* somebody did: its supervisor is gone, and PostgreSQL goes on without */
@@ -323,16 +311,15 @@ typedef struct FhaSelf
 	char member[FHA_NAME_SIZE];
 	char incarnation[FHA_ID_SIZE];
 	char pod[FHA_POD_SIZE]; /* "": none */
-	char boot_id[FHA_UUID_TEXT_SIZE];
-	char liveness[FHA_UUID_TEXT_SIZE];
+	char boot_id[FHA_UUID_SIZE];
+	char liveness[FHA_UUID_SIZE];
 	bool liveness_held; /* this process took the liveness lock: no PostgreSQL of this node lives */
 	bool spoken;        /* our own record has been written: a node of our name comes after us */
 	bool bootstrap;     /* told to found the cluster if there is none */
-	char
-		cluster_uuid[FHA_UUID_TEXT_SIZE]; /* of the cluster this directory belongs to; "" if none */
-	char data_incarnation[FHA_ID_SIZE];   /* as in FhaMember */
-	uint64_t highest_term;                /* S7: persisted */
-	char cloned_for[FHA_ID_SIZE];         /* the reinit that this data came of; "" for none */
+	char cluster_uuid[FHA_UUID_SIZE];   /* of the cluster this directory belongs to; "" if none */
+	char data_incarnation[FHA_ID_SIZE]; /* as in FhaMember */
+	uint64_t highest_term;              /* S7: persisted */
+	char cloned_for[FHA_ID_SIZE];       /* the reinit that this data came of; "" for none */
 	int64_t lease_duration_ms;
 	int64_t renew_deadline_ms;
 	int64_t retry_period_ms;

@@ -671,9 +671,9 @@ fha_listener_step(FhaListener *listener)
 }
 
 int64_t
-fha_listener_wake_ms(const FhaListener *listener)
+fha_listener_wake_at_ms(const FhaListener *listener)
 {
-	int64_t wake_ms = INT64_MAX;
+	int64_t wake_at_ms = INT64_MAX;
 	MHD_UNSIGNED_LONG_LONG timeout;
 
 	for (size_t i = 0; i < CONNECTIONS_LIMIT; i++)
@@ -681,14 +681,14 @@ fha_listener_wake_ms(const FhaListener *listener)
 		const Client *client = &listener->clients[i];
 
 		if (client->used && !client->broken &&
-			client->accepted_at_ms + listener->service.connection_ms < wake_ms)
-			wake_ms = client->accepted_at_ms + listener->service.connection_ms;
+			client->accepted_at_ms + listener->service.connection_ms < wake_at_ms)
+			wake_at_ms = client->accepted_at_ms + listener->service.connection_ms;
 	}
 	/* It may hold bytes that it has read already: then no descriptor becomes readable. */
 	if (MHD_get_timeout(listener->daemon, &timeout) == MHD_YES &&
 		/* LCOV_EXCL_START: whether it has read ahead is up to it */
-		fha_now_ms() + (int64_t) timeout < wake_ms)
-		wake_ms = fha_now_ms() + (int64_t) timeout;
+		fha_now_ms() + (int64_t) timeout < wake_at_ms)
+		wake_at_ms = fha_now_ms() + (int64_t) timeout;
 	/* LCOV_EXCL_STOP */
-	return wake_ms;
+	return wake_at_ms;
 }

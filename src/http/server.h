@@ -133,6 +133,6 @@ FHA_API int fha_listener_fd(const FhaListener *listener);
 FHA_API void fha_listener_step(FhaListener *listener);
 
 /* Step again at the latest then. */
-FHA_API int64_t fha_listener_wake_ms(const FhaListener *listener);
+FHA_API int64_t fha_listener_wake_at_ms(const FhaListener *listener);
 
 #endif

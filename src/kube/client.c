@@ -148,7 +148,7 @@ fha_kube_start(FhaKube *kube, const FhaKubeRequest *wanted, unsigned *id, FhaErr
 						 "\"%.100s\" is no path of the API, or its body is too long", wanted->path);
 	transfer->verb = wanted->verb;
 	transfer->answer_max = wanted->answer_max != 0 ? wanted->answer_max : FHA_KUBE_ANSWER_MAX;
-	transfer->deadline_ms = wanted->deadline_ms;
+	transfer->deadline_at_ms = wanted->deadline_at_ms;
 	transfer->silence_ms = wanted->silence_ms;
 	transfer->url = malloc(size);
 	/* analyzer: transfer_forget() frees it, and the body */
@@ -167,7 +167,7 @@ fha_kube_start(FhaKube *kube, const FhaKubeRequest *wanted, unsigned *id, FhaErr
 	if (transfer->url == NULL ||
 		(transfer->body == NULL && fha_kube_is_write(wanted->verb) &&
 		 (wanted->body != NULL || wanted->verb != FHA_KUBE_DELETE)) ||
-		(now_ms < transfer->deadline_ms && !fha_kube_send(kube, transfer, now_ms)))
+		(now_ms < transfer->deadline_at_ms && !fha_kube_send(kube, transfer, now_ms)))
 	{
 		/* LCOV_EXCL_START: no memory */
 		transfer_forget(kube, transfer);
@@ -220,10 +220,10 @@ transfer_fail(FhaKube *kube, FhaKubeTransfer *transfer, FhaCode code, const char
 static bool
 try_again(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms, int64_t wait_ms)
 {
-	if (wait_ms >= transfer->deadline_ms - now_ms)
+	if (wait_ms >= transfer->deadline_at_ms - now_ms)
 		return false;
 	fha_kube_hang_up(kube, transfer);
-	transfer->again_ms = now_ms + wait_ms;
+	transfer->again_at_ms = now_ms + wait_ms;
 	return true;
 }
 
@@ -299,10 +299,10 @@ transfer_wake_at_ms(const FhaKubeTransfer *transfer)
 {
 	if (transfer->id == 0 || transfer->ended)
 		return INT64_MAX;
-	if (transfer->again_ms != 0)
-		return transfer->again_ms;
+	if (transfer->again_at_ms != 0)
+		return transfer->again_at_ms;
 	if (!fha_kube_is_stream(transfer))
-		return transfer->deadline_ms;
+		return transfer->deadline_at_ms;
 	return transfer->silence_ms == 0 || transfer->paused
 			   ? INT64_MAX
 			   : transfer->heard_at_ms + transfer->silence_ms;
@@ -311,31 +311,31 @@ transfer_wake_at_ms(const FhaKubeTransfer *transfer)
 int64_t
 fha_kube_wake_at_ms(const FhaKube *kube)
 {
-	int64_t wake_ms = kube->client.timer_at_ms;
+	int64_t wake_at_ms = kube->client.timer_at_ms;
 
 	for (size_t i = 0; i < FHA_KUBE_REQUESTS_MAX; i++)
 	{
 		int64_t its_at_ms = transfer_wake_at_ms(&kube->transfers[i]);
 
-		if (its_at_ms < wake_ms)
-			wake_ms = its_at_ms;
+		if (its_at_ms < wake_at_ms)
+			wake_at_ms = its_at_ms;
 	}
-	return wake_ms;
+	return wake_at_ms;
 }
 
 static void
 transfer_wake(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 {
-	if (transfer->again_ms != 0)
+	if (transfer->again_at_ms != 0)
 	{
-		if (now_ms < transfer->deadline_ms && fha_kube_send(kube, transfer, now_ms))
+		if (now_ms < transfer->deadline_at_ms && fha_kube_send(kube, transfer, now_ms))
 			return;
 		/* What was answered 429 or 401 was not carried out. */
 		transfer->sent = false; /* LCOV_EXCL_LINE: no memory, or a step that comes much too late */
 	}
 	if (fha_kube_is_stream(transfer))
 		transfer_fail(kube, transfer, FHA_TIMEOUT, "the watch has gone silent");
-	else if (now_ms < transfer->deadline_ms)
+	else if (now_ms < transfer->deadline_at_ms)
 		transfer_fail(kube, transfer, FHA_NO_MEMORY,
 					  "out of memory"); /* LCOV_EXCL_LINE: no memory */
 	else

@@ -16,6 +16,7 @@
 #include "kube/config.h"
 
 /* A renewal, a watch, and two more. */
+#define FHA_KUBE_PATH_SIZE 1024 /* of a resource's path in a url */
 #define FHA_KUBE_REQUESTS_MAX 4
 /* Bytes of an answer, or of one line of a watch: etcd's own limit for an object is 1.5 MB. */
 #define FHA_KUBE_ANSWER_MAX (1024 * 1024)
@@ -55,9 +56,9 @@ typedef struct FhaKubeRequest
 	const char *path; /* "/apis/coordination.k8s.io/v1/namespaces/ns/leases/x?query"; copied */
 	const char *body; /* JSON of CREATE, UPDATE, PATCH, and of DELETE if it has options; copied */
 	size_t body_size;
-	size_t answer_max;   /* bytes, of a watch: of one line; 0: FHA_KUBE_ANSWER_MAX */
-	int64_t deadline_ms; /* on fha_now_ms(); of a watch: for the head of the answer */
-	int64_t silence_ms;  /* a watch without one byte for so long ends as TIMEOUT; 0: never */
+	size_t answer_max;      /* bytes, of a watch: of one line; 0: FHA_KUBE_ANSWER_MAX */
+	int64_t deadline_at_ms; /* on fha_now_ms(); of a watch: for the head of the answer */
+	int64_t silence_ms;     /* a watch without one byte for so long ends as TIMEOUT; 0: never */
 } FhaKubeRequest;
 
 /*

@@ -18,7 +18,7 @@ typedef struct FhaKubeTransfer
 	char *body;
 	size_t body_size;
 	size_t answer_max;
-	int64_t deadline_ms;
+	int64_t deadline_at_ms;
 	int64_t silence_ms;
 
 	FhaHttpRequest request;
@@ -29,7 +29,7 @@ typedef struct FhaKubeTransfer
 	bool no_memory;
 	bool paused;         /* a watch: until its lines are taken */
 	bool token_again;    /* after 401 the token was read again */
-	int64_t again_ms;    /* to be sent again then; 0: no */
+	int64_t again_at_ms; /* to be sent again then; 0: no */
 	int64_t heard_at_ms; /* a watch: its last byte */
 	FhaKubeAnswer answer;
 

@@ -107,7 +107,7 @@ set_server(FhaKubeConfig *out, const char *server, FhaError *err)
 static FhaCode
 read_beside(const char *folder, const char *name, size_t max, char **out, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 
 	*out = NULL;
 	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int) sizeof(path))
@@ -235,7 +235,7 @@ yaml_decode(FhaYaml *yaml, const char *what, const char *base64)
 }
 
 /*
- * <key>-data, else the file <key>, whose path is then in `path` (FHA_PATH_MAX, else ""); NULL if neither
+ * <key>-data, else the file <key>, whose path is then in `path` (FHA_PATH_SIZE, else ""); NULL if neither
  * is there.  Free it with fha_secret_free.
  */
 static char *
@@ -264,7 +264,7 @@ find_pem(FhaYaml *yaml, const char *directory, const yaml_node_t *map, const cha
 	}
 	else if (file != NULL)
 	{
-		make_path(yaml, directory, file, path, FHA_PATH_MAX);
+		make_path(yaml, directory, file, path, FHA_PATH_SIZE);
 		if (yaml->code == FHA_OK)
 			read_named(yaml, path, FHA_KUBE_PEM_MAX, &pem);
 		file = path;
@@ -426,7 +426,7 @@ FhaCode
 fha_kube_config_load(FhaKubeConfig *out, const char *path, const char *context,
 					 const char *namespace_, FhaError *err)
 {
-	char directory[FHA_PATH_MAX];
+	char directory[FHA_PATH_SIZE];
 	const char *slash = strrchr(path, '/');
 	char *text;
 	FhaCode code;

@@ -28,10 +28,10 @@ typedef struct FhaKubeConfig
 		[FHA_KUBE_SERVER_SIZE]; /* "https://host:port", perhaps with a path; no '/' at its end */
 	char namespace_[FHA_KUBE_NAMESPACE_SIZE]; /* a valid one */
 	/* Read again when they change, over the texts below; "": the text is all there is. */
-	char token_file[FHA_PATH_MAX];
-	char ca_file[FHA_PATH_MAX];
-	char client_cert_file[FHA_PATH_MAX];
-	char client_key_file[FHA_PATH_MAX];
+	char token_file[FHA_PATH_SIZE];
+	char ca_file[FHA_PATH_SIZE];
+	char client_cert_file[FHA_PATH_SIZE];
+	char client_key_file[FHA_PATH_SIZE];
 	char *token;
 	char *ca; /* PEM; NULL: the system's certificates */
 	char *client_cert;

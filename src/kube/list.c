@@ -75,7 +75,7 @@ fha_kube_line_parse(const char *data, size_t size, FhaKubeChange *change,
 	FhaError local = {0};
 	struct json_object *line = fha_json_parse_deep(data, size, &local);
 	char name[FHA_KUBE_NAME_SIZE];
-	char type[16] = "";
+	char type[FHA_WORD_SIZE] = "";
 
 	*change = FHA_KUBE_CHANGED;
 	*object = NULL;

@@ -10,9 +10,7 @@
 #include <json-c/json.h>
 
 #include "base/err.h"
-
-#define FHA_KUBE_NAME_SIZE 254 /* of a name, which is at most a DNS subdomain, with the NUL */
-#define FHA_VERSION_SIZE 64    /* of a resourceVersion, with the NUL */
+#include "core/sizes.h"
 
 /* Of the object's metadata, each "" if it is not there.  PROTOCOL: one is no text, or too long. */
 FHA_MUST_CHECK FhaCode fha_kube_object_read(struct json_object *object,

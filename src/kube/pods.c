@@ -11,14 +11,13 @@
 #include "config/config.h"
 #include "kube/client.h"
 
-#define PATH_SIZE 1024
 /* A pod has some 10 kB, with what the API server notes beside it. */
 #define LIST_MAX (8 * 1024 * 1024)
 
 struct FhaPods
 {
 	FhaKube *kube;
-	char cluster[FHA_NAME_MAX + 1];
+	char cluster[FHA_NAME_SIZE];
 	unsigned request; /* under way; 0: none */
 	FhaRoutingVerb verb;
 };
@@ -141,22 +140,22 @@ fha_pods_fd(const FhaPods *pods)
 }
 
 int64_t
-fha_pods_wake_ms(const FhaPods *pods)
+fha_pods_wake_at_ms(const FhaPods *pods)
 {
 	return fha_kube_wake_at_ms(pods->kube);
 }
 
 FhaCode
-fha_pods_start(FhaPods *pods, const FhaRoutingTask *task, int64_t deadline_ms, FhaError *err)
+fha_pods_start(FhaPods *pods, const FhaRoutingTask *task, int64_t deadline_at_ms, FhaError *err)
 {
 	const char *namespace_ = fha_kube_namespace(pods->kube);
-	char path[PATH_SIZE];
+	char path[FHA_KUBE_PATH_SIZE];
 	char *body = NULL;
 	FhaKubeRequest request = {.verb =
 								  task->verb == FHA_ROUTING_LOOK ? FHA_KUBE_GET : FHA_KUBE_PATCH,
 							  .path = path,
 							  .answer_max = LIST_MAX,
-							  .deadline_ms = deadline_ms};
+							  .deadline_at_ms = deadline_at_ms};
 	FhaCode code = FHA_OK;
 
 	if (pods->request != 0)

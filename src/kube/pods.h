@@ -27,11 +27,11 @@ void fha_pods_close(FhaPods *pods);
 
 /* Readable when there is something to do; and when to step at the latest (INT64_MAX: never). */
 int fha_pods_fd(const FhaPods *pods);
-int64_t fha_pods_wake_ms(const FhaPods *pods);
+int64_t fha_pods_wake_at_ms(const FhaPods *pods);
 
 /* A LABEL or a LOOK.  CONFLICT: a request is under way; INVALID, NO_MEMORY. */
 FHA_MUST_CHECK FhaCode fha_pods_start(FhaPods *pods, const FhaRoutingTask *task,
-									  int64_t deadline_ms, FhaError *err);
+									  int64_t deadline_at_ms, FhaError *err);
 
 /* How the request ended; a LABEL is UNKNOWN when it may or may not stand. */
 typedef struct FhaPodsEvent

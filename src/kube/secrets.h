@@ -36,7 +36,7 @@ FHA_MUST_CHECK FhaCode fha_kube_pem_check(const char *pem, const char *kind, con
 /* A token, a certificate or a key that may lie in a file, where others change it. */
 typedef struct FhaKubeSecret
 {
-	char path[FHA_PATH_MAX]; /* "": none, text is all there is */
+	char path[FHA_PATH_SIZE]; /* "": none, text is all there is */
 	struct stat seen;
 	char *text; /* NULL: none */
 } FhaKubeSecret;

@@ -125,7 +125,7 @@ transfer_make_request(const FhaKube *kube, FhaKubeTransfer *transfer, int64_t no
 										  [FHA_KUBE_DELETE] = "DELETE",
 										  [FHA_KUBE_WATCH] = NULL};
 	FhaHttpRequest *request = &transfer->request;
-	int64_t left_ms = transfer->deadline_ms - now_ms;
+	int64_t left_ms = transfer->deadline_at_ms - now_ms;
 
 	fha_http_request_make(
 		request,
@@ -167,7 +167,7 @@ fha_kube_send(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 	transfer->too_long = false;
 	transfer->no_memory = false;
 	transfer->paused = false;
-	transfer->again_ms = 0;
+	transfer->again_at_ms = 0;
 	transfer->event.status = 0;
 	fha_kube_answer_release(&transfer->answer);
 	(void) fha_kube_secret_refresh(&kube->token, NULL, false);

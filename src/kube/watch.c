@@ -28,7 +28,7 @@ struct FhaKubeWatch
 	unsigned list_request; /* under way; 0: none */
 	unsigned stream_request;
 	char from[FHA_VERSION_SIZE]; /* where the watch goes on; "": with a list */
-	int64_t again_ms;            /* not before then */
+	int64_t again_at_ms;         /* not before then */
 
 	struct json_object *items; /* of the list that is being told, then what it lacks; NULL: none */
 	size_t told;
@@ -110,17 +110,17 @@ fha_kube_watch_wake_at_ms(const FhaKubeWatch *watch)
 {
 	if (watch->items != NULL || watch->has_line)
 		return fha_now_ms();
-	return is_idle(watch) ? watch->again_ms : INT64_MAX;
+	return is_idle(watch) ? watch->again_at_ms : INT64_MAX;
 }
 
 void
 fha_kube_watch_begin(FhaKubeWatch *watch)
 {
 	char path[FHA_KUBE_QUERY_SIZE];
-	FhaKubeRequest request = {.path = path, .deadline_ms = fha_now_ms() + LIST_TIME_MS};
+	FhaKubeRequest request = {.path = path, .deadline_at_ms = fha_now_ms() + LIST_TIME_MS};
 	FhaCode code;
 
-	if (!is_idle(watch) || fha_now_ms() < watch->again_ms)
+	if (!is_idle(watch) || fha_now_ms() < watch->again_at_ms)
 		return;
 	if (watch->from[0] == '\0')
 	{
@@ -140,7 +140,7 @@ fha_kube_watch_begin(FhaKubeWatch *watch)
 		request.silence_ms = SILENCE_MS;
 		code = fha_kube_start(watch->kube, &request, &watch->stream_request, NULL);
 	}
-	watch->again_ms = fha_now_ms() + (code == FHA_OK ? 0 : AGAIN_MS);
+	watch->again_at_ms = fha_now_ms() + (code == FHA_OK ? 0 : AGAIN_MS);
 }
 
 /* Not at once: an API server that is down, or comes back, has many who ask. */
@@ -149,7 +149,7 @@ pause_watch(FhaKubeWatch *watch, bool relist, int64_t after_ms)
 {
 	if (relist)
 		watch->from[0] = '\0';
-	watch->again_ms = fha_now_ms() + (after_ms > AGAIN_MS ? after_ms : AGAIN_MS);
+	watch->again_at_ms = fha_now_ms() + (after_ms > AGAIN_MS ? after_ms : AGAIN_MS);
 }
 
 void
@@ -166,7 +166,7 @@ fha_kube_watch_restart(FhaKubeWatch *watch)
 {
 	drop_requests(watch);
 	watch->from[0] = '\0';
-	watch->again_ms = fha_now_ms();
+	watch->again_at_ms = fha_now_ms();
 }
 
 static void
@@ -188,13 +188,13 @@ static void
 stream_ended(FhaKubeWatch *watch, const FhaKubeEvent *ended)
 {
 	/* One that ends as soon as it has begun must not be begun anew without a pause. */
-	bool lasted = fha_now_ms() - watch->again_ms >= AGAIN_MS;
+	bool lasted = fha_now_ms() - watch->again_at_ms >= AGAIN_MS;
 
 	watch->stream_request = 0;
 	/* 410: what lies between is forgotten. */
 	pause_watch(watch, ended->status == 410, ended->retry_after_ms);
 	if (lasted && (ended->code == FHA_OK || ended->status == 410))
-		watch->again_ms = fha_now_ms();
+		watch->again_at_ms = fha_now_ms();
 }
 
 static void

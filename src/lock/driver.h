@@ -24,8 +24,8 @@ typedef struct FhaLockDriver
 					FhaError *err); /* cluster: "": all */
 	void (*close)(FhaLock *lock);
 	int (*fd)(const FhaLock *lock);
-	int64_t (*wake_ms)(const FhaLock *lock);
-	/* The request is valid and none is in flight; busy, verb and deadline_ms are set after OK. */
+	int64_t (*wake_at_ms)(const FhaLock *lock);
+	/* The request is valid and none is in flight; busy, verb and deadline_at_ms are set after OK. */
 	FhaCode (*start)(FhaLock *lock, const FhaLockRequest *request, FhaError *err);
 	FhaCode (*step)(FhaLock *lock, FhaLockEvent *event);
 } FhaLockDriver;
@@ -35,7 +35,7 @@ struct FhaLock
 	const FhaLockDriver *driver;
 	bool busy;
 	FhaLockVerb verb;
-	int64_t deadline_ms;
+	int64_t deadline_at_ms;
 	FhaRecordSet records; /* of the last event */
 };
 

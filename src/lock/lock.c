@@ -103,9 +103,9 @@ fha_lock_fd(const FhaLock *lock)
 }
 
 int64_t
-fha_lock_wake_ms(const FhaLock *lock)
+fha_lock_wake_at_ms(const FhaLock *lock)
 {
-	return lock->driver->wake_ms(lock);
+	return lock->driver->wake_at_ms(lock);
 }
 
 bool
@@ -155,7 +155,7 @@ fha_lock_start(FhaLock *lock, const FhaLockRequest *request, FhaError *err)
 	{
 		lock->busy = true;
 		lock->verb = request->verb;
-		lock->deadline_ms = request->deadline_ms;
+		lock->deadline_at_ms = request->deadline_at_ms;
 	}
 	return code;
 }
@@ -168,14 +168,14 @@ fha_lock_step(FhaLock *lock, FhaLockEvent *event)
 }
 
 static int
-poll_timeout(int64_t wake_ms)
+poll_timeout(int64_t wake_at_ms)
 {
-	int64_t left;
+	int64_t left_ms;
 
-	if (wake_ms == INT64_MAX)
+	if (wake_at_ms == INT64_MAX)
 		return -1; /* LCOV_EXCL_LINE: a driver has a wish at all times */
-	left = wake_ms - fha_now_ms();
-	return left < 0 ? 0 : left > 60000 ? 60000 : (int) left;
+	left_ms = wake_at_ms - fha_now_ms();
+	return left_ms < 0 ? 0 : left_ms > 60000 ? 60000 : (int) left_ms;
 }
 
 FhaCode
@@ -195,7 +195,7 @@ fha_lock_call(FhaLock *lock, const FhaLockRequest *request, FhaLockEvent *event)
 		struct pollfd wait = {.fd = fha_lock_fd(lock), .events = POLLIN};
 
 		if (fha_lock_step(lock, event) == FHA_AGAIN)
-			(void) poll(&wait, 1, poll_timeout(fha_lock_wake_ms(lock)));
+			(void) poll(&wait, 1, poll_timeout(fha_lock_wake_at_ms(lock)));
 		else if (event->kind == FHA_LOCK_ANSWER)
 			return event->code;
 	}

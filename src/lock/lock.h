@@ -7,7 +7,7 @@
  * so no retry can revert what somebody else wrote.
  *
  * Nothing here blocks: one request at a time is started, and fha_lock_step is
- * called whenever the descriptor is readable or fha_lock_wake_ms has come.
+ * called whenever the descriptor is readable or fha_lock_wake_at_ms has come.
  *
  * Two drivers have this shape: "dir:/path" (records are files, for one machine)
  * and "kubernetes:" (records are Lease objects).  The conformance suite in
@@ -26,13 +26,12 @@
 /* Limits: what annotations hold, and a cluster's size. */
 #define FHA_RECORD_DATA_MAX (240 * 1024) /* bytes of one record */
 #define FHA_RECORD_COUNT_MAX 512         /* records that one list may return */
-#define FHA_VERSION_SIZE 64              /* with the NUL; "" stands for "no such record" */
 
 typedef struct FhaLock FhaLock;
 
 typedef struct FhaRecord
 {
-	char name[FHA_RECORD_NAME_MAX + 1];
+	char name[FHA_RECORD_NAME_SIZE];
 	char version[FHA_VERSION_SIZE]; /* "" in a change event: the record was deleted */
 	size_t size;
 	char *data; /* size bytes and a NUL */
@@ -53,7 +52,7 @@ typedef struct FhaLockRequest
 	const char *version; /* SWAP only */
 	const char *data;    /* CREATE and SWAP: `size` bytes, copied */
 	size_t size;
-	int64_t deadline_ms; /* on fha_now_ms; then a read is TIMEOUT and a write UNKNOWN */
+	int64_t deadline_at_ms; /* on fha_now_ms; then a read is TIMEOUT and a write UNKNOWN */
 } FhaLockRequest;
 
 typedef enum FhaLockEventKind
@@ -115,7 +114,7 @@ FHA_API int fha_lock_fd(const FhaLock *lock);
  * Call fha_lock_step at this time even if the descriptor is silent; INT64_MAX: never.
  * Every step and start may change it.
  */
-FHA_API int64_t fha_lock_wake_ms(const FhaLock *lock);
+FHA_API int64_t fha_lock_wake_at_ms(const FhaLock *lock);
 
 /* Is a request started and not yet answered? */
 FHA_API bool fha_lock_busy(const FhaLock *lock);

@@ -23,7 +23,6 @@
 #define RESERVED "fawkes_ha: reserved, never promoted\n"
 #define PLACEHOLDER "# " RESERVED
 #define PLACEHOLDER_MAX 128 /* bytes; a real history that is as short ends in other words */
-#define CONNINFO_MAX 2048
 /* In a timeline's history; its number and its identity follow. */
 #define IDENTITY "# fawkes_ha: timeline "
 #define IDENTITY_SIZE 80
@@ -45,11 +44,11 @@ FhaCode
 fha_follow_write(const FhaConfig *config, const FhaState *state, const char *leader_address,
 				 bool *changed, FhaError *err)
 {
-	char application[FHA_NAME_MAX + FHA_INCARNATION_SIZE + 2];
+	char application[FHA_NAME_SIZE + FHA_ID_SIZE];
 	char slot[FHA_SLOT_NAME_SIZE];
-	char conninfo[CONNINFO_MAX];
-	char text[2 * CONNINFO_MAX];
-	char path[FHA_PATH_MAX];
+	char conninfo[FHA_CONNINFO_SIZE];
+	char text[2 * FHA_CONNINFO_SIZE];
+	char path[FHA_PATH_SIZE];
 	char *before = NULL;
 	size_t used;
 	FhaCode code;
@@ -90,8 +89,8 @@ static const char end_command_off[] = "recovery_end_command = ''\n";
 FhaCode
 fha_follow_commands(const FhaConfig *config, FhaCommands wanted, bool *changed, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
-	char text[2 * CONNINFO_MAX + sizeof(commands_off) + sizeof(end_command_off)];
+	char path[FHA_PATH_SIZE];
+	char text[2 * FHA_CONNINFO_SIZE + sizeof(commands_off) + sizeof(end_command_off)];
 	char *content = NULL;
 	const char *before;
 	const char *off;
@@ -137,7 +136,7 @@ history_path(const char *data_directory, uint32_t timeline, char *out, size_t si
 FhaCode
 fha_timeline_reserve(const char *data_directory, uint32_t current, uint32_t wanted, FhaError *err)
 {
-	char path[FHA_PATH_MAX + 40];
+	char path[FHA_PATH_SIZE + 40];
 
 	if (wanted > current && wanted - current > RESERVED_MAX)
 		return fha_error(err, FHA_INVALID,
@@ -261,7 +260,7 @@ FhaCode
 fha_timeline_identify(const char *data_directory, uint32_t current, uint32_t timeline,
 					  const char *id, FhaError *err)
 {
-	char path[FHA_PATH_MAX + 40];
+	char path[FHA_PATH_SIZE + 40];
 	FhaCode code;
 
 	history_path(data_directory, current, path, sizeof(path));
@@ -283,7 +282,7 @@ void
 fha_timeline_identities(const char *data_directory, uint32_t timeline, FhaLineageStep *steps,
 						size_t count)
 {
-	char path[FHA_PATH_MAX + 40];
+	char path[FHA_PATH_SIZE + 40];
 	char *text = NULL;
 
 	history_path(data_directory, timeline, path, sizeof(path));
@@ -308,7 +307,7 @@ fha_timeline_identities(const char *data_directory, uint32_t timeline, FhaLineag
 static FhaCode
 drop_row(const char *data_directory, uint32_t last, FhaError *err)
 {
-	char path[FHA_PATH_MAX + 40];
+	char path[FHA_PATH_SIZE + 40];
 
 	history_path(data_directory, last + 1, path, sizeof(path));
 	if (access(path, F_OK) == 0 || errno != ENOENT)
@@ -330,7 +329,7 @@ drop_row(const char *data_directory, uint32_t last, FhaError *err)
 FhaCode
 fha_timeline_drop_placeholders(const char *data_directory, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	DIR *directory;
 	struct dirent *entry;
 	FhaCode code = FHA_OK;
@@ -353,7 +352,7 @@ fha_timeline_drop_placeholders(const char *data_directory, FhaError *err)
 FhaCode
 fha_timeline_unreserve(const char *data_directory, uint32_t current, FhaError *err)
 {
-	char path[FHA_PATH_MAX + 40];
+	char path[FHA_PATH_SIZE + 40];
 	DIR *directory;
 	struct dirent *entry;
 	FhaCode code;
@@ -389,7 +388,7 @@ fha_timeline_unreserve(const char *data_directory, uint32_t current, FhaError *e
 FhaCode
 fha_promotion_mark(const FhaConfig *config, uint32_t leaving, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char text[16];
 	FhaCode code = fha_state_path(config, "promoting", path, sizeof(path), err);
 
@@ -400,7 +399,7 @@ fha_promotion_mark(const FhaConfig *config, uint32_t leaving, FhaError *err)
 FhaCode
 fha_promotion_unmark(const FhaConfig *config, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaCode code = fha_state_path(config, "promoting", path, sizeof(path), err);
 
 	return code == FHA_OK ? fha_file_remove(path, err) : code;
@@ -409,7 +408,7 @@ fha_promotion_unmark(const FhaConfig *config, FhaError *err)
 FhaCode
 fha_promotion_read(const FhaConfig *config, uint32_t *leaving, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char *text = NULL;
 	unsigned timeline = 0;
 	FhaCode code = fha_state_path(config, "promoting", path, sizeof(path), err);

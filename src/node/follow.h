@@ -13,7 +13,6 @@
 #include "core/world.h"
 #include "node/state.h"
 
-#define FHA_SLOT_NAME_SIZE 64
 /* Slot of a member on its leader: "fawkes_ha_" and the name with '_' for '-'. */
 FHA_API void fha_slot_name(const char *member, char *out, size_t size);
 

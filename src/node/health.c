@@ -35,7 +35,7 @@ fha_node_health(const FhaNode *node, FhaHealth *out)
 		out->rule = node->rule->id;
 		out->because = node->rule->because;
 		if (node->rule->fence == FHA_FENCE_OPEN)
-			out->fence_left_ms = world->tenure.write_until_ms - now_ms;
+			out->fence_left_ms = world->tenure.write_ends_at_ms - now_ms;
 	}
 	out->known = world->watch.seen && !world->watch.absent;
 	if (!out->known)
@@ -66,7 +66,7 @@ fha_node_vitals(const FhaNode *node, FhaVitals *out)
 		out->decision = fha_node_action_name(node->rule->node);
 		out->rule = node->rule->id;
 		out->because = node->rule->because;
-		out->decided_ms = node->decided_ms;
+		out->decided_at_ms = node->decided_at_ms;
 	}
 	out->known = world->watch.seen && !world->watch.absent;
 	if (!out->known)
@@ -81,10 +81,10 @@ fha_node_vitals(const FhaNode *node, FhaVitals *out)
 	out->term = world->cluster.term;
 	out->timeline = world->cluster.timeline;
 	out->lease_ms = world->cluster.lease_duration_ms;
-	out->deadline_ms = node->config.renew_deadline_ms;
-	out->bound_until_ms = world->bound_until_ms;
-	out->answering_since_ms = node->answering_since_ms;
-	out->renewed_ms = out->mine ? node->confirmed_ms : world->watch.since_ms;
+	out->renew_deadline_ms = node->config.renew_deadline_ms;
+	out->bound_ends_at_ms = world->bound_ends_at_ms;
+	out->first_answer_at_ms = node->first_answer_at_ms;
+	out->renewed_at_ms = out->mine ? node->confirmed_at_ms : world->watch.last_sign_at_ms;
 	out->streaming = world->pg.standby_count;
 	for (size_t i = 0; i < world->member_count; i++)
 	{

@@ -14,7 +14,7 @@
 #include "record/record.h"
 
 static void
-note(KeptRecord *kept, const FhaCluster *cluster)
+kept_note(KeptRecord *kept, const FhaCluster *cluster)
 {
 	memcpy(kept->cluster_uuid, cluster->cluster_uuid, sizeof(kept->cluster_uuid));
 	kept->term = cluster->term;
@@ -43,7 +43,7 @@ is_kept(const KeptRecord *kept, const FhaCluster *cluster)
 void
 node_keep_open(FhaNode *node)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char *text = NULL;
 	FhaCluster cluster;
 
@@ -52,7 +52,7 @@ node_keep_open(FhaNode *node)
 		fha_file_read(path, FHA_JSON_SIZE_MAX, &text, NULL) != FHA_OK)
 		return;
 	if (fha_cluster_parse(text, strlen(text), &cluster, NULL) == FHA_OK)
-		note(&node->kept, &cluster);
+		kept_note(&node->kept, &cluster);
 	free(text);
 }
 
@@ -60,7 +60,7 @@ void
 node_keep_record(FhaNode *node)
 {
 	const FhaCluster *cluster = &node->world.cluster;
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaError err;
 	FhaCode code = fha_writer_step(node->keeper, 0, &err);
 
@@ -76,5 +76,5 @@ node_keep_record(FhaNode *node)
 		code = fha_writer_start(node->keeper, path, node->cluster.text, &err);
 	/* While another copy is on its way to the disk, this one waits. */
 	if (code == FHA_OK)
-		note(&node->kept, cluster);
+		kept_note(&node->kept, cluster);
 }

@@ -65,19 +65,20 @@ take_samples(FhaNode *node, int64_t now_ms)
 }
 
 static void
-judge(FhaNode *node, int64_t now_ms)
+lag_judge(FhaNode *node, int64_t now_ms)
 {
 	FhaFreshness *freshness = &node->lag.freshness;
 	const FhaPgView *pg = &node->world.pg;
 	const uint64_t reached[FHA_STAGES] = {pg->written, pg->position.lsn, pg->replayed};
-	int64_t fresh_ms = freshness->fresh_ms[FHA_REPLAYED];
+	int64_t fresh_at_ms = freshness->fresh_at_ms[FHA_REPLAYED];
 	bool was_fit = freshness->fit;
 
 	if (pg->state != FHA_PG_STANDBY)
 		return;
 	fha_freshness_reached(freshness, reached);
 	fha_freshness_judge(freshness, node_lag_limit_ms(node), now_ms);
-	if (freshness->fresh_ms[FHA_REPLAYED] != fresh_ms || node->lag.waits != (freshness->count > 0))
+	if (freshness->fresh_at_ms[FHA_REPLAYED] != fresh_at_ms ||
+		node->lag.waits != (freshness->count > 0))
 		node->changes++;
 	node->lag.waits = freshness->count > 0;
 	if (was_fit && !freshness->fit)
@@ -168,8 +169,8 @@ hear_replies(FhaNode *node, int64_t now_ms)
 		fha_freshness_reached(&kept->freshness, reached);
 		node->changes++;
 		for (int stage = 0; held != NULL && stage < FHA_STAGES; stage++)
-			if (kept->freshness.fresh_ms[stage] > held->fresh_ms[stage])
-				held->fresh_ms[stage] = kept->freshness.fresh_ms[stage];
+			if (kept->freshness.fresh_at_ms[stage] > held->fresh_at_ms[stage])
+				held->fresh_at_ms[stage] = kept->freshness.fresh_at_ms[stage];
 	}
 }
 
@@ -177,7 +178,7 @@ void
 node_lag_step(FhaNode *node, int64_t now_ms)
 {
 	take_samples(node, now_ms);
-	judge(node, now_ms);
+	lag_judge(node, now_ms);
 	hear_replies(node, now_ms);
 }
 
@@ -196,7 +197,7 @@ is_moving(const FhaNode *node)
 }
 
 int64_t
-node_lag_wake_ms(const FhaNode *node, int64_t now_ms)
+node_lag_wake_at_ms(const FhaNode *node, int64_t now_ms)
 {
 	if (is_moving(node))
 		return now_ms + LOOK_MS;
@@ -205,20 +206,20 @@ node_lag_wake_ms(const FhaNode *node, int64_t now_ms)
 }
 
 static void
-age(Held *held, const FhaLag lag[FHA_STAGES], int64_t now_ms)
+lag_age(Held *held, const FhaLag lag[FHA_STAGES], int64_t now_ms)
 {
 	for (int stage = 0; stage < FHA_STAGES; stage++)
-		if (lag[stage].known && now_ms - lag[stage].ms > held->fresh_ms[stage])
-			held->fresh_ms[stage] = now_ms - lag[stage].ms;
+		if (lag[stage].known && now_ms - lag[stage].ms > held->fresh_at_ms[stage])
+			held->fresh_at_ms[stage] = now_ms - lag[stage].ms;
 }
 
 void
 node_lag_member_told(FhaNode *node, const FhaMember *member, Held *held, int64_t now_ms)
 {
 	/* What is seen at first, or after an outage of the lock, may have been written long before. */
-	if (node->hearing_since_ms != 0 &&
-		now_ms - node->hearing_since_ms > FHA_POLL_LEASES * node->config.lease_duration_ms)
-		age(held, member->lag, now_ms);
+	if (node->first_heard_at_ms != 0 &&
+		now_ms - node->first_heard_at_ms > FHA_POLL_LEASES * node->config.lease_duration_ms)
+		lag_age(held, member->lag, now_ms);
 }
 
 void
@@ -228,19 +229,19 @@ node_lag_cluster_told(FhaNode *node, int64_t now_ms)
 
 	/* As above.  A primary knows from its standbys themselves. */
 	if (cluster->released || fha_lease_is_mine(&node->world) ||
-		now_ms - node->read_ms > FHA_POLL_LEASES * node->config.lease_duration_ms)
+		now_ms - node->read_at_ms > FHA_POLL_LEASES * node->config.lease_duration_ms)
 		return;
 	for (size_t i = 0; i < cluster->standby_count; i++)
 	{
 		Held *held = find_held(node, cluster->standbys[i].member);
 
 		if (held != NULL)
-			age(held, cluster->standbys[i].lag, now_ms);
+			lag_age(held, cluster->standbys[i].lag, now_ms);
 	}
 }
 
 static void
-measure(const FhaFreshness *freshness, FhaLag out[FHA_STAGES], int64_t now_ms)
+lag_measure(const FhaFreshness *freshness, FhaLag out[FHA_STAGES], int64_t now_ms)
 {
 	for (int stage = 0; stage < FHA_STAGES; stage++)
 	{
@@ -254,7 +255,7 @@ void
 node_lag_own(const FhaNode *node, FhaLag out[FHA_STAGES], int64_t now_ms)
 {
 	if (node->world.pg.state == FHA_PG_STANDBY)
-		measure(&node->lag.freshness, out, now_ms);
+		lag_measure(&node->lag.freshness, out, now_ms);
 }
 
 void
@@ -263,11 +264,11 @@ node_lag_standby(const FhaNode *node, FhaStandby *standby, int64_t now_ms)
 	size_t at = find_kept(&node->lag, standby->member);
 
 	if (at < FHA_MEMBERS_MAX)
-		measure(&node->lag.standbys[at].freshness, standby->lag, now_ms);
+		lag_measure(&node->lag.standbys[at].freshness, standby->lag, now_ms);
 }
 
 static void
-reach(uint64_t reached[FHA_STAGES], uint64_t written, uint64_t flushed, uint64_t replayed)
+lag_reach(uint64_t reached[FHA_STAGES], uint64_t written, uint64_t flushed, uint64_t replayed)
 {
 	const uint64_t lsn[FHA_STAGES] = {written, flushed, replayed};
 
@@ -278,19 +279,19 @@ reach(uint64_t reached[FHA_STAGES], uint64_t written, uint64_t flushed, uint64_t
 
 /* In bytes behind that position, with what `reached` says; and is that all there is? */
 static void
-compare(const FhaNode *node, FhaPosition leader, uint32_t timeline,
-		const uint64_t reached[FHA_STAGES], FhaMemberLag *out)
+lag_compare(const FhaNode *node, FhaPosition leader, uint32_t timeline,
+			const uint64_t reached[FHA_STAGES], FhaMemberLag *out)
 {
 	for (int stage = 0; stage < FHA_STAGES; stage++)
 	{
 		out->bytes[stage] = -1;
-		out->whole_until_ms[stage] = 0;
+		out->whole_ends_at_ms[stage] = 0;
 		if (reached[stage] == 0 || leader.timeline == 0 || leader.timeline != timeline)
 			continue;
 		out->bytes[stage] =
 			leader.lsn > reached[stage] ? (int64_t) (leader.lsn - reached[stage]) : 0;
-		if (out->bytes[stage] == 0 && out->streaming && out->fresh_ms[stage] != 0)
-			out->whole_until_ms[stage] = out->fresh_ms[stage] + heard_limit_ms(node);
+		if (out->bytes[stage] == 0 && out->streaming && out->fresh_at_ms[stage] != 0)
+			out->whole_ends_at_ms[stage] = out->fresh_at_ms[stage] + heard_limit_ms(node);
 	}
 }
 
@@ -303,12 +304,12 @@ show_own(const FhaNode *node, FhaMemberLag *out)
 	uint64_t reached[FHA_STAGES] = {0};
 
 	memcpy(out->member, node->world.self.member, sizeof(out->member));
-	memcpy(out->fresh_ms, node->lag.freshness.fresh_ms, sizeof(out->fresh_ms));
+	memcpy(out->fresh_at_ms, node->lag.freshness.fresh_at_ms, sizeof(out->fresh_at_ms));
 	out->streaming = pg->streaming;
-	reach(reached, pg->written, pg->position.lsn, pg->replayed);
+	lag_reach(reached, pg->written, pg->position.lsn, pg->replayed);
 	if (pg->streaming && pg->heard_lsn > leader.lsn)
 		leader.lsn = pg->heard_lsn;
-	compare(node, leader, pg->position.timeline, reached, out);
+	lag_compare(node, leader, pg->position.timeline, reached, out);
 }
 
 void
@@ -328,13 +329,13 @@ node_lag_show(const FhaNode *node, size_t index, FhaMemberLag *out)
 		return;
 	}
 	memcpy(out->member, member->member, sizeof(out->member));
-	memcpy(out->fresh_ms, node->others[index].fresh_ms, sizeof(out->fresh_ms));
+	memcpy(out->fresh_at_ms, node->others[index].fresh_at_ms, sizeof(out->fresh_at_ms));
 	out->streaming = standby != NULL && !world->cluster.released;
-	reach(reached, member->written, member->position.lsn, member->replayed);
+	lag_reach(reached, member->written, member->position.lsn, member->replayed);
 	if (standby != NULL)
-		reach(reached, standby->written, standby->lsn, standby->replayed);
-	compare(node, mine ? world->pg.position : world->cluster.position, member->position.timeline,
-			reached, out);
+		lag_reach(reached, standby->written, standby->lsn, standby->replayed);
+	lag_compare(node, mine ? world->pg.position : world->cluster.position,
+				member->position.timeline, reached, out);
 }
 
 void
@@ -346,8 +347,8 @@ node_lag_own_shown(const FhaNode *node, FhaLag out[FHA_STAGES], int64_t now_ms)
 		return;
 	show_own(node, &lag);
 	for (int stage = 0; stage < FHA_STAGES; stage++)
-		out[stage] = lag.fresh_ms[stage] == 0
+		out[stage] = lag.fresh_at_ms[stage] == 0
 						 ? (FhaLag){false, 0}
-						 : (FhaLag){true, fha_lag_shown_ms(lag.fresh_ms[stage],
-														   lag.whole_until_ms[stage], now_ms)};
+						 : (FhaLag){true, fha_lag_shown_ms(lag.fresh_at_ms[stage],
+														   lag.whole_ends_at_ms[stage], now_ms)};
 }

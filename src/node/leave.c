@@ -18,10 +18,10 @@
 #define LINGER_MOST_MS 10000
 
 static bool
-lingers(const FhaLeave *leave, const FhaConfig *config, bool hurry, int64_t now_ms)
+leave_lingers(const FhaLeave *leave, const FhaConfig *config, bool hurry, int64_t now_ms)
 {
-	return config->pod[0] != '\0' && !hurry && now_ms < leave->ended_ms + LINGER_MOST_MS &&
-		   (leave->led_ms == 0 || now_ms < leave->led_ms + LINGER_MS);
+	return config->pod[0] != '\0' && !hurry && now_ms < leave->ended_at_ms + LINGER_MOST_MS &&
+		   (leave->led_at_ms == 0 || now_ms < leave->led_at_ms + LINGER_MS);
 }
 
 static int64_t
@@ -38,18 +38,18 @@ fha_leave_step(FhaLeave *leave, const FhaConfig *config, const FhaLeaveFacts *fa
 {
 	if (!facts->ended)
 		return false;
-	if (leave->ended_ms == 0)
-		leave->ended_ms = now_ms;
-	if (leave->led_ms == 0 && action != NULL && action->leader[0] != '\0')
-		leave->led_ms = now_ms;
+	if (leave->ended_at_ms == 0)
+		leave->ended_at_ms = now_ms;
+	if (leave->led_at_ms == 0 && action != NULL && action->leader[0] != '\0')
+		leave->led_at_ms = now_ms;
 	if (facts->job)
 		return false;
 	/* With no process of its own left, a lock that cannot be opened keeps nothing alive. */
 	if (!facts->liveness_held)
 		return facts->liveness_unreadable;
-	if (lingers(leave, config, facts->hurry, now_ms))
+	if (leave_lingers(leave, config, facts->hurry, now_ms))
 		return false;
 	return (action != NULL && (!action->holds_lease || action->released) &&
-			(action->told || now_ms > leave->ended_ms + TELL_MS)) ||
-		   now_ms > leave->ended_ms + release_wait_ms(config);
+			(action->told || now_ms > leave->ended_at_ms + TELL_MS)) ||
+		   now_ms > leave->ended_at_ms + release_wait_ms(config);
 }

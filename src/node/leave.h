@@ -16,8 +16,8 @@
 /* Since when; zeroed: PostgreSQL has not ended yet. */
 typedef struct FhaLeave
 {
-	int64_t ended_ms; /* PostgreSQL has ended since the node was told to stop; 0: not yet */
-	int64_t led_ms;   /* another member is seen to lead; 0: not yet */
+	int64_t ended_at_ms; /* PostgreSQL has ended since the node was told to stop; 0: not yet */
+	int64_t led_at_ms;   /* another member is seen to lead; 0: not yet */
 } FhaLeave;
 
 /* What the host sees of a node that is told to stop. */

@@ -17,40 +17,31 @@ timeout_ms(const FhaNode *node)
 	return node->config.member_timeout_ms > least_ms ? node->config.member_timeout_ms : least_ms;
 }
 
-static bool
-streams(const FhaWorld *world, const char *name)
-{
-	for (size_t i = 0; i < world->pg.standby_count; i++)
-		if (strcmp(world->pg.standbys[i].member, name) == 0)
-			return true;
-	return false;
-}
-
 void
 node_members_listen(FhaNode *node, int64_t now_ms)
 {
-	int64_t quiet_ms = now_ms - node->read_ms;
+	int64_t quiet_ms = now_ms - node->read_at_ms;
 
 	/* What a lock tells that was quiet for a lease may be as old as that. */
 	if (quiet_ms > FHA_POLL_LEASES * node->config.lease_duration_ms)
-		node->hearing_since_ms = now_ms;
+		node->first_heard_at_ms = now_ms;
 	/* While it does not answer nobody can write: silence does not count.  While nobody renews it is only quiet. */
 	if (quiet_ms > FHA_UNREACHED_LEASES * node->config.lease_duration_ms)
-		node->answering_since_ms = now_ms;
+		node->first_answer_at_ms = now_ms;
 }
 
 static int64_t
-silent_since_ms(const FhaNode *node, size_t i)
+silent_at_ms(const FhaNode *node, size_t i)
 {
-	return node->others[i].changed_ms > node->answering_since_ms ? node->others[i].changed_ms
-																 : node->answering_since_ms;
+	return node->others[i].changed_at_ms > node->first_answer_at_ms ? node->others[i].changed_at_ms
+																	: node->first_answer_at_ms;
 }
 
 bool
 node_members_silent(const FhaNode *node, size_t i, int64_t now_ms)
 {
 	return strcmp(node->world.members[i].member, node->world.self.member) != 0 &&
-		   fha_is_silent(now_ms - silent_since_ms(node, i), node->config.lease_duration_ms);
+		   fha_is_silent(now_ms - silent_at_ms(node, i), node->config.lease_duration_ms);
 }
 
 bool
@@ -66,8 +57,8 @@ node_members_tombstone(FhaNode *node, int64_t now_ms, const Held **held, char **
 		const char *name = world->members[i].member;
 		FhaMember member;
 
-		if (strcmp(name, world->self.member) == 0 || streams(world, name) ||
-			now_ms - silent_since_ms(node, i) <= timeout_ms(node))
+		if (strcmp(name, world->self.member) == 0 || fha_streams(world, name) ||
+			now_ms - silent_at_ms(node, i) <= timeout_ms(node))
 			continue;
 		/* Whom nobody else could replace stays: who is not on the list is never elected. */
 		if (fha_member_is_listed(&world->cluster, name) && world->pg.standby_count == 0)

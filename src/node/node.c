@@ -19,14 +19,8 @@
 #include "record/record.h"
 #include "record/snapshot.h"
 
-static int64_t
-earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static uint64_t
-later(uint64_t a, uint64_t b)
+timeline_later(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
 }
@@ -101,7 +95,7 @@ fha_node_configure(FhaNode *node, const FhaConfig *config)
 }
 
 static void
-know(FhaNode *node, const FhaState *state)
+node_know(FhaNode *node, const FhaState *state)
 {
 	FhaSelf *self = &node->world.self;
 
@@ -135,7 +129,7 @@ fha_node_reload(FhaNode *node, FhaError *err)
 		state.highest_term = node->state.highest_term;
 		code = fha_state_save(&node->config, &state, err);
 	}
-	know(node, &state);
+	node_know(node, &state);
 	node_saved_tell(node);
 	return code;
 }
@@ -151,7 +145,7 @@ newest_state(const FhaNode *node, FhaState *out, FhaError *err)
 		*out = node->state;
 		code = FHA_OK;
 	}
-	out->highest_term = later(out->highest_term, node->state.highest_term);
+	out->highest_term = timeline_later(out->highest_term, node->state.highest_term);
 	return code;
 }
 
@@ -169,7 +163,7 @@ node_term_heed(FhaNode *node, uint64_t term, FhaError *err)
 	state.highest_term = term;
 	code = fha_state_save(&node->config, &state, err);
 	if (code == FHA_OK)
-		know(node, &state);
+		node_know(node, &state);
 	return code;
 }
 
@@ -320,12 +314,12 @@ remember_term(FhaNode *node, FhaError *err)
 	code = fha_state_save(&node->config, &state, err);
 	if (code != FHA_OK)
 		return code; /* LCOV_EXCL_LINE: the kernel refuses */
-	know(node, &state);
+	node_know(node, &state);
 	return FHA_OK;
 }
 
 static void
-drain(FhaNode *node)
+node_drain(FhaNode *node)
 {
 	FhaLockEvent event;
 	eventfd_t nudges;
@@ -352,7 +346,7 @@ drain(FhaNode *node)
 }
 
 static void
-send(FhaNode *node, PendingWrite pending, const FhaLockRequest *request, int64_t now_ms)
+node_send(FhaNode *node, PendingWrite pending, const FhaLockRequest *request, int64_t now_ms)
 {
 	FhaError err;
 
@@ -361,7 +355,7 @@ send(FhaNode *node, PendingWrite pending, const FhaLockRequest *request, int64_t
 	else
 	{
 		/* LCOV_EXCL_START: our own requests are valid */
-		node->retry_ms = now_ms + node->config.retry_period_ms;
+		node->retry_at_ms = now_ms + node->config.retry_period_ms;
 		node_news(node, "lock_refused", "the lock refused a request: %s", err.text);
 		/* LCOV_EXCL_STOP */
 	}
@@ -372,16 +366,16 @@ send_read(FhaNode *node, PendingWrite pending, const char *name, int64_t now_ms)
 {
 	FhaLockRequest request = {.verb = FHA_LOCK_GET,
 							  .name = name,
-							  .deadline_ms =
+							  .deadline_at_ms =
 								  now_ms + FHA_ANSWER_PERIODS * node->config.retry_period_ms};
 
-	send(node, pending, &request, now_ms);
+	node_send(node, pending, &request, now_ms);
 }
 
 static void
-read_cluster(FhaNode *node, int64_t now_ms)
+node_read_cluster(FhaNode *node, int64_t now_ms)
 {
-	char name[TEXT_NAME_SIZE];
+	char name[FHA_RECORD_NAME_SIZE];
 
 	node->known_term = fha_members_term(&node->world);
 	fha_record_name_cluster(node->config.cluster_name, name, sizeof(name));
@@ -397,16 +391,16 @@ send_text(FhaNode *node, PendingWrite pending, const char *name, const char *ver
 							  .version = version,
 							  .data = text,
 							  .size = strlen(text),
-							  .deadline_ms =
+							  .deadline_at_ms =
 								  now_ms + FHA_ANSWER_PERIODS * node->config.retry_period_ms};
 
-	send(node, pending, &request, now_ms);
+	node_send(node, pending, &request, now_ms);
 }
 
 static void
 send_cluster(FhaNode *node, FhaCode built, int64_t now_ms, FhaError *err)
 {
-	char name[TEXT_NAME_SIZE];
+	char name[FHA_RECORD_NAME_SIZE];
 	char *text = NULL;
 
 	if (built == FHA_OK)
@@ -421,15 +415,15 @@ send_cluster(FhaNode *node, FhaCode built, int64_t now_ms, FhaError *err)
 	if (built != FHA_OK)
 	{
 		free(text);
-		node->retry_ms = now_ms + node->config.retry_period_ms;
+		node->retry_at_ms = now_ms + node->config.retry_period_ms;
 		node_news(node, "lease_not_written", "the lease could not be written: %s", err->text);
 		return;
 	}
 	fha_record_name_cluster(node->config.cluster_name, name, sizeof(name));
-	node->write.sent_ms = now_ms;
-	node->write.deadline_ms = node->world.self.renew_deadline_ms;
+	node->write.sent_at_ms = now_ms;
+	node->write.renew_deadline_ms = node->world.self.renew_deadline_ms;
 	if (node->write.pending == PENDING_RENEW || node->write.pending == PENDING_TAKE)
-		fha_tenure_sending(&node->world.tenure, now_ms, node->write.deadline_ms,
+		fha_tenure_sending(&node->world.tenure, now_ms, node->write.renew_deadline_ms,
 						   node->write.cluster.lease_duration_ms);
 	send_text(node, node->write.pending, name, node->world.watch.version, text, now_ms);
 	free(text);
@@ -438,7 +432,7 @@ send_cluster(FhaNode *node, FhaCode built, int64_t now_ms, FhaError *err)
 static void
 read_member(FhaNode *node, int64_t now_ms)
 {
-	char name[TEXT_NAME_SIZE];
+	char name[FHA_RECORD_NAME_SIZE];
 
 	fha_record_name_member(node->config.cluster_name, node->config.member_name, name, sizeof(name));
 	send_read(node, PENDING_READ_MEMBER, name, now_ms);
@@ -447,11 +441,11 @@ read_member(FhaNode *node, int64_t now_ms)
 static void
 send_member(FhaNode *node, const FhaMember *member, int64_t now_ms)
 {
-	char name[TEXT_NAME_SIZE];
+	char name[FHA_RECORD_NAME_SIZE];
 	char *text = NULL;
 
 	node->published = *member;
-	node->published_ms = now_ms;
+	node->published_at_ms = now_ms;
 	node_wall_time(node, node->published.updated_at);
 	memcpy(node->published.lease_seen_at, node->world.cluster.renewed_at,
 		   sizeof(node->published.lease_seen_at));
@@ -465,7 +459,7 @@ send_member(FhaNode *node, const FhaMember *member, int64_t now_ms)
 static bool
 send_tombstone(FhaNode *node, int64_t now_ms)
 {
-	char name[TEXT_NAME_SIZE];
+	char name[FHA_RECORD_NAME_SIZE];
 	const Held *held;
 	char *text;
 
@@ -484,7 +478,7 @@ send_tombstone(FhaNode *node, int64_t now_ms)
 static void
 send_history(FhaNode *node, int64_t now_ms)
 {
-	char name[TEXT_NAME_SIZE];
+	char name[FHA_RECORD_NAME_SIZE];
 	char *text = NULL;
 	FhaError err;
 	const char *old = node->history.text;
@@ -508,7 +502,7 @@ send_history(FhaNode *node, int64_t now_ms)
 	if (code != FHA_OK)
 	{
 		node_news(node, "history_unusable", "the history record cannot be used: %s", err.text);
-		node->history_retry_ms = now_ms + node->config.retry_period_ms;
+		node->history_retry_at_ms = now_ms + node->config.retry_period_ms;
 		if (code != FHA_NO_MEMORY)
 			node->entry_count = 0;
 		return;
@@ -522,7 +516,7 @@ send_history(FhaNode *node, int64_t now_ms)
 static bool
 send_lease_write(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 {
-	bool due = now_ms >= node->renewed_ms + node->config.retry_period_ms;
+	bool due = now_ms >= node->renewed_at_ms + node->config.retry_period_ms;
 
 	switch (node->rule->lease)
 	{
@@ -531,18 +525,18 @@ send_lease_write(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 		case FHA_LEASE_RENEW:
 			if (!due && !node_renewal_is_urgent(node, now_ms))
 				return false;
-			node->renewed_ms = now_ms;
+			node->renewed_at_ms = now_ms;
 			send_cluster(node, node_write_renew(node, now_ms, err), now_ms, err);
 			return true;
 		case FHA_LEASE_TAKE:
 			/* What was watched must stand there still: the same version may come again after a
 			 * restore of the lock, under a holder that lives. */
-			if (now_ms >= node->read_ms + node->config.retry_period_ms)
+			if (now_ms >= node->read_at_ms + node->config.retry_period_ms)
 			{
-				read_cluster(node, now_ms);
+				node_read_cluster(node, now_ms);
 				return true;
 			}
-			node->renewed_ms = now_ms;
+			node->renewed_at_ms = now_ms;
 			send_cluster(node, node_write_take(node, facts, err), now_ms, err);
 			return true;
 		case FHA_LEASE_RELEASE:
@@ -565,20 +559,20 @@ static void
 send_pending(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 {
 	FhaMember member;
-	char name[TEXT_NAME_SIZE];
+	char name[FHA_RECORD_NAME_SIZE];
 	bool hinted = node->hinted[0] != '\0' && strcmp(node->hinted, node->world.watch.version) != 0;
 
 	if (node->pending != PENDING_NONE)
 		return;
-	if (now_ms >= node->retry_ms)
+	if (now_ms >= node->retry_at_ms)
 	{
-		int64_t poll_ms = node->read_ms + FHA_POLL_LEASES * node->config.lease_duration_ms;
+		int64_t poll_at_ms = node->read_at_ms + FHA_POLL_LEASES * node->config.lease_duration_ms;
 
-		if (node->reread || hinted || now_ms >= poll_ms || members_know_more(node) ||
+		if (node->reread || hinted || now_ms >= poll_at_ms || members_know_more(node) ||
 			node_promises_owe_a_read(node))
 		{
 			node->hinted[0] = '\0';
-			read_cluster(node, now_ms);
+			node_read_cluster(node, now_ms);
 			return;
 		}
 		if (node->synced && send_lease_write(node, facts, now_ms, err))
@@ -607,31 +601,32 @@ send_pending(FhaNode *node, FhaFacts facts, int64_t now_ms, FhaError *err)
 	if ((facts & FHA_TAKEN) != 0)
 	{
 		/* One that is gone before the watch looked is a change that it never tells. */
-		if (now_ms >= node->member_retry_ms)
+		if (now_ms >= node->member_retry_at_ms)
 		{
-			node->member_retry_ms = now_ms + FHA_HEARTBEAT_LEASES * node->config.lease_duration_ms;
+			node->member_retry_at_ms =
+				now_ms + FHA_HEARTBEAT_LEASES * node->config.lease_duration_ms;
 			read_member(node, now_ms);
 		}
 		return;
 	}
 	node_member_fill(node, facts, now_ms, &member);
-	if (now_ms >= node->member_retry_ms && node->world.watch.seen)
+	if (now_ms >= node->member_retry_at_ms && node->world.watch.seen)
 	{
 		if (node->own_reread)
 		{
 			read_member(node, now_ms);
 			return;
 		}
-		if (node->published_ms == 0 || node_member_differs(&member, &node->published) ||
-			now_ms >= node->published_ms + FHA_HEARTBEAT_LEASES * node->config.lease_duration_ms)
+		if (node->published_at_ms == 0 || node_member_differs(&member, &node->published) ||
+			now_ms >= node->published_at_ms + FHA_HEARTBEAT_LEASES * node->config.lease_duration_ms)
 		{
 			send_member(node, &member, now_ms);
 			return;
 		}
 	}
-	if (now_ms >= node->member_retry_ms && send_tombstone(node, now_ms))
+	if (now_ms >= node->member_retry_at_ms && send_tombstone(node, now_ms))
 		return;
-	if (node->entry_count > 0 && now_ms >= node->history_retry_ms)
+	if (node->entry_count > 0 && now_ms >= node->history_retry_at_ms)
 	{
 		if (node->history_reread)
 		{
@@ -683,7 +678,7 @@ tell_terms(FhaNode *node)
 
 /* Why the holder of a record that is gone does not write it anew; others come back meanwhile. */
 static void
-tell_missing(FhaNode *node)
+node_tell_missing(FhaNode *node)
 {
 	const char *missing = fha_missing_find(&node->world);
 
@@ -697,25 +692,26 @@ tell_missing(FhaNode *node)
 }
 
 static FhaFacts
-decide(FhaNode *node, int64_t now_ms)
+node_decide(FhaNode *node, int64_t now_ms)
 {
 	FhaFacts facts;
 	const FhaRule *before = node->rule;
 
 	if (!fha_lease_is_free(&node->world, now_ms))
-		node->world.free_since_ms = 0;
-	else if (node->world.free_since_ms == 0)
-		node->world.free_since_ms = now_ms;
+		node->world.found_free_at_ms = 0;
+	else if (node->world.found_free_at_ms == 0)
+		node->world.found_free_at_ms = now_ms;
 	if (!fha_lease_is_mine(&node->world))
-		node->world.led_ms = 0;
-	else if (node->world.led_ms == 0 || (node->rule != NULL && node->rule->fence == FHA_FENCE_OPEN))
-		node->world.led_ms = now_ms;
+		node->world.led_at_ms = 0;
+	else if (node->world.led_at_ms == 0 ||
+			 (node->rule != NULL && node->rule->fence == FHA_FENCE_OPEN))
+		node->world.led_at_ms = now_ms;
 	node_request_notice(node, now_ms);
 	facts = fha_observe(&node->world, now_ms);
 	node->rule = fha_decide(facts);
 	if (node->rule != before)
 	{
-		node->decided_ms = now_ms;
+		node->decided_at_ms = now_ms;
 		node->changes++;
 		node_news(node, node->rule->id, "%s", node->rule->because);
 		if ((facts & (FHA_STANDBY | FHA_FREE | FHA_FIT)) == (FHA_STANDBY | FHA_FREE))
@@ -724,7 +720,7 @@ decide(FhaNode *node, int64_t now_ms)
 			tell_terms(node);
 	}
 	if ((facts & (FHA_PRIMARY | FHA_ABSENT | FHA_RECLAIM)) == (FHA_PRIMARY | FHA_ABSENT))
-		tell_missing(node);
+		node_tell_missing(node);
 	/* Whatever gives the lease up shuts the fence for good: only a later renewal opens it. */
 	/* analyzer: fha_decide() never returns NULL */
 	if (node->rule->node == FHA_NODE_STOP || node->rule->lease == FHA_LEASE_RELEASE)
@@ -737,26 +733,27 @@ decide(FhaNode *node, int64_t now_ms)
  * retry: a moment that has passed would have the loop turn without a pause until then.
  */
 static int64_t
-pending_wake_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms)
+pending_wake_at_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms)
 {
-	int64_t lease_ms = node->read_ms + FHA_POLL_LEASES * node->config.lease_duration_ms;
-	int64_t heartbeat_ms =
-		node->published_ms + FHA_HEARTBEAT_LEASES * node->config.lease_duration_ms;
-	int64_t wake_ms;
+	int64_t lease_at_ms = node->read_at_ms + FHA_POLL_LEASES * node->config.lease_duration_ms;
+	int64_t heartbeat_at_ms =
+		node->published_at_ms + FHA_HEARTBEAT_LEASES * node->config.lease_duration_ms;
+	int64_t wake_at_ms;
 
 	if (node->synced && node->rule->lease != FHA_LEASE_LEAVE)
-		lease_ms = earlier(lease_ms, node->renewed_ms + node->config.retry_period_ms);
-	wake_ms = lease_ms > node->retry_ms ? lease_ms : node->retry_ms;
-	if (node->synced && node->published_ms != 0 && (facts & (FHA_DUPLICATE | FHA_TAKEN)) == 0)
-		wake_ms = earlier(wake_ms, heartbeat_ms > node->member_retry_ms ? heartbeat_ms
-																		: node->member_retry_ms);
-	if (node->retry_ms > now_ms)
-		wake_ms = earlier(wake_ms, node->retry_ms);
-	if (node->member_retry_ms > now_ms)
-		wake_ms = earlier(wake_ms, node->member_retry_ms);
-	if (node->history_retry_ms > now_ms)
-		wake_ms = earlier(wake_ms, node->history_retry_ms);
-	return wake_ms;
+		lease_at_ms = fha_sooner(lease_at_ms, node->renewed_at_ms + node->config.retry_period_ms);
+	wake_at_ms = lease_at_ms > node->retry_at_ms ? lease_at_ms : node->retry_at_ms;
+	if (node->synced && node->published_at_ms != 0 && (facts & (FHA_DUPLICATE | FHA_TAKEN)) == 0)
+		wake_at_ms = fha_sooner(wake_at_ms, heartbeat_at_ms > node->member_retry_at_ms
+												? heartbeat_at_ms
+												: node->member_retry_at_ms);
+	if (node->retry_at_ms > now_ms)
+		wake_at_ms = fha_sooner(wake_at_ms, node->retry_at_ms);
+	if (node->member_retry_at_ms > now_ms)
+		wake_at_ms = fha_sooner(wake_at_ms, node->member_retry_at_ms);
+	if (node->history_retry_at_ms > now_ms)
+		wake_at_ms = fha_sooner(wake_at_ms, node->history_retry_at_ms);
+	return wake_at_ms;
 }
 
 static FhaPosition
@@ -773,14 +770,15 @@ fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *
 {
 	const FhaWorld *world = &node->world;
 	const FhaCluster *cluster = &world->cluster;
-	int64_t wake_ms;
+	int64_t wake_at_ms;
 
 	memset(action, 0, sizeof(*action));
 	/* Not before the watch has told who else there is. */
 	action->node = node->synced ? node->rule->node : FHA_NODE_HOLD;
 	action->rule = node->rule->id;
 	action->because = node->rule->because;
-	action->write_until_ms = node->rule->fence == FHA_FENCE_OPEN ? world->tenure.write_until_ms : 0;
+	action->write_ends_at_ms =
+		node->rule->fence == FHA_FENCE_OPEN ? world->tenure.write_ends_at_ms : 0;
 	action->timeline = cluster->timeline;
 	memcpy(action->timeline_id, cluster->timeline_id, sizeof(action->timeline_id));
 	action->term = cluster->term;
@@ -793,7 +791,7 @@ fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *
 	action->alone = node->pods.alone;
 	action->released = cluster->released && strcmp(cluster->holder, world->self.member) == 0;
 	action->told = (facts & (FHA_DUPLICATE | FHA_TAKEN)) != 0 ||
-				   (node->pending == PENDING_NONE && node->published_ms != 0 &&
+				   (node->pending == PENDING_NONE && node->published_at_ms != 0 &&
 					strcmp(node->published.rule, node->rule->id) == 0);
 	action->position = cluster->position;
 	if ((facts & FHA_NAMESAKE) != 0)
@@ -804,7 +802,7 @@ fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *
 	action->promoted =
 		action->holds_lease && (facts & (FHA_PRIMARY | FHA_LINEAGE)) == (FHA_PRIMARY | FHA_LINEAGE);
 	action->checkpoint =
-		(facts & FHA_PRIMARY) != 0 && action->write_until_ms > 0 && !world->pg.rewindable;
+		(facts & FHA_PRIMARY) != 0 && action->write_ends_at_ms > 0 && !world->pg.rewindable;
 	action->settings_changes = node->settings_changes;
 	if (cluster->request.state == FHA_REQUEST_RUNNING &&
 		!node_request_moves_lease(&cluster->request))
@@ -823,13 +821,14 @@ fill_action(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaHostAction *
 				memcpy(action->leader_address, world->members[i].address,
 					   sizeof(action->leader_address));
 			}
-	wake_ms = earlier(fha_observe_again_ms(world, now_ms), fha_lock_wake_ms(node->lock));
-	wake_ms = earlier(wake_ms, node_lag_wake_ms(node, now_ms));
-	wake_ms = earlier(wake_ms, node_pods_wake_ms(node, now_ms));
-	wake_ms = earlier(wake_ms, node_promises_wake_ms(node, facts, now_ms));
+	wake_at_ms =
+		fha_sooner(fha_observe_again_at_ms(world, now_ms), fha_lock_wake_at_ms(node->lock));
+	wake_at_ms = fha_sooner(wake_at_ms, node_lag_wake_at_ms(node, now_ms));
+	wake_at_ms = fha_sooner(wake_at_ms, node_pods_wake_at_ms(node, now_ms));
+	wake_at_ms = fha_sooner(wake_at_ms, node_promises_wake_at_ms(node, facts, now_ms));
 	if (node->pending == PENDING_NONE)
-		wake_ms = earlier(wake_ms, pending_wake_ms(node, facts, now_ms));
-	action->wake_ms = wake_ms > now_ms ? wake_ms : now_ms;
+		wake_at_ms = fha_sooner(wake_at_ms, pending_wake_at_ms(node, facts, now_ms));
+	action->wake_at_ms = wake_at_ms > now_ms ? wake_at_ms : now_ms;
 }
 
 FhaCode
@@ -842,7 +841,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaHostAction *action, FhaEr
 
 	node->world.pg = *view;
 	node->refused.kind = FHA_REQUEST_NONE;
-	drain(node);
+	node_drain(node);
 	now_ms = node_now_ms(node);
 	node_promises_look(node, now_ms);
 	node_promises_hear(node, now_ms);
@@ -852,7 +851,7 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaHostAction *action, FhaEr
 		code = remember_term(node, err);
 		node_keep_record(node);
 	}
-	facts = decide(node, now_ms);
+	facts = node_decide(node, now_ms);
 	node_members_listen(node, now_ms);
 	node_lag_step(node, now_ms);
 	node_pods_step(node, facts, now_ms);
@@ -869,12 +868,12 @@ fha_node_step(FhaNode *node, const FhaPgView *view, FhaHostAction *action, FhaEr
 	{
 		/* LCOV_EXCL_START: the kernel refuses */
 		action->node = FHA_NODE_HOLD;
-		action->write_until_ms = 0;
+		action->write_ends_at_ms = 0;
 		action->checkpoint = false;
-		action->wake_ms = now_ms + node->config.retry_period_ms;
+		action->wake_at_ms = now_ms + node->config.retry_period_ms;
 		/* LCOV_EXCL_STOP */
 	}
-	node->allowed_until_ms = action->write_until_ms;
+	node->host_shuts_at_ms = action->write_ends_at_ms;
 	return code;
 }
 
@@ -905,7 +904,7 @@ fha_node_snapshot(const FhaNode *node, FhaSnapshot *out, FhaError *err)
 {
 	const FhaWorld *world = &node->world;
 	int64_t now_ms = node_now_ms(node); /* asked for between steps */
-	int64_t left_ms = world->tenure.write_until_ms - now_ms;
+	int64_t left_ms = world->tenure.write_ends_at_ms - now_ms;
 	FhaError damage = {.code = FHA_OK};
 
 	memset(out, 0, sizeof(*out));
@@ -938,7 +937,7 @@ fha_node_snapshot(const FhaNode *node, FhaSnapshot *out, FhaError *err)
 			FhaHeard *heard = &out->heard[out->heard_count++];
 
 			memcpy(heard->member, member->member, sizeof(heard->member));
-			heard->at_ms = node->others[i].changed_ms;
+			heard->at_ms = node->others[i].changed_at_ms;
 		}
 	}
 	return FHA_OK;

@@ -34,13 +34,13 @@ typedef struct FhaHostAction
 	FhaNodeAction node;
 	const char *rule;              /* the id of the rule that says so, static text */
 	const char *because;           /* its sentence, for people; static text */
-	int64_t write_until_ms;        /* the fence: open until then; 0: shut */
+	int64_t write_ends_at_ms;      /* the fence: open until then; 0: shut */
 	uint32_t timeline;             /* PROMOTE: the timeline that PostgreSQL must choose ... */
 	char timeline_id[FHA_ID_SIZE]; /* ... and its identity; "": of a take by 1.1 */
 	uint64_t term;
 	char leader[FHA_NAME_SIZE]; /* FOLLOW, CLONE, REWIND, START_STANDBY: "" if unknown */
 	char leader_address[FHA_ADDRESS_SIZE];
-	char cluster_uuid[FHA_UUID_TEXT_SIZE]; /* INITDB, CLONE, REWIND */
+	char cluster_uuid[FHA_UUID_SIZE]; /* INITDB, CLONE, REWIND */
 	bool prepare_stop; /* make checkpoints (core/prepare.h), then say so in view.prepared */
 	bool
 		promoted; /* this primary leads on its term's timeline: no promotion is half done any more */
@@ -62,7 +62,7 @@ typedef struct FhaHostAction
 	/* CLONE of data with a timeline that is not the leader's of that number: where that one began.  All WAL
 	 * from there on is this data's alone.  Timeline 0: not so, or not known. */
 	FhaPosition apart;
-	int64_t wake_ms; /* step again at the latest then */
+	int64_t wake_at_ms; /* step again at the latest then */
 } FhaHostAction;
 
 /*
@@ -112,7 +112,6 @@ FHA_API const FhaRequest *fha_node_refused(const FhaNode *node);
 FHA_API const char *fha_node_setting(const FhaNode *node, const char *name);
 
 /* Room for what is told at once: an id, and a sentence with names in it. */
-#define FHA_NEWS_SIZE (FHA_LOG_ID_SIZE + FHA_SENTENCE_SIZE + 80)
 
 /* The next line for the log, its id and a sentence (base/log_line.h); false when there is none. */
 FHA_API bool fha_node_news(FhaNode *node, char *out, size_t size);

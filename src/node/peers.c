@@ -13,7 +13,7 @@
 #define PEERS_FILE_MAX 32768
 
 static void
-read_members(struct json_object *from, FhaPeers *out, FhaError *err)
+peers_read_members(struct json_object *from, FhaPeers *out, FhaError *err)
 {
 	struct json_object *array = fha_json_array(from, "members", FHA_MEMBERS_MAX, err);
 	size_t count = array == NULL ? 0 : json_object_array_length(array);
@@ -34,7 +34,7 @@ FhaCode
 fha_peers_load(const FhaConfig *config, FhaPeers *out, FhaError *err)
 {
 	FhaError inner = {.code = FHA_OK};
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	struct json_object *object;
 	char *text;
 	FhaCode code;
@@ -52,13 +52,13 @@ fha_peers_load(const FhaConfig *config, FhaPeers *out, FhaError *err)
 		fha_json_text(object, "boot_id", out->boot_id, sizeof(out->boot_id), &inner);
 		fha_json_text(object, "time_namespace", out->time_namespace, sizeof(out->time_namespace),
 					  &inner);
-		fha_json_int(object, "written_ms", 0, INT64_MAX / 2, &out->written_ms, &inner);
+		fha_json_int(object, "written_ms", 0, INT64_MAX / 2, &out->written_at_ms, &inner);
 		fha_json_text(object, "cluster_uuid", out->cluster_uuid, sizeof(out->cluster_uuid), &inner);
 		fha_json_u64(object, "system_identifier", &out->system_identifier, &inner);
 		fha_json_text(object, "incarnation", out->incarnation, sizeof(out->incarnation), &inner);
 		fha_json_u64(object, "term", &out->term, &inner);
 		fha_json_int(object, "duration_ms", 0, FHA_LEASE_MAX_MS, &out->duration_ms, &inner);
-		read_members(object, out, &inner);
+		peers_read_members(object, out, &inner);
 		json_object_put(object);
 	}
 	if (inner.code == FHA_OK)
@@ -77,7 +77,7 @@ fha_peers_print(const FhaPeers *peers, char **out, FhaError *err)
 
 	fha_json_put_text(object, "boot_id", peers->boot_id, &failed);
 	fha_json_put_text(object, "time_namespace", peers->time_namespace, &failed);
-	fha_json_put_int(object, "written_ms", peers->written_ms, &failed);
+	fha_json_put_int(object, "written_ms", peers->written_at_ms, &failed);
 	fha_json_put_text(object, "cluster_uuid", peers->cluster_uuid, &failed);
 	fha_json_put_u64(object, "system_identifier", peers->system_identifier, &failed);
 	fha_json_put_text(object, "incarnation", peers->incarnation, &failed);

@@ -28,9 +28,9 @@ typedef struct FhaPeers
 	/* A living holder wrote this then, on the clock of that boot and time namespace. */
 	char boot_id[FHA_UUID_SIZE];
 	char time_namespace[FHA_TIME_NAMESPACE_SIZE];
-	int64_t written_ms;
+	int64_t written_at_ms;
 	/* The lease, as the questions name it. */
-	char cluster_uuid[FHA_UUID_TEXT_SIZE];
+	char cluster_uuid[FHA_UUID_SIZE];
 	uint64_t system_identifier;
 	char incarnation[FHA_ID_SIZE];
 	uint64_t term;

@@ -36,7 +36,7 @@ node_pods_close(FhaNode *node)
 
 /* LCOV_EXCL_START: a real API server has its tests, test_routing.py */
 static void
-finish(FhaNode *node, int64_t now_ms)
+pods_finish(FhaNode *node, int64_t now_ms)
 {
 	static FhaPodsEvent event;
 	NodePods *pods = &node->pods;
@@ -79,7 +79,7 @@ finish(FhaNode *node, int64_t now_ms)
 }
 
 static void
-begin(FhaNode *node, bool may_lead, int64_t now_ms)
+pods_begin(FhaNode *node, bool may_lead, int64_t now_ms)
 {
 	NodePods *pods = &node->pods;
 	FhaRoutingTask *task = &pods->task;
@@ -109,26 +109,26 @@ node_pods_step(FhaNode *node, FhaFacts facts, int64_t now_ms)
 	if (node->pods.client == NULL)
 		return;
 	if (node->pods.task.verb != FHA_ROUTING_NOTHING)
-		finish(node, now_ms);
+		pods_finish(node, now_ms);
 	if (node->pods.task.verb == FHA_ROUTING_NOTHING && node->synced &&
 		(facts & nothing_counts) == 0 && !node->world.watch.absent)
-		begin(node, leads, now_ms);
+		pods_begin(node, leads, now_ms);
 	/* LCOV_EXCL_STOP */
 }
 
 int64_t
-node_pods_wake_ms(const FhaNode *node, int64_t now_ms)
+node_pods_wake_at_ms(const FhaNode *node, int64_t now_ms)
 {
 	const NodePods *pods = &node->pods;
-	int64_t wake_ms;
-	int64_t other_ms;
+	int64_t wake_at_ms;
+	int64_t other_at_ms;
 
 	if (pods->client == NULL)
 		return INT64_MAX;
 	/* LCOV_EXCL_START: as above */
-	wake_ms = fha_pods_wake_ms(pods->client);
-	other_ms = fha_routing_again_ms(&pods->routing, now_ms);
-	return other_ms < wake_ms ? other_ms : wake_ms;
+	wake_at_ms = fha_pods_wake_at_ms(pods->client);
+	other_at_ms = fha_routing_again_at_ms(&pods->routing, now_ms);
+	return other_at_ms < wake_at_ms ? other_at_ms : wake_at_ms;
 	/* LCOV_EXCL_STOP */
 }
 

@@ -20,9 +20,8 @@
 #include "record/history.h"
 #include "record/snapshot.h"
 
-#define NEWS_MAX 16     /* sentences that wait for the host; older ones are dropped */
-#define HISTORY_QUEUE 4 /* entries that wait to be written */
-#define TEXT_NAME_SIZE 128
+#define NEWS_MAX 16      /* sentences that wait for the host; older ones are dropped */
+#define HISTORY_QUEUE 4  /* entries that wait to be written */
 #define NONCE_TAG_SIZE 7 /* 6 hex digits */
 #define NONCES_KEPT 64   /* the newest ones of this process */
 #define NODE_STRANGERS 3
@@ -32,9 +31,9 @@ typedef struct Held
 {
 	char version[FHA_VERSION_SIZE]; /* "" when there is none, or it was not seen */
 	char *text;                     /* NULL when there is none */
-	int64_t changed_ms;             /* a member's: when this text was first seen */
+	int64_t changed_at_ms;          /* a member's: when this text was first seen */
 	bool heard; /* a member's: another text stood there before, so that one lives */
-	int64_t fresh_ms[FHA_STAGES]; /* a member's: it has what the leader had then; 0: not known */
+	int64_t fresh_at_ms[FHA_STAGES]; /* a member's: it has what the leader had then; 0: not known */
 } Held;
 
 /* The pending write to the lock, or the read that is under way instead of one. */
@@ -57,8 +56,8 @@ typedef enum PendingWrite
 typedef struct ClusterWrite
 {
 	PendingWrite pending;
-	int64_t sent_ms;
-	int64_t deadline_ms; /* the renew deadline when it was sent */
+	int64_t sent_at_ms;
+	int64_t renew_deadline_ms; /* the renew deadline when it was sent */
 	FhaCluster cluster;
 	char previous_holder[FHA_NAME_SIZE];
 	bool reclaim;
@@ -102,11 +101,11 @@ typedef struct Promised
 {
 	char member[FHA_NAME_SIZE];
 	char data[FHA_ID_SIZE];       /* the data incarnation that it answered with */
-	int64_t asked_ms;             /* the question under way was sent then; 0: none is */
-	int64_t sent_ms;              /* when the newest one that was promised was sent; 0: none was */
+	int64_t asked_at_ms;          /* the question under way was sent then; 0: none is */
+	int64_t sent_at_ms;           /* when the newest one that was promised was sent; 0: none was */
 	int64_t asked_for_ms;         /* the duration that it was asked for ... */
 	int64_t for_ms;               /* ... and that was promised */
-	int64_t next_ms;              /* it is not asked before */
+	int64_t next_at_ms;           /* it is not asked before */
 	int soon;                     /* so many answers in a row said "soon" */
 	char told[FHA_SENTENCE_SIZE]; /* why not, as the news has it */
 } Promised;
@@ -125,7 +124,7 @@ typedef struct Promises
 	FhaPeerClient *client; /* NULL: nobody is asked */
 	FhaPeers peers; /* who is asked, and for which lease: of this holder, or of the one that died */
 	bool counts;    /* this holder may lead by the answers */
-	int64_t next_ms; /* not before */
+	int64_t next_at_ms; /* not before */
 	size_t count;
 	Promised of[FHA_MEMBERS_MAX];
 	bool told;      /* that this holder leads by promises */
@@ -139,7 +138,7 @@ typedef struct Promises
 	FhaPromiseFile durable;         /* as it is, or as `written` */
 	FhaPromiseFile written;         /* what is under way to the disk ... */
 	bool writes;                    /* ... if anything is */
-	int64_t write_ms;               /* after a failure: not before */
+	int64_t write_again_at_ms;      /* after a failure: not before */
 	char failed[FHA_SENTENCE_SIZE]; /* why the last write failed; "" */
 	/* Of writes that got no answer: who is on their lists.  Each can arrive for as long as this
 	 * version of the record stands; more than there is room for: late_count is beyond it. */
@@ -151,7 +150,7 @@ typedef struct Promises
 /* What tells one copy of the cluster record in our directory from another; zeroed: there is none. */
 typedef struct KeptRecord
 {
-	char cluster_uuid[FHA_UUID_TEXT_SIZE];
+	char cluster_uuid[FHA_UUID_SIZE];
 	uint64_t term;
 	char timeline_id[FHA_ID_SIZE]; /* two takes of one term, after the lock forgot the first */
 	uint64_t lineage_term;
@@ -176,7 +175,7 @@ struct FhaNode
 	Held own;                     /* our member record */
 	Held others[FHA_MEMBERS_MAX]; /* same index as world.members */
 	bool synced;                  /* the watch has told what existed */
-	int64_t absent_since_ms;      /* no cluster of ours is in the lock; 0: there is */
+	int64_t absent_at_ms;         /* no cluster of ours is in the lock; 0: there is */
 	bool absence_told;
 	bool name_taken;                  /* the cluster's record is a member's, and that was said */
 	char missing_told[FHA_NAME_SIZE]; /* a member without a record that was named */
@@ -197,51 +196,51 @@ struct FhaNode
 	char hinted[FHA_VERSION_SIZE]; /* a version of the cluster record that the watch named */
 	FhaWriter *keeper;             /* writes copies of what the lock says into our directory */
 	KeptRecord kept;
-	bool reread;        /* read the cluster record before the next write */
-	int64_t read_ms;    /* when it was last read or written */
-	int64_t renewed_ms; /* when the last renewal was sent */
-	int64_t retry_ms;   /* after a failure: not before */
+	bool reread;           /* read the cluster record before the next write */
+	int64_t read_at_ms;    /* when it was last read or written */
+	int64_t renewed_at_ms; /* when the last renewal was sent */
+	int64_t retry_at_ms;   /* after a failure: not before */
 
-	uint64_t known_term; /* by members, when the newest read was asked for */
-	int64_t
-		allowed_until_ms; /* as the last host action had it: until then the host's fence may be open */
+	uint64_t known_term;      /* by members, when the newest read was asked for */
+	int64_t host_shuts_at_ms; /* the last host action's: until then the host's fence may be open */
 
-	int64_t confirmed_ms; /* the last renewal that is known to have arrived was sent then */
+	int64_t confirmed_at_ms; /* the last renewal that is known to have arrived was sent then */
 	Promises promises;
 
-	FhaMember published;  /* what our member record says */
-	int64_t published_ms; /* when; 0: never */
+	FhaMember published;     /* what our member record says */
+	int64_t published_at_ms; /* when; 0: never */
 	bool own_reread;
-	int64_t member_retry_ms;
+	int64_t member_retry_at_ms;
 
 	FhaHistoryEntry entries[HISTORY_QUEUE];
 	size_t entry_count;
 	bool history_reread;
-	int64_t history_retry_ms;
+	int64_t history_retry_at_ms;
 
 	bool request_waits; /* one of ours, to be written into the record */
 	FhaRequest request;
-	FhaRequest refused;             /* in this step; its kind is NONE: none was */
-	char request_seen[FHA_ID_SIZE]; /* the one in the record, known since world.request_since_ms */
+	FhaRequest refused; /* in this step; its kind is NONE: none was */
+	char
+		request_seen[FHA_ID_SIZE]; /* the one in the record, known since world.request_seen_at_ms */
 
 	bool settings_written;     /* cluster.conf says what these say */
 	FhaSettings settings;      /* of all members, as taken from the record */
 	uint64_t settings_changes; /* how often they changed */
 	FhaKey key;                /* the cluster key, as pgpass had it ... */
-	int64_t key_read_ms;       /* ... then; 0: never */
+	int64_t key_read_at_ms;    /* ... then; 0: never */
 	bool key_known;
-	int64_t refused_since_ms;
-	int64_t refused_ms; /* that settings are not used was said then; 0: never */
+	int64_t refused_at_ms;
+	int64_t refusal_told_at_ms; /* that settings are not used was said then; 0: never */
 
-	int64_t hearing_since_ms;   /* the lock has told of itself from then on, without a long pause */
-	int64_t answering_since_ms; /* it has answered from then on */
+	int64_t first_heard_at_ms;  /* the lock has told of itself from then on, without a long pause */
+	int64_t first_answer_at_ms; /* it has answered from then on */
 	char
 		buried[FHA_NAME_SIZE]; /* whose record a tombstone replaces now; "": as an operator asked */
 	NodePods pods;
 	NodeLag lag;
 
-	FhaVitals counted;  /* the counts alone */
-	int64_t decided_ms; /* when the rule last changed */
+	FhaVitals counted;     /* the counts alone */
+	int64_t decided_at_ms; /* when the rule last changed */
 	uint64_t changes;
 	size_t news_count;
 	char news[NEWS_MAX][FHA_NEWS_SIZE];
@@ -340,7 +339,7 @@ FhaCode node_pods_open(FhaNode *node, FhaError *err);
 void node_pods_close(FhaNode *node);
 /* The next label. */
 void node_pods_step(FhaNode *node, FhaFacts facts, int64_t now_ms);
-int64_t node_pods_wake_ms(const FhaNode *node, int64_t now_ms);
+int64_t node_pods_wake_at_ms(const FhaNode *node, int64_t now_ms);
 FhaServes node_pods_serves(const FhaNode *node, FhaFacts facts);
 
 /* --- how old is what members have (node/lag.c) */
@@ -350,7 +349,7 @@ int64_t node_lag_limit_ms(const FhaNode *node);
 
 /* Samples of the leader's position; who has got so far; is this standby fit to serve reads? */
 void node_lag_step(FhaNode *node, int64_t now_ms);
-int64_t node_lag_wake_ms(const FhaNode *node, int64_t now_ms);
+int64_t node_lag_wake_at_ms(const FhaNode *node, int64_t now_ms);
 
 /* A member has a new record; the leader's list of standbys was read. */
 void node_lag_member_told(FhaNode *node, const FhaMember *member, Held *held, int64_t now_ms);
@@ -384,7 +383,7 @@ void node_promises_lost(FhaNode *node, const FhaCluster *list);
 
 /* Ask all others, if this holder hears nothing from the lock. */
 void node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms);
-int64_t node_promises_wake_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms);
+int64_t node_promises_wake_at_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms);
 
 /*
  * A take is about to be sent: on disk before, because nothing is promised until its fate is known.

@@ -52,8 +52,8 @@ node_promises_open(FhaNode *node, FhaError *err)
 		return code;
 	node->clock->time_namespace(node->clock->context, promises->time_namespace,
 								sizeof(promises->time_namespace));
-	node->world.bound_until_ms =
-		fha_promise_file_until_ms(file, boot_id, promises->time_namespace, now_ms);
+	node->world.bound_ends_at_ms =
+		fha_promise_file_ends_at_ms(file, boot_id, promises->time_namespace, now_ms);
 	promises->lost_take = file->contended[0] != '\0';
 	node->world.heard_term = file->heard_term;
 	memcpy(node->world.heard_from, file->heard_from, sizeof(node->world.heard_from));
@@ -62,7 +62,7 @@ node_promises_open(FhaNode *node, FhaError *err)
 	{
 		memcpy(file->boot_id, boot_id, sizeof(file->boot_id));
 		memcpy(file->time_namespace, promises->time_namespace, sizeof(file->time_namespace));
-		file->until_ms = node->world.bound_until_ms;
+		file->ends_at_ms = node->world.bound_ends_at_ms;
 		code = fha_promise_file_save(&node->config, file, err);
 		if (code != FHA_OK)
 			return code; /* LCOV_EXCL_LINE: the kernel refuses */
@@ -100,22 +100,22 @@ look_at_disk(FhaNode *node, int64_t now_ms, int64_t wait_ms)
 		return;
 	}
 	(void) snprintf(promises->failed, sizeof(promises->failed), "%.180s", err.text);
-	promises->write_ms = now_ms + node->config.retry_period_ms;
+	promises->write_again_at_ms = now_ms + node->config.retry_period_ms;
 }
 
 /* Have bond.json say what it should; how that ends is seen later. */
 static void
-keep(FhaNode *node, int64_t now_ms)
+promise_keep(FhaNode *node, int64_t now_ms)
 {
 	Promises *promises = &node->promises;
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char *text = NULL;
 	FhaError err;
 	FhaCode code;
 
 	look_at_disk(node, now_ms, 0);
 	if (promises->writes || fha_promise_file_is_same(&promises->file, &promises->durable) ||
-		now_ms < promises->write_ms)
+		now_ms < promises->write_again_at_ms)
 		return;
 	code = fha_state_path(&node->config, "bond.json", path, sizeof(path), &err);
 	if (code == FHA_OK)
@@ -130,40 +130,40 @@ keep(FhaNode *node, int64_t now_ms)
 	{
 		/* LCOV_EXCL_START: no memory, no thread */
 		(void) snprintf(promises->failed, sizeof(promises->failed), "%.180s", err.text);
-		promises->write_ms = now_ms + node->config.retry_period_ms;
+		promises->write_again_at_ms = now_ms + node->config.retry_period_ms;
 		/* LCOV_EXCL_STOP */
 	}
 }
 
 /* Bound for for_ms from now on, and as long again: then the disk has time to write the next one. */
 static void
-bind(FhaNode *node, int64_t now_ms, int64_t for_ms)
+promise_bind(FhaNode *node, int64_t now_ms, int64_t for_ms)
 {
 	FhaPromiseFile *file = &node->promises.file;
-	int64_t left_ms = node->world.bound_until_ms - now_ms;
+	int64_t left_ms = node->world.bound_ends_at_ms - now_ms;
 	bool mine =
 		fha_promise_file_is_of(file, node->world.self.boot_id, node->promises.time_namespace);
 
 	/* An earlier promise was for longer. */
 	if (left_ms > for_ms)
 		for_ms = left_ms;
-	if (mine && file->for_ms >= for_ms && file->until_ms >= now_ms + for_ms + for_ms / 2)
+	if (mine && file->for_ms >= for_ms && file->ends_at_ms >= now_ms + for_ms + for_ms / 2)
 		return;
 	memcpy(file->boot_id, node->world.self.boot_id, sizeof(file->boot_id));
 	memcpy(file->time_namespace, node->promises.time_namespace, sizeof(file->time_namespace));
 	file->for_ms = for_ms;
-	file->until_ms = now_ms + 2 * for_ms;
+	file->ends_at_ms = now_ms + 2 * for_ms;
 }
 
 /* Whoever starts from what is on disk for certain is bound until then, and anywhere else for_ms. */
 static bool
-disk_binds(const FhaNode *node, int64_t until_ms, int64_t for_ms)
+disk_binds(const FhaNode *node, int64_t ends_at_ms, int64_t for_ms)
 {
 	const FhaPromiseFile *durable = &node->promises.durable;
 
 	return fha_promise_file_is_of(durable, node->world.self.boot_id,
 								  node->promises.time_namespace) &&
-		   durable->until_ms >= until_ms && durable->for_ms >= for_ms;
+		   durable->ends_at_ms >= ends_at_ms && durable->for_ms >= for_ms;
 }
 
 static const char *
@@ -182,7 +182,7 @@ node_promises_contend(FhaNode *node, int64_t now_ms, FhaError *err)
 
 	(void) snprintf(promises->file.contended, sizeof(promises->file.contended), "%s", version);
 	promises->takes = true;
-	keep(node, now_ms);
+	promise_keep(node, now_ms);
 	if (strcmp(promises->durable.contended, version) != 0)
 		look_at_disk(node, now_ms, DISK_WAIT_MS);
 	if (strcmp(promises->durable.contended, version) == 0)
@@ -199,7 +199,7 @@ forget_take(FhaNode *node, int64_t now_ms)
 	node->promises.file.contended[0] = '\0';
 	node->promises.lost_take = false;
 	node->promises.takes = false;
-	keep(node, now_ms);
+	promise_keep(node, now_ms);
 }
 
 void
@@ -228,7 +228,7 @@ node_promises_keep(FhaNode *node, int64_t now_ms)
 		node->promises.takes = false;
 		node_promises_settled(node, FHA_IO, now_ms);
 	}
-	keep(node, now_ms);
+	promise_keep(node, now_ms);
 }
 
 /* Is this version, "" for an absent record, another one than that which this node tried to replace? */
@@ -308,7 +308,7 @@ cannot_promise(const FhaNode *node, const FhaQuestion *asked)
 static bool
 gives_way(FhaNode *node, int64_t now_ms)
 {
-	if (now_ms >= node->allowed_until_ms)
+	if (now_ms >= node->host_shuts_at_ms)
 		return false;
 	fha_tenure_end(&node->world.tenure, now_ms);
 	node_nudge(node);
@@ -334,24 +334,24 @@ hear_position(FhaNode *node, const FhaQuestion *asked)
 }
 
 static void
-give(FhaNode *node, const FhaQuestion *asked, int64_t now_ms, FhaPromise *out)
+promise_give(FhaNode *node, const FhaQuestion *asked, int64_t now_ms, FhaPromise *out)
 {
 	int64_t for_ms = asked->promise.duration_ms;
 
 	hear_position(node, asked);
-	bind(node, now_ms, for_ms);
-	keep(node, now_ms);
+	promise_bind(node, now_ms, for_ms);
+	promise_keep(node, now_ms);
 	if (!disk_binds(node, now_ms + for_ms, for_ms))
 	{
 		look_at_disk(node, now_ms, DISK_WAIT_MS);
-		keep(node, now_ms);
+		promise_keep(node, now_ms);
 	}
 	/* A second look: from now on, and not from before it was on disk. */
 	now_ms = node_now_ms(node);
 	if (disk_binds(node, now_ms + for_ms, for_ms))
 	{
-		if (now_ms + for_ms > node->world.bound_until_ms)
-			node->world.bound_until_ms = now_ms + for_ms;
+		if (now_ms + for_ms > node->world.bound_ends_at_ms)
+			node->world.bound_ends_at_ms = now_ms + for_ms;
 		out->given = true;
 		return;
 	}
@@ -380,7 +380,7 @@ fha_node_promise(FhaNode *node, const FhaQuestion *asked, FhaPromise *out)
 		(void) snprintf(out->why, sizeof(out->why),
 						"this member leads an older term, and gives way: ask again");
 	else
-		give(node, asked, now_ms, out);
+		promise_give(node, asked, now_ms, out);
 }
 
 /* --- who asks */
@@ -418,8 +418,8 @@ asks_on(const FhaNode *node, int64_t now_ms)
 		   strcmp(peers->boot_id, self->boot_id) == 0 &&
 		   strcmp(peers->time_namespace, node->promises.time_namespace) == 0 &&
 		   strcmp(peers->cluster_uuid, self->cluster_uuid) == 0 &&
-		   peers->term == self->highest_term && now_ms >= peers->written_ms &&
-		   now_ms < peers->written_ms + peers->duration_ms;
+		   peers->term == self->highest_term && now_ms >= peers->written_at_ms &&
+		   now_ms < peers->written_at_ms + peers->duration_ms;
 }
 
 /* Everybody else on the list, as the record and the members' own say. */
@@ -458,14 +458,14 @@ static void
 keep_peers(FhaNode *node, int64_t now_ms)
 {
 	FhaPeers *peers = &node->promises.peers;
-	int64_t before_ms = peers->written_ms;
-	char path[FHA_PATH_MAX];
+	int64_t before_at_ms = peers->written_at_ms;
+	char path[FHA_PATH_SIZE];
 	char *text = NULL;
 	FhaCode code;
 
-	if (before_ms <= now_ms && now_ms < before_ms + peers->duration_ms / FHA_PEERS_PARTS)
+	if (before_at_ms <= now_ms && now_ms < before_at_ms + peers->duration_ms / FHA_PEERS_PARTS)
 		return;
-	peers->written_ms = now_ms;
+	peers->written_at_ms = now_ms;
 	code = fha_state_path(&node->config, "peers.json", path, sizeof(path), NULL);
 	if (code == FHA_OK)
 		code = fha_peers_print(peers, &text, NULL);
@@ -473,20 +473,20 @@ keep_peers(FhaNode *node, int64_t now_ms)
 		code = fha_writer_start(node->keeper, path, text, NULL);
 	free(text);
 	if (code != FHA_OK)
-		peers->written_ms = before_ms;
+		peers->written_at_ms = before_at_ms;
 }
 
 static int64_t
-unconfirmed_ms(const FhaNode *node)
+unconfirmed_at_ms(const FhaNode *node)
 {
-	return node->confirmed_ms + FHA_UNCONFIRMED_PERIODS * node->config.retry_period_ms;
+	return node->confirmed_at_ms + FHA_UNCONFIRMED_PERIODS * node->config.retry_period_ms;
 }
 
 /* Its own disk is asked first, for it may be slow. */
 static int64_t
-binds_ms(const FhaNode *node)
+binds_at_ms(const FhaNode *node)
 {
-	return node->confirmed_ms +
+	return node->confirmed_at_ms +
 		   (2 * FHA_UNCONFIRMED_PERIODS - 1) * node->config.retry_period_ms / 2;
 }
 
@@ -501,30 +501,31 @@ is_peer(const FhaPeers *peers, const char *member)
 
 /* When the next question is due. */
 static int64_t
-asks_ms(const FhaNode *node)
+asks_at_ms(const FhaNode *node)
 {
 	const Promises *promises = &node->promises;
-	int64_t next_ms = promises->client == NULL ? promises->next_ms : INT64_MAX;
+	int64_t next_at_ms = promises->client == NULL ? promises->next_at_ms : INT64_MAX;
 
 	for (size_t i = 0; promises->client != NULL && i < promises->count; i++)
-		if (promises->of[i].asked_ms == 0 && promises->of[i].next_ms < next_ms &&
+		if (promises->of[i].asked_at_ms == 0 && promises->of[i].next_at_ms < next_at_ms &&
 			is_peer(&promises->peers, promises->of[i].member))
-			next_ms = promises->of[i].next_ms;
-	return next_ms > unconfirmed_ms(node) ? next_ms : unconfirmed_ms(node);
+			next_at_ms = promises->of[i].next_at_ms;
+	return next_at_ms > unconfirmed_at_ms(node) ? next_at_ms : unconfirmed_at_ms(node);
 }
 
 int64_t
-node_promises_wake_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms)
+node_promises_wake_at_ms(const FhaNode *node, FhaFacts facts, int64_t now_ms)
 {
-	int64_t wake_ms = INT64_MAX;
+	int64_t wake_at_ms = INT64_MAX;
 
 	if (node->promises.client != NULL)
-		wake_ms = fha_peer_client_wake_ms(node->promises.client);
+		wake_at_ms = fha_peer_client_wake_at_ms(node->promises.client);
 	if (!wants_promises(node, facts) && !asks_on(node, now_ms))
-		return wake_ms;
-	if (asks_ms(node) < wake_ms)
-		wake_ms = asks_ms(node);
-	return binds_ms(node) < wake_ms && now_ms < binds_ms(node) ? binds_ms(node) : wake_ms;
+		return wake_at_ms;
+	if (asks_at_ms(node) < wake_at_ms)
+		wake_at_ms = asks_at_ms(node);
+	return binds_at_ms(node) < wake_at_ms && now_ms < binds_at_ms(node) ? binds_at_ms(node)
+																		: wake_at_ms;
 }
 
 static Promised *
@@ -542,34 +543,34 @@ promised_by(Promises *promises, const char *member)
 
 /* When this member, with this data, was asked for what it promised; 0: it has not, INT64_MAX: it is us. */
 static int64_t
-member_promised_ms(FhaNode *node, const char *member, const char *data)
+member_promised_at_ms(FhaNode *node, const char *member, const char *data)
 {
 	const Promised *promised;
 
 	if (strcmp(member, node->world.self.member) == 0)
 		return INT64_MAX;
 	promised = promised_by(&node->promises, member);
-	if (promised == NULL || promised->sent_ms == 0 ||
+	if (promised == NULL || promised->sent_at_ms == 0 ||
 		/* The lease was made longer since. */
 		promised->for_ms < node->world.tenure.duration_ms || strcmp(promised->data, data) != 0)
 		return 0;
-	return promised->sent_ms;
+	return promised->sent_at_ms;
 }
 
 /* When the oldest of the promises of all that are on this list was asked for; 0: one is missing. */
 static int64_t
-promised_ms(FhaNode *node, const FhaCluster *list)
+promised_at_ms(FhaNode *node, const FhaCluster *list)
 {
-	int64_t oldest_ms = INT64_MAX;
+	int64_t oldest_at_ms = INT64_MAX;
 
 	for (size_t i = 0; i < list->member_count; i++)
 	{
-		int64_t sent_ms = member_promised_ms(node, list->members[i], list->member_data[i]);
+		int64_t sent_at_ms = member_promised_at_ms(node, list->members[i], list->member_data[i]);
 
-		if (sent_ms < oldest_ms)
-			oldest_ms = sent_ms;
+		if (sent_at_ms < oldest_at_ms)
+			oldest_at_ms = sent_at_ms;
 	}
-	return oldest_ms == INT64_MAX ? 0 : oldest_ms;
+	return oldest_at_ms == INT64_MAX ? 0 : oldest_at_ms;
 }
 
 void
@@ -599,14 +600,14 @@ node_promises_lost(FhaNode *node, const FhaCluster *list)
 }
 
 /*
- * As promised_ms, of all that a lost write may yet put on the list.  A read that shows the version
+ * As promised_at_ms, of all that a lost write may yet put on the list.  A read that shows the version
  * which it was to replace does not say that it will not come: only another version does.
  */
 static int64_t
-late_promised_ms(FhaNode *node)
+late_promised_at_ms(FhaNode *node)
 {
 	const Promises *promises = &node->promises;
-	int64_t oldest_ms = INT64_MAX;
+	int64_t oldest_at_ms = INT64_MAX;
 
 	if (strcmp(promises->late_version, node->world.watch.version) != 0)
 		return INT64_MAX;
@@ -614,40 +615,40 @@ late_promised_ms(FhaNode *node)
 		return 0; /* LCOV_EXCL_LINE: so many lists in one version of the record */
 	for (size_t i = 0; i < promises->late_count; i++)
 	{
-		int64_t sent_ms =
-			member_promised_ms(node, promises->late[i].member, promises->late[i].data);
+		int64_t sent_at_ms =
+			member_promised_at_ms(node, promises->late[i].member, promises->late[i].data);
 
-		if (sent_ms < oldest_ms)
-			oldest_ms = sent_ms;
+		if (sent_at_ms < oldest_at_ms)
+			oldest_at_ms = sent_at_ms;
 	}
-	return oldest_ms;
+	return oldest_at_ms;
 }
 
 /* Of every list that may stand in the record: as last seen, and as our own writes may have made it. */
 static int64_t
-all_promised_ms(FhaNode *node)
+all_promised_at_ms(FhaNode *node)
 {
-	int64_t oldest_ms = promised_ms(node, &node->world.cluster);
+	int64_t oldest_at_ms = promised_at_ms(node, &node->world.cluster);
 	const ClusterWrite *writes[] = {node->unknown ? &node->lost : NULL,
 									node->pending == PENDING_RENEW ? &node->write : NULL};
 
 	for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++)
 	{
-		int64_t also_ms;
+		int64_t also_at_ms;
 
 		if (writes[i] == NULL)
 			continue;
-		also_ms = promised_ms(node, &writes[i]->cluster);
-		if (also_ms < oldest_ms)
-			oldest_ms = also_ms;
+		also_at_ms = promised_at_ms(node, &writes[i]->cluster);
+		if (also_at_ms < oldest_at_ms)
+			oldest_at_ms = also_at_ms;
 	}
-	if (late_promised_ms(node) < oldest_ms)
-		oldest_ms = late_promised_ms(node);
-	return oldest_ms;
+	if (late_promised_at_ms(node) < oldest_at_ms)
+		oldest_at_ms = late_promised_at_ms(node);
+	return oldest_at_ms;
 }
 
 static void
-hear(FhaNode *node, const FhaPeerCallEvent *event, int64_t now_ms)
+promise_hear(FhaNode *node, const FhaPeerCallEvent *event, int64_t now_ms)
 {
 	Promised *promised = promised_by(&node->promises, event->member);
 	const FhaPromise *promise = &event->reply.promise;
@@ -659,7 +660,7 @@ hear(FhaNode *node, const FhaPeerCallEvent *event, int64_t now_ms)
 		why = "";
 	if (event->code == FHA_OK && promise->given && node->promises.counts)
 	{
-		promised->sent_ms = promised->asked_ms;
+		promised->sent_at_ms = promised->asked_at_ms;
 		promised->for_ms = promised->asked_for_ms;
 		memcpy(promised->data, promise->data_incarnation, sizeof(promised->data));
 	}
@@ -668,11 +669,11 @@ hear(FhaNode *node, const FhaPeerCallEvent *event, int64_t now_ms)
 		node->promises.rekey = true;
 	promised->soon = event->code == FHA_OK && promise->soon ? promised->soon + 1 : 0;
 	if (promised->soon > 0)
-		promised->next_ms = now_ms + node->config.retry_period_ms / FHA_SOON_PARTS;
+		promised->next_at_ms = now_ms + node->config.retry_period_ms / FHA_SOON_PARTS;
 	/* That is no news, unless it goes on. */
 	if (promised->soon > 0 && promised->soon <= FHA_SOON_PARTS)
 		why = promised->told;
-	promised->asked_ms = 0;
+	promised->asked_at_ms = 0;
 	if (strncmp(promised->told, why, 190) == 0)
 		return;
 	(void) snprintf(promised->told, sizeof(promised->told), "%.190s", why);
@@ -686,19 +687,20 @@ node_promises_hear(FhaNode *node, int64_t now_ms)
 {
 	Promises *promises = &node->promises;
 	FhaPeerCallEvent event;
-	int64_t sent_ms;
+	int64_t sent_at_ms;
 
 	if (promises->client == NULL)
 		return;
 	while (fha_peer_client_step(promises->client, &event) == FHA_OK)
-		hear(node, &event, now_ms);
-	sent_ms = all_promised_ms(node);
-	if (sent_ms == 0 || !fha_lease_is_mine(&node->world))
+		promise_hear(node, &event, now_ms);
+	sent_at_ms = all_promised_at_ms(node);
+	if (sent_at_ms == 0 || !fha_lease_is_mine(&node->world))
 		return;
 	/* This data may soon be on a machine that knows nothing of it. */
-	if (!disk_binds(node, sent_ms + node->world.tenure.duration_ms, node->world.tenure.duration_ms))
+	if (!disk_binds(node, sent_at_ms + node->world.tenure.duration_ms,
+					node->world.tenure.duration_ms))
 		return;
-	fha_tenure_promised(&node->world.tenure, sent_ms);
+	fha_tenure_promised(&node->world.tenure, sent_at_ms);
 	if (node->world.tenure.promised && !promises->told)
 	{
 		promises->told = true;
@@ -777,11 +779,11 @@ ask_one(FhaNode *node, const FhaPeer *peer, int64_t now_ms)
 	Promised *promised = promised_by(&node->promises, peer->member);
 	FhaPeerCallEvent event = {.code = FHA_OK};
 
-	if (promised == NULL || promised->asked_ms != 0 || now_ms < promised->next_ms)
+	if (promised == NULL || promised->asked_at_ms != 0 || now_ms < promised->next_at_ms)
 		return;
 	memcpy(terms.cluster_uuid, peers->cluster_uuid, sizeof(terms.cluster_uuid));
-	promised->asked_ms = now_ms;
-	promised->next_ms = now_ms + node->config.retry_period_ms;
+	promised->asked_at_ms = now_ms;
+	promised->next_at_ms = now_ms + node->config.retry_period_ms;
 	promised->asked_for_ms = terms.duration_ms;
 	event.code =
 		peer->listener[0] == '\0'
@@ -792,7 +794,7 @@ ask_one(FhaNode *node, const FhaPeer *peer, int64_t now_ms)
 	if (event.code == FHA_OK)
 		return;
 	(void) snprintf(event.member, sizeof(event.member), "%s", peer->member);
-	hear(node, &event, now_ms);
+	promise_hear(node, &event, now_ms);
 }
 
 void
@@ -803,14 +805,14 @@ node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms)
 	FhaError err;
 	FhaCode code = FHA_OK;
 
-	if (leads && now_ms >= binds_ms(node))
+	if (leads && now_ms >= binds_at_ms(node))
 	{
-		bind(node, now_ms, node->world.tenure.duration_ms);
-		keep(node, now_ms);
+		promise_bind(node, now_ms, node->world.tenure.duration_ms);
+		promise_keep(node, now_ms);
 		list_peers(node);
 		keep_peers(node, now_ms);
 	}
-	if ((leads && now_ms < unconfirmed_ms(node)) || (!leads && !asks_on(node, now_ms)))
+	if ((leads && now_ms < unconfirmed_at_ms(node)) || (!leads && !asks_on(node, now_ms)))
 	{
 		stop_asking(node);
 		return;
@@ -819,9 +821,9 @@ node_promises_ask(FhaNode *node, FhaFacts facts, int64_t now_ms)
 		stop_asking(node);
 	if (promises->client == NULL)
 	{
-		if (now_ms < promises->next_ms)
+		if (now_ms < promises->next_at_ms)
 			return;
-		promises->next_ms = now_ms + node->config.retry_period_ms;
+		promises->next_at_ms = now_ms + node->config.retry_period_ms;
 		code = begin_asking(node, leads, &err);
 	}
 	if (code == FHA_OK && promises->failed[0] != '\0')

@@ -16,7 +16,7 @@ FhaCode
 fha_promise_file_load(const FhaConfig *config, FhaPromiseFile *out, FhaError *err)
 {
 	FhaError inner = {.code = FHA_OK};
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	struct json_object *object;
 	char *text;
 	FhaCode code;
@@ -37,7 +37,7 @@ fha_promise_file_load(const FhaConfig *config, FhaPromiseFile *out, FhaError *er
 		fha_json_text(object, "boot_id", out->boot_id, sizeof(out->boot_id), &inner);
 		fha_json_text(object, "time_namespace", out->time_namespace, sizeof(out->time_namespace),
 					  &inner);
-		fha_json_int(object, "until_ms", 0, INT64_MAX / 2, &out->until_ms, &inner);
+		fha_json_int(object, "until_ms", 0, INT64_MAX / 2, &out->ends_at_ms, &inner);
 		fha_json_int(object, "for_ms", 0, FHA_LEASE_MAX_MS, &out->for_ms, &inner);
 		fha_json_text(object, "contended", out->contended, sizeof(out->contended), &inner);
 		if (heard != NULL)
@@ -73,7 +73,7 @@ fha_promise_file_print(const FhaPromiseFile *file, char **out, FhaError *err)
 
 	fha_json_put_text(object, "boot_id", file->boot_id, &failed);
 	fha_json_put_text(object, "time_namespace", file->time_namespace, &failed);
-	fha_json_put_int(object, "until_ms", file->until_ms, &failed);
+	fha_json_put_int(object, "until_ms", file->ends_at_ms, &failed);
 	fha_json_put_int(object, "for_ms", file->for_ms, &failed);
 	fha_json_put_text(object, "contended", file->contended, &failed);
 	if (file->heard_term != 0)
@@ -93,7 +93,7 @@ fha_promise_file_print(const FhaPromiseFile *file, char **out, FhaError *err)
 FhaCode
 fha_promise_file_save(const FhaConfig *config, const FhaPromiseFile *file, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char *text = NULL;
 	FhaCode code = fha_state_path(config, "bond.json", path, sizeof(path), err);
 
@@ -109,7 +109,7 @@ bool
 fha_promise_file_is_same(const FhaPromiseFile *a, const FhaPromiseFile *b)
 {
 	return strcmp(a->boot_id, b->boot_id) == 0 &&
-		   strcmp(a->time_namespace, b->time_namespace) == 0 && a->until_ms == b->until_ms &&
+		   strcmp(a->time_namespace, b->time_namespace) == 0 && a->ends_at_ms == b->ends_at_ms &&
 		   a->for_ms == b->for_ms && strcmp(a->contended, b->contended) == 0 &&
 		   a->heard_term == b->heard_term && strcmp(a->heard_from, b->heard_from) == 0 &&
 		   a->heard.timeline == b->heard.timeline && a->heard.lsn == b->heard.lsn;
@@ -122,14 +122,14 @@ fha_promise_file_is_of(const FhaPromiseFile *file, const char *boot_id, const ch
 }
 
 int64_t
-fha_promise_file_until_ms(const FhaPromiseFile *file, const char *boot_id,
-						  const char *time_namespace, int64_t now_ms)
+fha_promise_file_ends_at_ms(const FhaPromiseFile *file, const char *boot_id,
+							const char *time_namespace, int64_t now_ms)
 {
-	int64_t at_most_ms = now_ms + file->for_ms;
+	int64_t latest_at_ms = now_ms + file->for_ms;
 
 	if (file->for_ms == 0)
 		return 0;
-	if (!fha_promise_file_is_of(file, boot_id, time_namespace) || file->until_ms > at_most_ms)
-		return at_most_ms;
-	return file->until_ms;
+	if (!fha_promise_file_is_of(file, boot_id, time_namespace) || file->ends_at_ms > latest_at_ms)
+		return latest_at_ms;
+	return file->ends_at_ms;
 }

@@ -28,7 +28,7 @@ typedef struct FhaPromiseFile
 	char boot_id[FHA_UUID_SIZE];
 	/* A container may have been given an offset of its own to that clock: as for another boot. */
 	char time_namespace[FHA_TIME_NAMESPACE_SIZE];
-	int64_t until_ms;
+	int64_t ends_at_ms;
 	int64_t for_ms;
 	/* The version of the cluster's record on which it last tried to take the lease; "": how that
 	 * ended is known.  While it is not, a promise would be worth nothing. */
@@ -58,7 +58,7 @@ bool fha_promise_file_is_of(const FhaPromiseFile *file, const char *boot_id,
 							const char *time_namespace);
 
 /* Until when this boot (`boot_id`), which begins to look at now_ms, is bound. */
-int64_t fha_promise_file_until_ms(const FhaPromiseFile *file, const char *boot_id,
-								  const char *time_namespace, int64_t now_ms);
+int64_t fha_promise_file_ends_at_ms(const FhaPromiseFile *file, const char *boot_id,
+									const char *time_namespace, int64_t now_ms);
 
 #endif

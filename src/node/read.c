@@ -56,7 +56,7 @@ tell_leader(FhaNode *node, const FhaCluster *before)
 
 /* The world now has this cluster record, read or written by us. */
 static void
-adopt(FhaNode *node, const FhaCluster *cluster, const char *version, int64_t now_ms)
+cluster_adopt(FhaNode *node, const FhaCluster *cluster, const char *version, int64_t now_ms)
 {
 	FhaCluster before = node->world.cluster;
 	char sign[FHA_WATCH_SIGN_SIZE];
@@ -72,7 +72,7 @@ adopt(FhaNode *node, const FhaCluster *cluster, const char *version, int64_t now
 	/* Kept, it would look like news after our next write. */
 	if (strcmp(node->hinted, version) == 0)
 		node->hinted[0] = '\0';
-	node->read_ms = now_ms;
+	node->read_at_ms = now_ms;
 	node->changes++;
 	if (was_mine && !fha_lease_is_mine(&node->world))
 		fha_tenure_end(&node->world.tenure, now_ms);
@@ -117,7 +117,7 @@ heed_nonce(FhaNode *node, const FhaCluster *cluster, int64_t now_ms)
 }
 
 static FhaTakeover
-takeover(const FhaNode *node, const ClusterWrite *take)
+cluster_takeover(const FhaNode *node, const ClusterWrite *take)
 {
 	const FhaRequest *request = &take->cluster.request;
 
@@ -133,18 +133,18 @@ takeover(const FhaNode *node, const ClusterWrite *take)
 
 /* A renewal or a take of ours is now known to stand in the record. */
 static void
-confirm(FhaNode *node, const ClusterWrite *write)
+renewal_confirm(FhaNode *node, const ClusterWrite *write)
 {
 	if (write->pending == PENDING_RENEW || write->pending == PENDING_TAKE)
 	{
-		node->confirmed_ms = write->sent_ms;
-		node->world.confirmed_ms = write->sent_ms;
-		fha_tenure_confirm(&node->world.tenure, write->sent_ms, write->deadline_ms,
+		node->confirmed_at_ms = write->sent_at_ms;
+		node->world.confirmed_at_ms = write->sent_at_ms;
+		fha_tenure_confirm(&node->world.tenure, write->sent_at_ms, write->renew_deadline_ms,
 						   write->cluster.lease_duration_ms);
 	}
 	if (write->pending == PENDING_TAKE)
 	{
-		node->counted.takeovers[takeover(node, write)]++;
+		node->counted.takeovers[cluster_takeover(node, write)]++;
 		node_history_queue(node, write);
 	}
 	node_request_remember(node, write);
@@ -185,8 +185,8 @@ cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	if (cluster_is_taken(node, record))
 	{
 		/* As below; and a member that may live is not to be deleted. */
-		node->read_ms = now_ms;
-		node->retry_ms = now_ms + node->config.retry_period_ms;
+		node->read_at_ms = now_ms;
+		node->retry_at_ms = now_ms + node->config.retry_period_ms;
 		node->reread = true;
 		return;
 	}
@@ -196,7 +196,7 @@ cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 		fha_watch_saw(&node->world.watch, "", "", 0, now_ms);
 		fha_tenure_end(&node->world.tenure, now_ms);
 		node_held_clear(&node->cluster);
-		node->read_ms = now_ms;
+		node->read_at_ms = now_ms;
 		node->changes++;
 		return;
 	}
@@ -207,8 +207,8 @@ cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 		node_news(node, "cluster_record_unusable",
 				  "the cluster record cannot be used: %s; repair it, or delete version %s of it",
 				  err.code != FHA_OK ? err.text : "it is another cluster's", record->version);
-		node->read_ms = now_ms;
-		node->retry_ms = now_ms + node->config.retry_period_ms;
+		node->read_at_ms = now_ms;
+		node->retry_at_ms = now_ms + node->config.retry_period_ms;
 		node->reread = true;
 		return;
 	}
@@ -216,11 +216,11 @@ cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 		strcmp(cluster.incarnation, node->lost.cluster.incarnation) == 0 &&
 		strcmp(cluster.holder, node->lost.cluster.holder) == 0 &&
 		node->lost.pending != PENDING_REQUEST)
-		confirm(node, &node->lost);
+		renewal_confirm(node, &node->lost);
 	else if (node->unknown && node->lost.pending == PENDING_REQUEST &&
 			 !fha_request_is_done_at_once(node->request.kind) &&
 			 strcmp(cluster.request.id, node->lost.cluster.request.id) == 0)
-		confirm(node, &node->lost);
+		renewal_confirm(node, &node->lost);
 	node->unknown = false;
 	if (!held_set(&node->cluster, record))
 	{
@@ -230,7 +230,7 @@ cluster_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 		/* LCOV_EXCL_STOP */
 	}
 	heed_nonce(node, &cluster, now_ms);
-	adopt(node, &cluster, record->version, now_ms);
+	cluster_adopt(node, &cluster, record->version, now_ms);
 }
 
 static FhaMember *
@@ -254,7 +254,7 @@ static void
 member_gone(FhaNode *node, const char *name)
 {
 	FhaWorld *world = &node->world;
-	char expected[TEXT_NAME_SIZE];
+	char expected[FHA_RECORD_NAME_SIZE];
 
 	for (size_t i = 0; i < world->member_count; i++)
 	{
@@ -275,7 +275,7 @@ member_gone(FhaNode *node, const char *name)
 static bool
 is_another_s(const FhaNode *node, const FhaRecord *record, FhaRecordOwner *by)
 {
-	char name[TEXT_NAME_SIZE];
+	char name[FHA_RECORD_NAME_SIZE];
 
 	if (record->version[0] == '\0' || !fha_record_owner(record->data, record->size, by))
 		return false;
@@ -317,7 +317,7 @@ own_read(FhaNode *node, const FhaRecord *record, const FhaMember *member, int64_
 static void
 member_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 {
-	char own[TEXT_NAME_SIZE];
+	char own[FHA_RECORD_NAME_SIZE];
 	FhaMember member;
 	FhaMember *slot;
 	FhaRecordOwner by;
@@ -360,10 +360,10 @@ member_read(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 	/* A tool that puts an annotation on a dead member's Lease makes a version, and no sign of life. */
 	if (held->text == NULL || strcmp(held->text, record->data) != 0)
 	{
-		held->changed_ms = now_ms;
+		held->changed_at_ms = now_ms;
 		held->heard = held->text != NULL;
 		if (strcmp(slot->data_incarnation, member.data_incarnation) != 0)
-			memset(held->fresh_ms, 0, sizeof(held->fresh_ms));
+			memset(held->fresh_at_ms, 0, sizeof(held->fresh_at_ms));
 		node_lag_member_told(node, &member, held, now_ms);
 	}
 	if (held_set(held, record))
@@ -413,13 +413,13 @@ node_absence_tell(FhaNode *node, int64_t now_ms)
 	if (!node->synced || !node->world.watch.seen || !node->world.watch.absent ||
 		!node->world.pg.empty || node->world.self.bootstrap)
 	{
-		node->absent_since_ms = 0;
+		node->absent_at_ms = 0;
 		node->absence_told = false;
 		return;
 	}
-	if (node->absent_since_ms == 0)
-		node->absent_since_ms = now_ms;
-	if (node->absence_told || now_ms - node->absent_since_ms < node->config.lease_duration_ms)
+	if (node->absent_at_ms == 0)
+		node->absent_at_ms = now_ms;
+	if (node->absence_told || now_ms - node->absent_at_ms < node->config.lease_duration_ms)
 		return;
 	node->absence_told = true;
 	for (size_t i = 0; i < node->stranger_count; i++)
@@ -440,8 +440,8 @@ node_absence_tell(FhaNode *node, int64_t now_ms)
 void
 node_watch_told(FhaNode *node, const FhaRecord *record, int64_t now_ms)
 {
-	char cluster[TEXT_NAME_SIZE];
-	char history[TEXT_NAME_SIZE];
+	char cluster[FHA_RECORD_NAME_SIZE];
+	char history[FHA_RECORD_NAME_SIZE];
 
 	fha_record_name_cluster(node->config.cluster_name, cluster, sizeof(cluster));
 	fha_record_name_history(node->config.cluster_name, history, sizeof(history));
@@ -483,11 +483,11 @@ cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 	if (write->pending == PENDING_TAKE)
 		node_promises_settled(node, event->code, now_ms);
 	if (write->pending == PENDING_RENEW)
-		count_renewal(&node->counted, event->code, now_ms - write->sent_ms);
+		count_renewal(&node->counted, event->code, now_ms - write->sent_at_ms);
 	switch (event->code)
 	{
 		case FHA_OK:
-			confirm(node, write);
+			renewal_confirm(node, write);
 			if (fha_cluster_print(&write->cluster, &text, NULL) == FHA_OK)
 			{
 				memcpy(record.version, event->records[0].version, sizeof(record.version));
@@ -497,7 +497,7 @@ cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 					node->reread = true; /* LCOV_EXCL_LINE: no memory */
 				free(text);
 			}
-			adopt(node, &write->cluster, event->records[0].version, now_ms);
+			cluster_adopt(node, &write->cluster, event->records[0].version, now_ms);
 			break;
 		case FHA_CONFLICT:
 		case FHA_NOT_FOUND:
@@ -512,7 +512,7 @@ cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 					  event->error.text);
 			break;
 		default:
-			node->retry_ms = now_ms + node->config.retry_period_ms;
+			node->retry_at_ms = now_ms + node->config.retry_period_ms;
 			node_news(node, "lease_not_written", "the lease could not be written: %s",
 					  event->error.text);
 			break;
@@ -526,7 +526,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 	FhaRecord gone = {.version = ""};
 	bool read_ok = event->code == FHA_OK && event->count == 1;
 	bool absent = event->code == FHA_NOT_FOUND;
-	int64_t retry_ms = now_ms + node->config.retry_period_ms;
+	int64_t retry_at_ms = now_ms + node->config.retry_period_ms;
 
 	node->pending = PENDING_NONE;
 	if (event->code != FHA_OK && event->code != FHA_CONFLICT && !absent)
@@ -546,7 +546,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 			}
 			else
 			{
-				node->retry_ms = retry_ms;
+				node->retry_at_ms = retry_at_ms;
 				node_news(node, "lease_not_read", "the lease could not be read: %s",
 						  event->error.text);
 			}
@@ -567,7 +567,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 				node->world.own_taken = false;
 			}
 			else
-				node->member_retry_ms = retry_ms; /* LCOV_EXCL_LINE: the lock says nothing */
+				node->member_retry_at_ms = retry_at_ms; /* LCOV_EXCL_LINE: the lock says nothing */
 			break;
 		case PENDING_MEMBER:
 			if (read_ok)
@@ -576,11 +576,11 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 				node->world.self.spoken = true;
 				break;
 			}
-			node->published_ms = 0;
+			node->published_at_ms = 0;
 			node->own_reread = true;
 			if (event->code != FHA_CONFLICT && !absent)
 			{
-				node->member_retry_ms = retry_ms;
+				node->member_retry_at_ms = retry_at_ms;
 				node_news(node, "member_record_not_written",
 						  "this member's record could not be written: %s", event->error.text);
 			}
@@ -589,7 +589,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 			if (read_ok)
 				node_members_buried(node);
 			if (!read_ok && event->code != FHA_CONFLICT && !absent)
-				node->member_retry_ms = retry_ms; /* LCOV_EXCL_LINE: the lock says nothing */
+				node->member_retry_at_ms = retry_at_ms; /* LCOV_EXCL_LINE: the lock says nothing */
 			break;
 		/* LCOV_EXCL_START: only who lost a race for the record reads it */
 		case PENDING_READ_HISTORY:
@@ -597,14 +597,14 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 			if (read_ok || absent)
 				history_read(node, read_ok ? &event->records[0] : &gone);
 			else
-				node->history_retry_ms = retry_ms;
+				node->history_retry_at_ms = retry_at_ms;
 			break;
 		/* LCOV_EXCL_STOP */
 		case PENDING_HISTORY:
 			if (read_ok)
 				node_history_written(node);
 			else
-				node->history_retry_ms = retry_ms; /* LCOV_EXCL_LINE: the lock says nothing */
+				node->history_retry_at_ms = retry_at_ms; /* LCOV_EXCL_LINE: the lock says nothing */
 			node->history_reread = true;
 			break;
 	}

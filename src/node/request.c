@@ -196,15 +196,6 @@ answer_restart(const FhaNode *node, FhaRequest *request)
 	}
 }
 
-static bool
-streams(const FhaWorld *world, const char *name)
-{
-	for (size_t i = 0; i < world->pg.standby_count; i++)
-		if (strcmp(world->pg.standbys[i].member, name) == 0)
-			return true;
-	return false;
-}
-
 static void
 answer_reinit(const FhaNode *node, FhaRequest *request)
 {
@@ -214,7 +205,7 @@ answer_reinit(const FhaNode *node, FhaRequest *request)
 		answer(request, FHA_REQUEST_RUNNING, "%s copies the data of %s", request->target,
 			   world->self.member);
 	else if (request->kind == FHA_REQUEST_REINIT ? fha_has_carried_out(world, request->target)
-												 : streams(world, request->target))
+												 : fha_streams(world, request->target))
 		answer(request, FHA_REQUEST_DONE, "%s streams from %s", request->target,
 			   world->self.member);
 	else if (request->state == FHA_REQUEST_PENDING)
@@ -222,7 +213,7 @@ answer_reinit(const FhaNode *node, FhaRequest *request)
 }
 
 static bool
-has_record(const FhaWorld *world, const char *name)
+member_has_record(const FhaWorld *world, const char *name)
 {
 	for (size_t i = 0; i < world->member_count; i++)
 		if (strcmp(world->members[i].member, name) == 0)
@@ -234,7 +225,7 @@ has_record(const FhaWorld *world, const char *name)
 static void
 answer_remove(const FhaNode *node, FhaCluster *cluster, FhaRequest *request)
 {
-	if (has_record(&node->world, request->target))
+	if (member_has_record(&node->world, request->target))
 		return;
 	fha_member_unlist(cluster, request->target);
 	answer(request, FHA_REQUEST_DONE, "%s is not a member any more", request->target);
@@ -247,7 +238,7 @@ is_late(const FhaNode *node, const FhaRequest *request, int64_t now_ms)
 	if (node_request_moves_lease(request) && request->state == FHA_REQUEST_RUNNING)
 		return false;
 	return request->time_limit_ms > 0 && strcmp(request->id, node->request_seen) == 0 &&
-		   now_ms - node->world.request_since_ms > request->time_limit_ms;
+		   now_ms - node->world.request_seen_at_ms > request->time_limit_ms;
 }
 
 void
@@ -276,7 +267,7 @@ node_request_answer(const FhaNode *node, FhaCluster *cluster, int64_t now_ms)
 	}
 	/* Whoever wrote it may have seen less than we do.  Who is to be removed and has no record any more, is. */
 	if (request->state == FHA_REQUEST_PENDING &&
-		(request->kind != FHA_REQUEST_REMOVE || has_record(world, request->target)) &&
+		(request->kind != FHA_REQUEST_REMOVE || member_has_record(world, request->target)) &&
 		fha_request_check(&world->cluster, world->members, world->member_count, node->config.lock,
 						  request, plan, &err) != FHA_OK)
 	{
@@ -338,7 +329,7 @@ node_request_notice(FhaNode *node, int64_t now_ms)
 	if (strcmp(node->request_seen, request->id) == 0)
 		return;
 	memcpy(node->request_seen, request->id, sizeof(node->request_seen));
-	node->world.request_since_ms = now_ms;
+	node->world.request_seen_at_ms = now_ms;
 }
 
 void

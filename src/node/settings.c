@@ -18,7 +18,7 @@
 #define NEW_KEY_MS (10 * INT64_C(60000))
 
 static bool
-is_same(const FhaSettings *ours, const FhaCluster *cluster)
+settings_are_same(const FhaSettings *ours, const FhaCluster *cluster)
 {
 	if (ours->count != cluster->setting_count)
 		return false;
@@ -52,9 +52,9 @@ key_read(FhaNode *node, int64_t now_ms, int64_t life_ms)
 {
 	FhaKey key;
 
-	if (node->key_read_ms != 0 && now_ms - node->key_read_ms < life_ms)
+	if (node->key_read_at_ms != 0 && now_ms - node->key_read_at_ms < life_ms)
 		return node->key_known;
-	node->key_read_ms = now_ms;
+	node->key_read_at_ms = now_ms;
 	/* A pgpass that is being replaced is not there for a moment: the key that is known stays. */
 	if (fha_key_read(&node->config, &key, NULL) == FHA_OK)
 	{
@@ -90,7 +90,7 @@ runs_a_new_program(const FhaNode *node, const FhaCluster *cluster)
 
 /* Why the record's settings are not to be used; NULL: they are. */
 static const char *
-refusal(FhaNode *node, const FhaCluster *cluster, int64_t now_ms)
+settings_refusal(FhaNode *node, const FhaCluster *cluster, int64_t now_ms)
 {
 	uint64_t known = serial_known(node, cluster);
 	uint64_t serial = cluster->settings_signature.serial;
@@ -104,20 +104,23 @@ refusal(FhaNode *node, const FhaCluster *cluster, int64_t now_ms)
 	if (serial < known)
 		return "they are older than what this member has";
 	if (serial == known)
-		return is_same(&node->settings, cluster) ? NULL : "they differ from what was signed before";
+		return settings_are_same(&node->settings, cluster)
+				   ? NULL
+				   : "they differ from what was signed before";
 	return is_signed(node, cluster, now_ms) ? NULL
 											: "they are not signed with this member's cluster key";
 }
 
 /* Once a lease at most: somebody who can write the lock must not fill a disk with log lines. */
 static void
-tell_refusal(FhaNode *node, const char *why, int64_t now_ms)
+settings_tell_refusal(FhaNode *node, const char *why, int64_t now_ms)
 {
-	if (node->refused_since_ms == 0)
-		node->refused_since_ms = now_ms;
-	if (node->refused_ms != 0 && now_ms - node->refused_ms < node->config.lease_duration_ms)
+	if (node->refused_at_ms == 0)
+		node->refused_at_ms = now_ms;
+	if (node->refusal_told_at_ms != 0 &&
+		now_ms - node->refusal_told_at_ms < node->config.lease_duration_ms)
 		return;
-	node->refused_ms = now_ms;
+	node->refusal_told_at_ms = now_ms;
 	node_news(node, "settings_not_used",
 			  "the lock's settings of all members are not used: %s; this member keeps its own",
 			  why);
@@ -141,16 +144,16 @@ node_settings_remember(FhaNode *node, int64_t now_ms, FhaError *err)
 
 	if (!node->world.watch.seen || node->world.watch.absent ||
 		(own[0] != '\0' && strcmp(own, cluster->cluster_uuid) != 0) ||
-		(node->settings_written && is_same(&node->settings, cluster) &&
+		(node->settings_written && settings_are_same(&node->settings, cluster) &&
 		 serial_known(node, cluster) == cluster->settings_signature.serial))
 		return FHA_OK;
-	why = refusal(node, cluster, now_ms);
+	why = settings_refusal(node, cluster, now_ms);
 	if (why != NULL)
 	{
-		tell_refusal(node, why, now_ms);
+		settings_tell_refusal(node, why, now_ms);
 		return FHA_OK;
 	}
-	node->refused_since_ms = 0;
+	node->refused_at_ms = 0;
 	wanted =
 		(FhaSettings){.signature = cluster->settings_signature, .count = cluster->setting_count};
 	memcpy(wanted.cluster_uuid, cluster->cluster_uuid, sizeof(wanted.cluster_uuid));
@@ -184,7 +187,7 @@ all_sign(const FhaNode *node, const FhaCluster *cluster)
 }
 
 static FhaCode
-sign(FhaNode *node, FhaCluster *cluster, FhaError *err)
+settings_sign(FhaNode *node, FhaCluster *cluster, FhaError *err)
 {
 	FhaCode code;
 
@@ -203,7 +206,7 @@ may_be_of_a_new_key(const FhaNode *node, const FhaCluster *cluster, int64_t now_
 
 	return signature->serial > serial_known(node, cluster) &&
 		   strcmp(signature->key_id, node->key.id) != 0 &&
-		   now_ms - node->refused_since_ms < NEW_KEY_MS;
+		   now_ms - node->refused_at_ms < NEW_KEY_MS;
 }
 
 /* The record is about to be written by its holder: what it says goes for all members. */
@@ -227,7 +230,7 @@ put_back(FhaNode *node, FhaCluster *cluster)
 void
 node_settings_keep(FhaNode *node, FhaCluster *cluster, int64_t now_ms)
 {
-	bool refused = refusal(node, cluster, now_ms) != NULL;
+	bool refused = settings_refusal(node, cluster, now_ms) != NULL;
 	FhaError ignored;
 
 	/* A holder that has never taken any has nothing to put in their place. */
@@ -242,13 +245,13 @@ node_settings_keep(FhaNode *node, FhaCluster *cluster, int64_t now_ms)
 	if (serial_known(node, cluster) == 0
 			? all_sign(node, cluster)
 			: refused || strcmp(cluster->settings_signature.key_id, node->key.id) != 0)
-		(void) sign(node, cluster, &ignored);
+		(void) settings_sign(node, cluster, &ignored);
 }
 
 FhaCode
 node_settings_change(FhaNode *node, FhaCluster *cluster, int64_t now_ms, FhaError *err)
 {
-	const char *why = refusal(node, cluster, now_ms);
+	const char *why = settings_refusal(node, cluster, now_ms);
 	FhaCode code;
 
 	if (why != NULL)
@@ -264,5 +267,5 @@ node_settings_change(FhaNode *node, FhaCluster *cluster, int64_t now_ms, FhaErro
 		return fha_error(err, FHA_INVALID,
 						 "settings of all members are signed with the cluster key, and this member "
 						 "has no password of fawkes_replication in its pgpass");
-	return sign(node, cluster, err);
+	return settings_sign(node, cluster, err);
 }

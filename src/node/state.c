@@ -66,7 +66,7 @@ is_inside(int fd, const char *data)
 FhaCode
 fha_state_prepare(const FhaConfig *config, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	struct statfs filesystem;
 	struct stat status;
 	FhaCode code;
@@ -125,14 +125,14 @@ fha_state_prepare(const FhaConfig *config, FhaError *err)
 FhaCode
 fha_state_flush(const FhaConfig *config, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaCode code = fha_state_path(config, "node.json", path, sizeof(path), err);
 
 	return code == FHA_OK ? fha_file_sync_parent(path, err) : code;
 }
 
 static FhaCode
-damaged(const char *path, const char *what, FhaError *err)
+state_damaged(const char *path, const char *what, FhaError *err)
 {
 	return fha_error(err, FHA_INVALID,
 					 "\"%.90s\" is damaged (%.40s): restore it from a backup, or remove it and let "
@@ -195,19 +195,19 @@ state_from_json(const FhaConfig *config, const char *path, json_object *node, Fh
 {
 	if (!get_text(node, "member", state->member, sizeof(state->member)) ||
 		!fha_name_is_valid(state->member))
-		return damaged(path, "no valid member", err);
+		return state_damaged(path, "no valid member", err);
 	if (!get_text(node, "cluster", state->cluster, sizeof(state->cluster)) ||
 		!fha_name_is_valid(state->cluster))
-		return damaged(path, "no valid cluster", err);
+		return state_damaged(path, "no valid cluster", err);
 	if (!get_hex(node, "cluster_uuid", state->cluster_uuid, sizeof(state->cluster_uuid)))
-		return damaged(path, "no valid cluster_uuid", err);
+		return state_damaged(path, "no valid cluster_uuid", err);
 	if (!get_hex(node, "data_incarnation", state->data_incarnation,
 				 sizeof(state->data_incarnation)))
-		return damaged(path, "no valid data_incarnation", err);
+		return state_damaged(path, "no valid data_incarnation", err);
 	if (!get_term(node, "highest_term", &state->highest_term))
-		return damaged(path, "no valid highest_term", err);
+		return state_damaged(path, "no valid highest_term", err);
 	if (!get_hex(node, "cloned_for", state->cloned_for, sizeof(state->cloned_for)))
-		return damaged(path, "no valid cloned_for", err);
+		return state_damaged(path, "no valid cloned_for", err);
 	if (strcmp(state->member, config->member_name) != 0)
 		return fha_error(err, FHA_INVALID,
 						 "\"%.70s\" belongs to member \"%s\", but fawkes_ha.member_name is \"%s\": "
@@ -224,7 +224,7 @@ state_from_json(const FhaConfig *config, const char *path, json_object *node, Fh
 FhaCode
 fha_state_load(const FhaConfig *config, FhaState *state, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaError inner = {.code = FHA_OK};
 	json_object *node;
 	char *content;
@@ -236,7 +236,7 @@ fha_state_load(const FhaConfig *config, FhaState *state, FhaError *err)
 		return code; /* LCOV_EXCL_LINE: the path was short enough before */
 	code = fha_file_read(path, NODE_FILE_MAX, &content, err);
 	if (code == FHA_INVALID)
-		return damaged(path, "too large, or not text", err);
+		return state_damaged(path, "too large, or not text", err);
 	if (code != FHA_OK)
 		return code;
 	node = fha_json_parse(content, strlen(content), &inner);
@@ -245,7 +245,7 @@ fha_state_load(const FhaConfig *config, FhaState *state, FhaError *err)
 	else if (inner.code == FHA_NO_MEMORY)
 		code = fha_error(err, FHA_NO_MEMORY, "out of memory reading \"%.120s\"", path);
 	else
-		code = damaged(path, inner.text, err);
+		code = state_damaged(path, inner.text, err);
 	json_object_put(node);
 	free(content);
 	return code;
@@ -254,7 +254,7 @@ fha_state_load(const FhaConfig *config, FhaState *state, FhaError *err)
 FhaCode
 fha_state_save(const FhaConfig *config, const FhaState *state, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	json_object *node;
 	bool failed = false;
 	char *text;
@@ -295,7 +295,7 @@ lock_byte(int fd, short type, off_t byte)
 FhaCode
 fha_ownership_open(const FhaConfig *config, FhaOwnership *ownership, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaCode code;
 
 	ownership->fd = -1;
@@ -358,7 +358,7 @@ fha_ownership_is_guarded(const FhaOwnership *ownership)
 bool
 fha_is_supervised(const FhaConfig *config)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaOwnership ownership = {.fd = -1};
 	bool guarded;
 
@@ -376,7 +376,7 @@ fha_is_supervised(const FhaConfig *config)
 static bool
 start_time(int pid, unsigned long long *out)
 {
-	char path[40];
+	char path[FHA_PROC_PATH_SIZE];
 	char *content;
 	const char *at;
 	bool found = false;
@@ -444,7 +444,7 @@ fha_ownership_close(FhaOwnership *ownership)
 FhaCode
 fha_liveness_take(const FhaConfig *config, int *fd, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaCode code;
 
 	*fd = -1;
@@ -472,7 +472,7 @@ fha_liveness_take(const FhaConfig *config, int *fd, FhaError *err)
 FhaCode
 fha_liveness_identity(const FhaConfig *config, char *out, size_t size, FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	struct stat info;
 	int fd;
 	FhaCode code = fha_state_path(config, "life", path, sizeof(path), err);

@@ -27,17 +27,14 @@
 #include "base/err.h"
 #include "config/config.h"
 
-#define FHA_UUID_SIZE 33        /* 32 hex digits */
-#define FHA_INCARNATION_SIZE 17 /* 16 hex digits */
-
 typedef struct FhaState
 {
-	char member[FHA_NAME_MAX + 1];
-	char cluster[FHA_NAME_MAX + 1];
-	char cluster_uuid[FHA_UUID_SIZE];            /* "" until it has joined one (S7) */
-	char data_incarnation[FHA_INCARNATION_SIZE]; /* new after each initdb, clone, rewind (S4b) */
-	uint64_t highest_term;                       /* a lower one in the lock is refused (S7) */
-	char cloned_for[FHA_INCARNATION_SIZE];       /* the reinit that this data came of; "": none */
+	char member[FHA_NAME_SIZE];
+	char cluster[FHA_NAME_SIZE];
+	char cluster_uuid[FHA_UUID_SIZE];   /* "" until it has joined one (S7) */
+	char data_incarnation[FHA_ID_SIZE]; /* new after each initdb, clone, rewind (S4b) */
+	uint64_t highest_term;              /* a lower one in the lock is refused (S7) */
+	char cloned_for[FHA_ID_SIZE];       /* the reinit that this data came of; "": none */
 } FhaState;
 
 /* Make the directory (0700) if need be; refuses network filesystems and a place inside the data. */

@@ -479,7 +479,7 @@ node_saved_tell(FhaNode *node)
 	for (size_t i = 0; i < sizeof(saved) / sizeof(saved[0]); i++)
 	{
 		FhaHistoryEntry *entry;
-		char path[FHA_PATH_MAX];
+		char path[FHA_PATH_SIZE];
 		char *text = NULL;
 
 		if (is_queued(node, saved[i].event) ||
@@ -501,7 +501,7 @@ node_saved_tell(FhaNode *node)
 void
 node_history_written(FhaNode *node)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 
 	for (size_t i = 0; i < sizeof(saved) / sizeof(saved[0]); i++)
 		if (strcmp(node->entries[0].event, saved[i].event) == 0 &&

@@ -13,7 +13,7 @@
 #include "base/listen.h"
 #include "http/request.h"
 
-#define URL_SIZE (FHA_ADDRESS_MAX + 32)
+#define QUESTION_URL_SIZE (FHA_ADDRESS_SIZE + 31)
 
 typedef struct PeerCall
 {
@@ -21,8 +21,8 @@ typedef struct PeerCall
 	bool again; /* its second question: with the challenge that the first one was told */
 	bool older; /* with the previous key */
 	FhaKey key;
-	char address[FHA_ADDRESS_MAX + 1];
-	int64_t deadline_ms;
+	char address[FHA_ADDRESS_SIZE];
+	int64_t deadline_at_ms;
 	FhaQuestion question;
 	FhaHttpRequest request;
 	char *body;
@@ -63,10 +63,10 @@ fha_peer_client_open(FhaPeerClient **out, const FhaPeerCaller *caller, FhaError 
 }
 
 void
-fha_peer_client_new_key(FhaPeerClient *client, const FhaKey *key, int64_t until_ms)
+fha_peer_client_new_key(FhaPeerClient *client, const FhaKey *key, int64_t ends_at_ms)
 {
 	client->previous = client->caller.key;
-	client->previous_ends_at_ms = until_ms;
+	client->previous_ends_at_ms = ends_at_ms;
 	client->caller.key = *key;
 }
 
@@ -133,10 +133,10 @@ call_take_header(char *data, size_t one, size_t size, void *argument)
 static FhaCode
 send_question(FhaPeerClient *client, PeerCall *call, FhaError *err)
 {
-	char url[URL_SIZE];
+	char url[QUESTION_URL_SIZE];
 	char header[sizeof(FHA_MEMBER_HEADER) + FHA_MAC_TEXT_SIZE + 8];
 	char mac[FHA_MAC_TEXT_SIZE];
-	int64_t left_ms = call->deadline_ms - fha_now_ms();
+	int64_t left_ms = call->deadline_at_ms - fha_now_ms();
 	FhaCode code = fha_random_hex(call->question.nonce, sizeof(call->question.nonce), err);
 
 	call->answer_size = 0;
@@ -171,7 +171,7 @@ send_question(FhaPeerClient *client, PeerCall *call, FhaError *err)
 
 FhaCode
 fha_peer_call_start(FhaPeerClient *client, const char *address, const char *member,
-					const char *kind, const FhaPromiseTerms *terms, int64_t deadline_ms,
+					const char *kind, const FhaPromiseTerms *terms, int64_t deadline_at_ms,
 					FhaError *err)
 {
 	FhaQuestion *question;
@@ -186,7 +186,7 @@ fha_peer_call_start(FhaPeerClient *client, const char *address, const char *memb
 		return fha_error(err, FHA_INVALID, "\"%.80s\" is not host:port", address);
 	memset(call, 0, sizeof(*call));
 	(void) snprintf(call->address, sizeof(call->address), "%s", address);
-	call->deadline_ms = deadline_ms;
+	call->deadline_at_ms = deadline_at_ms;
 	call->key = client->caller.key;
 	question = &call->question;
 	(void) snprintf(question->kind, sizeof(question->kind), "%s", kind);
@@ -291,7 +291,7 @@ fha_peer_client_fd(const FhaPeerClient *client)
 }
 
 int64_t
-fha_peer_client_wake_ms(const FhaPeerClient *client)
+fha_peer_client_wake_at_ms(const FhaPeerClient *client)
 {
 	return client->http.timer_at_ms;
 }

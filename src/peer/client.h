@@ -32,9 +32,9 @@ FHA_API void fha_peer_client_close(FhaPeerClient *client);
 
 /*
  * The password was changed: questions begin with this key from now on.  One that is refused with it
- * is asked again with the key before, until until_ms: its member may not have the new one yet.
+ * is asked again with the key before, until ends_at_ms: its member may not have the new one yet.
  */
-FHA_API void fha_peer_client_new_key(FhaPeerClient *client, const FhaKey *key, int64_t until_ms);
+FHA_API void fha_peer_client_new_key(FhaPeerClient *client, const FhaKey *key, int64_t ends_at_ms);
 FHA_API bool fha_peer_client_has_key(const FhaPeerClient *client, const FhaKey *key);
 
 /*
@@ -46,7 +46,7 @@ FHA_API bool fha_peer_client_has_key(const FhaPeerClient *client, const FhaKey *
 FHA_API FHA_MUST_CHECK FhaCode fha_peer_call_start(FhaPeerClient *client, const char *address,
 												   const char *member, const char *kind,
 												   const FhaPromiseTerms *terms,
-												   int64_t deadline_ms, FhaError *err);
+												   int64_t deadline_at_ms, FhaError *err);
 
 /* How one call ended. */
 typedef struct FhaPeerCallEvent
@@ -62,6 +62,6 @@ FHA_API FHA_MUST_CHECK FhaCode fha_peer_client_step(FhaPeerClient *client, FhaPe
 
 /* Readable when there is something to do; and when to step at the latest. */
 FHA_API int fha_peer_client_fd(const FhaPeerClient *client);
-FHA_API int64_t fha_peer_client_wake_ms(const FhaPeerClient *client);
+FHA_API int64_t fha_peer_client_wake_at_ms(const FhaPeerClient *client);
 
 #endif

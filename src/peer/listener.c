@@ -20,7 +20,7 @@ typedef struct MemberService
 } MemberService;
 
 static void
-look(const MemberService *service, FhaHealth *out)
+listener_look(const MemberService *service, FhaHealth *out)
 {
 	*out = (FhaHealth){.decision = "hold", .because = "starting"};
 	service->tell(service->argument, out);
@@ -33,7 +33,7 @@ answer_check(void *argument, const FhaAsked *asked, FhaAnswer *out)
 	char *text;
 	int status;
 
-	look(argument, &health);
+	listener_look(argument, &health);
 	status = fha_health_check(&health, (FhaHealthCheck) asked->route->what, asked->query, &text);
 	fha_answer_give(out, status, text);
 }
@@ -44,7 +44,7 @@ answer_status(void *argument, const FhaAsked *asked, FhaAnswer *out)
 	FhaHealth health;
 
 	(void) asked;
-	look(argument, &health);
+	listener_look(argument, &health);
 	fha_answer_give(out, 200, fha_health_print(&health));
 }
 
@@ -68,7 +68,7 @@ answer_member(void *argument, const FhaAsked *asked, FhaAnswer *out)
 	/* The pgpass of a new member may be copied while it waits for it. */
 	if (!service->server.open)
 		open_server(service);
-	look(service, &health);
+	listener_look(service, &health);
 	fha_peer_server_answer(&service->server, &health, asked->body, asked->size, asked->header,
 						   &reply);
 	/* The password may be new here, and nobody has told us to reload. */

@@ -49,8 +49,8 @@ text_authenticate(const unsigned char key[FHA_MAC_BYTES], const char *data, size
 FhaCode
 fha_key_read(const FhaConfig *config, FhaKey *out, FhaError *err)
 {
-	char password[FHA_PGPASS_MAX];
-	char salt[FHA_NAME_MAX + 32];
+	char password[FHA_PGPASS_SIZE];
+	char salt[FHA_NAME_SIZE + 31];
 	unsigned char all[3 * FHA_MAC_BYTES];
 	char mac[FHA_MAC_TEXT_SIZE];
 	FhaCode code = fha_password_read(config, password, sizeof(password), err);
@@ -270,7 +270,7 @@ static FhaKeyFile
 look_at_file(const FhaConfig *config)
 {
 	FhaKeyFile file = {0, 0, 0};
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	struct stat status;
 
 	if (fha_state_path(config, "pgpass", path, sizeof(path), NULL) == FHA_OK &&

@@ -67,7 +67,7 @@ typedef struct FhaKeyFile
 /* What a promise is asked for; zeroed in questions of other kinds. */
 typedef struct FhaPromiseTerms
 {
-	char cluster_uuid[FHA_UUID_TEXT_SIZE];
+	char cluster_uuid[FHA_UUID_SIZE];
 	uint64_t term;        /* in which the caller holds the lease */
 	int64_t duration_ms;  /* from the receipt of the question */
 	FhaPosition position; /* where the caller's WAL ends; timeline 0: it does not say */
@@ -149,9 +149,9 @@ typedef struct FhaReply
 	char challenge[FHA_ID_SIZE];   /* of the one who was asked */
 	char error[FHA_SENTENCE_SIZE]; /* "": answered */
 	/* Kind status: what it says of itself. */
-	char role[16];
+	char role[FHA_WORD_SIZE];
 	char incarnation[FHA_ID_SIZE];
-	char answered_by[16];
+	char answered_by[FHA_WORD_SIZE];
 	bool fence_open;
 	int64_t fence_left_ms;
 	uint64_t term;

@@ -67,7 +67,7 @@
 PGDLLEXPORT void fawkes_ha_agent_main(Datum argument);
 
 /* Fixed in the postmaster, so that a restarted agent is the same one (S1b). */
-static char incarnation[FHA_INCARNATION_SIZE];
+static char incarnation[FHA_ID_SIZE];
 static bool supervised;
 
 /* What this agent has already done about its host actions. */
@@ -83,7 +83,7 @@ typedef struct Progress
 	int64 stop_seen_at_ms; /* when somebody else's request to stop was first seen; 0: none was */
 	uint32 checkpointed_timeline;
 	char following[FHA_NAME_SIZE];
-	char following_address[FHA_ADDRESS_MAX + 1];
+	char following_address[FHA_ADDRESS_SIZE];
 	uint64 following_term;
 	FhaPrepare prepare;
 	uint64 published;
@@ -123,8 +123,8 @@ agent_register(void)
 	supervised = given != NULL;
 	if (supervised)
 	{
-		if (strlen(given) != FHA_INCARNATION_SIZE - 1 ||
-			strspn(given, "0123456789abcdef") != FHA_INCARNATION_SIZE - 1)
+		if (strlen(given) != FHA_ID_SIZE - 1 ||
+			strspn(given, "0123456789abcdef") != FHA_ID_SIZE - 1)
 			ereport(FATAL, errcode(ERRCODE_CONFIG_FILE_ERROR),
 					errmsg("environment variable %s is not an incarnation", FHA_ENV_INCARNATION),
 					errhint("Only \"fawkes-ha run\" sets it; unset it."));
@@ -252,7 +252,7 @@ static void
 agent_promote(const FhaConfig *config, const FhaHostAction *action, const FhaPgView *view,
 			  Progress *progress)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaError err;
 	int64 now_ms = fha_now_ms();
 	FILE *file;
@@ -346,7 +346,7 @@ prepare_stop(const FhaHostAction *action, const FhaPgView *view, FhaPrepare *pre
 	FhaPrepareFacts facts = {
 		.handover = action->prepare_stop,
 		.asked = is_stop_asked(),
-		.writes = action->write_until_ms > 0,
+		.writes = action->write_ends_at_ms > 0,
 		.made = prepare->checkpoints > 0 && !prepare->prepared &&
 				view_has_checkpoint(view->position.timeline, prepare->begun),
 		.lsn = view->position.lsn,
@@ -390,8 +390,8 @@ agent_act(const FhaConfig *config, const FhaHostAction *action, const FhaPgView 
 	/* Before the fence opens: what was acknowledged is no half promotion's, whatever else is known. */
 	if (progress->promotion_marked && action->promoted)
 		progress->promotion_marked = !unmark_promotion(config);
-	if (action->write_until_ms > 0)
-		fence_open(action->write_until_ms);
+	if (action->write_ends_at_ms > 0)
+		fence_open(action->write_ends_at_ms);
 	else
 		fence_shut();
 	if (action->holds_lease && view->state != FHA_PG_PRIMARY)
@@ -457,15 +457,15 @@ say_news(FhaNode *node)
 static long
 agent_patience_ms(const FhaHostAction *action, const FhaPgView *view)
 {
-	int64 left = action->wake_ms - fha_now_ms();
+	int64 left_ms = action->wake_at_ms - fha_now_ms();
 
 	if (action->node == FHA_NODE_PROMOTE || action->prepare_stop || is_stop_asked())
-		left = Min(left, PROMOTION_POLL_MS);
+		left_ms = Min(left_ms, PROMOTION_POLL_MS);
 	else if (action->contested)
-		left = Min(left, CONTEST_POLL_MS);
+		left_ms = Min(left_ms, CONTEST_POLL_MS);
 	else if (view->state == FHA_PG_BUSY || action->checkpoint)
-		left = Min(left, 10 * PROMOTION_POLL_MS);
-	return (long) Max(left, 0);
+		left_ms = Min(left_ms, 10 * PROMOTION_POLL_MS);
+	return (long) Max(left_ms, 0);
 }
 
 /* True: somebody has woken us. */
@@ -489,15 +489,15 @@ wait_for(pgsocket fd, long timeout_ms)
 static void
 wait_for_turn(long timeout_ms)
 {
-	int64 until_ms = fha_now_ms() + timeout_ms;
+	int64 ends_at_ms = fha_now_ms() + timeout_ms;
 	int64 left_ms = timeout_ms;
 	bool woken;
 
 	do
 	{
-		left_ms = Min(until_ms, serve_wake_at_ms()) - fha_now_ms();
+		left_ms = Min(ends_at_ms, serve_wake_at_ms()) - fha_now_ms();
 		woken = wait_for(serve_fd(), (long) Max(left_ms, 0));
-	} while (serve_step() && !woken && fha_now_ms() < until_ms);
+	} while (serve_step() && !woken && fha_now_ms() < ends_at_ms);
 }
 
 /* Of a member's own files; "set" and ALTER SYSTEM refuse it. */

@@ -37,7 +37,7 @@
 #define QUERY_MS 2000
 #define QUERY_ROWS_MAX 10000
 #define LINGER_MS 60000
-#define LABELS_MAX 4096
+#define LABELS_SIZE 4096
 
 PGDLLEXPORT void fawkes_ha_collector_main(Datum argument);
 
@@ -156,7 +156,7 @@ static void
 send_row(HeapTuple row, TupleDesc description)
 {
 	StringInfoData message;
-	char labels[LABELS_MAX];
+	char labels[LABELS_SIZE];
 	double value = 0;
 	bool is_null;
 

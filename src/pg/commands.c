@@ -25,8 +25,8 @@
 static pid_t
 commands_find_child(pid_t parent, const char *word)
 {
-	char path[64];
-	char title[256];
+	char path[FHA_PROC_PATH_SIZE];
+	char title[FHA_TITLE_SIZE];
 	long pid;
 	pid_t found = 0;
 	FILE *children;
@@ -158,7 +158,7 @@ commands_mind(Commands *commands, const FhaConfig *config, const FhaHostAction *
 	pid_t running;
 	bool ending;
 
-	if (view->state == FHA_PG_PRIMARY ? view->rewindable || action->write_until_ms == 0
+	if (view->state == FHA_PG_PRIMARY ? view->rewindable || action->write_ends_at_ms == 0
 									  : !action->read || commands->stopped)
 		return;
 	if (view->state != FHA_PG_PRIMARY)
@@ -168,9 +168,9 @@ commands_mind(Commands *commands, const FhaConfig *config, const FhaHostAction *
 		else if (!action->leads_soon && (!commands->known || commands->off != FHA_COMMANDS_KEPT))
 			commands_set(commands, config, FHA_COMMANDS_KEPT);
 	}
-	if (now_ms < commands->looked_ms + LOOK_MS || view->streaming)
+	if (now_ms < commands->looked_at_ms + LOOK_MS || view->streaming)
 		return;
-	commands->looked_ms = now_ms;
+	commands->looked_at_ms = now_ms;
 	if (view->state == FHA_PG_PRIMARY)
 	{
 		free_checkpointer(config, commands, now_ms);

@@ -15,9 +15,9 @@ typedef struct Commands
 {
 	bool known; /* what follow.conf takes away; false at first */
 	int off;    /* an FhaCommands */
-	int64 looked_ms;
+	int64 looked_at_ms;
 	pid_t running;       /* what the startup process last waited for; 0: nothing */
-	int64 running_at_ms; /* that long */
+	int64 running_at_ms; /* since then */
 	pid_t told;          /* of which the log has said that recovery waits for it */
 	bool stopped;        /* the server was told to stop because of one */
 } Commands;

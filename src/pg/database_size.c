@@ -24,7 +24,7 @@ typedef struct Measured
 {
 	Oid database; /* the key */
 	int64 size;   /* 0: there are no files */
-	int64 until_ms;
+	int64 ends_at_ms;
 } Measured;
 
 PG_FUNCTION_INFO_V1(fawkes_ha_database_size);
@@ -69,14 +69,14 @@ fawkes_ha_database_size(PG_FUNCTION_ARGS)
 		hash_search(measured_table(), &database, HASH_REMOVE, NULL);
 		PG_RETURN_NULL();
 	}
-	if (measured == NULL || now_ms >= measured->until_ms)
+	if (measured == NULL || now_ms >= measured->ends_at_ms)
 	{
 		size = database_measure(database);
 		/* The clock counts whole milliseconds: less than one is one. */
 		keep_ms = (fha_now_ms() - now_ms + 1) * KEPT_FOR;
 		measured = hash_search(measured_table(), &database, HASH_ENTER, NULL);
 		measured->size = size;
-		measured->until_ms = now_ms + Min(keep_ms, KEPT_MAX_MS);
+		measured->ends_at_ms = now_ms + Min(keep_ms, KEPT_MAX_MS);
 	}
 	if (measured->size == 0)
 		PG_RETURN_NULL();

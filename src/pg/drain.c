@@ -39,7 +39,7 @@
 /* Backends that were in a commit have flushed it, or see the death, within this. */
 #define QUIET_MS 3
 /* As much as PostgreSQL's own walsender puts into one message. */
-#define CHUNK_MAX (XLOG_BLCKSZ * 16)
+#define CHUNK_SIZE (XLOG_BLCKSZ * 16)
 #define BEHIND_MAX (16 * 1024 * 1024)
 /* A walsender that was told to end looks so often, each time after so long, whether all are. */
 #define PATIENCE_MS 10
@@ -74,11 +74,11 @@ read_wal(TimeLineID timeline, XLogRecPtr from, char *out, size_t *size)
 static bool
 send_chunk(TimeLineID timeline, XLogRecPtr from, XLogRecPtr flushed, size_t *size)
 {
-	static char message[1 + 3 * sizeof(int64) + CHUNK_MAX];
+	static char message[1 + 3 * sizeof(int64) + CHUNK_SIZE];
 	const size_t header = 1 + 3 * sizeof(int64);
 	uint64 fields[3] = {pg_hton64(from), pg_hton64(flushed), pg_hton64(GetCurrentTimestamp())};
 
-	*size = Min(flushed - from, CHUNK_MAX);
+	*size = Min(flushed - from, CHUNK_SIZE);
 	message[0] = 'w';
 	memcpy(message + 1, fields, sizeof(fields));
 	if (!read_wal(timeline, from, message + header, size))
@@ -88,12 +88,12 @@ send_chunk(TimeLineID timeline, XLogRecPtr from, XLogRecPtr flushed, size_t *siz
 }
 
 static bool
-flush_until(int64 until_ms)
+flush_until(int64 ends_at_ms)
 {
 	while (pq_is_send_pending())
 	{
 		struct pollfd wait = {.fd = MyProcPort->sock, .events = POLLOUT};
-		int64 left_ms = until_ms - fha_now_ms();
+		int64 left_ms = ends_at_ms - fha_now_ms();
 
 		if (pq_flush_if_writable() != 0 || left_ms <= 0)
 			return false;
@@ -111,7 +111,7 @@ drain_at_exit(int code, Datum argument)
 	XLogRecPtr begin;
 	XLogRecPtr flushed;
 	bool streaming;
-	int64 until_ms = fha_now_ms() + DRAIN_MS;
+	int64 ends_at_ms = fha_now_ms() + DRAIN_MS;
 	int64 quiet_at_ms = fha_now_ms() + QUIET_MS;
 
 	if (MyWalSnd == NULL || MyProcPort == NULL || PostmasterIsAliveInternal() ||
@@ -126,13 +126,13 @@ drain_at_exit(int code, Datum argument)
 	/* One that still serves the end of an older timeline must not be continued with this one's. */
 	if (!streaming || sent <= begin || flushed - sent > BEHIND_MAX)
 		return;
-	while (fha_now_ms() < until_ms && (sent < flushed || fha_now_ms() < quiet_at_ms))
+	while (fha_now_ms() < ends_at_ms && (sent < flushed || fha_now_ms() < quiet_at_ms))
 	{
 		size_t size;
 
 		if (sent < flushed)
 		{
-			if (!send_chunk(timeline, sent, flushed, &size) || !flush_until(until_ms))
+			if (!send_chunk(timeline, sent, flushed, &size) || !flush_until(ends_at_ms))
 				return;
 			sent += size;
 			quiet_at_ms = fha_now_ms() + QUIET_MS;

@@ -62,9 +62,9 @@ typedef struct Collector
 	dsm_segment *memory; /* NULL: there is none */
 	shm_mq_handle *queue;
 	BackgroundWorkerHandle *worker;
-	int64 asked_ms; /* 0: nothing is asked of it */
-	int64 retry_ms; /* none is started before */
-	Rows *rows;     /* what it collects for */
+	int64 asked_at_ms; /* 0: nothing is asked of it */
+	int64 retry_at_ms; /* none is started before */
+	Rows *rows;        /* what it collects for */
 } Collector;
 
 typedef struct Exporter
@@ -75,7 +75,6 @@ typedef struct Exporter
 	int64 listen_at_ms; /* not before */
 	char *token;        /* NULL: none is wanted */
 	char *pem[3];       /* certificate, key, authority; NULL: none */
-	int64 pem_ms;
 
 	bool wanted; /* somebody waits for a collection */
 	uint64 waited;
@@ -119,7 +118,7 @@ collector_dismiss(Collector *collector)
 	dsm_detach(collector->memory);
 	pfree(collector->worker);
 	collector->memory = NULL;
-	collector->asked_ms = 0;
+	collector->asked_at_ms = 0;
 }
 
 static void
@@ -128,7 +127,7 @@ collector_failed(Collector *collector, const char *why)
 	rows_failed(collector->rows, "collector", why);
 	resetStringInfo(&collector->rows->coming);
 	collector_dismiss(collector);
-	collector->retry_ms = fha_now_ms() + RETRY_MS;
+	collector->retry_at_ms = fha_now_ms() + RETRY_MS;
 }
 
 static bool
@@ -174,7 +173,7 @@ collector_ask(Collector *collector, Rows *rows, bool whole_server)
 	CollectorSegment *segment;
 	PGPROC *sender;
 
-	if (fha_now_ms() < collector->retry_ms)
+	if (fha_now_ms() < collector->retry_at_ms)
 		return;
 	collector->rows = rows;
 	rows_begin(rows);
@@ -184,7 +183,7 @@ collector_ask(Collector *collector, Rows *rows, bool whole_server)
 		return;
 	}
 	segment = dsm_segment_address(collector->memory);
-	collector->asked_ms = fha_now_ms();
+	collector->asked_at_ms = fha_now_ms();
 	pg_atomic_fetch_add_u32(&segment->wanted, 1);
 	sender = shm_mq_get_sender(COLLECTOR_QUEUE(segment));
 	if (sender != NULL)
@@ -204,12 +203,12 @@ collector_hear(Collector *collector)
 	while ((result = shm_mq_receive(collector->queue, &size, &message, true)) == SHM_MQ_SUCCESS)
 		if (rows_take(collector->rows, &exporter.databases, message, size))
 		{
-			collector->asked_ms = 0;
+			collector->asked_at_ms = 0;
 			return true;
 		}
 	if (result == SHM_MQ_DETACHED)
 	{
-		bool asked = collector->asked_ms != 0;
+		bool asked = collector->asked_at_ms != 0;
 
 		if (asked)
 			collector_failed(collector, "the collector ended: the server's log says why");
@@ -217,7 +216,7 @@ collector_hear(Collector *collector)
 			collector_dismiss(collector);
 		return asked;
 	}
-	if (collector->asked_ms != 0 && fha_now_ms() >= collector->asked_ms + COLLECTOR_MS)
+	if (collector->asked_at_ms != 0 && fha_now_ms() >= collector->asked_at_ms + COLLECTOR_MS)
 	{
 		collector_failed(collector, "the collector did not answer");
 		return true;
@@ -240,7 +239,7 @@ exporter_visit(void)
 		exporter.next = exporter.next->next;
 	if (exporter.next != NULL)
 	{
-		exporter.visitor.retry_ms = 0;
+		exporter.visitor.retry_at_ms = 0;
 		collector_ask(&exporter.visitor, exporter.next, false);
 		/* No worker was free: its turn comes again with the next round. */
 		if (exporter.visitor.memory == NULL)
@@ -269,8 +268,8 @@ is_hopeless(void)
 	int64 now_ms = fha_now_ms();
 
 	if (exporter.server.memory == NULL)
-		return now_ms < exporter.server.retry_ms;
-	return exporter.server.asked_ms != 0 && now_ms >= exporter.server.asked_ms + PATIENCE_MS;
+		return now_ms < exporter.server.retry_at_ms;
+	return exporter.server.asked_at_ms != 0 && now_ms >= exporter.server.asked_at_ms + PATIENCE_MS;
 }
 
 static void
@@ -286,7 +285,7 @@ mind_collectors(void)
 		exporter.next = exporter.databases->next;
 	}
 	exporter_visit();
-	if (exporter.wanted && exporter.server.asked_ms == 0 &&
+	if (exporter.wanted && exporter.server.asked_at_ms == 0 &&
 		(exporter.databases->got_at_ms == 0 || now_ms >= exporter.databases->got_at_ms + FRESH_MS))
 		collector_ask(&exporter.server, exporter.databases, true);
 	if (exporter.wanted && (is_fresh() || is_hopeless()))
@@ -480,18 +479,19 @@ exporter_reload(void)
 static int64
 exporter_wake_at_ms(void)
 {
-	int64 wake = PG_INT64_MAX;
+	int64 wake_at_ms = PG_INT64_MAX;
 
 	if (exporter.listener == NULL)
-		wake = exporter.listen_at_ms;
+		wake_at_ms = exporter.listen_at_ms;
 	else
-		wake = fha_listener_wake_ms(exporter.listener);
-	wake = Min(wake, exporter_status_sample());
+		wake_at_ms = fha_listener_wake_at_ms(exporter.listener);
+	wake_at_ms = Min(wake_at_ms, exporter_status_sample());
 	if (exporter.wanted)
-		wake = Min(wake, fha_now_ms() + 100);
-	if (exporter.visitor.memory != NULL || exporter.next != NULL || exporter.server.asked_ms != 0)
-		wake = Min(wake, fha_now_ms() + 1000);
-	return wake;
+		wake_at_ms = Min(wake_at_ms, fha_now_ms() + 100);
+	if (exporter.visitor.memory != NULL || exporter.next != NULL ||
+		exporter.server.asked_at_ms != 0)
+		wake_at_ms = Min(wake_at_ms, fha_now_ms() + 1000);
+	return wake_at_ms;
 }
 
 void

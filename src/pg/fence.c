@@ -62,7 +62,7 @@ fence_now_ms(void)
 void
 fence_create(FenceShared *new_shared)
 {
-	pg_atomic_init_u64(&new_shared->write_until_ms, 0);
+	pg_atomic_init_u64(&new_shared->write_ends_at_ms, 0);
 	pg_atomic_init_u64(&new_shared->expected_ends_at_ms, 0);
 	pg_atomic_init_u64(&new_shared->acked_lsn, 0);
 	for (int i = 0; i < FHA_REFUSAL_COUNT; i++)
@@ -77,23 +77,23 @@ fence_attach(FenceShared *new_shared)
 }
 
 void
-fence_open(int64 write_until_ms)
+fence_open(int64 write_ends_at_ms)
 {
-	pg_atomic_write_u64(&shared->write_until_ms, (uint64) write_until_ms);
+	pg_atomic_write_u64(&shared->write_ends_at_ms, (uint64) write_ends_at_ms);
 	pg_memory_barrier();
 }
 
 void
 fence_shut(void)
 {
-	pg_atomic_write_u64(&shared->write_until_ms, 0);
+	pg_atomic_write_u64(&shared->write_ends_at_ms, 0);
 	pg_memory_barrier();
 }
 
 void
-fence_expect(int64 until_ms)
+fence_expect(int64 ends_at_ms)
 {
-	pg_atomic_write_u64(&shared->expected_ends_at_ms, (uint64) until_ms);
+	pg_atomic_write_u64(&shared->expected_ends_at_ms, (uint64) ends_at_ms);
 }
 
 /*
@@ -150,12 +150,12 @@ fence_hear_of_postmaster_death(void)
 bool
 fence_is_open(void)
 {
-	uint64 write_until_ms;
+	uint64 write_ends_at_ms;
 
 	if (shared == NULL || !fence_has_postmaster())
 		return false;
-	write_until_ms = pg_atomic_read_u64(&shared->write_until_ms);
-	return (uint64) fence_now_ms() < write_until_ms;
+	write_ends_at_ms = pg_atomic_read_u64(&shared->write_ends_at_ms);
+	return (uint64) fence_now_ms() < write_ends_at_ms;
 }
 
 bool
@@ -185,7 +185,7 @@ fence_left_ms(void)
 
 	if (!fence_is_open())
 		return 0;
-	left_ms = (int64) pg_atomic_read_u64(&shared->write_until_ms) - fence_now_ms();
+	left_ms = (int64) pg_atomic_read_u64(&shared->write_ends_at_ms) - fence_now_ms();
 	return Max(left_ms, 0);
 }
 

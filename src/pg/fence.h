@@ -15,14 +15,14 @@
 #include "show/metrics.h"
 
 /*
- * In the main shared memory segment.  write_until_ms is on CLOCK_BOOTTIME; 0 is
+ * In the main shared memory segment.  write_ends_at_ms is on CLOCK_BOOTTIME; 0 is
  * a shut fence.  A new segment (start, or restart after a backend crash) begins
  * shut.  Two cache lines: every statement reads the first, every commit writes
  * the second.
  */
 typedef struct FenceShared
 {
-	pg_atomic_uint64 write_until_ms pg_attribute_aligned(PG_CACHE_LINE_SIZE);
+	pg_atomic_uint64 write_ends_at_ms pg_attribute_aligned(PG_CACHE_LINE_SIZE);
 	/* Until then a shut fence is expected to open: who would be refused waits. */
 	pg_atomic_uint64 expected_ends_at_ms;
 	/*
@@ -49,11 +49,11 @@ extern void fence_attach(FenceShared *shared);
 extern void fence_create(FenceShared *shared);
 
 /* For the agent only. */
-extern void fence_open(int64 write_until_ms);
+extern void fence_open(int64 write_ends_at_ms);
 extern void fence_shut(void);
 
 /* This node holds the lease and is about to lead: the fence will open before that moment. */
-extern void fence_expect(int64 until_ms);
+extern void fence_expect(int64 ends_at_ms);
 
 /* May this server acknowledge a commit at this moment? */
 extern bool fence_is_open(void);

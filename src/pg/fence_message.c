@@ -9,7 +9,7 @@
 #include "pg/fence_message.h"
 
 /* Longer than any text of ours; of PostgreSQL's longest word for a severity a part will do. */
-#define FIELD_MAX 256
+#define FIELD_SIZE 256
 
 /* The text of a field; NULL: there is none. */
 static const char *
@@ -36,10 +36,10 @@ field_is(const char *text, const char *wanted)
 static size_t
 message_put(char *out, size_t used, char name, const char *text)
 {
-	if (text == NULL || used + FIELD_MAX + 2 > FENCE_MESSAGE_SIZE)
+	if (text == NULL || used + FIELD_SIZE + 2 > FENCE_MESSAGE_SIZE)
 		return used;
 	out[used++] = name;
-	strlcpy(out + used, text, FIELD_MAX);
+	strlcpy(out + used, text, FIELD_SIZE);
 	return used + strlen(out + used) + 1;
 }
 

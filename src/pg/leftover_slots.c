@@ -72,7 +72,7 @@ static void
 note_removed(const char *name)
 {
 	FhaConfig config;
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char text[FHA_SENTENCE_SIZE];
 	char *before = NULL;
 	FhaError error;

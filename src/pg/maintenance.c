@@ -45,7 +45,7 @@
 PGDLLEXPORT void fawkes_ha_maintenance_main(Datum argument);
 
 static BackgroundWorkerHandle *chores; /* NULL: nobody was sent */
-static int64 sent_ms;
+static int64 sent_at_ms;
 static bool ended; /* it was told to end */
 static bool reloaded;
 
@@ -73,7 +73,7 @@ maintenance_tell(const FhaHostAction *action, const FhaPgView *view)
 	static MaintenanceTask now;
 	MaintenanceTask *told = &fawkes_shared->maintenance.task;
 	bool may = action->node == FHA_NODE_HOLD &&
-			   ((view->state == FHA_PG_PRIMARY && action->write_until_ms > 0) ||
+			   ((view->state == FHA_PG_PRIMARY && action->write_ends_at_ms > 0) ||
 				view->state == FHA_PG_STANDBY);
 
 	memset(&now, 0, sizeof(now));
@@ -148,7 +148,7 @@ mind_chores(void)
 		chores = NULL;
 		return false;
 	}
-	if (fha_now_ms() >= sent_ms + HANGS_MS && !ended)
+	if (fha_now_ms() >= sent_at_ms + HANGS_MS && !ended)
 	{
 		ereport(LOG,
 				report_line("chores_hang",
@@ -226,7 +226,7 @@ keep_chores(const char *database)
 	if (mind_chores() || !begin_visit(database))
 		return;
 	ended = false;
-	sent_ms = fha_now_ms();
+	sent_at_ms = fha_now_ms();
 	MemoryContextSwitchTo(TopMemoryContext);
 	if (!RegisterDynamicBackgroundWorker(&worker, &chores))
 		do_it_ourselves();

@@ -11,13 +11,13 @@
 char *
 maintenance_read_credential(const char *directory, const char *name, size_t most, FhaError *err)
 {
-	char path[FHA_PATH_MAX + 16];
+	char path[FHA_PATH_SIZE + 16];
 	char *text = NULL;
 	char *line = NULL;
 	size_t length = 0;
 
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	if (fha_file_read(path, CREDENTIAL_MAX + 2, &text, err) == FHA_OK)
+	if (fha_file_read(path, FHA_PASSWORD_SIZE + 1, &text, err) == FHA_OK)
 	{
 		length = strcspn(text, "\r\n");
 		if (length > 0 && length <= most && text[length + strspn(text + length, "\r\n")] == '\0')

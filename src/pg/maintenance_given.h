@@ -8,8 +8,6 @@
 
 #include "base/err.h"
 
-#define CREDENTIAL_MAX 1024
-
 /* The file `name` of `directory`: one line of at most `most` bytes, palloc'ed; NULL and err if not. */
 extern char *maintenance_read_credential(const char *directory, const char *name, size_t most,
 										 FhaError *err);

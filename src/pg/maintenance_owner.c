@@ -111,7 +111,7 @@ maintenance_keep_owner(void)
 	if (guc_credentials_directory[0] == '\0')
 		return;
 	name = owner_read_credential("username", NAMEDATALEN - 1);
-	password = name == NULL ? NULL : owner_read_credential("password", CREDENTIAL_MAX);
+	password = name == NULL ? NULL : owner_read_credential("password", FHA_PASSWORD_SIZE - 1);
 	if (password == NULL || !may_be_owner(name))
 		return;
 	session_begin();

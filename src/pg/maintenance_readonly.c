@@ -23,7 +23,7 @@
 static bool
 is_given(void)
 {
-	char path[FHA_PATH_MAX + 16];
+	char path[FHA_PATH_SIZE + 16];
 
 	if (guc_readonly_credentials_directory[0] == '\0')
 		return false;
@@ -65,7 +65,8 @@ static void
 keep_given(void)
 {
 	char *name = readonly_read_credential("username", NAMEDATALEN - 1);
-	char *password = name == NULL ? NULL : readonly_read_credential("password", CREDENTIAL_MAX);
+	char *password =
+		name == NULL ? NULL : readonly_read_credential("password", FHA_PASSWORD_SIZE - 1);
 
 	if (password == NULL)
 		return;

@@ -33,10 +33,10 @@ read_password(void)
 {
 	FhaConfig config;
 	FhaError err;
-	char *password = palloc0(FHA_PGPASS_MAX);
+	char *password = palloc0(FHA_PGPASS_SIZE);
 
 	guc_config(&config);
-	if (fha_password_read(&config, password, FHA_PGPASS_MAX, &err) == FHA_OK)
+	if (fha_password_read(&config, password, FHA_PGPASS_SIZE, &err) == FHA_OK)
 		return password;
 	ereport(LOG, report_line("replication_password_not_set",
 							 "the password of role \"%s\" cannot be set: %s", ROLE, err.text));

@@ -53,7 +53,7 @@ drop_slot(const char *name)
 static char *
 try_slot(void (*act)(const char *name), const char *name)
 {
-	static int64 told_ms = 0;
+	static int64 told_at_ms = 0;
 	static char told[TROUBLE_SIZE];
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -77,10 +77,10 @@ try_slot(void (*act)(const char *name), const char *name)
 		if (MyReplicationSlot != NULL)
 			ReplicationSlotRelease();
 		why = pstrdup(error->message);
-		if (told_ms == 0 || fha_now_ms() >= told_ms + TELL_EVERY_MS ||
+		if (told_at_ms == 0 || fha_now_ms() >= told_at_ms + TELL_EVERY_MS ||
 			strncmp(told, why, sizeof(told) - 1) != 0)
 		{
-			told_ms = fha_now_ms();
+			told_at_ms = fha_now_ms();
 			strlcpy(told, why, sizeof(told));
 			ereport(LOG,
 					report_line("slot_failed", "replication slot \"%s\" cannot be seen to: %s",

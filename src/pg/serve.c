@@ -31,7 +31,7 @@ static FhaNode *serve_node = NULL;
 static FhaListener *listener = NULL;
 static int listen_fd = -1;
 static int both = -1; /* epoll: the node's descriptor and the listener's */
-static int64 retry_ms = 0;
+static int64 retry_at_ms = 0;
 
 void
 serve_inherit(int fd)
@@ -82,7 +82,7 @@ serve_start(void)
 
 	if (serve_config.listen[0] == '\0' && inherited < 0)
 		return;
-	retry_ms = fha_now_ms() + LISTEN_RETRY_MS;
+	retry_at_ms = fha_now_ms() + LISTEN_RETRY_MS;
 	if (listen_fd < 0)
 		listen_fd = inherited;
 	if (listen_fd < 0 && fha_listen_open("listen", serve_config.listen, &listen_fd, &err) != FHA_OK)
@@ -139,8 +139,8 @@ int64
 serve_wake_at_ms(void)
 {
 	if (listener != NULL)
-		return fha_listener_wake_ms(listener);
-	return retry_ms == 0 ? PG_INT64_MAX : retry_ms;
+		return fha_listener_wake_at_ms(listener);
+	return retry_at_ms == 0 ? PG_INT64_MAX : retry_at_ms;
 }
 
 bool
@@ -150,7 +150,7 @@ serve_step(void)
 
 	if (listener != NULL)
 		fha_listener_step(listener);
-	else if (retry_ms != 0 && fha_now_ms() >= retry_ms)
+	else if (retry_at_ms != 0 && fha_now_ms() >= retry_at_ms)
 		serve_start();
 	return poll(&node, 1, 0) == 0;
 }

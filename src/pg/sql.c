@@ -91,8 +91,8 @@ fawkes_ha_rules(PG_FUNCTION_ARGS)
 	for (size_t i = 0; i < fha_rule_count(); i++)
 	{
 		const FhaRule *rule = fha_rule(i);
-		char when[1024];
-		char unless[1024];
+		char when[FHA_FACTS_SIZE];
+		char unless[FHA_FACTS_SIZE];
 		Datum values[7];
 		bool nulls[7] = {false};
 

@@ -137,14 +137,14 @@ static XLogRecPtr
 oldest_wal(void)
 {
 	static XLogRecPtr oldest = InvalidXLogRecPtr;
-	static int64 looked_ms = 0;
+	static int64 looked_at_ms = 0;
 	XLogSegNo least = PG_UINT64_MAX;
 	DIR *directory;
 	struct dirent *entry;
 
-	if (oldest != InvalidXLogRecPtr && fha_now_ms() < looked_ms + OLDEST_WAL_MS)
+	if (oldest != InvalidXLogRecPtr && fha_now_ms() < looked_at_ms + OLDEST_WAL_MS)
 		return oldest;
-	looked_ms = fha_now_ms();
+	looked_at_ms = fha_now_ms();
 	directory = AllocateDir(XLOGDIR);
 	while ((entry = ReadDirExtended(directory, XLOGDIR, LOG)) != NULL)
 	{
@@ -166,14 +166,14 @@ oldest_wal(void)
 static void
 fill_trouble(FhaPgView *view)
 {
-	static int64 seen_ms = 0;
+	static int64 seen_at_ms = 0;
 	const MaintenanceShared *maintenance = &fawkes_shared->maintenance;
 	int64 now_ms = fha_now_ms();
 
 	LWLockAcquire(fawkes_shared->lock, LW_SHARED);
-	if (seen_ms == 0 || maintenance->pid != 0)
-		seen_ms = now_ms;
-	if (now_ms >= seen_ms + MAINTENANCE_ABSENT_MS)
+	if (seen_at_ms == 0 || maintenance->pid != 0)
+		seen_at_ms = now_ms;
+	if (now_ms >= seen_at_ms + MAINTENANCE_ABSENT_MS)
 		strlcpy(view->trouble, "its maintenance worker does not run, see its log",
 				sizeof(view->trouble));
 	else if (maintenance->trouble[0] != '\0')

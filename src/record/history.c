@@ -16,7 +16,7 @@ static void
 history_read_request(struct json_object *from, void *record, FhaError *err)
 {
 	FhaHistoryEntry *out = record;
-	char state[16] = "";
+	char state[FHA_WORD_SIZE] = "";
 
 	fha_json_text(from, "request", out->request, sizeof(out->request), err);
 	fha_json_text(from, "requested_by", out->requested_by, sizeof(out->requested_by), err);

@@ -16,11 +16,11 @@
 typedef struct FhaHistoryEntry
 {
 	char at[FHA_TIME_SIZE];
-	char event[16]; /* bootstrap, failover, switchover, reclaim, or another request's kind */
+	char event[FHA_WORD_SIZE];  /* bootstrap, failover, reclaim, or a request's kind */
 	char member[FHA_NAME_SIZE]; /* who led after it; of other requests: whom it was about */
 	char from[FHA_NAME_SIZE];
 	char request[FHA_ID_SIZE];
-	char requested_by[64];
+	char requested_by[FHA_REQUESTER_SIZE];
 	char reason[FHA_SENTENCE_SIZE];
 	FhaRequestState state; /* of a request: done or failed; pending: a member of 1.1 does not say */
 	char result

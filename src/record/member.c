@@ -87,7 +87,7 @@ static void
 read_role(struct json_object *from, void *record, FhaError *err)
 {
 	FhaMember *out = record;
-	char role[16] = "";
+	char role[FHA_WORD_SIZE] = "";
 
 	fha_json_text(from, "role", role, sizeof(role), err);
 	for (int i = FHA_ROLE_DOWN; i <= FHA_ROLE_PRIMARY; i++)
@@ -104,7 +104,7 @@ put_role(struct json_object *to, const void *record, bool *failed)
 static void
 read_serves(struct json_object *from, void *record, FhaError *err)
 {
-	char serves[16] = "";
+	char serves[FHA_WORD_SIZE] = "";
 
 	fha_json_text(from, "serves", serves, sizeof(serves), err);
 	((FhaMember *) record)->serves = fha_serves_parse(serves);

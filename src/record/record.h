@@ -32,7 +32,7 @@ FHA_API void fha_record_name_history(const char *cluster, char *out, size_t size
  */
 typedef struct FhaRecordOwner
 {
-	char kind[16];
+	char kind[FHA_WORD_SIZE];
 	char cluster[FHA_NAME_SIZE];
 	char member[FHA_NAME_SIZE]; /* "" if it is no member's */
 } FhaRecordOwner;

@@ -454,7 +454,7 @@ make_plan(const FhaCluster *cluster, const FhaMember *members, size_t count,
 		  const FhaMember *target, const FhaRequest *request, char *plan)
 {
 	const char *name = request->target;
-	char lsn[20];
+	char lsn[FHA_LSN_TEXT_SIZE];
 
 	switch (request->kind)
 	{

@@ -15,7 +15,7 @@ static void
 read_kind(struct json_object *from, void *record, FhaError *err)
 {
 	FhaRequest *out = record;
-	char kind[16] = "";
+	char kind[FHA_WORD_SIZE] = "";
 
 	fha_json_text(from, "kind", kind, sizeof(kind), err);
 	if (err->code == FHA_OK && !fha_request_kind_parse(kind, &out->kind))
@@ -73,7 +73,7 @@ void
 fha_request_read(struct json_object *from, FhaRequest *out, FhaError *err)
 {
 	struct json_object *object = fha_json_object(from, "request", err);
-	char state[16] = "";
+	char state[FHA_WORD_SIZE] = "";
 
 	if (object == NULL)
 		return;

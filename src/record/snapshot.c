@@ -22,10 +22,10 @@ snapshot_put_lags(struct json_object *to, const FhaSnapshot *snapshot, bool *fai
 		{
 			struct json_object *one = json_object_new_object();
 
-			if (lag->fresh_ms[stage] != 0)
-				fha_json_put_int(one, "fresh_ms", lag->fresh_ms[stage], failed);
-			if (lag->whole_until_ms[stage] != 0)
-				fha_json_put_int(one, "whole_until_ms", lag->whole_until_ms[stage], failed);
+			if (lag->fresh_at_ms[stage] != 0)
+				fha_json_put_int(one, "fresh_ms", lag->fresh_at_ms[stage], failed);
+			if (lag->whole_ends_at_ms[stage] != 0)
+				fha_json_put_int(one, "whole_until_ms", lag->whole_ends_at_ms[stage], failed);
 			if (lag->bytes[stage] >= 0)
 				fha_json_put_int(one, "bytes", lag->bytes[stage], failed);
 			fha_json_put(object, fha_stage_name(stage), one, failed);

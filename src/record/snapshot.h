@@ -21,9 +21,9 @@ typedef struct FhaMemberLag
 	char member[FHA_NAME_SIZE];
 	bool streaming;
 	/* It has what the leader had then, on this node's CLOCK_BOOTTIME; 0: not known.  So that it ages. */
-	int64_t fresh_ms[FHA_STAGES];
+	int64_t fresh_at_ms[FHA_STAGES];
 	/* It has all that its leader is known to have: until then that counts as no lag; 0: it has not. */
-	int64_t whole_until_ms[FHA_STAGES];
+	int64_t whole_ends_at_ms[FHA_STAGES];
 	int64_t bytes[FHA_STAGES]; /* behind the leader's position; -1: not known */
 } FhaMemberLag;
 

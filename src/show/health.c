@@ -13,7 +13,7 @@
 #include "record/record.h"
 
 /* As other parameters of a query, one that is longer is nobody's. */
-#define LAG_TEXT_MAX 32
+#define LAG_TEXT_SIZE 33
 
 typedef struct Verdict
 {
@@ -42,8 +42,8 @@ static FhaCode
 bad_lag(const char *text, size_t size, FhaError *err)
 {
 	/* It comes from outside and goes back there: only what prints. */
-	char shown[LAG_TEXT_MAX + 1];
-	size_t length = size < LAG_TEXT_MAX ? size : LAG_TEXT_MAX;
+	char shown[LAG_TEXT_SIZE];
+	size_t length = size < LAG_TEXT_SIZE ? size : LAG_TEXT_SIZE - 1;
 
 	for (size_t i = 0; i < length; i++)
 		shown[i] = isalnum((unsigned char) text[i]) ? text[i] : '?';
@@ -117,7 +117,7 @@ fha_health_lag_limit(const char *query, size_t size, FhaLagLimit *out, FhaError 
 			if (found)
 				return fha_error(err, FHA_INVALID, "lag is given twice");
 			found = true;
-			if (length < 4 || length - 4 > LAG_TEXT_MAX)
+			if (length < 4 || length - 4 >= LAG_TEXT_SIZE)
 				return bad_lag(query + at + (length < 4 ? 3 : 4), length < 4 ? 0 : length - 4, err);
 			if (parse_lag(query + at + 4, length - 4, out, err) != FHA_OK)
 				return FHA_INVALID;

@@ -99,7 +99,7 @@ put_renewals(Output *out, const FhaVitals *vitals)
 static void
 metrics_put_lease(Output *out, const FhaVitals *vitals, const FhaFenceState *fence, int64_t now_ms)
 {
-	int64_t age_ms = now_ms - vitals->renewed_ms;
+	int64_t age_ms = now_ms - vitals->renewed_at_ms;
 	int64_t left_ms = vitals->mine ? fence->left_ms : vitals->lease_ms - age_ms;
 
 	metric_gauge(out, "fawkes_ha_lease_held", "1 on the member that holds the lease.",
@@ -117,7 +117,7 @@ metrics_put_lease(Output *out, const FhaVitals *vitals, const FhaFenceState *fen
 	metric_gauge(
 		out, "fawkes_ha_renew_deadline_seconds",
 		"How long this member, as the holder, acknowledges writes after a renewal was sent.",
-		metric_seconds(vitals->deadline_ms));
+		metric_seconds(vitals->renew_deadline_ms));
 	metric_gauge(
 		out, "fawkes_ha_lease_age_seconds",
 		"Time since the lease was renewed: on its holder, since the last confirmed renewal was "
@@ -136,7 +136,7 @@ metrics_put_lease(Output *out, const FhaVitals *vitals, const FhaFenceState *fen
 		out, "fawkes_ha_promise_remaining_seconds",
 		"Time until this member may take the lease again, as it promised while the lock did not "
 		"answer.",
-		metric_not_negative(vitals->bound_until_ms - now_ms));
+		metric_not_negative(vitals->bound_ends_at_ms - now_ms));
 	metric_gauge(out, "fawkes_ha_term",
 				 "Term of the lease; it rises with each change of its holder.",
 				 (double) vitals->term);
@@ -188,7 +188,7 @@ put_state(Output *out, const FhaVitals *vitals, int64_t now_ms)
 	metric_put(out, 1);
 	metric_gauge(out, "fawkes_ha_state_age_seconds",
 				 "Time since the rule that this member follows last changed.",
-				 metric_not_negative(now_ms - vitals->decided_ms));
+				 metric_not_negative(now_ms - vitals->decided_at_ms));
 }
 
 void

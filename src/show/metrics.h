@@ -72,9 +72,9 @@ typedef struct FhaVitals
 		*decision; /* static texts of the library, which one server has once; NULL: none yet */
 	const char *rule;
 	const char *because;
-	int64_t decided_ms; /* since when */
-	bool known;         /* the cluster's record was seen: what follows comes of it */
-	bool mine;          /* this very process holds the lease */
+	int64_t decided_at_ms; /* since when */
+	bool known;            /* the cluster's record was seen: what follows comes of it */
+	bool mine;             /* this very process holds the lease */
 	bool released;
 	bool end_missing;           /* it waits for a member that has all WAL of a clean stop ... */
 	char holder[FHA_NAME_SIZE]; /* ... this one */
@@ -82,13 +82,13 @@ typedef struct FhaVitals
 	bool promised; /* it leads by the promises of the others (S10) */
 	uint64_t term;
 	uint32_t timeline;
-	int64_t lease_ms;    /* its duration, as the record has it */
-	int64_t deadline_ms; /* for so long a holder here acts on a renewal */
-	int64_t renewed_ms; /* the record was last seen to change; the holder's: its renewal was sent */
+	int64_t lease_ms;          /* its duration, as the record has it */
+	int64_t renew_deadline_ms; /* for so long a holder here acts on a renewal */
+	int64_t renewed_at_ms;     /* the record's last change; the holder's: its renewal was sent */
 	bool pending_restart;
 	bool unattended;            /* as in FhaMember */
-	int64_t answering_since_ms; /* the lock has told of other members from then on; 0: ever */
-	int64_t bound_until_ms;     /* this member has promised not to take the lease before (S10) */
+	int64_t first_answer_at_ms; /* the lock has told of other members from then on; 0: ever */
+	int64_t bound_ends_at_ms;   /* this member has promised not to take the lease before (S10) */
 	size_t members[3];          /* by FhaRole, as each said last */
 	size_t without_data;        /* of them: who is being cloned, or waits for it */
 	size_t silent;              /* of them: whose record stands still, also if they said a role */

@@ -50,8 +50,8 @@ status_read_lag(const FhaMemberLag *lag, FhaStage stage, int64_t now_ms, int64_t
 		return;
 	if (lag->bytes[stage] >= 0)
 		*bytes = lag->bytes[stage];
-	if (lag->fresh_ms[stage] != 0)
-		*ms = fha_lag_shown_ms(lag->fresh_ms[stage], lag->whole_until_ms[stage], now_ms);
+	if (lag->fresh_at_ms[stage] != 0)
+		*ms = fha_lag_shown_ms(lag->fresh_at_ms[stage], lag->whole_ends_at_ms[stage], now_ms);
 }
 
 static void
@@ -98,7 +98,7 @@ status_not_negative(int64_t ms)
 static bool
 is_bound(const FhaStatusInput *input)
 {
-	return !input->vitals->mine && input->now_ms < input->vitals->bound_until_ms;
+	return !input->vitals->mine && input->now_ms < input->vitals->bound_ends_at_ms;
 }
 
 static bool
@@ -109,7 +109,7 @@ status_is_held(const FhaStatusInput *input, const FhaCluster *record, int64_t le
 	if (record->holder[0] == '\0' || record->released)
 		return false;
 	if (vitals->mine)
-		return input->now_ms - vitals->renewed_ms < record->lease_duration_ms ||
+		return input->now_ms - vitals->renewed_at_ms < record->lease_duration_ms ||
 			   (vitals->promised && input->fence->open);
 	return left_ms > 0 || is_bound(input);
 }
@@ -132,8 +132,8 @@ heard_s(const void *of, const char *member)
 
 		if (strcmp(snapshot->heard[i].member, member) != 0)
 			continue;
-		if (at_ms < vitals->answering_since_ms)
-			at_ms = vitals->answering_since_ms;
+		if (at_ms < vitals->first_answer_at_ms)
+			at_ms = vitals->first_answer_at_ms;
 		return status_not_negative(vitals->at_ms - at_ms) / 1000;
 	}
 	return -1;
@@ -167,7 +167,7 @@ look_out(const Known *known, FhaOutlook *out)
 	out->member_count = known->snapshot->member_count;
 	if (!vitals->known)
 		return;
-	out->lease_age_ms = status_not_negative(input->now_ms - vitals->renewed_ms);
+	out->lease_age_ms = status_not_negative(input->now_ms - vitals->renewed_at_ms);
 	out->held = status_is_held(input, record, record->lease_duration_ms - out->lease_age_ms);
 	out->bound = is_bound(input) && out->lease_age_ms >= record->lease_duration_ms;
 }
@@ -185,7 +185,7 @@ status_put_lease(struct json_object *to, const FhaStatusInput *input, const FhaO
 	lease = json_object_new_object();
 	/* A holder counts to where it stops by itself; others to where they may take over. */
 	left_ms = input->vitals->mine ? input->fence->left_ms
-			  : outlook->bound    ? input->vitals->bound_until_ms - input->now_ms
+			  : outlook->bound    ? input->vitals->bound_ends_at_ms - input->now_ms
 								  : record->lease_duration_ms - outlook->lease_age_ms;
 	fha_json_put_text(lease, "holder", record->holder, failed);
 	fha_json_put_bool(lease, "held", outlook->held, failed);

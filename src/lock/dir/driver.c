@@ -365,11 +365,11 @@ static FhaCode
 deadline_check(DirLock *dir, FhaLockEvent *event)
 {
 	bool writes = fha_lock_verb_writes(dir->base.verb);
-	int64_t now = fha_now_ms();
+	int64_t now_ms = fha_now_ms();
 
-	if (!dir->base.busy || now < dir->base.deadline_ms)
+	if (!dir->base.busy || now_ms < dir->base.deadline_at_ms)
 		return FHA_AGAIN;
-	child_drop(dir, now);
+	child_drop(dir, now_ms);
 	dir_answer(dir, event, writes ? FHA_UNKNOWN : FHA_TIMEOUT,
 			   "the directory did not answer before the deadline");
 	return FHA_OK;
@@ -426,10 +426,10 @@ dir_start(FhaLock *lock, const FhaLockRequest *request, FhaError *err)
 	*frame = (FhaDirFrame){.kind = FHA_DIR_REQUEST, .verb = request->verb};
 	if (request->verb != FHA_LOCK_LIST)
 	{
-		if (strlen(request->name) > FHA_DIR_NAME_MAX)
+		if (strlen(request->name) >= FHA_DIR_NAME_SIZE)
 			return fha_error(err, FHA_INVALID,
 							 "\"%.60s...\": in a directory, names have at most %d characters",
-							 request->name, FHA_DIR_NAME_MAX);
+							 request->name, FHA_DIR_NAME_SIZE - 1);
 		(void) snprintf(frame->name, sizeof(frame->name), "%s", request->name);
 	}
 	if (request->verb == FHA_LOCK_SWAP)
@@ -465,11 +465,11 @@ static int64_t
 dir_wake_at_ms(const FhaLock *lock)
 {
 	const DirLock *dir = (const DirLock *) lock;
-	int64_t wake = lock->busy ? lock->deadline_ms : INT64_MAX;
+	int64_t wake_at_ms = lock->busy ? lock->deadline_at_ms : INT64_MAX;
 
-	if (dir->sock < 0 && dir->respawn_at_ms < wake)
-		wake = dir->respawn_at_ms;
-	return wake;
+	if (dir->sock < 0 && dir->respawn_at_ms < wake_at_ms)
+		wake_at_ms = dir->respawn_at_ms;
+	return wake_at_ms;
 }
 
 static void
@@ -559,6 +559,6 @@ dir_open(FhaLock **out, const char *path, const char *cluster, bool watch, FhaEr
 const FhaLockDriver fha_lock_dir_driver = {.open = dir_open,
 										   .close = dir_close,
 										   .fd = dir_fd,
-										   .wake_ms = dir_wake_at_ms,
+										   .wake_at_ms = dir_wake_at_ms,
 										   .start = dir_start,
 										   .step = dir_step};

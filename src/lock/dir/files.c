@@ -26,7 +26,7 @@
 #define SCAN_TRIES 100
 #define TEMPORARY ".tmp."
 #define TEMPORARY_LIFE_S 3600
-#define FILE_NAME_SIZE (FHA_RECORD_NAME_MAX + FHA_DIR_SUFFIX + 1)
+#define FILE_NAME_SIZE (FHA_RECORD_NAME_SIZE + FHA_DIR_SUFFIX)
 
 typedef void (*Visit)(const FhaDirFiles *files, const char *file, void *arg);
 
@@ -129,7 +129,7 @@ fha_dir_file_parse(const char *file, char *name, uint64_t *version)
 	const char *digit;
 	uint64_t value = 0;
 
-	if (length <= FHA_DIR_SUFFIX || length - FHA_DIR_SUFFIX > FHA_RECORD_NAME_MAX)
+	if (length <= FHA_DIR_SUFFIX || length - FHA_DIR_SUFFIX >= FHA_RECORD_NAME_SIZE)
 		return false;
 	digit = file + length - FHA_DIR_SUFFIX;
 	if (*digit++ != '.')
@@ -264,7 +264,7 @@ static void
 visit_for_table(const FhaDirFiles *files, const char *file, void *arg)
 {
 	TableScan *scan = arg;
-	char name[FHA_RECORD_NAME_MAX + 1];
+	char name[FHA_RECORD_NAME_SIZE];
 	uint64_t version;
 	FhaDirEntry *entry;
 
@@ -307,7 +307,7 @@ static void
 visit_for_newest(const FhaDirFiles *files, const char *file, void *arg)
 {
 	NewestScan *scan = arg;
-	char name[FHA_RECORD_NAME_MAX + 1];
+	char name[FHA_RECORD_NAME_SIZE];
 	uint64_t version;
 
 	(void) files;
@@ -445,7 +445,7 @@ static FhaCode
 temporary_write(const FhaDirFiles *files, int pinned, char *file, size_t file_size,
 				const char *data, size_t size, FhaError *err)
 {
-	char nonce[17];
+	char nonce[FHA_ID_SIZE];
 	size_t done = 0;
 	bool good = true;
 	FhaCode code = fha_random_hex(nonce, sizeof(nonce), err);
@@ -581,7 +581,7 @@ static void
 visit_for_prune(const FhaDirFiles *files, const char *file, void *arg)
 {
 	PruneScan *scan = arg;
-	char name[FHA_RECORD_NAME_MAX + 1];
+	char name[FHA_RECORD_NAME_SIZE];
 	uint64_t version;
 	struct stat info;
 

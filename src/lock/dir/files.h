@@ -16,7 +16,7 @@
 
 #define FHA_DIR_KEEP 16
 #define FHA_DIR_SUFFIX 21                            /* a dot and 20 digits */
-#define FHA_DIR_NAME_MAX (255 - FHA_DIR_SUFFIX)      /* what a file name leaves for the record's */
+#define FHA_DIR_NAME_SIZE (256 - FHA_DIR_SUFFIX)     /* what a file name leaves for the record's */
 #define FHA_DIR_TABLE_MAX (2 * FHA_RECORD_COUNT_MAX) /* the records that are, and those just gone */
 
 typedef struct FhaDirFiles
@@ -30,7 +30,7 @@ typedef struct FhaDirFiles
 /* Newest versions by record, sorted by name. */
 typedef struct FhaDirEntry
 {
-	char name[FHA_RECORD_NAME_MAX + 1];
+	char name[FHA_RECORD_NAME_SIZE];
 	uint64_t version; /* 0: there is none */
 	uint64_t told;    /* the watch: what the other side knows */
 } FhaDirEntry;
@@ -53,7 +53,7 @@ FhaCode fha_dir_check_local(int fd, const char *path, FhaError *err);
 /* INVALID if every user of the machine may write the open directory: any file there is a record. */
 FhaCode fha_dir_check_closed(int fd, const char *path, FhaError *err);
 
-/* "name.00000000000000000007" into its parts; name has FHA_RECORD_NAME_MAX + 1 bytes. */
+/* "name.00000000000000000007" into its parts; name has FHA_RECORD_NAME_SIZE bytes. */
 bool fha_dir_file_parse(const char *file, char *name, uint64_t *version);
 
 FhaCode fha_dir_files_init(FhaDirFiles *files, const char *path, FhaError *err);

@@ -43,7 +43,7 @@ typedef struct Child
 	bool retry;  /* which failed */
 	bool synced;
 	FhaDirTable records; /* the watch */
-	char prune[FHA_RECORD_NAME_MAX + 1];
+	char prune[FHA_RECORD_NAME_SIZE];
 } Child;
 
 /* Keep nothing that keeps something alive: descriptors carry the caller's file locks. */

@@ -29,7 +29,7 @@ typedef struct FhaDirFrame
 	uint32_t code;
 	uint32_t size;
 	uint64_t version; /* 0: no such record */
-	char name[FHA_RECORD_NAME_MAX + 1];
+	char name[FHA_RECORD_NAME_SIZE];
 	char text[sizeof(((FhaError *) NULL)->text)];
 } FhaDirFrame;
 

@@ -12,7 +12,6 @@
 #include "lock/driver.h"
 #include "lock/kube/object.h"
 
-#define PATH_SIZE 1024
 /* A Lease's record, each of its characters escaped, and what Kubernetes adds. */
 #define LEASE_MAX (2 * FHA_RECORD_DATA_MAX + 256 * 1024)
 #define LIST_MAX (15 * 1024 * 1024)
@@ -21,8 +20,8 @@ typedef struct KubeLock
 {
 	FhaLock base;
 	FhaKube *kube;
-	char leases[PATH_SIZE];   /* the path of all */
-	char selector[PATH_SIZE]; /* of those that are ours, as a part of a query */
+	char leases[FHA_KUBE_PATH_SIZE];   /* the path of all */
+	char selector[FHA_KUBE_PATH_SIZE]; /* of those that are ours, as a part of a query */
 	char cluster[FHA_PLACE_TEXT_SIZE];
 	FhaKubeResource resource; /* all of those */
 	FhaKubeWatch *watch;      /* NULL: none is wanted */
@@ -109,10 +108,10 @@ static int64_t
 kube_wake_at_ms(const FhaLock *lock)
 {
 	const KubeLock *kube = (const KubeLock *) lock;
-	int64_t wake_ms = fha_kube_wake_at_ms(kube->kube);
+	int64_t wake_at_ms = fha_kube_wake_at_ms(kube->kube);
 	int64_t watch_at_ms = kube->watch == NULL ? INT64_MAX : fha_kube_watch_wake_at_ms(kube->watch);
 
-	return watch_at_ms < wake_ms ? watch_at_ms : wake_ms;
+	return watch_at_ms < wake_at_ms ? watch_at_ms : wake_at_ms;
 }
 
 /* A number of etcd's; "0" would be a write without a condition. */
@@ -135,7 +134,7 @@ kube_start(FhaLock *lock, const FhaLockRequest *request, FhaError *err)
 	FhaKubeRequest wanted = {.verb = verbs[request->verb],
 							 .path = path,
 							 .answer_max = request->verb == FHA_LOCK_LIST ? LIST_MAX : LEASE_MAX,
-							 .deadline_ms = request->deadline_ms};
+							 .deadline_at_ms = request->deadline_at_ms};
 	FhaCode code = FHA_OK;
 
 	if (request->verb == FHA_LOCK_SWAP && !is_version(request->version))
@@ -258,6 +257,6 @@ kube_step(FhaLock *lock, FhaLockEvent *event)
 const FhaLockDriver fha_lock_kube_driver = {.open = kube_open,
 											.close = kube_close,
 											.fd = kube_fd,
-											.wake_ms = kube_wake_at_ms,
+											.wake_at_ms = kube_wake_at_ms,
 											.start = kube_start,
 											.step = kube_step};

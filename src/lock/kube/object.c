@@ -14,6 +14,7 @@
 
 #define ANNOTATION "fawkes-ha/record"
 #define MICRO_TIME_SIZE 40
+#define DIGEST_SIZE 17 /* 16 hex digits */
 /* Seconds that a Lease's field holds. */
 #define SECONDS_MAX 2000000000
 
@@ -156,13 +157,13 @@ fha_lease_print(const FhaLockRequest *request, const char *cluster, char **out, 
 
 /* FNV-1a in 16 hex digits. */
 static void
-print_digest(const char *text, char out[17])
+print_digest(const char *text, char out[DIGEST_SIZE])
 {
 	uint64_t digest = UINT64_C(0xcbf29ce484222325);
 
 	for (; *text != '\0'; text++)
 		digest = (digest ^ (unsigned char) *text) * UINT64_C(0x100000001b3);
-	(void) snprintf(out, 17, "%016" PRIx64, digest);
+	(void) snprintf(out, DIGEST_SIZE, "%016" PRIx64, digest);
 }
 
 /*
@@ -174,7 +175,7 @@ static char *
 with_foreign_holder(struct json_object *lease, const char *data)
 {
 	static const char *const ours[] = {"incarnation", "boot_id", "life"};
-	char digest[17];
+	char digest[DIGEST_SIZE];
 	FhaError none = {0};
 	struct json_object *spec = fha_json_object(lease, "spec", &none);
 	struct json_object *record = fha_json_parse(data, strlen(data), NULL);
@@ -216,7 +217,7 @@ fha_lease_read(struct json_object *lease, FhaRecordSet *set, FhaError *err)
 	struct json_object *annotations =
 		metadata == NULL ? NULL : fha_json_object(metadata, "annotations", &local);
 	struct json_object *data = NULL;
-	char name[FHA_RECORD_NAME_MAX + 1] = "";
+	char name[FHA_RECORD_NAME_SIZE] = "";
 	char version[FHA_VERSION_SIZE] = "";
 	const char *text = "";
 	char *kept = NULL;

@@ -265,12 +265,12 @@ step(Player *player)
 	if (fha_node_step(player->node, &player->view, &player->action, &err) != FHA_OK)
 		give_up(player->config.member_name, &err);
 	stepped = NULL;
-	open = fha_now_ms() < player->action.write_until_ms;
+	open = fha_now_ms() < player->action.write_ends_at_ms;
 	if (player->open && !open)
 		counted.shut++;
 	player->open = open;
 	if (obey(player))
-		player->action.wake_ms = 0;
+		player->action.wake_at_ms = 0;
 }
 
 static bool
@@ -287,7 +287,7 @@ settled(void)
 static void
 turn(struct pollfd *fds)
 {
-	int64_t next_ms = INT64_MAX;
+	int64_t next_at_ms = INT64_MAX;
 	int64_t now_ms = fha_now_ms();
 	int64_t wait_ms;
 
@@ -295,15 +295,15 @@ turn(struct pollfd *fds)
 	{
 		Player *player = &players[i];
 
-		if (fds[i].revents != 0 || now_ms >= player->action.wake_ms)
+		if (fds[i].revents != 0 || now_ms >= player->action.wake_at_ms)
 			step(player);
 		if (i % MEMBERS == MEMBERS - 1 && connect_standbys(i - MEMBERS + 1))
-			players[i - MEMBERS + 1].action.wake_ms = 0;
+			players[i - MEMBERS + 1].action.wake_at_ms = 0;
 	}
 	for (size_t i = 0; i < player_count; i++)
-		if (players[i].action.wake_ms < next_ms)
-			next_ms = players[i].action.wake_ms;
-	wait_ms = next_ms - fha_now_ms();
+		if (players[i].action.wake_at_ms < next_at_ms)
+			next_at_ms = players[i].action.wake_at_ms;
+	wait_ms = next_at_ms - fha_now_ms();
 	(void) poll(fds, player_count, wait_ms < 0 ? 0 : wait_ms > 1000 ? 1000 : (int) wait_ms);
 }
 
@@ -343,7 +343,7 @@ main(int argc, char **argv)
 	double seconds = argc == 5 ? strtod(argv[4], NULL) : 0;
 	struct pollfd *fds;
 	int64_t begun_at_ns;
-	int64_t give_up_ms;
+	int64_t give_up_at_ms;
 
 	if (clusters < 1 || clusters > CLUSTERS_MAX || seconds <= 0)
 		give_up("usage: api_load LOCK DIRECTORY CLUSTERS SECONDS", NULL);
@@ -358,10 +358,10 @@ main(int argc, char **argv)
 		make(&players[i], argv[1], argv[2], i);
 		fds[i] = (struct pollfd){.fd = fha_node_fd(players[i].node), .events = POLLIN};
 	}
-	give_up_ms = fha_now_ms() + SETTLE_MS;
+	give_up_at_ms = fha_now_ms() + SETTLE_MS;
 	while (!settled())
 	{
-		if (fha_now_ms() > give_up_ms)
+		if (fha_now_ms() > give_up_at_ms)
 			give_up("not every cluster has its primary and two standbys", NULL);
 		turn(fds);
 	}

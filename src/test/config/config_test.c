@@ -99,11 +99,11 @@ defaults_are_those_of_a_directory_lock(void **state)
 }
 
 static void
-assert_times(const FhaConfig *config, int64_t lease_duration_ms, int64_t deadline_ms,
+assert_times(const FhaConfig *config, int64_t lease_duration_ms, int64_t renew_deadline_ms,
 			 int64_t retry_period_ms)
 {
 	assert_int_equal(config->lease_duration_ms, lease_duration_ms);
-	assert_int_equal(config->renew_deadline_ms, deadline_ms);
+	assert_int_equal(config->renew_deadline_ms, renew_deadline_ms);
 	assert_int_equal(config->retry_period_ms, retry_period_ms);
 }
 
@@ -400,7 +400,7 @@ checks_what_single_settings_cannot(void **state)
 {
 	FhaConfig config;
 	FhaError err;
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 
 	(void) state;
 	sane(&config);
@@ -483,7 +483,7 @@ checks_timings_together(void **state)
 static void
 knows_valid_names(void **state)
 {
-	char name[FHA_NAME_MAX + 2];
+	char name[FHA_NAME_SIZE + 1];
 
 	(void) state;
 	assert_true(fha_name_is_valid("a"));
@@ -495,10 +495,10 @@ knows_valid_names(void **state)
 	assert_false(fha_name_is_valid("a.b"));
 	assert_false(fha_name_is_valid("A"));
 	memset(name, 'a', sizeof(name));
-	name[FHA_NAME_MAX] = '\0';
+	name[FHA_NAME_SIZE - 1] = '\0';
 	assert_true(fha_name_is_valid(name));
-	name[FHA_NAME_MAX] = 'a';
-	name[FHA_NAME_MAX + 1] = '\0';
+	name[FHA_NAME_SIZE - 1] = 'a';
+	name[FHA_NAME_SIZE] = '\0';
 	assert_false(fha_name_is_valid(name));
 }
 

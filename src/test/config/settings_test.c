@@ -81,7 +81,7 @@ a_number_has_its_default_and_its_range(void **state)
 static void
 text(const char *name, const char *field, size_t size, const char *initial)
 {
-	char value[2 * FHA_PATH_MAX];
+	char value[2 * FHA_PATH_SIZE];
 
 	assert_string_equal(field, initial);
 	set(name, initial);

@@ -233,7 +233,7 @@ s7_an_older_copy_is_not_the_holder_s_data(void **state)
 	assert_false(fha_lease_is_free(&world, NOW));
 	assert_int_equal(fact(FHA_RECLAIM, NOW), 0);
 	/* Once the lease has lapsed, the others publish their positions, and it is not first. */
-	world.free_since_ms = NOW;
+	world.found_free_at_ms = NOW;
 	assert_int_equal(fact(FHA_TURN, NOW), 0);
 	world.cluster.position.lsn = LSN;
 	assert_int_equal(fact(FHA_TURN, NOW), FHA_TURN);
@@ -275,7 +275,7 @@ s7_members_know_terms(void **state)
 	assert_int_equal(fha_members_term(&world), 0);
 	SET_TEXT(world.members[0].cluster_uuid, "decaf");
 	assert_int_equal(fha_members_term(&world), 0);
-	memcpy(world.members[0].cluster_uuid, world.cluster.cluster_uuid, FHA_UUID_TEXT_SIZE);
+	memcpy(world.members[0].cluster_uuid, world.cluster.cluster_uuid, FHA_UUID_SIZE);
 	assert_int_equal(fha_members_term(&world), 9);
 	world.cluster.cluster_uuid[0] = world.members[0].cluster_uuid[0] = '\0';
 	assert_int_equal(fha_members_term(&world), 0);
@@ -514,10 +514,10 @@ static void
 s1_free_after_watching_it_unchanged(void **state)
 {
 	(void) state;
-	FACTS(0, 0, world.watch.since_ms = NOW - DURATION_MS + 1);
-	FACTS(FHA_FREE, 0, world.watch.since_ms = NOW - DURATION_MS);
+	FACTS(0, 0, world.watch.last_sign_at_ms = NOW - DURATION_MS + 1);
+	FACTS(FHA_FREE, 0, world.watch.last_sign_at_ms = NOW - DURATION_MS);
 	/* The recorded duration is longer than ours: it counts. */
-	FACTS(0, 0, world.watch.since_ms = NOW - DURATION_MS,
+	FACTS(0, 0, world.watch.last_sign_at_ms = NOW - DURATION_MS,
 		  world.watch.recorded_duration_ms = DURATION_MS + 1);
 	FACTS(FHA_FREE, FHA_LED | FHA_REWINDABLE | FHA_FOLLOWING, world.cluster.released = true);
 }
@@ -538,7 +538,7 @@ s1_safe_before_write_until(void **state)
 	settle();
 	SET_TEXT(world.cluster.holder, "n2");
 	SET_TEXT(world.cluster.incarnation, "2222222222222222");
-	world.tenure.write_until_ms = NOW + 1;
+	world.tenure.write_ends_at_ms = NOW + 1;
 	assert_int_equal(fact(FHA_MINE | FHA_SAFE, NOW), FHA_MINE | FHA_SAFE);
 	assert_int_equal(fact(FHA_MINE | FHA_SAFE, NOW + 1), FHA_MINE);
 	/* What is left of a tenure makes nobody else's lease safe. */
@@ -573,7 +573,7 @@ s1b_incarnations(void **state)
 		SET_TEXT(world.cluster.liveness, file ? "fe01:2a" : "fe01:99");
 		world.self.liveness_held = liveness;
 		world.cluster.released = released;
-		world.watch.since_ms = lapsed ? NOW - DURATION_MS : NOW - DURATION_MS + 1;
+		world.watch.last_sign_at_ms = lapsed ? NOW - DURATION_MS : NOW - DURATION_MS + 1;
 		if (fha_lease_is_mine(&world) != mine || fha_lease_is_free(&world, NOW) != free_wanted)
 			fail_msg(
 				"name %d, incarnation %d, boot %d, liveness %d, file %d, lapsed %d, released %d",
@@ -623,13 +623,13 @@ s1b_a_living_node_of_our_name_is_a_duplicate(void **state)
 	(void) state;
 #define DUPLICATE(adds, ...) CHANGE(SETTLED, adds, 0, meet_duplicate(), __VA_ARGS__)
 	DUPLICATE(FHA_DUPLICATE, (void) 0);
-	assert_true(fha_observe_again_ms(&world, NOW) <= NOW - 100 + 3 * DURATION_MS);
-	DUPLICATE(FHA_DUPLICATE, world.own.since_ms = NOW - 3 * DURATION_MS + 1);
+	assert_true(fha_observe_again_at_ms(&world, NOW) <= NOW - 100 + 3 * DURATION_MS);
+	DUPLICATE(FHA_DUPLICATE, world.own.last_sign_at_ms = NOW - 3 * DURATION_MS + 1);
 	/* It may be told to write less often than we are. */
 	DUPLICATE(FHA_DUPLICATE, world.cluster.lease_duration_ms = 2 * DURATION_MS,
-			  world.own.since_ms = NOW - 5 * DURATION_MS);
+			  world.own.last_sign_at_ms = NOW - 5 * DURATION_MS);
 	/* It has not written for so long that it is gone. */
-	DUPLICATE(0, world.own.since_ms = NOW - 3 * DURATION_MS);
+	DUPLICATE(0, world.own.last_sign_at_ms = NOW - 3 * DURATION_MS);
 	/* We were there first, or it is this directory's, or this very node's. */
 	DUPLICATE(0, world.self.spoken = true);
 	DUPLICATE(0, SET_TEXT(world.members[1].liveness, "fe01:2a"));
@@ -637,7 +637,8 @@ s1b_a_living_node_of_our_name_is_a_duplicate(void **state)
 	DUPLICATE(0, world.members[1].liveness[0] = '\0');
 	/* The record of our name is another cluster's: ended by no time, and whether we spoke or not. */
 	DUPLICATE(FHA_TAKEN, world.own_taken = true);
-	DUPLICATE(FHA_TAKEN, world.own_taken = true, world.self.spoken = true, world.own.since_ms = 0);
+	DUPLICATE(FHA_TAKEN, world.own_taken = true, world.self.spoken = true,
+			  world.own.last_sign_at_ms = 0);
 }
 
 /* Our own lease, and then no record any more. */
@@ -679,12 +680,12 @@ s7_a_vanished_record_is_its_last_holder_s(void **state)
 	NOT_OURS(world.member_count = 1);
 	assert_string_equal(fha_missing_find(&world), "n3");
 	/* Unless it was gone before anybody, also one that was not heard of, could see the lease lapse. */
-	world.confirmed_ms = world.watch.since_ms - world.self.renew_deadline_ms + 1;
+	world.confirmed_at_ms = world.watch.last_sign_at_ms - world.self.renew_deadline_ms + 1;
 	assert_facts(FHA_PRIMARY | FHA_ABSENT | FHA_RECLAIM, "gone at once", __LINE__);
 	assert_null(fha_missing_find(&world));
-	world.confirmed_ms--;
+	world.confirmed_at_ms--;
 	assert_facts(FHA_PRIMARY | FHA_ABSENT, "gone later", __LINE__);
-	NOT_OURS(world.confirmed_ms = world.watch.since_ms,
+	NOT_OURS(world.confirmed_at_ms = world.watch.last_sign_at_ms,
 			 world.members[0].term = world.cluster.term + 1);
 }
 
@@ -707,13 +708,13 @@ s10_a_promise_holds_back_who_gave_it(void **state)
 {
 	(void) state;
 	settle();
-	world.watch.since_ms = NOW - DURATION_MS;
-	world.bound_until_ms = NOW + 1;
+	world.watch.last_sign_at_ms = NOW - DURATION_MS;
+	world.bound_ends_at_ms = NOW + 1;
 	assert_false(fha_lease_is_free(&world, NOW));
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
-	assert_int_equal(fha_observe_again_ms(&world, NOW), NOW + 1);
+	assert_int_equal(fha_observe_again_at_ms(&world, NOW), NOW + 1);
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW + 1), FHA_FREE);
-	world.watch.since_ms = NOW - DURATION_MS + 1;
+	world.watch.last_sign_at_ms = NOW - DURATION_MS + 1;
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), 0);
 }
 
@@ -730,7 +731,7 @@ s10_a_promise_outlasts_an_older_release(void **state)
 	world.cluster.release = told;
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
 	/* A process that has just started, and was not asked: it would hold up a switchover to it. */
-	world.bound_until_ms = NOW + 1;
+	world.bound_ends_at_ms = NOW + 1;
 	world.heard_term = 0;
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
 	/* A member of 1.1 asks without its position. */
@@ -738,7 +739,7 @@ s10_a_promise_outlasts_an_older_release(void **state)
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
 	world.heard = told;
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
-	assert_int_equal(fha_observe_again_ms(&world, NOW), NOW + 1);
+	assert_int_equal(fha_observe_again_at_ms(&world, NOW), NOW + 1);
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW + 1), FHA_FREE);
 	world.cluster.release.lsn = FHA_LSN_UNREAD;
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_BOUND);
@@ -789,12 +790,12 @@ s1_a_release_that_was_taken_back_is_waited_out(void **state)
 	world.cluster.released = world.cluster.release_final = true;
 	world.cluster.release = world.pg.position = end;
 	world.heard_term = 0;
-	world.watch.since_ms = NOW - DURATION_MS + 1;
+	world.watch.last_sign_at_ms = NOW - DURATION_MS + 1;
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), FHA_FREE);
 	/* This data goes on behind the end. */
 	world.pg.position.lsn++;
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW), 0);
-	assert_int_equal(fha_observe_again_ms(&world, NOW), NOW + 1);
+	assert_int_equal(fha_observe_again_at_ms(&world, NOW), NOW + 1);
 	assert_int_equal(fact(FHA_BOUND | FHA_FREE, NOW + 1), FHA_FREE);
 	/* A crash leaves an end that a standby may be past. */
 	world.cluster.release_final = false;
@@ -935,7 +936,7 @@ fit_after_a_release_means_to_have_its_position(void **state)
 	(void) state;
 	settle();
 	world.cluster.released = true;
-	world.free_since_ms = NOW;
+	world.found_free_at_ms = NOW;
 	world.cluster.release = (FhaPosition){TIMELINE, LSN};
 	assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
 	world.cluster.release.lsn = LSN + 1;
@@ -959,7 +960,7 @@ fit_after_a_release_means_to_have_its_position(void **state)
 	assert_int_equal(fact(FHA_FIT, patient_ms), 0);
 	world.cluster.position.lsn = LSN;
 	/* Not seen to be free yet: not even patience helps. */
-	world.free_since_ms = 0;
+	world.found_free_at_ms = 0;
 	assert_int_equal(fact(FHA_FIT, patient_ms), 0);
 }
 
@@ -977,7 +978,7 @@ nothing_known_is_never_nothing_needed(void **state)
 		settle();
 		assert_false(fha_position_is_known(unknown[i]));
 		world.cluster.released = true;
-		world.free_since_ms = NOW;
+		world.found_free_at_ms = NOW;
 		world.cluster.release = unknown[i];
 		assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
 		world.cluster.position.lsn = LSN + 1;
@@ -1005,7 +1006,7 @@ a_clean_stop_waits_for_who_has_its_end(void **state)
 	world.cluster.released = true;
 	world.cluster.release_final = true;
 	world.cluster.release = (FhaPosition){TIMELINE, LSN};
-	world.free_since_ms = NOW;
+	world.found_free_at_ms = NOW;
 	assert_int_equal(fact(FHA_FIT | FHA_AWAITED, NOW), FHA_FIT);
 	world.cluster.release.lsn = LSN + 1;
 	assert_int_equal(fact(FHA_FIT | FHA_AWAITED, patient_ms), FHA_AWAITED);
@@ -1115,8 +1116,8 @@ static void
 elect(void)
 {
 	settle();
-	world.watch.since_ms = NOW - DURATION_MS;
-	world.free_since_ms = NOW;
+	world.watch.last_sign_at_ms = NOW - DURATION_MS;
+	world.found_free_at_ms = NOW;
 }
 
 /* n3 says for this version of the record where it is. */
@@ -1147,7 +1148,7 @@ no_turn_while_it_is_not_free(void **state)
 {
 	(void) state;
 	elect();
-	world.free_since_ms = 0;
+	world.found_free_at_ms = 0;
 	publish(TIMELINE, LSN - 1);
 	TURN_FROM(-1);
 }
@@ -1278,7 +1279,7 @@ a_holder_that_does_not_lead_is_stuck(void **state)
 	elect();
 	SET_TEXT(world.cluster.holder, "n2");
 	SET_TEXT(world.cluster.incarnation, "2222222222222222");
-	world.led_ms = NOW;
+	world.led_at_ms = NOW;
 	assert_int_equal(fact(FHA_MINE | FHA_STUCK, NOW + 10 * DURATION_MS - 1), FHA_MINE);
 	assert_int_equal(fact(FHA_STUCK, NOW + 10 * DURATION_MS), FHA_STUCK);
 	/* Alone it has nobody to make room for. */
@@ -1311,7 +1312,7 @@ a_holder_that_nobody_follows_tries_again(void **state)
 	SET_TEXT(world.cluster.holder, "n2");
 	SET_TEXT(world.cluster.incarnation, "2222222222222222");
 	world.pg.state = FHA_PG_STANDBY;
-	world.led_ms = NOW;
+	world.led_at_ms = NOW;
 	for (int64_t at_ms = NOW + patience_ms; at_ms < NOW + 10 * patience_ms;
 		 at_ms += ROOM_MS + patience_ms)
 	{
@@ -1324,12 +1325,12 @@ a_holder_that_nobody_follows_tries_again(void **state)
 	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
 	world.cluster.request.state = FHA_REQUEST_PENDING;
 	SET_TEXT(world.cluster.request.target, "n3");
-	world.request_since_ms = NOW + DURATION_MS;
+	world.request_seen_at_ms = NOW + DURATION_MS;
 	assert_int_equal(fact(FHA_STUCK, NOW + DURATION_MS), FHA_STUCK);
 	assert_int_equal(fact(FHA_STUCK, NOW + DURATION_MS + ROOM_MS - 1), FHA_STUCK);
 	assert_int_equal(fact(FHA_STUCK, NOW + DURATION_MS + ROOM_MS), 0);
 	/* ... or in which this member became the holder. */
-	world.request_since_ms = NOW - patience_ms;
+	world.request_seen_at_ms = NOW - patience_ms;
 	assert_int_equal(fact(FHA_STUCK, NOW + ROOM_MS - 1), FHA_STUCK);
 	assert_int_equal(fact(FHA_STUCK, NOW + ROOM_MS), 0);
 }
@@ -1342,7 +1343,7 @@ a_failover_is_in_vain_when_the_others_had_their_room(void **state)
 	elect();
 	SET_TEXT(world.cluster.holder, "n2");
 	SET_TEXT(world.cluster.incarnation, "2222222222222222");
-	world.led_ms = world.request_since_ms = NOW;
+	world.led_at_ms = world.request_seen_at_ms = NOW;
 	world.cluster.request.kind = FHA_REQUEST_FAILOVER;
 	world.cluster.request.state = FHA_REQUEST_PENDING;
 	SET_TEXT(world.cluster.request.target, "n3");
@@ -1464,8 +1465,8 @@ make_random_world(void)
 	memset(&world.watch, 0, sizeof(world.watch));
 	if (below(8) != 0)
 		fha_watch_saw(&world.watch, below(4) == 0 ? "" : "v1", "s1", below(60), NOW - below(60));
-	world.tenure.write_until_ms = coin() ? NOW + below(60) - 20 : 0;
-	world.free_since_ms = coin() ? NOW - below(60) : 0;
+	world.tenure.write_ends_at_ms = coin() ? NOW + below(60) - 20 : 0;
+	world.found_free_at_ms = coin() ? NOW - below(60) : 0;
 	random_name(cluster->holder);
 	if (below(4) == 0)
 		SET_TEXT(cluster->holder, "n2");
@@ -1475,8 +1476,8 @@ make_random_world(void)
 		SET_TEXT(cluster->boot_id, "b002");
 	if (coin())
 		SET_TEXT(cluster->liveness, "fe01:2a");
-	world.led_ms = coin() ? NOW - below(600) : 0;
-	world.request_since_ms = coin() ? NOW - below(600) : 0;
+	world.led_at_ms = coin() ? NOW - below(600) : 0;
+	world.request_seen_at_ms = coin() ? NOW - below(600) : 0;
 	cluster->released = coin();
 	cluster->release = random_position();
 	random_name(cluster->release_to);
@@ -1497,7 +1498,7 @@ make_random_world(void)
 }
 
 static void
-fail_with_world(FhaFacts before, FhaFacts after, int run, int64_t from_ms, int64_t at_ms)
+fail_with_world(FhaFacts before, FhaFacts after, int run, int64_t begins_at_ms, int64_t at_ms)
 {
 	char text[512];
 	char then[512];
@@ -1507,17 +1508,17 @@ fail_with_world(FhaFacts before, FhaFacts after, int run, int64_t from_ms, int64
 	fail_msg("run %d (seed 1): asked at %+lld, changed at %+lld, again said %+lld\n  %s\n  %s\n"
 			 "  since %+lld, duration %lld/%lld, write_until %+lld, free %+lld, election %lld, "
 			 "release %lld",
-			 run, (long long) (from_ms - NOW), (long long) (at_ms - NOW),
-			 (long long) (fha_observe_again_ms(&world, from_ms) - NOW), text, then,
-			 (long long) (world.watch.since_ms - NOW), (long long) world.self.lease_duration_ms,
-			 (long long) world.watch.recorded_duration_ms,
-			 (long long) (world.tenure.write_until_ms - NOW),
-			 (long long) (world.free_since_ms - NOW), (long long) world.self.election_wait_ms,
+			 run, (long long) (begins_at_ms - NOW), (long long) (at_ms - NOW),
+			 (long long) (fha_observe_again_at_ms(&world, begins_at_ms) - NOW), text, then,
+			 (long long) (world.watch.last_sign_at_ms - NOW),
+			 (long long) world.self.lease_duration_ms, (long long) world.watch.recorded_duration_ms,
+			 (long long) (world.tenure.write_ends_at_ms - NOW),
+			 (long long) (world.found_free_at_ms - NOW), (long long) world.self.election_wait_ms,
 			 (long long) world.self.release_wait_ms);
 }
 
 /*
- * A node sleeps until fha_observe_again_ms: a fact that changed before would be seen too late.
+ * A node sleeps until fha_observe_again_at_ms: a fact that changed before would be seen too late.
  * Each world is stepped through ms by ms, from wake to wake, longer than any of its waits.
  */
 static void
@@ -1531,33 +1532,33 @@ no_fact_changes_before_the_promised_moment(void **state)
 	seed = 1;
 	for (int run = 0; run < 20000; run++)
 	{
-		int64_t asked_ms = NOW;
-		int64_t again_ms;
+		int64_t asked_at_ms = NOW;
+		int64_t again_at_ms;
 		FhaFacts facts;
 
 		make_random_world();
-		again_ms = fha_observe_again_ms(&world, NOW);
+		again_at_ms = fha_observe_again_at_ms(&world, NOW);
 		facts = fha_observe(&world, NOW);
 		for (int64_t now_ms = NOW; now_ms <= NOW + 250; now_ms++)
 		{
 			FhaFacts now = fha_observe(&world, now_ms);
 
-			assert_true(again_ms > asked_ms);
-			if (now != facts && now_ms < again_ms)
-				fail_with_world(facts, now, run, asked_ms, now_ms);
-			if (now_ms < again_ms)
+			assert_true(again_at_ms > asked_at_ms);
+			if (now != facts && now_ms < again_at_ms)
+				fail_with_world(facts, now, run, asked_at_ms, now_ms);
+			if (now_ms < again_at_ms)
 				continue;
 			for (size_t i = 0; i < sizeof(timed) / sizeof(timed[0]); i++)
 				if (((now ^ facts) & timed[i]) != 0)
 					seen[i]++;
 			/* The node wakes, and notes since when the lease is free, as node.c does. */
 			if (!fha_lease_is_free(&world, now_ms))
-				world.free_since_ms = 0;
-			else if (world.free_since_ms == 0)
-				world.free_since_ms = now_ms;
-			asked_ms = now_ms;
+				world.found_free_at_ms = 0;
+			else if (world.found_free_at_ms == 0)
+				world.found_free_at_ms = now_ms;
+			asked_at_ms = now_ms;
 			facts = fha_observe(&world, now_ms);
-			again_ms = fha_observe_again_ms(&world, now_ms);
+			again_at_ms = fha_observe_again_at_ms(&world, now_ms);
 		}
 	}
 	/* The worlds were not too tame to show anything. */

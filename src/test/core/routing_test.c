@@ -260,7 +260,7 @@ labels_are_put_right(void **state)
 	assert_label("p1", FHA_SERVES_PRIMARY);
 	assert_label("p2", FHA_SERVES_REPLICA);
 	assert_nothing();
-	assert_int_equal(fha_routing_again_ms(&routing, now_ms), now_ms + FHA_ROUTING_LOOK_MS);
+	assert_int_equal(fha_routing_again_at_ms(&routing, now_ms), now_ms + FHA_ROUTING_LOOK_MS);
 }
 
 static void
@@ -287,7 +287,7 @@ a_failure_is_tried_again_with_growing_pauses(void **state)
 		next();
 		assert_int_equal(task.verb, FHA_ROUTING_LABEL);
 		fha_routing_failed(&routing, &task, world.self.pod, false, now_ms);
-		assert_int_equal(fha_routing_again_ms(&routing, now_ms), now_ms + pause_ms);
+		assert_int_equal(fha_routing_again_at_ms(&routing, now_ms), now_ms + pause_ms);
 		now_ms += pause_ms - 1;
 		assert_nothing();
 		now_ms += 1;

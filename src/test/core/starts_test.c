@@ -18,7 +18,7 @@
 static int64_t
 pause_ms(const FhaStarts *starts)
 {
-	return starts->not_before_ms - NOW_MS;
+	return starts->start_again_at_ms - NOW_MS;
 }
 
 static FhaPgView

@@ -30,7 +30,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define WORD_MAX 512
+#define WORD_SIZE 512
 
 #define REAL(type, name, ...)         \
 	static type (*real)(__VA_ARGS__); \
@@ -57,7 +57,7 @@ read_word(const char *path, char *out)
 	fd = real_open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	got = read(fd, out, WORD_MAX - 1);
+	got = read(fd, out, WORD_SIZE - 1);
 	(void) close(fd);
 	out[got < 0 ? 0 : got] = '\0';
 	return got > 0;
@@ -73,7 +73,7 @@ kill_sibling(const char *title)
 	{
 		int pid = atoi(entry->d_name);
 		char path[64];
-		char text[WORD_MAX];
+		char text[WORD_SIZE];
 		const char *rest;
 		char state;
 		int parent;
@@ -135,7 +135,7 @@ meet(const char *operation, const char *path)
 	{
 		char order[PATH_MAX];
 		char met[PATH_MAX];
-		char part[WORD_MAX];
+		char part[WORD_SIZE];
 		char action[64];
 		size_t length = strlen(operation);
 
@@ -265,7 +265,7 @@ is_full_for(int fd, off_t end)
 {
 	char path[PATH_MAX];
 	char link[64];
-	char full[WORD_MAX];
+	char full[WORD_SIZE];
 	char file[PATH_MAX];
 	struct stat status;
 	ssize_t length;
@@ -311,7 +311,7 @@ fsync(int fd)
 {
 	char path[PATH_MAX];
 	char link[64];
-	char slow[WORD_MAX];
+	char slow[WORD_SIZE];
 	char file[PATH_MAX];
 	char *part;
 	long delay_ms;

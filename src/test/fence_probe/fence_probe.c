@@ -111,7 +111,7 @@ move_fence(int64 open_ms)
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	pg_atomic_write_u64(&fence()->expected_ends_at_ms,
 						now.tv_sec * 1000 + now.tv_nsec / 1000000 + control->expected_ms);
-	pg_atomic_write_u64(&fence()->write_until_ms,
+	pg_atomic_write_u64(&fence()->write_ends_at_ms,
 						open_ms == 0 ? 0 : now.tv_sec * 1000 + now.tv_nsec / 1000000 + open_ms);
 }
 

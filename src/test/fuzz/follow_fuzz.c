@@ -41,8 +41,8 @@ check_conninfo(const char *conninfo, const char *address)
 {
 	char *problem = NULL;
 	PQconninfoOption *options = PQconninfoParse(conninfo, &problem);
-	char passfile[FHA_PATH_MAX];
-	char expected[FHA_PATH_MAX + 40];
+	char passfile[FHA_PATH_SIZE];
+	char expected[FHA_PATH_SIZE + 40];
 
 	FUZZ_MUST(options != NULL);
 	FUZZ_NEEDS(fha_state_path(&config, "pgpass", passfile, sizeof(passfile), NULL) == FHA_OK);
@@ -66,14 +66,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const FhaState state = {.data_incarnation = "0123456789abcdef"};
 	FhaConfig read_back;
-	char conninfo[2048];
-	char path[FHA_PATH_MAX];
+	char conninfo[FHA_CONNINFO_SIZE];
+	char path[FHA_PATH_SIZE];
 	FhaError err;
 	bool changed;
 	char *address;
 
 	prepare();
-	if (size >= FHA_ADDRESS_MAX + 20)
+	if (size >= FHA_ADDRESS_SIZE + 19)
 		return 0;
 	address = fuzz_string(data, size);
 	if (fha_conninfo(&config, address, "n1_0123456789abcdef", conninfo, sizeof(conninfo), &err) ==

@@ -10,8 +10,8 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char name[FHA_RECORD_NAME_MAX + 1];
-	char again[FHA_RECORD_NAME_MAX + FHA_DIR_SUFFIX + 1];
+	char name[FHA_RECORD_NAME_SIZE];
+	char again[FHA_RECORD_NAME_SIZE + FHA_DIR_SUFFIX];
 	uint64_t version;
 	FhaError err;
 	char *text;

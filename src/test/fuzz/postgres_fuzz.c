@@ -47,13 +47,13 @@ say(ProcessOutput to, const char *text)
 }
 
 FhaCode
-process_run(const char *const argv[], int64_t deadline_ms, char *out, size_t out_size, char *errors,
-			size_t errors_size, int *status, FhaError *err)
+process_run(const char *const argv[], int64_t deadline_at_ms, char *out, size_t out_size,
+			char *errors, size_t errors_size, int *status, FhaError *err)
 {
 	const char *text = next_section(status);
 
 	(void) argv;
-	(void) deadline_ms;
+	(void) deadline_at_ms;
 	(void) err;
 	if (out != NULL)
 		(void) snprintf(out, out_size, "%s", text);
@@ -63,13 +63,13 @@ process_run(const char *const argv[], int64_t deadline_ms, char *out, size_t out
 }
 
 FhaCode
-process_stream(const char *const argv[], int64_t deadline_ms, ProcessOutput out,
+process_stream(const char *const argv[], int64_t deadline_at_ms, ProcessOutput out,
 			   ProcessOutput errors, int *status, FhaError *err)
 {
 	int ignored;
 
 	(void) argv;
-	(void) deadline_ms;
+	(void) deadline_at_ms;
 	(void) err;
 	say(out, next_section(&ignored));
 	say(errors, next_section(status));

@@ -62,7 +62,7 @@ promise_file(const uint8_t *data, size_t size)
 		return;
 	FUZZ_MUST(fha_promise_file_save(&config, &first, &err) == FHA_OK);
 	FUZZ_MUST(fha_promise_file_load(&config, &second, &err) == FHA_OK);
-	FUZZ_MUST(first.until_ms == second.until_ms && first.for_ms == second.for_ms);
+	FUZZ_MUST(first.ends_at_ms == second.ends_at_ms && first.for_ms == second.for_ms);
 	FUZZ_MUST(first.heard_term == second.heard_term && first.heard.lsn == second.heard.lsn);
 }
 
@@ -86,7 +86,8 @@ peers_file(const uint8_t *data, size_t size)
 	free(text);
 	FUZZ_MUST(fha_peers_load(&config, &second, &err) == FHA_OK);
 	FUZZ_MUST(first.count == second.count && first.term == second.term);
-	FUZZ_MUST(first.written_ms == second.written_ms && first.duration_ms == second.duration_ms);
+	FUZZ_MUST(first.written_at_ms == second.written_at_ms &&
+			  first.duration_ms == second.duration_ms);
 }
 
 static void

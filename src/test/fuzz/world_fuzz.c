@@ -30,7 +30,7 @@ own_line(const char *line, FhaWorld *world)
 	world->pg.stopping = (state & 32) != 0;
 	world->self.liveness_held = (state & 64) != 0;
 	world->pg.required.timeline = world->pg.required.lsn == 0 ? 0 : world->pg.position.timeline;
-	world->watch.since_ms = NOW - since % 100000;
+	world->watch.last_sign_at_ms = NOW - since % 100000;
 }
 
 static void
@@ -41,7 +41,7 @@ conclude(const FhaWorld *world)
 	char text[512];
 	int successor = fha_successor_find(world, world->cluster.request.target);
 
-	FUZZ_MUST(fha_observe_again_ms(world, NOW) > NOW);
+	FUZZ_MUST(fha_observe_again_at_ms(world, NOW) > NOW);
 	FUZZ_MUST(!(fha_lease_is_free(world, NOW) && fha_lease_is_mine(world)));
 	FUZZ_MUST(rule->fence == FHA_FENCE_SHUT || fha_lease_is_mine(world));
 	FUZZ_MUST(rule->fence == FHA_FENCE_SHUT || fha_tenure_is_safe(&world->tenure, NOW));
@@ -81,7 +81,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (fha_lease_is_mine(&world))
 			fha_tenure_confirm(&world.tenure, NOW - 100, 2000, world.cluster.lease_duration_ms);
 		if (fha_lease_is_free(&world, NOW))
-			world.free_since_ms = world.watch.since_ms + 1;
+			world.found_free_at_ms = world.watch.last_sign_at_ms + 1;
 		while (rest != NULL && world.member_count < FHA_MEMBERS_MAX)
 		{
 			const char *member = strsep(&rest, "\n");

@@ -159,7 +159,7 @@ static void
 turn(void)
 {
 	struct pollfd wait = {.fd = fha_listener_fd(listener), .events = POLLIN};
-	int64_t left_ms = fha_listener_wake_ms(listener) - fha_now_ms();
+	int64_t left_ms = fha_listener_wake_at_ms(listener) - fha_now_ms();
 
 	(void) poll(&wait, 1, left_ms < 0 ? 0 : left_ms > 2 ? 2 : (int) left_ms);
 	fha_listener_step(listener);
@@ -195,7 +195,7 @@ browse(Browser *browser, SSL_CTX *tls, const char *request)
 {
 	struct sockaddr_in at = {
 		.sin_family = AF_INET, .sin_port = port, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	int64_t until_ms = fha_now_ms() + BOUND_MS;
+	int64_t ends_at_ms = fha_now_ms() + BOUND_MS;
 
 	memset(browser, 0, sizeof(*browser));
 	browser->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -212,7 +212,7 @@ browse(Browser *browser, SSL_CTX *tls, const char *request)
 	SSL_set_connect_state(browser->ssl);
 	while (SSL_write(browser->ssl, request, (int) strlen(request)) <= 0)
 	{
-		assert_true(fha_now_ms() < until_ms);
+		assert_true(fha_now_ms() < ends_at_ms);
 		turn();
 	}
 }
@@ -247,11 +247,11 @@ leave(Browser *browser)
 static const char *
 finish(Browser *browser)
 {
-	int64_t until_ms = fha_now_ms() + BOUND_MS;
+	int64_t ends_at_ms = fha_now_ms() + BOUND_MS;
 
 	while (!receive(browser))
 	{
-		assert_true(fha_now_ms() < until_ms);
+		assert_true(fha_now_ms() < ends_at_ms);
 		turn();
 	}
 	leave(browser);
@@ -742,7 +742,7 @@ agrees(int version, const char *ciphers)
 	Browser browser = {0};
 	struct sockaddr_in at = {
 		.sin_family = AF_INET, .sin_port = port, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	int64_t until_ms = fha_now_ms() + BOUND_MS;
+	int64_t ends_at_ms = fha_now_ms() + BOUND_MS;
 	int result;
 	bool agreed;
 
@@ -757,7 +757,7 @@ agrees(int version, const char *ciphers)
 	while ((result = SSL_connect(browser.ssl)) != 1 &&
 		   SSL_get_error(browser.ssl, result) == SSL_ERROR_WANT_READ)
 	{
-		assert_true(fha_now_ms() < until_ms);
+		assert_true(fha_now_ms() < ends_at_ms);
 		turn();
 	}
 	agreed = result == 1;

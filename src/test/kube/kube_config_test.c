@@ -331,7 +331,7 @@ what_does_not_hang_together_is_refused(void **state)
 static void
 a_pod_knows_its_server(void **state)
 {
-	static char long_folder[FHA_PATH_MAX + 1];
+	static char long_folder[FHA_PATH_SIZE + 1];
 	FhaKubeConfig config;
 	FhaError err;
 

@@ -55,18 +55,18 @@ open_client(const char *ca, bool with_cert, bool token_in_file)
 static void
 next_event(FhaKube *kube, FhaKubeEvent *event)
 {
-	int64_t bound_ms = fha_now_ms() + BOUND_MS;
+	int64_t bound_at_ms = fha_now_ms() + BOUND_MS;
 
 	while (fha_kube_step(kube, event) == FHA_AGAIN)
 	{
 		struct pollfd wait = {.fd = fha_kube_fd(kube), .events = POLLIN};
 		int64_t now_ms = fha_now_ms();
-		int64_t wake_ms =
-			fha_kube_wake_at_ms(kube) < bound_ms ? fha_kube_wake_at_ms(kube) : bound_ms;
+		int64_t wake_at_ms =
+			fha_kube_wake_at_ms(kube) < bound_at_ms ? fha_kube_wake_at_ms(kube) : bound_at_ms;
 
-		assert_true(now_ms < bound_ms);
-		if (wake_ms > now_ms)
-			(void) poll(&wait, 1, (int) (wake_ms - now_ms));
+		assert_true(now_ms < bound_at_ms);
+		if (wake_at_ms > now_ms)
+			(void) poll(&wait, 1, (int) (wake_at_ms - now_ms));
 	}
 	assert_null(strstr(event->error.text, SECRET));
 	assert_true(event->code == FHA_OK || event->error.text[0] != '\0');
@@ -78,7 +78,8 @@ next_event(FhaKube *kube, FhaKubeEvent *event)
 static unsigned
 begin(FhaKube *kube, FhaKubeVerb verb, const char *path, int64_t within_ms)
 {
-	FhaKubeRequest wanted = {.verb = verb, .path = path, .deadline_ms = fha_now_ms() + within_ms};
+	FhaKubeRequest wanted = {
+		.verb = verb, .path = path, .deadline_at_ms = fha_now_ms() + within_ms};
 	unsigned id = 0;
 	FhaError err;
 
@@ -493,7 +494,7 @@ a_watch_tells_lines_until_it_ends(void **state)
 	{
 		FhaKubeRequest watch_request = {.verb = FHA_KUBE_WATCH,
 										.path = rows[i].path,
-										.deadline_ms = fha_now_ms() + BOUND_MS,
+										.deadline_at_ms = fha_now_ms() + BOUND_MS,
 										.silence_ms = i == 3 ? SOON_MS : BOUND_MS};
 		unsigned id;
 
@@ -519,7 +520,7 @@ a_watch_has_caps_and_holds_up_nobody(void **state)
 	FhaKubeRequest watch_request = {.verb = FHA_KUBE_WATCH,
 									.path = "/watch/many",
 									.answer_max = 1000,
-									.deadline_ms = fha_now_ms() + BOUND_MS};
+									.deadline_at_ms = fha_now_ms() + BOUND_MS};
 	FhaKubeEvent event;
 	FhaError err;
 	unsigned renewal;
@@ -566,7 +567,7 @@ requests_have_limits_and_can_be_dropped(void **state)
 	static char long_path[4000];
 	const char *const bad[] = {"", "x", "/a b", "/a\r\nb", "/a#b", "/\x80", long_path};
 	FhaKubeRequest one = {
-		.verb = FHA_KUBE_GET, .path = "/silent", .deadline_ms = fha_now_ms() + BOUND_MS};
+		.verb = FHA_KUBE_GET, .path = "/silent", .deadline_at_ms = fha_now_ms() + BOUND_MS};
 	unsigned ids[FHA_KUBE_REQUESTS_MAX];
 	FhaKubeEvent event;
 	FhaError err;

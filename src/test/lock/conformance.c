@@ -79,7 +79,7 @@ request_of(FhaLockVerb verb, const char *name, const char *version, const char *
 							.version = version,
 							.data = data,
 							.size = data == NULL ? 0 : strlen(data),
-							.deadline_ms = fha_now_ms() + LONG_MS};
+							.deadline_at_ms = fha_now_ms() + LONG_MS};
 }
 
 static FhaCode
@@ -134,19 +134,20 @@ assert_newest(const char *name, const char *data)
 static FhaCode
 next_event(FhaLock *lock, FhaLockEvent *event)
 {
-	int64_t until = fha_now_ms() + LONG_MS;
+	int64_t ends_at_ms = fha_now_ms() + LONG_MS;
 
-	while (fha_now_ms() < until)
+	while (fha_now_ms() < ends_at_ms)
 	{
 		struct pollfd wait = {.fd = fha_lock_fd(lock), .events = POLLIN};
-		int64_t now;
-		int64_t wake;
+		int64_t now_ms;
+		int64_t wake_at_ms;
 
 		if (fha_lock_step(lock, event) == FHA_OK)
 			return FHA_OK;
-		now = fha_now_ms();
-		wake = fha_lock_wake_ms(lock) < until ? fha_lock_wake_ms(lock) : until;
-		(void) poll(&wait, 1, wake > now ? (int) (wake - now) : 0);
+		now_ms = fha_now_ms();
+		wake_at_ms =
+			fha_lock_wake_at_ms(lock) < ends_at_ms ? fha_lock_wake_at_ms(lock) : ends_at_ms;
+		(void) poll(&wait, 1, wake_at_ms > now_ms ? (int) (wake_at_ms - now_ms) : 0);
 	}
 	return FHA_AGAIN;
 }
@@ -726,9 +727,9 @@ test_race(void **state)
 		atomic_store(&shared_numbers[1], 0);
 		atomic_store(&shared_numbers[2], 0);
 		atomic_store(&shared_numbers[0], round);
-		for (int64_t until = fha_now_ms() + LONG_MS; atomic_load(&shared_numbers[1]) < RACERS;)
+		for (int64_t ends_at_ms = fha_now_ms() + LONG_MS; atomic_load(&shared_numbers[1]) < RACERS;)
 		{
-			assert_true(fha_now_ms() < until);
+			assert_true(fha_now_ms() < ends_at_ms);
 			wait_a_moment();
 		}
 		assert_int_equal(atomic_load(&shared_numbers[2]), 1);
@@ -756,7 +757,7 @@ lose_reply(const Fixture *fixture, FhaLock *lock, FhaLockRequest *request)
 	{
 		assert_true(time_ms < LONG_MS);
 		fixture->reply_lose();
-		request->deadline_ms = fha_now_ms() + time_ms;
+		request->deadline_at_ms = fha_now_ms() + time_ms;
 		assert_int_equal(fha_lock_call(lock, request, &event), FHA_UNKNOWN);
 		code = get(lock, request->name, version, data, sizeof(data));
 		assert_true(code == FHA_OK || code == FHA_NOT_FOUND);
@@ -808,7 +809,7 @@ test_hostile_requests(void **state)
 	FhaLock *lock = open_lock(false);
 	FhaLockRequest request;
 	FhaLockEvent event;
-	char name[FHA_RECORD_NAME_MAX + 2];
+	char name[FHA_RECORD_NAME_SIZE + 1];
 	char version[FHA_VERSION_SIZE] = "";
 	char *large = calloc(1, FHA_RECORD_DATA_MAX + 1);
 
@@ -862,10 +863,10 @@ assert_answer_at_deadline(FhaLock *lock, FhaLockVerb verb, FhaCode expected)
 	FhaLockRequest request = request_of(verb, "a", "1", "{\"n\":2}");
 	FhaLockEvent event;
 
-	request.deadline_ms = fha_now_ms() + SHORT_MS;
+	request.deadline_at_ms = fha_now_ms() + SHORT_MS;
 	assert_int_equal(fha_lock_call(lock, &request, &event), expected);
-	assert_true(fha_now_ms() >= request.deadline_ms);
-	assert_true(fha_now_ms() < request.deadline_ms + 5000);
+	assert_true(fha_now_ms() >= request.deadline_at_ms);
+	assert_true(fha_now_ms() < request.deadline_at_ms + 5000);
 	assert_true(event.error.text[0] != '\0');
 }
 
@@ -873,15 +874,15 @@ assert_answer_at_deadline(FhaLock *lock, FhaLockVerb verb, FhaCode expected)
 static int64_t
 hanging_close_ms(const Fixture *fixture, FhaLock *lock)
 {
-	int64_t start;
-	int64_t end;
+	int64_t start_at_ms;
+	int64_t end_at_ms;
 
 	fixture->lock_hang();
-	start = fha_now_ms();
+	start_at_ms = fha_now_ms();
 	fha_lock_close(lock);
-	end = fha_now_ms();
+	end_at_ms = fha_now_ms();
 	fixture->write_release();
-	return end - start;
+	return end_at_ms - start_at_ms;
 }
 
 /* A lock that does not answer costs each request its deadline, and the caller nothing. */

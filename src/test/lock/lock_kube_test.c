@@ -209,7 +209,7 @@ open_lock(bool watch)
 static void
 skip_pause(const FhaLock *lock)
 {
-	int64_t left_ms = fha_lock_wake_ms(lock) - fha_now_ms();
+	int64_t left_ms = fha_lock_wake_at_ms(lock) - fha_now_ms();
 
 	if (left_ms > SOON_MS && left_ms <= PAUSE_MAX_MS)
 		skipped_ms += left_ms;
@@ -218,19 +218,20 @@ skip_pause(const FhaLock *lock)
 static void
 next_event(FhaLock *lock, FhaLockEvent *event)
 {
-	int64_t bound_ms = fha_now_ms() + BOUND_MS;
+	int64_t bound_at_ms = fha_now_ms() + BOUND_MS;
 
 	while (fha_lock_step(lock, event) == FHA_AGAIN)
 	{
 		struct pollfd wait = {.fd = fha_lock_fd(lock), .events = POLLIN};
-		int64_t wake_ms = fha_lock_wake_ms(lock) < bound_ms ? fha_lock_wake_ms(lock) : bound_ms;
+		int64_t wake_at_ms =
+			fha_lock_wake_at_ms(lock) < bound_at_ms ? fha_lock_wake_at_ms(lock) : bound_at_ms;
 		int64_t now_ms;
 
 		skip_pause(lock);
 		now_ms = fha_now_ms();
-		assert_true(now_ms < bound_ms);
-		if (wake_ms > now_ms)
-			(void) poll(&wait, 1, (int) (wake_ms - now_ms));
+		assert_true(now_ms < bound_at_ms);
+		if (wake_at_ms > now_ms)
+			(void) poll(&wait, 1, (int) (wake_at_ms - now_ms));
 	}
 }
 
@@ -242,7 +243,7 @@ request_of(FhaLockVerb verb, int64_t within_ms)
 							.version = "42",
 							.data = "{}",
 							.size = 2,
-							.deadline_ms = fha_now_ms() + within_ms};
+							.deadline_at_ms = fha_now_ms() + within_ms};
 }
 
 static FhaCode
@@ -428,12 +429,12 @@ assert_synced(FhaLock *lock)
 static void
 wait_for(FhaLock *lock, const _Atomic int *count, int wanted)
 {
-	int64_t bound_ms = fha_now_ms() + BOUND_MS;
+	int64_t bound_at_ms = fha_now_ms() + BOUND_MS;
 	FhaLockEvent event;
 
 	while (atomic_load(count) < wanted)
 	{
-		assert_true(fha_now_ms() < bound_ms);
+		assert_true(fha_now_ms() < bound_at_ms);
 		skip_pause(lock);
 		assert_int_equal(fha_lock_step(lock, &event), FHA_AGAIN);
 		(void) poll(NULL, 0, 5);
@@ -457,7 +458,7 @@ a_watch_tells_what_is_there_and_then_each_change(void **state)
 
 	(void) state;
 	assert_told(lock, "a", "5");
-	assert_true(fha_lock_wake_ms(lock) <= fha_now_ms());
+	assert_true(fha_lock_wake_at_ms(lock) <= fha_now_ms());
 	assert_told(lock, "b", "6");
 	assert_synced(lock);
 	assert_told(lock, "a", "8");
@@ -526,7 +527,7 @@ a_watch_that_ends_at_once_waits(void **state)
 	lock = begin_watch(LIST("7", ""), LINE("ADDED", LEASE("a", "8")));
 	assert_synced(lock);
 	assert_told(lock, "a", "8");
-	while (fha_lock_wake_ms(lock) > fha_now_ms() + 1000)
+	while (fha_lock_wake_at_ms(lock) > fha_now_ms() + 1000)
 	{
 		FhaLockEvent event;
 
@@ -651,7 +652,7 @@ a_request_without_an_answer_begins_the_list_anew(void **state)
 	assert_int_equal(event.code, FHA_TIMEOUT);
 	assert_told(lock, "a", "5");
 	assert_synced(lock);
-	request.deadline_ms = fha_now_ms() + BOUND_MS;
+	request.deadline_at_ms = fha_now_ms() + BOUND_MS;
 	assert_int_equal(fha_lock_call(lock, &request, &event), FHA_OK);
 	assert_int_equal(event.count, 1);
 	assert_string_equal(event.records[0].name, "a");
@@ -681,7 +682,7 @@ a_list_that_fails_is_asked_for_again_later(void **state)
 		wait_for(lock, &play->lists, 1);
 		(void) snprintf(play->list, sizeof(play->list), "%s", LIST("8", ""));
 		while (fha_lock_step(lock, &event) == FHA_AGAIN &&
-			   fha_lock_wake_ms(lock) <= fha_now_ms() + (refused ? 2000 : 500))
+			   fha_lock_wake_at_ms(lock) <= fha_now_ms() + (refused ? 2000 : 500))
 			(void) poll(NULL, 0, 5);
 		assert_synced(lock);
 		assert_int_equal(atomic_load(&play->lists), 2);

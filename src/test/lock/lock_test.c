@@ -205,9 +205,9 @@ wait_for_child(pid_t owner)
 {
 	pid_t pid;
 
-	for (int64_t until = fha_now_ms() + LONG_MS; (pid = child_of(owner)) == 0;)
+	for (int64_t ends_at_ms = fha_now_ms() + LONG_MS; (pid = child_of(owner)) == 0;)
 	{
-		assert_true(fha_now_ms() < until);
+		assert_true(fha_now_ms() < ends_at_ms);
 		wait_a_moment();
 	}
 	return pid;
@@ -216,9 +216,9 @@ wait_for_child(pid_t owner)
 static void
 wait_gone(pid_t pid)
 {
-	for (int64_t until = fha_now_ms() + LONG_MS; !process_gone(pid);)
+	for (int64_t ends_at_ms = fha_now_ms() + LONG_MS; !process_gone(pid);)
 	{
-		assert_true(fha_now_ms() < until);
+		assert_true(fha_now_ms() < ends_at_ms);
 		wait_a_moment();
 	}
 }
@@ -337,9 +337,9 @@ count_files(const char *prefix)
 static void
 wait_for_files(const char *prefix, size_t count)
 {
-	for (int64_t until = fha_now_ms() + LONG_MS; count_files(prefix) != count;)
+	for (int64_t ends_at_ms = fha_now_ms() + LONG_MS; count_files(prefix) != count;)
 	{
-		assert_true(fha_now_ms() < until);
+		assert_true(fha_now_ms() < ends_at_ms);
 		wait_a_moment();
 	}
 }
@@ -468,7 +468,7 @@ test_file_names(void **state)
 									  "a-.00000000000000000001",
 									  ".tmp.1.00000000000000000001",
 									  "a.00000000000000000001~"};
-	char name[FHA_RECORD_NAME_MAX + 1];
+	char name[FHA_RECORD_NAME_SIZE];
 	uint64_t version;
 
 	(void) state;
@@ -738,7 +738,7 @@ test_deadline_kills(void **state)
 
 	(void) state;
 	dir_write_hold();
-	request.deadline_ms = fha_now_ms() + SHORT_MS;
+	request.deadline_at_ms = fha_now_ms() + SHORT_MS;
 	assert_int_equal(fha_lock_call(lock, &request, &event), FHA_UNKNOWN);
 	wait_gone(child);
 	assert_int_equal(call(lock, FHA_LOCK_GET, "a", NULL, NULL, &event), FHA_NOT_FOUND);
@@ -881,15 +881,15 @@ test_long_name(void **state)
 	FhaLock *lock = open_lock(true);
 	FhaLockRequest request;
 	FhaLockEvent event;
-	char name[FHA_DIR_NAME_MAX + 2];
+	char name[FHA_DIR_NAME_SIZE + 1];
 	char version[FHA_VERSION_SIZE] = "";
 
 	(void) state;
 	memset(name, 'a', sizeof(name));
-	name[FHA_DIR_NAME_MAX + 1] = '\0';
+	name[FHA_DIR_NAME_SIZE] = '\0';
 	request = request_of(FHA_LOCK_CREATE, name, NULL, "{}");
 	assert_refused(lock, &request);
-	name[FHA_DIR_NAME_MAX] = '\0';
+	name[FHA_DIR_NAME_SIZE - 1] = '\0';
 	assert_int_equal(put(lock, name, version, "{\"n\":1}"), FHA_OK);
 	assert_newest(name, "{\"n\":1}");
 	assert_int_equal(call(lock, FHA_LOCK_GET, name, NULL, NULL, &event), FHA_OK);

@@ -29,7 +29,7 @@ static int
 set_up(void **state)
 {
 	FhaError err;
-	char wal[FHA_PATH_MAX + 16];
+	char wal[FHA_PATH_SIZE + 16];
 
 	(void) state;
 	(void) snprintf(directory, sizeof(directory), "/tmp/fha-follow-XXXXXX");
@@ -100,7 +100,7 @@ conninfo_value(const char *text, const char *wanted, char *out, size_t size)
 static void
 assert_value(const char *conninfo, const char *key, const char *wanted)
 {
-	char value[2 * FHA_PATH_MAX];
+	char value[2 * FHA_PATH_SIZE];
 
 	assert_true(conninfo_value(conninfo, key, value, sizeof(value)));
 	assert_string_equal(value, wanted);
@@ -132,17 +132,17 @@ setting_value(const char *text, const char *name, char *out, size_t size)
 static void
 slot_names_are_what_postgres_allows(void **state)
 {
-	char name[FHA_NAME_MAX + 1];
+	char name[FHA_NAME_SIZE];
 	char slot[FHA_SLOT_NAME_SIZE];
 
 	(void) state;
 	fha_slot_name("n-2-x", slot, sizeof(slot));
 	assert_string_equal(slot, "fawkes_ha_n_2_x");
-	memset(name, '-', FHA_NAME_MAX);
-	name[0] = name[FHA_NAME_MAX - 1] = 'n';
-	name[FHA_NAME_MAX] = '\0';
+	memset(name, '-', FHA_NAME_SIZE - 1);
+	name[0] = name[FHA_NAME_SIZE - 2] = 'n';
+	name[FHA_NAME_SIZE - 1] = '\0';
 	fha_slot_name(name, slot, sizeof(slot));
-	assert_int_equal(strlen(slot), strlen("fawkes_ha_") + FHA_NAME_MAX);
+	assert_int_equal(strlen(slot), strlen("fawkes_ha_") + FHA_NAME_SIZE - 1);
 	assert_int_equal(strspn(slot, "abcdefghijklmnopqrstuvwxyz0123456789_"), strlen(slot));
 }
 
@@ -165,7 +165,7 @@ conninfo_names_host_port_and_us(void **state)
 		{"\\':5432", "\\'", "5432"},
 		{"x' user=postgres y='z:5432", "x' user=postgres y='z", "5432"},
 	};
-	char passfile[FHA_PATH_MAX];
+	char passfile[FHA_PATH_SIZE];
 	char out[2048];
 	FhaError err;
 
@@ -218,7 +218,7 @@ what_is_no_address_is_refused(void **state)
 		"h1:5432x",   "h1:-1",     "h1: 5432",     "h1:12345678", "[]:5432", "[:5432",
 		"h1 :5432\n", "h1\n:5432", "h1\r\nx:5432", "h1\x01:5432",
 	};
-	char address[FHA_ADDRESS_MAX + 8];
+	char address[FHA_ADDRESS_SIZE + 7];
 	char out[2048];
 	FhaError err;
 
@@ -227,11 +227,11 @@ what_is_no_address_is_refused(void **state)
 		if (fha_conninfo(&config, bad[i], "n", out, sizeof(out), &err) != FHA_INVALID)
 			fail_msg("\"%s\" is taken for an address: %s", bad[i], out);
 	/* The longest host, and one more. */
-	memset(address, 'h', FHA_ADDRESS_MAX + 1);
-	memcpy(address + FHA_ADDRESS_MAX, ":1", 3);
+	memset(address, 'h', FHA_ADDRESS_SIZE);
+	memcpy(address + FHA_ADDRESS_SIZE - 1, ":1", 3);
 	assert_int_equal(fha_conninfo(&config, address, "n", out, sizeof(out), &err), FHA_OK);
-	memset(address, 'h', FHA_ADDRESS_MAX + 1);
-	memcpy(address + FHA_ADDRESS_MAX + 1, ":1", 3);
+	memset(address, 'h', FHA_ADDRESS_SIZE);
+	memcpy(address + FHA_ADDRESS_SIZE, ":1", 3);
 	assert_int_equal(fha_conninfo(&config, address, "n", out, sizeof(out), &err), FHA_INVALID);
 }
 
@@ -266,7 +266,7 @@ an_overlong_conninfo_is_refused(void **state)
 static char *
 read_follow_conf(void)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char *text;
 	FhaError err;
 
@@ -280,7 +280,7 @@ static void
 follow_conf_names_the_leader(void **state)
 {
 	FhaState node = {.data_incarnation = "da7a000000000001"};
-	char conninfo[2048];
+	char conninfo[FHA_CONNINFO_SIZE];
 	char wanted[2048];
 	char slot[64];
 	char timeline[64];
@@ -312,7 +312,7 @@ static void
 only_what_differs_is_a_change(void **state)
 {
 	FhaState node = {.data_incarnation = "da7a000000000001"};
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	struct stat first;
 	struct stat second;
 	FhaError err;
@@ -414,7 +414,7 @@ follow_write_that_cannot_write_says_so(void **state)
 static const char *
 history_path(uint32_t timeline)
 {
-	static char path[FHA_PATH_MAX + 40];
+	static char path[FHA_PATH_SIZE + 40];
 
 	(void) snprintf(path, sizeof(path), "%s/pg_wal/%08X.history", config.data_directory, timeline);
 	return path;
@@ -481,7 +481,7 @@ placeholders_at_the_end_of_a_row_are_dropped(void **state)
 	static const char of_1_1[] = "1\tFFFFFFFF/FF000000\tfawkes_ha: reserved, never promoted\n";
 	static const uint32_t kept[] = {5, 6, 8, 9, 0xB, 0xC};
 	static const uint32_t dropped[] = {2, 3, 0xD, 0xE};
-	char path[FHA_PATH_MAX + 64];
+	char path[FHA_PATH_SIZE + 64];
 	FhaError err;
 
 	(void) state;
@@ -547,7 +547,7 @@ reserving_never_touches_real_history(void **state)
 static void
 only_history_above_current_is_removed(void **state)
 {
-	char path[FHA_PATH_MAX + 64];
+	char path[FHA_PATH_SIZE + 64];
 	FhaError err;
 
 	(void) state;
@@ -598,7 +598,7 @@ a_missing_directory_is_an_error(void **state)
 static void
 write_mark(const char *text)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaError err;
 
 	assert_int_equal(fha_state_path(&config, "promoting", path, sizeof(path), &err), FHA_OK);

@@ -111,11 +111,11 @@ servers_jobs_and_orphans_are_waited_for(void **state)
 	action.told = true;
 	facts.ended = false;
 	assert_false(is_done(NOW_MS));
-	assert_true(leave.ended_ms == 0);
+	assert_true(leave.ended_at_ms == 0);
 	facts.ended = true;
 	facts.job = true;
 	assert_false(is_done(NOW_MS + 5000));
-	assert_true(leave.ended_ms == NOW_MS + 5000);
+	assert_true(leave.ended_at_ms == NOW_MS + 5000);
 	facts.job = false;
 	facts.liveness_held = false;
 	assert_false(is_done(NOW_MS + 9000));

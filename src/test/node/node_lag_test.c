@@ -54,8 +54,8 @@ be(const char *self)
 	memset(&node, 0, sizeof(node));
 	fha_config_defaults(&node.config);
 	node.config.lease_duration_ms = LEASE_MS;
-	node.hearing_since_ms = NOW - 10 * LEASE_MS;
-	node.read_ms = NOW - 500;
+	node.first_heard_at_ms = NOW - 10 * LEASE_MS;
+	node.read_at_ms = NOW - 500;
 	(void) snprintf(world->self.member, sizeof(world->self.member), "%s", self);
 	(void) snprintf(world->self.incarnation, sizeof(world->self.incarnation), "00000000000000%s",
 					self);
@@ -109,9 +109,9 @@ assert_fresh(size_t index, int64_t write_ms, int64_t flush_ms, int64_t replay_ms
 {
 	FhaMemberLag lag = shown(index);
 
-	assert_int_equal(lag.fresh_ms[FHA_WRITTEN], write_ms);
-	assert_int_equal(lag.fresh_ms[FHA_FLUSHED], flush_ms);
-	assert_int_equal(lag.fresh_ms[FHA_REPLAYED], replay_ms);
+	assert_int_equal(lag.fresh_at_ms[FHA_WRITTEN], write_ms);
+	assert_int_equal(lag.fresh_at_ms[FHA_FLUSHED], flush_ms);
+	assert_int_equal(lag.fresh_at_ms[FHA_REPLAYED], replay_ms);
 }
 
 static void
@@ -142,9 +142,9 @@ a_record_that_was_there_before_us_says_nothing(void **state)
 	(void) state;
 	be("n3");
 	set_lag(n2->lag, 0, 0, 0);
-	node.hearing_since_ms = 0;
+	node.first_heard_at_ms = 0;
 	node_lag_member_told(&node, n2, &node.others[1], NOW);
-	node.hearing_since_ms = NOW - LEASE_MS;
+	node.first_heard_at_ms = NOW - LEASE_MS;
 	node_lag_member_told(&node, n2, &node.others[1], NOW);
 	assert_fresh(1, 0, 0, 0);
 	node_lag_member_told(&node, n2, &node.others[1], NOW + 1);
@@ -158,9 +158,9 @@ a_renewal_tells_of_the_standbys(void **state)
 	be("n3");
 	set_lag(cluster->standbys[0].lag, 100, 200, 300);
 	/* After an outage of the lock it is as old as nobody knows; a release says nothing of standbys. */
-	node.read_ms = NOW - LEASE_MS - 1;
+	node.read_at_ms = NOW - LEASE_MS - 1;
 	node_lag_cluster_told(&node, NOW);
-	node.read_ms = NOW - LEASE_MS;
+	node.read_at_ms = NOW - LEASE_MS;
 	cluster->released = true;
 	node_lag_cluster_told(&node, NOW);
 	assert_fresh(1, 0, 0, 0);
@@ -317,9 +317,9 @@ assert_whole(size_t index, int64_t write_ms, int64_t flush_ms, int64_t replay_ms
 {
 	FhaMemberLag lag = shown(index);
 
-	assert_int_equal(lag.whole_until_ms[FHA_WRITTEN], write_ms);
-	assert_int_equal(lag.whole_until_ms[FHA_FLUSHED], flush_ms);
-	assert_int_equal(lag.whole_until_ms[FHA_REPLAYED], replay_ms);
+	assert_int_equal(lag.whole_ends_at_ms[FHA_WRITTEN], write_ms);
+	assert_int_equal(lag.whole_ends_at_ms[FHA_FLUSHED], flush_ms);
+	assert_int_equal(lag.whole_ends_at_ms[FHA_REPLAYED], replay_ms);
 }
 
 static int64_t
@@ -366,12 +366,12 @@ who_has_everything_has_no_lag_while_the_leader_is_heard(void **state)
 	assert_true((int64_t) node.changes > changes);
 	assert_int_equal(own_ms(FHA_FLUSHED, NOW + 1100), 0);
 	assert_int_equal(own_ms(FHA_REPLAYED, NOW + 1100), 600);
-	assert_int_equal(node_lag_wake_ms(&node, NOW + 1100), NOW + 1350);
+	assert_int_equal(node_lag_wake_at_ms(&node, NOW + 1100), NOW + 1350);
 	/* It is, and the stream ends. */
 	pg->replayed = 1500;
 	node_lag_step(&node, NOW + 1250);
 	assert_int_equal(own_ms(FHA_REPLAYED, NOW + 1300), 0);
-	assert_true(node_lag_wake_ms(&node, NOW + 1250) > NOW + 1500);
+	assert_true(node_lag_wake_at_ms(&node, NOW + 1250) > NOW + 1500);
 	pg->streaming = false;
 	node_lag_step(&node, NOW + 1300);
 	assert_int_equal(own_ms(FHA_REPLAYED, NOW + 1300), 300);
@@ -394,13 +394,13 @@ a_leader_sees_none_of_who_has_everything(void **state)
 	n2->stamp++;
 	node_lag_step(&node, NOW + 1000);
 	assert_whole(1, NOW + 4000, NOW + 4000, 0);
-	assert_int_equal(node_lag_wake_ms(&node, NOW), NOW + 250);
+	assert_int_equal(node_lag_wake_at_ms(&node, NOW), NOW + 250);
 	pg->position.lsn = 1001;
 	assert_whole(1, 0, 0, 0);
 	pg->position.lsn = 1000;
 	n2->replayed = 1000;
 	pg->standbys[1].replayed = 1000;
-	assert_int_equal(node_lag_wake_ms(&node, NOW), INT64_MAX);
+	assert_int_equal(node_lag_wake_at_ms(&node, NOW), INT64_MAX);
 }
 
 /* By the leader's list alone: who is not on it streams from nobody. */

@@ -31,9 +31,9 @@ lock_out(bool out)
 static void
 turn_for(int64_t time_ms)
 {
-	int64_t end_ms = fha_now_ms() + time_ms;
+	int64_t end_at_ms = fha_now_ms() + time_ms;
 
-	while (fha_now_ms() < end_ms)
+	while (fha_now_ms() < end_at_ms)
 		turn();
 }
 
@@ -122,7 +122,7 @@ static void
 who_promised_waits_for_as_long(void **state)
 {
 	Player *old;
-	int64_t bound_ms;
+	int64_t bound_at_ms;
 
 	(void) state;
 	start_cluster();
@@ -131,13 +131,13 @@ who_promised_waits_for_as_long(void **state)
 	turn_for(OUTAGE_LEASES * LEASE_MS);
 	TURN_UNTIL(leads_by_promises(old));
 	old->absent = true;
-	bound_ms = a_standby()->node->world.bound_until_ms;
-	assert_true(bound_ms >= old->action.write_until_ms);
+	bound_at_ms = a_standby()->node->world.bound_ends_at_ms;
+	assert_true(bound_at_ms >= old->action.write_ends_at_ms);
 	lock_out(false);
 	/* turn() asserts one writer; here the record, unchanged for leases, is not free at once. */
 	TURN_UNTIL(leader() != NULL && leader() != old);
-	assert_true(leader()->opened_ms >= old->action.write_until_ms);
-	assert_true(leader()->opened_ms >= bound_ms);
+	assert_true(leader()->opened_at_ms >= old->action.write_ends_at_ms);
+	assert_true(leader()->opened_at_ms >= bound_at_ms);
 	old->absent = false;
 	TURN_UNTIL(all_settled());
 }
@@ -173,7 +173,7 @@ a_member_that_starts_in_an_outage(void **state)
 static void
 keep_peers_file(const Player *player, const char *text)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaError err;
 
 	assert_int_equal(fha_state_path(&player->config, "peers.json", path, sizeof(path), &err),
@@ -189,17 +189,17 @@ keep_fresh_peers(const Player *player, const FhaPeers *peers, int64_t age_ms)
 	char *text;
 	FhaError err;
 
-	fresh.written_ms = fha_now_ms() - age_ms;
+	fresh.written_at_ms = fha_now_ms() - age_ms;
 	assert_int_equal(fha_peers_print(&fresh, &text, &err), FHA_OK);
 	keep_peers_file(player, text);
 	free(text);
 }
 
 static bool
-all_are_bound_until(const Player *besides, int64_t until_ms)
+all_are_bound_until(const Player *besides, int64_t ends_at_ms)
 {
 	for (int i = 0; i < NODES; i++)
-		if (&players[i] != besides && players[i].node->world.bound_until_ms < until_ms)
+		if (&players[i] != besides && players[i].node->world.bound_ends_at_ms < ends_at_ms)
 			return false;
 	return true;
 }
@@ -249,38 +249,38 @@ the_others_wait_on_for_who_dies(void **state)
 {
 	Player *old;
 	FhaPeers peers;
-	int64_t died_ms;
+	int64_t died_at_ms;
 
 	(void) state;
 	start_cluster();
 	old = leader();
 	lock_out(true);
 	TURN_UNTIL(leads_by_promises(old) && peers_of(old).count == NODES - 1);
-	assert_true(peers_of(old).written_ms <= fha_now_ms());
+	assert_true(peers_of(old).written_at_ms <= fha_now_ms());
 	assert_int_equal(peers_of(old).duration_ms, LEASE_MS);
 	/* A holder that lives writes it anew. */
 	peers = peers_of(old);
-	TURN_UNTIL(peers_of(old).written_ms > peers.written_ms);
+	TURN_UNTIL(peers_of(old).written_at_ms > peers.written_at_ms);
 	peers = die(old);
-	died_ms = fha_now_ms();
-	TURN_UNTIL(all_are_bound_until(old, died_ms + LONG_LEASES * LEASE_MS));
+	died_at_ms = fha_now_ms();
+	TURN_UNTIL(all_are_bound_until(old, died_at_ms + LONG_LEASES * LEASE_MS));
 	/* Another process asks on, and no longer than the first would have. */
 	start_again(old);
 	TURN_UNTIL(old->node->promises.count == NODES - 1);
 	while (old->node->promises.client != NULL)
 	{
 		turn();
-		assert_true(fha_now_ms() < died_ms + BOUND_MS);
+		assert_true(fha_now_ms() < died_at_ms + BOUND_MS);
 		/* It leads by no answer. */
 		assert_false(is_open(old));
 		for (size_t i = 0; i < old->node->promises.count; i++)
-			assert_int_equal(old->node->promises.of[i].sent_ms, 0);
+			assert_int_equal(old->node->promises.of[i].sent_at_ms, 0);
 	}
-	assert_true(fha_now_ms() >= peers.written_ms + LONG_LEASES * LEASE_MS);
+	assert_true(fha_now_ms() >= peers.written_at_ms + LONG_LEASES * LEASE_MS);
 	start_again(old);
-	for (int64_t end_ms = fha_now_ms() + LEASE_MS; fha_now_ms() < end_ms; turn())
+	for (int64_t end_at_ms = fha_now_ms() + LEASE_MS; fha_now_ms() < end_at_ms; turn())
 		assert_null(old->node->promises.client);
-	assert_int_equal(peers_of(old).written_ms, peers.written_ms);
+	assert_int_equal(peers_of(old).written_at_ms, peers.written_at_ms);
 	lock_out(false);
 	TURN_UNTIL(all_settled());
 }
@@ -290,7 +290,7 @@ static void
 a_server_that_restarts_in_an_outage_leads_on(void **state)
 {
 	Player *old;
-	int64_t died_ms;
+	int64_t died_at_ms;
 	int before;
 
 	(void) state;
@@ -300,8 +300,8 @@ a_server_that_restarts_in_an_outage_leads_on(void **state)
 	TURN_UNTIL(leads_by_promises(old) && peers_of(old).count == NODES - 1);
 	before = promotions();
 	(void) sit_anew(old);
-	died_ms = fha_now_ms();
-	TURN_UNTIL(all_are_bound_until(old, died_ms + LONG_LEASES * LEASE_MS));
+	died_at_ms = fha_now_ms();
+	TURN_UNTIL(all_are_bound_until(old, died_at_ms + LONG_LEASES * LEASE_MS));
 	assert_false(is_open(old));
 	lock_out(false);
 	TURN_UNTIL(is_open(old));
@@ -418,13 +418,13 @@ static const char *
 refusal(Player *player, const FhaQuestion *asked)
 {
 	static FhaPromise promise;
-	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
+	int64_t give_up_at_ms = fha_now_ms() + BOUND_MS;
 
 	do
 	{
 		fha_node_promise(player->node, asked, &promise);
 		pass(1);
-		assert_true(fha_now_ms() < give_up_ms);
+		assert_true(fha_now_ms() < give_up_at_ms);
 	} while (promise.soon);
 	assert_string_equal(promise.data_incarnation, player->node->state.data_incarnation);
 	assert_true(promise.given == (promise.why[0] == '\0'));
@@ -438,7 +438,7 @@ a_promise_outlives_its_giver(void **state)
 	FhaQuestion asked;
 	FhaPromiseFile file;
 	FhaError err;
-	int64_t bound_ms;
+	int64_t bound_at_ms;
 
 	(void) state;
 	start_cluster();
@@ -446,35 +446,35 @@ a_promise_outlives_its_giver(void **state)
 	asked = question_of(leader());
 	asked.promise.duration_ms = 100 * LEASE_MS;
 	assert_string_equal(refusal(standby, &asked), "");
-	bound_ms = standby->node->world.bound_until_ms;
-	assert_true(bound_ms > fha_now_ms() + 50 * LEASE_MS);
+	bound_at_ms = standby->node->world.bound_ends_at_ms;
+	assert_true(bound_at_ms > fha_now_ms() + 50 * LEASE_MS);
 	/* A shorter one afterwards does not shorten it. */
 	asked.promise.duration_ms = LEASE_MS;
 	assert_string_equal(refusal(standby, &asked), "");
-	assert_int_equal(standby->node->world.bound_until_ms, bound_ms);
+	assert_int_equal(standby->node->world.bound_ends_at_ms, bound_at_ms);
 	start_again(standby);
-	assert_true(standby->node->world.bound_until_ms > fha_now_ms() + 50 * LEASE_MS);
+	assert_true(standby->node->world.bound_ends_at_ms > fha_now_ms() + 50 * LEASE_MS);
 
 	/* Another boot, or another machine: nobody knows how long ago it was given. */
 	assert_int_equal(fha_promise_file_load(&standby->config, &file, &err), FHA_OK);
 	memset(file.boot_id, 'f', sizeof(file.boot_id) - 1);
-	file.until_ms = 1;
+	file.ends_at_ms = 1;
 	file.for_ms = 70 * LEASE_MS;
 	assert_int_equal(fha_promise_file_save(&standby->config, &file, &err), FHA_OK);
 	start_again(standby);
-	assert_true(standby->node->world.bound_until_ms > fha_now_ms() + 60 * LEASE_MS);
+	assert_true(standby->node->world.bound_ends_at_ms > fha_now_ms() + 60 * LEASE_MS);
 	/* It counts from the first start there. */
-	bound_ms = standby->node->world.bound_until_ms;
+	bound_at_ms = standby->node->world.bound_ends_at_ms;
 	start_again(standby);
-	assert_int_equal(standby->node->world.bound_until_ms, bound_ms);
+	assert_int_equal(standby->node->world.bound_ends_at_ms, bound_at_ms);
 
 	/* A container with another offset to the clock; also what was written by a release that noted none. */
 	assert_int_equal(fha_promise_file_load(&standby->config, &file, &err), FHA_OK);
 	file.time_namespace[0] = '\0';
-	file.until_ms = 1;
+	file.ends_at_ms = 1;
 	assert_int_equal(fha_promise_file_save(&standby->config, &file, &err), FHA_OK);
 	start_again(standby);
-	assert_true(standby->node->world.bound_until_ms > fha_now_ms() + 60 * LEASE_MS);
+	assert_true(standby->node->world.bound_ends_at_ms > fha_now_ms() + 60 * LEASE_MS);
 }
 
 static void
@@ -585,7 +585,7 @@ who_leads_a_lower_term_gives_way(void **state)
 static void
 contend(FhaNode *node)
 {
-	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
+	int64_t give_up_at_ms = fha_now_ms() + BOUND_MS;
 	FhaError err;
 	FhaCode code;
 
@@ -593,7 +593,7 @@ contend(FhaNode *node)
 	{
 		code = node_promises_contend(node, fha_now_ms(), &err);
 		pass(1);
-		assert_true(fha_now_ms() < give_up_ms);
+		assert_true(fha_now_ms() < give_up_at_ms);
 	} while (code == FHA_AGAIN);
 	assert_int_equal(code, FHA_OK);
 }
@@ -661,7 +661,7 @@ a_take_whose_end_is_not_known_is_read_about(void **state)
 	contend(standby->node);
 	start_again(standby);
 	standby->node->reread = false;
-	standby->node->read_ms = fha_now_ms();
+	standby->node->read_at_ms = fha_now_ms();
 	TURN_UNTIL(standby->node->promises.file.contended[0] == '\0');
 	assert_string_equal(refusal(standby, &asked), "");
 }
@@ -671,7 +671,7 @@ what_cannot_be_written_down_is_not_promised(void **state)
 {
 	Player *standby;
 	FhaQuestion asked;
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaError err;
 
 	(void) state;
@@ -684,7 +684,7 @@ what_cannot_be_written_down_is_not_promised(void **state)
 	(void) unlink(path);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_non_null(strstr(refusal(standby, &asked), "bond.json"));
-	assert_int_equal(standby->node->world.bound_until_ms, 0);
+	assert_int_equal(standby->node->world.bound_ends_at_ms, 0);
 	assert_int_equal(rmdir(path), 0);
 }
 
@@ -698,7 +698,7 @@ a_damaged_promise_file_is_told(void **state)
 										  "{\"for_ms\": 600001}",
 										  "{\"contended\": 3}"};
 	FhaConfig *config = &players[0].config;
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaPromiseFile file;
 	FhaError err;
 
@@ -791,12 +791,12 @@ a_holder_s_own_word_is_on_disk_before_it_counts(void **state)
 	(void) state;
 	start_cluster();
 	old = leader();
-	old->node->promises.write_ms = INT64_MAX / 2;
+	old->node->promises.write_again_at_ms = INT64_MAX / 2;
 	lock_out(true);
 	TURN_UNTIL(!is_open(old));
 	turn_for(OUTAGE_LEASES * LEASE_MS);
 	assert_null(leader());
-	old->node->promises.write_ms = 0;
+	old->node->promises.write_again_at_ms = 0;
 	TURN_UNTIL(leads_by_promises(old));
 	lock_out(false);
 	TURN_UNTIL(all_settled());
@@ -809,23 +809,23 @@ a_slow_disk_is_asked_in_advance(void **state)
 	Player *standby;
 	FhaQuestion asked;
 	FhaPromise promise;
-	int64_t until_ms;
+	int64_t ends_at_ms;
 
 	(void) state;
 	start_cluster();
 	standby = a_standby();
 	asked = question_of(leader());
-	standby->node->promises.write_ms = INT64_MAX / 2;
+	standby->node->promises.write_again_at_ms = INT64_MAX / 2;
 	fha_node_promise(standby->node, &asked, &promise);
 	assert_true(promise.soon && !promise.given);
 	assert_string_equal(promise.why, "this member's word is not on its disk yet: ask again");
-	assert_int_equal(standby->node->world.bound_until_ms, 0);
-	standby->node->promises.write_ms = 0;
+	assert_int_equal(standby->node->world.bound_ends_at_ms, 0);
+	standby->node->promises.write_again_at_ms = 0;
 	assert_string_equal(refusal(standby, &asked), "");
 	/* As long again, from what is there. */
-	standby->node->promises.write_ms = INT64_MAX / 2;
-	until_ms = fha_now_ms() + LEASE_MS / 2;
-	while (fha_now_ms() < until_ms)
+	standby->node->promises.write_again_at_ms = INT64_MAX / 2;
+	ends_at_ms = fha_now_ms() + LEASE_MS / 2;
+	while (fha_now_ms() < ends_at_ms)
 	{
 		fha_node_promise(standby->node, &asked, &promise);
 		assert_true(promise.given);
@@ -856,7 +856,7 @@ who_waits_for_its_disk_is_asked_again(void **state)
 			if (old->node->promises.of[i].soon > most_soon)
 				most_soon = old->node->promises.of[i].soon;
 		turn();
-		assert_true(fha_now_ms() < old->opened_ms + BOUND_MS);
+		assert_true(fha_now_ms() < old->opened_at_ms + BOUND_MS);
 	}
 	assert_true(most_soon > 0);
 	while (fha_node_news(old->node, sentence, sizeof(sentence)))
@@ -877,7 +877,7 @@ a_take_waits_for_the_disk(void **state)
 	start_cluster();
 	standby = a_standby();
 	node = standby->node;
-	node->promises.write_ms = INT64_MAX / 2;
+	node->promises.write_again_at_ms = INT64_MAX / 2;
 	leader()->absent = true;
 	TURN_UNTIL(leader() == NULL);
 	assert_int_equal(node_promises_contend(node, fha_now_ms(), &err), FHA_AGAIN);
@@ -886,7 +886,7 @@ a_take_waits_for_the_disk(void **state)
 	assert_string_equal(node->promises.file.contended, "");
 	TURN_UNTIL(leader() != NULL);
 	assert_ptr_not_equal(leader(), standby);
-	node->promises.write_ms = 0;
+	node->promises.write_again_at_ms = 0;
 	for (int i = 0; i < NODES; i++)
 		players[i].absent = false;
 	TURN_UNTIL(all_settled());
@@ -895,7 +895,7 @@ a_take_waits_for_the_disk(void **state)
 static void
 give_password(Player *player, const char *line)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaError err;
 
 	assert_int_equal(fha_state_path(&player->config, "pgpass", path, sizeof(path), &err), FHA_OK);
@@ -954,7 +954,7 @@ a_promise_for_less_does_not_count(void **state)
 			old->node->promises.of[i].for_ms = LEASE_MS - 1;
 		}
 		turn();
-		assert_true(fha_now_ms() < old->opened_ms + BOUND_MS);
+		assert_true(fha_now_ms() < old->opened_at_ms + BOUND_MS);
 	}
 	lock_out(false);
 	TURN_UNTIL(all_settled());

@@ -385,7 +385,7 @@ a_failover_that_a_lapse_did_not_bring_about_ends(void **state)
 	(void) state;
 	fha_node_configure(&node, &node.config);
 	room_ms = 3 * node.config.lease_duration_ms + 3 * node.config.release_wait_ms;
-	node.world.led_ms = 1000;
+	node.world.led_at_ms = 1000;
 	make_request(FHA_REQUEST_FAILOVER, "n2");
 	node_request_notice(&node, 2000);
 	node.world.pg.state = FHA_PG_STANDBY;

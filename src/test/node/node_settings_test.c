@@ -403,7 +403,7 @@ a_change_is_signed(void **state)
 	/* Without a password there is no key to sign with. */
 	assert_int_equal(unlink(pgpass), 0);
 	node.key_known = false;
-	node.key_read_ms = 0;
+	node.key_read_at_ms = 0;
 	next = *cluster;
 	assert_int_equal(node_settings_change(&node, &next, now_ms, &err), FHA_INVALID);
 	assert_non_null(strstr(err.text, "pgpass"));
@@ -422,7 +422,7 @@ a_serial_is_of_one_cluster(void **state)
 	cluster->cluster_uuid[0] = 'f';
 	set("work_mem", "2MB");
 	sign_as("secret", 1);
-	(void) snprintf(node.world.self.cluster_uuid, FHA_UUID_TEXT_SIZE, UUID);
+	(void) snprintf(node.world.self.cluster_uuid, FHA_UUID_SIZE, UUID);
 	assert_string_equal(taken("work_mem"), "1MB");
 	node.world.self.cluster_uuid[0] = 'f'; /* it has joined it */
 	assert_string_equal(taken("work_mem"), "2MB");

@@ -10,12 +10,12 @@
 static void
 one_founds_and_the_others_clone(void **state)
 {
-	int64_t begun_ms = fha_now_ms();
+	int64_t began_at_ms = fha_now_ms();
 
 	(void) state;
 	start_cluster();
 	/* S1: an absent record is watched as long as a stale one. */
-	assert_true(leader()->opened_ms - begun_ms >= LEASE_MS);
+	assert_true(leader()->opened_at_ms - began_at_ms >= LEASE_MS);
 	assert_int_equal(leader()->node->world.cluster.term, 1);
 }
 
@@ -23,15 +23,15 @@ static void
 a_silent_leader_is_replaced_after_its_lease(void **state)
 {
 	Player *old;
-	int64_t until_ms;
+	int64_t ends_at_ms;
 
 	(void) state;
 	start_cluster();
 	old = leader();
-	until_ms = old->action.write_until_ms;
+	ends_at_ms = old->action.write_ends_at_ms;
 	old->absent = true;
 	TURN_UNTIL(leader() != NULL && leader() != old);
-	assert_true(leader()->opened_ms >= until_ms);
+	assert_true(leader()->opened_at_ms >= ends_at_ms);
 	assert_int_equal(leader()->node->world.cluster.term, 2);
 	assert_int_equal(leader()->view.position.timeline, 2);
 	/* It wakes up: its fence is shut, it stops, and comes back as a standby. */
@@ -45,8 +45,8 @@ static void
 s1_requests_without_end_keep_no_dead_holder_alive(void **state)
 {
 	FhaRequest request = {.kind = FHA_REQUEST_SET, .setting = {.name = "work_mem", .value = "1MB"}};
-	int64_t next_ms = 0;
-	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
+	int64_t next_at_ms = 0;
+	int64_t give_up_at_ms = fha_now_ms() + BOUND_MS;
 	Player *old;
 	Player *asked;
 	Player *next;
@@ -59,16 +59,16 @@ s1_requests_without_end_keep_no_dead_holder_alive(void **state)
 	old->absent = true;
 	while ((next = leader()) == NULL || next == old)
 	{
-		assert_true(fha_now_ms() < give_up_ms);
-		if (fha_now_ms() >= next_ms && !asked->node->request_waits)
+		assert_true(fha_now_ms() < give_up_at_ms);
+		if (fha_now_ms() >= next_at_ms && !asked->node->request_waits)
 		{
-			next_ms = fha_now_ms() + LEASE_MS / 3;
+			next_at_ms = fha_now_ms() + LEASE_MS / 3;
 			assert_int_equal(fha_random_hex(request.id, sizeof(request.id), &err), FHA_OK);
 			assert_int_equal(fha_node_request(asked->node, &request, &err), FHA_OK);
 		}
 		turn();
 	}
-	assert_true(next->opened_ms >= old->action.write_until_ms);
+	assert_true(next->opened_at_ms >= old->action.write_ends_at_ms);
 }
 
 /* What was seen before a sleep, or before a restore of the lock, is no reason to take what a holder renews. */
@@ -84,7 +84,7 @@ s1_a_lapsed_lease_is_looked_at_before_it_is_taken(void **state)
 	old->absent = true;
 	/* They come to take it long after their last look. */
 	for (int i = 0; i < NODES; i++)
-		players[i].node->world.bound_until_ms = fha_now_ms() + LEASE_MS + 4 * RETRY_MS;
+		players[i].node->world.bound_ends_at_ms = fha_now_ms() + LEASE_MS + 4 * RETRY_MS;
 	while (leader() == NULL || leader() == old)
 	{
 		turn();
@@ -95,7 +95,7 @@ s1_a_lapsed_lease_is_looked_at_before_it_is_taken(void **state)
 			if (players[i].absent || node->pending != PENDING_TAKE)
 				continue;
 			takes++;
-			assert_true(node->write.sent_ms < node->read_ms + RETRY_MS);
+			assert_true(node->write.sent_at_ms < node->read_at_ms + RETRY_MS);
 		}
 	}
 	assert_true(takes > 0);
@@ -119,7 +119,7 @@ a_released_lease_goes_to_the_best(void **state)
 	/* Its PostgreSQL is killed: the supervisor's loop sees it down. */
 	old->view.state = FHA_PG_DOWN;
 	old->view.required = old->view.position;
-	old->action.write_until_ms = 0;
+	old->action.write_ends_at_ms = 0;
 	TURN_UNTIL(leader() != NULL);
 	assert_ptr_equal(leader(), best);
 	TURN_UNTIL(all_settled());
@@ -137,7 +137,7 @@ what_nobody_has_stays_with_who_has_it(void **state)
 	old->view.position.lsn += 500;
 	old->view.state = FHA_PG_DOWN;
 	old->view.required = old->view.position;
-	old->action.write_until_ms = 0;
+	old->action.write_ends_at_ms = 0;
 	TURN_UNTIL(leader() != NULL);
 	assert_ptr_equal(leader(), old);
 	assert_int_equal(old->node->world.cluster.term, 1);
@@ -154,7 +154,7 @@ release_at(Player *player, bool clean, uint64_t lsn)
 	player->view.clean = clean;
 	player->view.position.lsn = lsn;
 	player->view.required = player->view.position;
-	player->action.write_until_ms = 0;
+	player->action.write_ends_at_ms = 0;
 	fha_node_liveness_held(player->node, true);
 	TURN_UNTIL(player->node->world.cluster.released);
 }
@@ -193,9 +193,9 @@ start_player(Player *player)
 static void
 nobody_leads_for(int64_t ms)
 {
-	int64_t until_ms = fha_now_ms() + ms;
+	int64_t ends_at_ms = fha_now_ms() + ms;
 
-	while (fha_now_ms() < until_ms)
+	while (fha_now_ms() < ends_at_ms)
 	{
 		turn();
 		assert_null(leader());
@@ -509,7 +509,7 @@ a_lone_primary_starts_again_in_its_term(void **state)
 {
 	Player *only = &players[0];
 	FhaPosition position;
-	int64_t until_ms;
+	int64_t ends_at_ms;
 
 	(void) state;
 	player_make(0, "initdb");
@@ -517,9 +517,9 @@ a_lone_primary_starts_again_in_its_term(void **state)
 	position = only->view.position;
 	only->view.state = FHA_PG_DOWN;
 	only->view.position = (FhaPosition){0, 0};
-	only->action.write_until_ms = 0;
-	until_ms = fha_now_ms() + 2 * LEASE_MS;
-	TURN_UNTIL(fha_now_ms() > until_ms);
+	only->action.write_ends_at_ms = 0;
+	ends_at_ms = fha_now_ms() + 2 * LEASE_MS;
+	TURN_UNTIL(fha_now_ms() > ends_at_ms);
 	assert_int_equal(only->view.state, FHA_PG_DOWN);
 	only->view.position = only->view.required = position;
 	TURN_UNTIL(is_open(only));
@@ -539,7 +539,7 @@ a_holder_past_its_timeline_begins_a_new_term(void **state)
 	only->view.state = FHA_PG_DOWN;
 	only->view.position.timeline = 7;
 	only->view.required = only->view.position;
-	only->action.write_until_ms = 0;
+	only->action.write_ends_at_ms = 0;
 	TURN_UNTIL(is_open(only));
 	assert_int_equal(only->promotions, 1);
 	assert_int_equal(only->node->world.cluster.term, 2);
@@ -558,7 +558,7 @@ a_failing_holder_makes_room(void **state)
 	old->view.state = FHA_PG_DOWN;
 	old->view.required = old->view.position;
 	old->view.failing = true;
-	old->action.write_until_ms = 0;
+	old->action.write_ends_at_ms = 0;
 	/* As after a reclaim: the record shows no standby. */
 	old->node->world.cluster.standby_count = 0;
 	TURN_UNTIL(leader() != NULL && leader() != old);
@@ -589,7 +589,7 @@ another_incarnation_waits(void **state)
 {
 	Player *old;
 	FhaNode *dead;
-	int64_t until_ms;
+	int64_t ends_at_ms;
 
 	(void) state;
 	start_cluster();
@@ -600,16 +600,16 @@ another_incarnation_waits(void **state)
 			players[i].node = NULL;
 		}
 	old = leader();
-	until_ms = old->action.write_until_ms;
+	ends_at_ms = old->action.write_ends_at_ms;
 	dead = old->node;
 	(void) snprintf(old->incarnation, sizeof(old->incarnation), "feedfeedfeedfeed");
 	player_open(old, false);
 	fha_node_close(dead);
 	old->view.supervised = false; /* or it would stop, and then hold its own liveness lock */
-	old->action.write_until_ms = 0;
-	old->opened_ms = 0;
+	old->action.write_ends_at_ms = 0;
+	old->opened_at_ms = 0;
 	TURN_UNTIL(is_open(old));
-	assert_true(old->opened_ms >= until_ms);
+	assert_true(old->opened_at_ms >= ends_at_ms);
 	assert_int_equal(old->node->world.cluster.term, 1);
 }
 
@@ -713,7 +713,7 @@ a_namesake_waits_and_the_first_tells(void **state)
 	start_cluster();
 	player = follower(NULL);
 	first = player->node;
-	TURN_UNTIL(first->published_ms != 0);
+	TURN_UNTIL(first->published_at_ms != 0);
 	(void) snprintf(player->config.state_directory, sizeof(player->config.state_directory),
 					"%s/namesake", root);
 	assert_int_equal(fha_state_prepare(&player->config, &err), FHA_OK);
@@ -762,9 +762,9 @@ shell_in_lock(const char *record, const char *script)
 static void
 leads_undisturbed(Player *first, Player *other)
 {
-	int64_t until_ms = fha_now_ms() + 3 * LEASE_MS;
+	int64_t ends_at_ms = fha_now_ms() + 3 * LEASE_MS;
 
-	while (fha_now_ms() < until_ms)
+	while (fha_now_ms() < ends_at_ms)
 	{
 		turn();
 		assert_ptr_not_equal(leader(), other);
@@ -819,7 +819,7 @@ static void
 a_cluster_is_not_founded_where_a_member_writes(void **state)
 {
 	char line[512];
-	int64_t until_ms;
+	int64_t ends_at_ms;
 
 	(void) state;
 	player_of(0, "a", "b-c");
@@ -827,8 +827,8 @@ a_cluster_is_not_founded_where_a_member_writes(void **state)
 	player_of(1, "a-b-c", "n1");
 	TURN_UNTIL(has_told(players[1].node, "the record \"a-b-c\" in the lock is member \"b-c\" of "
 										 "cluster \"a\": give that member another member_name"));
-	until_ms = fha_now_ms() + 3 * LEASE_MS;
-	while (fha_now_ms() < until_ms)
+	ends_at_ms = fha_now_ms() + 3 * LEASE_MS;
+	while (fha_now_ms() < ends_at_ms)
 	{
 		turn();
 		assert_ptr_not_equal(leader(), &players[1]);
@@ -853,10 +853,10 @@ static void
 what_became_another_cluster_s_is_not_removed(void **state)
 {
 	FhaRequest request = {.kind = FHA_REQUEST_REMOVE, .id = "0123456789abcdef"};
-	char record[TEXT_NAME_SIZE];
+	char record[FHA_RECORD_NAME_SIZE];
 	Player *gone;
 	Player *first;
-	int64_t until_ms;
+	int64_t ends_at_ms;
 	FhaError err;
 
 	(void) state;
@@ -871,8 +871,8 @@ what_became_another_cluster_s_is_not_removed(void **state)
 	memcpy(request.target, gone->config.member_name, sizeof(request.target));
 	assert_int_equal(fha_node_request(first->node, &request, &err), FHA_OK);
 	TURN_UNTIL(!first->node->request_waits);
-	until_ms = fha_now_ms() + 3 * LEASE_MS;
-	while (fha_now_ms() < until_ms)
+	ends_at_ms = fha_now_ms() + 3 * LEASE_MS;
+	while (fha_now_ms() < ends_at_ms)
 		turn();
 	shell_in_lock(record, IS_UNTOUCHED);
 }
@@ -914,20 +914,20 @@ s1_a_slow_answer_counts_from_the_sending(void **state)
 static int64_t
 read_adds_ms(FhaNode *node, bool unknown, const char *nonce)
 {
-	int64_t before_ms;
+	int64_t before_at_ms;
 
 	TURN_UNTIL(node->pending == PENDING_NONE);
-	before_ms = node->world.tenure.write_until_ms;
+	before_at_ms = node->world.tenure.write_ends_at_ms;
 	node->reread = true;
 	node->unknown = unknown;
 	node->lost = node->write;
 	node->lost.pending = PENDING_RENEW;
 	node->lost.cluster = node->world.cluster;
-	node->lost.sent_ms = before_ms - DEADLINE_MS + 7;
+	node->lost.sent_at_ms = before_at_ms - DEADLINE_MS + 7;
 	if (nonce != NULL)
 		(void) snprintf(node->lost.cluster.nonce, FHA_ID_SIZE, "%s", nonce);
 	TURN_UNTIL(!node->reread && node->pending != PENDING_READ_CLUSTER);
-	return node->world.tenure.write_until_ms - before_ms;
+	return node->world.tenure.write_ends_at_ms - before_at_ms;
 }
 
 static void
@@ -956,7 +956,7 @@ s1_a_lost_lease_leaves_no_time(void **state)
 	TURN_UNTIL(leader() != NULL);
 	old->absent = false;
 	TURN_UNTIL(strcmp(old->node->world.cluster.holder, old->config.member_name) != 0);
-	assert_int_equal(old->node->world.tenure.write_until_ms, 0);
+	assert_int_equal(old->node->world.tenure.write_ends_at_ms, 0);
 }
 
 static void
@@ -972,7 +972,7 @@ s1_a_handover_shuts_before_it_is_written(void **state)
 	assert_int_equal(fha_node_request(old->node, &request, &err), FHA_OK);
 	TURN_UNTIL(old->node->pending == PENDING_RENEW &&
 			   old->node->write.cluster.request.state == FHA_REQUEST_RUNNING);
-	assert_int_equal(old->action.write_until_ms, 0);
+	assert_int_equal(old->action.write_ends_at_ms, 0);
 }
 
 static bool
@@ -1079,7 +1079,7 @@ who_stays_on_the_list(void **state)
 	Player *first;
 	FhaNode *node;
 	FhaPgView *pg;
-	int64_t later_ms;
+	int64_t later_at_ms;
 	size_t listed;
 
 	(void) state;
@@ -1087,27 +1087,27 @@ who_stays_on_the_list(void **state)
 	first = leader();
 	node = first->node;
 	pg = &node->world.pg;
-	later_ms = fha_now_ms() + node->config.member_timeout_ms + BOUND_MS;
+	later_at_ms = fha_now_ms() + node->config.member_timeout_ms + BOUND_MS;
 	TURN_UNTIL(pg->standby_count == 2);
-	assert_false(is_to_be_struck(node, later_ms));
+	assert_false(is_to_be_struck(node, later_at_ms));
 	pg->standby_count = 1;
-	assert_false(is_to_be_struck(node, later_ms - 2 * BOUND_MS));
-	assert_true(is_to_be_struck(node, later_ms));
+	assert_false(is_to_be_struck(node, later_at_ms - 2 * BOUND_MS));
+	assert_true(is_to_be_struck(node, later_at_ms));
 	assert_string_not_equal(node->buried, pg->standbys[0].member);
 	assert_string_not_equal(node->buried, first->config.member_name);
 	pg->standby_count = 0;
-	assert_false(is_to_be_struck(node, later_ms));
+	assert_false(is_to_be_struck(node, later_at_ms));
 	/* One that is on no list could replace nobody. */
 	listed = node->world.cluster.member_count;
 	node->world.cluster.member_count = 1;
-	assert_true(is_to_be_struck(node, later_ms));
+	assert_true(is_to_be_struck(node, later_at_ms));
 	node->world.cluster.member_count = listed;
 	pg->standby_count = 1;
 	node->world.cluster.paused = true;
-	assert_false(is_to_be_struck(node, later_ms));
+	assert_false(is_to_be_struck(node, later_at_ms));
 	node->world.cluster.paused = false;
-	node_members_listen(node, later_ms); /* the lock has not answered since */
-	assert_false(is_to_be_struck(node, later_ms));
+	node_members_listen(node, later_at_ms); /* the lock has not answered since */
+	assert_false(is_to_be_struck(node, later_at_ms));
 }
 
 /* By a person's hands. */
@@ -1131,7 +1131,7 @@ a_deleted_record_of_a_member_is_forgotten(void **state)
 static bool
 keeps(Player *player, FhaCluster *out)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char *text = NULL;
 	bool has = false;
 
@@ -1146,7 +1146,7 @@ keeps(Player *player, FhaCluster *out)
 static void
 open_with_copy(Player *player, const char *text)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaError err;
 
 	fha_node_close(player->node);
@@ -1216,7 +1216,7 @@ text_in_lock(const char *name, char version[FHA_VERSION_SIZE])
 	FhaError err;
 	char *text;
 
-	request.deadline_ms = fha_now_ms() + BOUND_MS;
+	request.deadline_at_ms = fha_now_ms() + BOUND_MS;
 	assert_int_equal(fha_lock_open(&lock, players[0].config.lock, NULL, false, &err), FHA_OK);
 	assert_int_equal(fha_lock_call(lock, &request, &event), FHA_OK);
 	text = strdup(event.records[0].data);
@@ -1239,7 +1239,7 @@ put_into_lock(const char *name, const char *text)
 	request.version = version;
 	request.data = text;
 	request.size = strlen(text);
-	request.deadline_ms = fha_now_ms() + BOUND_MS;
+	request.deadline_at_ms = fha_now_ms() + BOUND_MS;
 	assert_int_equal(fha_lock_open(&lock, players[0].config.lock, NULL, false, &err), FHA_OK);
 	assert_int_equal(fha_lock_call(lock, &request, &event), FHA_OK);
 	fha_lock_close(lock);
@@ -1255,7 +1255,7 @@ s7_a_term_that_the_lock_forgot_is_taken_again(void **state)
 	static FhaCluster copy;
 	char forgotten[FHA_ID_SIZE];
 	char version[FHA_VERSION_SIZE];
-	char name[TEXT_NAME_SIZE];
+	char name[FHA_RECORD_NAME_SIZE];
 	Player *old;
 	Player *first;
 	Player *second;
@@ -1279,7 +1279,7 @@ s7_a_term_that_the_lock_forgot_is_taken_again(void **state)
 	assert_string_equal(first->action.timeline_id, forgotten);
 	first->absent = true;
 	/* That one is dead. */
-	TURN_UNTIL(fha_now_ms() >= first->action.write_until_ms);
+	TURN_UNTIL(fha_now_ms() >= first->action.write_ends_at_ms);
 	put_into_lock("db-test", record);
 	put_into_lock(name, own);
 	second->absent = false;
@@ -1351,7 +1351,7 @@ a_damaged_history_stops_nothing(void **state)
 	TURN_UNTIL(node->entry_count == 0 && node->history.version[0] != '\0');
 	assert_int_equal(fha_lock_open(&lock, players[0].config.lock, NULL, false, &err), FHA_OK);
 	garbage.version = node->history.version;
-	garbage.deadline_ms = fha_now_ms() + BOUND_MS;
+	garbage.deadline_at_ms = fha_now_ms() + BOUND_MS;
 	assert_int_equal(fha_lock_call(lock, &garbage, &event), FHA_OK);
 	fha_lock_close(lock);
 	TURN_UNTIL(strcmp(node->history.text, "garbage") == 0);
@@ -1461,8 +1461,8 @@ static void
 what_a_rewind_has_saved_is_in_the_history(void **state)
 {
 	static const char saved[] = "500 bytes of WAL past 0/10 on timeline 1 are in \"here\"";
-	char path[FHA_PATH_MAX];
-	char slots[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
+	char slots[FHA_PATH_SIZE];
 	const char *text;
 	Player *other;
 	FhaError err;
@@ -1506,7 +1506,7 @@ who_may_have_led_is_named(void **state)
 	/* A renewal that was on its way may put one back. */
 	TURN_UNTIL(system(command) == 0 && old->node->world.watch.absent);
 	/* As if it had slept since its last renewal. */
-	old->node->world.confirmed_ms = 1;
+	old->node->world.confirmed_at_ms = 1;
 	TURN_UNTIL(strstr(old->action.because, "the cluster has no record: put back") != NULL);
 	/* The third member may not have written its record again when the first is named. */
 	(void) snprintf(named, sizeof(named),
@@ -1585,7 +1585,7 @@ static void
 messages_of_the_stream_keep_a_standby_fresh(void **state)
 {
 	Player *standby;
-	int64_t until_ms;
+	int64_t ends_at_ms;
 
 	(void) state;
 	start_cluster();
@@ -1598,8 +1598,8 @@ messages_of_the_stream_keep_a_standby_fresh(void **state)
 	for (int i = 0; i < NODES; i++)
 		if (&players[i] != standby)
 			players[i].absent = true;
-	until_ms = fha_now_ms() + 2 * standby->config.max_replica_lag_ms;
-	while (fha_now_ms() < until_ms)
+	ends_at_ms = fha_now_ms() + 2 * standby->config.max_replica_lag_ms;
+	while (fha_now_ms() < ends_at_ms)
 	{
 		standby->view.heard_stamp++;
 		turn();
@@ -1746,11 +1746,11 @@ since_boot_ms(void)
 static void
 s3_time_is_counted_since_boot(void **state)
 {
-	int64_t before_ms = since_boot_ms();
+	int64_t before_at_ms = since_boot_ms();
 	int64_t now_ms = fha_kernel_clock.now_ms(fha_kernel_clock.context);
 
 	(void) state;
-	assert_in_range(now_ms, before_ms, since_boot_ms());
+	assert_in_range(now_ms, before_at_ms, since_boot_ms());
 }
 
 /* What a host is to do about a promotion, once it is over. */

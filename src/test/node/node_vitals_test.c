@@ -52,7 +52,7 @@ kill_postgres(Player *player)
 {
 	player->view.state = FHA_PG_DOWN;
 	player->view.required = player->view.position;
-	player->action.write_until_ms = 0;
+	player->action.write_ends_at_ms = 0;
 }
 
 static void
@@ -85,16 +85,16 @@ a_holder_counts_its_renewals(void **state)
 	for (size_t i = 0; i < FHA_RENEWAL_BUCKETS; i++)
 		in_buckets += after.renewal_buckets[i];
 	assert_int_equal(in_buckets, after.renewal_count);
-	assert_true(after.renewed_ms > before.renewed_ms);
-	assert_true(after.renewed_ms <= after.at_ms);
+	assert_true(after.renewed_at_ms > before.renewed_at_ms);
+	assert_true(after.renewed_at_ms <= after.at_ms);
 	assert_true(after.known && after.mine && !after.released && !after.promised);
 	assert_int_equal(after.lease_ms, LEASE_MS);
-	assert_int_equal(after.deadline_ms, DEADLINE_MS);
+	assert_int_equal(after.renew_deadline_ms, DEADLINE_MS);
 	assert_int_equal(after.takeovers[FHA_TAKEOVER_BOOTSTRAP], 1);
 	assert_int_equal(takeovers_of(holder), 1);
 	assert_string_equal(after.decision, "hold");
 	assert_string_equal(after.because, "this member leads");
-	assert_true(after.decided_ms > 0 && after.decided_ms <= after.at_ms);
+	assert_true(after.decided_at_ms > 0 && after.decided_at_ms <= after.at_ms);
 	assert_int_equal(after.streaming, NODES - 1);
 }
 
@@ -103,13 +103,13 @@ a_standby_sees_the_lease_and_counts_nothing(void **state)
 {
 	Player *standby;
 	FhaVitals vitals;
-	int64_t seen_ms;
+	int64_t seen_at_ms;
 
 	(void) state;
 	start_cluster();
 	standby = another_than(leader());
-	seen_ms = vitals_of(standby).renewed_ms;
-	TURN_UNTIL(vitals_of(standby).renewed_ms > seen_ms);
+	seen_at_ms = vitals_of(standby).renewed_at_ms;
+	TURN_UNTIL(vitals_of(standby).renewed_at_ms > seen_at_ms);
 	TURN_UNTIL(vitals_of(standby).members[FHA_ROLE_STANDBY] == NODES - 1 &&
 			   vitals_of(standby).members[FHA_ROLE_PRIMARY] == 1);
 	vitals = vitals_of(standby);
@@ -304,7 +304,7 @@ an_outage_of_the_lock_shows(void **state)
 	Player *holder;
 	Player *standby;
 	uint64_t confirmed;
-	int64_t bound_ms;
+	int64_t bound_at_ms;
 
 	(void) state;
 	start_cluster();
@@ -313,7 +313,7 @@ an_outage_of_the_lock_shows(void **state)
 	(void) snprintf(here, sizeof(here), "%s/lock", root);
 	(void) snprintf(away, sizeof(away), "%s/away", root);
 	/* On a busy machine it may have promised before. */
-	bound_ms = vitals_of(standby).bound_until_ms;
+	bound_at_ms = vitals_of(standby).bound_ends_at_ms;
 	assert_int_equal(rename(here, away), 0);
 	TURN_UNTIL(vitals_of(holder).promised);
 	confirmed = vitals_of(holder).renewals[FHA_RENEWAL_CONFIRMED];
@@ -321,7 +321,7 @@ an_outage_of_the_lock_shows(void **state)
 	assert_true(vitals_of(holder).renewals[FHA_RENEWAL_FAILED] +
 					vitals_of(holder).renewals[FHA_RENEWAL_UNKNOWN] >
 				0);
-	assert_true(vitals_of(standby).bound_until_ms > bound_ms);
+	assert_true(vitals_of(standby).bound_ends_at_ms > bound_at_ms);
 	assert_false(vitals_of(standby).promised);
 	assert_int_equal(rename(away, here), 0);
 	TURN_UNTIL(!vitals_of(holder).promised &&

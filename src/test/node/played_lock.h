@@ -35,8 +35,8 @@ typedef struct PlayedLock
 	FhaRecordSet answer;
 	/* The watch. */
 	bool watch;
-	int inotify;     /* -1: the directory was never there */
-	int64_t look_ms; /* it is read then; INT64_MAX: when it changes */
+	int inotify;             /* -1: the directory was never there */
+	int64_t next_look_at_ms; /* it is read then; INT64_MAX: when it changes */
 	bool synced;
 	FhaDirTable records;
 } PlayedLock;
@@ -63,7 +63,7 @@ played_lock_watch(PlayedLock *lock)
 	played_lock_wait_for(lock, lock->inotify);
 	for (size_t i = 0; i < lock->records.count; i++)
 		lock->records.rows[i].told = TOLD_NOTHING;
-	lock->look_ms = 0;
+	lock->next_look_at_ms = 0;
 	lock->synced = false;
 }
 
@@ -139,14 +139,14 @@ played_lock_look(PlayedLock *lock)
 	FhaError err;
 
 	while (lock->inotify >= 0 && read(lock->inotify, events, sizeof(events)) > 0)
-		lock->look_ms = 0;
-	if (fha_now_ms() < lock->look_ms)
+		lock->next_look_at_ms = 0;
+	if (fha_now_ms() < lock->next_look_at_ms)
 		return;
-	lock->look_ms = INT64_MAX;
+	lock->next_look_at_ms = INT64_MAX;
 	if (played_lock_enter(lock, &err) == FHA_OK)
 		assert_int_equal(fha_dir_files_scan(&lock->files, &lock->records, &err), FHA_OK);
 	else
-		lock->look_ms = fha_now_ms() + LOOK_AGAIN_MS;
+		lock->next_look_at_ms = fha_now_ms() + LOOK_AGAIN_MS;
 }
 
 /* The next record that changed, then SYNCED. */
@@ -211,11 +211,11 @@ played_lock_fd(const FhaLock *base)
 }
 
 static int64_t
-played_lock_wake_ms(const FhaLock *base)
+played_lock_wake_at_ms(const FhaLock *base)
 {
 	const PlayedLock *lock = (const PlayedLock *) base;
 
-	return lock->watch ? lock->look_ms : INT64_MAX;
+	return lock->watch ? lock->next_look_at_ms : INT64_MAX;
 }
 
 static void
@@ -237,7 +237,7 @@ played_lock_close(FhaLock *base)
 
 static const FhaLockDriver played_lock_driver = {.close = played_lock_close,
 												 .fd = played_lock_fd,
-												 .wake_ms = played_lock_wake_ms,
+												 .wake_at_ms = played_lock_wake_at_ms,
 												 .start = played_lock_start,
 												 .step = played_lock_step};
 

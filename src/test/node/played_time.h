@@ -15,8 +15,8 @@
 
 #include "base/clock.h"
 
-static int64_t played_ms; /* 0: no one has asked yet */
-static int played_looks;  /* of nodes, at the clock that they were given */
+static int64_t played_at_ms; /* 0: no one has asked yet */
+static int played_looks;     /* of nodes, at the clock that they were given */
 
 int64_t __real_fha_now_ms(void);
 int64_t __wrap_fha_now_ms(void);
@@ -25,9 +25,9 @@ int64_t __wrap_fha_now_ms(void);
 int64_t
 __wrap_fha_now_ms(void)
 {
-	if (played_ms == 0)
-		played_ms = __real_fha_now_ms();
-	return played_ms;
+	if (played_at_ms == 0)
+		played_at_ms = __real_fha_now_ms();
+	return played_at_ms;
 }
 
 static int64_t
@@ -52,7 +52,7 @@ played_clock(void)
 static void
 pass(int64_t ms)
 {
-	played_ms = __wrap_fha_now_ms() + ms;
+	played_at_ms = __wrap_fha_now_ms() + ms;
 }
 
 /* What counts from the boot without suspends, as libraries do. */

@@ -78,9 +78,9 @@ typedef struct Player
 	int promotions;
 	int clones; /* and initdb */
 	int rewinds;
-	int64_t asked_ms;  /* when the newest question of a promise was sent */
-	int64_t opened_ms; /* first time the fence was open in this leadership */
-	int hurries;       /* steps in a row after which it wanted the next one at once */
+	int64_t asked_at_ms;  /* when the newest question of a promise was sent */
+	int64_t opened_at_ms; /* first time the fence was open in this leadership */
+	int hurries;          /* steps in a row after which it wanted the next one at once */
 } Player;
 
 FhaCode __real_fha_writer_start(FhaWriter *writer, const char *path, const char *text,
@@ -91,7 +91,7 @@ FhaCode __real_fha_writer_step(FhaWriter *writer, int64_t wait_ms, FhaError *err
 FhaCode __wrap_fha_writer_step(FhaWriter *writer, int64_t wait_ms, FhaError *err);
 
 static int64_t disk_takes_ms = DISK_MS;
-static int64_t disk_ms; /* until then the disk is busy */
+static int64_t disk_free_at_ms; /* until then the disk is busy */
 
 /* The thread ends before any time passes; that is noticed when the disk has taken its time. */
 FhaCode
@@ -103,18 +103,18 @@ __wrap_fha_writer_start(FhaWriter *writer, const char *path, const char *text, F
 	if (code != FHA_OK)
 		return code;
 	assert_int_equal(poll(&ended, 1, -1), 1);
-	disk_ms = fha_now_ms() + disk_takes_ms;
+	disk_free_at_ms = fha_now_ms() + disk_takes_ms;
 	return FHA_OK;
 }
 
 FhaCode
 __wrap_fha_writer_step(FhaWriter *writer, int64_t wait_ms, FhaError *err)
 {
-	int64_t left_ms = disk_ms - fha_now_ms();
+	int64_t left_ms = disk_free_at_ms - fha_now_ms();
 
 	if (left_ms > 0)
 		pass(wait_ms < left_ms ? wait_ms : left_ms);
-	return fha_now_ms() < disk_ms ? FHA_AGAIN : __real_fha_writer_step(writer, 0, err);
+	return fha_now_ms() < disk_free_at_ms ? FHA_AGAIN : __real_fha_writer_step(writer, 0, err);
 }
 
 int __wrap_fsync(int fd);
@@ -184,7 +184,7 @@ player_listen(Player *player)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	socklen_t length = sizeof(at);
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaError err;
 
 	player->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -262,7 +262,7 @@ player_give_data(Player *player, const char *uuid, uint32_t timeline, uint64_t l
 static bool
 is_open(const Player *player)
 {
-	return !player->absent && player->has_action && fha_now_ms() < player->action.write_until_ms;
+	return !player->absent && player->has_action && fha_now_ms() < player->action.write_ends_at_ms;
 }
 
 /* S1: at no moment may two fences be open; an absent player's runs out by its own deadline. */
@@ -273,7 +273,7 @@ assert_one_writer(void)
 
 	for (int i = 0; i < NODES; i++)
 		if (players[i].node != NULL && players[i].has_action &&
-			fha_now_ms() < players[i].action.write_until_ms)
+			fha_now_ms() < players[i].action.write_ends_at_ms)
 			writers++;
 	assert_true(writers <= 1);
 }
@@ -361,12 +361,12 @@ obey(Player *player)
 			(FhaLineageStep){.timeline = view->position.timeline, .end = 0};
 	view->rewindable = view->state == FHA_PG_PRIMARY;
 	view->prepared = action->prepare_stop;
-	if (is_open(player) && player->opened_ms == 0)
-		player->opened_ms = fha_now_ms();
+	if (is_open(player) && player->opened_at_ms == 0)
+		player->opened_at_ms = fha_now_ms();
 	if (action->node != FHA_NODE_HOLD)
 		return;
 	if (view->state != FHA_PG_PRIMARY)
-		player->opened_ms = 0;
+		player->opened_at_ms = 0;
 }
 
 /* Standbys that follow this player, as its walsenders would say. */
@@ -394,8 +394,8 @@ note_questions(Player *player)
 	const Promises *promises = &player->node->promises;
 
 	for (size_t i = 0; i < promises->count; i++)
-		if (promises->of[i].asked_ms > player->asked_ms)
-			player->asked_ms = promises->of[i].asked_ms;
+		if (promises->of[i].asked_at_ms > player->asked_at_ms)
+			player->asked_at_ms = promises->of[i].asked_at_ms;
 }
 
 /*
@@ -405,7 +405,8 @@ note_questions(Player *player)
 static void
 note_hurry(Player *player)
 {
-	bool hurries = player->action.wake_ms <= fha_now_ms() && player->node->pending == PENDING_NONE;
+	bool hurries =
+		player->action.wake_at_ms <= fha_now_ms() && player->node->pending == PENDING_NONE;
 
 	player->hurries = hurries ? player->hurries + 1 : 0;
 	if (player->hurries > HURRIES_MAX)
@@ -421,10 +422,10 @@ static void
 step(Player *player)
 {
 	FhaNode *node = player->node;
-	int64_t before_ms = node->world.tenure.write_until_ms;
-	int64_t sent_ms = node->write.sent_ms;
-	int64_t lost_ms = node->lost.sent_ms;
-	int64_t after_ms;
+	int64_t before_at_ms = node->world.tenure.write_ends_at_ms;
+	int64_t sent_at_ms = node->write.sent_at_ms;
+	int64_t lost_at_ms = node->lost.sent_at_ms;
+	int64_t after_at_ms;
 	FhaError err;
 
 	note_questions(player);
@@ -434,10 +435,11 @@ step(Player *player)
 	note_hurry(player);
 	assert_int_equal(played_looks, played_events + 1);
 	player->has_action = true;
-	after_ms = node->world.tenure.write_until_ms;
-	if (after_ms > before_ms)
-		assert_true(after_ms == sent_ms + DEADLINE_MS || after_ms == lost_ms + DEADLINE_MS ||
-					(node->world.tenure.promised && after_ms <= player->asked_ms + DEADLINE_MS));
+	after_at_ms = node->world.tenure.write_ends_at_ms;
+	if (after_at_ms > before_at_ms)
+		assert_true(
+			after_at_ms == sent_at_ms + DEADLINE_MS || after_at_ms == lost_at_ms + DEADLINE_MS ||
+			(node->world.tenure.promised && after_at_ms <= player->asked_at_ms + DEADLINE_MS));
 }
 
 static bool
@@ -457,10 +459,10 @@ awaits(const Player *player)
 	const Promises *promises = &player->node->promises;
 
 	if (promises->client == NULL ||
-		fha_peer_client_wake_ms(promises->client) <= fha_now_ms() + TURN_MS)
+		fha_peer_client_wake_at_ms(promises->client) <= fha_now_ms() + TURN_MS)
 		return false;
 	for (size_t i = 0; i < promises->count; i++)
-		if (promises->of[i].asked_ms != 0 && is_there(promises->of[i].member))
+		if (promises->of[i].asked_at_ms != 0 && is_there(promises->of[i].member))
 			return true;
 	return false;
 }
@@ -484,7 +486,7 @@ pass_turn(void)
 		fds[2 * i + 1] = (struct pollfd){.fd = listens ? fha_listener_fd(player->listener) : -1,
 										 .events = POLLIN};
 		awaited = awaited || (there && awaits(player));
-		again = again || (listens && fha_listener_wake_ms(player->listener) <= fha_now_ms());
+		again = again || (listens && fha_listener_wake_at_ms(player->listener) <= fha_now_ms());
 	}
 	if (poll(fds, 2 * NODES, awaited && !again ? CARRY_MS : 0) > 0)
 		again = true;
@@ -522,10 +524,10 @@ leader(void)
 #define TURN_UNTIL(condition)                                \
 	do                                                       \
 	{                                                        \
-		int64_t give_up_ms = fha_now_ms() + BOUND_MS;        \
+		int64_t give_up_at_ms = fha_now_ms() + BOUND_MS;     \
 		while (!(condition))                                 \
 		{                                                    \
-			if (fha_now_ms() > give_up_ms)                   \
+			if (fha_now_ms() > give_up_at_ms)                \
 				fail_msg("never came true: %s", #condition); \
 			turn();                                          \
 		}                                                    \

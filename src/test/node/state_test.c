@@ -52,7 +52,7 @@ remove_directory(void **state)
 static const char *
 path_of(const char *name)
 {
-	static char path[FHA_PATH_MAX];
+	static char path[FHA_PATH_SIZE];
 	FhaError err;
 
 	assert_int_equal(fha_state_path(&config, name, path, sizeof(path), &err), FHA_OK);
@@ -64,7 +64,7 @@ paths_lie_beside_the_data(void **state)
 {
 	FhaConfig other = config;
 	FhaError err;
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 
 	(void) state;
 	(void) snprintf(other.data_directory, sizeof(other.data_directory), "/srv/data//");
@@ -87,7 +87,7 @@ prepare_makes_a_private_directory(void **state)
 {
 	FhaError err;
 	struct stat status;
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 
 	(void) state;
 	assert_int_equal(fha_state_directory(&config, path, sizeof(path), &err), FHA_OK);

@@ -19,7 +19,7 @@
 #include "show/status_document.h"
 #include "test/show/snapshot_text.h"
 
-#define SNAPSHOT_MAX (256 * 1024)
+#define SNAPSHOT_SIZE (256 * 1024)
 
 static const char *path_of_snapshot;
 static FhaLagRing ring;
@@ -37,13 +37,13 @@ look(const char *text)
 	if (!vitals.known || strcmp(seen, snapshot.cluster.renewed_at) == 0)
 		return;
 	(void) snprintf(seen, sizeof(seen), "%s", snapshot.cluster.renewed_at);
-	vitals.renewed_ms = vitals.at_ms;
+	vitals.renewed_at_ms = vitals.at_ms;
 }
 
 static char *
 document(void)
 {
-	static char text[SNAPSHOT_MAX];
+	static char text[SNAPSHOT_SIZE];
 	FILE *file = fopen(path_of_snapshot, "r");
 	size_t size = file == NULL ? 0 : fread(text, 1, sizeof(text) - 1, file);
 	FhaServerFacts facts;

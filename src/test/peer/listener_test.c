@@ -131,12 +131,12 @@ turn(void)
 {
 	struct pollfd wait[] = {{.fd = fha_listener_fd(listener), .events = POLLIN},
 							{.fd = fha_peer_client_fd(client), .events = POLLIN}};
-	int64_t wake_ms = fha_listener_wake_ms(listener);
+	int64_t wake_at_ms = fha_listener_wake_at_ms(listener);
 	int64_t left_ms;
 
-	if (fha_peer_client_wake_ms(client) < wake_ms)
-		wake_ms = fha_peer_client_wake_ms(client);
-	left_ms = wake_ms - fha_now_ms();
+	if (fha_peer_client_wake_at_ms(client) < wake_at_ms)
+		wake_at_ms = fha_peer_client_wake_at_ms(client);
+	left_ms = wake_at_ms - fha_now_ms();
 	(void) poll(wait, 2, left_ms < 0 ? 0 : left_ms > 5 ? 5 : (int) left_ms);
 	fha_listener_step(listener);
 }
@@ -144,7 +144,7 @@ turn(void)
 static FhaPeerCallEvent
 answer_of(const char *to, const char *member, const char *kind, int64_t time_ms)
 {
-	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
+	int64_t give_up_at_ms = fha_now_ms() + BOUND_MS;
 	FhaPeerCallEvent event = {.error = {.text = ""}};
 	FhaError err = {.text = ""};
 
@@ -152,7 +152,7 @@ answer_of(const char *to, const char *member, const char *kind, int64_t time_ms)
 		fail_msg("%s", err.text);
 	while (fha_peer_client_step(client, &event) != FHA_OK)
 	{
-		assert_true(fha_now_ms() < give_up_ms);
+		assert_true(fha_now_ms() < give_up_at_ms);
 		turn();
 	}
 	assert_string_equal(event.member, member);
@@ -245,7 +245,7 @@ questions_are_as_many_as_members(void **state)
 	FhaPeerCallEvent event;
 	FhaError err;
 	int ended = 0;
-	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
+	int64_t give_up_at_ms = fha_now_ms() + BOUND_MS;
 
 	(void) state;
 	for (int i = 0; i < FHA_MEMBERS_MAX; i++)
@@ -257,7 +257,7 @@ questions_are_as_many_as_members(void **state)
 		FHA_CONFLICT);
 	while (ended < FHA_MEMBERS_MAX)
 	{
-		assert_true(fha_now_ms() < give_up_ms);
+		assert_true(fha_now_ms() < give_up_at_ms);
 		if (fha_peer_client_step(client, &event) != FHA_OK)
 		{
 			turn();
@@ -275,7 +275,7 @@ questions_are_as_many_as_members(void **state)
 static FhaCode
 verdict_on(const char *answer)
 {
-	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
+	int64_t give_up_at_ms = fha_now_ms() + BOUND_MS;
 	FhaPeerCallEvent event;
 	FhaError err;
 	int fd = -1;
@@ -285,7 +285,7 @@ verdict_on(const char *answer)
 		FHA_OK);
 	while (fha_peer_client_step(client, &event) != FHA_OK)
 	{
-		assert_true(fha_now_ms() < give_up_ms);
+		assert_true(fha_now_ms() < give_up_at_ms);
 		turn();
 		if (fd < 0 && (fd = accept(nowhere_fd, NULL, NULL)) >= 0)
 		{
@@ -335,13 +335,13 @@ static const char *
 read_all(int fd)
 {
 	static char out[8192];
-	int64_t give_up_ms = fha_now_ms() + BOUND_MS;
+	int64_t give_up_at_ms = fha_now_ms() + BOUND_MS;
 	size_t used = 0;
 	ssize_t got;
 
 	while ((got = recv(fd, out + used, sizeof(out) - used - 1, MSG_DONTWAIT)) != 0)
 	{
-		assert_true(fha_now_ms() < give_up_ms);
+		assert_true(fha_now_ms() < give_up_at_ms);
 		if (got > 0)
 			used += (size_t) got;
 		else if (errno != EAGAIN)

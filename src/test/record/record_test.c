@@ -22,7 +22,7 @@
 #include "record/request.h"
 #include "record/snapshot.h"
 
-#define TEXT_MAX (64 * 1024)
+#define TEXT_SIZE (64 * 1024)
 
 /* Small and complete; hostile cases replace one piece of it. */
 static const char cluster_text[] =
@@ -87,7 +87,7 @@ replace(const char *text, const char *from, const char *to, char *out)
 		fail_msg("the test's text has no %s", from);
 	before = (size_t) (at - text);
 	rest = strlen(at + strlen(from));
-	assert_true(before + strlen(to) + rest < TEXT_MAX);
+	assert_true(before + strlen(to) + rest < TEXT_SIZE);
 	memcpy(out, text, before);
 	memcpy(out + before, to, strlen(to));
 	memcpy(out + before + strlen(to), at + strlen(from), rest + 1);
@@ -439,7 +439,7 @@ static void
 hostile_clusters_are_refused(void **state)
 {
 	static FhaCluster cluster;
-	static char text[TEXT_MAX];
+	static char text[TEXT_SIZE];
 
 	(void) state;
 	for (size_t i = 0; i < sizeof(hostile_clusters) / sizeof(hostile_clusters[0]); i++)
@@ -479,7 +479,7 @@ hostile_members_are_refused(void **state)
 		{"\"rule\":\"leads\"", "\"rule\":1", "rule"},
 	};
 	static FhaMember member;
-	static char text[TEXT_MAX];
+	static char text[TEXT_SIZE];
 	FhaError err;
 
 	(void) state;
@@ -506,7 +506,7 @@ static void
 what_is_tolerated(void **state)
 {
 	static FhaCluster cluster;
-	static char text[TEXT_MAX];
+	static char text[TEXT_SIZE];
 	FhaError err;
 	size_t size;
 
@@ -534,7 +534,7 @@ static FhaCode
 parse_with_array(const char *key, const char *item, int count)
 {
 	static FhaCluster cluster;
-	static char text[TEXT_MAX];
+	static char text[TEXT_SIZE];
 	const char *at = strstr(cluster_text, key);
 	const char *rest;
 	size_t used;
@@ -839,14 +839,16 @@ a_snapshot_has_the_records(void **state)
 static void
 a_snapshot_of_a_node_has_what_it_measured(void **state)
 {
-	static FhaSnapshot snapshot = {
-		.decision = "hold",
-		.because = "",
-		.measured = true,
-		.lag_count = 1,
-		.lags = {{.member = "n2", .streaming = true, .fresh_ms = {0, 5, 0}, .bytes = {-1, 7, -1}}},
-		.heard_count = 1,
-		.heard = {{.member = "n3", .at_ms = 9}}};
+	static FhaSnapshot snapshot = {.decision = "hold",
+								   .because = "",
+								   .measured = true,
+								   .lag_count = 1,
+								   .lags = {{.member = "n2",
+											 .streaming = true,
+											 .fresh_at_ms = {0, 5, 0},
+											 .bytes = {-1, 7, -1}}},
+								   .heard_count = 1,
+								   .heard = {{.member = "n3", .at_ms = 9}}};
 	static const char *const wanted[] = {
 		"\"lag\":[{\"member\":\"n2\",\"streaming\":true,\"write\":{},"
 		"\"flush\":{\"fresh_ms\":5,\"bytes\":7},\"replay\":{}}]",

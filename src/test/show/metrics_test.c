@@ -52,15 +52,15 @@ static const FhaVitals holder = {.at_ms = NOW_MS - 50,
 								 .decision = "hold",
 								 .rule = "leads",
 								 .because = "this member leads",
-								 .decided_ms = NOW_MS - 7000,
+								 .decided_at_ms = NOW_MS - 7000,
 								 .known = true,
 								 .mine = true,
 								 .term = 3,
 								 .timeline = 4,
 								 .lease_ms = 15000,
-								 .deadline_ms = 10000,
-								 .renewed_ms = NOW_MS - 1500,
-								 .bound_until_ms = NOW_MS - 1,
+								 .renew_deadline_ms = 10000,
+								 .renewed_at_ms = NOW_MS - 1500,
+								 .bound_ends_at_ms = NOW_MS - 1,
 								 .members = {1, 2, 1},
 								 .without_data = 1,
 								 .silent = 2,
@@ -185,7 +185,7 @@ what_a_standby_says(void **state)
 	(void) state;
 	standby.mine = false;
 	standby.postgres = FHA_PG_STANDBY;
-	standby.bound_until_ms = NOW_MS + 2500;
+	standby.bound_ends_at_ms = NOW_MS + 2500;
 	standby.unattended = true;
 	list(&standby, &shut, true);
 	assert_close(value_of("fawkes_ha_unattended", ""), 1);
@@ -194,10 +194,10 @@ what_a_standby_says(void **state)
 	assert_close(value_of("fawkes_ha_promise_remaining_seconds", ""), 2.5);
 	assert_close(value_of("fawkes_ha_role", "role=standby;"), 1);
 	assert_false(has("fawkes_ha_streaming_standbys"));
-	standby.renewed_ms = NOW_MS - 16000;
+	standby.renewed_at_ms = NOW_MS - 16000;
 	list(&standby, &shut, true);
 	assert_close(value_of("fawkes_ha_lease_remaining_seconds", ""), 0);
-	standby.renewed_ms = NOW_MS;
+	standby.renewed_at_ms = NOW_MS;
 	standby.released = true;
 	list(&standby, &shut, true);
 	assert_close(value_of("fawkes_ha_lease_remaining_seconds", ""), 0);

@@ -70,8 +70,8 @@ snapshot_lags(struct json_object *all, FhaSnapshot *out)
 		{
 			struct json_object *one = snapshot_key(object, stages[stage]);
 
-			lag->fresh_ms[stage] = snapshot_number(one, "fresh_ms", 0);
-			lag->whole_until_ms[stage] = snapshot_number(one, "whole_until_ms", 0);
+			lag->fresh_at_ms[stage] = snapshot_number(one, "fresh_ms", 0);
+			lag->whole_ends_at_ms[stage] = snapshot_number(one, "whole_until_ms", 0);
 			lag->bytes[stage] = snapshot_number(one, "bytes", -1);
 		}
 	}

@@ -569,7 +569,7 @@ static const FhaVitals standby = {.at_ms = NOW_MS - 100,
 								  .rule = "follows",
 								  .because = "as ever",
 								  .known = true,
-								  .renewed_ms = NOW_MS - 1000,
+								  .renewed_at_ms = NOW_MS - 1000,
 								  .lease_ms = 3000};
 static const FhaFenceState shut;
 
@@ -779,7 +779,7 @@ test_document_of_the_holder(void **state)
 	assert_string_equal(value_at(object, "fence/left_ms"), "1234");
 	json_object_put(object);
 	/* A dead agent's lease is not held for ever. */
-	holder.renewed_ms = NOW_MS - 3000;
+	holder.renewed_at_ms = NOW_MS - 3000;
 	object = document_of(snapshot, &holder, &shut, false);
 	assert_string_equal(value_at(object, "lease/held"), "false");
 	assert_string_equal(value_at(object, "lease/remaining_ms"), "0");
@@ -796,11 +796,11 @@ test_document_ages(void **state)
 	struct json_object *object;
 
 	(void) state;
-	vitals.renewed_ms = NOW_MS - 3000;
+	vitals.renewed_at_ms = NOW_MS - 3000;
 	object = document_of(snapshot, &vitals, &shut, true);
 	assert_string_equal(value_at(object, "lease/held"), "false");
 	json_object_put(object);
-	vitals.renewed_ms = NOW_MS - 2999;
+	vitals.renewed_at_ms = NOW_MS - 2999;
 	object = document_of(snapshot, &vitals, &shut, true);
 	assert_string_equal(value_at(object, "lease/held"), "true");
 	assert_string_equal(value_at(object, "lease/remaining_ms"), "1");
@@ -819,7 +819,7 @@ test_document_by_promises(void **state)
 	(void) state;
 	vitals.mine = vitals.promised = true;
 	vitals.postgres = FHA_PG_PRIMARY;
-	vitals.renewed_ms = NOW_MS - 60000;
+	vitals.renewed_at_ms = NOW_MS - 60000;
 	object = document_of(snapshot, &vitals, &fence, true);
 	assert_string_equal(value_at(object, "lease/held"), "true");
 	assert_string_equal(value_at(object, "lease/promised"), "true");
@@ -839,8 +839,8 @@ test_document_by_promises(void **state)
 	json_object_put(object);
 
 	vitals = standby;
-	vitals.renewed_ms = NOW_MS - 60000;
-	vitals.bound_until_ms = NOW_MS + 800;
+	vitals.renewed_at_ms = NOW_MS - 60000;
+	vitals.bound_ends_at_ms = NOW_MS + 800;
 	object = document_of(snapshot, &vitals, &shut, true);
 	assert_string_equal(value_at(object, "lease/held"), "true");
 	assert_string_equal(value_at(object, "lease/remaining_ms"), "800");
@@ -852,13 +852,13 @@ test_document_by_promises(void **state)
 	assert_string_equal(value_at(object, "findings/1"), "absent");
 	json_object_put(object);
 	/* A promise that outlives the outage is none that anything hangs on. */
-	vitals.renewed_ms = NOW_MS - 100;
+	vitals.renewed_at_ms = NOW_MS - 100;
 	object = document_of(snapshot, &vitals, &shut, true);
 	assert_string_equal(value_at(object, "lease/remaining_ms"), "2900");
 	assert_string_equal(value_at(object, "findings"), "[ ]");
 	json_object_put(object);
-	vitals.renewed_ms = NOW_MS - 60000;
-	vitals.bound_until_ms = NOW_MS;
+	vitals.renewed_at_ms = NOW_MS - 60000;
+	vitals.bound_ends_at_ms = NOW_MS;
 	object = document_of(snapshot, &vitals, &shut, true);
 	assert_string_equal(value_at(object, "lease/held"), "false");
 	assert_string_equal(value_at(object, "findings/0/name"), "no_primary");
@@ -957,7 +957,7 @@ test_silence_by_our_own_clock(void **state)
 						"primary");
 	assert_string_equal(role_heard("[{\"member\": \"n1\", \"at_ms\": 980900}]", &vitals), "silent");
 	/* What could not be written is no silence. */
-	vitals.answering_since_ms = NOW_MS - 100;
+	vitals.first_answer_at_ms = NOW_MS - 100;
 	assert_string_equal(role_heard("[{\"member\": \"n1\", \"at_ms\": 900000}]", &vitals),
 						"primary");
 	/* Of itself a member knows by its agent's last turn. */

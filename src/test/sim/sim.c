@@ -213,9 +213,9 @@ sim_at(int64_t at_us, int host, SimAct act, void *argument)
 }
 
 void
-sim_run_until(int64_t until_us)
+sim_run_until(int64_t ends_at_us)
 {
-	while (!failed && heap_count > 0 && heap[0].at_us < until_us)
+	while (!failed && heap_count > 0 && heap[0].at_us < ends_at_us)
 	{
 		Event event = pop();
 		const SimHost *host = event.host < 0 ? NULL : &sim_hosts[event.host];
@@ -232,8 +232,8 @@ sim_run_until(int64_t until_us)
 		free(event.argument);
 		sim_machine_look();
 	}
-	if (!failed && sim_us < until_us)
-		sim_us = until_us;
+	if (!failed && sim_us < ends_at_us)
+		sim_us = ends_at_us;
 }
 
 static int
@@ -419,18 +419,18 @@ strike_host(SimHost *host)
 static void
 pause_host(SimHost *host)
 {
-	int64_t until_us = sim_us + (sim_chance(50) ? sim_between(10 * SIM_MS, SIM_S)
-												: sim_between(SIM_S, 12 * SIM_S));
+	int64_t ends_at_us = sim_us + (sim_chance(50) ? sim_between(10 * SIM_MS, SIM_S)
+												  : sim_between(SIM_S, 12 * SIM_S));
 
 	if (sim_chance(30))
 	{
-		sim_trace(host->index, "its agent is stopped until %.3f", (double) until_us / 1e6);
-		host->agent_paused_until = until_us;
+		sim_trace(host->index, "its agent is stopped until %.3f", (double) ends_at_us / 1e6);
+		host->agent_paused_until = ends_at_us;
 	}
 	else
 	{
-		sim_trace(host->index, "is stopped until %.3f", (double) until_us / 1e6);
-		host->paused_until = until_us;
+		sim_trace(host->index, "is stopped until %.3f", (double) ends_at_us / 1e6);
+		host->paused_until = ends_at_us;
 	}
 }
 
@@ -703,9 +703,9 @@ forget_events(void)
 }
 
 bool
-sim_settles_by(int64_t until_us)
+sim_settles_by(int64_t ends_at_us)
 {
-	while (!failed && sim_us < until_us)
+	while (!failed && sim_us < ends_at_us)
 	{
 		sim_run_until(sim_us + SIM_S);
 		/* Whom a stop of the last moment ended. */

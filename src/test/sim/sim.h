@@ -57,8 +57,8 @@ typedef void (*SimAct)(void *argument);
  */
 void sim_at(int64_t at_us, int host, SimAct act, void *argument);
 
-/* What is planned before until_us happens, and it is that time. */
-void sim_run_until(int64_t until_us);
+/* What is planned before ends_at_us happens, and it is that time. */
+void sim_run_until(int64_t ends_at_us);
 
 /* A world without members, whose chance is drawn from the seed; and its end. */
 void sim_begin(uint64_t seed);
@@ -156,8 +156,8 @@ typedef struct SimHost
 	FhaClock clock; /* for its node */
 	char boot_id[FHA_UUID_SIZE];
 	char time_namespace[FHA_TIME_NAMESPACE_SIZE];
-	int64_t boot_us;      /* when it was started */
-	int64_t boot_ms;      /* what its clock said then */
+	int64_t boot_at_us;   /* when it was started */
+	int64_t boot_at_ms;   /* what its clock said then */
 	int64_t rate_ppm;     /* how fast that runs; 1000000: as the world's */
 	int64_t paused_until; /* all its processes */
 	int64_t busy_until;   /* its node loop waits for the disk until then */
@@ -189,7 +189,7 @@ typedef struct SimHost
 	bool has_action;
 	bool stopping;
 	bool down; /* a person stopped it */
-	int64_t turn_us;
+	int64_t turn_at_us;
 	bool job;
 	uint64_t job_life; /* of the supervisor that began it */
 	uint64_t life;     /* of the supervisor */
@@ -209,17 +209,17 @@ typedef struct SimHost
 	bool promoting;
 	uint32_t promoting_from; /* the timeline that it leaves */
 	uint64_t timeline_id;    /* of the timeline that it was told to promote to */
-	int64_t promoted_us;
+	int64_t promoted_at_us;
 	char following[FHA_NAME_SIZE]; /* as the agent knows */
 	uint64_t following_term;
 	bool streaming;
 	uint64_t stream_next; /* records before that are here or on their way */
-	int64_t stream_us;    /* the newest of them comes then */
+	int64_t stream_at_us; /* the newest of them comes then */
 	uint64_t heard_lsn;
 	int64_t heard_stamp;
-	int64_t rewindable_us;
+	int64_t rewindable_at_us;
 	FhaPrepare prepare;
-	int64_t prepared_us; /* the checkpoint that was begun last is there then */
+	int64_t prepared_at_us; /* the checkpoint that was begun last is there then */
 	char started_for[FHA_ID_SIZE];
 	/* ... the ack watermark's page ... */
 	bool watermark_counts;
@@ -401,7 +401,7 @@ size_t judge_terms(void);
 
 /* --- the play */
 
-void sim_run_until(int64_t until_us);
+void sim_run_until(int64_t ends_at_us);
 /* A host that is stopped goes on at once. */
 void sim_rouse(SimHost *host);
 /* An operator asks this member for a switchover or failover; target "": to anybody.  False: it takes no request. */
@@ -409,7 +409,7 @@ bool sim_ask(SimHost *host, FhaRequestKind kind, const char *target, int64_t tim
 /* All faults end, and everybody is started. */
 void sim_heal(void);
 /* Until judge_is_settled(); false: not by then. */
-bool sim_settles_by(int64_t until_us);
+bool sim_settles_by(int64_t ends_at_us);
 /* One trial of a cluster that is at rest. */
 void sim_try(void);
 

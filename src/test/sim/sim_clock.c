@@ -26,17 +26,17 @@ sim_host_stopped_until(const SimHost *host)
 int64_t
 sim_host_ms(const SimHost *host, int64_t at_us)
 {
-	return host->boot_ms + (at_us - host->boot_us) * host->rate_ppm / 1000000 / 1000;
+	return host->boot_at_ms + (at_us - host->boot_at_us) * host->rate_ppm / 1000000 / 1000;
 }
 
 int64_t
 sim_world_us(const SimHost *host, int64_t clock_ms)
 {
-	int64_t left_ms = clock_ms - host->boot_ms;
+	int64_t left_ms = clock_ms - host->boot_at_ms;
 
 	if (left_ms > INT64_C(1000) * 1000 * 1000)
 		return SIM_NEVER;
-	return host->boot_us + (left_ms * 1000 * 1000000 + host->rate_ppm - 1) / host->rate_ppm;
+	return host->boot_at_us + (left_ms * 1000 * 1000000 + host->rate_ppm - 1) / host->rate_ppm;
 }
 
 int64_t

@@ -376,7 +376,7 @@ sim_disk_end(SimHost *host)
 static void
 put_back(const Disk *disk)
 {
-	char path[2 * FHA_PATH_MAX];
+	char path[2 * FHA_PATH_SIZE];
 	DIR *directory = opendir(host_of(disk)->config.state_directory);
 	struct dirent *entry;
 

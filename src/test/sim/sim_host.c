@@ -229,7 +229,7 @@ run_turn(void *argument)
 	const Life *life = argument;
 	SimHost *host = &sim_hosts[life->host];
 
-	if (host->turn_us != life->at_us)
+	if (host->turn_at_us != life->at_us)
 		return;
 	if (sim_host_stopped_until(host) > sim_us)
 	{
@@ -239,7 +239,7 @@ run_turn(void *argument)
 		sim_at(sim_host_stopped_until(host), host->index, run_turn, again);
 		return;
 	}
-	host->turn_us = SIM_NEVER;
+	host->turn_at_us = SIM_NEVER;
 	sim_host_turn(host);
 }
 
@@ -250,10 +250,10 @@ turn_at(SimHost *host, int64_t at_us)
 
 	if (at_us < sim_us)
 		at_us = sim_us;
-	if (host->node == NULL || at_us == SIM_NEVER || host->turn_us <= at_us)
+	if (host->node == NULL || at_us == SIM_NEVER || host->turn_at_us <= at_us)
 		return;
 	life = life_of(host, 0);
-	life->at_us = host->turn_us = at_us;
+	life->at_us = host->turn_at_us = at_us;
 	sim_at(at_us, host->index, run_turn, life);
 }
 
@@ -278,7 +278,7 @@ release_ownership(SimHost *host, bool killed)
 	host->carries = false;
 	host->speaker_paused_until = 0;
 	host->speaker = SIM_NOBODY;
-	host->turn_us = SIM_NEVER;
+	host->turn_at_us = SIM_NEVER;
 }
 
 /* Each member's own, and what is set for all. */
@@ -286,7 +286,7 @@ static void
 read_settings(SimHost *host)
 {
 	FhaConfig config = host->own;
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaError err;
 
 	if (fha_state_path(&config, "cluster.conf", path, sizeof(path), &err) != FHA_OK ||
@@ -352,11 +352,11 @@ is_open(const SimHost *host)
 }
 
 static void
-set_fence(SimHost *host, int64_t until_us)
+set_fence(SimHost *host, int64_t ends_at_us)
 {
 	int64_t now_us = sim_host_us(host);
 
-	if (until_us <= now_us)
+	if (ends_at_us <= now_us)
 	{
 		if (host->open_until > now_us)
 		{
@@ -371,7 +371,7 @@ set_fence(SimHost *host, int64_t until_us)
 		sim_trace(host->index, "the fence is open: term %llu",
 				  (unsigned long long) host->action.term);
 	}
-	host->open_until = until_us;
+	host->open_until = ends_at_us;
 	host->open_term = host->action.term;
 	judge_fence(host);
 }
@@ -533,9 +533,9 @@ send(SimHost *host, const SimHost *leader, int64_t delay_us)
 	for (size_t i = 0; i < stream->count; i++)
 		stream->of[i] = leader->wal.of[stream->first + i];
 	host->stream_next = leader->wal.count;
-	if (sim_us + delay_us > host->stream_us)
-		host->stream_us = sim_us + delay_us;
-	sim_at(host->stream_us, host->index, come, stream);
+	if (sim_us + delay_us > host->stream_at_us)
+		host->stream_at_us = sim_us + delay_us;
+	sim_at(host->stream_at_us, host->index, come, stream);
 }
 
 /*
@@ -727,7 +727,7 @@ checkpointed(void *argument)
 	SimHost *host = &sim_hosts[life->host];
 
 	if (host->server == life->of)
-		host->rewindable_us = sim_us;
+		host->rewindable_at_us = sim_us;
 }
 
 /* Its recovery fails. */
@@ -834,7 +834,7 @@ sim_pg_start(SimHost *host, bool standby)
 	host->server++;
 	host->started_us = sim_us;
 	host->came_up = false;
-	host->rewindable_us = SIM_NEVER;
+	host->rewindable_at_us = SIM_NEVER;
 	host->prepare = (FhaPrepare){0};
 	if (host->node != NULL)
 	{
@@ -921,7 +921,7 @@ typedef struct Job
 	uint64_t life;
 	FhaNodeAction kind;
 	int leader;
-	char cluster_uuid[FHA_UUID_TEXT_SIZE];
+	char cluster_uuid[FHA_UUID_SIZE];
 	char request_id[FHA_ID_SIZE];
 } Job;
 
@@ -929,7 +929,7 @@ typedef struct Job
 static bool
 mark_damaged(const SimHost *host)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 
 	return fha_state_path(&host->config, "damaged", path, sizeof(path), NULL) == FHA_OK &&
 		   fha_file_replace(path, "", 0, NULL) == FHA_OK && !host->dead;
@@ -938,7 +938,7 @@ mark_damaged(const SimHost *host)
 static bool
 mark_usable(const SimHost *host)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 
 	return fha_state_path(&host->config, "damaged", path, sizeof(path), NULL) == FHA_OK &&
 		   fha_file_remove(path, NULL) == FHA_OK && !host->dead;
@@ -947,7 +947,7 @@ mark_usable(const SimHost *host)
 static bool
 is_damaged(const SimHost *host)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 
 	return fha_state_path(&host->config, "damaged", path, sizeof(path), NULL) == FHA_OK &&
 		   access(path, F_OK) == 0;
@@ -1202,7 +1202,7 @@ agent_view(SimHost *host, FhaPgView *view)
 	if (host->phase == SIM_PRIMARY)
 	{
 		view->state = FHA_PG_PRIMARY;
-		view->rewindable = sim_us >= host->rewindable_us;
+		view->rewindable = sim_us >= host->rewindable_at_us;
 		view->prepared = host->prepare.prepared;
 		view->oldest_wal = FIRST_LSN;
 		view->lineage_count = wal_lineage(&host->wal, view->lineage);
@@ -1248,19 +1248,20 @@ agent_acts(SimHost *host, const FhaPgView *view)
 {
 	const FhaHostAction *action = &host->action;
 	FhaPrepareFacts prepare = {.handover = action->prepare_stop,
-							   .writes = action->write_until_ms > 0,
-							   .made = sim_us >= host->prepared_us,
+							   .writes = action->write_ends_at_ms > 0,
+							   .made = sim_us >= host->prepared_at_us,
 							   .lsn = view->position.lsn};
 
-	set_fence(host, action->write_until_ms > 0 ? sim_world_us(host, action->write_until_ms) : 0);
-	if (action->checkpoint && host->rewindable_us == SIM_NEVER)
+	set_fence(host,
+			  action->write_ends_at_ms > 0 ? sim_world_us(host, action->write_ends_at_ms) : 0);
+	if (action->checkpoint && host->rewindable_at_us == SIM_NEVER)
 	{
-		host->rewindable_us = SIM_NEVER - 1;
+		host->rewindable_at_us = SIM_NEVER - 1;
 		sim_at(sim_us + sim_between(20 * SIM_MS, 400 * SIM_MS), host->index, checkpointed,
 			   life_of(host, host->server));
 	}
 	if (fha_prepare_step(&host->prepare, &prepare))
-		host->prepared_us = sim_us + sim_between(SIM_MS, 100 * SIM_MS);
+		host->prepared_at_us = sim_us + sim_between(SIM_MS, 100 * SIM_MS);
 	switch (action->node)
 	{
 		case FHA_NODE_PROMOTE:
@@ -1330,7 +1331,7 @@ static void
 carry_out(SimHost *host, const FhaPgView *view, bool begins)
 {
 	const FhaNode *node = host->node;
-	int64_t next_us;
+	int64_t next_at_us;
 
 	heed_settings(host);
 	if (host->speaker == SIM_AGENT)
@@ -1345,12 +1346,13 @@ carry_out(SimHost *host, const FhaPgView *view, bool begins)
 	/* Somebody else speaks now, and has had his turn planned. */
 	if (host->node != node)
 		return;
-	next_us = earlier(sim_world_us(host, host->action.wake_ms), sim_us + patience_us(host, view));
+	next_at_us =
+		earlier(sim_world_us(host, host->action.wake_at_ms), sim_us + patience_us(host, view));
 	if (begins)
-		next_us = sim_us;
-	if (next_us < sim_host_us(host) + TURN_COST_US)
-		next_us = sim_host_us(host) + TURN_COST_US;
-	turn_at(host, next_us);
+		next_at_us = sim_us;
+	if (next_at_us < sim_host_us(host) + TURN_COST_US)
+		next_at_us = sim_host_us(host) + TURN_COST_US;
+	turn_at(host, next_at_us);
 }
 
 /* What a process had decided before it was stopped. */
@@ -1424,8 +1426,8 @@ new_clock(SimHost *host)
 {
 	(void) snprintf(host->time_namespace, sizeof(host->time_namespace), "40265%05llu",
 					(unsigned long long) sim_draw(100000));
-	host->boot_us = sim_us;
-	host->boot_ms = sim_between(5000, 400000);
+	host->boot_at_us = sim_us;
+	host->boot_at_ms = sim_between(5000, 400000);
 }
 
 void
@@ -1438,7 +1440,7 @@ sim_host_boot(SimHost *host)
 static void
 write_pgpass(const FhaConfig *config, const char *text)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	FhaError err;
 
 	if (fha_state_path(config, "pgpass", path, sizeof(path), &err) != FHA_OK ||
@@ -1474,10 +1476,10 @@ sim_host_make(int index, int members)
 	memset(host, 0, sizeof(*host));
 	host->index = index;
 	host->clock = sim_clock(host);
-	host->turn_us = SIM_NEVER;
+	host->turn_at_us = SIM_NEVER;
 	host->leader = -1;
 	host->empty = true;
-	host->rewindable_us = SIM_NEVER;
+	host->rewindable_at_us = SIM_NEVER;
 	/* The bound on two clocks is lease_duration / renew_deadline: 1.5. */
 	host->rate_ppm = !sim_habits.apart_clocks ? 1000000
 					 : sim_chance(70)         ? (sim_chance(50) ? 830000 : 1200000)

@@ -48,8 +48,8 @@ typedef struct SimLock
 	SimHost *host;
 	int fd;
 	bool watch;
-	bool watching;   /* it has been told what there is, and is told what changes */
-	int64_t told_us; /* what the watch told last comes then */
+	bool watching;      /* it has been told what there is, and is told what changes */
+	int64_t told_at_us; /* what the watch told last comes then */
 	uint64_t request;
 	Told *first;
 	Told **last;
@@ -227,9 +227,9 @@ tell(SimLock *lock, FhaLockEventKind kind, const Stored *record)
 
 	if (sim_lock_stalls)
 		at_us += sim_between(0, 4 * SIM_S);
-	if (at_us < lock->told_us)
-		at_us = lock->told_us;
-	lock->told_us = at_us;
+	if (at_us < lock->told_at_us)
+		at_us = lock->told_at_us;
+	lock->told_at_us = at_us;
 	parcel->version = record == NULL ? 0 : record->version;
 	sim_at(at_us, lock->host->index, come_back, parcel);
 }
@@ -592,7 +592,7 @@ fd_of(const FhaLock *base)
 }
 
 static int64_t
-wake_ms(const FhaLock *base)
+wake_at_ms(const FhaLock *base)
 {
 	(void) base;
 	return INT64_MAX;
@@ -625,7 +625,7 @@ start(FhaLock *base, const FhaLockRequest *request, FhaError *err)
 										  ? sim_between(600 * SIM_MS, 1800 * SIM_MS)
 										  : delay_us()),
 		   -1, arrive, there);
-	sim_at(sim_world_us(lock->host, request->deadline_ms), lock->host->index, expire, late);
+	sim_at(sim_world_us(lock->host, request->deadline_at_ms), lock->host->index, expire, late);
 	return FHA_OK;
 }
 
@@ -662,6 +662,6 @@ step(FhaLock *base, FhaLockEvent *event)
 const FhaLockDriver fha_lock_dir_driver = {.open = open_lock,
 										   .close = close_lock,
 										   .fd = fd_of,
-										   .wake_ms = wake_ms,
+										   .wake_at_ms = wake_at_ms,
 										   .start = start,
 										   .step = step};

@@ -77,10 +77,10 @@ fha_peer_client_close(FhaPeerClient *client)
 }
 
 void
-fha_peer_client_new_key(FhaPeerClient *client, const FhaKey *key, int64_t until_ms)
+fha_peer_client_new_key(FhaPeerClient *client, const FhaKey *key, int64_t ends_at_ms)
 {
 	client->previous = client->caller.key;
-	client->previous_until_us = sim_world_us(client->host, until_ms);
+	client->previous_until_us = sim_world_us(client->host, ends_at_ms);
 	client->caller.key = *key;
 }
 
@@ -219,7 +219,7 @@ come_to(void *argument)
 
 FhaCode
 fha_peer_call_start(FhaPeerClient *client, const char *address, const char *member,
-					const char *kind, const FhaPromiseTerms *terms, int64_t deadline_ms,
+					const char *kind, const FhaPromiseTerms *terms, int64_t deadline_at_ms,
 					FhaError *err)
 {
 	Letter letter = {.id = ++last_id, .from = client->host->index};
@@ -256,7 +256,7 @@ fha_peer_call_start(FhaPeerClient *client, const char *address, const char *memb
 		free(late);
 		return FHA_OK;
 	}
-	sim_at(sim_world_us(client->host, deadline_ms), client->host->index, expire, late);
+	sim_at(sim_world_us(client->host, deadline_at_ms), client->host->index, expire, late);
 	send(&letter, sim_host_us(client->host), letter.to, come_to);
 	return FHA_OK;
 }
@@ -281,7 +281,7 @@ fha_peer_client_fd(const FhaPeerClient *client)
 }
 
 int64_t
-fha_peer_client_wake_ms(const FhaPeerClient *client)
+fha_peer_client_wake_at_ms(const FhaPeerClient *client)
 {
 	(void) client;
 	return INT64_MAX;

@@ -51,11 +51,11 @@ leads_again(void)
 static bool
 comes(bool (*holds)(void), int64_t within_us)
 {
-	int64_t until_us = sim_us + within_us;
+	int64_t ends_at_us = sim_us + within_us;
 
 	while (!sim_failed() && !holds())
 	{
-		if (sim_us >= until_us)
+		if (sim_us >= ends_at_us)
 			return false;
 		sim_run_until(sim_us + STEP_US);
 	}
@@ -73,9 +73,9 @@ must_come(bool (*holds)(void), int64_t within_us, const char *else_what)
 static void
 leads_on(int64_t for_us)
 {
-	int64_t until_us = sim_us + for_us;
+	int64_t ends_at_us = sim_us + for_us;
 
-	while (!sim_failed() && sim_us < until_us)
+	while (!sim_failed() && sim_us < ends_at_us)
 	{
 		sim_run_until(sim_us + STEP_US);
 		if (!judge_leads(leader))
@@ -164,11 +164,11 @@ all_deaf_lag(void)
 static void
 ask(SimHost *host, FhaRequestKind kind, const char *target)
 {
-	int64_t until_us = sim_us + 10 * SIM_S;
+	int64_t ends_at_us = sim_us + 10 * SIM_S;
 
 	while (!sim_failed() && !sim_ask(host, kind, target, ELECTION_US))
 	{
-		if (sim_us >= until_us)
+		if (sim_us >= ends_at_us)
 			sim_fail("%s takes no request", host->config.member_name);
 		sim_run_until(sim_us + STEP_US);
 	}
@@ -224,12 +224,12 @@ is_as_usual(void)
 static bool
 comes_to_rest(void)
 {
-	int64_t until_us = sim_us + REST_LIMIT_US;
+	int64_t ends_at_us = sim_us + REST_LIMIT_US;
 	int64_t since_us = sim_us;
 
 	while (!sim_failed() && sim_us < since_us + REST_US)
 	{
-		if (sim_us >= until_us)
+		if (sim_us >= ends_at_us)
 			sim_fail("the cluster does not come to rest");
 		sim_run_until(sim_us + 10 * STEP_US);
 		if (!is_at_rest())
@@ -531,7 +531,7 @@ try_older_copy(void)
 {
 	bool parted = sim_chance(50);
 	uint64_t term;
-	int64_t until_us;
+	int64_t ends_at_us;
 
 	sim_trace(leader->index, "trial: the lock is put back to the term that it led%s",
 			  parted ? ", where it alone sees that" : "");
@@ -554,7 +554,7 @@ try_older_copy(void)
 	sim_host_start(leader);
 	/* The others' records are there, and it has read them. */
 	sim_run_until(sim_us + 15 * SIM_S);
-	for (until_us = sim_us + 5 * SIM_S; !sim_failed() && sim_us < until_us;)
+	for (ends_at_us = sim_us + 5 * SIM_S; !sim_failed() && sim_us < ends_at_us;)
 	{
 		const SimHost *now = find_leader();
 
@@ -618,14 +618,14 @@ try_same_version(void)
 	uint64_t seen = 0;
 	uint64_t version = 0;
 	int64_t back_us;
-	int64_t until_us;
+	int64_t ends_at_us;
 	SimHost *sleeper = some_other();
 
 	sim_trace(sleeper->index, "trial: it sleeps until the lock shows again what it saw last");
 	sim_habits.keeps_releases = false;
 	sim_lock_keep();
 	(void) sim_lock_read(&cluster, &version);
-	for (until_us = sim_us + 10 * SIM_S; !sim_failed() && sim_us < until_us;)
+	for (ends_at_us = sim_us + 10 * SIM_S; !sim_failed() && sim_us < ends_at_us;)
 	{
 		(void) sim_lock_read(&cluster, &seen);
 		if (seen >= version + 5)
@@ -636,11 +636,11 @@ try_same_version(void)
 	/* It promises nothing. */
 	cut_leader_off(true);
 	back_us = sim_us + sim_between(4 * SIM_S, 6 * SIM_S);
-	until_us = sim_us + 20 * SIM_S;
+	ends_at_us = sim_us + 20 * SIM_S;
 	set_outage(true);
 	version = 0;
-	sleeper->paused_until = until_us + SIM_S;
-	while (!sim_failed() && sim_us < until_us && (sim_lock_outage || version < seen))
+	sleeper->paused_until = ends_at_us + SIM_S;
+	while (!sim_failed() && sim_us < ends_at_us && (sim_lock_outage || version < seen))
 	{
 		if (sim_lock_outage && sim_us >= back_us)
 		{
@@ -783,7 +783,7 @@ blow(void)
 static void
 try_siege(void)
 {
-	int64_t until_us = sim_us + sim_between(8 * SIM_S, 20 * SIM_S);
+	int64_t ends_at_us = sim_us + sim_between(8 * SIM_S, 20 * SIM_S);
 
 	sim_trace(-1, "trial: a siege");
 	sim_habits.late_lock = (int) sim_between(0, 20);
@@ -798,7 +798,7 @@ try_siege(void)
 	else
 		set_outage(true);
 	sim_run_until(sim_us + sim_between(SIM_S, 4 * SIM_S));
-	while (!sim_failed() && sim_us < until_us)
+	while (!sim_failed() && sim_us < ends_at_us)
 	{
 		blow();
 		sim_run_until(sim_us + (sim_chance(50) ? sim_between(20 * SIM_MS, 500 * SIM_MS)

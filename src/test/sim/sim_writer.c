@@ -17,7 +17,7 @@ struct FhaWriter
 	int fd;
 	SimHost *host;
 	bool busy;
-	int64_t done_us;
+	int64_t done_at_us;
 	char *path;
 	char *text;
 };
@@ -59,8 +59,8 @@ fha_writer_close(FhaWriter *writer)
 		(void) finish(writer, sim_chance(50), NULL);
 	else if (writer->busy)
 	{
-		if (writer->done_us > sim_host_us(writer->host))
-			writer->host->busy_until = writer->done_us;
+		if (writer->done_at_us > sim_host_us(writer->host))
+			writer->host->busy_until = writer->done_at_us;
 		(void) finish(writer, true, NULL);
 	}
 	(void) close(writer->fd);
@@ -91,24 +91,25 @@ fha_writer_start(FhaWriter *writer, const char *path, const char *text, FhaError
 	if (writer->path == NULL || writer->text == NULL)
 		abort();
 	writer->busy = true;
-	writer->done_us =
+	writer->done_at_us =
 		sim_host_us(writer->host) + (writer->host->slow_disk || sim_chance(sim_habits.slow_writes)
 										 ? sim_between(20 * SIM_MS, sim_habits.slow_us)
 										 : sim_between(100, 5 * SIM_MS));
 	index = sim_alloc(sizeof(*index));
 	*index = writer->host->index;
-	sim_at(writer->done_us, writer->host->index, wake, index);
+	sim_at(writer->done_at_us, writer->host->index, wake, index);
 	return FHA_OK;
 }
 
 FhaCode
 fha_writer_step(FhaWriter *writer, int64_t wait_ms, FhaError *err)
 {
-	int64_t until_us = sim_host_us(writer->host) + wait_ms * SIM_MS;
+	int64_t ends_at_us = sim_host_us(writer->host) + wait_ms * SIM_MS;
 
 	if (!writer->busy)
 		return FHA_AGAIN;
 	if (wait_ms > 0)
-		writer->host->busy_until = writer->done_us < until_us ? writer->done_us : until_us;
-	return writer->done_us <= until_us ? finish(writer, true, err) : FHA_AGAIN;
+		writer->host->busy_until =
+			writer->done_at_us < ends_at_us ? writer->done_at_us : ends_at_us;
+	return writer->done_at_us <= ends_at_us ? finish(writer, true, err) : FHA_AGAIN;
 }

@@ -95,7 +95,7 @@ turn(void)
 	if (code != FHA_OK)
 	{
 		assert_string_not_equal(err.text, "");
-		assert_int_equal(action.write_until_ms, 0);
+		assert_int_equal(action.write_ends_at_ms, 0);
 		assert_int_equal(action.node, FHA_NODE_HOLD);
 	}
 	if (fha_node_snapshot(node, &snapshot, &err) != FHA_OK)
@@ -105,7 +105,7 @@ turn(void)
 	while (fha_node_news(node, news, sizeof(news)))
 		assert_string_not_equal(news, "");
 	obey(&action);
-	leads = action.holds_lease && fha_now_ms() < action.write_until_ms;
+	leads = action.holds_lease && fha_now_ms() < action.write_ends_at_ms;
 	return struck;
 }
 
@@ -124,8 +124,8 @@ static void
 until_it_leads(void)
 {
 	leads = false;
-	for (int64_t give_up_ms = fha_now_ms() + BOUND_MS; !leads; (void) turn())
-		assert_true(fha_now_ms() < give_up_ms);
+	for (int64_t give_up_at_ms = fha_now_ms() + BOUND_MS; !leads; (void) turn())
+		assert_true(fha_now_ms() < give_up_at_ms);
 }
 
 /* Strikes at places that depend on the round, so that none is for ever spared. */
@@ -150,8 +150,8 @@ storm(bool memory)
 		node_file_is_whole();
 	}
 	until_it_leads();
-	for (int64_t give_up_ms = fha_now_ms() + BOUND_MS;
-		 torture_descriptors() > before && fha_now_ms() < give_up_ms;)
+	for (int64_t give_up_at_ms = fha_now_ms() + BOUND_MS;
+		 torture_descriptors() > before && fha_now_ms() < give_up_at_ms;)
 		(void) turn(); /* a file is on its way to the disk */
 	/* A child that could not be started or was lost is replaced. */
 	assert_true(torture_descriptors() <= before);

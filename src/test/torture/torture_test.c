@@ -397,7 +397,7 @@ static FhaConfig settings;
 static FhaCode
 read_settings(FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 
 	fha_config_defaults(&settings);
 	(void) snprintf(path, sizeof(path), "%s/fawkes_ha.conf", root);
@@ -426,7 +426,7 @@ follow(FhaError *err)
 static void
 check_follow(FhaCode code, bool struck)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	char *text;
 	bool changed;
 	FhaError err;
@@ -455,7 +455,7 @@ reserve(FhaError *err)
 static void
 check_reserved(FhaCode code, bool struck)
 {
-	char path[FHA_PATH_MAX + 40];
+	char path[FHA_PATH_SIZE + 40];
 	char *text;
 	FhaError err;
 
@@ -490,7 +490,7 @@ drop(FhaError *err)
 static void
 check_dropped(FhaCode code, bool struck)
 {
-	char path[FHA_PATH_MAX + 40];
+	char path[FHA_PATH_SIZE + 40];
 	FhaError err;
 
 	(void) struck;
@@ -506,7 +506,7 @@ check_dropped(FhaCode code, bool struck)
 static FhaCode
 remove_mark(FhaError *err)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 
 	(void) snprintf(path, sizeof(path), "%s/promoting", root);
 	return fha_file_remove(path, err);
@@ -526,7 +526,7 @@ check_removed(FhaCode code, bool struck)
 static void
 settings_and_follow_conf_survive(void **state)
 {
-	char path[FHA_PATH_MAX];
+	char path[FHA_PATH_SIZE];
 	bool changed;
 	FhaError err;
 
