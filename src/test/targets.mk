@@ -7,8 +7,10 @@ check-unit: $(UNIT)
 	@CMOCKA_MESSAGE_OUTPUT=TAP prove $(PROVE) --exec '' $(UNIT)
 
 # Which room may include which is in src/README.md; core may call nothing but itself and mem*/str*.
+# The laws of names are in CONTRIBUTING.md.
 check-layers: $(LIB_OBJS)
 	@$(PYTHON) test/layers.py
+	@$(PYTHON) test/names.py
 	@bad=$$(nm -u src/core/*.o | awk '/ U /{print $$2}' | grep -vE '^(mem|str|fha_|_GLOBAL_OFFSET_TABLE_)' || true); \
 	if [ -n "$$bad" ]; then echo "src/core calls: $$bad"; exit 1; fi
 
