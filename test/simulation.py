@@ -254,8 +254,8 @@ def build_mutant(mutant: Mutant) -> Path | None:
     return where / "sim"
 
 
-def try_mutant(mutant: Mutant, report: Report, must: bool, count: int = CONTROL_COUNT) -> int | None:
-    """The seed that shows it first; of several cores the least that was played."""
+def try_mutant(mutant: Mutant, report: Report, must: bool, count: int = CONTROL_COUNT) -> Result | None:
+    """Up to the seed that shows it first; None: it could not be played."""
     began = time.monotonic()
     program = build_mutant(mutant)
     if program is None:
@@ -265,7 +265,7 @@ def try_mutant(mutant: Mutant, report: Report, must: bool, count: int = CONTROL_
     result = on_all_cores(program, "-h", in_blocks(1, count), lambda total: not total.failures, says=False)
     shutil.rmtree(program.parent)
     report.control(mutant, result, time.monotonic() - began, must)
-    return result.failures[0].seed if result.failures else None
+    return result
 
 
 # --- the three runs
@@ -325,11 +325,16 @@ def play_mutants(report: Report, words: list[str], count: int, writes: bool) -> 
         seed = simulated().get(mutant.name)
         if not is_simulated(mutant) or not (is_meant(mutant, words) if words else seed is not None):
             continue
-        first = try_mutant(mutant, report, seed is not None and not writes, count)
-        if writes:
-            names = {mutant.name for mutant in MUTANTS if is_simulated(mutant)}
-            found = {name: seed for name, seed in simulated().items() if name in names} | {mutant.name: first}
-            SIMULATED.write_text(json.dumps(found, indent=0, sort_keys=True) + "\n")
+        result = try_mutant(mutant, report, seed is not None and not writes, count)
+        if writes and result is not None:
+            write_down(mutant, result)
+
+
+def write_down(mutant: Mutant, result: Result) -> None:
+    names = {mutant.name for mutant in MUTANTS if is_simulated(mutant)}
+    found = {name: seed for name, seed in simulated().items() if name in names}
+    found[mutant.name] = result.failures[0].seed if result.failures else None
+    SIMULATED.write_text(json.dumps(found, indent=0, sort_keys=True) + "\n")
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import pytest
 import mutants
 import simulation
 from mutants import MUTANTS, is_simulated, simulated
+from mutants_list import Mutant
 from simulation import Report, in_blocks, on_all_cores
 
 # In place of build-sim/sim: plays each seed but for those that DO something else.
@@ -97,6 +98,25 @@ def test_too_few_scenarios_are_a_failure(player: Callable[[str], Path], monkeypa
     monkeypatch.setattr(simulation, "LIMIT_S", 0)
     report = Report()
     simulation.check(report, 1)
+    assert report.end() == 1
+
+
+def test_a_mutant_that_could_not_be_played_is_not_one_that_is_not_noticed(player: Callable[[str], Path], tmp_path: Path, monkeypatch) -> None:
+    kept = tmp_path / "simulated.json"
+    kept.write_text("{}")
+    for module in (mutants, simulation):
+        monkeypatch.setattr(module, "SIMULATED", kept)
+    noticed, unnoticed, rotten = (mutant for mutant in MUTANTS if mutant.name in simulation.CONTROLS[:3])
+    cases = {noticed: "7) echo seed $seed: two lead; exit 1 ;;", unnoticed: ""}
+
+    def build(mutant: Mutant) -> Path | None:
+        (tmp_path / "mutant").mkdir(exist_ok=True)
+        return player(cases[mutant]).rename(tmp_path / "mutant" / "sim") if mutant in cases else None
+
+    monkeypatch.setattr(simulation, "build_mutant", build)
+    report = Report()
+    simulation.play_mutants(report, [noticed.name, unnoticed.name, rotten.name], 20, writes=True)
+    assert simulated() == {noticed.name: 7, unnoticed.name: None}
     assert report.end() == 1
 
 
