@@ -18,6 +18,7 @@ tree, and the lab's nodes run the command and the libraries of $FAWKES_TREE.
 
 import argparse
 import contextlib
+import importlib
 import json
 import os
 import queue
@@ -36,29 +37,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import ports
-from mutants_attacks import ATTACKS
-from mutants_data import DATA
-from mutants_exporter import EXPORTER
-from mutants_faults import FAULTS
-from mutants_fence import FENCED
-from mutants_given import GIVEN
-from mutants_kube import KUBERNETES
-from mutants_lag import LAG
 from mutants_list import LAYERS, Mutant
-from mutants_list import MUTANTS as LISTED
-from mutants_metrics import OWN
-from mutants_promises import PROMISES
-from mutants_readonly import READONLY
-from mutants_maintenance import MAINTENANCE
-from mutants_stop import STOPS
-
-MUTANTS = [
-    *[*LISTED, *ATTACKS, *DATA, *EXPORTER, *FENCED, *GIVEN, *KUBERNETES, *LAG, *OWN, *PROMISES, *READONLY],
-    *[*MAINTENANCE, *STOPS, *FAULTS],
-]
 
 TREE = Path(__file__).resolve().parent.parent
 TABLE = "docs/mutants.md"
+# Each has a list MUTANTS. That of the safety rules stands first.
+LISTS = sorted((TREE / "test").glob("mutants_*.py"), key=lambda path: (path.stem != "mutants_list", path.stem))
+MUTANTS: list[Mutant] = [mutant for path in LISTS for mutant in importlib.import_module(path.stem).MUTANTS]
 SIMULATED = TREE / "test" / "mutants_simulated.json"  # written by make sim-mutants WRITE=1
 ROOMS = ("src/core/", "src/node/", "src/record/")  # what the simulation plays of the product, but for ...
 UNPLAYED = tuple(f"src/{name}.c" for name in ("core/routing", "core/freshness", "node/follow", "node/lag", "node/pods", "node/settings"))
@@ -404,7 +389,7 @@ def seen_at(mutant: Mutant, seeds: dict[str, int | None]) -> str:
 
 
 def table() -> str:
-    files = ", ".join(f"`test/{path.name}`" for path in sorted((TREE / "test").glob("mutants_*.py")))
+    files = ", ".join(f"`test/{path.name}`" for path in LISTS)
     lines = [
         "# The mutants",
         "",

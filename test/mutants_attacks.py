@@ -10,7 +10,7 @@ def attack(module: str, *names: str) -> tuple[str, ...]:
     return tuple(f"test/test_attacks_{module}.py::{name}" for name in names)
 
 
-ATTACKS = [
+MUTANTS = [
     Mutant(
         "S2",
         "a system call stands between the clock and the send",

@@ -12,7 +12,7 @@ def attack(module: str, *names: str) -> tuple[str, ...]:
     return tuple(f"test/test_attacks_{module}.py::{name}" for name in names)
 
 
-DATA = [
+MUTANTS = [
     # --- S7: timelines, and whose data it is
     Mutant(
         "S7",

@@ -4,7 +4,7 @@ from mutants_list import Mutant, unit
 
 LISTENER = "src/http/server.c"
 
-EXPORTER = [
+MUTANTS = [
     Mutant(
         "trust",
         "a route is for everybody, whatever its row says",

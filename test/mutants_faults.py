@@ -13,7 +13,7 @@ NOT_WRITTEN = Edit(
     "a->for_ms == b->for_ms && (a->contended[0] == '\\0' || strcmp(a->contended, b->contended) == 0) &&",
 )
 
-FAULTS = [
+MUTANTS = [
     Mutant(
         "S7",
         "a release that asks for nothing lets everybody lead",

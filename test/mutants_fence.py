@@ -5,7 +5,7 @@ from mutants_list import FENCE, SEND, Mutant, fence
 WORKER = "src/pg/fence_worker.c"
 MESSAGE = "src/pg/fence_message.c"
 
-FENCED = [
+MUTANTS = [
     # --- S2: processes without a client
     Mutant(
         "S2",

@@ -7,7 +7,7 @@ def given(*names: str) -> tuple[str, ...]:
     return tuple(f"test/test_given.py::{name}" for name in names)
 
 
-GIVEN = [
+MUTANTS = [
     Mutant(
         "trust",
         "whoever has a password logs in as the role that metrics are read as",

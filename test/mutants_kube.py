@@ -18,7 +18,7 @@ REQUEST = "src/http/request.c"
 ROUTING = "src/core/routing.c"
 MEMBERS = "src/node/members.c"
 
-KUBERNETES = [
+MUTANTS = [
     Mutant(
         "S1",
         "the authority that vouches for the API server is the one of the start for ever",

@@ -10,7 +10,7 @@ def lag(*names: str) -> tuple[str, ...]:
     return tuple(f"test/test_lag.py::{name}" for name in names)
 
 
-LAG = [
+MUTANTS = [
     Mutant(
         "lag",
         "a standby that has replayed all that it received has no lag",

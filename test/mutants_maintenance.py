@@ -7,7 +7,7 @@ def maintenance(*names: str) -> tuple[str, ...]:
     return tuple(f"test/test_maintenance.py::{name}" for name in names)
 
 
-MAINTENANCE = [
+MUTANTS = [
     Mutant(
         "trust",
         "a stranger's operator is found before PostgreSQL's by a worker that is a superuser",

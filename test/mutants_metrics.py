@@ -5,7 +5,7 @@ from mutants_list import NODE_READ, Mutant, fence, unit
 METRICS = "src/show/metrics.c"
 NODE_HEALTH = "src/node/health.c"
 
-OWN = [
+MUTANTS = [
     Mutant(
         "own",
         "the lease that an agent saw last does not age with it",

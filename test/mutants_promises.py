@@ -10,7 +10,7 @@ def promise(*names: str) -> tuple[str, ...]:
     return unit("node_promise", *names)
 
 
-PROMISES = [
+MUTANTS = [
     Mutant(
         "S10",
         "an operator makes a member lead that is not on the list",

@@ -11,7 +11,7 @@ HOOKS = "src/pg/readonly.c"
 RULES = "src/pg/readonly_rules.c"
 ON_PRIMARY = readonly("test_it_reads_and_does_nothing_else_on_a_primary")
 
-READONLY = [
+MUTANTS = [
     Mutant(
         "reading",
         "a read-only role is let in on a primary",

@@ -13,7 +13,7 @@ def stop(*names: str) -> tuple[str, ...]:
     return tuple(f"test/test_stop.py::{name}" for name in names)
 
 
-STOPS = [
+MUTANTS = [
     Mutant(
         "S9",
         "a walsender goes by SIGTERM while the server stops",
