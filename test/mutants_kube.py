@@ -23,7 +23,7 @@ MUTANTS = [
         "S1",
         "the authority that vouches for the API server is the one of the start for ever",
         SEND,
-        '(void) fha_kube_secret_refresh(&kube->ca, "CERTIFICATE", false);',
+        '(void) fha_secret_refresh(&kube->ca, "CERTIFICATE", false);',
         "",
         unit("kube", "certificates_are_read_again"),
     ),

@@ -15,7 +15,7 @@
 #define RETRY_AFTER_MAX_S 86400
 
 static void
-secret_take_over(FhaKubeSecret *secret, char **text, const char *path)
+secret_take_over(FhaSecret *secret, char **text, const char *path)
 {
 	secret->text = *text;
 	*text = NULL;
@@ -254,7 +254,7 @@ transfer_settle(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 				  event->retry_after_ms > 0 ? event->retry_after_ms : RETRY_AFTER_MS))
 		return;
 	if (event->status == 401 && !transfer->token_again &&
-		fha_kube_secret_refresh(&kube->token, NULL, true))
+		fha_secret_refresh(&kube->token, NULL, true))
 	{
 		transfer->token_again = true;
 		if (try_again(kube, transfer, now_ms, 0))

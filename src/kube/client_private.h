@@ -8,7 +8,7 @@
 #include "http/request.h"
 #include "kube/answer.h"
 #include "kube/client.h"
-#include "kube/secrets.h"
+#include "base/secret.h"
 
 typedef struct FhaKubeTransfer
 {
@@ -40,10 +40,10 @@ typedef struct FhaKubeTransfer
 struct FhaKube
 {
 	FhaKubeConfig config;
-	FhaKubeSecret token;
-	FhaKubeSecret ca;
-	FhaKubeSecret client_cert;
-	FhaKubeSecret client_key;
+	FhaSecret token;
+	FhaSecret ca;
+	FhaSecret client_cert;
+	FhaSecret client_key;
 	FhaHttpClient client;
 	unsigned last_id;
 	int64_t failed_at_ms;  /* a connection went bad; 0: none has yet */

@@ -12,7 +12,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include "kube/secrets.h"
+#include "base/secret.h"
 #include "kube/yaml.h"
 
 #define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -112,7 +112,7 @@ read_beside(const char *folder, const char *name, size_t max, char **out, FhaErr
 	*out = NULL;
 	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int) sizeof(path))
 		return fha_error(err, FHA_INVALID, "the path of the service account's files is too long");
-	return fha_kube_file_read(path, max, out, NULL, err);
+	return fha_secret_read(path, max, out, NULL, err);
 }
 
 FhaCode
@@ -138,13 +138,13 @@ fha_kube_config_in_cluster(FhaKubeConfig *out, const char *folder, FhaError *err
 					host, port);
 	code = set_server(out, server, err);
 	if (code == FHA_OK)
-		code = read_beside(folder, "ca.crt", FHA_KUBE_PEM_MAX, &out->ca, err);
+		code = read_beside(folder, "ca.crt", FHA_PEM_MAX, &out->ca, err);
 	if (code == FHA_OK)
-		code = fha_kube_pem_check(out->ca, "CERTIFICATE", "the service account's ca.crt", err);
+		code = fha_secret_check_pem(out->ca, "CERTIFICATE", "the service account's ca.crt", err);
 	if (code == FHA_OK)
-		code = read_beside(folder, "token", FHA_KUBE_TOKEN_MAX, &out->token, err);
+		code = read_beside(folder, "token", FHA_TOKEN_MAX, &out->token, err);
 	if (code == FHA_OK)
-		code = fha_kube_token_trim(out->token, "the service account's token", err);
+		code = fha_secret_trim_token(out->token, "the service account's token", err);
 	if (code == FHA_OK)
 	{
 		(void) snprintf(out->token_file, sizeof(out->token_file), "%s/token", folder);
@@ -192,7 +192,7 @@ fail_memory(FhaYaml *yaml)
 static void
 read_named(FhaYaml *yaml, const char *path, size_t max, char **out)
 {
-	yaml->code = fha_kube_file_read(path, max, out, NULL, yaml->err);
+	yaml->code = fha_secret_read(path, max, out, NULL, yaml->err);
 	if (yaml->code != FHA_NOT_FOUND)
 		return;
 	yaml->code = FHA_INVALID;
@@ -255,9 +255,9 @@ find_pem(FhaYaml *yaml, const char *directory, const yaml_node_t *map, const cha
 	{
 		const char *base64 = fha_yaml_scalar(data);
 
-		if (base64 == NULL || strlen(base64) > FHA_KUBE_PEM_MAX)
+		if (base64 == NULL || strlen(base64) > FHA_PEM_MAX)
 			fha_yaml_complain(yaml, "\"%s\" of %s is no text of at most %d bytes", data_key, what,
-							  FHA_KUBE_PEM_MAX);
+							  FHA_PEM_MAX);
 		else
 			pem = yaml_decode(yaml, data_key, base64);
 		file = data_key;
@@ -266,11 +266,11 @@ find_pem(FhaYaml *yaml, const char *directory, const yaml_node_t *map, const cha
 	{
 		make_path(yaml, directory, file, path, FHA_PATH_SIZE);
 		if (yaml->code == FHA_OK)
-			read_named(yaml, path, FHA_KUBE_PEM_MAX, &pem);
+			read_named(yaml, path, FHA_PEM_MAX, &pem);
 		file = path;
 	}
 	if (pem != NULL)
-		yaml->code = fha_kube_pem_check(pem, kind, file, yaml->err);
+		yaml->code = fha_secret_check_pem(pem, kind, file, yaml->err);
 	return pem;
 }
 
@@ -344,18 +344,18 @@ read_user(FhaYaml *yaml, const char *directory, const yaml_node_t *user, FhaKube
 	{
 		make_path(yaml, directory, file, out->token_file, sizeof(out->token_file));
 		if (yaml->code == FHA_OK)
-			read_named(yaml, out->token_file, FHA_KUBE_TOKEN_MAX, &out->token);
+			read_named(yaml, out->token_file, FHA_TOKEN_MAX, &out->token);
 	}
 	else if (yaml->code == FHA_OK && token != NULL)
 	{
-		if (strlen(token) > FHA_KUBE_TOKEN_MAX)
-			fha_yaml_complain(yaml, "the token is longer than %d bytes", FHA_KUBE_TOKEN_MAX);
+		if (strlen(token) > FHA_TOKEN_MAX)
+			fha_yaml_complain(yaml, "the token is longer than %d bytes", FHA_TOKEN_MAX);
 		else if ((out->token = strdup(token)) == NULL)
 			fail_memory(yaml); /* LCOV_EXCL_LINE: no memory */
 	}
 	if (yaml->code == FHA_OK && out->token != NULL)
-		yaml->code =
-			fha_kube_token_trim(out->token, file != NULL ? out->token_file : "the user", yaml->err);
+		yaml->code = fha_secret_trim_token(out->token, file != NULL ? out->token_file : "the user",
+										   yaml->err);
 	out->client_cert = find_pem(yaml, directory, user, what, "client-certificate", "CERTIFICATE",
 								out->client_cert_file);
 	out->client_key =
@@ -434,7 +434,7 @@ fha_kube_config_load(FhaKubeConfig *out, const char *path, const char *context,
 	memset(out, 0, sizeof(*out));
 	if (strlen(path) >= sizeof(directory))
 		return fha_error(err, FHA_INVALID, "the path of the kubeconfig is too long");
-	code = fha_kube_file_read(path, FHA_KUBE_CONFIG_MAX, &text, NULL, err);
+	code = fha_secret_read(path, FHA_KUBE_CONFIG_MAX, &text, NULL, err);
 	if (code != FHA_OK)
 		return code;
 	(void) snprintf(directory, sizeof(directory), "%.*s", slash == NULL ? 1 : (int) (slash - path),

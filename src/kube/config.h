@@ -16,10 +16,8 @@
 #define FHA_KUBE_SERVER_SIZE 512
 /* A namespace is a DNS label: at most 63 characters. */
 #define FHA_KUBE_NAMESPACE_SIZE 64
-/* Bytes of a kubeconfig; of a file of certificates or of one key; of a token. */
+/* Bytes of a kubeconfig. */
 #define FHA_KUBE_CONFIG_MAX (1024 * 1024)
-#define FHA_KUBE_PEM_MAX (512 * 1024)
-#define FHA_KUBE_TOKEN_MAX (16 * 1024)
 
 /* Texts are NULL or "" when there is none; those behind pointers belong to the configuration. */
 typedef struct FhaKubeConfig

@@ -170,11 +170,11 @@ fha_kube_send(FhaKube *kube, FhaKubeTransfer *transfer, int64_t now_ms)
 	transfer->again_at_ms = 0;
 	transfer->event.status = 0;
 	fha_kube_answer_release(&transfer->answer);
-	(void) fha_kube_secret_refresh(&kube->token, NULL, false);
-	(void) fha_kube_secret_refresh(&kube->ca, "CERTIFICATE", false);
+	(void) fha_secret_refresh(&kube->token, NULL, false);
+	(void) fha_secret_refresh(&kube->ca, "CERTIFICATE", false);
 	/* A pair with one half still the old one makes no connection; the next request tries again. */
-	(void) fha_kube_secret_refresh(&kube->client_cert, "CERTIFICATE", false);
-	(void) fha_kube_secret_refresh(&kube->client_key, "PRIVATE KEY", false);
+	(void) fha_secret_refresh(&kube->client_cert, "CERTIFICATE", false);
+	(void) fha_secret_refresh(&kube->client_key, "PRIVATE KEY", false);
 	transfer_make_request(kube, transfer, now_ms);
 	return fha_http_request_start(&kube->client, &transfer->request);
 }

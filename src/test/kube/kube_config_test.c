@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/secret.h"
 #include "kube/config.h"
 
 #define CA "-----BEGIN CERTIFICATE-----\nY2E=\n-----END CERTIFICATE-----\n"
@@ -316,9 +317,9 @@ what_does_not_hang_together_is_refused(void **state)
 	memset(large, 'x', 2000);
 	(void) snprintf(longer, sizeof(longer), HEAD CLUSTER "}\n" USER "tokenFile: %.2000s}\n", large);
 	refused(longer, "more than 1023 characters");
-	memset(large, 'x', FHA_KUBE_TOKEN_MAX + 1);
+	memset(large, 'x', FHA_TOKEN_MAX + 1);
 	(void) snprintf(longer, sizeof(longer), HEAD CLUSTER "}\n" USER "token: %.*s}\n",
-					FHA_KUBE_TOKEN_MAX + 1, large);
+					FHA_TOKEN_MAX + 1, large);
 	refused(longer, "the token is longer than");
 	assert_int_equal(
 		parse(&config, HEAD CLUSTER "}\n" USER "token: t}\n", NULL, "Not_A_Name", &err),

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "kube/config.h"
-#include "kube/secrets.h"
+#include "base/secret.h"
 #include "test/torture/torture.h"
 
 /* Far more than there are of either. */
@@ -131,11 +131,11 @@ a_pod_survives(void **state)
 static void
 a_token_that_cannot_be_read_stays(void **state)
 {
-	FhaKubeSecret token = {.text = NULL};
+	FhaSecret token = {.text = NULL};
 
 	(void) state;
 	(void) snprintf(token.path, sizeof(token.path), "%s", beside("token"));
-	assert_true(fha_kube_secret_refresh(&token, NULL, false));
+	assert_true(fha_secret_refresh(&token, NULL, false));
 	for (int memory = 0; memory < 2; memory++)
 	{
 		bool struck = true;
@@ -146,7 +146,7 @@ a_token_that_cannot_be_read_stays(void **state)
 				torture_allocations(n, false);
 			else
 				torture_calls(n, (TortureFault){.error = EIO});
-			assert_false(fha_kube_secret_refresh(&token, NULL, true));
+			assert_false(fha_secret_refresh(&token, NULL, true));
 			struck = torture_end();
 			assert_string_equal(token.text, "abc");
 		}

@@ -1,7 +1,7 @@
 /*
- * secrets.c: small files, read whole, and secrets that change.  See kube/secrets.h.
+ * secret.c: small files, read whole, and secrets that change.  See base/secret.h.
  */
-#include "kube/secrets.h"
+#include "base/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +41,7 @@ read_all(int fd, const char *path, size_t max, char *out, size_t *used, FhaError
 }
 
 FhaCode
-fha_kube_file_read(const char *path, size_t max, char **out, struct stat *seen, FhaError *err)
+fha_secret_read(const char *path, size_t max, char **out, struct stat *seen, FhaError *err)
 {
 	/* One that waits for a writer, or for a person, must not be waited for. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -84,7 +84,7 @@ fha_kube_file_read(const char *path, size_t max, char **out, struct stat *seen, 
 }
 
 FhaCode
-fha_kube_token_trim(char *token, const char *where, FhaError *err)
+fha_secret_trim_token(char *token, const char *where, FhaError *err)
 {
 	size_t length = strlen(token); /* analyzer: a file that was read has a text */
 
@@ -101,7 +101,7 @@ fha_kube_token_trim(char *token, const char *where, FhaError *err)
 
 /* libcurl would ask at the terminal for a key's password. */
 FhaCode
-fha_kube_pem_check(const char *pem, const char *kind, const char *where, FhaError *err)
+fha_secret_check_pem(const char *pem, const char *kind, const char *where, FhaError *err)
 {
 	/* analyzer: a file that was read has a text */
 	if (strstr(pem, "ENCRYPTED") != NULL)
@@ -123,19 +123,19 @@ stat_is_same(const struct stat *a, const struct stat *b)
 }
 
 bool
-fha_kube_secret_refresh(FhaKubeSecret *secret, const char *kind, bool in_any_case)
+fha_secret_refresh(FhaSecret *secret, const char *kind, bool in_any_case)
 {
-	size_t max = kind == NULL ? FHA_KUBE_TOKEN_MAX : FHA_KUBE_PEM_MAX;
+	size_t max = kind == NULL ? FHA_TOKEN_MAX : FHA_PEM_MAX;
 	struct stat found;
 	char *text;
 	bool is_new;
 
 	if (secret->path[0] == '\0' || stat(secret->path, &found) != 0 ||
 		(!in_any_case && stat_is_same(&found, &secret->seen)) ||
-		fha_kube_file_read(secret->path, max, &text, &found, NULL) != FHA_OK)
+		fha_secret_read(secret->path, max, &text, &found, NULL) != FHA_OK)
 		return false;
-	if ((kind == NULL ? fha_kube_token_trim(text, secret->path, NULL)
-					  : fha_kube_pem_check(text, kind, secret->path, NULL)) != FHA_OK)
+	if ((kind == NULL ? fha_secret_trim_token(text, secret->path, NULL)
+					  : fha_secret_check_pem(text, kind, secret->path, NULL)) != FHA_OK)
 	{
 		fha_secret_free(text);
 		return false;
