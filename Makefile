@@ -20,7 +20,7 @@ override with_llvm = no
 
 LIB          = libfawkes_control.so
 CLI          = fawkes-ha
-LIB_ROOMS    = core base config record http store kube lock peer node show
+LIB_ROOMS    = core base config record http store kube lock peer node show backup
 LIB_SOURCES  = $(wildcard $(foreach room,$(LIB_ROOMS),src/$(room)/*.c src/$(room)/*/*.c))
 LIB_OBJS     = $(LIB_SOURCES:.c=.o)
 CLI_OBJS     = $(patsubst %.c,%.o,$(wildcard src/cli/*.c))
