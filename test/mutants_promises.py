@@ -29,6 +29,14 @@ MUTANTS = [
     ),
     Mutant(
         "S10",
+        "a member promises although another node lives under its name",
+        NODE,
+        "if (fha_has_duplicate(world, now_ms))",
+        "if (false)",
+        promise("a_duplicate_does_not_promise"),
+    ),
+    Mutant(
+        "S10",
         "who promised takes the lease when it lapses",
         "src/core/observe.c",
         "(has_lapsed(world, now_ms) && !bound)",

@@ -371,12 +371,8 @@ duplicate_gone_at_ms(const FhaWorld *world)
 	return world->own.last_sign_at_ms + FHA_DUPLICATE_LEASES * lease_ms;
 }
 
-/*
- * S1b: does another directory's node have our name, and live?  Whoever has written the name's
- * record first keeps it; a node that came back in its own directory has the same liveness lock.
- */
-static bool
-has_duplicate(const FhaWorld *world, int64_t now_ms)
+bool
+fha_has_duplicate(const FhaWorld *world, int64_t now_ms)
 {
 	const FhaMember *named = world_find_member(world, world->self.member);
 
@@ -848,7 +844,7 @@ observe_postgres(const FhaWorld *world, int64_t now_ms)
 	}
 	if (world->own_taken)
 		facts |= FHA_TAKEN;
-	else if (has_duplicate(world, now_ms))
+	else if (fha_has_duplicate(world, now_ms))
 		facts |= FHA_DUPLICATE;
 	else if (pg->empty)
 		facts |= FHA_EMPTY;
@@ -1061,7 +1057,7 @@ fha_observe_again_at_ms(const FhaWorld *world, int64_t now_ms)
 		again_at_ms, fha_watch_lapses_at_ms(&world->watch, world->self.lease_duration_ms), now_ms);
 	again_at_ms = earliest_after(again_at_ms, world->tenure.write_ends_at_ms, now_ms);
 	again_at_ms = earliest_after(again_at_ms, world->bound_ends_at_ms, now_ms);
-	if (has_duplicate(world, now_ms))
+	if (fha_has_duplicate(world, now_ms))
 		again_at_ms = earliest_after(again_at_ms, duplicate_gone_at_ms(world), now_ms);
 	if (fha_lease_is_mine(world))
 		again_at_ms = earliest_after(again_at_ms, stuck_again_at_ms(world, now_ms), now_ms);

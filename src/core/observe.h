@@ -39,6 +39,12 @@ FhaFacts fha_observe(const FhaWorld *world, int64_t now_ms);
 /* Is the lease free to be taken by us, by what we have seen ourselves (S1, S1b)? */
 bool fha_lease_is_free(const FhaWorld *world, int64_t now_ms);
 
+/*
+ * S1b: does another directory's node have our name, and live?  The one that has written the name's
+ * record first keeps it; a node that came back in its own directory has the same liveness lock.
+ */
+bool fha_has_duplicate(const FhaWorld *world, int64_t now_ms);
+
 /* Is this member's record holder, in this incarnation? */
 bool fha_lease_is_mine(const FhaWorld *world);
 

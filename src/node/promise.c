@@ -272,7 +272,7 @@ highest_term(const FhaWorld *world)
 
 /* Why not; NULL: it can. */
 static const char *
-cannot_promise(const FhaNode *node, const FhaQuestion *asked)
+cannot_promise(const FhaNode *node, const FhaQuestion *asked, int64_t now_ms)
 {
 	const FhaWorld *world = &node->world;
 	const FhaCluster *cluster = &world->cluster;
@@ -281,6 +281,9 @@ cannot_promise(const FhaNode *node, const FhaQuestion *asked)
 	if (world->self.cluster_uuid[0] == '\0' ||
 		strcmp(world->self.cluster_uuid, terms->cluster_uuid) != 0)
 		return "this member's data is of another cluster, or of none yet";
+	/* S1b: a promise binds this node, and the other is the one that contends. */
+	if (fha_has_duplicate(world, now_ms))
+		return "another node that lives has this member's name";
 	if (terms->duration_ms <= 0 || terms->duration_ms > FHA_LEASE_MAX_MS)
 		return "nobody promises for so long";
 	if (terms->term < highest_term(world))
@@ -364,9 +367,9 @@ promise_give(FhaNode *node, const FhaQuestion *asked, int64_t now_ms, FhaPromise
 void
 fha_node_promise(FhaNode *node, const FhaQuestion *asked, FhaPromise *out)
 {
-	const char *why = cannot_promise(node, asked);
 	/* Asked between steps.  If the disk is slow below, a fence that shut since still counts as open. */
 	int64_t now_ms = node_now_ms(node);
+	const char *why = cannot_promise(node, asked, now_ms);
 	FhaError err;
 
 	memset(out, 0, sizeof(*out));

@@ -530,6 +530,32 @@ what_may_not_be_promised(void **state)
 	assert_string_equal(refusal(standby, &good), "");
 }
 
+/* S1b, S10: another node lives under its name, with the same data; that one would contend. */
+static void
+a_duplicate_does_not_promise(void **state)
+{
+	Player *standby;
+	FhaWorld *world;
+	FhaQuestion good;
+	FhaMember *own;
+
+	(void) state;
+	start_cluster();
+	standby = a_standby();
+	world = &standby->node->world;
+	good = question_of(leader());
+	own = world->members;
+	while (strcmp(own->member, world->self.member) != 0)
+		own++;
+	own->incarnation[0] ^= 1;
+	own->liveness[0] ^= 1;
+	world->self.spoken = false;
+	assert_string_equal(refusal(standby, &good), "another node that lives has this member's name");
+	/* It came back in its own directory. */
+	own->liveness[0] ^= 1;
+	assert_string_equal(refusal(standby, &good), "");
+}
+
 /* S7: once a term is promised, a lower one is led and promised by nobody here, also after a restart. */
 static void
 a_promised_term_is_the_lowest_from_then_on(void **state)
@@ -1075,6 +1101,7 @@ main(void)
 		TEST(a_damaged_list_keeps_nobody_from_starting),
 		TEST(a_promise_outlives_its_giver),
 		TEST(what_may_not_be_promised),
+		TEST(a_duplicate_does_not_promise),
 		TEST(a_promised_term_is_the_lowest_from_then_on),
 		TEST(who_leads_a_lower_term_gives_way),
 		TEST(who_may_still_get_the_lease_does_not_promise),

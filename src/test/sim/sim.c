@@ -254,11 +254,14 @@ sim_rouse(SimHost *host)
 	{
 		Event event = heap[i];
 
-		if (event.host == host->index && event.at_us == host->paused_until)
+		if (event.host == host->index &&
+			(event.at_us == host->paused_until || event.at_us == host->busy_until ||
+			 event.at_us == sim_host_stopped_until(host)))
 			event.at_us = sim_us;
 		push(event);
 	}
-	host->paused_until = sim_us;
+	host->paused_until = host->busy_until = sim_us;
+	host->agent_paused_until = host->speaker_paused_until = sim_us;
 }
 
 /* --- faults */
@@ -284,10 +287,14 @@ start_again(void *argument)
 	sim_host_start(&sim_hosts[*(int *) argument]);
 }
 
+static bool goes_back; /* the lock is away until it is put back */
+
 static void
 lock_is_back(void *argument)
 {
 	(void) argument;
+	if (goes_back)
+		return;
 	sim_trace(-1, "the lock answers again");
 	sim_lock_outage = sim_lock_stalls = false;
 	sim_lock_loss = 0;
@@ -444,6 +451,7 @@ static void
 put_back(void *argument)
 {
 	(void) argument;
+	goes_back = false;
 	if (sim_lock_put_back())
 	{
 		sim_trace(-1, "the lock is put back to an older copy");
@@ -456,7 +464,10 @@ put_back(void *argument)
 static void
 roll_back(void)
 {
+	if (goes_back)
+		return;
 	sim_trace(-1, "the lock does not answer: it will be put back");
+	goes_back = true;
 	sim_lock_outage = true;
 	sim_at(sim_us + sim_between(4 * SIM_S, 12 * SIM_S), -1, put_back, NULL);
 }
@@ -664,6 +675,7 @@ remove_doubles(void)
 void
 sim_heal(void)
 {
+	goes_back = false;
 	lock_is_back(NULL);
 	links_are_back(NULL);
 	sim_lock_mend();
@@ -675,10 +687,7 @@ sim_heal(void)
 		SimHost *host = &sim_hosts[i];
 
 		sim_host_mend(host);
-		if (host->paused_until > sim_us)
-			host->paused_until = sim_us;
-		if (host->agent_paused_until > sim_us)
-			host->agent_paused_until = sim_us;
+		sim_rouse(host);
 		if (!host->supervised)
 			sim_host_start(host);
 	}
@@ -767,6 +776,7 @@ sim_begin(uint64_t seed)
 	trace[0] = '\0';
 	failed = false;
 	failure[0] = '\0';
+	goes_back = false;
 	sim_lock_clear();
 	sim_machine_clear(seed);
 	judge_clear();

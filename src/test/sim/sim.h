@@ -273,6 +273,10 @@ void sim_host_replace(SimHost *host);
 void sim_host_rename(SimHost *host);
 /* A machine with the same name, and what is on its disks at this moment; NULL: there is no room. */
 SimHost *sim_host_copy(const SimHost *host);
+/* Are there two machines with its name? */
+bool sim_host_has_twin(const SimHost *host);
+/* Does the list have it with the data that it has now?  Only then its promises count. */
+bool sim_host_is_listed(const SimHost *host, const FhaCluster *cluster);
 /* The copy is found out.  The one of both that led last is left, else the original. */
 void sim_host_remove_twin(SimHost *copy);
 void sim_host_move(
@@ -306,6 +310,8 @@ void sim_lock_delete(void);
 /* Keep a copy of all records; put it back, as a restore of the lock's machine does. */
 void sim_lock_keep(void);
 bool sim_lock_put_back(void);
+/* Has the cluster's record a version that it also had before that? */
+bool sim_lock_is_at_old_version(void);
 /* The command that asked for it withdraws what nobody has begun. */
 void sim_lock_withdraw(const char *request_id);
 /* An operator lets elections go on, if they are paused. */
@@ -402,7 +408,7 @@ size_t judge_terms(void);
 /* --- the play */
 
 void sim_run_until(int64_t ends_at_us);
-/* A host that is stopped goes on at once. */
+/* What is stopped of a host goes on at once. */
 void sim_rouse(SimHost *host);
 /* An operator asks this member for a switchover or failover; target "": to anybody.  False: it takes no request. */
 bool sim_ask(SimHost *host, FhaRequestKind kind, const char *target, int64_t time_limit_us);

@@ -1656,6 +1656,21 @@ has_copy(const SimHost *host)
 	return false;
 }
 
+bool
+sim_host_has_twin(const SimHost *host)
+{
+	return host->is_copy || has_copy(host);
+}
+
+bool
+sim_host_is_listed(const SimHost *host, const FhaCluster *cluster)
+{
+	FhaState state;
+
+	return fha_state_load(&host->config, &state, NULL) == FHA_OK &&
+		   fha_member_is_listed_as(cluster, host->config.member_name, state.data_incarnation);
+}
+
 /* Of a standby: an image of a primary that goes on with its term would fork the timeline. */
 SimHost *
 sim_host_copy(const SimHost *host)

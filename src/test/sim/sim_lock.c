@@ -78,6 +78,8 @@ static Stored store[RECORDS];
 static size_t store_count;
 static Stored kept[RECORDS]; /* an older copy */
 static size_t kept_count;
+static uint64_t
+	highest_before; /* version of the cluster's record that the lock had when it was put back */
 static char *newest_text; /* the cluster's record as it was last in the highest term */
 static uint64_t newest_term;
 static SimLock *handles;
@@ -100,6 +102,7 @@ sim_lock_clear(void)
 	free(newest_text);
 	newest_text = NULL;
 	newest_term = 0;
+	highest_before = 0;
 	sim_lock_outage = sim_lock_stalls = false;
 	sim_lock_loss = 0;
 }
@@ -349,8 +352,12 @@ sim_lock_keep(void)
 bool
 sim_lock_put_back(void)
 {
+	const Stored *record = find_record(CLUSTER);
+
 	if (kept_count == 0)
 		return false;
+	if (record != NULL && record->version > highest_before)
+		highest_before = record->version;
 	forget(store, &store_count);
 	for (size_t i = 0; i < kept_count; i++)
 	{
@@ -361,6 +368,14 @@ sim_lock_put_back(void)
 	for (SimLock *lock = handles; lock != NULL; lock = lock->next)
 		lock->watching = false;
 	return true;
+}
+
+bool
+sim_lock_is_at_old_version(void)
+{
+	const Stored *record = find_record(CLUSTER);
+
+	return record != NULL && record->version <= highest_before;
 }
 
 void

@@ -194,6 +194,9 @@ come_to(void *argument)
 		return;
 	}
 	letter->code = FHA_IO;
+	/* What it promised would not bind the other (docs/design.md, S10: what it rests on). */
+	if (sim_host_has_twin(host))
+		return;
 	if (host->node != NULL && !knows_key(host, &letter->key))
 		letter->code = FHA_DENIED;
 	else if (host->node != NULL && strcmp(letter->question.to, host->config.member_name) == 0)
