@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <expat.h>
+#include <openssl/crypto.h>
 
 typedef struct XmlState
 {
@@ -135,6 +136,8 @@ fha_xml_read(const char *data, size_t size, const FhaXmlReader *reader, FhaError
 						 : fha_error(err, FHA_PROTOCOL, "the answer is no whole XML: %s",
 									 XML_ErrorString(XML_GetErrorCode(state.parser)));
 	XML_ParserFree(state.parser);
+	/* Credentials come in XML, too. */
+	OPENSSL_cleanse(state.texts, FHA_XML_DEPTH_MAX * sizeof(*state.texts));
 	free(state.texts);
 	return state.code;
 }
