@@ -21,7 +21,8 @@ typedef enum FhaCode
 	FHA_TIMEOUT,   /* a read got no answer before its deadline */
 	FHA_IO,        /* the system refused: disk full, no such directory, ... */
 	FHA_PROTOCOL,  /* the other side said something that makes no sense */
-	FHA_NO_MEMORY
+	FHA_NO_MEMORY,
+	FHA_FULL /* a disk, a quota or a bucket; it will not get better by itself */
 } FhaCode;
 
 typedef struct FhaError

@@ -33,6 +33,8 @@ fha_sqlstate(FhaCode code)
 			return ERRCODE_PROTOCOL_VIOLATION;
 		case FHA_NO_MEMORY:
 			return ERRCODE_OUT_OF_MEMORY;
+		case FHA_FULL:
+			return ERRCODE_DISK_FULL;
 	}
 	return ERRCODE_INTERNAL_ERROR;
 }
