@@ -31,7 +31,8 @@ UNIT         = $(UNIT_FIRST) $(filter-out $(UNIT_FIRST),$(patsubst %.c,%,$(wildc
 KUBE_SUITE   = src/test/lock/lock_kube_suite
 API_LOAD     = src/test/api_load/api_load
 PAGE_SERVER  = src/test/page/page_server
-EXTRA_CLEAN  = build-for build-sql $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE) $(API_LOAD) $(PAGE_SERVER)
+BACKUP_INFO  = src/test/interop/backup_info
+EXTRA_CLEAN  = build-for build-sql $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE) $(API_LOAD) $(PAGE_SERVER) $(BACKUP_INFO)
 
 include src/pgxs.mk
 
@@ -114,6 +115,11 @@ $(API_LOAD): src/test/api_load/api_load.c $(LIB_OBJS)
 
 # The status page of a file, for test/test_page.py.
 $(PAGE_SERVER): src/test/page/page_server.c $(LIB_OBJS)
+	@echo '  CC  $@'
+	@$(CC) $(PLAIN) -Isrc -o $@ $^ $(LIBS_CONTROL)
+
+# A backup.info, read and written again, for test/test_barman.py.
+$(BACKUP_INFO): src/test/interop/backup_info.c $(LIB_OBJS)
 	@echo '  CC  $@'
 	@$(CC) $(PLAIN) -Isrc -o $@ $^ $(LIBS_CONTROL)
 

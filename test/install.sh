@@ -22,11 +22,13 @@ SERVER_PACKAGES="$DEMO_PACKAGES perl postgresql-$PG_MAJOR-pgtap libtap-parser-so
   python3-asyncpg haproxy pgbouncer procps openssl curl git"
 DEB_PACKAGES="$DEMO_PACKAGES build-essential debhelper"
 KUBE_PACKAGES="openssl python3-pip"
+BARMAN_PACKAGES="python3 python3-pip"
 CHECK_PACKAGES="$SERVER_PACKAGES libcmocka-dev clang-format-14 python3-pip
   clang-14 libclang-rt-14-dev libpq-dev cppcheck shellcheck pyflakes3 gcovr prometheus chromium"
 
 . "$TREE/test/versions.sh"
 . "$TREE/test/released.sh"
+. "$TREE/test/barman.sh"
 . "$TREE/test/kube/build.sh"
 
 heading() { printf '\n=== %s\n' "$*"; }
@@ -112,7 +114,7 @@ as_user() { "${user[@]}" "$@"; }
 sources() {
   (cd "$TREE" && find . \( -name .git -o -name __pycache__ -o -name .pytest_cache -o -name results \
       -o -name 'build-*' -o -name mutants \) -prune -o -type f \
-    ! -name '*.o' ! -name '*.d' ! -name '*.so' ! -name '*.bc' ! -name '*_test' ! -path ./fawkes-ha ! -name lock_kube_suite ! -name api_load ! -name page_server \
+    ! -name '*.o' ! -name '*.d' ! -name '*.so' ! -name '*.bc' ! -name '*_test' ! -path ./fawkes-ha ! -name lock_kube_suite ! -name api_load ! -name page_server ! -path ./src/test/interop/backup_info \
     ! -name 'regression.*' -print | LC_ALL=C sort)
 }
 
@@ -202,6 +204,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
       prepare check
       prepare_kube || die "Kubernetes $KUBE_VERSION: $WHY_NO_KUBE"
       prepare_released || die "version $RELEASED_VERSION: $WHY_NO_RELEASED"
+      prepare_barman || die "barman: $WHY_NO_BARMAN"
       prepare_versions || die "PostgreSQL $VERSIONS: $WHY_NO_VERSIONS"
       for version in $VERSIONS; do (use_version "$version") || exit 1; done ;;
     deb)
@@ -211,8 +214,13 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     kube)
       prepare_lab_kube
       kube_binary ;;
+    barman)
+      PURPOSE=barman
+      # shellcheck disable=SC2086 # a list of words
+      install_packages $BARMAN_PACKAGES
+      prepare_barman || die "barman: $WHY_NO_BARMAN" ;;
     bench-kube) prepare demo && prepare_lab_kube && lab "${@:2}" ;;
     bench) prepare demo && lab "${@:2}" ;;
-    *) die "usage: $0 demo | check | deb | kube | bench | bench-kube SCRIPT [ARGUMENT...]" ;;
+    *) die "usage: $0 demo | check | deb | kube | barman | bench | bench-kube SCRIPT [ARGUMENT...]" ;;
   esac
 fi
