@@ -1106,7 +1106,7 @@ FENCES = [
         "S2b",
         "the fence: running reads go on",
         SEND,
-        "else if (shows_something(type, body) && fence_refuses_still())",
+        "else if (shows_something(type, body, size) && fence_refuses_still())",
         "else if (false)",
         fence("test_running_reads_end[SELECT FROM pg_sleep(1)]"),
         short=False,

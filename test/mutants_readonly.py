@@ -79,7 +79,7 @@ MUTANTS = [
         "reading",
         "the planner tells it what ANALYZE found in catalogues",
         HOOKS,
-        "\tget_relation_stats_hook = relation_stats;\n",
+        "\tget_relation_stats_hook = previous_relation_stats ? relation_stats : relation_stats_alone;\n",
         "",
         readonly("test_the_planner_tells_it_nothing"),
         short=False,

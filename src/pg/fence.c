@@ -104,7 +104,7 @@ fence_expect(int64 ends_at_ms)
 bool
 fence_has_postmaster(void)
 {
-	if (!IsUnderPostmaster || !maybe_orphaned)
+	if (!maybe_orphaned || !IsUnderPostmaster)
 		return true;
 	/* Before the question: a death during it counts. */
 	maybe_orphaned = !hears_of_death;
@@ -161,12 +161,12 @@ fence_is_open(void)
 bool
 fence_refuses(void)
 {
-	return shared != NULL && !fence_is_open() && !RecoveryInProgress();
+	return !fence_is_open() && shared != NULL && !RecoveryInProgress();
 }
 
 /* A standby that is promoted is in nobody's way meanwhile: its readers need not go elsewhere. */
-bool
-fence_refuses_still(void)
+static pg_noinline bool
+fence_stays_shut(void)
 {
 	while (fence_refuses())
 	{
@@ -176,6 +176,13 @@ fence_refuses_still(void)
 		pg_usleep(ADMISSION_POLL_US);
 	}
 	return false;
+}
+
+/* Each statement and each row comes here, and nearly all find the fence open: the wait is elsewhere. */
+bool
+fence_refuses_still(void)
+{
+	return !fence_is_open() && fence_stays_shut();
 }
 
 int64
@@ -254,12 +261,18 @@ is_client(void)
 	return MyProcPort != NULL && (!am_walsender || am_db_walsender);
 }
 
+static inline bool
+reads_pass(void)
+{
+	return guc_fenced_reads || !is_client();
+}
+
 static void
 test_statement(StatementKind kind, Node *statement)
 {
 	if (kind == STATEMENT_CONTROL || IsParallelWorker())
 		return;
-	if (kind == STATEMENT_READ && (guc_fenced_reads || !is_client()))
+	if (kind == STATEMENT_READ && reads_pass())
 		return;
 	if (fence_refuses_still())
 		fence_raise_refusal(FHA_REFUSED_STATEMENT, GetCommandTagName(CreateCommandTag(statement)));
@@ -268,8 +281,11 @@ test_statement(StatementKind kind, Node *statement)
 static void
 fence_executor_start(QueryDesc *query, int flags)
 {
-	test_statement(CommandIsReadOnly(query->plannedstmt) ? STATEMENT_READ : STATEMENT_WRITE,
-				   (Node *) query->plannedstmt);
+	/* Reads do not pass in a client's session, so that their kind is not asked for there. */
+	bool passes = reads_pass() && CommandIsReadOnly(query->plannedstmt);
+
+	if (!passes)
+		test_statement(STATEMENT_WRITE, (Node *) query->plannedstmt);
 	if (previous_executor_start)
 		previous_executor_start(query, flags);
 	else

@@ -91,11 +91,21 @@ must_withhold(void)
 }
 
 /*
+ * Nothing has lapsed and nothing is to be withheld: so it is for nearly every message.  This test has no
+ * call in it, so that the message's arguments stay in registers.
+ */
+static inline bool
+is_unconcerned(void)
+{
+	return !(lapsed || unacked || committing != COMMIT_NONE || am_db_walsender);
+}
+
+/*
  * End without a word, unless that would abort a transaction whose commit record
  * is written: then at the next message, for PostgreSQL holds interrupts from
  * before the record until the transaction is over.
  */
-static void
+static pg_noinline void
 send_withhold(void)
 {
 	lapsed = true;
@@ -212,11 +222,9 @@ wait_for_client(void)
  * PostgreSQL's flush sleeps in the middle of sending when the client does not
  * read, and goes on whenever that ends.  Ours tests again after each sleep.
  */
-static int
-fence_flush(void)
+static pg_noinline int
+flush_tested(void)
 {
-	if (inside || !(lapsed || must_withhold()))
-		return original->flush();
 	for (;;)
 	{
 		int result = flush_once();
@@ -227,31 +235,59 @@ fence_flush(void)
 	}
 }
 
-/*
- * S2b: rows, their description, their count and a function's result tell what a
- * lapsed primary contains.  Answers to what may pass at statement start pass.
- */
-static bool
-shows_something(char type, const char *body)
+static int
+fence_flush(void)
+{
+	if (inside || !(lapsed || must_withhold()))
+		return original->flush();
+	return flush_tested();
+}
+
+/* Answers to what may pass at statement start pass. */
+static pg_noinline bool
+tag_is_harmless(const char *tag)
 {
 	static const char *const harmless[] = {"BEGIN",  "START TRANSACTION", "ROLLBACK",
 										   "COMMIT", "SAVEPOINT",         "RELEASE"};
 
+	for (int i = 0; i < lengthof(harmless); i++)
+		if (tag[0] == harmless[i][0] && strcmp(tag, harmless[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The tag of a statement with rows ends with their number; no harmless one ends with a digit. */
+static inline bool
+tag_counts(const char *tag, size_t size)
+{
+	return size >= 2 && tag[size - 2] >= '0' && tag[size - 2] <= '9';
+}
+
+/*
+ * S2b: rows, their description, their count and a function's result tell what a
+ * lapsed primary contains.
+ */
+static inline bool
+shows_something(char type, const char *body, size_t size)
+{
 	if (type == 'C')
-	{
-		for (int i = 0; i < lengthof(harmless); i++)
-			if (strcmp(body, harmless[i]) == 0)
-				return false;
-		return true;
-	}
+		return tag_counts(body, size) || !tag_is_harmless(body);
 	return type == 'D' || type == 'T' || type == 'd' || type == 'V';
 }
 
 /* Whether this server serves from a standby or as the primary is no secret. */
-static bool
+static inline bool
 is_parameter(char type, const char *body)
 {
 	return type == 'S' && strcmp(body, "in_hot_standby") != 0;
+}
+
+/* Types of the messages that test_read looks at: the others are the steps of the protocol. */
+static inline bool
+may_show(char type)
+{
+	return type == 'D' || type == 'T' || type == 'C' || type == 'd' || type == 'V' || type == 'A' ||
+		   type == 'S';
 }
 
 /*
@@ -259,23 +295,24 @@ is_parameter(char type, const char *body)
  * notification or a setting's new value stands outside any query, and has nobody to tell an error
  * to: a function may have put a row's content into either.
  */
-static void
-test_read(char type, const char *body)
+static pg_noinline void
+test_read(char type, const char *body, size_t size)
 {
 	if (guc_fenced_reads || InterruptHoldoffCount > 0 || CritSectionCount > 0)
 		return;
 	if ((type == 'A' || is_parameter(type, body)) && fence_refuses_still())
 		send_withhold();
-	else if (shows_something(type, body) && fence_refuses_still())
+	else if (shows_something(type, body, size) && fence_refuses_still())
 		fence_raise_refusal(FHA_REFUSED_STATEMENT, "a query");
 }
 
-static int
-put_shown(char type, const char *body, size_t size)
+/* An error or a notice.  A function of its own, because the guard of its buffer costs each call. */
+static pg_noinline int
+put_report(char type, const char *body, size_t size)
 {
 	char hidden[FENCE_MESSAGE_SIZE];
 
-	if ((type == 'E' || type == 'N') && !guc_fenced_reads && fence_refuses())
+	if (!guc_fenced_reads && fence_refuses())
 	{
 		/* A notice can be left out; its statement ends with an error. */
 		if (type == 'N')
@@ -283,8 +320,16 @@ put_shown(char type, const char *body, size_t size)
 		size = fence_message_hide(body, size, hidden);
 		body = hidden;
 	}
-	else
-		test_read(type, body);
+	return original->putmessage(type, body, size);
+}
+
+static inline int
+put_shown(char type, const char *body, size_t size)
+{
+	if (type == 'E' || type == 'N')
+		return put_report(type, body, size);
+	if (may_show(type))
+		test_read(type, body, size);
 	return original->putmessage(type, body, size);
 }
 
@@ -310,11 +355,9 @@ put_withheld(char type, const char *body, size_t size)
 		ready_for_query = true;
 }
 
-static int
-fence_putmessage(char type, const char *body, size_t size)
+static pg_noinline int
+put_tested(char type, const char *body, size_t size)
 {
-	if (inside)
-		return original->putmessage(type, body, size);
 	if (!(lapsed || must_withhold()))
 		return put_shown(type, body, size);
 	if (send_swallows())
@@ -330,6 +373,14 @@ fence_putmessage(char type, const char *body, size_t size)
 	return 0;
 }
 
+static int
+fence_putmessage(char type, const char *body, size_t size)
+{
+	if (inside)
+		return original->putmessage(type, body, size);
+	return is_unconcerned() ? put_shown(type, body, size) : put_tested(type, body, size);
+}
+
 static void
 fence_putmessage_noblock(char type, const char *body, size_t size)
 {
@@ -337,7 +388,7 @@ fence_putmessage_noblock(char type, const char *body, size_t size)
 		original->putmessage_noblock(type, body, size);
 	else if (!(lapsed || must_withhold()))
 	{
-		test_read(type, body);
+		test_read(type, body, size);
 		original->putmessage_noblock(type, body, size);
 	}
 	else if (!send_swallows())

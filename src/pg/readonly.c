@@ -119,15 +119,24 @@ readonly_decide(Oid user)
 		readonly_unregister(0, (Datum) 0);
 }
 
-/* For everybody else this is all that it costs.  In a transaction that has failed nothing can be read. */
+/* In a transaction that has failed nothing can be read. */
+static pg_noinline bool
+readonly_look(Oid user)
+{
+	if (IsTransactionState())
+		readonly_decide(user);
+	return reads_only && decided_for == user;
+}
+
+/* For everybody else this is all that it costs. */
 static inline bool
 is_reader(void)
 {
 	Oid user = GetSessionUserId();
 
-	if ((!decided || decided_for != user) && IsTransactionState())
-		readonly_decide(user);
-	return reads_only && decided_for == user;
+	if (likely(decided && decided_for == user))
+		return reads_only;
+	return readonly_look(user);
 }
 
 /*
@@ -175,22 +184,18 @@ readonly_process_utility(PlannedStmt *statement, const char *text, bool read_onl
 	next(statement, text, read_only_tree, context, params, environment, dest, completion);
 }
 
-static bool
-check_perms(COMPAT_CHECK_PERMS_ARGUMENTS)
+static pg_noinline void
+check_tables(List *wanted_tables)
 {
 	int user_context;
 	Oid user;
 	ListCell *cell;
 
-	if (previous_check_perms && !previous_check_perms(COMPAT_CHECK_PERMS_PASSED))
-		return false;
-	if (!is_reader())
-		return true;
 	GetUserIdAndSecContext(&user, &user_context);
 	/* The rights of a function's owner are not the reader's. */
 	if ((user_context & SECURITY_LOCAL_USERID_CHANGE) != 0)
-		return true;
-	foreach (cell, compat_permissions)
+		return;
+	foreach (cell, wanted_tables)
 	{
 		CompatPermission *wanted = lfirst(cell);
 
@@ -201,6 +206,15 @@ check_perms(COMPAT_CHECK_PERMS_ARGUMENTS)
 		if (!OidIsValid(wanted->checkAsUser))
 			readonly_check_table(wanted->relid, wanted->selectedCols);
 	}
+}
+
+static bool
+check_perms(COMPAT_CHECK_PERMS_ARGUMENTS)
+{
+	if (previous_check_perms && !previous_check_perms(COMPAT_CHECK_PERMS_PASSED))
+		return false;
+	if (is_reader())
+		check_tables(compat_permissions);
 	return true;
 }
 
@@ -208,12 +222,25 @@ check_perms(COMPAT_CHECK_PERMS_ARGUMENTS)
  * The planner calls an operator's function with values of a table before anybody asks whether the
  * table may be read: pg_read_all_data is enough for it, and anybody may make an operator that tells.
  */
+static inline bool
+hides_statistics(const RangeTblEntry *entry)
+{
+	return is_reader() && entry->rtekind == RTE_RELATION && !readonly_may_estimate(entry->relid);
+}
+
 static bool
 relation_stats(PlannerInfo *root, RangeTblEntry *entry, AttrNumber column, VariableStatData *found)
 {
-	if (is_reader() && entry->rtekind == RTE_RELATION && !readonly_may_estimate(entry->relid))
-		return true;
-	return previous_relation_stats && previous_relation_stats(root, entry, column, found);
+	return hides_statistics(entry) ||
+		   (previous_relation_stats && previous_relation_stats(root, entry, column, found));
+}
+
+/* The same where no other library asks, so that one argument is kept across the call instead of four. */
+static bool
+relation_stats_alone(PlannerInfo *root, RangeTblEntry *entry, AttrNumber column,
+					 VariableStatData *found)
+{
+	return hides_statistics(entry);
 }
 
 static void
@@ -342,5 +369,5 @@ readonly_install_hooks(void)
 	previous_object_access = object_access_hook;
 	object_access_hook = object_access;
 	previous_relation_stats = get_relation_stats_hook;
-	get_relation_stats_hook = relation_stats;
+	get_relation_stats_hook = previous_relation_stats ? relation_stats : relation_stats_alone;
 }
