@@ -102,6 +102,7 @@ WRAPS_lock_kube_suite = fha_kube_start
 WRAPS_lock_kube_test = fha_kube_start fha_now_ms
 # A deadline comes when the test says so.
 WRAPS_server_test = fha_now_ms
+WRAPS_azure_token_test = fha_now_ms
 # Nodes whose time passes with their turns, and whose lock and disk answer at once.
 PLAYED_WRAPS = fha_now_ms fha_lock_open fha_writer_start fha_writer_step fsync
 WRAPS_node_test = $(PLAYED_WRAPS)

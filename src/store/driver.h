@@ -118,6 +118,7 @@ struct FhaStore
 };
 
 extern const FhaStoreDriver fha_store_dir_driver;
+extern const FhaStoreDriver fha_store_azure_driver;
 
 /* As fha_store_open, with this driver. */
 FHA_MUST_CHECK FhaCode fha_store_open_driver(FhaStore **out, const FhaStoreDriver *driver,

@@ -12,6 +12,8 @@
 #include "store/driver.h"
 
 #define SETTINGS_AZURE_HOST ".blob.core.windows.net"
+/* Of every cloud of Azure's: the account stands before it. */
+#define SETTINGS_AZURE_LABEL ".blob."
 
 static const char settings_allowed[] =
 	"s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, https://ACCOUNT" SETTINGS_AZURE_HOST
@@ -93,11 +95,10 @@ static FhaCode
 settings_take_azure(FhaStoreSettings *out, const char *scheme, const char *rest, FhaError *err)
 {
 	size_t host = strcspn(rest, "/");
-	size_t suffix = strlen(SETTINGS_AZURE_HOST);
 	const char *path = rest + host + (rest[host] == '/' ? 1 : 0);
-	bool own = host > suffix && memcmp(rest + host - suffix, SETTINGS_AZURE_HOST, suffix) == 0;
+	bool own = memmem(rest, host, SETTINGS_AZURE_LABEL, sizeof(SETTINGS_AZURE_LABEL) - 1) != NULL;
 	const char *account = own ? rest : path;
-	size_t length = own ? host - suffix : strcspn(path, "/");
+	size_t length = strcspn(account, own ? "." : "/");
 
 	if (host == 0 || (size_t) snprintf(out->endpoint, sizeof(out->endpoint), "%s%.*s", scheme,
 									   (int) host, rest) >= sizeof(out->endpoint))
@@ -146,7 +147,7 @@ fha_store_url_print(const FhaStoreSettings *settings, char *out, size_t size)
 			break;
 		case FHA_STORE_AZURE:
 		{
-			bool own = strstr(settings->endpoint, SETTINGS_AZURE_HOST) != NULL;
+			bool own = strstr(settings->endpoint, SETTINGS_AZURE_LABEL) != NULL;
 
 			(void) snprintf(out, size, "%s/%s%s%s%s%s", settings->endpoint,
 							own ? "" : settings->account, own ? "" : "/", settings->bucket, slash,

@@ -13,6 +13,7 @@
 #define STORE_LAST_PAUSE_MIN_MS 50
 
 static const FhaStoreDriver *const store_drivers[FHA_STORE_KINDS] = {
+	[FHA_STORE_AZURE] = &fha_store_azure_driver,
 	[FHA_STORE_DIR] = &fha_store_dir_driver,
 };
 
