@@ -257,7 +257,8 @@ list_subfolder(Lister *lister, int fd, const char *name, FhaError *err)
 	if (code != FHA_OK)
 		return code == FHA_NOT_FOUND ? FHA_OK : code;
 	lister->depth++;
-	if (lister->delimiter && list_begins(lister->key, lister->wanted))
+	if (lister->delimiter && list_begins(lister->key, lister->wanted) &&
+		strcmp(lister->key, lister->wanted) != 0)
 	{
 		code = list_walk(inner, false, list_see_any, &search, err);
 		if (code == FHA_OK)
