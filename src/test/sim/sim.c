@@ -255,13 +255,11 @@ sim_rouse(SimHost *host)
 		Event event = heap[i];
 
 		if (event.host == host->index &&
-			(event.at_us == host->paused_until || event.at_us == host->busy_until ||
-			 event.at_us == sim_host_stopped_until(host)))
+			(event.at_us == host->paused_until || event.at_us == host->agent_paused_until))
 			event.at_us = sim_us;
 		push(event);
 	}
-	host->paused_until = host->busy_until = sim_us;
-	host->agent_paused_until = host->speaker_paused_until = sim_us;
+	host->paused_until = host->agent_paused_until = sim_us;
 }
 
 /* --- faults */

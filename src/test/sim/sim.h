@@ -408,7 +408,7 @@ size_t judge_terms(void);
 /* --- the play */
 
 void sim_run_until(int64_t ends_at_us);
-/* What is stopped of a host goes on at once. */
+/* A host, or an agent, that is stopped between two steps goes on at once.  A stop within a step has passed by its clock. */
 void sim_rouse(SimHost *host);
 /* An operator asks this member for a switchover or failover; target "": to anybody.  False: it takes no request. */
 bool sim_ask(SimHost *host, FhaRequestKind kind, const char *target, int64_t time_limit_us);

@@ -190,9 +190,10 @@ is_at_rest(void)
 	if (found.request.kind != FHA_REQUEST_NONE && found.request.state <= FHA_REQUEST_RUNNING)
 		return false;
 	for (int i = 0; i < sim_host_count; i++)
-		if (!sim_hosts[i].gone && (sim_host_stopped_until(&sim_hosts[i]) > sim_us ||
-								   !sim_host_is_listed(&sim_hosts[i], &found) ||
-								   sim_hosts[i].wal.count + NEAR_RECORDS < now->wal.count))
+		if (!sim_hosts[i].gone &&
+			(sim_host_stopped_until(&sim_hosts[i]) > sim_us || sim_hosts[i].busy_until > sim_us ||
+			 !sim_host_is_listed(&sim_hosts[i], &found) ||
+			 sim_hosts[i].wal.count + NEAR_RECORDS < now->wal.count))
 			return false;
 	return true;
 }
