@@ -41,7 +41,7 @@ WARN   = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-proto
 PLAIN  = -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden $(WARN) $(WERROR) $(MUTANT) $(COPT) \
          -DFAWKES_HA_VERSION='"$(VERSION)"' -DFHA_POSTGRES=$(MAJORVERSION)
 SAN    = -fsanitize=address,undefined -fno-sanitize-recover=all
-LIBS_CONTROL = -ljson-c -lmicrohttpd -lgnutls -lcurl -lexpat -lyaml -lcrypto
+LIBS_CONTROL = -ljson-c -lmicrohttpd -lgnutls -lcurl -lexpat -lyaml -lcrypto -lisal -lz -lzstd -llz4 -lbz2 -llzma
 # The version stands in the control file, where CREATE EXTENSION looks for it. What has it compiled in is built anew with it.
 VERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 VERSIONED := $(patsubst %.c,%.o,$(shell grep -l FAWKES_HA_VERSION src/*/*.c src/*/*/*.c))

@@ -16,7 +16,8 @@ FAWKES_HOME=/var/lib/fawkes
 INSTALLED=$FAWKES_HOME/installed # which sources the installed files were built from
 
 DEMO_PACKAGES="make gcc libc6-dev postgresql-$PG_MAJOR postgresql-server-dev-$PG_MAJOR
-  libjson-c-dev libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libexpat1-dev libyaml-dev libssl-dev libkrb5-dev python3 python3-psycopg2"
+  libjson-c-dev libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libexpat1-dev libyaml-dev libssl-dev libkrb5-dev
+  libisal-dev zlib1g-dev libzstd-dev liblz4-dev libbz2-dev liblzma-dev python3 python3-psycopg2"
 SERVER_PACKAGES="$DEMO_PACKAGES perl postgresql-$PG_MAJOR-pgtap libtap-parser-sourcehandler-pgtap-perl
   python3-pytest python3-pytest-xdist python3-pytest-timeout python3-jsonschema python3-psycopg python3-psycopg-pool
   python3-asyncpg haproxy pgbouncer procps openssl curl git"

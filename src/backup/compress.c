@@ -1,0 +1,327 @@
+/*
+ * compress.c: none, lz4 and zstd, and the choice among all.  See backup/compress.h.
+ */
+#include "backup/compress.h"
+
+#include <lz4frame.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#define COMPRESS_INPUT_SIZE ((size_t) 64 * 1024)
+#define COMPRESS_ZSTD_OUT_SIZE ((size_t) 256 * 1024)
+/* zstd's threads have pieces of this size: with its own choice, memory would grow with the level. */
+#define COMPRESS_ZSTD_PIECE_SIZE (1024 * 1024)
+#define COMPRESS_ZSTD_WINDOW_LOG_MAX 22
+
+/* --- none */
+
+typedef struct Plain
+{
+	FhaStage stage;
+	char out[COMPRESS_INPUT_SIZE];
+} Plain;
+
+static FhaCode
+plain_take(FhaStage *stage, const char *data, size_t size, size_t *taken, FhaError *err)
+{
+	Plain *plain = (Plain *) stage;
+
+	(void) err;
+	*taken = size < sizeof(plain->out) ? size : sizeof(plain->out);
+	memcpy(plain->out, data, *taken);
+	stage->out = plain->out;
+	stage->out_size = *taken;
+	return FHA_OK;
+}
+
+static FhaCode
+plain_make(FhaStage *stage, FhaError *err)
+{
+	(void) err;
+	stage->is_ended = stage->is_finished;
+	return FHA_OK;
+}
+
+static void
+plain_close(FhaStage *stage)
+{
+	free(stage);
+}
+
+static FhaCode
+plain_open(FhaStage **out, int level, unsigned workers, FhaError *err)
+{
+	static const FhaStageKind kind = {.take = plain_take, .make = plain_make, .close = plain_close};
+	Plain *plain = calloc(1, sizeof(*plain));
+
+	(void) level;
+	(void) workers;
+	*out = NULL;
+	if (plain == NULL)
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+	plain->stage.kind = &kind;
+	*out = &plain->stage;
+	return FHA_OK;
+}
+
+/* --- lz4: blocks of 64 KiB, each of which has the one before as its dictionary */
+
+typedef struct Lz4
+{
+	FhaStage stage;
+	LZ4F_preferences_t preferences;
+	LZ4F_cctx *context;
+	bool has_begun;
+	size_t out_size;
+	char out[];
+} Lz4;
+
+/* What a call of the library made, behind what is there. */
+static FhaCode
+lz4_made(Lz4 *lz4, size_t made, FhaError *err)
+{
+	if (LZ4F_isError(made))
+		return fha_error(err, FHA_NO_MEMORY, "lz4: %s", LZ4F_getErrorName(made));
+	lz4->stage.out = lz4->out;
+	lz4->stage.out_size += made;
+	return FHA_OK;
+}
+
+static FhaCode
+lz4_begin(Lz4 *lz4, FhaError *err)
+{
+	if (lz4->has_begun)
+		return FHA_OK;
+	lz4->has_begun = true;
+	return lz4_made(
+		lz4, LZ4F_compressBegin(lz4->context, lz4->out, lz4->out_size, &lz4->preferences), err);
+}
+
+static FhaCode
+lz4_take(FhaStage *stage, const char *data, size_t size, size_t *taken, FhaError *err)
+{
+	Lz4 *lz4 = (Lz4 *) stage;
+	FhaCode code = lz4_begin(lz4, err);
+	size_t some = size < COMPRESS_INPUT_SIZE ? size : COMPRESS_INPUT_SIZE;
+
+	if (code != FHA_OK)
+		return code;
+	*taken = some;
+	return lz4_made(lz4,
+					LZ4F_compressUpdate(lz4->context, lz4->out + stage->out_size,
+										lz4->out_size - stage->out_size, data, some, NULL),
+					err);
+}
+
+static FhaCode
+lz4_make(FhaStage *stage, FhaError *err)
+{
+	Lz4 *lz4 = (Lz4 *) stage;
+	FhaCode code;
+
+	if (!stage->is_finished)
+		return FHA_AGAIN;
+	code = lz4_begin(lz4, err);
+	if (code != FHA_OK)
+		return code;
+	stage->is_ended = true;
+	return lz4_made(lz4,
+					LZ4F_compressEnd(lz4->context, lz4->out + stage->out_size,
+									 lz4->out_size - stage->out_size, NULL),
+					err);
+}
+
+static void
+lz4_close(FhaStage *stage)
+{
+	Lz4 *lz4 = (Lz4 *) stage;
+
+	(void) LZ4F_freeCompressionContext(lz4->context);
+	free(lz4);
+}
+
+static FhaCode
+lz4_open(FhaStage **out, int level, unsigned workers, FhaError *err)
+{
+	static const FhaStageKind kind = {.take = lz4_take, .make = lz4_make, .close = lz4_close};
+	const LZ4F_preferences_t preferences = {
+		.frameInfo = {.blockSizeID = LZ4F_max64KB,
+					  .blockMode = LZ4F_blockLinked,
+					  .contentChecksumFlag = LZ4F_contentChecksumEnabled},
+		.compressionLevel = level};
+	size_t size = LZ4F_compressBound(COMPRESS_INPUT_SIZE, &preferences) + LZ4F_HEADER_SIZE_MAX;
+	Lz4 *lz4 = calloc(1, sizeof(*lz4) + size);
+
+	(void) workers;
+	*out = NULL;
+	if (lz4 == NULL)
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+	lz4->stage.kind = &kind;
+	lz4->preferences = preferences;
+	lz4->out_size = size;
+	if (LZ4F_isError(LZ4F_createCompressionContext(&lz4->context, LZ4F_VERSION)))
+	{
+		free(lz4);
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+	}
+	*out = &lz4->stage;
+	return FHA_OK;
+}
+
+/* --- zstd */
+
+typedef struct Zstd
+{
+	FhaStage stage;
+	ZSTD_CCtx *context;
+	bool has_begun; /* the library has made its threads */
+	char out[COMPRESS_ZSTD_OUT_SIZE];
+} Zstd;
+
+/* *left: bytes that the library has still to give. */
+static FhaCode
+zstd_run(Zstd *zstd, ZSTD_inBuffer *in, ZSTD_EndDirective directive, size_t *left, FhaError *err)
+{
+	ZSTD_outBuffer out = {.dst = zstd->out, .size = sizeof(zstd->out)};
+	sigset_t all;
+	sigset_t before;
+
+	/* Its threads begin in the first call, and have the signals of who calls. */
+	if (!zstd->has_begun)
+	{
+		(void) sigfillset(&all);
+		(void) pthread_sigmask(SIG_SETMASK, &all, &before);
+	}
+	*left = ZSTD_compressStream2(zstd->context, &out, in, directive);
+	if (!zstd->has_begun)
+		(void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+	zstd->has_begun = true;
+	if (ZSTD_isError(*left))
+		return fha_error(err, FHA_NO_MEMORY, "zstd: %s", ZSTD_getErrorName(*left));
+	zstd->stage.out = zstd->out;
+	zstd->stage.out_size = out.pos;
+	return FHA_OK;
+}
+
+static FhaCode
+zstd_take(FhaStage *stage, const char *data, size_t size, size_t *taken, FhaError *err)
+{
+	ZSTD_inBuffer in = {.src = data, .size = size};
+	size_t left;
+	FhaCode code = zstd_run((Zstd *) stage, &in, ZSTD_e_continue, &left, err);
+
+	*taken = in.pos;
+	return code;
+}
+
+static FhaCode
+zstd_make(FhaStage *stage, FhaError *err)
+{
+	ZSTD_inBuffer in = {.src = NULL};
+	size_t left;
+	FhaCode code;
+
+	if (!stage->is_finished)
+		return FHA_AGAIN;
+	code = zstd_run((Zstd *) stage, &in, ZSTD_e_end, &left, err);
+	stage->is_ended = code == FHA_OK && left == 0;
+	return code;
+}
+
+static void
+zstd_close(FhaStage *stage)
+{
+	Zstd *zstd = (Zstd *) stage;
+
+	(void) ZSTD_freeCCtx(zstd->context);
+	free(zstd);
+}
+
+/* A library without threads refuses to have any, and then computes in the caller's. */
+static bool
+zstd_set(ZSTD_CCtx *context, int level, unsigned workers)
+{
+	ZSTD_bounds threads = ZSTD_cParam_getBounds(ZSTD_c_nbWorkers);
+	size_t window = ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
+
+	if (ZSTD_isError(window) ||
+		ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)))
+		return false;
+	if (level > 15 && ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog,
+														  COMPRESS_ZSTD_WINDOW_LOG_MAX)))
+		return false;
+	if (workers == 0 || threads.upperBound == 0)
+		return true;
+	return !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, (int) workers)) &&
+		   !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_jobSize, COMPRESS_ZSTD_PIECE_SIZE));
+}
+
+static FhaCode
+zstd_open(FhaStage **out, int level, unsigned workers, FhaError *err)
+{
+	static const FhaStageKind kind = {.take = zstd_take, .make = zstd_make, .close = zstd_close};
+	Zstd *zstd = calloc(1, sizeof(*zstd));
+
+	*out = NULL;
+	if (zstd == NULL)
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+	zstd->stage.kind = &kind;
+	zstd->context = ZSTD_createCCtx();
+	if (zstd->context == NULL || !zstd_set(zstd->context, level, workers))
+	{
+		zstd_close(&zstd->stage);
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+	}
+	*out = &zstd->stage;
+	return FHA_OK;
+}
+
+typedef struct CompressLevels
+{
+	FhaCompression compression;
+	int usual;
+	int max; /* 0: it has none */
+	FhaCode (*open)(FhaStage **out, int level, unsigned workers, FhaError *err);
+} CompressLevels;
+
+/* NULL: it is only read. */
+static const CompressLevels *
+compress_levels(FhaCompression compression)
+{
+	static const CompressLevels rows[] = {
+		{FHA_COMPRESSION_NONE, 0, 0, plain_open},
+		{FHA_COMPRESSION_GZIP, 2, FHA_GZIP_LEVEL_MAX, fha_gzip_open},
+		{FHA_COMPRESSION_LZ4, 1, FHA_LZ4_LEVEL_MAX, lz4_open},
+		{FHA_COMPRESSION_ZSTD, 3, FHA_ZSTD_LEVEL_MAX, zstd_open},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	{
+		if (rows[i].compression == compression)
+			return &rows[i];
+	}
+	return NULL;
+}
+
+FhaCode
+fha_compress_open(FhaStage **out, FhaCompression compression, int level, unsigned workers,
+				  FhaError *err)
+{
+	const CompressLevels *levels = compress_levels(compression);
+
+	*out = NULL;
+	if (levels == NULL)
+		return fha_error(err, FHA_INVALID, "%s is only read, not written",
+						 fha_compression_name(compression));
+	if (level < 0 || level > levels->max)
+		return fha_error(err, FHA_INVALID, "%s has no level %d", fha_compression_name(compression),
+						 level);
+	if (level == 0)
+		level = levels->usual;
+	if (workers > FHA_COMPRESS_WORKERS_MAX)
+		workers = FHA_COMPRESS_WORKERS_MAX;
+	return levels->open(out, level, workers, err);
+}

@@ -1,0 +1,144 @@
+/*
+ * stages.h: bytes through a stage, for the tests of stages.
+ */
+#ifndef STAGES_H
+#define STAGES_H
+
+#include <poll.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backup/stage.h"
+
+#define STAGES_BOUND_MS 20000
+
+typedef struct Bytes
+{
+	char *data;
+	size_t size;
+} Bytes;
+
+/* The same numbers each time. */
+typedef struct Chance
+{
+	uint64_t state;
+} Chance;
+
+static inline uint32_t
+chance_next(Chance *chance)
+{
+	chance->state = chance->state * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t) (chance->state >> 33);
+}
+
+static inline void
+bytes_add(Bytes *bytes, const char *data, size_t size)
+{
+	if (size == 0)
+		return;
+	bytes->data = realloc(bytes->data, bytes->size + size);
+	if (bytes->data == NULL)
+		abort();
+	memcpy(bytes->data + bytes->size, data, size);
+	bytes->size += size;
+}
+
+static inline void
+bytes_free(Bytes *bytes)
+{
+	free(bytes->data);
+	*bytes = (Bytes){.data = NULL};
+}
+
+static inline bool
+bytes_are(const Bytes *bytes, const char *data, size_t size)
+{
+	return bytes->size == size && (size == 0 || memcmp(bytes->data, data, size) == 0);
+}
+
+/* What has come out so far, added to `out` in cuts of at most `cut`; waits for the stage's threads if it shall end. */
+static inline FhaCode
+stage_drain(FhaStage *stage, size_t cut, bool to_its_end, Bytes *out, FhaError *err)
+{
+	for (;;)
+	{
+		const char *data;
+		size_t size;
+		FhaCode code = fha_stage_look(stage, &data, &size, err);
+		struct pollfd got_on = {.fd = fha_stage_fd(stage), .events = POLLIN};
+
+		if (code == FHA_AGAIN && to_its_end && got_on.fd >= 0 &&
+			poll(&got_on, 1, STAGES_BOUND_MS) == 1)
+			continue;
+		if (code != FHA_OK || size == 0)
+			return code;
+		size = size < cut ? size : cut;
+		bytes_add(out, data, size);
+		fha_stage_drop(stage, size);
+	}
+}
+
+/*
+ * All of it through the stage, in cuts of at most `cut` bytes, or of random ones below that with a chance.  OK: to its end.
+ * Closes the stage.
+ */
+static inline FhaCode
+stage_pass(FhaStage *stage, const char *data, size_t size, size_t cut, Chance *chance, Bytes *out,
+		   FhaError *err)
+{
+	FhaCode code = FHA_OK;
+	size_t at = 0;
+
+	while (at < size && code == FHA_OK)
+	{
+		size_t some = chance == NULL ? cut : chance_next(chance) % cut + 1;
+		size_t taken;
+
+		some = some < size - at ? some : size - at;
+		code = fha_stage_write(stage, data + at, some, &taken, err);
+		at += taken;
+		if (code != FHA_OK)
+			break;
+		code = stage_drain(stage, chance == NULL ? cut : chance_next(chance) % cut + 1, taken == 0,
+						   out, err);
+		if (code == FHA_AGAIN)
+			code = FHA_OK;
+	}
+	if (code == FHA_OK)
+		code = fha_stage_finish(stage, err);
+	if (code == FHA_OK)
+		code = stage_drain(stage, cut, true, out, err);
+	fha_stage_close(stage);
+	return code;
+}
+
+/* Somewhat like pages: runs, words, and what cannot be compressed. */
+static inline Bytes
+bytes_like_pages(size_t size)
+{
+	Bytes bytes = {.data = malloc(size + 1), .size = size};
+	Chance chance = {.state = 7};
+	size_t at = 0;
+
+	if (bytes.data == NULL)
+		abort();
+	while (at < size)
+	{
+		size_t run = chance_next(&chance) % 300 + 1;
+		uint32_t kind = chance_next(&chance) % 4;
+
+		for (size_t i = 0; i < run && at < size; i++, at++)
+		{
+			if (kind == 0)
+				bytes.data[at] = 0;
+			else if (kind == 1)
+				bytes.data[at] = (char) chance_next(&chance);
+			else
+				bytes.data[at] = "pgbench_accounts "[(at * kind) % 17];
+		}
+	}
+	return bytes;
+}
+
+#endif
