@@ -100,6 +100,10 @@ WRAPS_torture_node_test = $(TORTURE_WRAPS) fha_now_ms
 WRAPS_lock_test = linkat getdents64 geteuid fchown malloc realloc
 WRAPS_lock_kube_suite = fha_kube_start
 WRAPS_lock_kube_test = fha_kube_start fha_now_ms
+# Calls of an object store whose pauses pass as they are waited for.
+WRAPS_store_test = fha_now_ms poll
+# A directory whose disk does as the test says, and flushes nothing.
+WRAPS_store_dir_test = fsync pread pwrite linkat renameat renameat2 open geteuid fchown pthread_create
 # A deadline comes when the test says so.
 WRAPS_server_test = fha_now_ms
 WRAPS_azure_token_test = fha_now_ms

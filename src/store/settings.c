@@ -103,7 +103,7 @@ settings_take_azure(FhaStoreSettings *out, const char *scheme, const char *rest,
 	if (host == 0 || (size_t) snprintf(out->endpoint, sizeof(out->endpoint), "%s%.*s", scheme,
 									   (int) host, rest) >= sizeof(out->endpoint))
 		return fha_error(err, FHA_INVALID, "the store's url names no host: %s", settings_allowed);
-	if (length == 0 || length >= sizeof(out->account) || settings_name_length(account) != length)
+	if (length == 0 || length >= sizeof(out->account) || settings_name_length(account) < length)
 		return fha_error(err, FHA_INVALID, "the store's url names no account: %s",
 						 settings_allowed);
 	memcpy(out->account, account, length);

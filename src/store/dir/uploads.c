@@ -133,6 +133,13 @@ upload_flush(int fd, FhaError *err)
 						  : fha_error_errno(err, fha_store_dir_code(), "could not flush a file");
 }
 
+/* The same once what was asked can be seen by others. */
+static FhaCode
+upload_flush_done(int fd, FhaError *err)
+{
+	return fsync(fd) == 0 ? FHA_OK : fha_error_errno(err, FHA_UNKNOWN, "could not flush a folder");
+}
+
 /* --- begin */
 
 static bool
@@ -180,10 +187,10 @@ upload_fill(Upload *upload, const char *name, const FhaStoreRequest *request, Fh
 	(void) close(data_fd);
 	code = upload_write_head(upload, request, err);
 	if (code == FHA_OK)
-		code = upload_flush(upload->fd, err);
+		code = upload_flush_done(upload->fd, err);
 	if (code == FHA_OK)
-		code = upload_flush(upload->hidden_fd, err);
-	return code == FHA_OK ? upload_flush(upload->root_fd, err) : code;
+		code = upload_flush_done(upload->hidden_fd, err);
+	return code == FHA_OK ? upload_flush_done(upload->root_fd, err) : code;
 }
 
 FhaCode
@@ -329,7 +336,7 @@ upload_note_part(const Upload *upload, const FhaStoreRequest *request, FhaStoreR
 	if (code != FHA_OK)
 		return code;
 	(void) close(fd);
-	return upload_flush(upload->fd, err);
+	return upload_flush_done(upload->fd, err);
 }
 
 static FhaCode
@@ -509,12 +516,12 @@ upload_remove(const Upload *upload, const char *name, FhaError *err)
 	FhaCode code = upload_remove_name(upload, "key", NULL, err);
 
 	if (code == FHA_OK)
-		code = upload_flush(upload->fd, err);
+		code = upload_flush_done(upload->fd, err);
 	if (code == FHA_OK)
 		code = upload_walk(upload, upload->fd, upload_remove_name, NULL, err);
 	if (code == FHA_OK && unlinkat(upload->hidden_fd, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
 		code = fha_error_errno(err, fha_store_dir_code(), "could not remove a folder");
-	return code == FHA_OK ? upload_flush(upload->hidden_fd, err) : code;
+	return code == FHA_OK ? upload_flush_done(upload->hidden_fd, err) : code;
 }
 
 static FhaCode
