@@ -65,12 +65,13 @@ inherited_descriptor(const char *variable)
 
 /* Every process of PostgreSQL inherits the mapping itself, so that it costs nobody a system call. */
 static FhaWatermark *
-map_watermark(void)
+map_watermark(FhaSpeakers **speakers)
 {
 	int fd = inherited_descriptor(FHA_ENV_WATERMARK_FD);
 	struct stat status;
 	void *page;
 
+	*speakers = NULL;
 	if (fd < 0)
 		return NULL;
 	if (fstat(fd, &status) != 0 || status.st_size < (off_t) FHA_WATERMARK_LEAST)
@@ -83,6 +84,8 @@ map_watermark(void)
 	if (page == MAP_FAILED)
 		ereport(FATAL,
 				(errcode_for_file_access(), errmsg("could not map the supervisor's page: %m")));
+	if (status.st_size >= (off_t) sizeof(FhaWatermark))
+		*speakers = &((FhaWatermark *) page)->speakers;
 	return page;
 }
 
@@ -126,6 +129,8 @@ preload_tell_missing(const char *name, const char *consequence)
 void
 _PG_init(void)
 {
+	FhaSpeakers *speakers;
+
 	guc_define();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
@@ -139,7 +144,7 @@ _PG_init(void)
 	limits_raise();
 	(void) inherited_descriptor(FHA_ENV_LIVENESS_FD);
 	serve_inherit(inherited_descriptor(FHA_ENV_LISTEN_FD));
-	fence_watermark = map_watermark();
+	fence_watermark = map_watermark(&speakers);
 	last_words_install_hook();
 	shmem_install_hooks();
 	refuse_install_hooks();
@@ -147,7 +152,7 @@ _PG_init(void)
 	login_install_hooks();
 	maintenance_exporter_install_hooks();
 	readonly_install_hooks();
-	agent_register();
+	agent_register(speakers);
 	maintenance_register();
 	exporter_register();
 	if (IsPostmasterEnvironment)

@@ -193,6 +193,33 @@ CORE = [
     ),
     Mutant(
         "S1b",
+        "a process notes no write",
+        WRITE,
+        "\tfha_speakers_note(node->speakers, out);\n",
+        "",
+        unit("node", "s1b_a_late_write_of_any_process_of_ours_is_no_duplicate_s"),
+    ),
+    Mutant(
+        "S1b",
+        "a copy of a process that has ended is that process",
+        "src/node/speakers.c",
+        "if (speaker_is_same(newest, number) && number <= newest)",
+        "if (speaker_is_same(newest, number))",
+        unit(
+            "speakers",
+            "each_counts_up_to_its_newest",
+        ),
+    ),
+    Mutant(
+        "S1b",
+        "what a process reads first in its name is by a process of its node",
+        NODE_READ,
+        "if (fha_speakers_are_none(node->speakers))",
+        "if (!fha_lease_is_mine(world))",
+        unit("node", "s1b_what_a_process_reads_first_may_be_a_duplicate_s"),
+    ),
+    Mutant(
+        "S1b",
         "a member writes over another cluster's record",
         NODE_READ,
         "!fha_record_owner(record->data, record->size, by))",

@@ -209,6 +209,8 @@ supervisor_mind_ownership(Supervisor *self)
 		fha_ownership_release(&self->ownership);
 		self->own_again_at_ms = fha_now_ms() + OWN_WAIT_MS;
 	}
+	else
+		fha_node_share(self->node, &self->watermark->speakers);
 }
 
 /* Read the stopped data directory: once for what it is, once more for where its WAL ends. */

@@ -196,6 +196,7 @@ fha_node_open(FhaNode **out, const FhaConfig *config, const FhaClock *clock,
 	if (node == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");
 	node->clock = clock;
+	node->speakers = &node->alone;
 	fha_node_configure(node, config);
 	(void) snprintf(node->world.self.cluster, FHA_NAME_SIZE, "%s", config->cluster_name);
 	(void) snprintf(node->world.self.member, FHA_NAME_SIZE, "%s", config->member_name);
@@ -258,6 +259,12 @@ fha_node_close(FhaNode *node)
 	for (size_t i = 0; i < FHA_MEMBERS_MAX; i++)
 		node_held_clear(&node->others[i]);
 	free(node);
+}
+
+void
+fha_node_share(FhaNode *node, FhaSpeakers *speakers)
+{
+	node->speakers = speakers;
 }
 
 int

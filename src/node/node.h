@@ -18,6 +18,7 @@
 #include "config/config.h"
 #include "core/decide.h"
 #include "core/world.h"
+#include "node/speakers.h"
 #include "peer/protocol.h"
 #include "record/snapshot.h"
 #include "show/health.h"
@@ -75,6 +76,12 @@ FHA_API FHA_MUST_CHECK FhaCode fha_node_open(FhaNode **out, const FhaConfig *con
 											 const FhaClock *clock, const char *incarnation,
 											 bool liveness_held, FhaError *err);
 FHA_API void fha_node_close(FhaNode *node);
+
+/*
+ * Before the first step: all processes that speak for this node under its incarnation share this memory,
+ * kept until the node is closed.  Without it this one knows no write of theirs but the first that it reads.
+ */
+FHA_API void fha_node_share(FhaNode *node, FhaSpeakers *speakers);
 
 /* Readable when fha_node_step has something to do. */
 FHA_API int fha_node_fd(const FhaNode *node);

@@ -14,6 +14,7 @@
 #include "node/node.h"
 #include "node/peers.h"
 #include "node/promise_file.h"
+#include "node/speakers.h"
 #include "node/state.h"
 #include "peer/client.h"
 #include "peer/protocol.h"
@@ -182,10 +183,11 @@ struct FhaNode
 	size_t stranger_count; /* clusters of other names there, as far as they are worth telling */
 	char strangers[NODE_STRANGERS][FHA_NAME_SIZE];
 
-	/* Nonces of this process: a tag, a count, and what is random in each; predecessor: the tag of who
-	 * spoke for this node, in this incarnation, before. */
+	/* Nonces of this process: a tag, a count, and what is random in each; and those of all that spoke
+	 * for this node in this incarnation. */
 	char nonce_tag[NONCE_TAG_SIZE];
-	char predecessor_tag[NONCE_TAG_SIZE];
+	FhaSpeakers *speakers;
+	FhaSpeakers alone; /* of a host that has nothing to share with other processes */
 	uint32_t nonce_count;
 	char nonces[NONCES_KEPT][FHA_ID_SIZE];
 

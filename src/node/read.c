@@ -99,7 +99,7 @@ meet_duplicate(FhaNode *node, int64_t now_ms)
 			  "copied while it ran?  This node gives the lease up");
 }
 
-/* A record was read: if it names us, is it by us, or by who spoke for this node before? */
+/* A record was read: if it names us, is it by us, or by a process that spoke for this node before? */
 static void
 heed_nonce(FhaNode *node, const FhaCluster *cluster, int64_t now_ms)
 {
@@ -108,11 +108,9 @@ heed_nonce(FhaNode *node, const FhaCluster *cluster, int64_t now_ms)
 	if (cluster->released || strcmp(cluster->holder, world->self.member) != 0 ||
 		strcmp(cluster->incarnation, world->self.incarnation) != 0)
 		return;
-	if (!fha_lease_is_mine(world))
-		(void) snprintf(node->predecessor_tag, sizeof(node->predecessor_tag), "%.6s",
-						cluster->nonce);
-	else if (strcmp(cluster->nonce, world->cluster.nonce) != 0 &&
-			 node_nonce_is_another_s(node, cluster->nonce))
+	if (fha_speakers_are_none(node->speakers))
+		fha_speakers_note_silent(node->speakers, cluster->nonce);
+	else if (node_nonce_is_another_s(node, cluster->nonce))
 		meet_duplicate(node, now_ms);
 }
 

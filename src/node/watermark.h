@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "core/world.h"
+#include "node/speakers.h"
 
 typedef struct FhaWatermark
 {
@@ -24,6 +25,7 @@ typedef struct FhaWatermark
 	_Atomic uint32_t stop_asked;
 	_Atomic uint32_t stop_prepared;
 	char last_words[FHA_SENTENCE_SIZE]; /* the newest fatal error of a start; "": none */
+	FhaSpeakers speakers; /* those of the incarnation of the server that inherits this */
 } FhaWatermark;
 
 /*

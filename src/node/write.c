@@ -41,6 +41,7 @@ make_nonce(FhaNode *node, char out[FHA_ID_SIZE], FhaError *err)
 	(void) snprintf(out, FHA_ID_SIZE, "%s%06x%.4s", node->nonce_tag, (unsigned) node->nonce_count,
 					random + 6);
 	memcpy(node->nonces[node->nonce_count % NONCES_KEPT], out, FHA_ID_SIZE);
+	fha_speakers_note(node->speakers, out);
 	return FHA_OK;
 }
 
@@ -51,7 +52,7 @@ node_nonce_is_another_s(const FhaNode *node, const char *nonce)
 	uint32_t age;
 
 	if (strncmp(nonce, node->nonce_tag, NONCE_TAG_SIZE - 1) != 0 || node->nonce_count == 0)
-		return strncmp(nonce, node->predecessor_tag, NONCE_TAG_SIZE - 1) != 0;
+		return !fha_speakers_know(node->speakers, nonce);
 	(void) sscanf(nonce + NONCE_TAG_SIZE - 1, "%6x", &count);
 	/* Old ones come back when a lock is restored; those that are yet to come were another's. */
 	age = (node->nonce_count - count) & NONCE_COUNT_MAX;

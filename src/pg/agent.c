@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "access/xlog.h"
@@ -69,6 +70,7 @@ PGDLLEXPORT void fawkes_ha_agent_main(Datum argument);
 /* Fixed in the postmaster, so that a restarted agent is the same one (S1b). */
 static char incarnation[FHA_ID_SIZE];
 static bool supervised;
+static FhaSpeakers *speakers; /* NULL: nothing is shared */
 
 /* What this agent has already done about its host actions. */
 typedef struct Progress
@@ -105,8 +107,21 @@ has_worker(const char *function)
 	return false;
 }
 
+/* For agents alone.  A crash of a backend, which makes the server's shared memory anew, does not end it. */
+static FhaSpeakers *
+make_speakers(void)
+{
+	void *memory =
+		mmap(NULL, sizeof(FhaSpeakers), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		ereport(FATAL, (errcode(ERRCODE_OUT_OF_MEMORY),
+						errmsg("could not make memory that agents share: %m")));
+	return memory;
+}
+
 void
-agent_register(void)
+agent_register(FhaSpeakers *with_supervisor)
 {
 	BackgroundWorker worker = {
 		.bgw_flags = BGWORKER_SHMEM_ACCESS,
@@ -132,6 +147,7 @@ agent_register(void)
 	}
 	else if (fha_random_hex(incarnation, sizeof(incarnation), &err) != FHA_OK)
 		fha_report(FATAL, &err);
+	speakers = supervised ? with_supervisor : make_speakers();
 	RegisterBackgroundWorker(&worker);
 	/* PostgreSQL leaves out what it has no room for: the fence would stay shut, and nothing say why. */
 	if (IsPostmasterEnvironment && !has_worker(worker.bgw_function_name))
@@ -567,6 +583,8 @@ fawkes_ha_agent_main(Datum argument)
 	take_ownership(&config, &ownership);
 	if (fha_node_open(&node, &config, &fha_kernel_clock, incarnation, false, &err) != FHA_OK)
 		fha_report(ERROR, &err);
+	if (speakers != NULL)
+		fha_node_share(node, speakers);
 	serve_begin(&config, node);
 
 	LWLockAcquire(fawkes_shared->lock, LW_EXCLUSIVE);

@@ -4,7 +4,13 @@
 #ifndef FAWKES_AGENT_H
 #define FAWKES_AGENT_H
 
-/* From _PG_init in the postmaster: register the worker and fix this postmaster's incarnation. */
-extern void agent_register(void);
+#include "node/speakers.h"
+
+/*
+ * From _PG_init in the postmaster: register the worker and fix this postmaster's incarnation.
+ * with_supervisor: what its agents share with the supervisor; NULL: there is none, or it is older and
+ * shares nothing.
+ */
+extern void agent_register(FhaSpeakers *with_supervisor);
 
 #endif

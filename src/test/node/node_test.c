@@ -693,9 +693,81 @@ s1b_no_nonce_of_ours_is_a_duplicate_s(void **state)
 	memcpy(own, node->write.cluster.nonce, sizeof(own));
 	(void) snprintf(own + 6, sizeof(own) - 6, "%06x", (unsigned) node->nonce_count + 1);
 	assert_true(node_nonce_is_another_s(node, own));
-	assert_true(node_nonce_is_another_s(node, "zzzzzz0000010000"));
-	(void) snprintf(node->predecessor_tag, sizeof(node->predecessor_tag), "zzzzzz");
-	assert_false(node_nonce_is_another_s(node, "zzzzzz0000010000"));
+	assert_true(node_nonce_is_another_s(node, "fffffe0000010000"));
+	fha_speakers_note(&players[0].speakers, "fffffe0000010000");
+	assert_false(node_nonce_is_another_s(node, "fffffe0000010000"));
+}
+
+/* The process that speaks for this player ends, and another one begins. */
+static void
+speak_anew(Player *player)
+{
+	fha_node_close(player->node);
+	player_open(player, false);
+}
+
+/* The record is written in this node's name, as that version. */
+static void
+write_in_its_name(const char *nonce, int version)
+{
+	char command[4 * PATH_MAX];
+
+	(void) snprintf(command, sizeof(command),
+					"cd %s/lock && sed 's/\"nonce\":\"[0-9a-f]*\"/\"nonce\":\"%s\"/' "
+					"$(ls db-test.0* | tail -1) >../late && cp ../late db-test.%020d",
+					root, nonce, version);
+	assert_int_equal(system(command), 0);
+}
+
+/* Its newest write was late, and the one after it has read what stood there before. */
+static void
+s1b_a_late_write_of_any_process_of_ours_is_no_duplicate_s(void **state)
+{
+	char incarnation[FHA_ID_SIZE];
+	char nonce[FHA_ID_SIZE];
+	Player *player;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	player = leader();
+	memcpy(incarnation, player->incarnation, sizeof(incarnation));
+	speak_anew(player);
+	assert_int_equal(node_write_begin(player->node, PENDING_RENEW, &err), FHA_OK);
+	memcpy(nonce, player->node->write.cluster.nonce, sizeof(nonce));
+	speak_anew(player);
+	TURN_UNTIL(is_open(player));
+	write_in_its_name(nonce, 99999);
+	TURN_UNTIL(atoi(player->node->world.watch.version) > 99999);
+	assert_string_equal(player->node->world.self.incarnation, incarnation);
+	assert_true(is_open(player));
+	/* The copy of that process has counted on. */
+	(void) snprintf(nonce + 6, sizeof(nonce) - 6, "0000ff0000");
+	write_in_its_name(nonce, 199999);
+	TURN_UNTIL(strcmp(player->node->world.self.incarnation, incarnation) != 0);
+	assert_false(is_open(player));
+}
+
+/* A machine was copied while it ran, and on both another process speaks now: the copy's has written. */
+static void
+s1b_what_a_process_reads_first_may_be_a_duplicate_s(void **state)
+{
+	char incarnation[FHA_ID_SIZE];
+	Player *player;
+
+	(void) state;
+	start_cluster();
+	player = leader();
+	memcpy(incarnation, player->incarnation, sizeof(incarnation));
+	write_in_its_name("abcdef0000010000", 99999);
+	speak_anew(player);
+	TURN_UNTIL(strcmp(player->node->world.self.incarnation, incarnation) != 0);
+	assert_false(is_open(player));
+	/* Processes of version 1.1 note nothing. */
+	memset(&player->speakers, 0, sizeof(player->speakers));
+	speak_anew(player);
+	TURN_UNTIL(player->node->world.watch.seen);
+	assert_string_equal(player->node->world.self.incarnation, incarnation);
 }
 
 /*
@@ -1811,6 +1883,8 @@ main(void)
 		TEST(another_incarnation_waits),
 		TEST(s1b_a_renewal_that_was_never_ours_is_a_duplicate_s),
 		TEST(s1b_no_nonce_of_ours_is_a_duplicate_s),
+		TEST(s1b_a_late_write_of_any_process_of_ours_is_no_duplicate_s),
+		TEST(s1b_what_a_process_reads_first_may_be_a_duplicate_s),
 		TEST(s1b_a_member_writes_over_no_other_cluster_s_record),
 		TEST(s1b_two_clusters_members_of_one_record_name),
 		TEST(a_cluster_is_not_founded_where_a_member_writes),

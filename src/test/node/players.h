@@ -68,6 +68,7 @@ typedef struct Player
 	FhaPgView view;
 	FhaHostAction action;
 	char incarnation[FHA_ID_SIZE];
+	FhaSpeakers speakers;
 	int listen_fd; /* where it answers, if players_listen; else -1 */
 	FhaListener *listener;
 	bool unreachable; /* nobody streams from it */
@@ -160,6 +161,7 @@ player_open(Player *player, bool liveness_held)
 	if (fha_node_open(&player->node, &player->config, played_clock(), player->incarnation,
 					  liveness_held, &err) != FHA_OK)
 		fail_msg("%s", err.text);
+	fha_node_share(player->node, &player->speakers);
 	player->has_action = false;
 }
 

@@ -25,6 +25,7 @@
 #include "core/stopped.h"
 #include "node/leave.h"
 #include "node/node.h"
+#include "node/speakers.h"
 #include "node/state.h"
 
 #define SIM_HOSTS 8
@@ -178,6 +179,7 @@ typedef struct SimHost
 	/* Supervisor and agent. */
 	bool supervised; /* the supervisor runs */
 	char incarnation[FHA_ID_SIZE];
+	FhaSpeakers speakers;
 	SimSpeaker speaker;
 	FhaNode *node;
 	bool killed; /* its node is being killed: no write is waited for */

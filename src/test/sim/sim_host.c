@@ -326,6 +326,7 @@ take_ownership(SimHost *host, SimSpeaker speaker)
 	}
 	if (code != FHA_OK)
 		sim_fail("%s cannot open its node: %s", host->config.member_name, err.text);
+	fha_node_share(host->node, &host->speakers);
 	host->speaker = speaker;
 	host->has_action = false;
 	memset(&host->action, 0, sizeof(host->action));
@@ -1290,13 +1291,19 @@ agent_acts(SimHost *host, const FhaPgView *view)
 
 /* --- a turn of whoever speaks */
 
+/* S1b: machines are copied as their disks alone, so nobody else ever writes in a process's name. */
 static void
 say_news(SimHost *host)
 {
 	char sentence[512];
 
 	while (fha_node_news(host->node, sentence, sizeof(sentence)))
+	{
 		sim_trace(host->index, "- %s", sentence);
+		if (strncmp(sentence, "[lease_renewed_by_copy]", 23) == 0)
+			sim_fail("%s takes itself for copied, and its machine never was while it ran",
+					 host->config.member_name);
+	}
 }
 
 /* How long may it wait, besides what the host action says? */
@@ -1523,6 +1530,7 @@ sim_host_start(SimHost *host)
 	if (host->phase == SIM_DOWN || host->phase == SIM_ORPHANS)
 	{
 		sim_hex(host->incarnation, sizeof(host->incarnation));
+		memset(&host->speakers, 0, sizeof(host->speakers));
 		host->watermark_counts = false;
 		host->acked_lsn = 0;
 	}
