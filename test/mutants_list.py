@@ -1260,7 +1260,7 @@ LISTENER = [
         MEMBER,
         "if (!is_authentic(key->question, body, size, mac))",
         "if (false)",
-        unit("member", "what_is_not_authentic_is_not_looked_at"),
+        unit("protocol", "what_is_not_authentic_is_not_looked_at"),
     ),
     Mutant(
         "trust",
@@ -1268,7 +1268,7 @@ LISTENER = [
         MEMBER,
         "CRYPTO_memcmp(mac, right, FHA_MAC_TEXT_SIZE - 1) == 0",
         "CRYPTO_memcmp(mac, right, FHA_MAC_TEXT_SIZE / 2) == 0",
-        unit("member", "what_is_not_authentic_is_not_looked_at"),
+        unit("protocol", "what_is_not_authentic_is_not_looked_at"),
     ),
     Mutant(
         "trust",
@@ -1276,7 +1276,7 @@ LISTENER = [
         MEMBER,
         "if (!is_authentic(key->answer, data, size, mac))",
         "if (false)",
-        unit("member", "an_answer_belongs_to_its_question"),
+        unit("protocol", "an_answer_belongs_to_its_question"),
     ),
     Mutant(
         "trust",
@@ -1284,7 +1284,7 @@ LISTENER = [
         MEMBER,
         "memcpy(out->answer, all + FHA_MAC_BYTES, FHA_MAC_BYTES);",
         "memcpy(out->answer, all, FHA_MAC_BYTES);",
-        unit("member", "the_key_comes_of_cluster_and_password"),
+        unit("protocol", "the_key_comes_of_cluster_and_password"),
     ),
     Mutant(
         "trust",
@@ -1292,7 +1292,7 @@ LISTENER = [
         MEMBER,
         " &&\n\t\t   strcmp(echo.nonce, asked->nonce) == 0;",
         ";",
-        unit("member", "an_answer_belongs_to_its_question"),
+        unit("protocol", "an_answer_belongs_to_its_question"),
     ),
     Mutant(
         "trust",
@@ -1300,7 +1300,7 @@ LISTENER = [
         MEMBER,
         "if (was_asked(server, question->nonce))",
         "if (false)",
-        unit("member", "a_question_is_answered_once"),
+        unit("protocol", "a_question_is_answered_once"),
     ),
     Mutant(
         "trust",
@@ -1308,7 +1308,7 @@ LISTENER = [
         MEMBER,
         "if (strcmp(question->challenge, server->challenge) != 0)",
         "if (false)",
-        unit("member", "a_question_is_answered_once"),
+        unit("protocol", "a_question_is_answered_once"),
     ),
     Mutant(
         "trust",
@@ -1316,7 +1316,7 @@ LISTENER = [
         MEMBER,
         "if (strcmp(question->cluster, health->cluster) != 0)",
         "if (false)",
-        unit("member", "each_refusal_has_its_status"),
+        unit("protocol", "each_refusal_has_its_status"),
     ),
     Mutant(
         "trust",
@@ -1324,7 +1324,7 @@ LISTENER = [
         MEMBER,
         "question->system_identifier != health->system_identifier)",
         "false)",
-        unit("member", "each_refusal_has_its_status"),
+        unit("protocol", "each_refusal_has_its_status"),
     ),
     Mutant(
         "trust",
@@ -1332,7 +1332,7 @@ LISTENER = [
         MEMBER,
         "if (strcmp(question->to, health->member) != 0)",
         "if (false)",
-        unit("member", "each_refusal_has_its_status"),
+        unit("protocol", "each_refusal_has_its_status"),
     ),
 ]
 

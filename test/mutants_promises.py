@@ -235,7 +235,7 @@ MUTANTS = [
         "src/peer/protocol.c",
         "&& fha_now_ms() < server->previous_ends_at_ms)",
         "&& server->previous_ends_at_ms != 0)",
-        unit("member", "a_new_password_replaces_the_old_one_after_a_lease"),
+        unit("protocol", "a_new_password_replaces_the_old_one_after_a_lease"),
     ),
     Mutant(
         "S10",

@@ -270,8 +270,8 @@ some_host(void)
 	return &sim_hosts[sim_draw((uint64_t) sim_host_count)];
 }
 
-static int *
-number(int value)
+int *
+sim_number(int value)
 {
 	int *out = sim_alloc(sizeof(*out));
 
@@ -279,8 +279,8 @@ number(int value)
 	return out;
 }
 
-static void
-start_again(void *argument)
+void
+sim_start_again(void *argument)
 {
 	sim_host_start(&sim_hosts[*(int *) argument]);
 }
@@ -418,7 +418,7 @@ strike_host(SimHost *host)
 			host->cut_from_lock = true;
 			break;
 	}
-	sim_at(sim_us + sim_between(SIM_S, 20 * SIM_S), -1, host_is_mended, number(host->index));
+	sim_at(sim_us + sim_between(SIM_S, 20 * SIM_S), -1, host_is_mended, sim_number(host->index));
 }
 
 static void
@@ -442,7 +442,8 @@ pause_host(SimHost *host)
 static void
 start_later(const SimHost *host, int64_t longest_us)
 {
-	sim_at(sim_us + sim_between(50 * SIM_MS, longest_us), -1, start_again, number(host->index));
+	sim_at(sim_us + sim_between(50 * SIM_MS, longest_us), -1, sim_start_again,
+		   sim_number(host->index));
 }
 
 static void
@@ -575,7 +576,7 @@ strike(void *argument)
 			sim_trace(host->index, "its PostgreSQL will not start");
 			host->broken = true;
 			sim_at(sim_us + sim_between(SIM_S, 20 * SIM_S), -1, host_is_mended,
-				   number(host->index));
+				   sim_number(host->index));
 			if (sim_chance(50))
 				sim_host_kill_postgres(host);
 			break;
@@ -594,8 +595,8 @@ strike(void *argument)
 			break;
 		case LEAVE:
 			sim_host_stop(host);
-			sim_at(sim_us + sim_between(15 * SIM_S, 40 * SIM_S), -1, start_again,
-				   number(host->index));
+			sim_at(sim_us + sim_between(15 * SIM_S, 40 * SIM_S), -1, sim_start_again,
+				   sim_number(host->index));
 			break;
 		case FAULTS:
 			break;
@@ -729,7 +730,7 @@ sim_settles_by(int64_t ends_at_us)
 static bool
 is_strike(SimAct act)
 {
-	return act == strike || act == start_again || act == put_back || act == keep_copy ||
+	return act == strike || act == sim_start_again || act == put_back || act == keep_copy ||
 		   act == lock_is_back || act == host_is_mended || act == links_are_back;
 }
 
@@ -804,7 +805,7 @@ play(uint64_t seed)
 	for (int i = 0; i < members; i++)
 		sim_host_make(i, members);
 	for (int i = 0; i < members; i++)
-		sim_at(sim_us + sim_between(0, 3 * SIM_S), -1, start_again, number(i));
+		sim_at(sim_us + sim_between(0, 3 * SIM_S), -1, sim_start_again, sim_number(i));
 	if (!sim_settles_by(60 * SIM_S))
 		sim_fail("the cluster does not come to be");
 	sim_trace(-1, "faults begin");

@@ -75,6 +75,9 @@ bool sim_failed(void);
 /* malloc, or the end of the program. */
 void *sim_alloc(size_t size);
 
+/* The argument of an act that is about a host: its number, malloc'ed. */
+int *sim_number(int value);
+
 /* What is usual in a scenario; drawn anew for each, so that rare things come together in some. */
 typedef struct SimHabits
 {
@@ -262,9 +265,10 @@ FhaClock sim_clock(SimHost *host);
 /* -1: there is none of that name. */
 int sim_host_named(const char *name);
 void sim_host_make(int index, int members);
-void sim_host_start(SimHost *host); /* its supervisor */
-void sim_host_stop(SimHost *host);  /* SIGTERM for the supervisor */
-void sim_host_kill(SimHost *host);  /* kill -9 of everything */
+void sim_host_start(SimHost *host);   /* its supervisor */
+void sim_start_again(void *argument); /* an act: the supervisor of the host of that number */
+void sim_host_stop(SimHost *host);    /* SIGTERM for the supervisor */
+void sim_host_kill(SimHost *host);    /* kill -9 of everything */
 /* kill -9 of its supervisor; PostgreSQL goes on with its agent. */
 void sim_host_kill_supervisor(SimHost *host);
 void sim_host_reboot(SimHost *host); /* after that: another boot, another clock */

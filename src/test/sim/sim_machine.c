@@ -53,28 +53,13 @@ draw_chance(int percent)
 	return (int) sim_machine_draw(100) < percent;
 }
 
-static int *
-number(int value)
-{
-	int *out = sim_alloc(sizeof(*out));
-
-	*out = value;
-	return out;
-}
-
 /* --- ends of all processes */
-
-static void
-start_again(void *argument)
-{
-	sim_host_start(&sim_hosts[*(int *) argument]);
-}
 
 static void
 start_later(const SimHost *host)
 {
 	sim_at(sim_us + draw_between(50 * SIM_MS, draw_chance(50) ? SIM_S : 15 * SIM_S), -1,
-		   start_again, number(host->index));
+		   sim_start_again, sim_number(host->index));
 }
 
 static void
@@ -111,7 +96,8 @@ end_inside(SimHost *host, SimDiskEnd end)
 			  end == SIM_POWER_CUT ? "its power will fail within" : "will be killed within", calls);
 	sim_disk_end_in(host, end, calls);
 	if (end == SIM_POWER_CUT)
-		sim_at(sim_us + draw_between(10 * SIM_MS, 8 * SIM_S), -1, end_anyway, number(host->index));
+		sim_at(sim_us + draw_between(10 * SIM_MS, 8 * SIM_S), -1, end_anyway,
+			   sim_number(host->index));
 }
 
 /* It ended within the event that has just been played. */
@@ -204,7 +190,8 @@ disk_fails(SimHost *host, int error)
 {
 	sim_trace(host->index, error == ENOSPC ? "its disk is full" : "its disk fails");
 	sim_disk_fails(host, error);
-	sim_at(sim_us + draw_between(100 * SIM_MS, 15 * SIM_S), -1, disk_is_well, number(host->index));
+	sim_at(sim_us + draw_between(100 * SIM_MS, 15 * SIM_S), -1, disk_is_well,
+		   sim_number(host->index));
 }
 
 static void
@@ -227,7 +214,7 @@ copy(SimHost *host)
 		start_later(host);
 	}
 	start_later(made);
-	sim_at(sim_us + draw_between(SIM_S, 40 * SIM_S), -1, remove_copy, number(made->index));
+	sim_at(sim_us + draw_between(SIM_S, 40 * SIM_S), -1, remove_copy, sim_number(made->index));
 }
 
 static void
@@ -317,7 +304,7 @@ sim_machine_begin(void)
 bool
 sim_machine_is_fault(SimAct act)
 {
-	return act == strike || act == start_again || act == end_anyway || act == disk_is_well ||
+	return act == strike || act == sim_start_again || act == end_anyway || act == disk_is_well ||
 		   act == remove_copy;
 }
 

@@ -1,5 +1,5 @@
 /*
- * member_test.c: questions between members: who is believed, and what is refused.
+ * protocol_test.c: questions between members: who is believed, and what is refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>
