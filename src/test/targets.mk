@@ -37,7 +37,7 @@ check-regress:
 check-pgtap:
 	@test -n "$(PGTAP)" || { echo "no test in src/test/pgtap"; exit 1; }
 	$(LAB) -m lab.plain pg_prove --failures --comments $(PGTAP)
-check-behaviour:
+check-behaviour: $(STORE_SUITE)
 	$(RUN_PYTEST) $(call IN_PARALLEL,$(WORKERS)) --durations=10 -m 'not long and not kube' test $(PYTEST)
 # A control plane of Kubernetes, whose binary test/install.sh has built.
 check-kube: $(KUBE_SUITE)
