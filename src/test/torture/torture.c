@@ -167,8 +167,8 @@ __wrap_strdup(const char *text)
 
 /* --- calls to the kernel */
 
-bool
-torture_strikes(void)
+static bool
+call_fails(void)
 {
 	if (!strikes(&torture->calls_left, false))
 		return false;
@@ -181,7 +181,7 @@ torture_strikes(void)
 	type __wrap_##name parameters;              \
 	type __wrap_##name parameters               \
 	{                                           \
-		if (torture_strikes())                  \
+		if (call_fails())                       \
 			return -1;                          \
 		return __real_##name arguments;         \
 	}
@@ -215,7 +215,7 @@ __wrap_open(const char *path, int flags, ...)
 	va_start(more, flags);
 	mode = (flags & O_CREAT) != 0 ? va_arg(more, unsigned) : 0;
 	va_end(more);
-	return torture_strikes() ? -1 : __real_open(path, flags, mode);
+	return call_fails() ? -1 : __real_open(path, flags, mode);
 }
 
 int
@@ -227,14 +227,14 @@ __wrap_openat(int fd, const char *path, int flags, ...)
 	va_start(more, flags);
 	mode = (flags & O_CREAT) != 0 ? va_arg(more, unsigned) : 0;
 	va_end(more);
-	return torture_strikes() ? -1 : __real_openat(fd, path, flags, mode);
+	return call_fails() ? -1 : __real_openat(fd, path, flags, mode);
 }
 
 /* As a disk that fills up: half of it goes, what is left does not. */
 ssize_t
 __wrap_write(int fd, const void *data, size_t size)
 {
-	if (!torture_strikes())
+	if (!call_fails())
 		return __real_write(fd, data, size);
 	if (!torture->fault.shorn || size < 2)
 		return -1;
@@ -246,7 +246,7 @@ __wrap_write(int fd, const void *data, size_t size)
 int
 __wrap_close(int fd)
 {
-	bool fails = torture_strikes();
+	bool fails = call_fails();
 	int result = __real_close(fd);
 
 	if (!fails)
