@@ -29,10 +29,11 @@ LONGEST      = lock/lock node/node_promise torture/torture_node lock/lock_kube k
 UNIT_FIRST   = $(LONGEST:%=src/test/%_test)
 UNIT         = $(UNIT_FIRST) $(filter-out $(UNIT_FIRST),$(patsubst %.c,%,$(wildcard src/test/*/*_test.c)))
 KUBE_SUITE   = src/test/lock/lock_kube_suite
+STORE_SUITE  = src/test/store/store_suite
 API_LOAD     = src/test/api_load/api_load
 PAGE_SERVER  = src/test/page/page_server
 BACKUP_INFO  = src/test/interop/backup_info
-EXTRA_CLEAN  = build-for build-sql $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE) $(API_LOAD) $(PAGE_SERVER) $(BACKUP_INFO)
+EXTRA_CLEAN  = build-for build-sql $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE) $(STORE_SUITE) $(API_LOAD) $(PAGE_SERVER) $(BACKUP_INFO)
 
 include src/pgxs.mk
 
@@ -82,18 +83,19 @@ SANITIZED = $(patsubst %.c,build-sanitized/%.o,$(LIB_SOURCES))
 build-sanitized/src/%.o: src/%.c
 	@mkdir -p $(@D)
 	@$(CC) $(PLAIN) $(SAN) -fno-omit-frame-pointer -MMD -MP -Isrc -c -o $@ $<
-$(UNIT) $(KUBE_SUITE): %: build-sanitized/%.o $(SANITIZED)
+$(UNIT) $(KUBE_SUITE) $(STORE_SUITE): %: build-sanitized/%.o $(SANITIZED)
 	@echo '  LD  $@'
 	@$(CC) $(SAN) $(call wraps,$@) -o $@ $^ $(UNIT_MORE) -lcmocka -lssl $(LIBS_CONTROL)
 comma = ,
 # What the linker replaces in a program, by the test's name; for coverage too.
 wraps = $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPS_$(notdir $1)))
 # No memory and a failing disk, everywhere in turn.
-TORTURED = $(addprefix src/test/torture/torture,_test _node_test _kube_test)
+TORTURED = $(addprefix src/test/torture/torture,_test _node_test _kube_test _store_test)
 $(TORTURED): build-sanitized/src/test/torture/torture.o
 TORTURE_WRAPS = strdup open openat close read write pwrite fsync rename mkdir fstat linkat getdents64 getrandom
 WRAPS_torture_test = $(TORTURE_WRAPS)
 WRAPS_torture_kube_test = $(TORTURE_WRAPS)
+WRAPS_torture_store_test = $(TORTURE_WRAPS) pread mkdirat fstatat renameat unlinkat ftruncate fdopendir readdir
 WRAPS_torture_node_test = $(TORTURE_WRAPS) fha_now_ms
 # The lock's suite gets between a scan, a link and their neighbours, and lets memory run out; on a real
 # API server, which test/test_kube_lock.py starts, it gets between a call and its sending.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A bare Debian 12 in a folder, by debootstrap; sourced after install.sh.
 
-# bare_make FOLDER: taken over is only what tells how packages are reached: apt.conf.d, pip.conf, the certificates.
+# bare_make FOLDER: taken over is only what tells how packages are reached: apt.conf.d, pip.conf, npmrc, the certificates.
 bare_make() {
   local file
   install_packages debootstrap
@@ -15,7 +15,7 @@ bare_make() {
   progress_stop
   rm -f "$1.log"
   cp -r /etc/apt/apt.conf.d/. "$1/etc/apt/apt.conf.d/"
-  for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
+  for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/npmrc /root/.npmrc /etc/ssl/certs/ca-certificates.crt; do
     [ ! -e "$file" ] || install -D -m 0644 "$file" "$1$file"
   done
   # The package ca-certificates, when it comes, writes the bundle anew, without what this machine adds to it.
@@ -35,7 +35,7 @@ bare_run() {
   local taken=() name
   while IFS= read -r name; do
     case ${name,,} in
-      *_proxy | pip_* | goproxy | goflags | gosumdb | gonosumdb | gonosumcheck | goprivate | gotoolchain | \
+      *_proxy | pip_* | npm_config_* | node_extra_ca_certs | goproxy | goflags | gosumdb | gonosumdb | gonosumcheck | goprivate | gotoolchain | \
         ssl_cert_file | ssl_cert_dir | curl_ca_bundle | requests_ca_bundle | debian_mirror | pytest | ci) taken+=("$name=${!name}") ;;
     esac
   done < <(compgen -e)

@@ -107,6 +107,7 @@ class Bare:
     def __init__(self, node: Node, directory: Path, port: int) -> None:
         self.data = directory / "data"
         self.port = port
+        self.options: tuple[str | Path, ...] = ()  # of pg_ctl
         self._node = node
         self._conf = directory / "postgresql.conf"
         self._log = directory / "log"
@@ -123,7 +124,7 @@ class Bare:
         places = {"hba_file": str(self.data / "pg_hba.conf"), "ident_file": str(self.data / "pg_ident.conf")}
         self._conf.write_text(programs.settings_text({**kept, **own, **places}))
         programs.must_run(
-            "pg_ctl", "start", "-w", "-D", self.data, "-l", self._log, "-o", f"-c config_file={self._conf}",
+            "pg_ctl", "start", "-w", *self.options, "-D", self.data, "-l", self._log, "-o", f"-c config_file={self._conf}",
             env={process.NODE_MARK: str(self._node.directory)},
         )  # fmt: skip
 

@@ -2,7 +2,7 @@
 # fresh.sh [STAGE...]: ./check on a machine that has nothing: a new bare Debian 12 in a folder, by debootstrap.
 #
 # As root.  In mount and process namespaces of its own, with the host's network and no other path of the host.  Taken over is
-# only what tells how packages are reached: apt.conf.d, pip.conf, the certificates, and the variables that bare.sh names.
+# only what tells how packages are reached: apt.conf.d, pip.conf, npmrc, the certificates, and the variables that bare.sh names.
 # PYTEST='-k NAME' goes through to the tests of behaviour.
 # MIRROR=URL names another mirror than Debian's own, FOLDER=PATH another folder; KEEP=1 leaves it.
 set -eu -o pipefail

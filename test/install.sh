@@ -31,6 +31,7 @@ CHECK_PACKAGES="$SERVER_PACKAGES libcmocka-dev clang-format-14 python3-pip
 . "$TREE/test/released.sh"
 . "$TREE/test/barman.sh"
 . "$TREE/test/kube/build.sh"
+. "$TREE/test/azurite.sh"
 
 heading() { printf '\n=== %s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
@@ -115,7 +116,7 @@ as_user() { "${user[@]}" "$@"; }
 sources() {
   (cd "$TREE" && find . \( -name .git -o -name __pycache__ -o -name .pytest_cache -o -name results \
       -o -name 'build-*' -o -name mutants \) -prune -o -type f \
-    ! -name '*.o' ! -name '*.d' ! -name '*.so' ! -name '*.bc' ! -name '*_test' ! -path ./fawkes-ha ! -name lock_kube_suite ! -name api_load ! -name page_server ! -path ./src/test/interop/backup_info \
+    ! -name '*.o' ! -name '*.d' ! -name '*.so' ! -name '*.bc' ! -name '*_test' ! -path ./fawkes-ha ! -name lock_kube_suite ! -name store_suite ! -name api_load ! -name page_server ! -path ./src/test/interop/backup_info \
     ! -name 'regression.*' -print | LC_ALL=C sort)
 }
 
@@ -205,6 +206,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
       prepare check
       prepare_kube || die "Kubernetes $KUBE_VERSION: $WHY_NO_KUBE"
       prepare_released || die "version $RELEASED_VERSION: $WHY_NO_RELEASED"
+      prepare_azurite || die "Azurite: $WHY_NO_AZURITE"
       prepare_barman || die "barman: $WHY_NO_BARMAN"
       prepare_versions || die "PostgreSQL $VERSIONS: $WHY_NO_VERSIONS"
       for version in $VERSIONS; do (use_version "$version") || exit 1; done ;;

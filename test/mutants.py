@@ -393,7 +393,7 @@ def table() -> str:
     lines = [
         "# The mutants",
         "",
-        "Each breaks one safety rule of docs/design.md (fuzz: a check of input; fail: of memory and disk).",
+        "Each breaks one safety rule of docs/design.md (fuzz: a check of input; fail: of memory and disk; store: what object stores promise).",
         "`make mutants` shows that the tests named beside it notice; those marked * run in `make mutants-short`.",
         "",
         "- unit: cmocka tests, fuzz targets with their kept inputs, and `check-layers`.",

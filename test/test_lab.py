@@ -1,6 +1,7 @@
 """The judge is judged: what the lab calls an overlap, an outage and a forbidden loss, how sure a mean is; and its ports."""
 
 import bench_fence
+import bench_instructions
 import demo
 import pytest
 from lab import evidence, interval, ports
@@ -147,3 +148,34 @@ def test_what_the_demo_says_of_the_status() -> None:
     assert not demo.WRONG.search(STATUS)
     for severity in ("warning ", "critical"):
         assert demo.WRONG.search(f"{STATUS}\n{severity}  n2 does not stream from the primary\n          do: wait\n")
+
+
+CALLGRIND = """\
+creator: callgrind-3.19.0
+positions: line
+events: Ir
+
+fl=(unknown)
+fn=fence_refuses_still
+0 35
+cfn=clock_gettime@@GLIBC_2.17
+calls=4 0
+0 40
+fn=clock_gettime@@GLIBC_2.17
+0 40
+
+totals: 75
+"""
+
+
+def test_counts_of_callgrind(tmp_path) -> None:
+    """What a call takes is of the function that is called; the short session is subtracted."""
+    file = tmp_path / "1"
+    file.write_text(CALLGRIND)
+    counts = bench_instructions.counts_of(file)
+    assert counts.total == 75 and counts.clock_readings == 4
+    assert counts.instructions["fence_refuses_still"] == 35
+    none = bench_instructions.per_transaction(counts, counts)
+    assert none.total == 0 and none.clock_readings == 0
+    more = bench_instructions.per_transaction(bench_instructions.Counts(), counts)
+    assert more.total == pytest.approx(75 / (bench_instructions.LONG - bench_instructions.SHORT))

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
-
+#include "base/secret.h"
 #include "store/driver.h"
 
 #define SETTINGS_AZURE_HOST ".blob.core.windows.net"
@@ -191,19 +190,11 @@ fha_store_settings_copy(FhaStoreSettings *out, const FhaStoreSettings *from, Fha
 	return fha_error(err, FHA_NO_MEMORY, "out of memory");
 }
 
-static void
-settings_release_secret(FhaStoreSecret *secret)
-{
-	if (secret->text != NULL)
-		OPENSSL_cleanse(secret->text, strlen(secret->text));
-	free(secret->text);
-}
-
 void
 fha_store_settings_release(FhaStoreSettings *settings)
 {
-	settings_release_secret(&settings->access);
-	settings_release_secret(&settings->secret);
-	settings_release_secret(&settings->token);
+	fha_secret_free(settings->access.text);
+	fha_secret_free(settings->secret.text);
+	fha_secret_free(settings->token.text);
 	memset(settings, 0, sizeof(*settings));
 }

@@ -575,7 +575,7 @@ fha_store_call_bytes(FhaStoreCall *call, uint64_t at, const char *data, size_t s
 	known = (size_t) (wanted - at);
 	taken = request->take(data + known, size - known, request->owner);
 	call->taken += taken;
-	if (taken == size - known)
+	if (taken >= size - known)
 		return FHA_OK;
 	call->paused = true;
 	return FHA_AGAIN;

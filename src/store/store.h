@@ -12,7 +12,7 @@
  * Drivers: src/store/settings.h has the urls.  The conformance suite in src/test/store runs against each driver.
  *
  * Keys are relative to the store's prefix.  They are UTF-8 without NUL, and prefix, '/' and key fit FHA_STORE_KEY_SIZE.
- * Every byte is kept as it is ("a//b", " ", "+", "%").  A directory cannot hold all keys: such a key is INVALID there.
+ * Every byte is kept as it is ("a//b", " ", "+", "%").  A directory and Azure cannot hold all keys: such a key is INVALID there.
  */
 #ifndef FHA_STORE_STORE_H
 #define FHA_STORE_STORE_H

@@ -37,7 +37,7 @@ check-regress:
 check-pgtap:
 	@test -n "$(PGTAP)" || { echo "no test in src/test/pgtap"; exit 1; }
 	$(LAB) -m lab.plain pg_prove --failures --comments $(PGTAP)
-check-behaviour:
+check-behaviour: $(STORE_SUITE)
 	$(RUN_PYTEST) $(call IN_PARALLEL,$(WORKERS)) --durations=10 -m 'not long and not kube' test $(PYTEST)
 # A control plane of Kubernetes, whose binary test/install.sh has built.
 check-kube: $(KUBE_SUITE)
@@ -123,6 +123,9 @@ STARTS = 12
 bench-fence: SECONDS = 3
 bench-fence:
 	test/install.sh bench bench_fence.py --starts $(STARTS) --seconds $(SECONDS) $(if $(DIR),--dir $(DIR)) $(if $(JSON),--json $(JSON))
+# Under valgrind, whatever else the machine does.
+bench-fence-instructions:
+	test/install.sh bench bench_instructions.py $(if $(DIR),--dir $(DIR)) $(if $(JSON),--json $(JSON))
 bench-idle: SECONDS = 60
 bench-idle:
 	test/install.sh bench bench_idle.py --seconds $(SECONDS) $(if $(JSON),--json $(JSON))
@@ -181,6 +184,7 @@ help:
 	@echo 'make bench-window    nanoseconds from the last test of the lease to the send; JSON=FILE too'
 	@echo 'make bench-fence     CPU time per transaction with the fence and without, STARTS [12] of both servers with four runs'
 	@echo '                     of SECONDS [3]; TPS; its nanoseconds per commit; on a tmpfs, DIR [/dev/shm/fawkes-bench]'
+	@echo 'make bench-fence-instructions  instructions per transaction with the extension and without, by valgrind'
 	@echo 'make bench-idle      CPU, wake-ups and memory of our processes in an idle cluster, SECONDS [60]'
 	@echo 'make bench-exporter  a scrape of 1,000 tables in five databases, and what ten a second take from pgbench,'
 	@echo '                     in PAIRS [10] of runs of SECONDS [10]'
@@ -189,4 +193,4 @@ help:
 
 .PHONY: check-unit check-layers format format-check check-regress check-pgtap check-behaviour check-kube \
         check-behaviour-short check-versions check-drivers check-pg17 check-fresh deb check-deb check-busy check-short check-long chaos mutants reference page-picture \
-        mutants-short check demo e2e e2e-bed bench-failover bench-window bench-fence bench-idle bench-exporter bench-api help
+        mutants-short check demo e2e e2e-bed bench-failover bench-window bench-fence bench-fence-instructions bench-idle bench-exporter bench-api help

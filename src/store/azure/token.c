@@ -303,6 +303,7 @@ tokens_answered(FhaHttpCall *call)
 	tokens->urgent = false;
 	if (urgent)
 		tokens->changed(tokens->owner);
+	/* analyzer: a token is given with OK alone */
 }
 
 /* False, with *err: it cannot be made. */

@@ -10,6 +10,9 @@
 #include "store/azure/private.h"
 #include "store/encode.h"
 
+/* Azure's, since version 2019-12-12. */
+#define BLOCK_MAX (UINT64_C(4000) * 1024 * 1024)
+
 /* --- uploads that are known to be there: their parts go without a look at the blocks */
 
 static char *
@@ -166,7 +169,7 @@ static void
 azure_upload_gone(FhaAzureTry *try_)
 {
 	fha_azure_try_end(try_, fha_error(&try_->call->result.error, FHA_NOT_FOUND,
-									  "the upload or one of its parts is not there any more"));
+									  "the upload is not there any more"));
 }
 
 /* A COMPLETE finds no upload, or a blob in its way: is that blob its own? */
@@ -302,10 +305,14 @@ azure_use_blocks(FhaAzureSlot *slot, const FhaAzureBlock *blocks, size_t count)
 	FhaAzureTry *try_ = slot->try_;
 	const FhaStoreRequest *request = &try_->call->asked->request;
 
-	if (request->verb == FHA_STORE_COMPLETE)
-		fha_azure_slot_send(slot, blocks != NULL && azure_has_parts(request, blocks, count)
-									  ? FHA_AZURE_COMMIT
-									  : FHA_AZURE_PROPERTIES);
+	if (request->verb == FHA_STORE_COMPLETE && blocks == NULL)
+		fha_azure_slot_send(slot, FHA_AZURE_PROPERTIES);
+	else if (request->verb == FHA_STORE_COMPLETE && !azure_has_parts(request, blocks, count))
+		fha_azure_try_end(try_, fha_error(&try_->call->result.error, FHA_INVALID,
+										  "the upload does not have all the parts that are to "
+										  "become the object"));
+	else if (request->verb == FHA_STORE_COMPLETE)
+		fha_azure_slot_send(slot, FHA_AZURE_COMMIT);
 	else if (blocks == NULL && request->verb == FHA_STORE_ABORT)
 		fha_azure_try_end(try_, FHA_OK);
 	else if (blocks == NULL)
@@ -614,9 +621,16 @@ fha_azure_take(const char *data, size_t size, void *owner)
 
 /* --- the first request of a try */
 
+/*
+ * A url's "." and ".." are gone before Azure sees the key, and it makes '/' of a backslash.
+ * Control characters come back from a list in a form of their own, which emulators do not have.
+ */
 static bool
 azure_key_valid(const char *key)
 {
+	for (const char *at = key; *at != '\0'; at++)
+		if ((unsigned char) *at < ' ' || *at == '\x7f' || *at == '\\')
+			return false;
 	for (const char *at = key; at != NULL; at = strchr(at, '/'))
 	{
 		at += *at == '/' ? 1 : 0;
@@ -627,24 +641,30 @@ azure_key_valid(const char *key)
 	return true;
 }
 
-/* A url's "." and ".." are gone before Azure sees a key. */
 FhaCode
 fha_azure_check_keys(const FhaStoreAsked *asked, FhaError *err)
 {
-	bool valid = asked->full_key == NULL || azure_key_valid(asked->full_key);
+	FhaStoreVerb verb = asked->request.verb;
+	bool valid = verb == FHA_STORE_LIST || verb == FHA_STORE_UPLOADS || asked->full_key == NULL ||
+				 azure_key_valid(asked->full_key);
 
 	for (size_t i = 0; i < asked->request.key_count; i++)
 		valid = valid && azure_key_valid(asked->full_keys[i]);
-	return valid
-			   ? FHA_OK
-			   : fha_error(err, FHA_INVALID, "Azure has no keys with \".\" or \"..\" as a folder");
+	if (valid)
+		return FHA_OK;
+	return fha_error(err, FHA_INVALID,
+					 "Azure has no keys with \".\" or \"..\" as a folder, '\\', or control "
+					 "characters");
 }
 
 static FhaCode
 azure_begin(FhaAzureTry *try_, FhaError *err)
 {
-	FhaCode code = fha_azure_upload_new(try_->upload, fha_wall_ms() / 1000, err);
+	FhaCode code;
 
+	if (try_->call->asked->request.part_size > BLOCK_MAX)
+		return fha_error(err, FHA_INVALID, "Azure's parts have 4000 MiB at most");
+	code = fha_azure_upload_new(try_->upload, fha_wall_ms() / 1000, err);
 	if (code != FHA_OK)
 		return code; /* LCOV_EXCL_LINE: no random numbers */
 	try_->slots[0].number = FHA_AZURE_BLOCK_BEGUN;

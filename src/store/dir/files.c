@@ -169,6 +169,12 @@ fha_store_dir_open_hidden(int root_fd, int *fd, FhaError *err)
 	return dirstore_make_folder(root_fd, root_fd, FHA_STORE_HIDDEN, fd, &made, err);
 }
 
+bool
+fha_store_dir_flush_folder(int fd)
+{
+	return fsync(fd) == 0 || errno == EINVAL || errno == EBADF;
+}
+
 /* --- folders that are known to be flushed */
 
 /* False: the filesystem does not tell one from another that comes later. */
@@ -220,7 +226,7 @@ dirstore_flush_name(FhaStoreRoot *root, int parent_fd, int fd, bool made, FhaErr
 
 	if (identified && !made && dirstore_is_known(root, &folder))
 		return FHA_OK;
-	if (fsync(parent_fd) != 0)
+	if (!fha_store_dir_flush_folder(parent_fd))
 		return fha_error_errno(err, fha_store_dir_code(), "could not flush a folder");
 	if (identified)
 		dirstore_learn(root, &folder);
@@ -356,7 +362,7 @@ dirstore_publish_once(FhaStoreRoot *root, int root_fd, int from, const char *nam
 	code = if_absent ? dirstore_create(from, name, file_fd, parent_fd, leaf, err)
 					 : dirstore_replace(from, name, parent_fd, leaf, err);
 	/* An object that is in the way is taken for safe by the caller: it may not have been flushed yet. */
-	if ((code == FHA_OK || code == FHA_CONFLICT) && fsync(parent_fd) != 0)
+	if ((code == FHA_OK || code == FHA_CONFLICT) && !fha_store_dir_flush_folder(parent_fd))
 		code = fha_error_errno(err, code == FHA_OK ? FHA_UNKNOWN : FHA_IO,
 							   "could not flush the folder of \"%.120s\"", leaf);
 	(void) close(parent_fd);
@@ -564,7 +570,7 @@ dirstore_delete_one(int root_fd, const char *key, FhaError *err)
 	if (unlinkat(parent_fd, leaf, 0) != 0 && errno != ENOENT && errno != EISDIR)
 		code = fha_error_errno(err, fha_store_dir_code(), "could not delete \"%.120s\"", key);
 	/* Even if it was not there: an earlier removal may not have been flushed. */
-	else if (fsync(parent_fd) != 0)
+	else if (!fha_store_dir_flush_folder(parent_fd))
 		code = fha_error_errno(err, FHA_UNKNOWN, "could not flush the folder of \"%.120s\"", key);
 	(void) close(parent_fd);
 	if (code == FHA_OK)

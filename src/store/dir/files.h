@@ -65,6 +65,9 @@ FHA_MUST_CHECK FhaCode fha_store_dir_open_hidden(int root_fd, int *fd, FhaError 
 FHA_MUST_CHECK FhaCode fha_store_dir_open_folder(int parent_fd, const char *name, int *fd,
 												 FhaError *err);
 
+/* Flush a folder.  A filesystem that cannot do so, as some on a network, is taken for flushed. */
+FHA_MUST_CHECK bool fha_store_dir_flush_folder(int fd);
+
 /* A new folder or file is the root's owner's if root makes it. */
 FHA_MUST_CHECK bool fha_store_dir_own(int root_fd, int fd);
 

@@ -137,7 +137,9 @@ upload_flush(int fd, FhaError *err)
 static FhaCode
 upload_flush_done(int fd, FhaError *err)
 {
-	return fsync(fd) == 0 ? FHA_OK : fha_error_errno(err, FHA_UNKNOWN, "could not flush a folder");
+	return fha_store_dir_flush_folder(fd)
+			   ? FHA_OK
+			   : fha_error_errno(err, FHA_UNKNOWN, "could not flush a folder");
 }
 
 /* --- begin */
@@ -318,7 +320,7 @@ upload_forget(const Upload *upload, unsigned number, FhaError *err)
 	unsigned wanted = number;
 	FhaCode code = upload_walk(upload, upload->fd, upload_forget_part, &wanted, err);
 
-	return code == FHA_OK && wanted == 0 ? upload_flush(upload->fd, err) : code;
+	return code == FHA_OK && wanted == 0 ? upload_flush_done(upload->fd, err) : code;
 }
 
 static FhaCode

@@ -20,7 +20,7 @@
 /* --- uploads and blocks */
 
 static void
-test_names_of_uploads(void **state)
+names_of_uploads(void **state)
 {
 	char upload[FHA_AZURE_UPLOAD_SIZE];
 	char other[FHA_AZURE_UPLOAD_SIZE];
@@ -38,7 +38,7 @@ test_names_of_uploads(void **state)
 }
 
 static void
-test_ids_of_blocks(void **state)
+ids_of_blocks(void **state)
 {
 	char id[FHA_AZURE_BLOCK_ID_SIZE];
 
@@ -77,7 +77,7 @@ read_blocks(const char *inner, FhaAzureBlocks *blocks)
 }
 
 static void
-test_blocks_of_several_uploads(void **state)
+blocks_of_several_uploads(void **state)
 {
 	FhaText text = {.data = NULL};
 	FhaAzureBlocks blocks;
@@ -114,7 +114,7 @@ test_blocks_of_several_uploads(void **state)
 }
 
 static void
-test_an_aborted_upload_is_none(void **state)
+an_aborted_upload_is_none(void **state)
 {
 	FhaText text = {.data = NULL};
 	FhaAzureBlocks blocks;
@@ -134,7 +134,7 @@ test_an_aborted_upload_is_none(void **state)
 }
 
 static void
-test_blocks_that_make_no_sense(void **state)
+blocks_that_make_no_sense(void **state)
 {
 	FhaAzureBlocks blocks;
 	FhaError err;
@@ -180,7 +180,7 @@ read_list(const char *inner, FhaStoreResult *result, FhaError *err)
 }
 
 static void
-test_a_list(void **state)
+a_list_is_read(void **state)
 {
 	FhaStoreResult result;
 	FhaError err;
@@ -220,7 +220,7 @@ test_a_list(void **state)
 }
 
 static void
-test_lists_that_make_no_sense(void **state)
+lists_that_make_no_sense(void **state)
 {
 	static const char *const lists[] = {
 		"<Blobs><Blob><Properties/></Blob></Blobs>",
@@ -261,7 +261,7 @@ judge(int status, const char *word, bool writes, int64_t clock_off_s, FhaError *
 }
 
 static void
-test_refusals(void **state)
+refusals_have_codes(void **state)
 {
 	static const struct
 	{
@@ -304,7 +304,7 @@ test_refusals(void **state)
 }
 
 static void
-test_a_wrong_clock_is_no_wrong_key(void **state)
+a_wrong_clock_is_no_wrong_key(void **state)
 {
 	FhaError err;
 
@@ -320,7 +320,7 @@ test_a_wrong_clock_is_no_wrong_key(void **state)
 }
 
 static void
-test_sentences_of_refusals(void **state)
+sentences_of_refusals(void **state)
 {
 	static const char body[] =
 		"<?xml version=\"1.0\"?><Error><Code>Odd</Code><Message>It is\nodd.</Message>"
@@ -344,16 +344,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names_of_uploads),
-		cmocka_unit_test(test_ids_of_blocks),
-		cmocka_unit_test(test_blocks_of_several_uploads),
-		cmocka_unit_test(test_an_aborted_upload_is_none),
-		cmocka_unit_test(test_blocks_that_make_no_sense),
-		cmocka_unit_test(test_a_list),
-		cmocka_unit_test(test_lists_that_make_no_sense),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_a_wrong_clock_is_no_wrong_key),
-		cmocka_unit_test(test_sentences_of_refusals),
+		cmocka_unit_test(names_of_uploads),
+		cmocka_unit_test(ids_of_blocks),
+		cmocka_unit_test(blocks_of_several_uploads),
+		cmocka_unit_test(an_aborted_upload_is_none),
+		cmocka_unit_test(blocks_that_make_no_sense),
+		cmocka_unit_test(a_list_is_read),
+		cmocka_unit_test(lists_that_make_no_sense),
+		cmocka_unit_test(refusals_have_codes),
+		cmocka_unit_test(a_wrong_clock_is_no_wrong_key),
+		cmocka_unit_test(sentences_of_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ ask_of_metadata(void)
 }
 
 static void
-test_the_documents_example(void **state)
+the_documents_example(void **state)
 {
 	FhaAzureAsk ask = ask_of_metadata();
 
@@ -57,7 +57,7 @@ test_the_documents_example(void **state)
 }
 
 static void
-test_lengths_are_signed_unless_they_are_zero(void **state)
+lengths_are_signed_unless_they_are_zero(void **state)
 {
 	FhaAzureAsk ask = {.method = "PUT", .path = "/c/b", .size = 11};
 
@@ -74,7 +74,7 @@ test_lengths_are_signed_unless_they_are_zero(void **state)
 }
 
 static void
-test_conditions_and_ranges_have_their_lines(void **state)
+conditions_and_ranges_have_their_lines(void **state)
 {
 	FhaAzureAsk ask = {.method = "GET", .path = "/c/b"};
 
@@ -87,7 +87,7 @@ test_conditions_and_ranges_have_their_lines(void **state)
 
 /* The emulator's account stands in the path, and once more before it; the path is signed encoded, the query not. */
 static void
-test_an_emulators_path(void **state)
+an_emulators_path(void **state)
 {
 	FhaAzureAsk ask = {.method = "GET", .path = "/devstoreaccount1/c/a%20b"};
 
@@ -99,7 +99,7 @@ test_an_emulators_path(void **state)
 }
 
 static void
-test_the_signature(void **state)
+the_signature_is_hmac(void **state)
 {
 	FhaAzureAsk ask = ask_of_metadata();
 	FhaText text = {.data = NULL};
@@ -125,7 +125,7 @@ assert_url(const FhaAzureAsk *ask, const char *sas, const char *expected)
 }
 
 static void
-test_the_url(void **state)
+the_url_is_encoded(void **state)
 {
 	FhaAzureAsk ask = {.method = "GET", .path = "/c"};
 
@@ -157,7 +157,7 @@ assert_connects(const char *text, const char *base, const char *account, const c
 }
 
 static void
-test_connection_strings(void **state)
+connection_strings(void **state)
 {
 	(void) state;
 	assert_connects("DefaultEndpointsProtocol=https;AccountName=acc;AccountKey=QUI=;"
@@ -192,7 +192,7 @@ assert_refuses(const char *text, const char *word)
 }
 
 static void
-test_connection_strings_that_are_none(void **state)
+connection_strings_that_are_none(void **state)
 {
 	static char text[6000];
 
@@ -225,7 +225,7 @@ test_connection_strings_that_are_none(void **state)
 }
 
 static void
-test_a_sas(void **state)
+a_sas_is_recognised(void **state)
 {
 	(void) state;
 	assert_true(fha_azure_sas_valid("sig=x"));
@@ -241,15 +241,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_the_documents_example),
-		cmocka_unit_test(test_lengths_are_signed_unless_they_are_zero),
-		cmocka_unit_test(test_conditions_and_ranges_have_their_lines),
-		cmocka_unit_test(test_an_emulators_path),
-		cmocka_unit_test(test_the_signature),
-		cmocka_unit_test(test_the_url),
-		cmocka_unit_test(test_connection_strings),
-		cmocka_unit_test(test_connection_strings_that_are_none),
-		cmocka_unit_test(test_a_sas),
+		cmocka_unit_test(the_documents_example),
+		cmocka_unit_test(lengths_are_signed_unless_they_are_zero),
+		cmocka_unit_test(conditions_and_ranges_have_their_lines),
+		cmocka_unit_test(an_emulators_path),
+		cmocka_unit_test(the_signature_is_hmac),
+		cmocka_unit_test(the_url_is_encoded),
+		cmocka_unit_test(connection_strings),
+		cmocka_unit_test(connection_strings_that_are_none),
+		cmocka_unit_test(a_sas_is_recognised),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -434,7 +434,7 @@ call(FhaStoreVerb verb, const char *key)
 /* --- reads */
 
 static void
-test_properties(void **state)
+properties_are_read(void **state)
 {
 	(void) state;
 	assert_int_equal(call(FHA_STORE_STAT, "digits"), FHA_OK);
@@ -460,7 +460,7 @@ assert_gets(const char *key, uint64_t offset, uint64_t length, const char *expec
 }
 
 static void
-test_a_get_goes_on_where_it_was_cut(void **state)
+a_get_goes_on_where_it_was_cut(void **state)
 {
 	(void) state;
 	assert_gets("digits", 0, 0, "0123456789");
@@ -474,7 +474,7 @@ test_a_get_goes_on_where_it_was_cut(void **state)
 }
 
 static void
-test_a_get_of_too_many_bytes(void **state)
+a_get_of_too_many_bytes(void **state)
 {
 	(void) state;
 	assert_int_equal(
@@ -486,7 +486,7 @@ test_a_get_of_too_many_bytes(void **state)
 }
 
 static void
-test_a_get_of_another_blob(void **state)
+a_get_of_another_blob(void **state)
 {
 	(void) state;
 	assert_int_equal(call(FHA_STORE_GET, "get-replaced"), FHA_CONFLICT);
@@ -494,7 +494,7 @@ test_a_get_of_another_blob(void **state)
 }
 
 static void
-test_a_range_that_is_refused_without_a_size(void **state)
+a_range_that_is_refused_without_a_size(void **state)
 {
 	(void) state;
 	assert_int_equal(
@@ -515,7 +515,7 @@ step_once(void)
 }
 
 static void
-test_a_taker_that_pauses(void **state)
+a_taker_that_pauses(void **state)
 {
 	FhaStoreRequest request = {.verb = FHA_STORE_GET,
 							   .key = "digits",
@@ -538,7 +538,7 @@ test_a_taker_that_pauses(void **state)
 }
 
 static void
-test_lists(void **state)
+lists_are_read(void **state)
 {
 	(void) state;
 	assert_int_equal(call(FHA_STORE_LIST, ""), FHA_OK);
@@ -552,7 +552,7 @@ test_lists(void **state)
 }
 
 static void
-test_uploads(void **state)
+uploads_are_listed(void **state)
 {
 	(void) state;
 	assert_int_equal(call(FHA_STORE_UPLOADS, ""), FHA_OK);
@@ -570,7 +570,7 @@ test_uploads(void **state)
 /* --- writes */
 
 static void
-test_what_may_get_better_is_tried_again(void **state)
+what_may_get_better_is_tried_again(void **state)
 {
 	static const char *const keys[] = {"any-busy", "any-internal", "any-odd-put", "any-proxy",
 									   "any-cut"};
@@ -585,7 +585,7 @@ test_what_may_get_better_is_tried_again(void **state)
 }
 
 static void
-test_a_conflict_may_be_ones_own(void **state)
+a_conflict_may_be_ones_own(void **state)
 {
 	(void) state;
 	assert_int_equal(call(FHA_STORE_PUT, "any-twice"), FHA_CONFLICT);
@@ -593,7 +593,7 @@ test_a_conflict_may_be_ones_own(void **state)
 }
 
 static void
-test_a_write_without_an_answer_is_unknown(void **state)
+a_write_without_an_answer_is_unknown(void **state)
 {
 	(void) state;
 	assert_int_equal(call_until((FhaStoreRequest){.verb = FHA_STORE_PUT, .key = "hang"}, 500),
@@ -603,7 +603,7 @@ test_a_write_without_an_answer_is_unknown(void **state)
 }
 
 static void
-test_a_call_can_be_cancelled(void **state)
+a_call_can_be_cancelled(void **state)
 {
 	FhaStoreRequest request = {
 		.verb = FHA_STORE_PUT, .key = "hang", .deadline_at_ms = fha_now_ms() + TEST_MS};
@@ -621,7 +621,7 @@ test_a_call_can_be_cancelled(void **state)
 }
 
 static void
-test_many_deletions(void **state)
+many_deletions(void **state)
 {
 	static char names[100][8];
 	const char *keys[100];
@@ -647,7 +647,7 @@ test_many_deletions(void **state)
 /* --- uploads */
 
 static void
-test_parts(void **state)
+parts_are_listed(void **state)
 {
 	(void) state;
 	assert_int_equal(call(FHA_STORE_PARTS, "blocks"), FHA_OK);
@@ -670,7 +670,7 @@ test_parts(void **state)
 }
 
 static void
-test_aborts(void **state)
+an_absent_upload_counts_as_aborted(void **state)
 {
 	(void) state;
 	assert_int_equal(call(FHA_STORE_PART, "blocks"), FHA_OK);
@@ -686,11 +686,16 @@ test_aborts(void **state)
 
 /* A part of an upload that was seen goes without a look at the blocks. */
 static void
-test_an_upload_is_known_after_its_beginning(void **state)
+an_upload_is_known_after_its_beginning(void **state)
 {
 	(void) state;
 	assert_int_equal(call(FHA_STORE_BEGIN, "new"), FHA_OK);
 	assert_true(fha_azure_upload_valid(told.upload));
+	assert_int_equal(call_until((FhaStoreRequest){.verb = FHA_STORE_BEGIN,
+												  .key = "new",
+												  .part_size = FHA_STORE_WRITE_MAX},
+								TEST_MS),
+					 FHA_INVALID);
 	assert_int_equal(call(FHA_STORE_PART, "blocks"), FHA_OK);
 	assert_string_equal(told.tag, "ZmhhLjZiMGRlODFkMzBkMjFlNjZkNmZjOGZiOTdlYWNkYWJlLjAwMDAx");
 	atomic_store(&shared->requests, 0);
@@ -699,16 +704,17 @@ test_an_upload_is_known_after_its_beginning(void **state)
 }
 
 static void
-test_a_complete_looks_for_its_parts(void **state)
+a_complete_looks_for_its_parts(void **state)
 {
 	(void) state;
 	assert_int_equal(call(FHA_STORE_COMPLETE, "blocks"), FHA_OK);
-	assert_int_equal(call(FHA_STORE_COMPLETE, "part-lost"), FHA_NOT_FOUND);
-	assert_non_null(strstr(told.error.text, "one of its parts"));
+	assert_int_equal(call(FHA_STORE_COMPLETE, "part-lost"), FHA_INVALID);
+	assert_int_equal(call(FHA_STORE_COMPLETE, "none"), FHA_NOT_FOUND);
+	assert_non_null(strstr(told.error.text, "not there any more"));
 }
 
 static void
-test_a_complete_recognises_its_own_blob(void **state)
+a_complete_recognises_its_own_blob(void **state)
 {
 	(void) state;
 	assert_int_equal(call(FHA_STORE_COMPLETE, "own-lost"), FHA_OK);
@@ -718,7 +724,7 @@ test_a_complete_recognises_its_own_blob(void **state)
 }
 
 static void
-test_a_complete_that_comes_second(void **state)
+a_complete_that_comes_second(void **state)
 {
 	FhaStorePart parts[1] = {{.number = 1, .size = PART_SIZE}};
 
@@ -737,7 +743,7 @@ test_a_complete_that_comes_second(void **state)
 /* --- who we are */
 
 static void
-test_refusals_say_what_to_do(void **state)
+refusals_say_what_to_do(void **state)
 {
 	(void) state;
 	assert_int_equal(call(FHA_STORE_STAT, "clock"), FHA_DENIED);
@@ -749,11 +755,14 @@ test_refusals_say_what_to_do(void **state)
 	assert_int_equal(call(FHA_STORE_STAT, "a/../b"), FHA_INVALID);
 	assert_int_equal(call(FHA_STORE_STAT, "a/."), FHA_INVALID);
 	assert_int_equal(call(FHA_STORE_STAT, "./a"), FHA_INVALID);
+	assert_int_equal(call(FHA_STORE_STAT, "a\nb"), FHA_INVALID);
+	assert_int_equal(call(FHA_STORE_STAT, "a\\b"), FHA_INVALID);
+	assert_int_equal(call(FHA_STORE_LIST, ".."), FHA_OK);
 	assert_int_equal(call(FHA_STORE_STAT, "..."), FHA_NOT_FOUND);
 }
 
 static void
-test_a_connection_string(void **state)
+a_connection_string(void **state)
 {
 	char text[200];
 
@@ -768,7 +777,7 @@ test_a_connection_string(void **state)
 
 /* What is refused is read again from its file; a file that changed is read before. */
 static void
-test_a_sas_that_changes(void **state)
+a_sas_that_changes(void **state)
 {
 	FhaStoreSettings settings = settings_of(FHA_STORE_BY_SAS, NULL);
 	FhaError err;
@@ -800,7 +809,7 @@ open_with_identity(char *url, size_t size, const char *path)
 }
 
 static void
-test_a_token_is_waited_for_and_replaced(void **state)
+a_token_is_waited_for_and_replaced(void **state)
 {
 	char url[80];
 
@@ -816,7 +825,7 @@ test_a_token_is_waited_for_and_replaced(void **state)
 }
 
 static void
-test_no_token(void **state)
+a_missing_token_is_told(void **state)
 {
 	static const char *const keys[] = {"k0", "k1", "k2"};
 	char url[80];
@@ -845,7 +854,7 @@ assert_does_not_open(FhaStoreSettings settings, const char *word)
 }
 
 static void
-test_settings_that_are_refused(void **state)
+settings_that_are_refused(void **state)
 {
 	FhaStoreSettings settings = settings_of(FHA_STORE_BY_KEY, (char[]){ACCOUNT_KEY});
 
@@ -901,31 +910,31 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_KEY(test_properties),
-		WITH_KEY(test_a_get_goes_on_where_it_was_cut),
-		WITH_KEY(test_a_get_of_too_many_bytes),
-		WITH_KEY(test_a_get_of_another_blob),
-		WITH_KEY(test_a_range_that_is_refused_without_a_size),
-		WITH_KEY(test_a_taker_that_pauses),
-		WITH_KEY(test_lists),
-		WITH_KEY(test_uploads),
-		WITH_KEY(test_what_may_get_better_is_tried_again),
-		WITH_KEY(test_a_conflict_may_be_ones_own),
-		WITH_KEY(test_a_write_without_an_answer_is_unknown),
-		WITH_KEY(test_a_call_can_be_cancelled),
-		WITH_KEY(test_many_deletions),
-		WITH_KEY(test_parts),
-		WITH_KEY(test_aborts),
-		WITH_KEY(test_an_upload_is_known_after_its_beginning),
-		WITH_KEY(test_a_complete_looks_for_its_parts),
-		WITH_KEY(test_a_complete_recognises_its_own_blob),
-		WITH_KEY(test_a_complete_that_comes_second),
-		WITH_KEY(test_refusals_say_what_to_do),
-		cmocka_unit_test_teardown(test_a_connection_string, close_store),
-		cmocka_unit_test_teardown(test_a_sas_that_changes, close_store),
-		cmocka_unit_test_teardown(test_a_token_is_waited_for_and_replaced, close_store),
-		cmocka_unit_test_teardown(test_no_token, close_store),
-		cmocka_unit_test(test_settings_that_are_refused),
+		WITH_KEY(properties_are_read),
+		WITH_KEY(a_get_goes_on_where_it_was_cut),
+		WITH_KEY(a_get_of_too_many_bytes),
+		WITH_KEY(a_get_of_another_blob),
+		WITH_KEY(a_range_that_is_refused_without_a_size),
+		WITH_KEY(a_taker_that_pauses),
+		WITH_KEY(lists_are_read),
+		WITH_KEY(uploads_are_listed),
+		WITH_KEY(what_may_get_better_is_tried_again),
+		WITH_KEY(a_conflict_may_be_ones_own),
+		WITH_KEY(a_write_without_an_answer_is_unknown),
+		WITH_KEY(a_call_can_be_cancelled),
+		WITH_KEY(many_deletions),
+		WITH_KEY(parts_are_listed),
+		WITH_KEY(an_absent_upload_counts_as_aborted),
+		WITH_KEY(an_upload_is_known_after_its_beginning),
+		WITH_KEY(a_complete_looks_for_its_parts),
+		WITH_KEY(a_complete_recognises_its_own_blob),
+		WITH_KEY(a_complete_that_comes_second),
+		WITH_KEY(refusals_say_what_to_do),
+		cmocka_unit_test_teardown(a_connection_string, close_store),
+		cmocka_unit_test_teardown(a_sas_that_changes, close_store),
+		cmocka_unit_test_teardown(a_token_is_waited_for_and_replaced, close_store),
+		cmocka_unit_test_teardown(a_missing_token_is_told, close_store),
+		cmocka_unit_test(settings_that_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -54,7 +54,7 @@ assert_asks(const FhaAzureEnvironment *environment, const char *url, const char 
 }
 
 static void
-test_sources_and_their_order(void **state)
+sources_and_their_order(void **state)
 {
 	FhaAzureEnvironment environment = {.tenant = "", .identity_endpoint = ""};
 
@@ -111,7 +111,7 @@ assert_asks_none(const FhaAzureEnvironment *environment, const char *word)
 }
 
 static void
-test_what_cannot_be_asked(void **state)
+what_cannot_be_asked(void **state)
 {
 	FhaAzureEnvironment environment = {
 		.tenant = "t", .client = "c", .client_secret = "s", .authority = "http://plain"};
@@ -131,7 +131,7 @@ test_what_cannot_be_asked(void **state)
 }
 
 static void
-test_the_environment(void **state)
+the_environment(void **state)
 {
 	FhaAzureEnvironment environment;
 
@@ -184,7 +184,7 @@ assert_no_token(int status, const char *text, FhaCode expected, const char *word
 }
 
 static void
-test_answers(void **state)
+answers_with_and_without_a_token(void **state)
 {
 	(void) state;
 	assert_lives("{\"access_token\":\"tok\",\"expires_in\":3599,\"token_type\":\"Bearer\"}",
@@ -292,7 +292,7 @@ assert_has(FhaAzureTokens *tokens, const char *expected)
 }
 
 static void
-test_a_token_is_replaced_before_it_ends(void **state)
+a_token_is_replaced_before_it_ends(void **state)
 {
 	FhaAzureTokens tokens;
 
@@ -321,7 +321,7 @@ test_a_token_is_replaced_before_it_ends(void **state)
 }
 
 static void
-test_a_refused_token_is_not_used_again(void **state)
+a_refused_token_is_not_used_again(void **state)
 {
 	FhaAzureTokens tokens;
 
@@ -343,7 +343,7 @@ test_a_refused_token_is_not_used_again(void **state)
 }
 
 static void
-test_failures_are_told(void **state)
+failures_are_told(void **state)
 {
 	FhaAzureTokens tokens;
 
@@ -368,7 +368,7 @@ test_failures_are_told(void **state)
 
 /* A renewal that fails is tried again after a while, and the old token stays. */
 static void
-test_a_renewal_that_fails(void **state)
+a_renewal_that_fails(void **state)
 {
 	FhaAzureTokens tokens;
 	char good[80];
@@ -395,7 +395,7 @@ test_a_renewal_that_fails(void **state)
 }
 
 static void
-test_what_cannot_be_asked_is_told_at_once(void **state)
+what_cannot_be_asked_is_told_at_once(void **state)
 {
 	FhaAzureTokens tokens;
 	FhaError err;
@@ -410,7 +410,7 @@ test_what_cannot_be_asked_is_told_at_once(void **state)
 }
 
 static void
-test_a_clients_secret(void **state)
+a_clients_secret(void **state)
 {
 	FhaAzureTokens tokens;
 	char host[80];
@@ -455,16 +455,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sources_and_their_order),
-		cmocka_unit_test(test_what_cannot_be_asked),
-		cmocka_unit_test(test_the_environment),
-		cmocka_unit_test(test_answers),
-		cmocka_unit_test(test_a_token_is_replaced_before_it_ends),
-		cmocka_unit_test(test_a_refused_token_is_not_used_again),
-		cmocka_unit_test(test_failures_are_told),
-		cmocka_unit_test(test_a_renewal_that_fails),
-		cmocka_unit_test(test_what_cannot_be_asked_is_told_at_once),
-		cmocka_unit_test(test_a_clients_secret),
+		cmocka_unit_test(sources_and_their_order),
+		cmocka_unit_test(what_cannot_be_asked),
+		cmocka_unit_test(the_environment),
+		cmocka_unit_test(answers_with_and_without_a_token),
+		cmocka_unit_test(a_token_is_replaced_before_it_ends),
+		cmocka_unit_test(a_refused_token_is_not_used_again),
+		cmocka_unit_test(failures_are_told),
+		cmocka_unit_test(a_renewal_that_fails),
+		cmocka_unit_test(what_cannot_be_asked_is_told_at_once),
+		cmocka_unit_test(a_clients_secret),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -28,9 +28,10 @@ typedef struct Kernel
 	uint64_t left;
 	bool loses; /* the flush behind the next link or rename fails */
 	bool published;
-	int pwrite_errno, fsync_errno, linkat_errno, renameat2_errno; /* 0: as it is */
-	bool link_is_made;                                            /* though linkat says EEXIST */
-	bool shorn;                                                   /* each pwrite takes half */
+	int pwrite_errno, linkat_errno, renameat2_errno; /* 0: as it is */
+	int fsync_errno, folder_errno;
+	bool link_is_made; /* though linkat says EEXIST */
+	bool shorn;        /* each pwrite takes half */
 	bool no_thread;
 	bool is_root;
 	unsigned owned;
@@ -74,11 +75,14 @@ int
 __wrap_fsync(int fd)
 {
 	struct stat status;
+	bool is_folder = fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
 	int result;
 
 	kernel_lock();
-	kernel_note(fstat(fd, &status) == 0 && S_ISDIR(status.st_mode) ? 'D' : 'F');
-	result = kernel_fails(kernel.loses && kernel.published ? EIO : kernel.fsync_errno);
+	kernel_note(is_folder ? 'D' : 'F');
+	result = kernel_fails(kernel.loses && kernel.published        ? EIO
+						  : is_folder && kernel.folder_errno != 0 ? kernel.folder_errno
+																  : kernel.fsync_errno);
 	if (kernel.published)
 		kernel.loses = kernel.published = false;
 	kernel_unlock();
@@ -320,7 +324,8 @@ teardown(void **state)
 	(void) state;
 	fha_store_close(own.store);
 	dir_unmake();
-	kernel.pwrite_errno = kernel.fsync_errno = kernel.linkat_errno = kernel.renameat2_errno = 0;
+	kernel.pwrite_errno = kernel.linkat_errno = kernel.renameat2_errno = 0;
+	kernel.fsync_errno = kernel.folder_errno = 0;
 	kernel.link_is_made = kernel.shorn = kernel.no_thread = kernel.is_root = false;
 	return 0;
 }
@@ -443,6 +448,14 @@ test_failing_disk(void **state)
 		soon((FhaStoreRequest){
 			.verb = FHA_STORE_PUT, .key = "b", .data = "x", .size = 1, .if_absent = true}),
 		FHA_NO_MEMORY);
+	kernel.linkat_errno = 0;
+	/* A filesystem on a network may not be able to flush a folder. */
+	kernel.folder_errno = EINVAL;
+	assert_int_equal(create("f/g/b", "x"), FHA_OK);
+	kernel.folder_errno = EIO;
+	assert_int_equal(
+		soon((FhaStoreRequest){.verb = FHA_STORE_PUT, .key = "c", .data = "x", .size = 1}),
+		FHA_UNKNOWN);
 	assert_int_equal(names_in(FHA_STORE_HIDDEN), 0);
 }
 

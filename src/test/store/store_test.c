@@ -311,6 +311,23 @@ test_hangs_until_the_deadline(void **state)
 }
 
 static void
+test_a_body_that_ends_early(void **state)
+{
+	Taken taken = {0};
+
+	(void) state;
+	memory_store("a", "0123456789", 10);
+	world.fault = MEMORY_BODY_ENDS_EARLY;
+	assert_int_equal(
+		ask((FhaStoreRequest){.verb = FHA_STORE_GET, .key = "a", .take = take, .owner = &taken}, 1),
+		FHA_IO);
+	world.fault = MEMORY_RIGHT;
+	assert_string_equal(answer.error.text, "the answer ended at byte 5 of 10");
+	assert_int_equal(taken.size, 5);
+	taken_release(&taken);
+}
+
+static void
 test_open(void **state)
 {
 	FhaStoreSettings settings = {.kind = FHA_STORE_KINDS};
@@ -628,6 +645,7 @@ main(void)
 		TRY(test_doubt_stays),
 		TRY(test_completed_by_an_earlier_try),
 		TRY(test_hangs_until_the_deadline),
+		TRY(test_a_body_that_ends_early),
 		TRY(test_open),
 		TRY(test_bytes),
 		TRY(test_object),

@@ -167,8 +167,8 @@ __wrap_strdup(const char *text)
 
 /* --- calls to the kernel */
 
-static bool
-call_fails(void)
+bool
+torture_strikes(void)
 {
 	if (!strikes(&torture->calls_left, false))
 		return false;
@@ -181,7 +181,7 @@ call_fails(void)
 	type __wrap_##name parameters;              \
 	type __wrap_##name parameters               \
 	{                                           \
-		if (call_fails())                       \
+		if (torture_strikes())                  \
 			return -1;                          \
 		return __real_##name arguments;         \
 	}
@@ -215,7 +215,7 @@ __wrap_open(const char *path, int flags, ...)
 	va_start(more, flags);
 	mode = (flags & O_CREAT) != 0 ? va_arg(more, unsigned) : 0;
 	va_end(more);
-	return call_fails() ? -1 : __real_open(path, flags, mode);
+	return torture_strikes() ? -1 : __real_open(path, flags, mode);
 }
 
 int
@@ -227,14 +227,14 @@ __wrap_openat(int fd, const char *path, int flags, ...)
 	va_start(more, flags);
 	mode = (flags & O_CREAT) != 0 ? va_arg(more, unsigned) : 0;
 	va_end(more);
-	return call_fails() ? -1 : __real_openat(fd, path, flags, mode);
+	return torture_strikes() ? -1 : __real_openat(fd, path, flags, mode);
 }
 
 /* As a disk that fills up: half of it goes, what is left does not. */
 ssize_t
 __wrap_write(int fd, const void *data, size_t size)
 {
-	if (!call_fails())
+	if (!torture_strikes())
 		return __real_write(fd, data, size);
 	if (!torture->fault.shorn || size < 2)
 		return -1;
@@ -246,7 +246,7 @@ __wrap_write(int fd, const void *data, size_t size)
 int
 __wrap_close(int fd)
 {
-	bool fails = call_fails();
+	bool fails = torture_strikes();
 	int result = __real_close(fd);
 
 	if (!fails)

@@ -26,6 +26,9 @@ void torture_allocations(long n, bool lasting);
 /* The n-th call to the kernel from now on fails. */
 void torture_calls(long n, TortureFault fault);
 
+/* For a test that replaces more calls: does this one fail?  Then errno says how. */
+bool torture_strikes(void);
+
 /* Nothing fails any more; did anything? */
 bool torture_end(void);
 
