@@ -30,6 +30,7 @@ CHECK_PACKAGES="$SERVER_PACKAGES libcmocka-dev clang-format-14 python3-pip
 . "$TREE/test/versions.sh"
 . "$TREE/test/released.sh"
 . "$TREE/test/barman.sh"
+. "$TREE/test/seaweedfs.sh"
 . "$TREE/test/kube/build.sh"
 . "$TREE/test/azurite.sh"
 
@@ -208,6 +209,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
       prepare_released || die "version $RELEASED_VERSION: $WHY_NO_RELEASED"
       prepare_azurite || die "Azurite: $WHY_NO_AZURITE"
       prepare_barman || die "barman: $WHY_NO_BARMAN"
+      prepare_seaweedfs || die "SeaweedFS: $WHY_NO_SEAWEEDFS"
       prepare_versions || die "PostgreSQL $VERSIONS: $WHY_NO_VERSIONS"
       for version in $VERSIONS; do (use_version "$version") || exit 1; done ;;
     deb)
@@ -222,8 +224,13 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
       # shellcheck disable=SC2086 # a list of words
       install_packages $BARMAN_PACKAGES
       prepare_barman || die "barman: $WHY_NO_BARMAN" ;;
+    seaweedfs)
+      PURPOSE=seaweedfs
+      # shellcheck disable=SC2086 # a list of words
+      install_packages $BARMAN_PACKAGES
+      prepare_seaweedfs || die "SeaweedFS: $WHY_NO_SEAWEEDFS" ;;
     bench-kube) prepare demo && prepare_lab_kube && lab "${@:2}" ;;
     bench) prepare demo && lab "${@:2}" ;;
-    *) die "usage: $0 demo | check | deb | kube | barman | bench | bench-kube SCRIPT [ARGUMENT...]" ;;
+    *) die "usage: $0 demo | check | deb | kube | barman | seaweedfs | bench | bench-kube SCRIPT [ARGUMENT...]" ;;
   esac
 fi

@@ -110,6 +110,8 @@ struct FhaStore
 	const FhaStoreDriver *driver;
 	FhaStoreSettings settings;
 	bool creates_weakly; /* a driver sets it */
+	int64_t
+		clock_offset_s; /* a driver sets it: by how much our clock is behind the store's; 0: it is good enough */
 	/* store.c's alone. */
 	FhaStoreCall *calls;
 	unsigned call_count;
@@ -119,6 +121,7 @@ struct FhaStore
 
 extern const FhaStoreDriver fha_store_dir_driver;
 extern const FhaStoreDriver fha_store_azure_driver;
+extern const FhaStoreDriver fha_store_s3_driver; /* also of Google's store */
 
 /* As fha_store_open, with this driver. */
 FHA_MUST_CHECK FhaCode fha_store_open_driver(FhaStore **out, const FhaStoreDriver *driver,

@@ -80,6 +80,8 @@ http_call_take_body(char *data, size_t one, size_t size, void *argument)
 		/* LCOV_EXCL_STOP */
 	}
 	taken = call->ask.take(data + call->skipped, size - call->skipped, call->ask.owner);
+	if (call->refused)
+		return 0;
 	call->taken += taken;
 	call->skipped += taken;
 	if (call->skipped < size)
@@ -173,11 +175,12 @@ http_call_finish(FhaHttpCall *call, CURLcode result)
 		call->request.problem[0] != '\0' ? call->request.problem : curl_easy_strerror(result);
 
 	if (call->refused)
-		; /* `headed` has said why */
+		; /* `headed` or `take` has said why */
 	else if (call->too_long)
 		call->code = fha_error(&call->error, FHA_PROTOCOL, "the answer is too long");
 	else if (call->body.failed || result == CURLE_OUT_OF_MEMORY)
-		call->code = fha_error(&call->error, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE */
+		call->code =
+			fha_error(&call->error, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
 	else if (result == CURLE_OK && call->status != 0)
 		call->code = FHA_OK;
 	/* For libcurl a head that is cut off is an answer. */

@@ -54,7 +54,7 @@ struct FhaHttpCall
 	size_t skipped; /* bytes of a paused piece that were taken before */
 	bool paused;
 	bool too_long;
-	bool refused; /* by `headed` */
+	bool refused; /* by `headed`, or by `take`, which then sets it together with code and error */
 };
 
 /* *call is zero or dropped before; drop it in any case. */

@@ -13,7 +13,9 @@
 #define STORE_LAST_PAUSE_MIN_MS 50
 
 static const FhaStoreDriver *const store_drivers[FHA_STORE_KINDS] = {
+	[FHA_STORE_S3] = &fha_store_s3_driver,
 	[FHA_STORE_AZURE] = &fha_store_azure_driver,
+	[FHA_STORE_GCS] = &fha_store_s3_driver,
 	[FHA_STORE_DIR] = &fha_store_dir_driver,
 };
 
@@ -174,6 +176,12 @@ bool
 fha_store_creates_weakly(const FhaStore *store)
 {
 	return store->creates_weakly;
+}
+
+int64_t
+fha_store_clock_offset_s(const FhaStore *store)
+{
+	return store->clock_offset_s;
 }
 
 /* --- start */

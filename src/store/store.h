@@ -177,4 +177,7 @@ FHA_API FHA_MUST_CHECK FhaCode fha_store_call(FhaStore *store, const FhaStoreReq
 /* Has this store turned out to know no conditional write?  Then if_absent looks first, and two writers at once may both succeed. */
 FHA_API bool fha_store_creates_weakly(const FhaStore *store);
 
+/* Seconds that this machine's clock is behind the store's, if the store refused it for that; 0: it did not. */
+FHA_API int64_t fha_store_clock_offset_s(const FhaStore *store);
+
 #endif

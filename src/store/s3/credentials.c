@@ -51,6 +51,8 @@ credentials_keep(FhaCredentials *credentials, int64_t lives_ms, int64_t now_ms)
 	int64_t late_ms = lives_ms / 10 < CREDENTIALS_LATE_MS ? lives_ms / 10 : CREDENTIALS_LATE_MS;
 
 	credentials->has = true;
+	credentials->generation++;
+	credentials->got_at_ms = now_ms;
 	credentials->again_at_ms = 0;
 	credentials->failure.code = FHA_OK;
 	credentials->refresh_at_ms = lives_ms == INT64_MAX ? INT64_MAX : now_ms + lives_ms - early_ms;

@@ -42,7 +42,9 @@ typedef struct FhaCredentials
 	void *owner;    /* the source's */
 	const char *ca; /* PEM; NULL: the system's */
 	bool asking;
-	bool has; /* the source has some, until expires_at_ms */
+	bool has;            /* the source has some, until expires_at_ms */
+	unsigned generation; /* of those it has: one more with each */
+	int64_t got_at_ms;
 	int64_t refresh_at_ms;
 	int64_t expires_at_ms;
 	int64_t again_at_ms; /* after a failure: no request before */

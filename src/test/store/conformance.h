@@ -27,6 +27,8 @@ typedef struct StoreFixture
 	bool holds_any_key;
 	/* Objects that the case of pages makes; above FHA_STORE_LIST_MAX if the store is fast. */
 	unsigned page_objects;
+	/* Names of cases that the store itself fails, whatever its driver does, with a blank behind each; NULL: none. */
+	const char *left_out;
 	/* Each may be NULL, and its case is then left out. */
 	/* The body of the next GET is cut after so many bytes. */
 	void (*cut_body)(uint64_t after);

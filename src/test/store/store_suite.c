@@ -4,6 +4,7 @@
  * Tests of test/test_store_*.py start it.  FAWKES_STORE_URL names the store; each case has a prefix of its
  * own below it.  FAWKES_STORE_ENDPOINT is where it is, as "http://127.0.0.1:PORT".
  * FAWKES_STORE_BY is key or sas; FAWKES_STORE_ACCESS, if it is set, and FAWKES_STORE_SECRET belong to it.
+ * FAWKES_STORE_LEFT_OUT has the names of cases that the server itself fails, with a blank behind each.
  * A forwarder between the driver and the server cuts answers.
  */
 #include "test/store/conformance.c"
@@ -275,7 +276,7 @@ server_release(void)
 	atomic_store(&tricks->hang, false);
 }
 
-static const StoreFixture server_fixture = {
+static StoreFixture server_fixture = {
 	.make = server_make,
 	.unmake = server_unmake,
 	.open = server_open,
@@ -294,6 +295,7 @@ main(void)
 	int failed;
 
 	server_port = port == NULL ? 0 : atoi(port + 1);
+	server_fixture.left_out = getenv("FAWKES_STORE_LEFT_OUT");
 	forwarder_start();
 	failed = store_suite_main(&server_fixture, NULL, 0);
 	(void) kill(forwarder, SIGKILL);
