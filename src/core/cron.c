@@ -53,8 +53,7 @@ cron_say(CronText *text, const char *words, size_t size)
 {
 	size_t room = FHA_SENTENCE_SIZE - 1 - text->used;
 
-	if (size > room)
-		size = room;
+	size = size > room ? room : size;
 	memcpy(text->out + text->used, words, size);
 	text->used += size;
 	text->out[text->used] = '\0';
