@@ -147,6 +147,14 @@ fha_backup_time_print(int64_t us, char out[FHA_BACKUP_TIME_SIZE])
 	(void) snprintf(out + used, (size_t) (FHA_BACKUP_TIME_SIZE - used), "+00:00");
 }
 
+/* LCOV_EXCL_START: no memory */
+static FhaCode
+info_no_memory(FhaError *err)
+{
+	return fha_error(err, FHA_NO_MEMORY, "no memory for backup.info");
+}
+/* LCOV_EXCL_STOP */
+
 /* --- which key is which field */
 
 typedef enum InfoType
@@ -565,7 +573,7 @@ info_line(int line, char *text, char *scratch, FhaBackupInfo *out, FhaError *err
 		return FHA_OK;
 	code = info_read_value(key, value, scratch, out);
 	if (code == FHA_NO_MEMORY)
-		return fha_error(err, code, "no memory for backup.info"); /* LCOV_EXCL_LINE: no memory */
+		return info_no_memory(err); /* LCOV_EXCL_LINE: no memory */
 	return code == FHA_OK ? FHA_OK : info_refuse_value(line, key->key, value, err);
 }
 
@@ -616,8 +624,7 @@ fha_backup_info_parse(const char *data, size_t size, FhaBackupInfo *out, FhaErro
 	text = malloc(size + 1);
 	scratch = malloc(size + 1);
 	if (text == NULL || scratch == NULL)
-		code = fha_error(err, FHA_NO_MEMORY,
-						 "no memory for backup.info"); /* LCOV_EXCL_LINE: no memory */
+		code = info_no_memory(err); /* LCOV_EXCL_LINE: no memory */
 	else
 	{
 		if (size > 0)
@@ -817,8 +824,7 @@ fha_backup_info_print(const FhaBackupInfo *info, char **out, FhaError *err)
 		return code;
 	file = open_memstream(out, &size);
 	if (file == NULL)
-		return fha_error(err, FHA_NO_MEMORY,
-						 "no memory for backup.info"); /* LCOV_EXCL_LINE: no memory */
+		return info_no_memory(err); /* LCOV_EXCL_LINE: no memory */
 	for (size_t i = 0; i < COUNT(our_keys); i++)
 		if (*((const char *) info + our_keys[i].at) != '\0')
 		{
@@ -837,10 +843,9 @@ fha_backup_info_print(const FhaBackupInfo *info, char **out, FhaError *err)
 	}
 	if (fclose(file) == 0)
 		return FHA_OK;
-	free(*out);  /* LCOV_EXCL_LINE: no memory */
-	*out = NULL; /* LCOV_EXCL_LINE: no memory */
-	return fha_error(err, FHA_NO_MEMORY,
-					 "no memory for backup.info"); /* LCOV_EXCL_LINE: no memory */
+	free(*out);                 /* LCOV_EXCL_LINE: no memory */
+	*out = NULL;                /* LCOV_EXCL_LINE: no memory */
+	return info_no_memory(err); /* LCOV_EXCL_LINE: no memory */
 }
 
 /* --- positions */

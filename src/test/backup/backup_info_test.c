@@ -132,6 +132,8 @@ the_newest_generation_is_read(void **state)
 	fha_backup_info_free(&info);
 	info = parsed("status=TOMORROW\nsnapshots_info={'provider': 'gcp'}\n");
 	assert_int_equal(info.status, FHA_BACKUP_OTHER);
+	assert_string_equal(fha_backup_status_name(FHA_BACKUP_OTHER), "");
+	assert_string_equal(fha_backup_status_name(FHA_BACKUP_DONE), "DONE");
 	assert_true(info.is_snapshot);
 	fha_backup_info_free(&info);
 }
