@@ -523,7 +523,7 @@ def glossary_differences(text: str) -> list[str]:
     """Rows that name no code that there is, and terms that are out of order."""
     entries = table(section(text, "Glossary"), "term")
     names = [term for term, _, _ in entries]
-    found = [] if names == sorted(names) else [f"out of order: {names}"]
+    found = [] if names == sorted(names, key=str.lower) else [f"out of order: {names}"]
     sources = "".join(path.read_text() for path in sorted((TREE / "src").rglob("*.[ch]")))
     for term, _, code in entries:
         for span in spans(code):
