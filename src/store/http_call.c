@@ -179,8 +179,9 @@ http_call_finish(FhaHttpCall *call, CURLcode result)
 	else if (call->too_long)
 		call->code = fha_error(&call->error, FHA_PROTOCOL, "the answer is too long");
 	else if (call->body.failed || result == CURLE_OUT_OF_MEMORY)
-		call->code =
-			fha_error(&call->error, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
+		/* LCOV_EXCL_START: no memory */
+		call->code = fha_error(&call->error, FHA_NO_MEMORY, "out of memory");
+	/* LCOV_EXCL_STOP */
 	else if (result == CURLE_OK && call->status != 0)
 		call->code = FHA_OK;
 	/* For libcurl a head that is cut off is an answer. */

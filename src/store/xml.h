@@ -29,7 +29,7 @@ typedef struct FhaXmlReader
 	void *owner;
 } FhaXmlReader;
 
-/* PROTOCOL: no XML, or over one of the caps; `end` may have been called before.  NO_MEMORY. */
+/* PROTOCOL: no XML, or over one of the caps; `end` may have been called before.  NO_MEMORY, or PROTOCOL when memory ends later. */
 FHA_MUST_CHECK FhaCode fha_xml_read(const char *data, size_t size, const FhaXmlReader *reader,
 									FhaError *err);
 

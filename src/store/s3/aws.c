@@ -318,7 +318,7 @@ sts_take_element(void *owner, const char *path, const char *text)
 	else if (strcmp(name, "Expiration") == 0)
 		place = &answer->expires;
 	if (place != NULL && *place == NULL)
-		*place = strdup(text);
+		*place = strdup(text); /* analyzer: aws_take_sts() releases it */
 }
 
 static FhaCode

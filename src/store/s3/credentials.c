@@ -115,15 +115,17 @@ credentials_send(FhaCredentials *credentials, bool first)
 
 	if (code == FHA_OK &&
 		(ask->url.failed || ask->header.failed || ask->type.failed || ask->body.failed))
-		code = fha_error(&credentials->failure, FHA_NO_MEMORY,
-						 "out of memory"); /* LCOV_EXCL_LINE: no memory */
+		/* LCOV_EXCL_START: no memory */
+		code = fha_error(&credentials->failure, FHA_NO_MEMORY, "out of memory");
+	/* LCOV_EXCL_STOP */
 	if (code == FHA_OK)
 	{
 		credentials_make(credentials);
 		credentials->asking = fha_http_call_start(credentials->client, &credentials->call);
 		if (!credentials->asking)
-			code = fha_error(&credentials->failure, FHA_NO_MEMORY,
-							 "out of memory"); /* LCOV_EXCL_LINE: no memory */
+			/* LCOV_EXCL_START: no memory */
+			code = fha_error(&credentials->failure, FHA_NO_MEMORY, "out of memory");
+		/* LCOV_EXCL_STOP */
 	}
 	if (code != FHA_OK)
 		credentials_fail(credentials, fha_now_ms());

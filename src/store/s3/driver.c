@@ -69,12 +69,7 @@ s3_fd(const FhaStore *store)
 static int64_t
 s3_wake_at_ms(const FhaStore *store)
 {
-	const FhaS3 *s3 = (const FhaS3 *) store;
-
-	for (const FhaS3Try *attempt = s3->tries; attempt != NULL; attempt = attempt->next)
-		if (attempt->state == FHA_S3_ENDED)
-			return 0;
-	return s3->client.timer_at_ms;
+	return ((const FhaS3 *) store)->client.timer_at_ms;
 }
 
 /* --- tries */
@@ -162,9 +157,8 @@ static bool
 s3_cancel(FhaStore *store, FhaStoreCall *call)
 {
 	FhaS3Try *attempt = call->try_;
-	bool applied = fha_store_verb_writes(call->asked->request.verb) &&
-				   (attempt->applied || (attempt->step == FHA_S3_MAIN && attempt->http.sent &&
-										 attempt->state == FHA_S3_SENT));
+	bool sent = attempt->step == FHA_S3_MAIN && attempt->state == FHA_S3_SENT && attempt->http.sent;
+	bool applied = fha_store_verb_writes(call->asked->request.verb) && (attempt->applied || sent);
 
 	s3_forget(s3_of(store), attempt);
 	return applied;

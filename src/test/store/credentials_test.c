@@ -203,6 +203,12 @@ https_answer(SSL *ssl, const HttpsRequest *request)
 		answer_with(ssl, 200, "",
 					keys_of(atomic_fetch_add(&shared->marked, 1) == 0 ? "first" : "second",
 							"2027-01-15T08:00:40Z"));
+	else if (strcmp(path, "/norole/latest/api/token") == 0)
+		answer_with(ssl, 200, "", "imds-token");
+	else if (strcmp(path, "/blank/latest/api/token") == 0)
+		answer_with(ssl, 200, "", "\n");
+	else if (strcmp(path, "/moved") == 0)
+		answer_with(ssl, 302, "", "");
 	else if (strcmp(path, "/old") == 0)
 		answer_with(ssl, 200, "", keys_of("old", "2027-01-15T07:00:00Z"));
 	else if (strcmp(path, "/busy") == 0)
@@ -352,8 +358,46 @@ aws_refusals_are_told(void **state)
 	aws_refuses(&(FhaAwsEnvironment){.full_uri = url_of("/nonsense")}, FHA_PROTOCOL, "");
 	aws_refuses(&(FhaAwsEnvironment){.full_uri = url_of("/cut")}, FHA_IO, "");
 	aws_refuses(&(FhaAwsEnvironment){.metadata_endpoint = url_of("/nothing")}, FHA_DENIED, "404");
+	aws_refuses(&(FhaAwsEnvironment){.metadata_endpoint = url_of("/norole")}, FHA_DENIED,
+				"the machine has no role");
+	aws_refuses(&(FhaAwsEnvironment){.metadata_endpoint = url_of("/blank")}, FHA_PROTOCOL,
+				"makes no sense");
+	aws_refuses(&(FhaAwsEnvironment){.full_uri = url_of("/moved")}, FHA_PROTOCOL, "status 302");
 	/* In clear to the machine itself: allowed, and nobody listens. */
 	aws_refuses(&(FhaAwsEnvironment){.full_uri = "http://127.0.0.1:1/x"}, FHA_IO, "");
+}
+
+static void
+asks_at(const FhaAwsEnvironment *environment, const char *wanted)
+{
+	FhaAws aws;
+	FhaCredentialsAsk asked;
+
+	memset(&asked, 0, sizeof(asked));
+	assert_int_equal(fha_aws_open(&aws, environment, NULL), FHA_OK);
+	assert_int_equal(fha_aws_source.ask(&aws, true, &asked, NULL), FHA_OK);
+	assert_string_equal(fha_text_string(&asked.url), wanted);
+	fha_text_release(&asked.url);
+	fha_text_release(&asked.header);
+	fha_text_release(&asked.type);
+	fha_text_release(&asked.body);
+	fha_aws_close(&aws);
+}
+
+static void
+aws_is_asked_where_it_is(void **state)
+{
+	(void) state;
+	asks_at(&(FhaAwsEnvironment){.relative_uri = "/v2/x", .full_uri = "http://10.0.0.1"},
+			"http://169.254.170.2/v2/x");
+	asks_at(&(FhaAwsEnvironment){.metadata_disabled = ""},
+			"http://169.254.169.254/latest/api/token");
+	asks_at(&(FhaAwsEnvironment){.token_file = token_path, .role = "r", .role_session = "s"},
+			"https://sts.amazonaws.com/");
+	asks_at(&(FhaAwsEnvironment){.token_file = token_path, .role = "r", .region = "eu-west-3"},
+			"https://sts.eu-west-3.amazonaws.com/");
+	asks_at(&(FhaAwsEnvironment){.token_file = token_path, .role = "r", .region = "cn-north-1"},
+			"https://sts.cn-north-1.amazonaws.com.cn/");
 }
 
 static void
@@ -556,6 +600,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(aws_gives_keys_by_what_the_environment_names),
 		cmocka_unit_test(aws_refusals_are_told),
+		cmocka_unit_test(aws_is_asked_where_it_is),
 		cmocka_unit_test(keys_are_replaced_before_they_expire),
 		cmocka_unit_test(google_gives_tokens),
 		cmocka_unit_test(google_refusals_are_told),

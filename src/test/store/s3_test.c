@@ -314,13 +314,17 @@ uploads_are_asked_as_s3_wants(void **state)
 			   "LastModified><ETag>\"new\"</ETag><Size>7</Size></Part>"
 			   "<Part><PartNumber>2</PartNumber><LastModified>2026-01-01T00:00:00Z</"
 			   "LastModified><ETag>\"old\"</ETag><Size>8</Size></Part>"
+			   "<Part><PartNumber>3</PartNumber><ETag>\"old\"</ETag><Size>8</Size></Part>"
+			   "<Part><PartNumber>3</PartNumber><LastModified>2026-01-01T00:00:02Z</"
+			   "LastModified><ETag>\"newer\"</ETag><Size>7</Size></Part>"
 			   "</ListPartsResult>");
 	assert_int_equal(
 		ask((FhaStoreRequest){.verb = FHA_STORE_PARTS, .key = "a", .upload = "up/1", .page = "9"}),
 		FHA_OK);
 	assert_saw(0,
 			   "GET /bkt/pre/a?max-parts=1000&part-number-marker=9&uploadId=up%2F1 HTTP/1.1\r\n");
-	assert_int_equal(answer.part_count, 2);
+	assert_int_equal(answer.part_count, 3);
+	assert_string_equal(answer.parts[2].tag, "\"newer\"");
 	assert_int_equal(answer.parts[0].size, 5242880);
 	assert_string_equal(answer.parts[1].tag, "\"new\"");
 	assert_string_equal(answer.next, "2");
@@ -644,6 +648,10 @@ a_range_that_is_not_ours_is_refused(void **state)
 	try_ends(a_get(0, 0), FHA_PROTOCOL);
 	(void) say(200, "Transfer-Encoding: chunked\r\n", "1\r\n0\r\n0\r\n\r\n");
 	try_ends(a_get(0, 0), FHA_PROTOCOL);
+	/* More than it said. */
+	(void) say(206, "Content-Range: bytes 2-4/10\r\nTransfer-Encoding: chunked\r\n",
+			   "5\r\n23456\r\n0\r\n\r\n");
+	try_ends(a_get(2, 3), FHA_PROTOCOL);
 	/* As long as the object: the whole of it is the range. */
 	(void) say(200, "", "012");
 	assert_int_equal(ask(a_get(0, 3)), FHA_OK);
@@ -698,6 +706,8 @@ no_bucket_is_no_proof_that_an_object_is_absent(void **state)
 {
 	(void) state;
 	open_usual();
+	(void) say(404, "", "");
+	try_ends(a_delete(1), FHA_PROTOCOL);
 	(void) say(404, "", "");
 	(void) say(404, "", "");
 	refused(a_stat(), FHA_INVALID, "there is no bucket");
@@ -874,6 +884,8 @@ credentials_are_fetched_for_a_store(void **state)
 	begin();
 	say_error(403, "", "ExpiredToken");
 	refused(a_put(false), FHA_DENIED, "ExpiredToken");
+	/* Keys of another generation than those that are there are no reason to fetch any. */
+	assert_true(fha_s3_identity_refused(&((FhaS3 *) store)->identity, 0));
 	((FhaS3 *) store)->identity.credentials.got_at_ms -= 60000;
 	say_error(403, "", "ExpiredToken");
 	(void) snprintf(body, sizeof(body), keys, "fresh");
@@ -890,11 +902,12 @@ credentials_are_fetched_for_a_store(void **state)
 	assert_int_equal(unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"), 0);
 	assert_int_equal(setenv("AWS_ACCESS_KEY_ID", "environ", 1), 0);
 	assert_int_equal(setenv("AWS_SECRET_ACCESS_KEY", "x", 1), 0);
-	settings.region[0] = '\0';
+	(void) strcpy(settings.region, "ap-south-1");
 	open_store(&settings);
 	(void) say(200, "", "");
 	assert_int_equal(ask(a_put(false)), FHA_OK);
 	assert_saw(0, "Credential=environ/");
+	assert_saw(0, "/ap-south-1/s3/");
 	begin();
 	say_error(403, "", "ExpiredToken");
 	refused(a_put(false), FHA_DENIED, "ExpiredToken");
@@ -1049,6 +1062,47 @@ a_public_bucket_wants_no_keys(void **state)
 	begin();
 	say_error(403, "", "InvalidSecurity");
 	refused(a_put(false), FHA_DENIED, "wants credentials");
+}
+
+static void
+several_calls_are_under_way(void **state)
+{
+	FhaStoreRequest request = a_put(false);
+	unsigned ended = 0;
+
+	(void) state;
+	open_usual();
+	request.deadline_at_ms = fha_now_ms() + LONG_MS;
+	for (int i = 0; i < 4; i++)
+	{
+		(void) say(200, "", "");
+		assert_int_equal(fha_store_start(store, &request, NULL, NULL), FHA_OK);
+	}
+	while (ended < 4)
+		if (fha_store_step(store, &answer) == FHA_OK)
+		{
+			assert_int_equal(answer.code, FHA_OK);
+			ended++;
+		}
+}
+
+static void
+nobody_answers(void **state)
+{
+	FhaStoreSettings settings = settings_of("s3://bkt/pre");
+
+	(void) state;
+	/* Without TLS a body has its hash in the signature. */
+	settings.ca_file[0] = '\0';
+	(void) strcpy(settings.endpoint, "http://127.0.0.1:1");
+	open_store(&settings);
+	try_ends(a_put(false), FHA_IO);
+	/* Where a bucket is a host, its own path is a '/'. */
+	settings.path_style = false;
+	(void) strcpy(settings.endpoint, "http://localhost:1");
+	open_store(&settings);
+	try_ends((FhaStoreRequest){.verb = FHA_STORE_LIST, .key = ""}, FHA_IO);
+	assert_string_equal(((FhaS3 *) store)->base, "http://bkt.localhost:1");
 }
 
 static void
@@ -1215,6 +1269,8 @@ main(void)
 		cmocka_unit_test(google_takes_tokens),
 		cmocka_unit_test(settings_that_cannot_be_are_refused),
 		cmocka_unit_test(a_public_bucket_wants_no_keys),
+		cmocka_unit_test(several_calls_are_under_way),
+		cmocka_unit_test(nobody_answers),
 		cmocka_unit_test(addresses_are_of_either_style),
 		cmocka_unit_test(a_row_of_deletions_can_be_cut),
 		cmocka_unit_test(a_call_can_be_cancelled),
