@@ -64,6 +64,16 @@ MUTANTS = [
         fence("test_a_module_that_calls_no_hook_but_its_own"),
         short=False,
     ),
+    # --- S2: the frequent path, on which nothing is withheld
+    Mutant(
+        "S2",
+        "the fence: what is put behind a commit record is not tested",
+        SEND,
+        "return !(lapsed || unacked || committing",
+        "return !(lapsed || committing",
+        fence("test_a_client_that_does_not_read"),
+        short=False,
+    ),
     # --- S2b: errors, notices, settings
     Mutant(
         "S2b",

@@ -126,12 +126,12 @@ def test_mutants_that_were_tried_are_there() -> None:
     assert len(simulation.CONTROLS) >= 5 and noticed.issuperset(simulation.CONTROLS)
 
 
-def test_each_fault_that_was_put_back_is_noticed() -> None:
+def test_the_faults_that_were_put_back_are_noticed_or_in_brackets() -> None:
     text = (mutants.TREE / "docs" / "testing.md").read_text()
     rows = text.split("### Faults put back")[1].split("| fault |")[1].split("\n\n")[0].splitlines()[2:]
-    tried = {row.split("|")[2].strip() for row in rows}
-    assert len(tried) >= 14
-    assert tried <= {name for name, seed in simulated().items() if seed is not None}
+    said = {name.strip(): prop.strip() for _, _, name, prop, _ in (row.split("|") for row in rows)}
+    assert len(said) >= 14
+    assert {name: prop.startswith("(") for name, prop in said.items()} == {name: simulated()[name] is None for name in said}
 
 
 def test_the_table_of_mutants_is_as_it_is_written() -> None:

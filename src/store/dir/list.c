@@ -84,7 +84,9 @@ list_name(int fd, bool is_root, const struct dirent *entry, char *name)
 				: strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 		return false;
 	if (type == DT_UNKNOWN && fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+		/* LCOV_EXCL_START: wants a filesystem that does not tell types */
 		type = S_ISDIR(status.st_mode) ? DT_DIR : S_ISREG(status.st_mode) ? DT_REG : DT_UNKNOWN;
+	/* LCOV_EXCL_STOP */
 	(void) snprintf(name, LIST_NAME_SIZE, "%s%s", entry->d_name, type == DT_DIR ? "/" : "");
 	return type == DT_DIR || type == DT_REG;
 }
@@ -193,8 +195,10 @@ list_see_any(int fd, const char *name, void *owner)
 	search->code = fha_store_dir_open_folder(fd, folder, &inner, search->err);
 	if (search->code == FHA_NOT_FOUND)
 	{
+		/* LCOV_EXCL_START: removed at this moment */
 		search->code = FHA_OK;
 		return true;
+		/* LCOV_EXCL_STOP */
 	}
 	if (search->code != FHA_OK)
 		return false;
@@ -246,7 +250,7 @@ list_file(Lister *lister, int fd, const char *name, FhaError *err)
 static FhaCode
 list_subfolder(Lister *lister, int fd, const char *name, FhaError *err)
 {
-	ListSearch search = {.depth = lister->depth, .err = err};
+	ListSearch search = {.depth = lister->depth + 1, .err = err};
 	const FhaStoreObject object = {.is_folder = true};
 	int inner;
 	FhaCode code;

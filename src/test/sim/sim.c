@@ -634,6 +634,7 @@ draw_habits(uint64_t seed)
 	/* Such a scenario says less about losses: one in ten. */
 	habits->strikes[ROLL_BACK] = sim_chance(10) ? 3 : 0;
 	/* By the seed alone, so that the others are what they were without. */
+	habits->tries_again = seed % 8 == 6;
 	habits->come_and_go = seed % 4 == 0;
 	if (habits->come_and_go)
 	{
@@ -816,6 +817,11 @@ play(uint64_t seed)
 	end_faults();
 	sim_try();
 	end_faults();
+	if (sim_habits.tries_again)
+	{
+		sim_try_another();
+		end_faults();
+	}
 	sim_end();
 }
 

@@ -94,6 +94,7 @@ typedef struct SimHabits
 	bool
 		come_and_go; /* members lose their disk, come new, and are taken off the list when they are away */
 	int64_t pause_us; /* the longest between two faults */
+	bool tries_again; /* a second trial follows */
 	bool
 		keeps_releases; /* the copy of the lock that is put back is often one of a released lease */
 } SimHabits;
@@ -297,6 +298,8 @@ void sim_host_turn(SimHost *host);
 void sim_host_end(SimHost *host); /* of the scenario */
 /* Its pgpass gets the cluster's second password. */
 void sim_host_new_password(SimHost *host);
+/* Its own settings have these times of the lease from now on. */
+void sim_host_set_lease(SimHost *host, int64_t lease_duration_ms, int64_t renew_deadline_ms);
 /* A primary was shut down cleanly here, and its supervisor could read the end of its WAL. */
 bool sim_host_knows_end(const SimHost *host);
 FhaPosition sim_wal_end(const SimWal *wal);
@@ -424,5 +427,7 @@ void sim_heal(void);
 bool sim_settles_by(int64_t ends_at_us);
 /* One trial of a cluster that is at rest. */
 void sim_try(void);
+/* After that, one of those that came later. */
+void sim_try_another(void);
 
 #endif

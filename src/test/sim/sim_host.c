@@ -1321,6 +1321,14 @@ patience_us(const SimHost *host, const FhaPgView *view)
 	return SIM_S;
 }
 
+static void
+reload_settings(SimHost *host)
+{
+	read_settings(host);
+	sim_trace(host->index, "its lease lasts %lld ms", (long long) host->config.lease_duration_ms);
+	fha_node_configure(host->node, &host->config);
+}
+
 /* What is set for all members holds here from now on; or again each member's own. */
 static void
 heed_settings(SimHost *host)
@@ -1328,9 +1336,7 @@ heed_settings(SimHost *host)
 	if (host->settings_changes == host->action.settings_changes)
 		return;
 	host->settings_changes = host->action.settings_changes;
-	read_settings(host);
-	sim_trace(host->index, "its lease lasts %lld ms", (long long) host->config.lease_duration_ms);
-	fha_node_configure(host->node, &host->config);
+	reload_settings(host);
 }
 
 /* What was decided is done, and the next turn planned. */
@@ -1461,6 +1467,19 @@ sim_host_new_password(SimHost *host)
 	sim_trace(host->index, "its replication password is another");
 	host->password_us = sim_us;
 	write_pgpass(&host->config, NEW_PGPASS);
+}
+
+void
+sim_host_set_lease(SimHost *host, int64_t lease_duration_ms, int64_t renew_deadline_ms)
+{
+	host->own.lease_duration_ms = lease_duration_ms;
+	host->own.renew_deadline_ms = renew_deadline_ms;
+	if (host->node == NULL)
+		return;
+	sim_here = host;
+	reload_settings(host);
+	sim_here = NULL;
+	sim_host_wake(host);
 }
 
 static void

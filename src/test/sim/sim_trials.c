@@ -416,6 +416,38 @@ try_parted(void)
 	must_come(another_leads, ELECTION_US, "nobody leads");
 }
 
+/* --- a leader whose lease is longer than the others' */
+
+/* So many times the usual one, in its own settings. */
+static void
+set_lease(SimHost *host, int times)
+{
+	FhaConfig usual;
+
+	fha_config_defaults(&usual);
+	sim_host_set_lease(host, times * usual.lease_duration_ms, times * usual.renew_deadline_ms);
+}
+
+/* It is cut off while that is so, or when it has just been shortened. */
+static void
+try_longer_lease(void)
+{
+	/* Those of all members would count instead. */
+	if (found.setting_count > 0)
+		return;
+	sim_trace(leader->index, "trial: its own lease is longer than the others'");
+	set_lease(leader, 3);
+	sim_run_until(sim_us + sim_between(0, 12 * SIM_S));
+	if (sim_chance(50))
+	{
+		set_lease(leader, 1);
+		sim_run_until(sim_us + sim_between(0, SIM_S));
+	}
+	leader->cut_from_lock = true;
+	cut_leader_off(true);
+	must_come(another_leads, ELECTION_US, "nobody leads");
+}
+
 /* --- requests */
 
 static bool
@@ -474,6 +506,37 @@ try_deleted(void)
 	sim_lock_delete();
 	sim_run_until(sim_us + 3 * SIM_S);
 	must_come(leads_again, ELECTION_US, "the leader does not write its record anew");
+}
+
+/* --- the end of a clean stop */
+
+static bool
+leader_is_down(void)
+{
+	return !leader->supervised;
+}
+
+/*
+ * The leader was shut down, and all but one of the others lack its end, or all.  Who has that takes the lease, and is
+ * killed before the others hear what it writes.
+ */
+static void
+try_clean_end(void)
+{
+	next = sim_chance(50) ? leader : some_other();
+	sim_trace(next->index, "trial: it has the end of a clean stop, and others do not");
+	set_deaf(next, true);
+	sim_run_until(sim_us + sim_between(300 * SIM_MS, SIM_S));
+	sim_host_stop(leader);
+	must_come(leader_is_down, ELECTION_US, "a node that is told to stop does not end");
+	set_deaf(NULL, false);
+	if (next == leader)
+		sim_host_start(leader);
+	if (!comes(next_holds, 20 * SIM_S))
+		return;
+	sim_run_until(sim_us + sim_between(0, SIM_S));
+	sim_host_kill(next);
+	sim_run_until(sim_us + 20 * SIM_S);
 }
 
 /* --- a holder that does not come to lead */
@@ -841,6 +904,11 @@ static const Trial trials[] = {
 	{try_older_release, 8, 2, 5},
 	{try_same_version, 12, 2, 2},
 };
+/* After the first, so that a scenario is what it was until then. */
+static const Trial later_trials[] = {
+	{try_longer_lease, 1, 2, 5},
+	{try_clean_end, 1, 2, 5},
+};
 /* clang-format on */
 
 static bool
@@ -850,20 +918,26 @@ is_for(const Trial *trial)
 }
 
 static const Trial *
-some_trial(void)
+some_trial(const Trial *of, size_t count)
 {
-	size_t count = sizeof(trials) / sizeof(trials[0]);
 	int sum = 0;
 	int64_t left;
 
 	for (size_t i = 0; i < count; i++)
-		if (is_for(&trials[i]))
-			sum += trials[i].weight;
+		if (is_for(&of[i]))
+			sum += of[i].weight;
 	left = sim_between(1, sum);
 	for (size_t i = 0; i < count; i++)
-		if (is_for(&trials[i]) && (left -= trials[i].weight) <= 0)
-			return &trials[i];
-	return &trials[0];
+		if (is_for(&of[i]) && (left -= of[i].weight) <= 0)
+			return &of[i];
+	return &of[0];
+}
+
+static void
+try_one(const Trial *of, size_t count)
+{
+	if (comes_to_rest() && is_as_usual())
+		some_trial(of, count)->play();
 }
 
 void
@@ -873,6 +947,11 @@ sim_try(void)
 	sim_habits.late_wal = sim_habits.slow_writes = 0;
 	sim_habits.slow_us = 400 * SIM_MS;
 	touches = false;
-	if (comes_to_rest() && is_as_usual())
-		some_trial()->play();
+	try_one(trials, sizeof(trials) / sizeof(trials[0]));
+}
+
+void
+sim_try_another(void)
+{
+	try_one(later_trials, sizeof(later_trials) / sizeof(later_trials[0]));
 }

@@ -913,6 +913,12 @@ case_hostile(StoreSuite *suite)
 													.part_size = PART,
 													.data = big,
 													.size = PART + 1}));
+	EXPECT_PART(is_refused(suite, (FhaStoreRequest){.verb = FHA_STORE_PART,
+													.key = key,
+													.upload = "u",
+													.number = 1,
+													.part_size = PART,
+													.size = 1}));
 	EXPECT_PART(is_refused(
 		suite, (FhaStoreRequest){.verb = FHA_STORE_COMPLETE, .key = key, .upload = "u"}));
 	EXPECT_PART(is_refused(suite, (FhaStoreRequest){.verb = FHA_STORE_COMPLETE,

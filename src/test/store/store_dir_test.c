@@ -33,7 +33,9 @@ typedef struct Kernel
 	bool link_is_made; /* though linkat says EEXIST */
 	bool shorn;        /* each pwrite takes half */
 	bool no_thread;
-	bool is_root;
+	bool is_root, owner_fails;
+	bool pwrite_hangs;
+	unsigned pwrites;
 	unsigned owned;
 	char log[256]; /* F: a file flushed, D: a folder, L: a link, R: a rename */
 } Kernel;
@@ -117,6 +119,9 @@ __wrap_pwrite(int fd, const void *data, size_t size, off_t at)
 	int error;
 
 	kernel_lock();
+	kernel.pwrites++;
+	while (kernel.pwrite_hangs)
+		(void) pthread_cond_wait(&kernel.released, &kernel.lock);
 	error = kernel.pwrite_errno;
 	if (error == EINTR)
 		kernel.pwrite_errno = 0;
@@ -204,7 +209,7 @@ __wrap_fchown(int fd, uid_t user, gid_t group)
 	kernel_lock();
 	kernel.owned++;
 	kernel_unlock();
-	return user == __real_geteuid() ? 0 : kernel_fails(EPERM);
+	return user == __real_geteuid() && !kernel.owner_fails ? 0 : kernel_fails(EPERM);
 }
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
@@ -231,11 +236,18 @@ remove_one(const char *path, const struct stat *status, int kind, struct FTW *wh
 }
 
 static void
-dir_make(void)
+dir_make_in(const char *place)
 {
-	(void) snprintf(root, sizeof(root), "/tmp/fha-store-XXXXXX");
+	(void) snprintf(root, sizeof(root), "%s/fha-store-XXXXXX", place);
 	if (mkdtemp(root) == NULL)
 		abort();
+}
+
+/* Thousands of files take their time on a disk. */
+static void
+dir_make(void)
+{
+	dir_make_in(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 }
 
 static void
@@ -288,7 +300,7 @@ static void
 dir_release(void)
 {
 	kernel_lock();
-	kernel.hangs = false;
+	kernel.hangs = kernel.pwrite_hangs = false;
 	(void) pthread_cond_broadcast(&kernel.released);
 	kernel_unlock();
 }
@@ -309,13 +321,30 @@ static const StoreFixture dir_fixture = {
 static StoreSuite own;
 
 static int
+setup_in(const char *place)
+{
+	make_big();
+	if (place == NULL)
+		dir_make();
+	else
+		dir_make_in(place);
+	own = (StoreSuite){.fixture = &dir_fixture, .store = dir_open()};
+	return 0;
+}
+
+static int
 setup(void **state)
 {
 	(void) state;
-	make_big();
-	dir_make();
-	own = (StoreSuite){.fixture = &dir_fixture, .store = dir_open()};
-	return 0;
+	return setup_in(NULL);
+}
+
+/* Older kernels do not tell when a folder of a tmpfs was born. */
+static int
+setup_on_disk(void **state)
+{
+	(void) state;
+	return setup_in("/tmp");
 }
 
 static int
@@ -326,7 +355,8 @@ teardown(void **state)
 	dir_unmake();
 	kernel.pwrite_errno = kernel.linkat_errno = kernel.renameat2_errno = 0;
 	kernel.fsync_errno = kernel.folder_errno = 0;
-	kernel.link_is_made = kernel.shorn = kernel.no_thread = kernel.is_root = false;
+	kernel.link_is_made = kernel.shorn = kernel.no_thread = false;
+	kernel.is_root = kernel.owner_fails = false;
 	return 0;
 }
 
@@ -337,6 +367,15 @@ path_of(const char *name)
 
 	(void) snprintf(path, sizeof(path), "%s/%s", root, name);
 	return path;
+}
+
+static void
+make_file(const char *name)
+{
+	FILE *file = fopen(path_of(name), "w");
+
+	assert_non_null(file);
+	(void) fclose(file);
 }
 
 /* Names in a folder of the root, without "." and "..". */
@@ -448,6 +487,12 @@ test_failing_disk(void **state)
 		soon((FhaStoreRequest){
 			.verb = FHA_STORE_PUT, .key = "b", .data = "x", .size = 1, .if_absent = true}),
 		FHA_NO_MEMORY);
+	/* A folder that is removed again and again. */
+	kernel.linkat_errno = ENOENT;
+	assert_int_equal(
+		soon((FhaStoreRequest){
+			.verb = FHA_STORE_PUT, .key = "b", .data = "x", .size = 1, .if_absent = true}),
+		FHA_TIMEOUT);
 	kernel.linkat_errno = 0;
 	/* A filesystem on a network may not be able to flush a folder. */
 	kernel.folder_errno = EINVAL;
@@ -532,6 +577,7 @@ test_places_that_are_not_for_objects(void **state)
 	assert_int_equal(create("empty", "x"), FHA_INVALID);
 	assert_int_equal(put_text(&own, "empty", "x"), FHA_INVALID);
 	assert_int_equal(delete_key(&own, "empty"), FHA_OK);
+	assert_int_equal(delete_key(&own, "a//b"), FHA_OK);
 	assert_int_equal(create("a/b", "x"), FHA_INVALID);
 }
 
@@ -555,6 +601,17 @@ test_deep_and_long_keys(void **state)
 	assert_int_equal(access(path_of("d"), F_OK), -1);
 	(void) snprintf(deep + length, sizeof(deep) - length, "d/x");
 	assert_int_equal(create(deep, "x"), FHA_INVALID);
+	/* Nor is it listed if another hand puts it there. */
+	for (size_t i = 1; i < strlen(deep); i += 2)
+	{
+		deep[i] = '\0';
+		assert_int_equal(mkdir(path_of(deep), 0700), 0);
+		deep[i] = '/';
+	}
+	make_file(deep);
+	assert_true(lists(&own, "", NULL, 0));
+	assert_true(shows(&own, "", NULL, 0));
+	assert_true(shows(&own, "d/", NULL, 0));
 	memset(name, 'n', sizeof(name));
 	name[256] = '\0';
 	assert_int_equal(create(name, "x"), FHA_INVALID);
@@ -615,6 +672,12 @@ test_owner(void **state)
 	assert_int_equal(begin(&own, "b", &parts), FHA_OK);
 	assert_int_equal(put_part(&own, "b", &parts, 1, "x", 1), FHA_OK);
 	assert_int_equal(kernel.owned, 7);
+	kernel.owner_fails = true;
+	assert_int_not_equal(
+		soon((FhaStoreRequest){.verb = FHA_STORE_PUT, .key = "c", .data = "x", .size = 1}), FHA_OK);
+	assert_int_not_equal(
+		soon((FhaStoreRequest){.verb = FHA_STORE_BEGIN, .key = "c", .part_size = PART}), FHA_OK);
+	assert_int_equal(stat_key(&own, "c"), FHA_NOT_FOUND);
 }
 
 static void
@@ -750,15 +813,6 @@ make_old(const char *name)
 }
 
 static void
-make_file(const char *name)
-{
-	FILE *file = fopen(path_of(name), "w");
-
-	assert_non_null(file);
-	(void) fclose(file);
-}
-
-static void
 test_sweep(void **state)
 {
 	Parts parts;
@@ -787,13 +841,199 @@ test_sweep(void **state)
 	assert_int_equal(access(path_of(name), F_OK), 0);
 }
 
+/* More names in one folder than a page has. */
+static void
+test_a_flat_folder(void **state)
+{
+	const unsigned count = 2 * FHA_STORE_LIST_MAX + 7;
+	char name[32];
+
+	(void) state;
+	assert_int_equal(mkdir(path_of("flat"), 0700), 0);
+	for (unsigned i = 0; i < count; i++)
+	{
+		(void) snprintf(name, sizeof(name), "flat/%05u", i * 7919 % count);
+		make_file(name);
+	}
+	assert_true(pages_are_whole(&own, "flat/", count));
+	assert_true(pages_are_whole(&own, "", count));
+	/* A folder of folders without an object shows nothing, however many these are. */
+	assert_int_equal(mkdir(path_of("a"), 0700), 0);
+	for (unsigned i = 0; i < FHA_STORE_LIST_MAX + 5; i++)
+	{
+		(void) snprintf(name, sizeof(name), "a/%05u", i);
+		assert_int_equal(mkdir(path_of(name), 0700), 0);
+	}
+	make_file("a/99999");
+	assert_true(pages_are_whole(&own, "a/", 1));
+	assert_true(pages_are_whole(&own, "", count + 1));
+}
+
+static void
+test_pages_of_parts(void **state)
+{
+	char name[FHA_STORE_UPLOAD_SIZE + 64];
+	char next[FHA_STORE_PAGE_SIZE];
+	FhaStoreRequest request = {.verb = FHA_STORE_PARTS, .key = "a"};
+	Parts parts;
+
+	(void) state;
+	assert_int_equal(begin(&own, "a", &parts), FHA_OK);
+	for (unsigned i = 1; i <= FHA_STORE_LIST_MAX + 3; i++)
+	{
+		(void) snprintf(name, sizeof(name), FHA_STORE_HIDDEN "/%s/%05u.5242880.%016x", parts.upload,
+						i, i);
+		make_file(name);
+	}
+	(void) snprintf(name, sizeof(name), FHA_STORE_HIDDEN "/%s/00001.x", parts.upload);
+	make_file(name);
+	request.upload = parts.upload;
+	assert_int_equal(call(&own, request), FHA_OK);
+	assert_int_equal(answer.part_count, FHA_STORE_LIST_MAX);
+	assert_non_null(answer.next);
+	(void) snprintf(next, sizeof(next), "%s", answer.next);
+	request.page = next;
+	assert_int_equal(call(&own, request), FHA_OK);
+	assert_int_equal(answer.part_count, 3);
+	assert_int_equal(answer.parts[0].number, FHA_STORE_LIST_MAX + 1);
+	assert_null(answer.next);
+}
+
+static void
+test_pages_of_uploads(void **state)
+{
+	char name[80];
+	char next[FHA_STORE_PAGE_SIZE];
+	FhaStoreRequest request = {.verb = FHA_STORE_UPLOADS};
+	FILE *file;
+
+	(void) state;
+	assert_int_equal(mkdir(path_of(FHA_STORE_HIDDEN), 0700), 0);
+	for (unsigned i = 1; i <= FHA_STORE_LIST_MAX + 3; i++)
+	{
+		(void) snprintf(name, sizeof(name), FHA_STORE_HIDDEN "/%016x", i);
+		assert_int_equal(mkdir(path_of(name), 0700), 0);
+		(void) snprintf(name, sizeof(name), FHA_STORE_HIDDEN "/%016x/key", i);
+		file = fopen(path_of(name), "w");
+		assert_non_null(file);
+		/* One is nothing that we have written. */
+		(void) fputs(i == 2 ? "5242880" : "5242880\na", file);
+		(void) fclose(file);
+	}
+	assert_int_equal(call(&own, request), FHA_OK);
+	assert_int_equal(answer.object_count, FHA_STORE_LIST_MAX);
+	(void) snprintf(next, sizeof(next), "%s", answer.next);
+	request.page = next;
+	assert_int_equal(call(&own, request), FHA_OK);
+	assert_int_equal(answer.object_count, 2);
+	assert_null(answer.next);
+}
+
+static void
+test_parts_of_another_size(void **state)
+{
+	FhaStoreRequest request = {.verb = FHA_STORE_BEGIN, .key = "a", .part_size = PART + 1};
+	char name[FHA_STORE_UPLOAD_SIZE + 32];
+	Parts parts = {0};
+
+	(void) state;
+	assert_int_equal(call(&own, request), FHA_OK);
+	(void) snprintf(parts.upload, sizeof(parts.upload), "%s", answer.upload);
+	for (unsigned i = 1; i <= 2; i++)
+	{
+		request = (FhaStoreRequest){.verb = FHA_STORE_PART,
+									.key = "a",
+									.upload = parts.upload,
+									.number = i,
+									.part_size = PART + 1,
+									.data = big,
+									.size = PART};
+		assert_int_equal(call(&own, request), FHA_OK);
+		parts.rows[i - 1] = (FhaStorePart){.number = i, .size = PART};
+		(void) snprintf(parts.rows[i - 1].tag, FHA_STORE_TAG_SIZE, "%s", answer.tag);
+	}
+	assert_int_equal(of_upload(&own, FHA_STORE_COMPLETE, "a", &parts, 2, true), FHA_INVALID);
+	/* An upload without its data. */
+	(void) snprintf(name, sizeof(name), FHA_STORE_HIDDEN "/%s/data", parts.upload);
+	assert_int_equal(unlink(path_of(name)), 0);
+	assert_int_equal(call(&own, request), FHA_NOT_FOUND);
+	assert_int_equal(of_upload(&own, FHA_STORE_COMPLETE, "a", &parts, 1, true), FHA_NOT_FOUND);
+	assert_int_equal(of_upload(&own, FHA_STORE_ABORT, "a", &parts, 0, false), FHA_OK);
+}
+
+/* A write that is cancelled in the middle is never finished. */
+static void
+assert_given_up(FhaStoreRequest request)
+{
+	FhaStoreCall *started;
+	char *copy = malloc(PART);
+	unsigned before = kernel.pwrites;
+
+	assert_non_null(copy);
+	memcpy(copy, big, PART);
+	request.data = copy;
+	request.size = PART;
+	request.deadline_at_ms = fha_now_ms() + LONG_MS;
+	kernel.pwrite_hangs = true;
+	assert_int_equal(fha_store_start(own.store, &request, &started, NULL), FHA_OK);
+	assert_int_equal(fha_store_step(own.store, &answer), FHA_AGAIN);
+	for (bool reached = false; !reached;)
+	{
+		kernel_lock();
+		reached = kernel.pwrites > before;
+		kernel_unlock();
+		(void) poll(NULL, 0, 1);
+	}
+	fha_store_cancel(own.store, started);
+	free(copy);
+	dir_release();
+	fha_store_close(own.store);
+	own.store = dir_open();
+}
+
+static void
+test_given_up(void **state)
+{
+	Parts parts;
+
+	(void) state;
+	assert_given_up((FhaStoreRequest){.verb = FHA_STORE_PUT, .key = "f/a"});
+	assert_int_equal(stat_key(&own, "f/a"), FHA_NOT_FOUND);
+	assert_int_equal(names_in(FHA_STORE_HIDDEN), 0);
+	assert_int_equal(begin(&own, "b", &parts), FHA_OK);
+	assert_given_up((FhaStoreRequest){.verb = FHA_STORE_PART,
+									  .key = "b",
+									  .upload = parts.upload,
+									  .number = 1,
+									  .part_size = PART});
+	assert_true(has_parts(&own, "b", &parts, 0));
+}
+
+/* What has ended and was not told yet. */
+static void
+test_cancel_at_the_end(void **state)
+{
+	FhaStoreRequest request = {
+		.verb = FHA_STORE_STAT, .key = "a", .deadline_at_ms = fha_now_ms() + LONG_MS};
+	struct pollfd readable = {.events = POLLIN};
+	FhaStoreCall *started;
+
+	(void) state;
+	assert_int_equal(fha_store_start(own.store, &request, &started, NULL), FHA_OK);
+	assert_int_equal(fha_store_step(own.store, &answer), FHA_AGAIN);
+	readable.fd = fha_store_fd(own.store);
+	assert_int_equal(poll(&readable, 1, LONG_MS), 1);
+	fha_store_cancel(own.store, started);
+	assert_int_equal(fha_store_step(own.store, &answer), FHA_AGAIN);
+}
+
 #define OWN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
 main(void)
 {
 	const struct CMUnitTest more[] = {
-		OWN(test_durable),
+		cmocka_unit_test_setup_teardown(test_durable, setup_on_disk, teardown),
 		OWN(test_full),
 		OWN(test_failing_disk),
 		OWN(test_no_hard_links),
@@ -810,6 +1050,12 @@ main(void)
 		OWN(test_completed_and_not_cleaned),
 		OWN(test_strange_uploads),
 		OWN(test_sweep),
+		OWN(test_a_flat_folder),
+		OWN(test_pages_of_parts),
+		OWN(test_pages_of_uploads),
+		OWN(test_parts_of_another_size),
+		OWN(test_given_up),
+		OWN(test_cancel_at_the_end),
 	};
 
 	return store_suite_main(&dir_fixture, more, sizeof(more) / sizeof(more[0]));

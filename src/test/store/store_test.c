@@ -408,6 +408,81 @@ test_bytes(void **state)
 	got_end(&got);
 }
 
+/* The driver says that the try of a hung GET has ended. */
+static void
+got_ends(Got *got, FhaCode code)
+{
+	got->call->result.code = code;
+	((MemoryStore *) store)->ended[0] = got->call;
+	((MemoryStore *) store)->ended_count = 1;
+}
+
+/* All bytes came, and then the connection broke: they are all. */
+static void
+test_cut_behind_the_last_byte(void **state)
+{
+	Got got;
+
+	(void) state;
+	got_start(&got);
+	assert_int_equal(fha_store_call_object(got.call, "v1", 20, 7, &got.err), FHA_OK);
+	assert_int_equal(fha_store_call_bytes(got.call, 10, "0123456789", 10, &got.err), FHA_OK);
+	got_ends(&got, FHA_IO);
+	assert_int_equal(fha_store_step(store, &answer), FHA_OK);
+	assert_int_equal(answer.code, FHA_OK);
+	assert_int_equal(answer.size, 20);
+	taken_release(&got.taken);
+}
+
+static void
+test_no_size(void **state)
+{
+	Got got;
+
+	(void) state;
+	got_start(&got);
+	got_ends(&got, FHA_OK);
+	assert_int_equal(fha_store_step(store, &answer), FHA_AGAIN);
+	assert_int_equal(got.call->result.code, FHA_PROTOCOL);
+	got_end(&got);
+}
+
+/* A host that comes late finds the deadline passed in a pause. */
+static void
+test_deadline_in_a_pause(void **state)
+{
+	FhaStoreRequest request = {
+		.verb = FHA_STORE_STAT, .key = "a", .deadline_at_ms = fha_now_ms() + 10000};
+
+	(void) state;
+	script(1, (MemoryScript){.code = FHA_PROTOCOL});
+	assert_int_equal(fha_store_start(store, &request, NULL, NULL), FHA_OK);
+	assert_int_equal(fha_store_step(store, &answer), FHA_AGAIN);
+	assert_int_equal(fha_store_step(store, &answer), FHA_AGAIN);
+	assert_in_range(fha_store_wake_at_ms(store) - fha_now_ms(), 1, FHA_STORE_PAUSE_MIN_MS);
+	played_now_ms += 10000;
+	assert_int_equal(fha_store_step(store, &answer), FHA_OK);
+	assert_int_equal(answer.code, FHA_PROTOCOL);
+	assert_int_equal(answer.tries, 1);
+}
+
+static void
+test_resume_wakes(void **state)
+{
+	Got got;
+
+	(void) state;
+	got_start(&got);
+	fha_store_resume(store, got.call);
+	assert_true(fha_store_wake_at_ms(store) > fha_now_ms());
+	got.taken.at_once = 1;
+	assert_int_equal(fha_store_call_object(got.call, "v1", 20, 7, &got.err), FHA_OK);
+	assert_int_equal(fha_store_call_bytes(got.call, 10, "01", 2, &got.err), FHA_AGAIN);
+	fha_store_resume(store, got.call);
+	assert_int_equal(fha_store_wake_at_ms(store), 0);
+	got_end(&got);
+}
+
 static void
 test_object(void **state)
 {
@@ -521,7 +596,7 @@ test_urls(void **state)
 {
 	static const UrlRow rows[] = {
 		{"s3://bucket", FHA_STORE_S3, "bucket", "", "", "", "", NULL},
-		{"s3://bucket/", FHA_STORE_S3, "bucket", "", "", "", "", "s3://bucket"},
+		{"s3://bucket//", FHA_STORE_S3, "bucket", "", "", "", "", "s3://bucket"},
 		{"s3://a.b-c_D/x/y//z/", FHA_STORE_S3, "a.b-c_D", "", "x/y//z", "", "",
 		 "s3://a.b-c_D/x/y//z"},
 		{"gs://bucket/p", FHA_STORE_GCS, "bucket", "", "p", "", "", NULL},
@@ -649,6 +724,10 @@ main(void)
 		TRY(test_open),
 		TRY(test_bytes),
 		TRY(test_object),
+		TRY(test_cut_behind_the_last_byte),
+		TRY(test_no_size),
+		TRY(test_deadline_in_a_pause),
+		TRY(test_resume_wakes),
 		TRY(test_results),
 		TRY(test_prefix),
 		cmocka_unit_test(test_urls),

@@ -130,7 +130,7 @@ make(void)
 	memset(root.known, 0, sizeof(root.known));
 	assert_int_equal(put("there", "old", true, NULL), FHA_OK);
 	assert_int_equal(put("f/a", "a", true, NULL), FHA_OK);
-	assert_int_equal(put("f/g/b", "b", true, NULL), FHA_OK);
+	assert_int_equal(put("f/g/i/b", "b", true, NULL), FHA_OK);
 	assert_int_equal(fha_store_dir_begin(&root, &request, &result, NULL), FHA_OK);
 	(void) snprintf(upload, sizeof(upload), "%s", result.upload);
 	fha_store_result_release(&result);
@@ -240,6 +240,21 @@ check_create(FhaCode code)
 }
 
 static FhaCode
+run_conflict(FhaError *err)
+{
+	FhaCode code = put("there", "new", true, err);
+
+	return code == FHA_CONFLICT ? FHA_OK : code;
+}
+
+static void
+check_conflict(FhaCode code)
+{
+	(void) code;
+	assert_string_equal(held("there"), "old");
+}
+
+static FhaCode
 run_replace(FhaError *err)
 {
 	return put("there", "new", false, err);
@@ -254,7 +269,7 @@ check_replace(FhaCode code)
 static FhaCode
 run_delete(FhaError *err)
 {
-	const char *keys[] = {"f/g/b"};
+	const char *keys[] = {"f/g/i/b"};
 
 	return fha_store_dir_delete(&root, keys, 1, err);
 }
@@ -262,7 +277,7 @@ run_delete(FhaError *err)
 static void
 check_delete(FhaCode code)
 {
-	check_change(code, "f/g/b", "b", "");
+	check_change(code, "f/g/i/b", "b", "");
 }
 
 static FhaCode
@@ -477,10 +492,10 @@ static void
 test_verbs(void **state)
 {
 	static const Scene scenes[] = {
-		{run_create, check_create}, {run_replace, check_replace},   {run_delete, check_delete},
-		{run_read, check_read},     {run_list, check_read},         {run_begin, check_begin},
-		{run_part, check_part},     {run_complete, check_complete}, {run_abort, check_abort},
-		{run_look, check_read},     {run_sweep, check_sweep},
+		{run_create, check_create}, {run_conflict, check_conflict}, {run_replace, check_replace},
+		{run_delete, check_delete}, {run_read, check_read},         {run_list, check_read},
+		{run_begin, check_begin},   {run_part, check_part},         {run_complete, check_complete},
+		{run_abort, check_abort},   {run_look, check_read},         {run_sweep, check_sweep},
 	};
 
 	(void) state;
