@@ -251,6 +251,7 @@ asked_copy_keys(FhaStoreAsked *asked, const FhaStoreSettings *settings)
 	for (size_t i = 0; i < count; i++)
 	{
 		keys[i] = strdup(from[i]);
+		/* analyzer: both belong to *asked, which is released after a failure */
 		asked->full_keys[i] = asked_full_key(settings, from[i]);
 		if (keys[i] == NULL || asked->full_keys[i] == NULL)
 			return false;

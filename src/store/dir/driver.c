@@ -153,6 +153,7 @@ disk_open_object(DiskJob *job, FhaError *err)
 	if (code != FHA_OK)
 		return code;
 	job->piece = malloc(FHA_STORE_PIECE);
+	/* analyzer: disk_free_job() frees it */
 	if (job->piece == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory"); /* LCOV_EXCL_LINE: no memory */
 	job->end = request->length == 0 || result->size < request->offset + request->length

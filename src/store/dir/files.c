@@ -461,7 +461,7 @@ FhaCode
 fha_store_dir_open_object(const FhaStoreRoot *root, const char *key, int *fd, char *identity,
 						  uint64_t *size, int64_t *modified_s, FhaError *err)
 {
-	struct stat status;
+	struct stat status = {0};
 	const char *leaf;
 	int root_fd;
 	int parent_fd = -1;

@@ -197,19 +197,27 @@ uid_t __wrap_geteuid(void);
 uid_t
 __wrap_geteuid(void)
 {
-	return kernel.is_root ? 0 : __real_geteuid();
+	bool is_root;
+
+	kernel_lock();
+	is_root = kernel.is_root;
+	kernel_unlock();
+	return is_root ? 0 : __real_geteuid();
 }
 
 int __wrap_fchown(int fd, uid_t user, gid_t group);
 int
 __wrap_fchown(int fd, uid_t user, gid_t group)
 {
+	bool fails;
+
 	(void) fd;
 	(void) group;
 	kernel_lock();
 	kernel.owned++;
+	fails = kernel.owner_fails || user != __real_geteuid();
 	kernel_unlock();
-	return user == __real_geteuid() && !kernel.owner_fails ? 0 : kernel_fails(EPERM);
+	return fails ? kernel_fails(EPERM) : 0;
 }
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
@@ -353,10 +361,12 @@ teardown(void **state)
 	(void) state;
 	fha_store_close(own.store);
 	dir_unmake();
+	kernel_lock();
 	kernel.pwrite_errno = kernel.linkat_errno = kernel.renameat2_errno = 0;
 	kernel.fsync_errno = kernel.folder_errno = 0;
 	kernel.link_is_made = kernel.shorn = kernel.no_thread = false;
 	kernel.is_root = kernel.owner_fails = false;
+	kernel_unlock();
 	return 0;
 }
 
