@@ -935,6 +935,7 @@ catalogue_judge_wal(const FhaCatalogue *catalogue, FhaBackup *backup, int64_t no
 static void
 catalogue_judge_done(const FhaCatalogue *catalogue, FhaBackup *backup, int64_t now_s)
 {
+	uint32_t timeline;
 	FhaError err;
 
 	if (fha_backup_info_check(&backup->info, &err) != FHA_OK)
@@ -945,9 +946,9 @@ catalogue_judge_done(const FhaCatalogue *catalogue, FhaBackup *backup, int64_t n
 						"its WAL has segments of another size than that of newer backups");
 	else
 	{
-		(void) fha_segment_parse(backup->info.begin_wal, backup->info.segment_size, &(uint32_t){0},
+		(void) fha_segment_parse(backup->info.begin_wal, backup->info.segment_size, &timeline,
 								 &backup->first);
-		(void) fha_segment_parse(backup->info.end_wal, backup->info.segment_size, &(uint32_t){0},
+		(void) fha_segment_parse(backup->info.end_wal, backup->info.segment_size, &timeline,
 								 &backup->last);
 		backup->is_positioned = true;
 		if (backup->info.is_snapshot)
