@@ -284,7 +284,7 @@ SimHost *sim_host_copy(const SimHost *host);
 bool sim_host_has_twin(const SimHost *host);
 /* Does the list have it with the data that it has now?  Only then its promises count. */
 bool sim_host_is_listed(const SimHost *host, const FhaCluster *cluster);
-/* The copy is found out.  The one of both that led last is left, else the original. */
+/* The copy is found out.  The one of both that led last, or was promoted, is left, else the original. */
 void sim_host_remove_twin(SimHost *copy);
 void sim_host_move(
 	SimHost *host); /* after that: in the same boot another clock, in another time namespace */

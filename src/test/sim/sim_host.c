@@ -1727,7 +1727,9 @@ void
 sim_host_remove_twin(SimHost *copy)
 {
 	SimHost *original = &sim_hosts[copy->original];
-	SimHost *off = copy->open_from > original->open_from ? original : copy;
+	bool leads = copy->open_from > original->open_from ||
+				 sim_wal_end(&copy->wal).timeline > sim_wal_end(&original->wal).timeline;
+	SimHost *off = leads ? original : copy;
 
 	if (!copy->is_copy)
 		return;

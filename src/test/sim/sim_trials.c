@@ -595,6 +595,7 @@ static void
 try_older_copy(void)
 {
 	bool parted = sim_chance(50);
+	uint64_t version;
 	uint64_t term;
 	int64_t ends_at_us;
 
@@ -609,6 +610,13 @@ try_older_copy(void)
 		return;
 	term = next->open_term;
 	sim_run_until(sim_us + sim_between(SIM_S, 6 * SIM_S));
+	/* A member that was taken off the list is asked for no promise. */
+	if (!sim_lock_read(&found, &version) ||
+		!fha_member_is_listed(&found, leader->config.member_name))
+	{
+		sim_host_start(leader);
+		return;
+	}
 	set_outage(true);
 	sim_run_until(sim_us + sim_between(4 * SIM_S, 7 * SIM_S));
 	put_back();
