@@ -230,6 +230,22 @@ MUTANTS = [
         short=False,
     ),
     Mutant(
+        "S10",
+        "a release of an end that is not known asks for no more than the last renewal told",
+        "src/core/observe.c",
+        "\tif (is_release_outdated(world))\n\t\twanted = fha_wanted(world);\n",
+        "",
+        unit("observe", "s10_a_release_is_no_less_than_what_was_told"),
+    ),
+    Mutant(
+        "S10",
+        "an end that the holder cannot read takes the place of what it told",
+        "src/node/promise.c",
+        "fha_position_is_known(terms->position) ? terms->position : (FhaPosition){0, 0};",
+        "terms->position;",
+        promise("who_promises_knows_where_the_holder_was"),
+    ),
+    Mutant(
         "trust",
         "a password that was changed counts for ever",
         "src/peer/protocol.c",

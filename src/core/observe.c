@@ -558,13 +558,29 @@ fha_needed(const FhaCluster *cluster)
 			   : cluster->position;
 }
 
+/*
+ * A release that knows neither what was acknowledged nor where the WAL ends asks for what the last renewal
+ * told.  If the holder has led by promises since, it has told more.
+ */
+static bool
+is_release_outdated(const FhaWorld *world)
+{
+	const FhaCluster *cluster = &world->cluster;
+	FhaPosition heard = fha_holder_position(world);
+
+	return cluster->released && fha_position_is_known(heard) &&
+		   fha_position_compare(fha_needed(cluster), cluster->position) == 0 &&
+		   fha_position_compare(heard, cluster->position) > 0;
+}
+
 FhaPosition
 fha_wanted(const FhaWorld *world)
 {
 	FhaPosition needed = fha_needed(&world->cluster);
 	FhaPosition heard = fha_holder_position(world);
+	bool counts = !world->cluster.released || is_release_outdated(world);
 
-	return !world->cluster.released && fha_position_compare(heard, needed) > 0 ? heard : needed;
+	return counts && fha_position_compare(heard, needed) > 0 ? heard : needed;
 }
 
 bool
@@ -603,6 +619,8 @@ is_fit(const FhaWorld *world, int64_t now_ms)
 	/* Nothing known is never nothing needed, and no patience makes up for it. */
 	if (!fha_position_is_known(wanted) || !has_final_end(world))
 		return false;
+	if (is_release_outdated(world))
+		wanted = fha_wanted(world);
 	if (cluster->released || cluster->release_final)
 	{
 		/* Whoever released reads what was acknowledged: only a member that has it may lead

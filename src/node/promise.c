@@ -325,15 +325,18 @@ hear_position(FhaNode *node, const FhaQuestion *asked)
 	FhaWorld *world = &node->world;
 	FhaPromiseFile *file = &node->promises.file;
 	const FhaPromiseTerms *terms = &asked->promise;
+	/* An end that it could not read says nothing, and is no reason to forget what it told before. */
+	FhaPosition told =
+		fha_position_is_known(terms->position) ? terms->position : (FhaPosition){0, 0};
 
 	if (terms->term < world->heard_term ||
 		(terms->term == world->heard_term && strcmp(asked->from, world->heard_from) == 0 &&
-		 fha_position_compare(terms->position, world->heard) <= 0))
+		 fha_position_compare(told, world->heard) <= 0))
 		return;
 	world->heard_term = file->heard_term = terms->term;
 	memcpy(world->heard_from, asked->from, sizeof(world->heard_from));
 	memcpy(file->heard_from, asked->from, sizeof(file->heard_from));
-	world->heard = file->heard = terms->position;
+	world->heard = file->heard = told;
 }
 
 static void

@@ -964,6 +964,36 @@ fit_after_a_release_means_to_have_its_position(void **state)
 	assert_int_equal(fact(FHA_FIT, patient_ms), 0);
 }
 
+/* S10: the holder had led by promises, and could not read the end of its WAL. */
+static void
+s10_a_release_is_no_less_than_what_was_told(void **state)
+{
+	int64_t patient_ms = NOW + 3 * RELEASE_MS;
+
+	(void) state;
+	settle();
+	world.cluster.released = true;
+	world.found_free_at_ms = NOW;
+	world.cluster.release = world.cluster.position;
+	world.heard_term = world.cluster.term;
+	world.heard = (FhaPosition){TIMELINE, LSN + LAG};
+	assert_int_equal(fha_wanted(&world).lsn, LSN + LAG);
+	assert_int_equal(fact(FHA_FIT, NOW), 0);
+	assert_int_equal(fact(FHA_FIT, patient_ms - 1), 0);
+	assert_int_equal(fact(FHA_FIT, patient_ms), FHA_FIT);
+	world.heard.lsn++;
+	assert_int_equal(fact(FHA_FIT, patient_ms), 0);
+	/* What was acknowledged is enough, wherever the WAL ends, and whether that could be read or not. */
+	world.cluster.position.lsn = LSN - 1;
+	assert_int_equal(fha_wanted(&world).lsn, LSN);
+	assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
+	world.cluster.position.lsn = LSN + LAG + 1;
+	assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
+	world.cluster.position.lsn = LSN;
+	world.heard.lsn = FHA_LSN_UNREAD;
+	assert_int_equal(fact(FHA_FIT, NOW), FHA_FIT);
+}
+
 /* A release that says nothing asks for what the last renewal told; and with that unknown, for a person. */
 static void
 nothing_known_is_never_nothing_needed(void **state)
@@ -1761,6 +1791,7 @@ main(void)
 		cmocka_unit_test(s5_positions_are_compared_by_timeline_first),
 		cmocka_unit_test(fit_up_to_the_lag_limit),
 		cmocka_unit_test(fit_after_a_release_means_to_have_its_position),
+		cmocka_unit_test(s10_a_release_is_no_less_than_what_was_told),
 		cmocka_unit_test(nothing_known_is_never_nothing_needed),
 		cmocka_unit_test(a_clean_stop_waits_for_who_has_its_end),
 		cmocka_unit_test(an_end_is_missing_when_no_standby_has_it),

@@ -747,6 +747,7 @@ a_damaged_promise_file_is_told(void **state)
 static void
 who_promises_knows_where_the_holder_was(void **state)
 {
+	FhaQuestion asked;
 	Player *old;
 	Player *standby;
 	uint64_t lsn;
@@ -763,6 +764,11 @@ who_promises_knows_where_the_holder_was(void **state)
 			TURN_UNTIL(players[i].node->world.heard.lsn == lsn);
 	/* A process that stays the owner after it knows it too. */
 	standby = a_standby();
+	/* A supervisor that cannot read the end of its WAL asks on. */
+	asked = question_of(old);
+	asked.promise.position = (FhaPosition){old->view.position.timeline, FHA_LSN_UNREAD};
+	assert_string_equal(refusal(standby, &asked), "");
+	assert_int_equal(standby->node->world.heard.lsn, lsn);
 	TURN_UNTIL(standby->node->promises.durable.heard.lsn == lsn);
 	old->absent = true;
 	lock_out(false);

@@ -205,6 +205,7 @@ typedef struct SimHost
 	FhaConfig own; /* without what is set for all members */
 	uint64_t settings_changes;
 	bool broken;         /* PostgreSQL does not start */
+	bool end_unread;     /* the end of its WAL cannot be read */
 	int64_t recovery_us; /* so long does recovery take; 0: as long as is usual */
 
 	/* PostgreSQL: its processes ... */

@@ -1061,7 +1061,7 @@ find_end(SimHost *host)
 	host->busy_until = sim_host_us(host) + sim_between(5 * SIM_MS, 60 * SIM_MS);
 	host->stopped.end = sim_wal_end(&host->wal);
 	host->stopped.end_sought = true;
-	host->stopped.end_found = !(host->broken && sim_chance(50));
+	host->stopped.end_found = !host->end_unread && !(host->broken && sim_chance(50));
 	if (!host->stopped.end_found)
 		sim_trace(host->index, "the end of the WAL could not be read");
 	host->stopped.lineage_count = wal_lineage(&host->wal, host->stopped.lineage);
@@ -1629,7 +1629,7 @@ void
 sim_host_mend(SimHost *host)
 {
 	host->cut_from_lock = host->refused_by_lock = host->writes_lost = host->writes_late = false;
-	host->slow_disk = host->broken = host->deaf = false;
+	host->slow_disk = host->broken = host->deaf = host->end_unread = false;
 	host->recovery_us = 0;
 }
 

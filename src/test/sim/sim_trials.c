@@ -304,10 +304,31 @@ try_kill_in_outage(void)
 
 /* --- standbys that may not lead */
 
+static bool
+is_released(void)
+{
+	uint64_t version;
+
+	return sim_lock_read(&found, &version) && found.released;
+}
+
+/* Its supervisor releases the lease, and knows neither where its WAL ends nor what it acknowledged. */
+static void
+release_unread(void)
+{
+	leader->end_unread = true;
+	leader->watermark_counts = false;
+	sim_host_kill_postgres(leader);
+	sim_run_until(sim_us + sim_between(0, 2 * SIM_S));
+	set_outage(false);
+	must_come(is_released, ELECTION_US, "the lease is not released");
+}
+
 static void
 try_lag(void)
 {
 	bool outage = sim_chance(60);
+	bool unread = outage && sim_chance(40);
 
 	sim_trace(-1, "trial: the leader is gone, and all standbys are too far behind");
 	if (outage)
@@ -318,6 +339,8 @@ try_lag(void)
 	set_deaf(NULL, true);
 	if (!comes(all_deaf_lag, 30 * SIM_S))
 		sim_fail("the leader does not acknowledge");
+	if (unread)
+		release_unread();
 	sim_host_kill(leader);
 	sim_run_until(sim_us + sim_between(0, 3 * SIM_S));
 	if (outage)
