@@ -1,7 +1,7 @@
 /*
  * backup_info.h: backup.info, which says what a base backup is: barman's lines of key=value, with values as Python shows them.
  *
- * Written are the keys that barman 3.4.0 knows, because it cannot read a file with any other, and neither can 3.13.
+ * Written are the keys that barman 3.4.0 knows, because no version of barman reads a file with a key that is new to it.
  * What is ours stands in comments, `# fawkes_ha.KEY=VALUE`, which each of its versions skips.
  * Read is what 3.4.0 to 3.19 write; keys that are not known are skipped.
  *
