@@ -14,56 +14,58 @@
 #define COMPRESS_ZSTD_OUT_SIZE ((size_t) 256 * 1024)
 /* zstd's threads have pieces of this size: with its own choice, memory would grow with the level. */
 #define COMPRESS_ZSTD_PIECE_SIZE (1024 * 1024)
-#define COMPRESS_ZSTD_WINDOW_LOG_MAX 22
+/* Up to this level a thread takes 4 MB, above it 15. */
+#define COMPRESS_ZSTD_LEVEL_SMALL 6
 
 /* --- none */
 
 typedef struct Plain
 {
-	FhaStage stage;
+	FhaStream stream;
 	char out[COMPRESS_INPUT_SIZE];
 } Plain;
 
 static FhaCode
-plain_take(FhaStage *stage, const char *data, size_t size, size_t *taken, FhaError *err)
+plain_take(FhaStream *stream, const char *data, size_t size, size_t *taken, FhaError *err)
 {
-	Plain *plain = (Plain *) stage;
+	Plain *plain = (Plain *) stream;
 
 	(void) err;
 	*taken = size < sizeof(plain->out) ? size : sizeof(plain->out);
 	memcpy(plain->out, data, *taken);
-	stage->out = plain->out;
-	stage->out_size = *taken;
+	stream->out = plain->out;
+	stream->out_size = *taken;
 	return FHA_OK;
 }
 
 static FhaCode
-plain_make(FhaStage *stage, FhaError *err)
+plain_make(FhaStream *stream, FhaError *err)
 {
 	(void) err;
-	stage->is_ended = stage->is_finished;
+	stream->is_ended = stream->is_finished;
 	return FHA_OK;
 }
 
 static void
-plain_close(FhaStage *stage)
+plain_close(FhaStream *stream)
 {
-	free(stage);
+	free(stream);
 }
 
 static FhaCode
-plain_open(FhaStage **out, int level, unsigned workers, FhaError *err)
+plain_open(FhaStream **out, int level, unsigned workers, FhaError *err)
 {
-	static const FhaStageKind kind = {.take = plain_take, .make = plain_make, .close = plain_close};
-	Plain *plain = calloc(1, sizeof(*plain));
+	static const FhaStreamKind kind = {
+		.take = plain_take, .make = plain_make, .close = plain_close};
+	Plain *plain = malloc(sizeof(*plain));
 
 	(void) level;
 	(void) workers;
 	*out = NULL;
 	if (plain == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");
-	plain->stage.kind = &kind;
-	*out = &plain->stage;
+	plain->stream = (FhaStream){.kind = &kind};
+	*out = &plain->stream;
 	return FHA_OK;
 }
 
@@ -71,7 +73,7 @@ plain_open(FhaStage **out, int level, unsigned workers, FhaError *err)
 
 typedef struct Lz4
 {
-	FhaStage stage;
+	FhaStream stream;
 	LZ4F_preferences_t preferences;
 	LZ4F_cctx *context;
 	bool has_begun;
@@ -85,8 +87,8 @@ lz4_made(Lz4 *lz4, size_t made, FhaError *err)
 {
 	if (LZ4F_isError(made))
 		return fha_error(err, FHA_NO_MEMORY, "lz4: %s", LZ4F_getErrorName(made));
-	lz4->stage.out = lz4->out;
-	lz4->stage.out_size += made;
+	lz4->stream.out = lz4->out;
+	lz4->stream.out_size += made;
 	return FHA_OK;
 }
 
@@ -101,9 +103,9 @@ lz4_begin(Lz4 *lz4, FhaError *err)
 }
 
 static FhaCode
-lz4_take(FhaStage *stage, const char *data, size_t size, size_t *taken, FhaError *err)
+lz4_take(FhaStream *stream, const char *data, size_t size, size_t *taken, FhaError *err)
 {
-	Lz4 *lz4 = (Lz4 *) stage;
+	Lz4 *lz4 = (Lz4 *) stream;
 	FhaCode code = lz4_begin(lz4, err);
 	size_t some = size < COMPRESS_INPUT_SIZE ? size : COMPRESS_INPUT_SIZE;
 
@@ -111,63 +113,61 @@ lz4_take(FhaStage *stage, const char *data, size_t size, size_t *taken, FhaError
 		return code;
 	*taken = some;
 	return lz4_made(lz4,
-					LZ4F_compressUpdate(lz4->context, lz4->out + stage->out_size,
-										lz4->out_size - stage->out_size, data, some, NULL),
+					LZ4F_compressUpdate(lz4->context, lz4->out + stream->out_size,
+										lz4->out_size - stream->out_size, data, some, NULL),
 					err);
 }
 
 static FhaCode
-lz4_make(FhaStage *stage, FhaError *err)
+lz4_make(FhaStream *stream, FhaError *err)
 {
-	Lz4 *lz4 = (Lz4 *) stage;
+	Lz4 *lz4 = (Lz4 *) stream;
 	FhaCode code;
 
-	if (!stage->is_finished)
+	if (!stream->is_finished)
 		return FHA_AGAIN;
 	code = lz4_begin(lz4, err);
 	if (code != FHA_OK)
 		return code;
-	stage->is_ended = true;
+	stream->is_ended = true;
 	return lz4_made(lz4,
-					LZ4F_compressEnd(lz4->context, lz4->out + stage->out_size,
-									 lz4->out_size - stage->out_size, NULL),
+					LZ4F_compressEnd(lz4->context, lz4->out + stream->out_size,
+									 lz4->out_size - stream->out_size, NULL),
 					err);
 }
 
 static void
-lz4_close(FhaStage *stage)
+lz4_close(FhaStream *stream)
 {
-	Lz4 *lz4 = (Lz4 *) stage;
+	Lz4 *lz4 = (Lz4 *) stream;
 
 	(void) LZ4F_freeCompressionContext(lz4->context);
 	free(lz4);
 }
 
 static FhaCode
-lz4_open(FhaStage **out, int level, unsigned workers, FhaError *err)
+lz4_open(FhaStream **out, int level, unsigned workers, FhaError *err)
 {
-	static const FhaStageKind kind = {.take = lz4_take, .make = lz4_make, .close = lz4_close};
+	static const FhaStreamKind kind = {.take = lz4_take, .make = lz4_make, .close = lz4_close};
 	const LZ4F_preferences_t preferences = {
 		.frameInfo = {.blockSizeID = LZ4F_max64KB,
 					  .blockMode = LZ4F_blockLinked,
 					  .contentChecksumFlag = LZ4F_contentChecksumEnabled},
 		.compressionLevel = level};
 	size_t size = LZ4F_compressBound(COMPRESS_INPUT_SIZE, &preferences) + LZ4F_HEADER_SIZE_MAX;
-	Lz4 *lz4 = calloc(1, sizeof(*lz4) + size);
+	Lz4 *lz4 = malloc(sizeof(*lz4) + size);
 
 	(void) workers;
 	*out = NULL;
 	if (lz4 == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");
-	lz4->stage.kind = &kind;
-	lz4->preferences = preferences;
-	lz4->out_size = size;
+	*lz4 = (Lz4){.stream = {.kind = &kind}, .preferences = preferences, .out_size = size};
 	if (LZ4F_isError(LZ4F_createCompressionContext(&lz4->context, LZ4F_VERSION)))
 	{
 		free(lz4);
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");
 	}
-	*out = &lz4->stage;
+	*out = &lz4->stream;
 	return FHA_OK;
 }
 
@@ -175,7 +175,7 @@ lz4_open(FhaStage **out, int level, unsigned workers, FhaError *err)
 
 typedef struct Zstd
 {
-	FhaStage stage;
+	FhaStream stream;
 	ZSTD_CCtx *context;
 	bool has_begun; /* the library has made its threads */
 	char out[COMPRESS_ZSTD_OUT_SIZE];
@@ -201,40 +201,40 @@ zstd_run(Zstd *zstd, ZSTD_inBuffer *in, ZSTD_EndDirective directive, size_t *lef
 	zstd->has_begun = true;
 	if (ZSTD_isError(*left))
 		return fha_error(err, FHA_NO_MEMORY, "zstd: %s", ZSTD_getErrorName(*left));
-	zstd->stage.out = zstd->out;
-	zstd->stage.out_size = out.pos;
+	zstd->stream.out = zstd->out;
+	zstd->stream.out_size = out.pos;
 	return FHA_OK;
 }
 
 static FhaCode
-zstd_take(FhaStage *stage, const char *data, size_t size, size_t *taken, FhaError *err)
+zstd_take(FhaStream *stream, const char *data, size_t size, size_t *taken, FhaError *err)
 {
 	ZSTD_inBuffer in = {.src = data, .size = size};
 	size_t left;
-	FhaCode code = zstd_run((Zstd *) stage, &in, ZSTD_e_continue, &left, err);
+	FhaCode code = zstd_run((Zstd *) stream, &in, ZSTD_e_continue, &left, err);
 
 	*taken = in.pos;
 	return code;
 }
 
 static FhaCode
-zstd_make(FhaStage *stage, FhaError *err)
+zstd_make(FhaStream *stream, FhaError *err)
 {
 	ZSTD_inBuffer in = {.src = NULL};
 	size_t left;
 	FhaCode code;
 
-	if (!stage->is_finished)
+	if (!stream->is_finished)
 		return FHA_AGAIN;
-	code = zstd_run((Zstd *) stage, &in, ZSTD_e_end, &left, err);
-	stage->is_ended = code == FHA_OK && left == 0;
+	code = zstd_run((Zstd *) stream, &in, ZSTD_e_end, &left, err);
+	stream->is_ended = code == FHA_OK && left == 0;
 	return code;
 }
 
 static void
-zstd_close(FhaStage *stage)
+zstd_close(FhaStream *stream)
 {
-	Zstd *zstd = (Zstd *) stage;
+	Zstd *zstd = (Zstd *) stream;
 
 	(void) ZSTD_freeCCtx(zstd->context);
 	free(zstd);
@@ -245,37 +245,36 @@ static bool
 zstd_set(ZSTD_CCtx *context, int level, unsigned workers)
 {
 	ZSTD_bounds threads = ZSTD_cParam_getBounds(ZSTD_c_nbWorkers);
-	size_t window = ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
 
-	if (ZSTD_isError(window) ||
+	if (ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)) ||
 		ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)))
-		return false;
-	if (level > 15 && ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog,
-														  COMPRESS_ZSTD_WINDOW_LOG_MAX)))
 		return false;
 	if (workers == 0 || threads.upperBound == 0)
 		return true;
+	if (workers > (level > COMPRESS_ZSTD_LEVEL_SMALL ? 1 : 8))
+		workers = level > COMPRESS_ZSTD_LEVEL_SMALL ? 1 : 8;
 	return !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, (int) workers)) &&
 		   !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_jobSize, COMPRESS_ZSTD_PIECE_SIZE));
 }
 
 static FhaCode
-zstd_open(FhaStage **out, int level, unsigned workers, FhaError *err)
+zstd_open(FhaStream **out, int level, unsigned workers, FhaError *err)
 {
-	static const FhaStageKind kind = {.take = zstd_take, .make = zstd_make, .close = zstd_close};
-	Zstd *zstd = calloc(1, sizeof(*zstd));
+	static const FhaStreamKind kind = {.take = zstd_take, .make = zstd_make, .close = zstd_close};
+	Zstd *zstd = malloc(sizeof(*zstd));
 
 	*out = NULL;
 	if (zstd == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");
-	zstd->stage.kind = &kind;
+	zstd->stream = (FhaStream){.kind = &kind};
+	zstd->has_begun = false;
 	zstd->context = ZSTD_createCCtx();
 	if (zstd->context == NULL || !zstd_set(zstd->context, level, workers))
 	{
-		zstd_close(&zstd->stage);
+		zstd_close(&zstd->stream);
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");
 	}
-	*out = &zstd->stage;
+	*out = &zstd->stream;
 	return FHA_OK;
 }
 
@@ -284,7 +283,7 @@ typedef struct CompressLevels
 	FhaCompression compression;
 	int usual;
 	int max; /* 0: it has none */
-	FhaCode (*open)(FhaStage **out, int level, unsigned workers, FhaError *err);
+	FhaCode (*open)(FhaStream **out, int level, unsigned workers, FhaError *err);
 } CompressLevels;
 
 /* NULL: it is only read. */
@@ -307,7 +306,7 @@ compress_levels(FhaCompression compression)
 }
 
 FhaCode
-fha_compress_open(FhaStage **out, FhaCompression compression, int level, unsigned workers,
+fha_compress_open(FhaStream **out, FhaCompression compression, int level, unsigned workers,
 				  FhaError *err)
 {
 	const CompressLevels *levels = compress_levels(compression);

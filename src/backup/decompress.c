@@ -1,7 +1,7 @@
 /*
  * decompress.c: the way back from each compression.  See backup/compress.h.
  *
- * One stage for all: a codec is told where input and output are, and says how it stands afterwards.
+ * One stream for all: a codec is told where input and output are, and says how it stands afterwards.
  */
 #include <bzlib.h>
 #include <isa-l/igzip_lib.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "backup/compress.h"
 #include "backup/snappy.h"
@@ -46,12 +47,12 @@ typedef struct Codec
 
 typedef struct Decompress
 {
-	FhaStage stage;
+	FhaStream stream;
 	const Codec *codec;
 	const char *name;
 	FlowState state;
 	bool is_full; /* the last run left no room, so that there may be more */
-	char out[DECOMPRESS_OUT_SIZE];
+	char *out;    /* DECOMPRESS_OUT_SIZE */
 	max_align_t codec_state[];
 } Decompress;
 
@@ -59,13 +60,13 @@ static FhaCode
 decompress_run(Decompress *decompress, const char *data, size_t *size, FhaError *err)
 {
 	Flow flow = {
-		.in = data, .in_size = *size, .out = decompress->out, .out_size = sizeof(decompress->out)};
+		.in = data, .in_size = *size, .out = decompress->out, .out_size = DECOMPRESS_OUT_SIZE};
 
 	decompress->state =
-		decompress->codec->run(decompress->codec_state, &flow, decompress->stage.is_finished);
+		decompress->codec->run(decompress->codec_state, &flow, decompress->stream.is_finished);
 	*size -= flow.in_size;
-	decompress->stage.out = decompress->out;
-	decompress->stage.out_size = sizeof(decompress->out) - flow.out_size;
+	decompress->stream.out = decompress->out;
+	decompress->stream.out_size = DECOMPRESS_OUT_SIZE - flow.out_size;
 	decompress->is_full = flow.out_size == 0;
 	if (decompress->state == FLOW_NO_MEMORY)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");
@@ -75,36 +76,37 @@ decompress_run(Decompress *decompress, const char *data, size_t *size, FhaError 
 }
 
 static FhaCode
-decompress_take(FhaStage *stage, const char *data, size_t size, size_t *taken, FhaError *err)
+decompress_take(FhaStream *stream, const char *data, size_t size, size_t *taken, FhaError *err)
 {
 	*taken = size;
-	return decompress_run((Decompress *) stage, data, taken, err);
+	return decompress_run((Decompress *) stream, data, taken, err);
 }
 
 static FhaCode
-decompress_make(FhaStage *stage, FhaError *err)
+decompress_make(FhaStream *stream, FhaError *err)
 {
-	Decompress *decompress = (Decompress *) stage;
+	Decompress *decompress = (Decompress *) stream;
 	size_t none = 0;
 	FhaCode code = FHA_OK;
 
-	if (decompress->is_full || stage->is_finished)
+	if (decompress->is_full || stream->is_finished)
 		code = decompress_run(decompress, "", &none, err);
-	if (code != FHA_OK || stage->out_size > 0 || !stage->is_finished)
+	if (code != FHA_OK || stream->out_size > 0 || !stream->is_finished)
 		return code;
 	if (decompress->state != FLOW_WHOLE)
 		return fha_error(err, FHA_INVALID, "%s that ends too early", decompress->name);
-	stage->is_ended = true;
+	stream->is_ended = true;
 	return FHA_OK;
 }
 
 static void
-decompress_close(FhaStage *stage)
+decompress_close(FhaStream *stream)
 {
-	Decompress *decompress = (Decompress *) stage;
+	Decompress *decompress = (Decompress *) stream;
 
 	if (decompress->codec->close != NULL)
 		decompress->codec->close(decompress->codec_state);
+	free(decompress->out);
 	free(decompress);
 }
 
@@ -181,13 +183,14 @@ gunzip_inflate(Gunzip *gunzip, Flow *flow)
 	inflate->next_out = (uint8_t *) flow->out;
 	inflate->avail_out = (uint32_t) flow->out_size;
 	result = isal_inflate(inflate);
+	/* Of what is damaged it may have counted more bytes than there are. */
+	if (result < 0 || result > ISAL_OUT_OVERFLOW || inflate->avail_in > flow->in_size)
+		return FLOW_DAMAGED;
 	flow->in += flow->in_size - inflate->avail_in;
 	flow->in_size = inflate->avail_in;
 	flow->out += flow->out_size - inflate->avail_out;
 	flow->out_size = inflate->avail_out;
 	gunzip->is_between = false;
-	if (result < 0 || result > ISAL_OUT_OVERFLOW)
-		return FLOW_DAMAGED;
 	if (inflate->block_state != ISAL_BLOCK_FINISH)
 		return FLOW_ON;
 	gunzip_begin(gunzip);
@@ -265,7 +268,8 @@ unlz4_run(void *state, Flow *flow, bool is_last)
 			return FLOW_WHOLE;
 		left = LZ4F_decompress(unlz4->context, flow->out, &out, flow->in, &in, NULL);
 		if (LZ4F_isError(left))
-			return FLOW_DAMAGED;
+			return strcmp(LZ4F_getErrorName(left), "ERROR_allocation_failed") == 0 ? FLOW_NO_MEMORY
+																				   : FLOW_DAMAGED;
 		flow->in += in;
 		flow->in_size -= in;
 		flow->out += out;
@@ -320,7 +324,8 @@ unzstd_run(void *state, Flow *flow, bool is_last)
 			return FLOW_WHOLE;
 		left = ZSTD_decompressStream(unzstd->context, &out, &in);
 		if (ZSTD_isError(left))
-			return FLOW_DAMAGED;
+			return ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation ? FLOW_NO_MEMORY
+																		   : FLOW_DAMAGED;
 		flow->in += in.pos;
 		flow->in_size -= in.pos;
 		flow->out += out.pos;
@@ -473,9 +478,9 @@ static const Codec codecs[] = {
 };
 
 FhaCode
-fha_decompress_open(FhaStage **out, FhaCompression compression, FhaError *err)
+fha_decompress_open(FhaStream **out, FhaCompression compression, FhaError *err)
 {
-	static const FhaStageKind kind = {
+	static const FhaStreamKind kind = {
 		.take = decompress_take, .make = decompress_make, .close = decompress_close};
 	const Codec *codec = &codecs[compression];
 	Decompress *decompress = calloc(1, sizeof(*decompress) + codec->size);
@@ -483,14 +488,15 @@ fha_decompress_open(FhaStage **out, FhaCompression compression, FhaError *err)
 	*out = NULL;
 	if (decompress == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");
-	decompress->stage.kind = &kind;
+	decompress->stream.kind = &kind;
 	decompress->codec = codec;
 	decompress->name = fha_compression_name(compression);
-	if (!codec->open(decompress->codec_state))
+	decompress->out = malloc(DECOMPRESS_OUT_SIZE);
+	if (!codec->open(decompress->codec_state) || decompress->out == NULL)
 	{
-		decompress_close(&decompress->stage);
+		decompress_close(&decompress->stream);
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");
 	}
-	*out = &decompress->stage;
+	*out = &decompress->stream;
 	return FHA_OK;
 }

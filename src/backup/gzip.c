@@ -35,13 +35,13 @@ typedef struct Piece
 /* Pieces are numbered; number n lies at n % piece_count. */
 typedef struct Gzip
 {
-	FhaStage stage;
+	FhaStream stream;
 	Piece *pieces[PIECES_MAX];
 	size_t piece_count;
 	uint64_t first; /* the oldest whose output was not dropped */
 	uint64_t given; /* the one that is being filled; all before it are the threads' */
 	bool is_begun;  /* something stands in the one that is being filled */
-	bool is_shown;  /* the first one's output is the stage's */
+	bool is_shown;  /* the first one's output is the stream's */
 	bool has_header;
 	uint32_t crc;  /* of all that was shown */
 	uint32_t size; /* modulo 2^32 */
@@ -147,9 +147,9 @@ gzip_begin_piece(Gzip *gzip)
 }
 
 static FhaCode
-gzip_take(FhaStage *stage, const char *data, size_t size, size_t *taken, FhaError *err)
+gzip_take(FhaStream *stream, const char *data, size_t size, size_t *taken, FhaError *err)
 {
-	Gzip *gzip = (Gzip *) stage;
+	Gzip *gzip = (Gzip *) stream;
 	Piece *piece = gzip_piece(gzip, gzip->given);
 	size_t room;
 
@@ -170,8 +170,8 @@ gzip_take(FhaStage *stage, const char *data, size_t size, size_t *taken, FhaErro
 static void
 gzip_show(Gzip *gzip, const char *data, size_t size)
 {
-	gzip->stage.out = data;
-	gzip->stage.out_size = size;
+	gzip->stream.out = data;
+	gzip->stream.out_size = size;
 }
 
 /* An empty last block, the checksum and the size. */
@@ -185,7 +185,7 @@ gzip_show_trailer(Gzip *gzip)
 	for (size_t i = 0; i < 8; i++)
 		gzip->trailer[2 + i] = (char) (words[i / 4] >> (8 * (i % 4)));
 	gzip_show(gzip, gzip->trailer, sizeof(gzip->trailer));
-	gzip->stage.is_ended = true;
+	gzip->stream.is_ended = true;
 }
 
 static FhaCode
@@ -213,15 +213,15 @@ gzip_show_piece(Gzip *gzip, FhaError *err)
 }
 
 static FhaCode
-gzip_make(FhaStage *stage, FhaError *err)
+gzip_make(FhaStream *stream, FhaError *err)
 {
 	static const char header[] = {0x1f, (char) 0x8b, 8, 0, 0, 0, 0, 0, 0, 3};
-	Gzip *gzip = (Gzip *) stage;
+	Gzip *gzip = (Gzip *) stream;
 
 	if (gzip->is_shown)
 		gzip->first++;
 	gzip->is_shown = false;
-	if (stage->is_finished && gzip->is_begun)
+	if (stream->is_finished && gzip->is_begun)
 		gzip_give(gzip);
 	if (!gzip->has_header)
 	{
@@ -230,23 +230,23 @@ gzip_make(FhaStage *stage, FhaError *err)
 	}
 	else if (gzip->first < gzip->given)
 		return gzip_show_piece(gzip, err);
-	else if (stage->is_finished)
+	else if (stream->is_finished)
 		gzip_show_trailer(gzip);
 	return FHA_OK;
 }
 
 static int
-gzip_fd(const FhaStage *stage)
+gzip_fd(const FhaStream *stream)
 {
-	const Gzip *gzip = (const Gzip *) stage;
+	const Gzip *gzip = (const Gzip *) stream;
 
 	return gzip->thread_count > 0 ? gzip->ended : -1;
 }
 
 static void
-gzip_close(FhaStage *stage)
+gzip_close(FhaStream *stream)
 {
-	Gzip *gzip = (Gzip *) stage;
+	Gzip *gzip = (Gzip *) stream;
 
 	(void) pthread_mutex_lock(&gzip->mutex);
 	gzip->stops = true;
@@ -316,28 +316,28 @@ gzip_prepare(Gzip *gzip, int level, unsigned workers, FhaError *err)
 }
 
 FhaCode
-fha_gzip_open(FhaStage **out, int level, unsigned workers, FhaError *err)
+fha_gzip_open(FhaStream **out, int level, unsigned workers, FhaError *err)
 {
-	static const FhaStageKind kind = {.take = gzip_take,
-									  .make = gzip_make,
-									  .close = gzip_close,
-									  .fd = gzip_fd,
-									  .takes_ahead = true};
+	static const FhaStreamKind kind = {.take = gzip_take,
+									   .make = gzip_make,
+									   .close = gzip_close,
+									   .fd = gzip_fd,
+									   .takes_ahead = true};
 	Gzip *gzip = calloc(1, sizeof(*gzip));
 	FhaCode code;
 
 	*out = NULL;
 	if (gzip == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");
-	gzip->stage.kind = &kind;
+	gzip->stream.kind = &kind;
 	gzip->piece_count = 2 * (size_t) workers + (workers == 0 ? 2 : 1);
 	gzip->ended = -1;
 	(void) pthread_mutex_init(&gzip->mutex, NULL);
 	(void) pthread_cond_init(&gzip->more, NULL);
 	code = gzip_prepare(gzip, level, workers, err);
 	if (code == FHA_OK)
-		*out = &gzip->stage;
+		*out = &gzip->stream;
 	else
-		gzip_close(&gzip->stage);
+		gzip_close(&gzip->stream);
 	return code;
 }

@@ -15,7 +15,7 @@
 #include <zlib.h>
 
 #include "backup/compress.h"
-#include "test/backup/stages.h"
+#include "test/backup/streams.h"
 
 static const FhaCompression written[] = {FHA_COMPRESSION_NONE, FHA_COMPRESSION_GZIP,
 										 FHA_COMPRESSION_LZ4, FHA_COMPRESSION_ZSTD};
@@ -25,12 +25,12 @@ static Bytes
 compressed(FhaCompression compression, int level, unsigned workers, const Bytes *plain, size_t cut,
 		   Chance *chance)
 {
-	FhaStage *stage;
+	FhaStream *stream;
 	Bytes out = {.data = NULL};
 	FhaError err = {.code = FHA_OK, .text = ""};
 
-	assert_int_equal(fha_compress_open(&stage, compression, level, workers, &err), FHA_OK);
-	if (stage_pass(stage, plain->data, plain->size, cut, chance, &out, &err) != FHA_OK)
+	assert_int_equal(fha_compress_open(&stream, compression, level, workers, &err), FHA_OK);
+	if (stream_pass(stream, plain->data, plain->size, cut, chance, &out, &err) != FHA_OK)
 		fail_msg("%s: %s", fha_compression_name(compression), err.text);
 	return out;
 }
@@ -39,12 +39,12 @@ static FhaCode
 decompressed(FhaCompression compression, const char *data, size_t size, size_t cut, Chance *chance,
 			 Bytes *out, FhaError *err)
 {
-	FhaStage *stage;
+	FhaStream *stream;
 
 	*out = (Bytes){.data = NULL};
 	*err = (FhaError){.code = FHA_OK, .text = ""};
-	assert_int_equal(fha_decompress_open(&stage, compression, err), FHA_OK);
-	return stage_pass(stage, data, size, cut, chance, out, err);
+	assert_int_equal(fha_decompress_open(&stream, compression, err), FHA_OK);
+	return stream_pass(stream, data, size, cut, chance, out, err);
 }
 
 static void
@@ -65,7 +65,7 @@ assert_comes_back(FhaCompression compression, const Bytes *packed, const Bytes *
 static void
 what_is_compressed_comes_back(void **state)
 {
-	static const size_t sizes[] = {0, 1, 5000, 262144, 700001};
+	static const size_t sizes[] = {0, 1, 600001};
 	Chance chance = {.state = 1};
 
 	(void) state;
@@ -90,15 +90,15 @@ what_is_compressed_comes_back(void **state)
 static void
 every_level_comes_back(void **state)
 {
-	static const int levels[] = {0, FHA_GZIP_LEVEL_MAX, FHA_LZ4_LEVEL_MAX, FHA_ZSTD_LEVEL_MAX};
-	Bytes plain = bytes_like_pages(100000);
+	static const int levels[][6] = {{0}, {1, 2, 3, 4, 9}, {1, 3, 12}, {1, 3, FHA_ZSTD_LEVEL_MAX}};
+	Bytes plain = bytes_like_pages(50000);
 
 	(void) state;
 	for (size_t i = 0; i < WRITTEN_COUNT; i++)
 	{
-		for (int level = 1; level <= levels[i]; level++)
+		for (size_t j = 0; levels[i][j] > 0; j++)
 		{
-			Bytes packed = compressed(written[i], level, 0, &plain, 60000, NULL);
+			Bytes packed = compressed(written[i], levels[i][j], 0, &plain, 60000, NULL);
 
 			assert_comes_back(written[i], &packed, &plain, 60000, NULL);
 			bytes_free(&packed);
@@ -111,7 +111,7 @@ every_level_comes_back(void **state)
 static void
 what_cannot_be_compressed_comes_back(void **state)
 {
-	Bytes plain = {.data = malloc(600000), .size = 600000};
+	Bytes plain = {.data = malloc(300000), .size = 300000};
 	Chance chance = {.state = 3};
 
 	(void) state;
@@ -119,7 +119,7 @@ what_cannot_be_compressed_comes_back(void **state)
 		plain.data[i] = (char) chance_next(&chance);
 	for (size_t i = 0; i < WRITTEN_COUNT; i++)
 	{
-		for (int level = 0; level <= (written[i] == FHA_COMPRESSION_GZIP ? 9 : 0); level++)
+		for (int level = 0; level <= (written[i] == FHA_COMPRESSION_GZIP ? 4 : 0); level++)
 		{
 			Bytes packed = compressed(written[i], level, 0, &plain, 100000, NULL);
 
@@ -158,14 +158,14 @@ foreign(FhaCompression compression)
 	if (compression == FHA_COMPRESSION_BZIP2)
 	{
 		assert_int_equal(BZ2_bzBuffToBuffCompress(bytes.data, &size, (char *) (uintptr_t) text,
-												  sizeof(text) - 1, 9, 0, 0),
+												  sizeof(text) - 1, 1, 0, 0),
 						 BZ_OK);
 		bytes.size = size;
 	}
 	else if (compression == FHA_COMPRESSION_XZ)
 	{
 		bytes.size = 0;
-		assert_int_equal(lzma_easy_buffer_encode(6, LZMA_CHECK_CRC64, NULL, (const uint8_t *) text,
+		assert_int_equal(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC64, NULL, (const uint8_t *) text,
 												 sizeof(text) - 1, (uint8_t *) bytes.data,
 												 &bytes.size, 1000),
 						 LZMA_OK);
@@ -186,7 +186,7 @@ packed_text(FhaCompression compression)
 	if (compression == FHA_COMPRESSION_BZIP2 || compression == FHA_COMPRESSION_XZ ||
 		compression == FHA_COMPRESSION_SNAPPY)
 		return foreign(compression);
-	return compressed(compression, 0, 0, &plain, 1000, NULL);
+	return compressed(compression, 1, 0, &plain, 1000, NULL);
 }
 
 static void
@@ -334,20 +334,20 @@ what_is_not_read_holds_the_writer(void **state)
 	(void) state;
 	for (size_t i = 0; i < WRITTEN_COUNT; i++)
 	{
-		FhaStage *stage;
+		FhaStream *stream;
 		FhaError err;
 		size_t all = 0;
 		size_t taken = 1;
 
-		assert_int_equal(fha_compress_open(&stage, written[i], 0, 2, &err), FHA_OK);
+		assert_int_equal(fha_compress_open(&stream, written[i], 0, 2, &err), FHA_OK);
 		/* zstd makes nothing of this for long: it holds only what it has not looked at. */
 		while (taken > 0 && all < 40 * 1000 * 1000)
 		{
-			assert_int_equal(fha_stage_write(stage, zeros, sizeof(zeros), &taken, &err), FHA_OK);
+			assert_int_equal(fha_stream_write(stream, zeros, sizeof(zeros), &taken, &err), FHA_OK);
 			all += taken;
 		}
 		assert_true(written[i] == FHA_COMPRESSION_ZSTD || all < 2 * 1000 * 1000);
-		fha_stage_close(stage);
+		fha_stream_close(stream);
 	}
 }
 
@@ -391,13 +391,13 @@ threads_leave_signals_to_the_host(void **state)
 	(void) state;
 	for (size_t i = 0; i < 2; i++)
 	{
-		FhaStage *stage;
+		FhaStream *stream;
 		size_t taken;
 
-		assert_int_equal(fha_compress_open(&stage, with_threads[i], 0, 3, &err), FHA_OK);
-		assert_int_equal(fha_stage_write(stage, text, sizeof(text), &taken, &err), FHA_OK);
+		assert_int_equal(fha_compress_open(&stream, with_threads[i], 0, 3, &err), FHA_OK);
+		assert_int_equal(fha_stream_write(stream, text, sizeof(text), &taken, &err), FHA_OK);
 		assert_threads_block_signals();
-		fha_stage_close(stage);
+		fha_stream_close(stream);
 	}
 }
 
@@ -405,62 +405,213 @@ static void
 a_stream_that_is_dropped_ends_its_threads(void **state)
 {
 	Bytes plain = bytes_like_pages(900000);
-	FhaStage *stage;
+	FhaStream *stream;
 	FhaError err;
 	size_t taken;
 
 	(void) state;
 	for (int i = 0; i < 5; i++)
 	{
-		assert_int_equal(fha_compress_open(&stage, FHA_COMPRESSION_GZIP, 6, 2, &err), FHA_OK);
-		assert_true(fha_stage_fd(stage) >= 0);
-		assert_int_equal(fha_stage_write(stage, plain.data, plain.size, &taken, &err), FHA_OK);
-		fha_stage_close(stage);
+		assert_int_equal(fha_compress_open(&stream, FHA_COMPRESSION_GZIP, 6, 2, &err), FHA_OK);
+		assert_true(fha_stream_fd(stream) >= 0);
+		assert_int_equal(fha_stream_write(stream, plain.data, plain.size, &taken, &err), FHA_OK);
+		fha_stream_close(stream);
 	}
 	bytes_free(&plain);
-	fha_stage_close(NULL);
+	fha_stream_close(NULL);
 }
 
 static void
 what_fails_says_so_again(void **state)
 {
-	FhaStage *stage;
+	FhaStream *stream;
 	FhaError err;
 	const char *data;
 	size_t size;
 
 	(void) state;
-	assert_int_equal(fha_decompress_open(&stage, FHA_COMPRESSION_GZIP, &err), FHA_OK);
-	assert_int_equal(fha_stage_fd(stage), -1);
-	assert_int_equal(fha_stage_look(stage, &data, &size, &err), FHA_AGAIN);
-	assert_int_equal(fha_stage_write(stage, text, sizeof(text), &size, &err), FHA_INVALID);
+	assert_int_equal(fha_decompress_open(&stream, FHA_COMPRESSION_GZIP, &err), FHA_OK);
+	assert_int_equal(fha_stream_fd(stream), -1);
+	assert_int_equal(fha_stream_look(stream, &data, &size, &err), FHA_AGAIN);
+	assert_int_equal(fha_stream_write(stream, text, sizeof(text), &size, &err), FHA_INVALID);
 	assert_string_equal(err.text, "damaged, or no gzip at all");
 	err.text[0] = '\0';
-	assert_int_equal(fha_stage_look(stage, &data, &size, &err), FHA_INVALID);
+	assert_int_equal(fha_stream_look(stream, &data, &size, &err), FHA_INVALID);
 	assert_string_equal(err.text, "damaged, or no gzip at all");
-	assert_int_equal(fha_stage_write(stage, text, sizeof(text), &size, &err), FHA_INVALID);
-	assert_int_equal(fha_stage_finish(stage, NULL), FHA_INVALID);
-	fha_stage_close(stage);
-	assert_int_equal(fha_compress_open(&stage, FHA_COMPRESSION_NONE, 0, 0, &err), FHA_OK);
-	assert_int_equal(fha_stage_finish(stage, &err), FHA_OK);
-	assert_int_equal(fha_stage_write(stage, text, 1, &size, &err), FHA_INVALID);
-	fha_stage_close(stage);
+	assert_int_equal(fha_stream_write(stream, text, sizeof(text), &size, &err), FHA_INVALID);
+	assert_int_equal(fha_stream_finish(stream, NULL), FHA_INVALID);
+	fha_stream_close(stream);
+	assert_int_equal(fha_compress_open(&stream, FHA_COMPRESSION_NONE, 0, 0, &err), FHA_OK);
+	assert_int_equal(fha_stream_finish(stream, &err), FHA_OK);
+	assert_int_equal(fha_stream_write(stream, text, 1, &size, &err), FHA_INVALID);
+	fha_stream_close(stream);
+}
+
+/* CRC-32C, as snappy masks it. */
+static uint32_t
+snappy_sum(const char *data, size_t size)
+{
+	uint32_t crc = 0xffffffff;
+
+	for (size_t i = 0; i < size; i++)
+	{
+		crc ^= (unsigned char) data[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78 : 0);
+	}
+	crc = ~crc;
+	return ((crc >> 15) | (crc << 17)) + 0xa282ead8;
+}
+
+static void
+add_number(Bytes *bytes, uint32_t value, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+	{
+		char byte = (char) (value >> (8 * i));
+
+		bytes_add(bytes, &byte, 1);
+	}
+}
+
+static void
+add_snappy_frame(Bytes *out, unsigned type, const Bytes *body, uint32_t sum)
+{
+	add_number(out, type, 1);
+	add_number(out, (uint32_t) body->size + (type < 2 ? 4 : 0), 3);
+	if (type < 2)
+		add_number(out, sum, 4);
+	bytes_add(out, body->data, body->size);
+}
+
+#define SNAPPY_STREAM "\xff\x06\0\0sNaPpY"
+
+/* What stands at `from` once more. */
+static void
+add_again(Bytes *bytes, size_t from, size_t size)
+{
+	char copy[64];
+
+	memcpy(copy, bytes->data + from, size);
+	bytes_add(bytes, copy, size);
+}
+
+/* Literals and copies of each kind, and frames that say nothing. */
+static void
+snappy_of_each_kind(void **state)
+{
+	Bytes plain = bytes_like_pages(3000);
+	Bytes body = {.data = NULL};
+	Bytes file = {.data = NULL};
+
+	(void) state;
+	bytes_add(&body, "\xd1\x18", 2); /* 3153 bytes come out */
+	add_number(&body, 61 << 2, 1);
+	add_number(&body, 2999, 2);
+	bytes_add(&body, plain.data, 3000);
+	add_number(&body, (60 - 1) << 2 | 2, 1); /* 60 from 2,500 back */
+	add_number(&body, 2500, 2);
+	add_again(&plain, 500, 60);
+	add_number(&body, 7 << 5 | 3 << 2 | 1, 1); /* 7 from 2,047 back */
+	add_number(&body, 0xff, 1);
+	add_again(&plain, 3060 - 2047, 7);
+	add_number(&body, (50 - 1) << 2 | 3, 1); /* 50 from 3,060 back */
+	add_number(&body, 3060, 4);
+	add_again(&plain, 7, 50);
+	add_number(&body, (36 - 1) << 2 | 2, 1); /* 36 times the last byte */
+	add_number(&body, 1, 2);
+	for (int i = 0; i < 36; i++)
+		add_again(&plain, plain.size - 1, 1);
+	assert_int_equal(plain.size, 3153);
+	bytes_add(&file, SNAPPY_STREAM, 10);
+	add_snappy_frame(&file, 0xfe, &(Bytes){.data = plain.data, .size = 1000}, 0);
+	add_snappy_frame(&file, 0x80, &(Bytes){.size = 0}, 0);
+	add_snappy_frame(&file, 0, &body, snappy_sum(plain.data, plain.size));
+	assert_comes_back(FHA_COMPRESSION_SNAPPY, &file, &plain, 7, NULL);
+	assert_comes_back(FHA_COMPRESSION_SNAPPY, &file, &plain, 10000, NULL);
+	bytes_free(&file);
+	bytes_free(&body);
+	bytes_free(&plain);
+}
+
+/* Blocks that reach outside, in frames whose checksum is that of nothing. */
+static void
+damaged_snappy(void **state)
+{
+	static const struct
+	{
+		const char *bytes;
+		size_t size;
+	} blocks[] = {
+		{"", 0},                         /* no size */
+		{"\xff\xff\xff\xff\xff\x01", 6}, /* one of six bytes */
+		{"\xff\xff\x7f", 3},             /* one above 64 KiB */
+		{"\x05\x10"
+		 "abc",
+		 5}, /* a literal that is longer than the block */
+		{"\x01\x08"
+		 "abc",
+		 5},                 /* ... than what comes out */
+		{"\x05\xf0", 2},     /* a literal without its length */
+		{"\x05\x01\x01", 3}, /* a copy from before the beginning */
+		{"\x05\x00"
+		 "a\x01",
+		 4}, /* a copy without its offset */
+		{"\x05\x00"
+		 "a\x01\x00",
+		 5}, /* a copy from where it stands */
+		{"\x03\x00"
+		 "a\x01\x01",
+		 5}, /* a copy of more than comes out */
+		{"\x05\x00"
+		 "a",
+		 3}, /* less comes out */
+	};
+	Bytes back;
+	FhaError err;
+
+	(void) state;
+	for (size_t i = 0; i <= sizeof(blocks) / sizeof(blocks[0]) + 2; i++)
+	{
+		Bytes file = {.data = NULL};
+		bool is_block = i < sizeof(blocks) / sizeof(blocks[0]);
+		Bytes body = {.data = (char *) (uintptr_t) (is_block ? blocks[i].bytes : "abc"),
+					  .size = is_block ? blocks[i].size : 3};
+
+		bytes_add(&file, SNAPPY_STREAM, 10);
+		if (is_block)
+			add_snappy_frame(&file, 0, &body, snappy_sum("", 0));
+		else if (i == sizeof(blocks) / sizeof(blocks[0]))
+			add_snappy_frame(&file, 2, &body, 0); /* a type that must be known */
+		else if (i == sizeof(blocks) / sizeof(blocks[0]) + 1)
+			bytes_add(&file, "\x01\x03\0\0abc", 7); /* no room for the sum */
+		else
+			bytes_add(&file, "\x01\xff\xff\xff", 4); /* too large */
+		assert_int_equal(
+			decompressed(FHA_COMPRESSION_SNAPPY, file.data, file.size, 100, NULL, &back, &err),
+			FHA_INVALID);
+		assert_int_equal(back.size, 0);
+		bytes_free(&file);
+	}
+	/* Before the frame that names the format, there is none. */
+	assert_int_equal(decompressed(FHA_COMPRESSION_SNAPPY, "\x80\0\0\0", 4, 100, NULL, &back, &err),
+					 FHA_INVALID);
 }
 
 static void
 what_cannot_be_asked_for(void **state)
 {
-	FhaStage *stage;
+	FhaStream *stream;
 	FhaError err;
 
 	(void) state;
-	assert_int_equal(fha_compress_open(&stage, FHA_COMPRESSION_XZ, 0, 0, &err), FHA_INVALID);
+	assert_int_equal(fha_compress_open(&stream, FHA_COMPRESSION_XZ, 0, 0, &err), FHA_INVALID);
 	assert_string_equal(err.text, "xz is only read, not written");
-	assert_int_equal(fha_compress_open(&stage, FHA_COMPRESSION_GZIP, 10, 0, &err), FHA_INVALID);
+	assert_int_equal(fha_compress_open(&stream, FHA_COMPRESSION_GZIP, 10, 0, &err), FHA_INVALID);
 	assert_string_equal(err.text, "gzip has no level 10");
-	assert_int_equal(fha_compress_open(&stage, FHA_COMPRESSION_NONE, 1, 0, &err), FHA_INVALID);
-	assert_int_equal(fha_compress_open(&stage, FHA_COMPRESSION_ZSTD, 0, 99, &err), FHA_OK);
-	fha_stage_close(stage);
+	assert_int_equal(fha_compress_open(&stream, FHA_COMPRESSION_NONE, 1, 0, &err), FHA_INVALID);
+	assert_int_equal(fha_compress_open(&stream, FHA_COMPRESSION_ZSTD, 0, 99, &err), FHA_OK);
+	fha_stream_close(stream);
 }
 
 int
@@ -474,6 +625,8 @@ main(void)
 		cmocka_unit_test(a_damaged_byte_is_told),
 		cmocka_unit_test(members_follow_each_other),
 		cmocka_unit_test(zeros_may_follow_gzip),
+		cmocka_unit_test(snappy_of_each_kind),
+		cmocka_unit_test(damaged_snappy),
 		cmocka_unit_test(gzip_is_one_member),
 		cmocka_unit_test(what_is_not_read_holds_the_writer),
 		cmocka_unit_test(threads_leave_signals_to_the_host),

@@ -1,17 +1,17 @@
 /*
- * stages.h: bytes through a stage, for the tests of stages.
+ * streams.h: bytes through a stream, for the tests of streams.
  */
-#ifndef STAGES_H
-#define STAGES_H
+#ifndef STREAMS_H
+#define STREAMS_H
 
 #include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backup/stage.h"
+#include "backup/stream.h"
 
-#define STAGES_BOUND_MS 20000
+#define STREAMS_BOUND_MS 20000
 
 typedef struct Bytes
 {
@@ -57,35 +57,35 @@ bytes_are(const Bytes *bytes, const char *data, size_t size)
 	return bytes->size == size && (size == 0 || memcmp(bytes->data, data, size) == 0);
 }
 
-/* What has come out so far, added to `out` in cuts of at most `cut`; waits for the stage's threads if it shall end. */
+/* What has come out so far, added to `out` in cuts of at most `cut`; waits for the stream's threads if it shall end. */
 static inline FhaCode
-stage_drain(FhaStage *stage, size_t cut, bool to_its_end, Bytes *out, FhaError *err)
+stream_drain(FhaStream *stream, size_t cut, bool to_its_end, Bytes *out, FhaError *err)
 {
 	for (;;)
 	{
 		const char *data;
 		size_t size;
-		FhaCode code = fha_stage_look(stage, &data, &size, err);
-		struct pollfd got_on = {.fd = fha_stage_fd(stage), .events = POLLIN};
+		FhaCode code = fha_stream_look(stream, &data, &size, err);
+		struct pollfd got_on = {.fd = fha_stream_fd(stream), .events = POLLIN};
 
 		if (code == FHA_AGAIN && to_its_end && got_on.fd >= 0 &&
-			poll(&got_on, 1, STAGES_BOUND_MS) == 1)
+			poll(&got_on, 1, STREAMS_BOUND_MS) == 1)
 			continue;
 		if (code != FHA_OK || size == 0)
 			return code;
 		size = size < cut ? size : cut;
 		bytes_add(out, data, size);
-		fha_stage_drop(stage, size);
+		fha_stream_drop(stream, size);
 	}
 }
 
 /*
- * All of it through the stage, in cuts of at most `cut` bytes, or of random ones below that with a chance.  OK: to its end.
- * Closes the stage.
+ * All of it through the stream, in cuts of at most `cut` bytes, or of random ones below that with a chance.  OK: to its end.
+ * Closes the stream.
  */
 static inline FhaCode
-stage_pass(FhaStage *stage, const char *data, size_t size, size_t cut, Chance *chance, Bytes *out,
-		   FhaError *err)
+stream_pass(FhaStream *stream, const char *data, size_t size, size_t cut, Chance *chance,
+			Bytes *out, FhaError *err)
 {
 	FhaCode code = FHA_OK;
 	size_t at = 0;
@@ -93,23 +93,22 @@ stage_pass(FhaStage *stage, const char *data, size_t size, size_t cut, Chance *c
 	while (at < size && code == FHA_OK)
 	{
 		size_t some = chance == NULL ? cut : chance_next(chance) % cut + 1;
-		size_t taken;
+		struct pollfd got_on = {.fd = fha_stream_fd(stream), .events = POLLIN};
+		size_t taken = 0;
 
 		some = some < size - at ? some : size - at;
-		code = fha_stage_write(stage, data + at, some, &taken, err);
-		at += taken;
-		if (code != FHA_OK)
-			break;
-		code = stage_drain(stage, chance == NULL ? cut : chance_next(chance) % cut + 1, taken == 0,
-						   out, err);
+		code = stream_drain(stream, cut, false, out, err);
 		if (code == FHA_AGAIN)
-			code = FHA_OK;
+			code = fha_stream_write(stream, data + at, some, &taken, err);
+		at += taken;
+		if (code == FHA_OK && taken == 0 && poll(&got_on, 1, STREAMS_BOUND_MS) != 1)
+			code = FHA_TIMEOUT;
 	}
 	if (code == FHA_OK)
-		code = fha_stage_finish(stage, err);
+		code = fha_stream_finish(stream, err);
 	if (code == FHA_OK)
-		code = stage_drain(stage, cut, true, out, err);
-	fha_stage_close(stage);
+		code = stream_drain(stream, cut, true, out, err);
+	fha_stream_close(stream);
 	return code;
 }
 
