@@ -33,7 +33,8 @@ STORE_SUITE  = src/test/store/store_suite
 API_LOAD     = src/test/api_load/api_load
 PAGE_SERVER  = src/test/page/page_server
 BACKUP_INFO  = src/test/interop/backup_info
-EXTRA_CLEAN  = build-for build-sql $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE) $(STORE_SUITE) $(API_LOAD) $(PAGE_SERVER) $(BACKUP_INFO)
+PACK         = src/test/interop/pack
+EXTRA_CLEAN  = build-for build-sql $(LIB) $(LIB_OBJS) $(LIB_OBJS:.o=.d) $(CLI) $(CLI_OBJS) $(CLI_OBJS:.o=.d) $(UNIT) $(KUBE_SUITE) $(STORE_SUITE) $(API_LOAD) $(PAGE_SERVER) $(BACKUP_INFO) $(PACK)
 
 include src/pgxs.mk
 
@@ -127,6 +128,11 @@ $(PAGE_SERVER): src/test/page/page_server.c $(LIB_OBJS)
 
 # A backup.info, read and written again, for test/test_barman.py.
 $(BACKUP_INFO): src/test/interop/backup_info.c $(LIB_OBJS)
+	@echo '  CC  $@'
+	@$(CC) $(PLAIN) -Isrc -o $@ $^ $(LIBS_CONTROL)
+
+# Streams of backups, for test/test_backup_streams.py.
+$(PACK): src/test/interop/pack.c $(LIB_OBJS)
 	@echo '  CC  $@'
 	@$(CC) $(PLAIN) -Isrc -o $@ $^ $(LIBS_CONTROL)
 

@@ -24,6 +24,7 @@ SERVER_PACKAGES="$DEMO_PACKAGES perl postgresql-$PG_MAJOR-pgtap libtap-parser-so
 DEB_PACKAGES="$DEMO_PACKAGES build-essential debhelper"
 KUBE_PACKAGES="openssl python3-pip"
 BARMAN_PACKAGES="python3 python3-pip"
+TINK_PACKAGES="python3 python3-pip"
 CHECK_PACKAGES="$SERVER_PACKAGES libcmocka-dev clang-format-14 python3-pip
   clang-14 libclang-rt-14-dev libpq-dev cppcheck shellcheck pyflakes3 gcovr prometheus chromium"
 
@@ -31,6 +32,7 @@ CHECK_PACKAGES="$SERVER_PACKAGES libcmocka-dev clang-format-14 python3-pip
 . "$TREE/test/released.sh"
 . "$TREE/test/barman.sh"
 . "$TREE/test/seaweedfs.sh"
+. "$TREE/test/tink.sh"
 . "$TREE/test/kube/build.sh"
 . "$TREE/test/azurite.sh"
 
@@ -117,7 +119,7 @@ as_user() { "${user[@]}" "$@"; }
 sources() {
   (cd "$TREE" && find . \( -name .git -o -name __pycache__ -o -name .pytest_cache -o -name results \
       -o -name 'build-*' -o -name mutants \) -prune -o -type f \
-    ! -name '*.o' ! -name '*.d' ! -name '*.so' ! -name '*.bc' ! -name '*_test' ! -path ./fawkes-ha ! -name lock_kube_suite ! -name store_suite ! -name api_load ! -name page_server ! -path ./src/test/interop/backup_info \
+    ! -name '*.o' ! -name '*.d' ! -name '*.so' ! -name '*.bc' ! -name '*_test' ! -path ./fawkes-ha ! -name lock_kube_suite ! -name store_suite ! -name api_load ! -name page_server ! -path ./src/test/interop/backup_info ! -path ./src/test/interop/pack \
     ! -name 'regression.*' -print | LC_ALL=C sort)
 }
 
@@ -210,6 +212,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
       prepare_azurite || die "Azurite: $WHY_NO_AZURITE"
       prepare_barman || die "barman: $WHY_NO_BARMAN"
       prepare_seaweedfs || die "SeaweedFS: $WHY_NO_SEAWEEDFS"
+      prepare_tink || die "$WHY_NO_TINK"
       prepare_versions || die "PostgreSQL $VERSIONS: $WHY_NO_VERSIONS"
       for version in $VERSIONS; do (use_version "$version") || exit 1; done ;;
     deb)
@@ -229,8 +232,13 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
       # shellcheck disable=SC2086 # a list of words
       install_packages $BARMAN_PACKAGES
       prepare_seaweedfs || die "SeaweedFS: $WHY_NO_SEAWEEDFS" ;;
+    tink)
+      PURPOSE=tink
+      # shellcheck disable=SC2086 # a list of words
+      install_packages $TINK_PACKAGES
+      prepare_tink || die "$WHY_NO_TINK" ;;
     bench-kube) prepare demo && prepare_lab_kube && lab "${@:2}" ;;
     bench) prepare demo && lab "${@:2}" ;;
-    *) die "usage: $0 demo | check | deb | kube | barman | seaweedfs | bench | bench-kube SCRIPT [ARGUMENT...]" ;;
+    *) die "usage: $0 demo | check | deb | kube | barman | seaweedfs | tink | bench | bench-kube SCRIPT [ARGUMENT...]" ;;
   esac
 fi
