@@ -103,6 +103,7 @@ parts_end(FhaParts *parts)
 
 	if (buffer == NULL)
 		buffer = parts_buffer(parts);
+	/* analyzer: a buffer is filled once there was a byte, and before that all are free */
 	buffer->is_last = true;
 	buffer->state = BUFFER_COMPLETE;
 	parts->is_ended = true;
