@@ -64,8 +64,8 @@ def put_back(cluster: Cluster, copy: list[tuple[Path, str]]) -> None:
 
 
 def delete_all(cluster: Cluster) -> None:
-    """Every record; the cluster's until a renewal that was under way brings it back no more."""
-    for path in cluster.lock.iterdir():
+    """Every record, the older versions first; the cluster's until a renewal that was under way brings it back no more."""
+    for path in sorted(cluster.lock.iterdir()):
         path.unlink(missing_ok=True)
     deleted = now()
 

@@ -160,30 +160,31 @@ an_object_does_not_stand_in_for_another(void **state)
 static void
 segments_have_their_places(void **state)
 {
-	Bytes plain = bytes_like_pages(FIRST + OTHER + OTHER);
+	Bytes plain = bytes_like_pages(FIRST + 3 * OTHER);
 	Bytes box = sealed(NUMBERS, "x", plain.data, plain.size, 500000);
 	Bytes back;
 	FhaError err;
 	Bytes other = {.data = NULL};
 
 	(void) state;
-	/* The last one, or the last two, are gone. */
-	for (size_t size = SEGMENT; size <= 2 * SEGMENT; size += SEGMENT)
+	/* The last one, or more, are gone. */
+	for (size_t size = SEGMENT; size <= 3 * SEGMENT; size += SEGMENT)
 	{
 		FhaCode code = unsealed(NUMBERS, "x", box.data, size, 500000, &back, &err);
 
 		assert_int_equal(code, size == SEGMENT ? FHA_DENIED : FHA_INVALID);
-		assert_true(back.size <= FIRST);
+		assert_true(back.size <= FIRST + OTHER);
 		bytes_free(&back);
 	}
 	/* In the middle of the second. */
 	assert_int_equal(unsealed(NUMBERS, "x", box.data, SEGMENT + 5, 500000, &back, &err),
 					 FHA_INVALID);
 	bytes_free(&back);
-	/* Two changed places. */
+	/* Two changed places, and neither is the last, which has a mark. */
 	bytes_add(&other, box.data, SEGMENT);
 	bytes_add(&other, box.data + 2 * SEGMENT, SEGMENT);
 	bytes_add(&other, box.data + SEGMENT, SEGMENT);
+	bytes_add(&other, box.data + 3 * SEGMENT, box.size - 3 * SEGMENT);
 	assert_int_equal(unsealed(NUMBERS, "x", other.data, other.size, 500000, &back, &err),
 					 FHA_INVALID);
 	assert_non_null(strstr(err.text, "in its segment 1"));
