@@ -283,7 +283,7 @@ cannot_promise(const FhaNode *node, const FhaQuestion *asked, int64_t now_ms)
 		return "this member's data is of another cluster, or of none yet";
 	/* S1b: a promise binds this node, and the other is the one that contends. */
 	if (fha_has_duplicate(world, now_ms))
-		return "another node that lives has this member's name";
+		return "another node lives under this member's name";
 	if (terms->duration_ms <= 0 || terms->duration_ms > FHA_LEASE_MAX_MS)
 		return "nobody promises for so long";
 	if (terms->term < highest_term(world))

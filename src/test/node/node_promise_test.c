@@ -550,7 +550,7 @@ a_duplicate_does_not_promise(void **state)
 	own->incarnation[0] ^= 1;
 	own->liveness[0] ^= 1;
 	world->self.spoken = false;
-	assert_string_equal(refusal(standby, &good), "another node that lives has this member's name");
+	assert_string_equal(refusal(standby, &good), "another node lives under this member's name");
 	/* It came back in its own directory. */
 	own->liveness[0] ^= 1;
 	assert_string_equal(refusal(standby, &good), "");
