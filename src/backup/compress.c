@@ -4,18 +4,12 @@
 #include "backup/compress.h"
 
 #include <lz4frame.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
 
 #define COMPRESS_INPUT_SIZE ((size_t) 64 * 1024)
 #define COMPRESS_ZSTD_OUT_SIZE ((size_t) 256 * 1024)
-/* zstd's threads have pieces of this size: with its own choice, memory would grow with the level. */
-#define COMPRESS_ZSTD_PIECE_SIZE (1024 * 1024)
-/* Up to this level a thread takes 4 MB, above it 15. */
-#define COMPRESS_ZSTD_LEVEL_SMALL 6
 
 /* --- none */
 
@@ -178,7 +172,6 @@ typedef struct Zstd
 {
 	FhaStream stream;
 	ZSTD_CCtx *context;
-	bool has_begun; /* the library has made its threads */
 	char out[COMPRESS_ZSTD_OUT_SIZE];
 } Zstd;
 
@@ -187,19 +180,8 @@ static FhaCode
 zstd_run(Zstd *zstd, ZSTD_inBuffer *in, ZSTD_EndDirective directive, size_t *left, FhaError *err)
 {
 	ZSTD_outBuffer out = {.dst = zstd->out, .size = sizeof(zstd->out)};
-	sigset_t all;
-	sigset_t before;
 
-	/* Its threads begin in the first call, and have the signals of who calls. */
-	if (!zstd->has_begun)
-	{
-		(void) sigfillset(&all);
-		(void) pthread_sigmask(SIG_SETMASK, &all, &before);
-	}
 	*left = ZSTD_compressStream2(zstd->context, &out, in, directive);
-	if (!zstd->has_begun)
-		(void) pthread_sigmask(SIG_SETMASK, &before, NULL);
-	zstd->has_begun = true;
 	if (ZSTD_isError(*left))
 		return fha_error(err, FHA_NO_MEMORY, "zstd: %s", ZSTD_getErrorName(*left));
 	zstd->stream.out = zstd->out;
@@ -241,21 +223,11 @@ zstd_close(FhaStream *stream)
 	free(zstd);
 }
 
-/* A library without threads refuses to have any, and then computes in the caller's. */
 static bool
-zstd_set(ZSTD_CCtx *context, int level, unsigned workers)
+zstd_set(ZSTD_CCtx *context, int level)
 {
-	ZSTD_bounds threads = ZSTD_cParam_getBounds(ZSTD_c_nbWorkers);
-
-	if (ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)) ||
-		ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)))
-		return false;
-	if (workers == 0 || threads.upperBound == 0)
-		return true;
-	if (workers > (level > COMPRESS_ZSTD_LEVEL_SMALL ? 1 : 8))
-		workers = level > COMPRESS_ZSTD_LEVEL_SMALL ? 1 : 8;
-	return !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, (int) workers)) &&
-		   !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_jobSize, COMPRESS_ZSTD_PIECE_SIZE));
+	return !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)) &&
+		   !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1));
 }
 
 static FhaCode
@@ -264,13 +236,13 @@ zstd_open(FhaStream **out, int level, unsigned workers, FhaError *err)
 	static const FhaStreamKind kind = {.take = zstd_take, .make = zstd_make, .close = zstd_close};
 	Zstd *zstd = malloc(sizeof(*zstd));
 
+	(void) workers;
 	*out = NULL;
 	if (zstd == NULL)
 		return fha_error(err, FHA_NO_MEMORY, "out of memory");
 	zstd->stream = (FhaStream){.kind = &kind};
-	zstd->has_begun = false;
 	zstd->context = ZSTD_createCCtx();
-	if (zstd->context == NULL || !zstd_set(zstd->context, level, workers))
+	if (zstd->context == NULL || !zstd_set(zstd->context, level))
 	{
 		zstd_close(&zstd->stream);
 		/* analyzer: no leak, zstd begins with its stream */

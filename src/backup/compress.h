@@ -20,9 +20,8 @@
 #define FHA_COMPRESS_WORKERS_MAX 16
 
 /*
- * `level`: 0, or from 1 to the ..._LEVEL_MAX of the compression.  gzip and zstd use `workers` threads, at most
- * FHA_COMPRESS_WORKERS_MAX; with 0 the caller's own thread computes.  gzip never waits for them; zstd waits while all are busy,
- * for one of them to end its piece of 1 MiB.  It has 8 at most, and one above level 6, which takes more memory.
+ * `level`: 0, or from 1 to the ..._LEVEL_MAX of the compression.  gzip uses `workers` threads, at most
+ * FHA_COMPRESS_WORKERS_MAX; with 0, and for all others, the caller's own thread computes.  gzip never waits for them.
  * INVALID: the level, or a compression that is only read.  NO_MEMORY, IO: no thread.
  */
 FHA_MUST_CHECK FhaCode fha_compress_open(FhaStream **out, FhaCompression compression, int level,
