@@ -25,7 +25,8 @@ LIB_SOURCES  = $(wildcard $(foreach room,$(LIB_ROOMS),src/$(room)/*.c src/$(room
 LIB_OBJS     = $(LIB_SOURCES:.c=.o)
 CLI_OBJS     = $(patsubst %.c,%.o,$(wildcard src/cli/*.c))
 # Those that take the longest begin first, so that none is left alone at the end.
-LONGEST      = lock/lock node/node_promise torture/torture_node lock/lock_kube kube/kube node/node
+LONGEST      = lock/lock store/http_call torture/torture_node lock/lock_kube node/node_promise kube/kube store/azure node/node \
+               store/s3 store/store_dir backup/retention
 UNIT_FIRST   = $(LONGEST:%=src/test/%_test)
 UNIT         = $(UNIT_FIRST) $(filter-out $(UNIT_FIRST),$(patsubst %.c,%,$(wildcard src/test/*/*_test.c)))
 KUBE_SUITE   = src/test/lock/lock_kube_suite

@@ -1,5 +1,5 @@
 /*
- * tame.c: text of others, before a person's terminal gets it.  See tame.h.
+ * tame.c: text of others, before a person's terminal or a log gets it.  See tame.h.
  */
 #include "base/tame.h"
 
@@ -81,4 +81,21 @@ fha_utf8_mend(char *text)
 			*at = '?';
 		at += length == 0 ? 1 : length;
 	}
+}
+
+void
+fha_copy_printable(char *out, size_t room, const char *text, size_t size)
+{
+	size_t used = 0;
+
+	while (used < size && used + 1 < room)
+	{
+		out[used] = text[used];
+		if (out[used] < ' ' || out[used] > '~')
+			out[used] = out[used] == '\n' ? ' ' : '?';
+		used++;
+	}
+	while (used > 0 && out[used - 1] == ' ')
+		used--;
+	out[used] = '\0';
 }

@@ -1,5 +1,5 @@
 /*
- * tame.h: text of others, before a person's terminal gets it.
+ * tame.h: text of others, before a person's terminal or a log gets it.
  */
 #ifndef FHA_BASE_TAME_H
 #define FHA_BASE_TAME_H
@@ -14,6 +14,12 @@
  * else repaint the screen and forge lines.
  */
 FHA_API void fha_tame(char *text);
+
+/*
+ * What a server said, for a sentence of ours: ASCII in one line.  A line's end becomes a blank, all else '?';
+ * blanks at the end go.  What does not fit in `room`, which has the NUL in it, is cut.
+ */
+void fha_copy_printable(char *out, size_t room, const char *text, size_t size);
 
 /* Bytes of the UTF-8 character that begins at `at`, 1 to 4; 0: none does. */
 FHA_API size_t fha_utf8_length(const char *at);

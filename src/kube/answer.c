@@ -8,29 +8,12 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/tame.h"
 
 bool
 fha_kube_is_write(FhaKubeVerb verb)
 {
 	return verb != FHA_KUBE_GET && verb != FHA_KUBE_WATCH;
-}
-
-/* A server's words in ours: nothing that moves a terminal or begins a line of a log. */
-static void
-copy_printable(char *out, size_t room, const char *text, size_t size)
-{
-	size_t used = 0;
-
-	while (used < size && used + 1 < room)
-	{
-		out[used] = text[used];
-		if (out[used] < ' ' || out[used] > '~')
-			out[used] = out[used] == '\n' ? ' ' : '?';
-		used++;
-	}
-	while (used > 0 && out[used - 1] == ' ')
-		used--;
-	out[used] = '\0';
 }
 
 static void
@@ -41,8 +24,8 @@ copy_member(struct json_object *status, const char *key, char *out, size_t room)
 	out[0] = '\0';
 	if (json_object_object_get_ex(status, key, &value) &&
 		json_object_is_type(value, json_type_string))
-		copy_printable(out, room, json_object_get_string(value),
-					   (size_t) json_object_get_string_len(value));
+		fha_copy_printable(out, room, json_object_get_string(value),
+						   (size_t) json_object_get_string_len(value));
 }
 
 static FhaCode
@@ -100,7 +83,7 @@ fha_kube_verdict(FhaKubeVerb verb, int status, const char *data, size_t size, Fh
 		json_object_put(object);
 	}
 	if (message[0] == '\0')
-		copy_printable(message, sizeof(message), data, size < 100 ? size : 100);
+		fha_copy_printable(message, sizeof(message), data, size < 100 ? size : 100);
 	return fha_error(err, code, "HTTP status %d%s%s%s%s", status, reason[0] == '\0' ? "" : " ",
 					 reason, message[0] == '\0' ? "" : ": ", message);
 }

@@ -105,20 +105,3 @@ fha_text_release(FhaText *text)
 	free(text->data);
 	memset(text, 0, sizeof(*text));
 }
-
-void
-fha_copy_printable(char *out, size_t room, const char *text, size_t size)
-{
-	size_t used = 0;
-
-	while (used < size && used + 1 < room)
-	{
-		out[used] = text[used];
-		if (out[used] < ' ' || out[used] > '~')
-			out[used] = out[used] == '\n' ? ' ' : '?';
-		used++;
-	}
-	while (used > 0 && out[used - 1] == ' ')
-		used--;
-	out[used] = '\0';
-}

@@ -31,7 +31,4 @@ const char *fha_text_string(const FhaText *text);
 void fha_text_clear(FhaText *text);
 void fha_text_release(FhaText *text);
 
-/* What others said, in a sentence of ours: nothing that moves a terminal or begins a line of a log. */
-void fha_copy_printable(char *out, size_t room, const char *text, size_t size);
-
 #endif

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "base/tame.h"
 #include "store/encode.h"
 #include "store/xml.h"
 

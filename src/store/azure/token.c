@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/secret.h"
+#include "base/tame.h"
 #include "store/encode.h"
 
 #define AUTHORITY "https://login.microsoftonline.com"

@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 
 #include "base/clock.h"
+#include "base/tame.h"
 
 #define CREDENTIALS_TRY_MS 10000
 #define CREDENTIALS_PAUSE_MS 1000

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/tame.h"
 #include "store/encode.h"
 #include "store/xml.h"
 
@@ -19,8 +20,8 @@ typedef struct PageReader
 	char key[FHA_XML_TEXT_SIZE];
 	FhaStoreObject object;
 	FhaStorePart part;
-	char written
-		[40]; /* when the part was, and the one before it, to the fraction that the store tells */
+	/* When the part was written, and the one before it, to the fraction that the store tells. */
+	char written[40];
 	char written_before[40];
 	char upload[FHA_STORE_UPLOAD_SIZE];
 	/* Of the page. */
@@ -106,31 +107,16 @@ listing_read(const char *body, size_t size, void (*end)(void *, const char *, co
 	return reader->code;
 }
 
-static void
-listing_release(PageReader *reader)
+/* Where the next page begins, if this one says that there is one. */
+static FhaCode
+listing_end_page(PageReader *reader, FhaCode code)
 {
+	if (code == FHA_OK && reader->truncated)
+		code = fha_store_set_text(&reader->result->next, fha_text_string(&reader->next_key),
+								  FHA_STORE_PAGE_SIZE, reader->err);
 	fha_text_release(&reader->next_key);
 	fha_text_release(&reader->next_upload);
-	free(reader);
-}
-
-static PageReader *
-listing_reader(const FhaStoreSettings *settings, FhaStoreResult *result, bool encoded,
-			   FhaError *err)
-{
-	PageReader *reader = calloc(1, sizeof(*reader));
-
-	if (reader == NULL)
-	{
-		/* LCOV_EXCL_START: no memory */
-		(void) fha_error(err, FHA_NO_MEMORY, "out of memory");
-		return NULL;
-		/* LCOV_EXCL_STOP */
-	}
-	reader->settings = settings;
-	reader->result = result;
-	reader->encoded = encoded;
-	return reader;
+	return code;
 }
 
 /* --- objects */
@@ -163,17 +149,9 @@ FhaCode
 fha_s3_read_list(const char *body, size_t size, bool encoded, const FhaStoreSettings *settings,
 				 FhaStoreResult *result, FhaError *err)
 {
-	PageReader *reader = listing_reader(settings, result, encoded, err);
-	FhaCode code;
+	PageReader reader = {.settings = settings, .result = result, .encoded = encoded};
 
-	if (reader == NULL)
-		return FHA_NO_MEMORY; /* LCOV_EXCL_LINE: no memory */
-	code = listing_read(body, size, listing_take_object, reader, err);
-	if (code == FHA_OK && reader->truncated)
-		code = fha_store_set_text(&result->next, fha_text_string(&reader->next_key),
-								  FHA_STORE_PAGE_SIZE, err);
-	listing_release(reader);
-	return code;
+	return listing_end_page(&reader, listing_read(body, size, listing_take_object, &reader, err));
 }
 
 /* --- uploads */
@@ -214,20 +192,12 @@ FhaCode
 fha_s3_read_uploads(const char *body, size_t size, bool encoded, const FhaStoreSettings *settings,
 					FhaStoreResult *result, FhaError *err)
 {
-	PageReader *reader = listing_reader(settings, result, encoded, err);
+	PageReader reader = {.settings = settings, .result = result, .encoded = encoded};
 	FhaCode code;
 
-	if (reader == NULL)
-		return FHA_NO_MEMORY; /* LCOV_EXCL_LINE: no memory */
-	code = listing_read(body, size, listing_take_upload, reader, err);
-	if (code == FHA_OK && reader->truncated)
-	{
-		fha_text_add_format(&reader->next_key, "/%s", fha_text_string(&reader->next_upload));
-		code = fha_store_set_text(&result->next, fha_text_string(&reader->next_key),
-								  FHA_STORE_PAGE_SIZE, err);
-	}
-	listing_release(reader);
-	return code;
+	code = listing_read(body, size, listing_take_upload, &reader, err);
+	fha_text_add_format(&reader.next_key, "/%s", fha_text_string(&reader.next_upload));
+	return listing_end_page(&reader, code);
 }
 
 /* --- parts */
@@ -278,17 +248,9 @@ listing_take_part(void *owner, const char *path, const char *text)
 FhaCode
 fha_s3_read_parts(const char *body, size_t size, FhaStoreResult *result, FhaError *err)
 {
-	PageReader *reader = listing_reader(NULL, result, false, err);
-	FhaCode code;
+	PageReader reader = {.result = result};
 
-	if (reader == NULL)
-		return FHA_NO_MEMORY; /* LCOV_EXCL_LINE: no memory */
-	code = listing_read(body, size, listing_take_part, reader, err);
-	if (code == FHA_OK && reader->truncated)
-		code = fha_store_set_text(&result->next, fha_text_string(&reader->next_key),
-								  FHA_STORE_PAGE_SIZE, err);
-	listing_release(reader);
-	return code;
+	return listing_end_page(&reader, listing_read(body, size, listing_take_part, &reader, err));
 }
 
 /* --- one upload */
@@ -307,17 +269,14 @@ listing_take_begin(void *owner, const char *path, const char *text)
 FhaCode
 fha_s3_read_begin(const char *body, size_t size, FhaStoreResult *result, FhaError *err)
 {
-	PageReader *reader = listing_reader(NULL, result, false, err);
+	PageReader reader = {.result = result};
 	FhaCode code;
 
-	if (reader == NULL)
-		return FHA_NO_MEMORY; /* LCOV_EXCL_LINE: no memory */
-	code = listing_read(body, size, listing_take_begin, reader, err);
+	code = listing_read(body, size, listing_take_begin, &reader, err);
 	if (code == FHA_OK)
-		code = fha_store_set_text(&result->upload, fha_text_string(&reader->next_upload),
+		code = fha_store_set_text(&result->upload, fha_text_string(&reader.next_upload),
 								  FHA_STORE_UPLOAD_SIZE, err);
-	listing_release(reader);
-	return code;
+	return listing_end_page(&reader, code);
 }
 
 static void
@@ -333,14 +292,9 @@ listing_take_complete(void *owner, const char *path, const char *text)
 FhaCode
 fha_s3_read_complete(const char *body, size_t size, FhaError *err)
 {
-	PageReader *reader = listing_reader(NULL, NULL, false, err);
-	FhaCode code;
+	PageReader reader = {.code = FHA_OK};
 
-	if (reader == NULL)
-		return FHA_NO_MEMORY; /* LCOV_EXCL_LINE: no memory */
-	code = listing_read(body, size, listing_take_complete, reader, err);
-	listing_release(reader);
-	return code;
+	return listing_end_page(&reader, listing_read(body, size, listing_take_complete, &reader, err));
 }
 
 /* --- keys that are not deleted */
@@ -387,12 +341,7 @@ listing_take_deleted(void *owner, const char *path, const char *text)
 FhaCode
 fha_s3_read_deleted(const char *body, size_t size, FhaError *err)
 {
-	PageReader *reader = listing_reader(NULL, NULL, false, err);
-	FhaCode code;
+	PageReader reader = {.code = FHA_OK};
 
-	if (reader == NULL)
-		return FHA_NO_MEMORY; /* LCOV_EXCL_LINE: no memory */
-	code = listing_read(body, size, listing_take_deleted, reader, err);
-	listing_release(reader);
-	return code;
+	return listing_end_page(&reader, listing_read(body, size, listing_take_deleted, &reader, err));
 }

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/tame.h"
 #include "store/xml.h"
 
 typedef struct ReasonRow

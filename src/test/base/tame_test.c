@@ -64,6 +64,18 @@ what_is_no_utf8_goes(void **state)
 	becomes("\xED\xA0\x80\xF4\x90\x80\x80", "???????");
 }
 
+static void
+what_a_server_said_is_one_line(void **state)
+{
+	char out[8];
+
+	(void) state;
+	fha_copy_printable(out, sizeof(out), "a\nb\033[ \n", 7);
+	assert_string_equal(out, "a b?[");
+	fha_copy_printable(out, sizeof(out), "0123456789", 10);
+	assert_string_equal(out, "0123456");
+}
+
 int
 main(void)
 {
@@ -71,6 +83,7 @@ main(void)
 		cmocka_unit_test(what_people_write_stays),
 		cmocka_unit_test(what_steers_a_terminal_goes),
 		cmocka_unit_test(what_is_no_utf8_goes),
+		cmocka_unit_test(what_a_server_said_is_one_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

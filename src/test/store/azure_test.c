@@ -4,7 +4,6 @@
  * The blob's name says what happens to its requests.  Most faults happen once: the server counts
  * the requests of a test, and does well from the second on.
  */
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,11 +11,10 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "store/azure/private.h"
 #include "test/http/https_server.h"
+#include "test/store/await.h"
 
-#define TEST_MS 60000
 #define ACCOUNT_KEY "c2VjcmV0IGtleQ=="
 #define UPLOAD "6b0de81d30d21e66d6fc8fb97eacdabe"
 #define OTHER_UPLOAD "6b0de81dd1320c45eddb813b9b638314"
@@ -428,17 +426,14 @@ call(FhaStoreVerb verb, const char *key)
 										.part_size = PART_SIZE,
 										.parts = parts,
 										.part_count = 2},
-					  TEST_MS);
+					  AWAIT_MAX_MS);
 }
 
 /* Has a call ended? */
 static bool
 step_once(void)
 {
-	struct pollfd fd = {.fd = fha_store_fd(store), .events = POLLIN};
-	int64_t wait_ms = fha_store_wake_at_ms(store) - fha_now_ms();
-
-	(void) poll(&fd, 1, wait_ms < 0 ? 0 : wait_ms > 100 ? 100 : (int) wait_ms);
+	await_store(store);
 	return fha_store_step(store, &told) == FHA_OK;
 }
 
@@ -447,7 +442,7 @@ static FhaCode
 try_once(FhaStoreVerb verb, const char *key)
 {
 	FhaStoreRequest request = {
-		.verb = verb, .key = key, .take = take, .deadline_at_ms = fha_now_ms() + TEST_MS};
+		.verb = verb, .key = key, .take = take, .deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS};
 	FhaStoreCall *name;
 	FhaCode code;
 	FhaError err;
@@ -481,7 +476,7 @@ assert_gets(const char *key, uint64_t offset, uint64_t length, const char *expec
 	assert_int_equal(call_until(
 						 (FhaStoreRequest){
 							 .verb = FHA_STORE_GET, .key = key, .offset = offset, .length = length},
-						 TEST_MS),
+						 AWAIT_MAX_MS),
 					 FHA_OK);
 	assert_string_equal(taken, expected);
 	assert_int_equal(told.size, 10);
@@ -509,7 +504,7 @@ a_get_of_too_many_bytes(void **state)
 	assert_int_equal(
 		call_until(
 			(FhaStoreRequest){.verb = FHA_STORE_GET, .key = "get-long", .offset = 2, .length = 3},
-			TEST_MS),
+			AWAIT_MAX_MS),
 		FHA_OK);
 	assert_string_equal(taken, "234");
 }
@@ -528,7 +523,7 @@ a_range_that_is_refused_without_a_size(void **state)
 	(void) state;
 	assert_int_equal(
 		call_until((FhaStoreRequest){.verb = FHA_STORE_GET, .key = "get-none", .offset = 20},
-				   TEST_MS),
+				   AWAIT_MAX_MS),
 		FHA_INVALID);
 }
 
@@ -538,7 +533,7 @@ a_taker_that_pauses(void **state)
 	FhaStoreRequest request = {.verb = FHA_STORE_GET,
 							   .key = "digits",
 							   .take = take,
-							   .deadline_at_ms = fha_now_ms() + TEST_MS};
+							   .deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS};
 	FhaStoreCall *name;
 	FhaError err;
 
@@ -612,7 +607,7 @@ static FhaCode
 call_that_hangs(FhaStoreVerb verb)
 {
 	FhaStoreRequest request = {
-		.verb = verb, .key = "hang", .deadline_at_ms = fha_now_ms() + TEST_MS};
+		.verb = verb, .key = "hang", .deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS};
 	FhaStoreCall *name;
 	FhaError err;
 
@@ -638,7 +633,7 @@ static void
 a_call_can_be_cancelled(void **state)
 {
 	FhaStoreRequest request = {
-		.verb = FHA_STORE_PUT, .key = "hang", .deadline_at_ms = fha_now_ms() + TEST_MS};
+		.verb = FHA_STORE_PUT, .key = "hang", .deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS};
 	FhaStoreCall *name;
 	FhaError err;
 
@@ -666,13 +661,13 @@ many_deletions(void **state)
 	}
 	assert_int_equal(
 		call_until((FhaStoreRequest){.verb = FHA_STORE_DELETE, .keys = keys, .key_count = 100},
-				   TEST_MS),
+				   AWAIT_MAX_MS),
 		FHA_OK);
 	assert_int_equal(atomic_load(&shared->marked), 100);
 	keys[50] = "denied";
 	assert_int_equal(
 		call_until((FhaStoreRequest){.verb = FHA_STORE_DELETE, .keys = keys, .key_count = 100},
-				   TEST_MS),
+				   AWAIT_MAX_MS),
 		FHA_DENIED);
 }
 
@@ -690,14 +685,14 @@ parts_are_listed(void **state)
 												  .key = "blocks",
 												  .upload = UPLOAD,
 												  .page = "1"},
-								TEST_MS),
+								AWAIT_MAX_MS),
 					 FHA_OK);
 	assert_int_equal(told.part_count, 1);
 	assert_int_equal(call(FHA_STORE_PARTS, "none"), FHA_NOT_FOUND);
 	assert_int_equal(call_until((FhaStoreRequest){.verb = FHA_STORE_PARTS,
 												  .key = "blocks",
 												  .upload = "of another store"},
-								TEST_MS),
+								AWAIT_MAX_MS),
 					 FHA_NOT_FOUND);
 }
 
@@ -711,7 +706,7 @@ an_absent_upload_counts_as_aborted(void **state)
 	assert_int_equal(call_until((FhaStoreRequest){.verb = FHA_STORE_ABORT,
 												  .key = "blocks",
 												  .upload = "of another store"},
-								TEST_MS),
+								AWAIT_MAX_MS),
 					 FHA_OK);
 	assert_int_equal(call(FHA_STORE_PART, "none"), FHA_NOT_FOUND);
 }
@@ -726,7 +721,7 @@ an_upload_is_known_after_its_beginning(void **state)
 	assert_int_equal(call_until((FhaStoreRequest){.verb = FHA_STORE_BEGIN,
 												  .key = "new",
 												  .part_size = FHA_STORE_WRITE_MAX},
-								TEST_MS),
+								AWAIT_MAX_MS),
 					 FHA_INVALID);
 	assert_int_equal(call(FHA_STORE_PART, "blocks"), FHA_OK);
 	assert_string_equal(told.tag, "ZmhhLjZiMGRlODFkMzBkMjFlNjZkNmZjOGZiOTdlYWNkYWJlLjAwMDAx");
@@ -768,7 +763,7 @@ a_complete_that_comes_second(void **state)
 												  .parts = parts,
 												  .part_count = 1,
 												  .if_absent = true},
-								TEST_MS),
+								AWAIT_MAX_MS),
 					 FHA_CONFLICT);
 }
 
@@ -867,7 +862,7 @@ a_missing_token_is_told(void **state)
 	open_with_identity(url, sizeof(url), "/none");
 	assert_int_equal(
 		call_until((FhaStoreRequest){.verb = FHA_STORE_DELETE, .keys = keys, .key_count = 3},
-				   TEST_MS),
+				   AWAIT_MAX_MS),
 		FHA_DENIED);
 	assert_non_null(strstr(told.error.text, "no_identity"));
 	environment_of_store()->metadata = "nowhere";

@@ -2,7 +2,6 @@
  * azure_token_test.c: tokens for Azure: who is asked, what is taken from the answer, and when a new one
  * is fetched.
  */
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,11 +9,10 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "store/azure/token.h"
 #include "test/http/https_server.h"
+#include "test/store/await.h"
 
-#define TEST_MS 20000
 #define WALL_S 1700000000
 
 /* The clock is the kernel's, so far ahead. */
@@ -265,15 +263,12 @@ tokens_make(FhaAzureTokens *tokens, const char *path)
 static void
 tokens_wait(FhaAzureTokens *tokens)
 {
-	int64_t until_at_ms = fha_now_ms() + TEST_MS;
+	int64_t until_at_ms = fha_now_ms() + AWAIT_MAX_MS;
 
 	while (tokens->asking)
 	{
-		struct pollfd fd = {.fd = client.epoll, .events = POLLIN};
-		int64_t wait_ms = client.timer_at_ms - fha_now_ms();
-
 		assert_true(fha_now_ms() < until_at_ms);
-		(void) poll(&fd, 1, wait_ms < 0 ? 0 : wait_ms > 100 ? 100 : (int) wait_ms);
+		await_client(&client);
 		fha_http_call_step(&client);
 	}
 }

@@ -3,15 +3,12 @@
  */
 #include "test/store/conformance.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "test/store/await.h"
 
-/* Far more than anything here needs: a machine under load must not fail a test. */
-#define LONG_MS 60000
 #define PART ((size_t) FHA_STORE_PART_MIN)
 #define BIG_SIZE (2 * PART + 123457)
 
@@ -50,7 +47,7 @@ static FhaStoreAnswer answer;
 static FhaCode
 call(StoreSuite *suite, FhaStoreRequest request)
 {
-	request.deadline_at_ms = fha_now_ms() + LONG_MS;
+	request.deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS;
 	return fha_store_call(suite->store, &request, &answer);
 }
 
@@ -441,15 +438,6 @@ case_multipart_aborted(StoreSuite *suite)
 
 /* --- several at a time */
 
-static void
-wait_for(FhaStore *store)
-{
-	struct pollfd readable = {.fd = fha_store_fd(store), .events = POLLIN};
-	int64_t left_ms = fha_store_wake_at_ms(store) - fha_now_ms();
-
-	(void) poll(&readable, 1, left_ms < 0 ? 0 : left_ms > 1000 ? 1000 : (int) left_ms);
-}
-
 /* All of them side by side; the code of each is left in codes[], and `owner` is used for it.  False: one could not be started. */
 static bool
 run_together(StoreSuite *suite, FhaStoreRequest *requests, FhaCode *codes, size_t count)
@@ -462,7 +450,7 @@ run_together(StoreSuite *suite, FhaStoreRequest *requests, FhaCode *codes, size_
 		while (started < count && started - ended < FHA_STORE_CALLS_MAX)
 		{
 			requests[started].owner = &codes[started];
-			requests[started].deadline_at_ms = fha_now_ms() + LONG_MS;
+			requests[started].deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS;
 			if (fha_store_start(suite->store, &requests[started], NULL, &answer.error) != FHA_OK)
 				return false;
 			started++;
@@ -473,7 +461,7 @@ run_together(StoreSuite *suite, FhaStoreRequest *requests, FhaCode *codes, size_
 			ended++;
 		}
 		if (ended < count)
-			wait_for(suite->store);
+			await_store(suite->store);
 	}
 	return true;
 }
@@ -818,7 +806,7 @@ case_backpressure(StoreSuite *suite)
 							   .offset = 1,
 							   .take = take,
 							   .owner = &taken,
-							   .deadline_at_ms = fha_now_ms() + LONG_MS};
+							   .deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS};
 	FhaStoreCall *started;
 	unsigned pauses = 0;
 	bool same;
@@ -843,7 +831,7 @@ case_backpressure(StoreSuite *suite)
 			fha_store_resume(suite->store, started);
 		}
 		else
-			wait_for(suite->store);
+			await_store(suite->store);
 	}
 	same = taken.size == BIG_SIZE - 1 && memcmp(taken.data, big + 1, taken.size) == 0;
 	taken_release(&taken);
@@ -950,7 +938,7 @@ case_cancel(StoreSuite *suite)
 							   .key = "big",
 							   .take = take,
 							   .owner = &taken,
-							   .deadline_at_ms = fha_now_ms() + LONG_MS};
+							   .deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS};
 
 	EXPECT(put(suite, "big", big, BIG_SIZE, true) == FHA_OK);
 	for (size_t i = 0; i < 4; i++)
@@ -960,7 +948,7 @@ case_cancel(StoreSuite *suite)
 	{
 		EXPECT(fha_store_step(suite->store, &answer) == FHA_AGAIN);
 		if (!calls[2]->paused || !calls[3]->paused)
-			wait_for(suite->store);
+			await_store(suite->store);
 	}
 	fha_store_cancel(suite->store, calls[2]);
 	fha_store_resume(suite->store, calls[3]);
@@ -996,7 +984,7 @@ case_close_in_the_middle(StoreSuite *suite)
 								   .key = keys[i],
 								   .data = copy,
 								   .size = BIG_SIZE,
-								   .deadline_at_ms = fha_now_ms() + LONG_MS};
+								   .deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS};
 
 		EXPECT(fha_store_start(suite->store, &request, NULL, NULL) == FHA_OK);
 	}
@@ -1013,7 +1001,7 @@ static bool
 case_full_house(StoreSuite *suite)
 {
 	FhaStoreRequest request = {
-		.verb = FHA_STORE_STAT, .key = "a", .deadline_at_ms = fha_now_ms() + LONG_MS};
+		.verb = FHA_STORE_STAT, .key = "a", .deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS};
 	unsigned ended = 0;
 
 	for (unsigned i = 0; i < FHA_STORE_CALLS_MAX; i++)
@@ -1023,7 +1011,7 @@ case_full_house(StoreSuite *suite)
 	while (ended < FHA_STORE_CALLS_MAX)
 	{
 		if (fha_store_step(suite->store, &answer) == FHA_AGAIN)
-			wait_for(suite->store);
+			await_store(suite->store);
 		else
 		{
 			EXPECT(answer.code == FHA_NOT_FOUND);
@@ -1058,7 +1046,7 @@ step_until_cut(StoreSuite *suite, const FhaStoreCall *started, const Taken *take
 	{
 		EXPECT(fha_store_step(suite->store, &answer) == FHA_AGAIN);
 		if (taken->size == 0 || started->state != FHA_STORE_CALL_WAITS)
-			wait_for(suite->store);
+			await_store(suite->store);
 	}
 	return true;
 }
@@ -1071,7 +1059,7 @@ case_replaced_after_a_cut(StoreSuite *suite)
 							   .key = "big",
 							   .take = take,
 							   .owner = &taken,
-							   .deadline_at_ms = fha_now_ms() + LONG_MS};
+							   .deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS};
 	StoreSuite other = *suite;
 	FhaStoreCall *started;
 	FhaCode code;
@@ -1088,7 +1076,7 @@ case_replaced_after_a_cut(StoreSuite *suite)
 	fha_store_close(other.store);
 	EXPECT(code == FHA_OK);
 	while (fha_store_step(suite->store, &answer) == FHA_AGAIN)
-		wait_for(suite->store);
+		await_store(suite->store);
 	is_old =
 		taken.size > 0 && taken.size < BIG_SIZE - 1 && memcmp(taken.data, big, taken.size) == 0;
 	taken_release(&taken);

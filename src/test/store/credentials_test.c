@@ -1,7 +1,6 @@
 /*
  * credentials_test.c: credentials that AWS and Google give, from a server that gives what the path says.
  */
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,14 +9,13 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "base/secret.h"
 #include "store/encode.h"
 #include "store/s3/aws.h"
 #include "store/s3/google.h"
 #include "test/http/https_server.h"
+#include "test/store/await.h"
 
-#define TEST_MS 20000
 #define TOKEN "t0ken-of-a-pod"
 #define THEIR_S 1800000000
 
@@ -241,15 +239,13 @@ url_of(const char *path)
 static FhaCode
 wait_for(FhaCredentials *credentials, FhaError *err)
 {
-	int64_t until_at_ms = fha_now_ms() + TEST_MS;
+	int64_t until_at_ms = fha_now_ms() + AWAIT_MAX_MS;
 	FhaCode code;
 
 	while ((code = fha_credentials_want(credentials, err)) == FHA_AGAIN)
 	{
-		struct pollfd fd = {.fd = client.epoll, .events = POLLIN};
-
 		assert_true(fha_now_ms() < until_at_ms);
-		(void) poll(&fd, 1, 10);
+		await_client(&client);
 		fha_http_call_step(&client);
 	}
 	return code;

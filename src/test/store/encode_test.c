@@ -48,18 +48,6 @@ a_text_grows(void **state)
 }
 
 static void
-what_others_say_is_made_printable(void **state)
-{
-	char out[8];
-
-	(void) state;
-	fha_copy_printable(out, sizeof(out), "a\nb\033[ \n", 7);
-	assert_string_equal(out, "a b?[");
-	fha_copy_printable(out, sizeof(out), "0123456789", 10);
-	assert_string_equal(out, "0123456");
-}
-
-static void
 percent_is(const char *text, const char *kept, const char *wanted)
 {
 	FhaText out = {.data = NULL};
@@ -302,7 +290,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_text_grows),
-		cmocka_unit_test(what_others_say_is_made_printable),
 		cmocka_unit_test(percent_encoding_is_that_of_rfc_3986),
 		cmocka_unit_test(base64_is_that_of_rfc_4648),
 		cmocka_unit_test(digests_are_the_published_ones),

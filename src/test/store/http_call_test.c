@@ -2,7 +2,6 @@
  * http_call_test.c: what is certain of one HTTP request, against a server that says what real ones say
  * seldom.
  */
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,11 +9,9 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "store/http_call.h"
 #include "test/http/https_server.h"
-
-#define TEST_MS 20000
+#include "test/store/await.h"
 
 static Identity identity;
 static FhaHttpClient client;
@@ -122,7 +119,7 @@ ask_of(FhaHttpCall *call, const char *method, const char *path)
 	return (FhaHttpAsk){.method = method,
 						.url = url,
 						.ca = identity.cert_pem,
-						.deadline_at_ms = fha_now_ms() + TEST_MS,
+						.deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS,
 						.ended = note_end,
 						.owner = call};
 }
@@ -131,18 +128,15 @@ static void
 step_until_end(void)
 {
 	int before = ends;
-	int64_t until_at_ms = fha_now_ms() + TEST_MS;
+	int64_t until_at_ms = fha_now_ms() + AWAIT_MAX_MS;
 
 	for (;;)
 	{
-		struct pollfd fd = {.fd = client.epoll, .events = POLLIN};
-		int64_t wait_ms = client.timer_at_ms - fha_now_ms();
-
 		fha_http_call_step(&client);
 		if (ends > before)
 			return;
 		assert_true(fha_now_ms() < until_at_ms);
-		(void) poll(&fd, 1, wait_ms < 0 ? 0 : wait_ms > 50 ? 50 : (int) wait_ms);
+		await_client(&client);
 	}
 }
 
@@ -342,8 +336,6 @@ bytes_are_taken_as_there_is_room(void **state)
 	assert_true(fha_http_call_start(&client, &call));
 	while (ends == before)
 	{
-		struct pollfd fd = {.fd = client.epoll, .events = POLLIN};
-
 		fha_http_call_step(&client);
 		if (call.paused)
 		{
@@ -351,7 +343,7 @@ bytes_are_taken_as_there_is_room(void **state)
 			fha_http_call_go_on(&call);
 			fha_http_call_go_on(&call);
 		}
-		(void) poll(&fd, 1, 1);
+		await_client(&client);
 	}
 	assert_int_equal(call.code, FHA_OK);
 	assert_int_equal(call.taken, 200000);

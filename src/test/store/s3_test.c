@@ -9,15 +9,14 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "store/encode.h"
 #include "store/s3/lists.h"
 #include "store/s3/reason.h"
 #include "store/s3/s3.h"
 #include "test/http/https_server.h"
+#include "test/store/await.h"
 
 #define REPLIES 12
-#define LONG_MS 20000
 
 typedef struct Reply
 {
@@ -167,7 +166,7 @@ open_usual(void)
 static FhaCode
 ask(FhaStoreRequest request)
 {
-	request.deadline_at_ms = fha_now_ms() + LONG_MS;
+	request.deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS;
 	return fha_store_call(store, &request, &answer);
 }
 
@@ -546,12 +545,12 @@ try_ends(FhaStoreRequest request, FhaCode code)
 {
 	FhaStoreCall *call;
 
-	request.deadline_at_ms = fha_now_ms() + LONG_MS;
+	request.deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS;
 	assert_int_equal(fha_store_start(store, &request, &call, NULL), FHA_OK);
 	while (call->tries == 0 || call->state == FHA_STORE_CALL_TRIES)
 	{
 		assert_int_equal(fha_store_step(store, &answer), FHA_AGAIN);
-		(void) usleep(1000);
+		await_store(store);
 	}
 	assert_int_equal(call->state, FHA_STORE_CALL_WAITS);
 	if (call->result.code != code)
@@ -693,10 +692,13 @@ a_taker_can_pause(void **state)
 	open_usual();
 	(void) say(200, "", "0123456789");
 	request.take = take_three;
-	request.deadline_at_ms = fha_now_ms() + LONG_MS;
+	request.deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS;
 	assert_int_equal(fha_store_start(store, &request, &call, NULL), FHA_OK);
 	while (fha_store_step(store, &answer) == FHA_AGAIN)
+	{
 		fha_store_resume(store, call);
+		await_store(store);
+	}
 	assert_int_equal(answer.code, FHA_OK);
 	assert_string_equal(taken.data, "0123456789");
 }
@@ -844,12 +846,12 @@ keys_in_files_are_read_again(void **state)
 	{
 		FhaStoreRequest request = a_put(false);
 
-		request.deadline_at_ms = fha_now_ms() + LONG_MS;
+		request.deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS;
 		assert_int_equal(fha_store_start(store, &request, NULL, NULL), FHA_OK);
 		assert_int_equal(fha_store_step(store, &answer), FHA_AGAIN);
 		(void) file_of("access", "third-key\n");
 		while (fha_store_step(store, &answer) == FHA_AGAIN)
-			(void) usleep(1000);
+			await_store(store);
 	}
 	assert_int_equal(answer.code, FHA_OK);
 	assert_int_equal(answer.tries, 2);
@@ -1072,7 +1074,7 @@ several_calls_are_under_way(void **state)
 
 	(void) state;
 	open_usual();
-	request.deadline_at_ms = fha_now_ms() + LONG_MS;
+	request.deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS;
 	for (int i = 0; i < 4; i++)
 	{
 		(void) say(200, "", "");
@@ -1084,6 +1086,8 @@ several_calls_are_under_way(void **state)
 			assert_int_equal(answer.code, FHA_OK);
 			ended++;
 		}
+		else
+			await_store(store);
 }
 
 static void
@@ -1152,10 +1156,13 @@ a_row_of_deletions_can_be_cut(void **state)
 	try_ends(request, FHA_AGAIN);
 	/* What a row has done stays done, wherever it is cut. */
 	(void) say(204, "", "");
-	request.deadline_at_ms = fha_now_ms() + LONG_MS;
+	request.deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS;
 	assert_int_equal(fha_store_start(store, &request, &call, NULL), FHA_OK);
 	while (call->try_ == NULL || !((FhaS3Try *) call->try_)->applied)
+	{
+		await_store(store);
 		assert_int_equal(fha_store_step(store, &answer), FHA_AGAIN);
+	}
 	assert_true(fha_store_s3_driver.cancel(store, call));
 	call->state = FHA_STORE_CALL_WAITS;
 	fha_store_cancel(store, call);
@@ -1170,7 +1177,7 @@ a_call_can_be_cancelled(void **state)
 
 	(void) state;
 	open_usual();
-	request.deadline_at_ms = fha_now_ms() + LONG_MS;
+	request.deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS;
 	assert_int_equal(fha_store_start(store, &request, &call, NULL), FHA_OK);
 	assert_int_equal(fha_store_step(store, &answer), FHA_AGAIN);
 	assert_true(fha_store_fd(store) >= 0);

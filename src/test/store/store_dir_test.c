@@ -717,7 +717,7 @@ test_more_than_the_threads_hang(void **state)
 	while (unknown + timeout < 12)
 	{
 		if (fha_store_step(own.store, &answer) == FHA_AGAIN)
-			wait_for(own.store);
+			await_store(own.store);
 		else if (answer.code == FHA_UNKNOWN)
 			unknown++;
 		else if (answer.code == FHA_TIMEOUT)
@@ -983,7 +983,7 @@ assert_given_up(FhaStoreRequest request)
 	memcpy(copy, big, PART);
 	request.data = copy;
 	request.size = PART;
-	request.deadline_at_ms = fha_now_ms() + LONG_MS;
+	request.deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS;
 	kernel.pwrite_hangs = true;
 	assert_int_equal(fha_store_start(own.store, &request, &started, NULL), FHA_OK);
 	assert_int_equal(fha_store_step(own.store, &answer), FHA_AGAIN);
@@ -992,7 +992,7 @@ assert_given_up(FhaStoreRequest request)
 		kernel_lock();
 		reached = kernel.pwrites > before;
 		kernel_unlock();
-		(void) poll(NULL, 0, 1);
+		await(-1, fha_now_ms() + 1);
 	}
 	fha_store_cancel(own.store, started);
 	free(copy);
@@ -1024,7 +1024,7 @@ static void
 test_cancel_at_the_end(void **state)
 {
 	FhaStoreRequest request = {
-		.verb = FHA_STORE_STAT, .key = "a", .deadline_at_ms = fha_now_ms() + LONG_MS};
+		.verb = FHA_STORE_STAT, .key = "a", .deadline_at_ms = fha_now_ms() + AWAIT_MAX_MS};
 	struct pollfd readable = {.events = POLLIN};
 	FhaStoreCall *started;
 
@@ -1032,7 +1032,7 @@ test_cancel_at_the_end(void **state)
 	assert_int_equal(fha_store_start(own.store, &request, &started, NULL), FHA_OK);
 	assert_int_equal(fha_store_step(own.store, &answer), FHA_AGAIN);
 	readable.fd = fha_store_fd(own.store);
-	assert_int_equal(poll(&readable, 1, LONG_MS), 1);
+	assert_int_equal(poll(&readable, 1, AWAIT_MAX_MS), 1);
 	fha_store_cancel(own.store, started);
 	assert_int_equal(fha_store_step(own.store, &answer), FHA_AGAIN);
 }
