@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "core/api.h"
+#include "core/archived.h"
 #include "core/sizes.h"
 
 #define FHA_BACKUP_ID_SIZE 16      /* 20261122T063851 */
@@ -50,14 +51,6 @@ FHA_API const char *fha_compression_suffix(FhaCompression compression);
 
 /* "gzip", as settings and barman's command name it; "none". */
 FHA_API const char *fha_compression_name(FhaCompression compression);
-
-typedef enum FhaWalKind
-{
-	FHA_WAL_SEGMENT,
-	FHA_WAL_PARTIAL, /* the last segment of a timeline, as far as that was written */
-	FHA_WAL_LABEL,   /* .backup: where a base backup began, for people */
-	FHA_WAL_HISTORY
-} FhaWalKind;
 
 /* A file of the WAL archive, whatever it is compressed with. */
 typedef struct FhaWalFile

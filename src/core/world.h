@@ -154,6 +154,8 @@ typedef struct FhaCluster
 	FhaLineageStep lineage[FHA_LINEAGE_MAX]; /* oldest first; ancestors of `timeline` */
 
 	FhaPosition position; /* of the holder, at its last renewal */
+	/* All WAL of this timeline's history up to there is in the archive, as a leader told; timeline 0: not known. */
+	FhaPosition archived;
 	size_t member_count;
 	char members[FHA_MEMBERS_MAX][FHA_NAME_SIZE];   /* only these may contend (S10) ... */
 	char member_data[FHA_MEMBERS_MAX][FHA_ID_SIZE]; /* ... and only with this data incarnation */
@@ -225,20 +227,24 @@ typedef struct FhaMember
 	bool rewindable; /* leader: role, slots and a checkpoint on its timeline are there for others */
 	bool supervised; /* somebody starts its PostgreSQL again after a stop */
 	bool unattended; /* somebody did: its supervisor is gone, and PostgreSQL goes on without */
-	bool exporter_fails;              /* it cannot listen where its settings say */
-	bool streaming;                   /* standby: WAL was coming in */
-	bool pending_restart;             /* a setting was changed that counts after a restart */
-	int64_t slots;                    /* replication slots that there are; 0: none, or not known */
-	int64_t max_slots;                /* max_replication_slots that it runs with; 0: not known */
-	int64_t max_senders;              /* max_wal_senders, likewise */
-	int64_t format;                   /* FHA_RECORD_FORMAT of its program; 0: of version 1.1 */
-	FhaLimits limits;                 /* that it runs with */
-	FhaLimits limits_needed;          /* standby: it cannot be promoted with less; else not known */
-	bool removed;                     /* what is left of a member that was taken off the list */
-	char carried_out[FHA_ID_SIZE];    /* the newest restart or reinit that it has behind it */
-	char trouble[FHA_SENTENCE_SIZE];  /* leader: why others cannot stream from it; "": they can */
-	char no_start[FHA_SENTENCE_SIZE]; /* why its PostgreSQL does not start; "": it does */
-	char suspects[FHA_SUSPECTS_SIZE]; /* settings of all members that are new since it ran; "" */
+	bool exporter_fails;             /* it cannot listen where its settings say */
+	bool streaming;                  /* standby: WAL was coming in */
+	bool pending_restart;            /* a setting was changed that counts after a restart */
+	int64_t slots;                   /* replication slots that there are; 0: none, or not known */
+	int64_t max_slots;               /* max_replication_slots that it runs with; 0: not known */
+	int64_t max_senders;             /* max_wal_senders, likewise */
+	int64_t format;                  /* FHA_RECORD_FORMAT of its program; 0: of version 1.1 */
+	FhaLimits limits;                /* that it runs with */
+	FhaLimits limits_needed;         /* standby: it cannot be promoted with less; else not known */
+	bool removed;                    /* what is left of a member that was taken off the list */
+	char carried_out[FHA_ID_SIZE];   /* the newest restart or reinit that it has behind it */
+	char trouble[FHA_SENTENCE_SIZE]; /* leader: why others cannot stream from it; "": they can */
+	char archive_trouble
+		[FHA_SENTENCE_SIZE]; /* leader: why WAL is not archived; "": it is, or need not be */
+	int64_t
+		wal_lasts_ms; /* with that: until its volume is full, as WAL is written now; 0: not known */
+	char no_start[FHA_SENTENCE_SIZE];  /* why its PostgreSQL does not start; "": it does */
+	char suspects[FHA_SUSPECTS_SIZE];  /* settings of all members that are new since it ran; "" */
 	char lease_seen_at[FHA_TIME_SIZE]; /* the renewal that it saw then, by its holder's clock; "" */
 	char updated_at[FHA_TIME_SIZE];
 } FhaMember;
@@ -289,6 +295,9 @@ typedef struct FhaPgView
 	int64_t slots;        /* as in FhaMember, with the two that follow */
 	int64_t max_slots;
 	char trouble[FHA_SENTENCE_SIZE];
+	char archive_trouble
+		[FHA_SENTENCE_SIZE]; /* for people alone: as in FhaMember, with what follows */
+	int64_t wal_lasts_ms;
 	char no_start[FHA_SENTENCE_SIZE]; /* for people alone: as in FhaMember */
 	char suspects[FHA_SUSPECTS_SIZE]; /* likewise */
 	int64_t max_senders;
@@ -297,6 +306,7 @@ typedef struct FhaPgView
 	bool limits_lowered; /* primary: the record lowers what a standby may not have less of */
 	char following[FHA_NAME_SIZE]; /* leader that primary_conninfo names, "" for none */
 	uint64_t following_term;
+	FhaPosition archived; /* primary: as in FhaCluster */
 	size_t standby_count; /* primary: who streams */
 	FhaStandby standbys[FHA_MEMBERS_MAX];
 	/* The ancestors of position's timeline, oldest first, and that with an open end, by its history file. */

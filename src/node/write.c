@@ -242,6 +242,9 @@ node_write_renew(FhaNode *node, int64_t now_ms, FhaError *err)
 	if (pg->state == FHA_PG_PRIMARY && fha_timeline_is_reserved(cluster, pg))
 	{
 		cluster->position = pg->position;
+		/* Not known is no news: what the leader before told stays true. */
+		if (fha_position_is_known(pg->archived))
+			cluster->archived = pg->archived;
 		if (pg->lineage_count > 0 && cluster->lineage_term == cluster->term)
 			tell_lineage(cluster, pg);
 		cluster->standby_count = 0;
@@ -370,6 +373,8 @@ node_member_fill(const FhaNode *node, FhaFacts facts, int64_t now_ms, FhaMember 
 	out->max_senders = world->pg.max_senders;
 	out->format = FHA_RECORD_FORMAT;
 	memcpy(out->trouble, world->pg.trouble, sizeof(out->trouble));
+	memcpy(out->archive_trouble, world->pg.archive_trouble, sizeof(out->archive_trouble));
+	out->wal_lasts_ms = world->pg.wal_lasts_ms;
 	memcpy(out->no_start, world->pg.no_start, sizeof(out->no_start));
 	memcpy(out->suspects, world->pg.suspects, sizeof(out->suspects));
 	out->limits = world->pg.limits;
@@ -398,6 +403,7 @@ node_member_differs(const FhaMember *a, const FhaMember *b)
 		   a->streaming != b->streaming || a->pending_restart != b->pending_restart ||
 		   a->max_slots != b->max_slots || a->max_senders != b->max_senders ||
 		   a->format != b->format || strcmp(a->trouble, b->trouble) != 0 ||
+		   strcmp(a->archive_trouble, b->archive_trouble) != 0 ||
 		   strcmp(a->no_start, b->no_start) != 0 || strcmp(a->suspects, b->suspects) != 0 ||
 		   memcmp(&a->limits, &b->limits, sizeof(a->limits)) != 0 ||
 		   memcmp(&a->limits_needed, &b->limits_needed, sizeof(a->limits_needed)) != 0;

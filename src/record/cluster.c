@@ -194,6 +194,7 @@ static const FhaField rows[] = {
 	FHA_OPTIONAL(FhaCluster, TEXT, timeline_id),
 	FHA_FIELD(FhaCluster, TERM, lineage_term),
 	{FHA_FIELD_OBJECT_OF(FhaCluster, position), .fields = &fha_position_fields},
+	{FHA_FIELD_OBJECT_OF(FhaCluster, archived), .optional = true, .fields = &fha_position_fields},
 	{OBJECTS(lineage, lineage_count, FHA_LINEAGE_MAX), .fields = &lineage},
 	FHA_FIELD_BY(cluster_read_members, cluster_put_members),
 	{OBJECTS(standbys, standby_count, FHA_MEMBERS_MAX), .fields = &standby},

@@ -623,6 +623,31 @@ follower(const Player *other)
 	return NULL;
 }
 
+/* A leader that has archived nothing since its start knows of no position: what was told stays. */
+static void
+what_is_archived_goes_with_renewals(void **state)
+{
+	Player *old;
+
+	(void) state;
+	start_cluster();
+	old = leader();
+	old->view.archived = (FhaPosition){1, 700};
+	TURN_UNTIL(follower(NULL)->node->world.cluster.archived.lsn == 700);
+	old->view.archived = (FhaPosition){0, 0};
+	for (int i = 0; i < NODES; i++)
+		players[i].view.position.lsn += 50;
+	TURN_UNTIL(old->node->world.cluster.position.lsn == old->view.position.lsn);
+	assert_int_equal(old->node->world.cluster.archived.lsn, 700);
+	/* The next leader goes on from there. */
+	old->view.state = FHA_PG_DOWN;
+	old->view.required = old->view.position;
+	old->action.write_ends_at_ms = 0;
+	TURN_UNTIL(leader() != NULL && leader() != old);
+	TURN_UNTIL(all_settled());
+	assert_int_equal(leader()->node->world.cluster.archived.lsn, 700);
+}
+
 /* The news that a node has told, up to the one with this text. */
 static bool
 has_told(FhaNode *node, const char *text)
@@ -1862,6 +1887,7 @@ main(void)
 		TEST(a_silent_leader_is_replaced_after_its_lease),
 		TEST(s1_requests_without_end_keep_no_dead_holder_alive),
 		TEST(s1_a_lapsed_lease_is_looked_at_before_it_is_taken),
+		TEST(what_is_archived_goes_with_renewals),
 		TEST(a_released_lease_goes_to_the_best),
 		TEST(what_nobody_has_stays_with_who_has_it),
 		TEST(what_a_clean_stop_has_is_waited_for),

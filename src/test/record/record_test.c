@@ -147,6 +147,7 @@ fill_cluster(FhaCluster *cluster)
 	}
 	fill(cluster->timeline_id, sizeof(cluster->timeline_id));
 	cluster->position = (FhaPosition){7, UINT64_C(0x16B374D848)};
+	cluster->archived = (FhaPosition){6, UINT64_MAX - 1};
 	cluster->member_count = FHA_MEMBERS_MAX;
 	cluster->standby_count = FHA_MEMBERS_MAX;
 	for (size_t i = 0; i < FHA_MEMBERS_MAX; i++)
@@ -219,6 +220,8 @@ fill_member(FhaMember *member)
 	member->max_slots = 262143;
 	member->max_senders = 262143;
 	fill(member->trouble, sizeof(member->trouble));
+	fill(member->archive_trouble, sizeof(member->archive_trouble));
+	member->wal_lasts_ms = INT64_MAX;
 	fill(member->no_start, sizeof(member->no_start));
 	fill(member->suspects, sizeof(member->suspects));
 	for (size_t i = 0; i < FHA_LIMITS; i++)
@@ -313,6 +316,8 @@ the_small_texts_are_good(void **state)
 	assert_int_equal(fha_cluster_print(&cluster, &text, &err), FHA_OK);
 	assert_null(strstr(text, "timeline_id"));
 	assert_null(strstr(text, "\"end\":\"0/0\",\"id\""));
+	assert_int_equal(cluster.archived.timeline, 0);
+	assert_null(strstr(text, "archived"));
 	free(text);
 	assert_int_equal(parse_member(member_text, strlen(member_text), &member, &err), FHA_OK);
 	assert_int_equal(member.role, FHA_ROLE_PRIMARY);
