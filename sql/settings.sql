@@ -38,3 +38,6 @@ ALTER SYSTEM SET fawkes_ha.address = 'a b:5432';
 ALTER SYSTEM SET fawkes_ha.listen = 'localhost:8008';
 ALTER SYSTEM SET fawkes_ha.state_directory = 'relative/path';
 ALTER SYSTEM SET fawkes_ha.bootstrap = 'perhaps';
+ALTER SYSTEM SET fawkes_ha.backup_store = 's3://key:secret@bucket';
+ALTER SYSTEM SET fawkes_ha.backup_retention = '30y';
+ALTER SYSTEM SET fawkes_ha.archive_compression = 'gzip:10';

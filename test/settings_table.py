@@ -45,7 +45,7 @@ class Setting:
 
 def amount(pair: str) -> str:
     """"(30, min)" as a person writes it."""
-    count, unit = re.fullmatch(r"\((\d+), (\w+)\)", pair).groups()
+    count, unit = re.fullmatch(r"\((\d+), (\w*)\)", pair).groups()
     return f"`{count}{unit}`"
 
 

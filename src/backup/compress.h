@@ -14,9 +14,6 @@
 #include "backup/stream.h"
 
 /* 0 is the default one: 2 of gzip, 1 of lz4, 3 of zstd. */
-#define FHA_GZIP_LEVEL_MAX 9
-#define FHA_LZ4_LEVEL_MAX 12
-#define FHA_ZSTD_LEVEL_MAX 9 /* above it, a thread takes 50 MB and more, and stores hardly less */
 #define FHA_COMPRESS_WORKERS_MAX 16
 
 /*

@@ -13,34 +13,6 @@
 static const char capitals[] = "0123456789ABCDEF";
 static const char digits[] = "0123456789";
 
-static const struct
-{
-	const char *suffix;
-	const char *name;
-} compressions[] = {
-	[FHA_COMPRESSION_NONE] = {"", "none"},
-	[FHA_COMPRESSION_GZIP] = {".gz", "gzip"},
-	[FHA_COMPRESSION_BZIP2] = {".bz2", "bzip2"},
-	[FHA_COMPRESSION_XZ] = {".xz", "xz"},
-	[FHA_COMPRESSION_SNAPPY] = {".snappy", "snappy"},
-	[FHA_COMPRESSION_ZSTD] = {".zst", "zstd"},
-	[FHA_COMPRESSION_LZ4] = {".lz4", "lz4"},
-};
-
-#define COMPRESSIONS (sizeof(compressions) / sizeof(compressions[0]))
-
-const char *
-fha_compression_suffix(FhaCompression compression)
-{
-	return compressions[compression].suffix;
-}
-
-const char *
-fha_compression_name(FhaCompression compression)
-{
-	return compressions[compression].name;
-}
-
 /* --- files of the WAL archive */
 
 /* The eight digits at *text, which moves on behind them. */
@@ -229,11 +201,12 @@ layout_cut_suffixes(char *text, FhaObjectName *name)
 		size -= sizeof(encrypted) - 1;
 		text[size] = '\0';
 	}
-	for (size_t i = FHA_COMPRESSION_NONE + 1; i < COMPRESSIONS; i++)
+	for (int i = FHA_COMPRESSION_NONE + 1; i < FHA_COMPRESSIONS; i++)
 	{
-		size_t suffix = strlen(compressions[i].suffix);
+		const char *ending = fha_compression_suffix((FhaCompression) i);
+		size_t suffix = strlen(ending);
 
-		if (size > suffix && strcmp(text + size - suffix, compressions[i].suffix) == 0)
+		if (size > suffix && strcmp(text + size - suffix, ending) == 0)
 		{
 			name->compression = (FhaCompression) i;
 			text[size - suffix] = '\0';

@@ -24,33 +24,16 @@
 
 #include "core/api.h"
 #include "core/archived.h"
+#include "core/compression.h"
 #include "core/sizes.h"
 
 #define FHA_BACKUP_ID_SIZE 16      /* 20261122T063851 */
 #define FHA_WAL_FILE_SIZE 41       /* of a segment with an offset and ".backup" */
 #define FHA_WAL_FOLDER_SIZE 17     /* 16 hex digits */
-#define FHA_SERVER_NAME_SIZE 256   /* in a store; a cluster's name, or what the user says */
 #define FHA_OBJECT_KEY_SIZE 1025   /* relative to the store's prefix */
 #define FHA_ARCHIVE_PART_MAX 99999 /* of an archive, which is split above 100 GB */
 
 #define FHA_ENCRYPTED_SUFFIX ".tink"
-
-typedef enum FhaCompression
-{
-	FHA_COMPRESSION_NONE,
-	FHA_COMPRESSION_GZIP,
-	FHA_COMPRESSION_BZIP2,
-	FHA_COMPRESSION_XZ,
-	FHA_COMPRESSION_SNAPPY,
-	FHA_COMPRESSION_ZSTD,
-	FHA_COMPRESSION_LZ4
-} FhaCompression;
-
-/* ".gz"; "": none. */
-FHA_API const char *fha_compression_suffix(FhaCompression compression);
-
-/* "gzip", as settings and barman's command name it; "none". */
-FHA_API const char *fha_compression_name(FhaCompression compression);
 
 /* A file of the WAL archive, whatever it is compressed with. */
 typedef struct FhaWalFile

@@ -15,6 +15,10 @@
 #include "base/listen.h"
 #include "config/lock_uri.h"
 #include "config/state_directory.h"
+#include "core/compression.h"
+#include "core/cron.h"
+#include "core/retention_policy.h"
+#include "store/settings.h"
 
 #define FOUNDER "initdb:"
 
@@ -31,6 +35,7 @@ typedef enum Kind
 	KIND_ms, /* a time; a number without a unit counts milliseconds, */
 	KIND_s,  /* seconds */
 	KIND_kB, /* bytes; a number without a unit counts kB */
+	KIND_count,
 	KIND_PORT,
 	KIND_FIRST_PATH
 } Kind;
@@ -395,10 +400,28 @@ set_number(FhaConfig *config, const Setting *setting, const char *value, FhaErro
 	return FHA_OK;
 }
 
+/* Of a kind that core reads.  false: *why says what it may be. */
+static bool
+is_understood(FhaTextKind kind, const char *value, char why[FHA_SENTENCE_SIZE])
+{
+	FhaRetentionPolicy policy;
+	FhaCompression compression;
+	FhaCron cron;
+	int level;
+
+	if (kind == FHA_TEXT_COMPRESSION)
+		return fha_compression_parse(value, &compression, &level, why);
+	if (kind == FHA_TEXT_BACKUP_SCHEDULE)
+		return fha_cron_parse(value, &cron, why);
+	return fha_retention_policy_parse(value, &policy, why);
+}
+
 /* May that stand there?  INVALID. */
 static FhaCode
 setting_check_text(const Setting *setting, const char *value, FhaError *err)
 {
+	char why[FHA_SENTENCE_SIZE];
+	FhaStoreSettings store;
 	FhaError reason;
 
 	switch (setting->text)
@@ -451,6 +474,27 @@ setting_check_text(const Setting *setting, const char *value, FhaError *err)
 		case FHA_TEXT_LOCK:
 			if (value[0] != '\0' && fha_lock_check(value, &reason) != FHA_OK)
 				return fha_error(err, FHA_INVALID, "%s: %.200s", setting->name, reason.text);
+			break;
+		case FHA_TEXT_STORE_ENDPOINT:
+			if (value[0] != '\0' && strncmp(value, "https://", 8) != 0 &&
+				strncmp(value, "http://", 7) != 0)
+				return fha_error(err, FHA_INVALID,
+								 "%s = \"%.80s\" is not where a store answers: write "
+								 "\"https://host\" or \"https://host:port\"",
+								 setting->name, value);
+			break;
+		case FHA_TEXT_STORE_URL:
+			if (value[0] != '\0' && fha_store_url_parse(&store, value, &reason) != FHA_OK)
+				return fha_error(err, FHA_INVALID, "%s: %.200s", setting->name, reason.text);
+			break;
+		case FHA_TEXT_COMPRESSION:
+		case FHA_TEXT_BACKUP_SCHEDULE:
+		case FHA_TEXT_RETENTION:
+			if (value[0] != '\0' && !is_understood(setting->text, value, why))
+				return fha_error(err, FHA_INVALID, "%s: %.200s", setting->name, why);
+			break;
+		case FHA_TEXT_STORE_REGION:
+		case FHA_TEXT_SERVER_NAME:
 			break;
 	}
 	return FHA_OK;

@@ -28,21 +28,29 @@ typedef enum FhaSettingTraits
 /* What a text may be.  "" is always allowed but for BOOTSTRAP.  Of kind NAME, it takes FHA_NAME_SIZE bytes. */
 typedef enum FhaTextKind
 {
-	FHA_TEXT_NAME,      /* of a cluster or a member */
-	FHA_TEXT_LOCK,      /* a lock's uri */
-	FHA_TEXT_PATH,      /* absolute */
-	FHA_TEXT_ADDRESS,   /* host:port */
-	FHA_TEXT_LISTEN,    /* IP address and port */
-	FHA_TEXT_POD,       /* a pod's name */
-	FHA_TEXT_BOOTSTRAP, /* "initdb", "initdb:member" or "none" */
-	FHA_TEXT_DATABASE,  /* a database that may be given an owner */
+	FHA_TEXT_NAME,            /* of a cluster or a member */
+	FHA_TEXT_LOCK,            /* a lock's uri */
+	FHA_TEXT_PATH,            /* absolute */
+	FHA_TEXT_ADDRESS,         /* host:port */
+	FHA_TEXT_LISTEN,          /* IP address and port */
+	FHA_TEXT_POD,             /* a pod's name */
+	FHA_TEXT_BOOTSTRAP,       /* "initdb", "initdb:member" or "none" */
+	FHA_TEXT_DATABASE,        /* a database that may be given an owner */
+	FHA_TEXT_STORE_URL,       /* of store/settings.h */
+	FHA_TEXT_STORE_ENDPOINT,  /* http:// or https:// and a host */
+	FHA_TEXT_STORE_REGION,    /* any */
+	FHA_TEXT_SERVER_NAME,     /* in a store; any here */
+	FHA_TEXT_COMPRESSION,     /* of core/compression.h */
+	FHA_TEXT_BACKUP_SCHEDULE, /* of core/cron.h */
+	FHA_TEXT_RETENTION,       /* of core/retention_policy.h */
 } FhaTextKind;
 
-/* A number's field of FhaConfig counts milliseconds or bytes, whatever its unit is for PostgreSQL. */
+/* A number's field of FhaConfig counts milliseconds, bytes or things, whatever its unit is for PostgreSQL. */
 #define FHA_FIELD(name, unit) FHA_FIELD_##unit(name)
 #define FHA_FIELD_ms(name) name##_ms
 #define FHA_FIELD_s(name) name##_ms
 #define FHA_FIELD_kB(name) name##_bytes
+#define FHA_FIELD_count(name) name
 
 #define FHA_UNIT_ms INT64_C(1)
 #define FHA_UNIT_s (1000 * FHA_UNIT_ms)
@@ -53,8 +61,10 @@ typedef enum FhaTextKind
 #define FHA_UNIT_MB (1024 * FHA_UNIT_kB)
 #define FHA_UNIT_GB (1024 * FHA_UNIT_MB)
 #define FHA_UNIT_TB (1024 * FHA_UNIT_GB)
+#define FHA_UNIT_count INT64_C(1)
+#define FHA_UNIT_ FHA_UNIT_count /* of a pair without one: (4, ) */
 
-/* (30, min) in milliseconds or bytes; and as a person would write it. */
+/* (30, min) in milliseconds, bytes or things; and as a person would write it. */
 #define FHA_AMOUNT(pair) FHA_AMOUNT_OF pair
 #define FHA_AMOUNT_OF(count, unit) (INT64_C(count) * FHA_UNIT_##unit)
 #define FHA_AMOUNT_TEXT(pair) FHA_AMOUNT_TEXT_OF pair

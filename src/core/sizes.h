@@ -42,6 +42,14 @@
 #define FHA_CONNINFO_SIZE 2048                 /* from one member to another's PostgreSQL */
 #define FHA_PASSWORD_SIZE 1025                 /* that is given from outside */
 
+#define FHA_STORE_URL_SIZE (FHA_PATH_SIZE + 8) /* dir:/path, or the url of a bucket */
+#define FHA_STORE_REGION_SIZE 64
+#define FHA_STORE_ENDPOINT_SIZE FHA_URL_SIZE
+#define FHA_SERVER_NAME_SIZE 256     /* in a store of backups */
+#define FHA_COMPRESSION_SIZE 16      /* gzip:6 */
+#define FHA_BACKUP_SCHEDULE_SIZE 128 /* of cron */
+#define FHA_RETENTION_SIZE 64        /* 30d */
+
 #define FHA_LSN_TEXT_SIZE 18
 #define FHA_WAL_NAME_SIZE 25 /* of a segment or a history file */
 #define FHA_SLOT_NAME_SIZE 64

@@ -55,13 +55,15 @@ static bool
 is_shown_to_all(FhaTextKind kind)
 {
 	return kind == FHA_TEXT_NAME || kind == FHA_TEXT_POD || kind == FHA_TEXT_BOOTSTRAP ||
-		   kind == FHA_TEXT_DATABASE;
+		   kind == FHA_TEXT_DATABASE || kind == FHA_TEXT_COMPRESSION ||
+		   kind == FHA_TEXT_BACKUP_SCHEDULE || kind == FHA_TEXT_RETENTION;
 }
 
 #define UNIT_OF_ms GUC_UNIT_MS
 #define UNIT_OF_s GUC_UNIT_S
 #define UNIT_OF_kB GUC_UNIT_KB
-/* initial in milliseconds or bytes. */
+#define UNIT_OF_count 0
+/* initial in milliseconds, bytes or things. */
 #define DEFINE_NUMBER(name, unit, initial, least, most, traits, help, meaning)              \
 	DefineCustomIntVariable(FHA_SETTING_PREFIX #name, help, NULL, &guc_##name##_##unit,     \
 							(int) ((initial) / FHA_UNIT_##unit),                            \

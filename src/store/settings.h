@@ -17,7 +17,6 @@
 
 #define FHA_STORE_KEY_SIZE 1025   /* prefix, '/' and key */
 #define FHA_STORE_BUCKET_SIZE 256 /* bucket or container; Azure's account */
-#define FHA_STORE_REGION_SIZE 64
 #define FHA_STORE_ACCESS_SIZE 257 /* the name that goes with a secret */
 #define FHA_STORE_SECRET_MAX (64 * 1024)
 

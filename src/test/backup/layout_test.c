@@ -304,16 +304,6 @@ names_of_servers_are_one_part_of_a_key(void **state)
 }
 
 static void
-compressions_have_names(void **state)
-{
-	(void) state;
-	assert_string_equal(fha_compression_name(FHA_COMPRESSION_NONE), "none");
-	assert_string_equal(fha_compression_name(FHA_COMPRESSION_ZSTD), "zstd");
-	assert_string_equal(fha_compression_suffix(FHA_COMPRESSION_NONE), "");
-	assert_string_equal(fha_compression_suffix(FHA_COMPRESSION_LZ4), ".lz4");
-}
-
-static void
 ids_are_seconds(void **state)
 {
 	static const char *const bad[] = {
@@ -355,7 +345,6 @@ main(void)
 		cmocka_unit_test(a_key_is_never_too_long_to_be_read),
 		cmocka_unit_test(the_longest_key_fits),
 		cmocka_unit_test(names_of_servers_are_one_part_of_a_key),
-		cmocka_unit_test(compressions_have_names),
 		cmocka_unit_test(ids_are_seconds),
 	};
 

@@ -66,6 +66,7 @@ number(const char *name, const int64_t *field, const char *initial, const char *
 #define SMALLEST_ms "ms"
 #define SMALLEST_s "ms"
 #define SMALLEST_kB "B"
+#define SMALLEST_count ""
 
 static void
 a_number_has_its_default_and_its_range(void **state)
