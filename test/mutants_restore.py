@@ -1,9 +1,10 @@
 """Mutants of what comes back out of an archive: nothing half, nothing that is something else, and no fault taken for an end."""
 
-from mutants_list import Mutant, unit
+from mutants_list import Edit, Mutant, unit
 
 FETCH = "src/backup/fetch.c"
 SPOOL = "src/backup/spool.c"
+COMMAND = "src/cli/cmd_restore_wal.c"
 
 MUTANTS = [
     Mutant(
@@ -85,5 +86,42 @@ MUTANTS = [
         "if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0)",
         "if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0)",
         unit("fetch", "there_is_one_keeper_and_it_leaves_nothing"),
+    ),
+    Mutant(
+        "backup",
+        "a recovery to a point in time ends at a network fault",
+        COMMAND,
+        "return code == FHA_NOT_FOUND || is_standby ? RESTORE_NOT_THERE : RESTORE_ENDS_SERVER;",
+        "return RESTORE_NOT_THERE;",
+        ("test/test_restore.py::test_a_store_that_is_away_is_no_end_of_the_archive",),
+        short=False,
+    ),
+    Mutant(
+        "backup",
+        "a store ends a standby",
+        COMMAND,
+        "return code == FHA_NOT_FOUND || is_standby ? RESTORE_NOT_THERE : RESTORE_ENDS_SERVER;",
+        "return code == FHA_NOT_FOUND ? RESTORE_NOT_THERE : RESTORE_ENDS_SERVER;",
+        ("test/test_restore.py::test_a_store_that_is_away_is_no_end_of_the_archive",),
+        short=False,
+    ),
+    Mutant(
+        "backup",
+        "a frozen store holds a standby",
+        COMMAND,
+        "fha_now_ms() + (self.is_standby ? STANDBY_FETCH_MS : options->wait_s * INT64_C(1000));",
+        "fha_now_ms() + options->wait_s * INT64_C(1000);",
+        ("test/test_restore.py::test_a_frozen_store_holds_no_standby",),
+        short=False,
+        more=(Edit(COMMAND, "\t\trestore_wal_watch_time();\n", "\t\t(void) restore_wal_watch_time;\n"),),
+    ),
+    Mutant(
+        "backup",
+        "a wrong option of restore-wal is the end of the archive",
+        "src/cli/main.c",
+        "return *command == &command_restore_wal ? cli_restore_wal_refused() : result;",
+        "return result;",
+        ("test/test_restore.py::test_what_is_asked_wrongly_is_no_end_of_the_archive",),
+        short=False,
     ),
 ]

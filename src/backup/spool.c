@@ -95,14 +95,15 @@ spool_read_at(const FhaSpool *spool, Asked *out)
 							 spool->segment_size == 0 ? NULL : &out->number);
 }
 
-void
+bool
 fha_spool_last_suffix(const FhaSpool *spool, char out[FHA_FETCH_SUFFIX_SIZE])
 {
 	Asked asked;
+	bool is_told = spool_read_at(spool, &asked);
 
-	out[0] = '\0';
-	if (spool_read_at(spool, &asked))
+	if (is_told)
 		memcpy(out, asked.suffix, sizeof(asked.suffix));
+	return is_told;
 }
 
 /* A torn one is not understood, or names a wrong segment to fetch: no more than work in vain. */

@@ -35,8 +35,8 @@ FHA_API bool fha_spool_place(FhaSpool *out, const char *target);
 
 /* --- calls */
 
-/* What the call before said; "": there was none. */
-FHA_API void fha_spool_last_suffix(const FhaSpool *spool, char out[FHA_FETCH_SUFFIX_SIZE]);
+/* What the call before said; false, and out as it was: there was none. */
+FHA_API bool fha_spool_last_suffix(const FhaSpool *spool, char out[FHA_FETCH_SUFFIX_SIZE]);
 
 /*
  * Recovery is at this segment.  is_wanted: the call could not wait for it, so the keeper shall fetch it, too.  Makes the directory.

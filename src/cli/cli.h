@@ -28,15 +28,17 @@ enum
 typedef struct CliOptions
 {
 	FhaConfig config;
-	SettingsFile given; /* run: what fawkes_ha.conf is made of */
+	SettingsFile given; /* run: what fawkes_ha.conf is made of; restore: what it goes by */
 	char bindir[FHA_PATH_SIZE];
 	char target[FHA_NAME_SIZE];
 	char operand[FHA_SETTING_NAME_SIZE + FHA_SETTING_VALUE_SIZE]; /* what stood without an option */
+	char second_operand[FHA_PATH_SIZE];
 	char reason[FHA_SENTENCE_SIZE];
 	bool json;
 	bool ask;     /* status: ask the members too */
 	bool force;   /* failover although somebody leads */
 	bool dry_run; /* say what would be done */
+	bool standby; /* restore-wal: for a standby */
 	int wait_s;
 } CliOptions;
 
@@ -56,8 +58,9 @@ typedef struct CliCommand
 	const char *usage; /* arguments, one line */
 	const char *what;  /* one sentence */
 	int (*run)(CliOptions *options, int argc, char **argv);
-	const char *options;   /* the letters, in cli_options_known, of those that it takes */
-	const char *operand;   /* what may stand without an option, as in usage; NULL: nothing */
+	const char *options; /* the letters, in cli_options_known, of those that it takes */
+	const char *
+		operand; /* what may stand without an option, as in usage; NULL: nothing; "A B": two, both required */
 	bool operand_required; /* it has to */
 } CliCommand;
 
@@ -81,6 +84,10 @@ extern const CliCommand command_reset;
 extern const CliCommand command_history;
 extern const CliCommand command_completion;
 extern const CliCommand command_man;
+extern const CliCommand command_restore_wal;
+
+/* How restore-wal ends when its arguments are wrong: PostgreSQL would take 2 for "not in the archive". */
+int cli_restore_wal_refused(void);
 
 /* What `fawkes-ha help` and `fawkes-ha COMMAND --help` print. */
 void cli_help(FILE *out);

@@ -15,23 +15,12 @@
 #define WAIT_MAX_S 86400 /* as for the functions of SQL */
 
 const CliCommand *const cli_commands[] = {
-	&command_run,
-	&command_status,
-	&command_history,
-	&command_switchover,
-	&command_failover,
-	&command_pause,
-	&command_resume,
-	&command_restart,
-	&command_reinit,
-	&command_rejoin,
-	&command_remove,
-	&command_set,
-	&command_reset,
-	&command_rules,
-	&command_completion,
-	&command_man,
-	NULL,
+	&command_run,        &command_status,      &command_history,
+	&command_switchover, &command_failover,    &command_pause,
+	&command_resume,     &command_restart,     &command_reinit,
+	&command_rejoin,     &command_remove,      &command_set,
+	&command_reset,      &command_restore_wal, &command_rules,
+	&command_completion, &command_man,         NULL,
 };
 
 const CliOption cli_options_known[] = {
@@ -41,7 +30,8 @@ const CliOption cli_options_known[] = {
 	{"lock", 'l', false, "URI", "the cluster's lock, without a member or instead of its setting"},
 	{"cluster", 'u', false, "NAME", "the cluster's name, in the same way"},
 	{"config", 'g', false, "FILE",
-	 "make fawkes_ha.conf of this file, at each start and when the file changes"},
+	 "settings of fawkes_ha; run makes fawkes_ha.conf of this file, at each start and when it "
+	 "changes"},
 	{NULL, 'c', true, "NAME=VALUE", "a setting after those of --config; repeatable"},
 	{"bin", 'b', false, "DIR", "where PostgreSQL's programs are"},
 	{"to", 't', false, "MEMBER", "the member that is to lead; else the best standby"},
@@ -52,6 +42,7 @@ const CliOption cli_options_known[] = {
 	{"force", 'f', false, NULL,
 	 "although a member leads; what the new primary does not have is lost"},
 	{"output", 'o', true, "json|table", "one JSON document, or a table (the default)"},
+	{"standby", 'S', false, NULL, "answer within a second, as if standby.signal were there"},
 	{"help", 'h', true, NULL, "say what the command does and takes"},
 	{NULL, '\0', false, NULL, NULL},
 };
@@ -245,6 +236,9 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 			case 'n':
 				options->dry_run = true;
 				break;
+			case 'S':
+				options->standby = true;
+				break;
 			case 'r':
 				if (!option_copy(options->reason, sizeof(options->reason), optarg, "--reason"))
 					return CLI_USAGE;
@@ -268,12 +262,25 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 		if (!option_copy(options->operand, sizeof(options->operand), argv[optind++], command->name))
 			return CLI_USAGE;
 	}
+	if (command->operand != NULL && strchr(command->operand, ' ') != NULL)
+	{
+		if (optind >= argc)
+		{
+			cli_complain("%s takes %s", command->name, command->operand);
+			return CLI_USAGE;
+		}
+		if (!option_copy(options->second_operand, sizeof(options->second_operand), argv[optind++],
+						 command->name))
+			return CLI_USAGE;
+	}
 	if (optind < argc)
 	{
 		cli_complain("%s does not take \"%s\"", command->name, argv[optind]);
 		return CLI_USAGE;
 	}
-	if (options->given.path == NULL && options->given.line_count > 0)
+	/* What has a member has its settings; the file would replace them. */
+	if (options->given.path == NULL && options->given.line_count > 0 &&
+		strchr(command->options, 'D') != NULL)
 	{
 		cli_complain("-c wants --config FILE, which it adds to");
 		return CLI_USAGE;
@@ -330,7 +337,9 @@ main(int argc, char **argv)
 		{
 			int result = cli_options(&options, argc - 1, argv + 1, *command);
 
-			return result == CLI_OK ? (*command)->run(&options, argc - 1, argv + 1) : result;
+			if (result == CLI_OK)
+				return (*command)->run(&options, argc - 1, argv + 1);
+			return *command == &command_restore_wal ? cli_restore_wal_refused() : result;
 		}
 	cli_complain("there is no command \"%s\"; see fawkes-ha --help", argv[1]);
 	return CLI_USAGE;

@@ -36,21 +36,29 @@ settings_file_add(SettingsFile *file, const char *line, FhaError *err)
 	return FHA_OK;
 }
 
-/* Would the node run with it? */
-static FhaCode
-settings_file_check(const SettingsFile *file, const FhaConfig *config, FhaError *err)
+FhaCode
+settings_file_read(const SettingsFile *file, FhaConfig *config, FhaError *err)
 {
-	FhaConfig scratch = *config;
 	char name[FHA_SETTING_NAME_SIZE];
-	FhaCode code = fha_config_read(&scratch, file->path, err);
+	FhaCode code = file->path == NULL ? FHA_OK : fha_config_read(config, file->path, err);
 
 	for (size_t i = 0; code == FHA_OK && i < file->line_count; i++)
 	{
 		size_t length = name_length(file->lines[i]);
 
 		(void) snprintf(name, sizeof(name), "%.*s", (int) length, file->lines[i]);
-		code = fha_config_set(&scratch, name, file->lines[i] + length + 1, err);
+		code = fha_config_set(config, name, file->lines[i] + length + 1, err);
 	}
+	return code;
+}
+
+/* Would the node run with it? */
+static FhaCode
+settings_file_check(const SettingsFile *file, const FhaConfig *config, FhaError *err)
+{
+	FhaConfig scratch = *config;
+	FhaCode code = settings_file_read(file, &scratch, err);
+
 	return code == FHA_OK ? fha_config_check(&scratch, err) : code;
 }
 

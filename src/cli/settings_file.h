@@ -26,6 +26,10 @@ typedef struct SettingsFile
 /* Remember one -c.  INVALID: it is not name=value, or there are too many. */
 FHA_MUST_CHECK FhaCode settings_file_add(SettingsFile *file, const char *line, FhaError *err);
 
+/* What it says, into *config.  Without a file, the lines alone.  INVALID, NOT_FOUND (no such file), IO. */
+FHA_MUST_CHECK FhaCode settings_file_read(const SettingsFile *file, FhaConfig *config,
+										  FhaError *err);
+
 /*
  * Make fawkes_ha.conf of it, if there is a path: atomically, and only if all of it can be used.
  * config: the data and state directory, over defaults.  *changed: it was another before.
