@@ -140,8 +140,16 @@ MUTANTS = [
         "S10",
         "a refused attempt stands for one that was lost before it",
         NODE,
-        "else if (version_is_gone || !node->promises.lost_take)",
+        "else if (code == FHA_OK || !node->promises.lost_take)",
         "else",
+        promise("who_may_still_get_the_lease_does_not_promise"),
+    ),
+    Mutant(
+        "S10",
+        "an attempt that came too late stands for one that was lost before it",
+        NODE,
+        "else if (code == FHA_OK || !node->promises.lost_take)",
+        "else if (code == FHA_OK || code == FHA_CONFLICT || !node->promises.lost_take)",
         promise("who_may_still_get_the_lease_does_not_promise"),
     ),
     Mutant(

@@ -205,11 +205,10 @@ forget_take(FhaNode *node, int64_t now_ms)
 void
 node_promises_settled(FhaNode *node, FhaCode code, int64_t now_ms)
 {
-	bool version_is_gone = code == FHA_OK || code == FHA_CONFLICT || code == FHA_NOT_FOUND;
-
 	if (code == FHA_UNKNOWN)
 		node->promises.lost_take = true;
-	else if (version_is_gone || !node->promises.lost_take)
+	/* One that came too late may have come second to the one that was lost: only a read tells. */
+	else if (code == FHA_OK || !node->promises.lost_take)
 		forget_take(node, now_ms);
 }
 

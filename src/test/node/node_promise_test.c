@@ -649,9 +649,18 @@ who_may_still_get_the_lease_does_not_promise(void **state)
 	/* The record as it was: the take may still arrive. */
 	node_promises_read(node, version, fha_now_ms());
 	assert_string_equal(refusal(standby, &asked), doubt);
-	/* That another attempt was refused says nothing of the first; that it came second does. */
+	/* That another attempt was refused says nothing of the first. */
 	node_promises_settled(node, FHA_IO, fha_now_ms());
 	assert_string_equal(refusal(standby, &asked), doubt);
+	/* Nor that it came too late: the first may be what it came second to. */
+	node_promises_settled(node, FHA_CONFLICT, fha_now_ms());
+	assert_string_equal(refusal(standby, &asked), doubt);
+	node_promises_settled(node, FHA_NOT_FOUND, fha_now_ms());
+	assert_string_equal(refusal(standby, &asked), doubt);
+	node_promises_read(node, "another", fha_now_ms());
+	assert_string_equal(refusal(standby, &asked), "");
+	/* An attempt that was answered, with none lost before it, is over. */
+	contend(node);
 	node_promises_settled(node, FHA_CONFLICT, fha_now_ms());
 	assert_string_equal(refusal(standby, &asked), "");
 	/* And that is on disk, so that the next owner promises, though the lock may be away then. */
