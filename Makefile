@@ -108,6 +108,7 @@ WRAPS_lock_kube_test = fha_kube_start fha_now_ms
 WRAPS_store_test = fha_now_ms poll
 # WAL out of an archive whose pauses pass as they are waited for.
 WRAPS_fetch_test = fha_now_ms
+WRAPS_inventory_test = fha_now_ms poll
 # A directory whose disk does as the test says, and flushes nothing.
 WRAPS_store_dir_test = fsync pread pwrite linkat renameat renameat2 open geteuid fchown pthread_create
 # A deadline comes when the test says so.

@@ -6,6 +6,7 @@ RETENTION = "src/backup/retention.c"
 CATALOGUE = "src/backup/catalogue.c"
 LAYOUT = "src/backup/layout.c"
 INFO = "src/backup/backup_info.c"
+INVENTORY = "src/backup/inventory.c"
 CRON = "src/core/cron.c"
 RANDOM = "no_kept_backup_loses_what_it_needs"
 
@@ -219,5 +220,29 @@ MUTANTS = [
         "return cron->any[DAY] || cron->any[WEEKDAY] ? day && weekday : day || weekday;",
         "return day || weekday;",
         unit("cron", "a_day_is_either_unless_one_is_any"),
+    ),
+    Mutant(
+        "backup",
+        "of a long listing the first page is read",
+        INVENTORY,
+        "} while (answer.next != NULL);",
+        "} while (answer.next == page);",
+        unit("inventory", "all_pages_are_read"),
+    ),
+    Mutant(
+        "backup",
+        "a store that refuses to list is empty",
+        INVENTORY,
+        'return fha_error(err, code, "%s", answer.error.text);\n\t\tfor',
+        "return FHA_OK;\n\t\tfor",
+        unit("inventory", "a_store_that_refuses_is_no_empty_one"),
+    ),
+    Mutant(
+        "backup",
+        "what cannot be read is not there",
+        INVENTORY,
+        "if (code != FHA_OK && code != FHA_NOT_FOUND)",
+        "if (code == FHA_NO_MEMORY)",
+        unit("inventory", "a_store_that_refuses_is_no_empty_one"),
     ),
 ]

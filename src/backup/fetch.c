@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "backup/catalogue.h"
-#include "backup/compress.h"
 #include "backup/layout.h"
+#include "backup/unpack.h"
 #include "base/file.h"
 #include "base/lsn.h"
 
@@ -247,25 +247,11 @@ static FhaCode
 fetch_out_open(FetchJob *job, const char *key, FhaError *err)
 {
 	FetchOut *out = &job->out;
-	FhaStream *links[2];
-	size_t count = 0;
-	FhaCode code = FHA_OK;
+	FhaCode code;
 
 	fetch_out_close(job);
 	out->max = fetch_size_max(&job->fetch->settings, &job->wal);
-	if (job->name.encrypted)
-	{
-		code = fha_unseal_open(&links[0], &job->fetch->keys, key, err);
-		count = code == FHA_OK ? 1 : 0;
-	}
-	if (code == FHA_OK)
-	{
-		code = fha_decompress_open(&links[count], job->name.compression, err);
-		if (code == FHA_OK)
-			code = fha_chain_open(&out->stream, links, count + 1, err);
-		else if (count > 0)
-			fha_stream_close(links[0]);
-	}
+	code = fha_unpack_open(&out->stream, &job->name, &job->fetch->keys, key, err);
 	if (code == FHA_OK)
 		code = fetch_create(job, err);
 	return code;

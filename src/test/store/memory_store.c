@@ -846,26 +846,26 @@ memory_open(void)
 	return store;
 }
 
-static void
+static inline void
 memory_cut_body(uint64_t after)
 {
 	world.cuts = true;
 	world.cut_after = after;
 }
 
-static void
+static inline void
 memory_lose_answer(void)
 {
 	world.loses_answer = true;
 }
 
-static void
+static inline void
 memory_hang(void)
 {
 	world.hangs = true;
 }
 
-static void
+static inline void
 memory_release(void)
 {
 	world.hangs = false;
