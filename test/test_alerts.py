@@ -49,6 +49,7 @@ HEALTHY = {
     f'kubelet_volume_stats_available_bytes{{{ONE},persistentvolumeclaim="p-1"}}': 500,
     f'cnpg_pg_stat_archiver_last_failed_time{{{ONE}}}': 5,
     f'cnpg_pg_stat_archiver_last_archived_time{{{ONE}}}': 9,
+    f'cnpg_collector_pg_wal_archive_status{{{ONE},value="ready"}}': 1,
     f'cnpg_collector_up{{{ONE}}}': 1,
     f'fawkes_ha_paused{{{ONE}}}': 0,
 }
@@ -70,6 +71,9 @@ BROKEN = {
     "FawkesWalFills": (f'cnpg_collector_pg_wal{{{ONE},value="size"}}', 900),
     "FawkesDiskFills": (f'kubelet_volume_stats_available_bytes{{{ONE},persistentvolumeclaim="p-1"}}', 90),
     "FawkesArchiveFails": (f'cnpg_pg_stat_archiver_last_failed_time{{{ONE}}}', 10),
+    "FawkesArchiveBehind": (f'cnpg_collector_pg_wal_archive_status{{{ONE},value="ready"}}', 33),
+    # Less with each sample, and yet a quarter of it is left.
+    "FawkesDiskWillFill": (f'kubelet_volume_stats_available_bytes{{{ONE},persistentvolumeclaim="p-1"}}', "500-0.5"),
     "FawkesExporterStale": (f'cnpg_collector_up{{{ONE}}}', 0),
     "FawkesMemberNotScraped": (f'fawkes_ha_members{{{ONE},role="standby"}}', 2),
     "FawkesPaused": (f'fawkes_ha_paused{{{ONE}}}', 1),
@@ -127,7 +131,7 @@ def promtool(
     return subprocess.run(["promtool", "test", "rules", directory / "test.yaml"], capture_output=True, text=True)
 
 
-def firing(directory: Path, world: dict[str, float], samples: int = 480) -> set[str]:
+def firing(directory: Path, world: dict[str, float | str], samples: int = 480) -> set[str]:
     """What fires after two hours in that world, by promtool's own evaluation; so many samples of it there are."""
     series = {name: f"{value}x{samples} stale" for name, value in world.items()}
     done = promtool(directory, series, (15, 15), range(7200, 7201))

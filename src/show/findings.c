@@ -382,6 +382,25 @@ member_has_trouble(Case *at)
 	return case_is_held(at) && at->shown.holds && at->member->trouble[0] != '\0';
 }
 
+/* As PostgreSQL stops when its disk is full, the time that is left stands beside the cause. */
+static bool
+member_archives_nothing(Case *at)
+{
+	const FhaMember *member = at->member;
+	int64_t minutes = member->wal_lasts_ms / 60000;
+	size_t used;
+
+	(void) snprintf(at->more, sizeof(at->more), ": %.150s", member->archive_trouble);
+	used = strlen(at->more);
+	if (member->wal_lasts_ms > 0 && minutes < 120)
+		(void) snprintf(at->more + used, sizeof(at->more) - used,
+						"; at this rate its disk is full in %" PRId64 " min", minutes);
+	else if (member->wal_lasts_ms > 0)
+		(void) snprintf(at->more + used, sizeof(at->more) - used,
+						"; at this rate its disk is full in %" PRId64 " h", minutes / 60);
+	return case_is_held(at) && at->shown.holds && member->archive_trouble[0] != '\0';
+}
+
 static bool
 member_cannot_be_promoted(Case *at)
 {
@@ -481,6 +500,9 @@ static const struct
 	 "see that node's log; docs/operations.md, A primary without standbys that stream"},
 	{"no_room", FHA_WARNING, true, member_lacks_room, "has too little room for the members",
 	 "raise it, for all members: fawkes-ha set; then fawkes-ha restart"},
+	{"archive_fails", FHA_WARNING, true, member_archives_nothing, "cannot archive WAL",
+	 "see that node's log, and mend what the store says; commits go on, and WAL stays on its disk: "
+	 "docs/operations.md, WAL is not archived"},
 	{"cannot_be_promoted", FHA_WARNING, true, member_cannot_be_promoted, "cannot be promoted",
 	 "its primary has more, so it replays nothing: fawkes-ha restart with its name gives it as "
 	 "much"},

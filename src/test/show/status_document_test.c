@@ -332,6 +332,21 @@ test_what_a_member_said_last_is_doubted(void **state)
 	members[1].exporter_fails = true;
 	assert_string_equal(names(), "no_exporter");
 	assert_string_equal(findings[0].what, "n2 shows no status page and no metrics");
+	/* Of the leader alone: a standby sends nothing. */
+	set_up(NULL);
+	(void) snprintf(members[1].archive_trouble, FHA_SENTENCE_SIZE, "no route");
+	assert_string_equal(names(), "");
+	(void) snprintf(members[0].archive_trouble, FHA_SENTENCE_SIZE, "the bucket is full");
+	assert_string_equal(names(), "archive_fails");
+	assert_string_equal(findings[0].what, "n1 cannot archive WAL: the bucket is full");
+	members[0].wal_lasts_ms = 119 * 60000;
+	assert_string_equal(names(), "archive_fails");
+	assert_string_equal(findings[0].what, "n1 cannot archive WAL: the bucket is full; at this rate "
+										  "its disk is full in 119 min");
+	members[0].wal_lasts_ms = INT64_C(50) * 3600000;
+	assert_string_equal(names(), "archive_fails");
+	assert_string_equal(findings[0].what, "n1 cannot archive WAL: the bucket is full; at this rate "
+										  "its disk is full in 50 h");
 	/* Which of the settings of all members may be why is said; to serve nobody is no news then. */
 	set_up(NULL);
 	members[1].role = FHA_ROLE_DOWN;
