@@ -5,6 +5,8 @@ from mutants_list import Edit, Mutant, unit
 FETCH = "src/backup/fetch.c"
 SPOOL = "src/backup/spool.c"
 COMMAND = "src/cli/cmd_restore_wal.c"
+FILES = "src/cli/restore_files.c"
+EXTRACT = "src/backup/extract.c"
 
 MUTANTS = [
     Mutant(
@@ -122,6 +124,69 @@ MUTANTS = [
         "return *command == &command_restore_wal ? cli_restore_wal_refused() : result;",
         "return result;",
         ("test/test_restore.py::test_what_is_asked_wrongly_is_no_end_of_the_archive",),
+        short=False,
+    ),
+    Mutant(
+        "backup",
+        "a restore writes into a live directory",
+        FILES,
+        "if (code == FHA_OK && !files_is_empty(self->data))",
+        "if (false)",
+        ("test/test_restore.py::test_nothing_that_is_there_is_written_into",),
+        short=False,
+    ),
+    Mutant(
+        "backup",
+        "a restore writes into a live tablespace",
+        FILES,
+        "if (!files_is_empty(self->tablespaces[i].path))",
+        "if (false)",
+        ("test/test_restore.py::test_nothing_that_is_there_is_written_into",),
+        short=False,
+    ),
+    Mutant(
+        "backup",
+        "half a restore can be started",
+        EXTRACT,
+        'if (strcmp(path, "global/pg_control") == 0)',
+        'if (strcmp(path, "global/pg_control") == 0 && extract->file == -2)',
+        ("test/test_restore.py::test_half_a_restore_is_no_data_directory",),
+        short=False,
+    ),
+    Mutant(
+        "backup",
+        "half a restore is not recognised",
+        FILES,
+        "if (code == FHA_OK && files_exists(marker))",
+        "if (false)",
+        ("test/test_restore.py::test_half_a_restore_is_no_data_directory",),
+        short=False,
+    ),
+    Mutant(
+        "backup",
+        "what a standby's backup brings makes a standby of a restore",
+        EXTRACT,
+        '{"tablespace_map", "standby.signal", "recovery.signal",',
+        '{"tablespace_map", "recovery.signal",',
+        ("test/test_restore.py::test_a_dropped_table_comes_back",),
+        short=False,
+    ),
+    Mutant(
+        "backup",
+        "a missing key is told after the download",
+        "src/cli/cmd_restore.c",
+        "if (id[0] == '\\0')",
+        "if (true)",
+        ("test/test_restore.py::test_a_key_that_is_missing_or_wrong_is_told_first",),
+        short=False,
+    ),
+    Mutant(
+        "backup",
+        "a backup that ended after the target is taken",
+        "src/cli/cmd_restore.c",
+        "self->target_us != 0 && backup->info.end_time_us > self->target_us)",
+        "false)",
+        ("test/test_restore.py::test_a_target_that_no_backup_leads_to_is_refused",),
         short=False,
     ),
 ]

@@ -285,7 +285,7 @@ def test_commands_control(before: str, after: str) -> None:
     ("| `--force` |", "| `--fast` |"),
     ("| `-D`, `--pgdata DATA` |", "| `-D DATA` |"),
     ("| `--to MEMBER` | `switchover`, `failover` |", "| `--to MEMBER` | `switchover` |"),
-    ("| `run`, `rejoin`, `set` |", "| `run`, `rejoin`, `set`, `status` |"),
+    ("| `run`, `rejoin`, `set`, `restore` |", "| `run`, `rejoin`, `set`, `status` |"),
 )
 def test_options_control(before: str, after: str) -> None:
     assert options_differences(changed(REFERENCE, before, after)) != []

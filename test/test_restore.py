@@ -1,9 +1,12 @@
-"""Out of a store: files of WAL as PostgreSQL's restore_command, with a store that is away, wrong or frozen."""
+"""Out of a store: a data directory, and files of WAL as PostgreSQL's restore_command, with a store that is away, wrong or frozen."""
 
+import gzip
 import os
+import re
 import secrets
 import shutil
 import socket
+import subprocess
 import tempfile
 import threading
 from pathlib import Path
@@ -13,7 +16,10 @@ import pytest
 from lab import programs
 from lab.wait import now, until
 
+TREE = Path(__file__).resolve().parent.parent
+PACK = "src/test/interop/pack"
 SERVER = "db-x"
+BACKUP = "20261122T063851"
 ENDS_THE_SERVER = 200
 FIRST = "000000010000000000000001"
 LATER = "0000000100000000000000AA"
@@ -55,8 +61,53 @@ class Archive:
         words = " ".join(f"'{word}'" for word in (str(programs.path("fawkes-ha")), "restore-wal", *self.words(), *more))
         return f'{words} "%f" "%p"'
 
-    def archived(self) -> int:
-        return len(list(self.store.glob(f"{SERVER}/wals/*/*.gz")))
+    def back_up(self) -> None:
+        """What a base backup of barman-cloud's layout is, out of BASE_BACKUP's archives."""
+        programs.make(TREE, PACK)
+        out, to = self.home / "tar", self.store / SERVER / "base" / BACKUP
+        words = ("-h", self.home, "-U", "postgres", "-D", out, "-F", "tar", "-X", "none", "-c", "fast", "--no-sync", "--no-manifest")
+        # A backup of a standby has it.
+        (self.data / "standby.signal").touch()
+        programs.must_run("pg_basebackup", *words)
+        (self.data / "standby.signal").unlink()
+        to.mkdir(parents=True)
+        for path in out.iterdir():
+            stages = ("filter", "data" if path.name == "base.tar" else "tablespace", "+", "compress", "gzip", "1", "0")
+            packed = subprocess.run([TREE / PACK, *stages], input=path.read_bytes(), capture_output=True, check=True).stdout
+            (to / f"{'data' if path.name == 'base.tar' else path.stem}.tar.gz").write_bytes(packed)
+        shutil.rmtree(out)
+        (label,) = until("the label is archived", lambda: list(self.store.glob(f"{SERVER}/wals/*/*.backup.gz")))[-1:]
+        text = until("it is whole", lambda: gzip.decompress(label.read_bytes()).decode())
+        begin, begin_wal = re.search(r"START WAL LOCATION: (\S+) \(file (\w+)\)", text).groups()
+        end, end_wal = re.search(r"STOP WAL LOCATION: (\S+) \(file (\w+)\)", text).groups()
+        spaces = self.sql("SELECT oid, spcname, pg_tablespace_location(oid) FROM pg_tablespace WHERE oid > 16383").splitlines()
+        info = {
+            "backup_label": text,
+            "begin_offset": 40,
+            "begin_time": self.sql("SELECT now() - interval '1 minute'") + ":00",
+            "begin_wal": begin_wal,
+            "begin_xlog": begin,
+            "end_offset": 312,
+            "end_time": self.sql("SELECT clock_timestamp()") + ":00",
+            "end_wal": end_wal,
+            "end_xlog": end,
+            "mode": "concurrent",
+            "pgdata": str(self.data),
+            "server_name": "cloud",
+            "size": 1,
+            "status": "DONE",
+            "systemid": programs.control_data(self.data)["Database system identifier"],
+            "tablespaces": [(name, int(oid), where) for oid, name, where in (line.split("|") for line in spaces)],
+            "timeline": 1,
+            "version": programs.major() * 10000,
+            "xlog_segment_size": 16777216,
+        }
+        plain = ("status", "begin_time", "end_time", "begin_wal", "end_wal", "begin_xlog", "end_xlog", "mode", "pgdata", "server_name", "systemid")
+        lines = (f"{name}={value if name in plain else repr(value)}\n" for name, value in sorted(info.items()))
+        (to / "backup.info").write_text("".join(lines))
+
+    def restore(self, data: Path, *more: object, store: Path | None = None) -> subprocess.CompletedProcess:
+        return programs.run("fawkes-ha", "restore", *self.words(store), "--bin", programs.bindir(), *more, data)
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +138,14 @@ def ask(data: Path, words: list[str], file: str, *more: str):
     return done.returncode, done.stderr, now() - began
 
 
-def test_a_dropped_table_comes_back(archive: Archive) -> None:
-    programs.must_run("pg_basebackup", "-h", archive.home, "-U", "postgres", "-D", archive.copy, "-X", "none", "-c", "fast", "--no-sync")
-    archive.sql("CREATE TABLE t AS SELECT generate_series(1, 100000) AS i")
+@pytest.fixture(scope="module")
+def dropped(archive: Archive) -> tuple[str, str]:
+    """A time at which table t had so many rows; it was dropped then, and the server has ended."""
+    space = archive.home / "space"
+    space.mkdir()
+    archive.sql(f"CREATE TABLESPACE apart LOCATION '{space}'")
+    archive.sql("CREATE TABLE t TABLESPACE apart AS SELECT generate_series(1, 100000) AS i")
+    archive.back_up()
     # More segments than are fetched in one go.
     for _ in range(8):
         archive.sql("INSERT INTO t SELECT generate_series(1, 1000); SELECT pg_switch_wal()")
@@ -99,19 +155,97 @@ def test_a_dropped_table_comes_back(archive: Archive) -> None:
     last = archive.sql("SELECT pg_walfile_name(pg_switch_wal())")
     until("the archive has it", lambda: archive.sql("SELECT last_archived_wal FROM pg_stat_archiver") >= last)
     archive.stop(archive.data)
-    recovery = {"restore_command": archive.command(), "recovery_target_time": before, "recovery_target_action": "promote", "archive_mode": "off"}
-    archive.configure(archive.copy, {**archive.settings, **recovery})
-    (archive.copy / "recovery.signal").touch()
+    return before + ":00", count
+
+
+def test_a_dropped_table_comes_back(archive: Archive, dropped: tuple[str, str]) -> None:
+    before, count = dropped
+    plan = archive.restore(archive.copy, "--to-time", before, "--dry-run")
+    assert plan.returncode == 0, plan.stderr
+    assert f"backup       {BACKUP} of {SERVER}" in plan.stdout and "archives     2, " in plan.stdout
+    assert not archive.copy.exists()
+    space = archive.home / "elsewhere"
+    done = archive.restore(archive.copy, "--to-time", before, "--tablespace", f"apart={space}")
+    assert done.returncode == 0, done.stderr
+    assert "does not archive" in done.stdout
+    assert any(space.iterdir())
+    assert not any((archive.copy / name).exists() for name in ("fawkes_ha_restoring", "standby.signal", "tablespace_map"))
+    archive.configure(archive.copy, archive.settings)
     archive.start(archive.copy)
     until("it is promoted", lambda: archive.sql("SELECT pg_is_in_recovery()") == "f")
     assert archive.sql("SELECT count(*) FROM t") == count
+    assert archive.sql("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'apart'") == str(space)
+    assert archive.sql("SHOW archive_mode") == "off"
     # What was fetched ahead ends with the server, and leaves nothing.
     archive.stop(archive.copy)
     until("nothing is left in pg_wal", lambda: not (archive.copy / "pg_wal/fawkes_ha_spool").exists())
     assert not list((archive.copy / "pg_wal").glob("*.fetching"))
 
 
-def test_what_is_there_and_what_is_not(archive: Archive, recovering: Path) -> None:
+def entries(directory: Path) -> list[tuple[str, int, int]]:
+    return sorted((str(path), path.lstat().st_ino, path.lstat().st_mtime_ns) for path in directory.rglob("*"))
+
+
+def test_nothing_that_is_there_is_written_into(archive: Archive, dropped: tuple[str, str], directory: Path) -> None:
+    before = entries(archive.data)
+    for more in ((), ("--dry-run",)):
+        done = archive.restore(archive.data, *more)
+        assert done.returncode == 1 and "is not empty" in done.stderr
+    full = directory / "full"
+    full.mkdir()
+    (full / "file").touch()
+    for space, sentence in ((full, "is not empty"), (archive.home / "space", "is not empty")):
+        done = archive.restore(directory / "new", "--tablespace", f"apart={space}")
+        assert done.returncode == 1 and sentence in done.stderr
+        assert not (directory / "new").exists()
+    # Without a word on its tablespaces, they lie beside it.
+    assert archive.restore(directory / "new").returncode == 0
+    assert [path.name for path in (directory / "new.tablespaces").iterdir()] == [path.name for path in (directory / "new/pg_tblspc").iterdir()]
+    assert entries(archive.data) == before
+
+
+def test_half_a_restore_is_no_data_directory(archive: Archive, dropped: tuple[str, str], directory: Path) -> None:
+    store = directory / "store"
+    shutil.copytree(archive.store, store)
+    data = store / SERVER / "base" / BACKUP / "data.tar.gz"
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    half = directory / "half"
+    done = archive.restore(half, store=store)
+    assert done.returncode == 1 and "data.tar.gz: " in done.stderr
+    assert (half / "PG_VERSION").exists() and not (half / "global/pg_control").exists() and not (half / "backup_label").exists()
+    assert programs.run("postgres", "-D", half).returncode != 0
+    again = archive.restore(half)
+    assert again.returncode == 1 and "has half of a restore" in again.stderr
+
+
+def test_a_target_that_no_backup_leads_to_is_refused(archive: Archive, dropped: tuple[str, str], directory: Path) -> None:
+    for target, sentence in (
+        (("--to-time", "2020-01-01 00:00:00+00:00"), "it ended at"),
+        (("--to-lsn", "0/1"), "it ended behind"),
+        (("--to-lsn", "FF/0"), "ends before that position"),
+        (("--timeline", "9"), "does not lead to timeline 9"),
+        (("--backup", "20200101T000000"), "there is no usable backup 20200101T000000"),
+    ):
+        done = archive.restore(directory / "new", *target)
+        assert done.returncode == 1 and sentence in done.stderr, done.stderr
+    for target in (("--to-time", "yesterday"), ("--to-lsn", "x"), ("--immediate", "--to-xid", "7"), ("--timeline", "0")):
+        assert archive.restore(directory / "new", *target).returncode == 2
+    assert not (directory / "new").exists()
+
+
+def test_a_key_that_is_missing_or_wrong_is_told_first(archive: Archive, dropped: tuple[str, str], directory: Path) -> None:
+    store = directory / "store"
+    (store / SERVER / "base").mkdir(parents=True)
+    shutil.copytree(archive.store / SERVER / "base" / BACKUP, store / SERVER / "base" / BACKUP)
+    shutil.copytree(archive.store / SERVER / "wals", store / SERVER / "wals")
+    info = store / SERVER / "base" / BACKUP / "backup.info"
+    info.write_text("# fawkes_ha.key_id=0123456789abcdef\n" + info.read_text())
+    done = archive.restore(directory / "new", store=store)
+    assert done.returncode == 1 and "and there is no key" in done.stderr
+    assert not (directory / "new").exists()
+
+
+def test_what_is_there_and_what_is_not(archive: Archive, dropped: tuple[str, str], recovering: Path) -> None:
     words = archive.words()
     assert ask(recovering, words, FIRST)[0] == 0
     assert (recovering / "pg_wal/RECOVERYXLOG").stat().st_size == 16 * 1024 * 1024

@@ -40,7 +40,7 @@ FHA_MUST_CHECK FhaCode fha_seal_keys_parse(FhaSealKeys *out, const char *text, F
 FHA_MUST_CHECK FhaCode fha_seal_keys_read(FhaSealKeys *out, const char *path, FhaError *err);
 
 /* NULL: there is none of that id, so what it sealed cannot be opened. */
-const FhaSealKey *fha_seal_keys_find(const FhaSealKeys *keys, const char *id);
+FHA_API const FhaSealKey *fha_seal_keys_find(const FhaSealKeys *keys, const char *id);
 
 /* Wipes them. */
 void fha_seal_keys_forget(FhaSealKeys *keys);

@@ -24,6 +24,22 @@ enum
 	CLI_REFUSED = 4  /* the cluster refused: the text says why */
 };
 
+#define CLI_TABLESPACES_MAX 64
+
+/* restore: from where, to where.  Points into the command line; NULL: not said. */
+typedef struct CliRestore
+{
+	const char *time;
+	const char *lsn;
+	const char *xid;
+	const char *name;
+	const char *timeline;
+	const char *backup;
+	bool immediate;
+	const char *tablespaces[CLI_TABLESPACES_MAX]; /* "OLD=NEW" */
+	size_t tablespace_count;
+} CliRestore;
+
 /* What every command that talks about a cluster accepts. */
 typedef struct CliOptions
 {
@@ -39,6 +55,7 @@ typedef struct CliOptions
 	bool force;   /* failover although somebody leads */
 	bool dry_run; /* say what would be done */
 	bool standby; /* restore-wal: for a standby */
+	CliRestore restore;
 	int wait_s;
 } CliOptions;
 
@@ -84,6 +101,7 @@ extern const CliCommand command_reset;
 extern const CliCommand command_history;
 extern const CliCommand command_completion;
 extern const CliCommand command_man;
+extern const CliCommand command_restore;
 extern const CliCommand command_restore_wal;
 
 /* How restore-wal ends when its arguments are wrong: PostgreSQL would take 2 for "not in the archive". */

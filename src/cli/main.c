@@ -15,12 +15,25 @@
 #define WAIT_MAX_S 86400 /* as for the functions of SQL */
 
 const CliCommand *const cli_commands[] = {
-	&command_run,        &command_status,      &command_history,
-	&command_switchover, &command_failover,    &command_pause,
-	&command_resume,     &command_restart,     &command_reinit,
-	&command_rejoin,     &command_remove,      &command_set,
-	&command_reset,      &command_restore_wal, &command_rules,
-	&command_completion, &command_man,         NULL,
+	&command_run,
+	&command_status,
+	&command_history,
+	&command_switchover,
+	&command_failover,
+	&command_pause,
+	&command_resume,
+	&command_restart,
+	&command_reinit,
+	&command_rejoin,
+	&command_remove,
+	&command_set,
+	&command_reset,
+	&command_restore,
+	&command_restore_wal,
+	&command_rules,
+	&command_completion,
+	&command_man,
+	NULL,
 };
 
 const CliOption cli_options_known[] = {
@@ -43,6 +56,15 @@ const CliOption cli_options_known[] = {
 	 "although a member leads; what the new primary does not have is lost"},
 	{"output", 'o', true, "json|table", "one JSON document, or a table (the default)"},
 	{"standby", 'S', false, NULL, "answer within a second, as if standby.signal were there"},
+	{"to-time", 'T', false, "TIME", "recover to this time, as 2026-11-22 06:38:51+00:00"},
+	{"to-lsn", 'L', false, "LSN", "recover to this position"},
+	{"to-xid", 'X', false, "XID", "recover to this transaction"},
+	{"to-name", 'N', false, "NAME", "recover to this restore point"},
+	{"immediate", 'I', false, NULL, "recover to the end of the backup"},
+	{"timeline", 'Z', false, "NUMBER", "recover along this timeline; else along the newest one"},
+	{"backup", 'B', false, "ID", "begin with this backup; else with the newest that can be used"},
+	{"tablespace", 'Y', false, "OLD=NEW",
+	 "the new directory of a tablespace, by its name or its old directory; repeatable"},
 	{"help", 'h', true, NULL, "say what the command does and takes"},
 	{NULL, '\0', false, NULL, NULL},
 };
@@ -238,6 +260,35 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 				break;
 			case 'S':
 				options->standby = true;
+				break;
+			case 'T':
+				options->restore.time = optarg;
+				break;
+			case 'L':
+				options->restore.lsn = optarg;
+				break;
+			case 'X':
+				options->restore.xid = optarg;
+				break;
+			case 'N':
+				options->restore.name = optarg;
+				break;
+			case 'I':
+				options->restore.immediate = true;
+				break;
+			case 'Z':
+				options->restore.timeline = optarg;
+				break;
+			case 'B':
+				options->restore.backup = optarg;
+				break;
+			case 'Y':
+				if (options->restore.tablespace_count == CLI_TABLESPACES_MAX)
+				{
+					cli_complain("--tablespace is given more than %d times", CLI_TABLESPACES_MAX);
+					return CLI_USAGE;
+				}
+				options->restore.tablespaces[options->restore.tablespace_count++] = optarg;
 				break;
 			case 'r':
 				if (!option_copy(options->reason, sizeof(options->reason), optarg, "--reason"))

@@ -38,6 +38,8 @@ look(CliOptions *options, int argc, char **argv)
 	FUZZ_MUST(options->wait_s >= 1 && options->wait_s <= 24 * 3600);
 	FUZZ_MUST(options->target[0] == '\0' || fha_name_is_valid(options->target));
 	FUZZ_MUST(memchr(options->operand, '\0', sizeof(options->operand)) != NULL);
+	FUZZ_MUST(memchr(options->second_operand, '\0', sizeof(options->second_operand)) != NULL);
+	FUZZ_MUST(options->restore.tablespace_count <= CLI_TABLESPACES_MAX);
 	FUZZ_MUST(memchr(options->reason, '\0', sizeof(options->reason)) != NULL);
 	FUZZ_MUST(memchr(options->bindir, '\0', sizeof(options->bindir)) != NULL);
 	FUZZ_MUST(memchr(config->lock, '\0', sizeof(config->lock)) != NULL);
@@ -47,8 +49,9 @@ look(CliOptions *options, int argc, char **argv)
 	return CLI_OK;
 }
 
-#define COMMAND(id, operand, required) \
-	const CliCommand command_##id = {#id, "", "", look, "Dslubtwrnofagc", operand, required}
+#define COMMAND(id, operand, required)                                                      \
+	const CliCommand command_##id = {#id,     "",      "", look, "DslubtwrnofagcTLXNIZBYS", \
+									 operand, required}
 COMMAND(run, NULL, false);
 COMMAND(status, NULL, false);
 COMMAND(history, NULL, false);
@@ -62,9 +65,17 @@ COMMAND(rejoin, "MEMBER", false);
 COMMAND(remove, "MEMBER", true);
 COMMAND(set, "MEMBER", true);
 COMMAND(reset, "MEMBER", true);
+COMMAND(restore, "DATA", true);
+COMMAND(restore_wal, "FILE PATH", true);
 COMMAND(rules, NULL, false);
 COMMAND(completion, NULL, false);
 COMMAND(man, NULL, false);
+
+int
+cli_restore_wal_refused(void)
+{
+	return CLI_USAGE;
+}
 
 void
 cli_help(FILE *out)
