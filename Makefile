@@ -111,6 +111,8 @@ WRAPS_fetch_test = fha_now_ms
 WRAPS_inventory_test = fha_now_ms poll
 # A directory whose disk does as the test says, and flushes nothing.
 WRAPS_store_dir_test = fsync pread pwrite linkat renameat renameat2 open geteuid fchown pthread_create
+# The archive on a store in memory, in played time.
+WRAPS_archive_test = fha_store_open fha_now_ms fha_packer_start
 # A deadline comes when the test says so.
 WRAPS_server_test = fha_now_ms
 WRAPS_azure_token_test = fha_now_ms

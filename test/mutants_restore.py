@@ -3,6 +3,7 @@
 from mutants_list import Edit, Mutant, unit
 
 FETCH = "src/backup/fetch.c"
+PAGE = "src/backup/wal_page.c"
 SPOOL = "src/backup/spool.c"
 COMMAND = "src/cli/cmd_restore_wal.c"
 FILES = "src/cli/restore_files.c"
@@ -44,7 +45,7 @@ MUTANTS = [
     Mutant(
         "backup",
         "a segment of a wrong length is given to PostgreSQL",
-        FETCH,
+        PAGE,
         "if (size != segment_size)",
         "if (size > segment_size)",
         unit("fetch", "half_objects_are_no_files"),
@@ -52,17 +53,17 @@ MUTANTS = [
     Mutant(
         "backup",
         "a segment of another cluster is given to PostgreSQL",
-        FETCH,
-        "if (settings->systemid != 0 && systemid != settings->systemid)",
+        PAGE,
+        "if (rules->systemid != 0 && systemid != rules->systemid)",
         "if (false)",
         unit("fetch", "a_segment_is_what_its_name_says"),
     ),
     Mutant(
         "backup",
         "a segment of another place is given to PostgreSQL",
-        FETCH,
-        "page_timeline > timeline || address != number * segment_size)",
-        "page_timeline > timeline)",
+        PAGE,
+        "page_timeline > file->timeline ||\n\t\taddress != ((uint64_t) file->log << 32) + file->segment * segment_size)",
+        "page_timeline > file->timeline)",
         unit("fetch", "a_segment_is_what_its_name_says"),
     ),
     Mutant(

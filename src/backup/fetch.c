@@ -16,16 +16,11 @@
 #include "backup/catalogue.h"
 #include "backup/layout.h"
 #include "backup/unpack.h"
+#include "backup/wal_page.h"
 #include "base/file.h"
-#include "base/lsn.h"
 
 #define ASIDE ".fetching"
-#define FIRST_PAGE_SIZE 40 /* of a segment: what its first page says of it */
-#define SEGMENT_SIZE_MIN (UINT64_C(1) << 20)
 #define SEGMENT_SIZE_MAX (UINT64_C(1) << 30)
-#define LONG_HEADER 0x0002
-/* The upper half of the magic number is that of PostgreSQL 13 and up; the lower one is a version's. */
-#define MAGIC_UPPER 0xD100
 
 typedef enum FetchStage
 {
@@ -43,7 +38,7 @@ typedef struct FetchOut
 	FhaStream *stream;
 	int fd;
 	uint64_t size, max;
-	char first[FIRST_PAGE_SIZE];
+	char first[FHA_WAL_PAGE_SIZE];
 	FhaError error;
 } FetchOut;
 
@@ -76,64 +71,18 @@ struct FhaFetch
 
 /* --- what a file must be */
 
-static uint64_t
-fetch_number(const char *bytes, size_t size)
-{
-	uint64_t number = 0;
-
-	memcpy(&number, bytes, size); /* WAL is in the byte order of its machine, and of no other */
-	return number;
-}
-
 /*
  * PostgreSQL ends recovery at a segment that is not what it expects, as if the archive ended there, and promotes.  So each
  * is looked at before it gets one.
  */
 static FhaCode
-fetch_check_segment(const FhaFetchSettings *settings, const char *file,
-					const char first[FIRST_PAGE_SIZE], uint64_t size, FhaError *err)
-{
-	uint64_t magic = fetch_number(first, 2);
-	uint64_t info = fetch_number(first + 2, 2);
-	uint64_t page_timeline = fetch_number(first + 4, 4);
-	uint64_t address = fetch_number(first + 8, 8);
-	uint64_t systemid = fetch_number(first + 24, 8);
-	uint64_t segment_size = fetch_number(first + 32, 4);
-	uint32_t timeline;
-	uint64_t number;
-
-	if (size < FIRST_PAGE_SIZE)
-		return fha_error(err, FHA_INVALID, "%s has only %" PRIu64 " bytes", file, size);
-	if ((magic & 0xFF00) != MAGIC_UPPER || (info & LONG_HEADER) == 0)
-		return fha_error(err, FHA_INVALID, "%s does not begin as a segment of WAL does", file);
-	if (segment_size < SEGMENT_SIZE_MIN || segment_size > SEGMENT_SIZE_MAX ||
-		(segment_size & (segment_size - 1)) != 0 ||
-		(settings->segment_size != 0 && segment_size != settings->segment_size))
-		return fha_error(err, FHA_INVALID, "%s is of segments of %" PRIu64 " bytes", file,
-						 segment_size);
-	if (size != segment_size)
-		return fha_error(err, FHA_INVALID, "%s has %" PRIu64 " bytes instead of %" PRIu64, file,
-						 size, segment_size);
-	if (settings->systemid != 0 && systemid != settings->systemid)
-		return fha_error(err, FHA_INVALID,
-						 "%s is of the system %" PRIu64 ", and this one is %" PRIu64, file,
-						 systemid, settings->systemid);
-	/* The first segment of a timeline begins with a copy of the one before. */
-	if (!fha_segment_parse(file, segment_size, &timeline, &number) || page_timeline == 0 ||
-		page_timeline > timeline || address != number * segment_size)
-		return fha_error(err, FHA_INVALID,
-						 "%s says of itself that it is of timeline %" PRIu64 " at %" PRIX64
-						 "/%" PRIX64,
-						 file, page_timeline, address >> 32, address & UINT32_MAX);
-	return FHA_OK;
-}
-
-static FhaCode
 fetch_check_bytes(const FhaFetchSettings *settings, const FhaWalFile *wal, const char *file,
-				  const char first[FIRST_PAGE_SIZE], uint64_t size, FhaError *err)
+				  const char first[FHA_WAL_PAGE_SIZE], uint64_t size, FhaError *err)
 {
+	const FhaWalRules rules = {settings->segment_size, settings->systemid};
+
 	if (wal->kind == FHA_WAL_SEGMENT)
-		return fetch_check_segment(settings, file, first, size, err);
+		return fha_wal_page_check(&rules, wal, file, first, size, err);
 	if (size == 0)
 		return fha_error(err, FHA_INVALID, "%s is empty", file);
 	return FHA_OK;
@@ -150,7 +99,7 @@ fetch_size_max(const FhaFetchSettings *settings, const FhaWalFile *wal)
 FhaCode
 fha_fetch_check(const FhaFetchSettings *settings, const char *file, const char *path, FhaError *err)
 {
-	char first[FIRST_PAGE_SIZE] = {0};
+	char first[FHA_WAL_PAGE_SIZE] = {0};
 	FhaWalFile wal;
 	struct stat seen;
 	ssize_t got = -1;
@@ -265,9 +214,9 @@ fetch_write_out(FetchJob *job, const char *data, size_t size, FhaError *err)
 	if (size > out->max - out->size)
 		return fha_error(err, FHA_INVALID, "%s has more than %" PRIu64 " bytes", job->file,
 						 out->max);
-	if (out->size < FIRST_PAGE_SIZE)
+	if (out->size < FHA_WAL_PAGE_SIZE)
 	{
-		size_t room = FIRST_PAGE_SIZE - (size_t) out->size;
+		size_t room = FHA_WAL_PAGE_SIZE - (size_t) out->size;
 
 		memcpy(out->first + out->size, data, size < room ? size : room);
 	}

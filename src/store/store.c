@@ -484,6 +484,16 @@ fha_store_step(FhaStore *store, FhaStoreAnswer *answer)
 	return FHA_OK;
 }
 
+bool
+fha_store_call_waits(const FhaStoreCall *call, FhaError *why)
+{
+	if (call->state != FHA_STORE_CALL_WAITS || call->tries == 0)
+		return false;
+	*why = call->result.error;
+	why->code = call->result.code;
+	return true;
+}
+
 void
 fha_store_resume(FhaStore *store, FhaStoreCall *call)
 {

@@ -161,6 +161,12 @@ FHA_API FHA_MUST_CHECK FhaCode fha_store_start(FhaStore *store, const FhaStoreRe
 /* The next call that has ended: OK and *answer filled, or AGAIN.  Call it until it says AGAIN. */
 FHA_API FHA_MUST_CHECK FhaCode fha_store_step(FhaStore *store, FhaStoreAnswer *answer);
 
+/*
+ * Is a call between two tries?  Then *why says how the last one failed, and is left as it is otherwise.  A host can show that before the
+ * deadline ends the call.
+ */
+FHA_API bool fha_store_call_waits(const FhaStoreCall *call, FhaError *why);
+
 /* The taker of a paused GET takes again; the next step brings the bytes. */
 FHA_API void fha_store_resume(FhaStore *store, FhaStoreCall *call);
 
