@@ -87,13 +87,15 @@ build-sanitized/src/%.o: src/%.c
 	@$(CC) $(PLAIN) $(SAN) -fno-omit-frame-pointer -MMD -MP -Isrc -c -o $@ $<
 $(UNIT) $(KUBE_SUITE) $(STORE_SUITE): %: build-sanitized/%.o $(SANITIZED)
 	@echo '  LD  $@'
-	@$(CC) $(SAN) $(call wraps,$@) -o $@ $^ $(UNIT_MORE) -lcmocka -lssl $(LIBS_CONTROL)
+	@$(CC) $(SAN) $(call wraps,$@) -o $@ $^ $(UNIT_LIBS)
+UNIT_LIBS = -lcmocka -lssl $(LIBS_CONTROL)
 comma = ,
 # What the linker replaces in a program, by the test's name; for coverage too.
 wraps = $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPS_$(notdir $1)))
 # No memory and a failing disk, everywhere in turn.
 TORTURED = $(addprefix src/test/torture/torture,_test _node_test _kube_test _store_test)
-$(TORTURED): build-sanitized/src/test/torture/torture.o
+TORTURE_OBJ = build-sanitized/src/test/torture/torture.o
+$(TORTURED): $(TORTURE_OBJ)
 TORTURE_WRAPS = strdup open openat close read write pwrite fsync rename mkdir fstat linkat getdents64 getrandom
 WRAPS_torture_test = $(TORTURE_WRAPS)
 WRAPS_torture_kube_test = $(TORTURE_WRAPS)
@@ -121,6 +123,15 @@ PLAYED_WRAPS = fha_now_ms fha_lock_open fha_writer_start fha_writer_step fsync
 WRAPS_node_test = $(PLAYED_WRAPS)
 WRAPS_node_promise_test = $(PLAYED_WRAPS)
 WRAPS_node_vitals_test = $(PLAYED_WRAPS)
+
+.PHONY: unit-commands
+# The same for test/mutants.py, which compiles and links without asking make each time.
+unit-commands:
+	$(info compile $(CC) $(PLAIN) $(SAN) -Isrc)
+	$(info library $(SANITIZED))
+	$(info libraries $(UNIT_LIBS))
+	$(foreach test,$(UNIT),$(info link $(test) $(CC) $(SAN) $(call wraps,$(test)) build-sanitized/$(test).o $(if $(filter $(test),$(TORTURED)),$(TORTURE_OBJ))))
+	@:
 
 # Many clusters on one API server, for test/bench_api.py: our own code as it is released, no sanitizer.
 $(API_LOAD): src/test/api_load/api_load.c $(LIB_OBJS)

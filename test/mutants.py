@@ -6,11 +6,14 @@
     test/mutants.py --write-table   renew docs/mutants.md
 
 Copies of the tree in a temporary directory, one for each worker; there are more workers
-than cores, because tests mostly wait.  First every test that shall kill a mutant must
-pass on the unchanged sources.  Then one mutant at a time: its text is replaced (it must
-occur exactly once, or the mutant has rotted), what is needed is built, and only the tests
-that are named run.  A mutant is killed when one of these tests fails; not when something
-else goes wrong.
+than cores, because tests mostly wait.  They begin with what is built in this tree already.
+First every test that shall kill a mutant must pass on the unchanged sources.  Then one mutant
+at a time: its text is replaced (it must occur exactly once, or the mutant has rotted), what is
+needed is built, and only the tests that are named run.  A mutant is killed when one of these
+tests fails; not when something else goes wrong.
+
+For a unit test that is a compilation of each object with the changed source in it, and a link.
+Make would take as long as both to find that out.
 
 PostgreSQL's directories are not touched: test_fence.py loads the libraries of its own
 tree, and the lab's nodes run the command and the libraries of $FAWKES_TREE.
@@ -24,6 +27,7 @@ import os
 import queue
 import re
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -54,8 +58,10 @@ TEST_LIMIT_S = 300
 LAYERS_COMPLAINTS = ("src/core calls:", ": node has the clock that it was given, and no other")
 
 IGNORED = shutil.ignore_patterns(
-    ".git", "__pycache__", ".pytest_cache", "results", "build-*", "*.o", "*.d", "*.so", "*.bc", "*_test", "regression.*"
+    ".git", "__pycache__", ".pytest_cache", "results", "build-coverage", "build-sim", "*_test", "regression.*"
 )
+QUICK = ("-O0", "-g0", "-w")  # for the compiler, with the sanitizers
+LINKER = ("-fuse-ld=gold",) if shutil.which("ld.gold") else ()
 
 # Lets one test of a cmocka program run, whatever its main() does.
 CHOOSE_TEST = r"""
@@ -138,52 +144,115 @@ def last_lines(text: str, count: int = 12) -> str:
     return "\n".join(text.rstrip().splitlines()[-count:])
 
 
+def make(*targets: str) -> list[str]:
+    # Without -Werror: a mutant may leave a variable unused.
+    return ["make", f"-j{os.cpu_count()}", "--no-print-directory", "-s", *targets, "WERROR="]
+
+
+def build(words: list[str | Path], where: Path) -> str:
+    done = run(words, where, BUILD_LIMIT_S)
+    if done.status != 0:
+        raise DoesNotBuild(last_lines(done.output))
+    return done.output
+
+
+class Units:
+    """The objects of the library and of unit tests, in a copy of the sources that no mutant changes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._words: dict[str, list[str]] = {}  # how to compile, what every program is linked with
+        self._links: dict[str, list[str]] = {}  # by program, with its own objects
+        self._source: dict[str, str] = {}  # by object
+        self._users: dict[str, list[str]] = {}  # by source or header: the objects that have it in them
+
+    def prepare(self, programs: list[str], changing: Iterable[str]) -> None:
+        """Objects that mutants change are compiled as the mutants' will be: the tests without a mutant show that this alone breaks nothing."""
+        for line in build(make("unit-commands"), self.root).splitlines():
+            kind, _, words = line.partition(" ")
+            if kind == "link":
+                program, *self._links[program] = shlex.split(words)
+            elif kind in ("compile", "library", "libraries"):
+                self._words[kind] = shlex.split(words)
+        objects = [*self._words["library"], *(name for program in programs for name in self._own(program))]
+        build(make(*dict.fromkeys(objects)), self.root)
+        for name in dict.fromkeys(objects):
+            rule = (self.root / name).with_suffix(".d").read_text().replace("\\\n", " ").splitlines()[0]
+            _, self._source[name], *headers = rule.split()
+            for file in (self._source[name], *headers):
+                self._users.setdefault(file, []).append(name)
+        (self.root / "choose_test.c").write_text(CHOOSE_TEST)
+        self._compile("choose_test.c", self.root / "choose_test.o")
+        for name in dict.fromkeys(name for file in changing for name in self._users.get(file, [])):
+            self._compile(self._source[name], self.root / name)
+        build(["strip", "-g", *dict.fromkeys(objects)], self.root)
+        # Of an archive, a program gets the objects that it needs, and none that it has already.
+        build(["ar", "qcs", "library.a", *self._words["library"]], self.root)
+
+    def _own(self, program: str) -> list[str]:
+        return [word for word in self._links[program] if word.endswith(".o")]
+
+    def _compile(self, source: str, into: Path, changed: Path | None = None) -> None:
+        compiler, *words = self._words["compile"]
+        first = [f"-I{changed}/src"] if changed else []
+        path = changed / source if changed and (changed / source).exists() else source
+        into.parent.mkdir(parents=True, exist_ok=True)
+        build([compiler, *first, *words, *QUICK, "-c", "-o", into, path], self.root)
+
+    def link(self, program: str, into: Path, files: Iterable[str] = (), changed: Path | None = None) -> None:
+        """With these files as they are in the folder `changed`."""
+        anew: dict[str, Path] = {}
+        for name in dict.fromkeys(name for file in files for name in self._users.get(file, [])):
+            if changed and (name in self._own(program) or name in self._words["library"]):
+                anew[name] = changed / name
+                self._compile(self._source[name], anew[name], changed)
+        words = [anew.pop(word, word) for word in self._links[program]]
+        build([*words, *LINKER, "-o", into, *anew.values(), "choose_test.o", "library.a", *self._words["libraries"]], self.root)
+
+
 class Tree:
     """A copy of the sources in which things are built and run."""
 
-    def __init__(self, root: Path, number: int) -> None:
+    def __init__(self, root: Path, number: int, units: Units) -> None:
         self.root = root
+        self._units = units
         # Clusters of two trees that look for free ports at the same time must not find the same.
         self._environment = {"FAWKES_TREE": str(root), "FAWKES_PORTS": ports.part(number, WORKERS)}
 
-    # --- one mutant
+    # --- building
+
+    def build(self, test: str) -> None:
+        if test.endswith("_test"):
+            if not (self.root / test).exists():
+                self._units.link(test, self.root / test)
+        elif test.endswith("_fuzz"):
+            build(make(f"build-fuzz/{Path(test).name}"), self.root)
+        elif test.startswith("test/"):
+            build(make("all"), self.root)
 
     @contextlib.contextmanager
-    def mutated(self, mutant: Mutant) -> Iterator[None]:
+    def built(self, mutant: Mutant) -> Iterator[None]:
+        """With what its tests need."""
+        programs = dict.fromkeys(map(program_of, mutant.tests))
+        if all(program.endswith("_test") for program in programs):
+            with tempfile.TemporaryDirectory(dir=self.root) as changed:
+                for file, text in mutant.sources(self.root).items():
+                    (Path(changed) / file).parent.mkdir(parents=True, exist_ok=True)
+                    (Path(changed) / file).write_text(text)
+                for program in programs:
+                    self._units.link(program, self.root / program, mutant.files, Path(changed))
+            yield
+            return
         before = {file: (self.root / file).read_text() for file in mutant.files}
-        for file, text in mutant.sources(self.root).items():
-            (self.root / file).write_text(text)
         try:
+            for file, text in mutant.sources(self.root).items():
+                (self.root / file).write_text(text)
+            for program in programs:
+                self.build(program)
             yield
         finally:
             for file, text in before.items():
                 (self.root / file).write_text(text)  # newer than what was built of the mutant: built again
-
-    # --- building
-
-    def make(self, *targets: str) -> Done:
-        # Without -Werror: a mutant may leave a variable unused.
-        return run(["make", f"-j{os.cpu_count()}", "--no-print-directory", *targets, "WERROR="], self.root, BUILD_LIMIT_S)
-
-    def build(self, test: str) -> None:
-        if test.endswith("_test"):
-            self._build_unit(test)
-        elif test.endswith("_fuzz"):
-            done = self.make(f"build-fuzz/{Path(test).name}")
-            if done.status != 0:
-                raise DoesNotBuild(last_lines(done.output))
-        elif test.startswith("test/"):
-            done = self.make("-s", "all")
-            if done.status != 0:
-                raise DoesNotBuild(last_lines(done.output))
-
-    def _build_unit(self, program: str) -> None:
-        choose = self.root / "choose_test.c"
-        if not choose.exists():
-            choose.write_text(CHOOSE_TEST)
-        done = self.make(program, f"UNIT_MORE={choose.name}")
-        if done.status != 0:
-            raise DoesNotBuild(last_lines(done.output))
 
     # --- testing: the names of the tests that failed
 
@@ -198,7 +267,7 @@ class Tree:
         return [failure for test in tests for failure in self._unit_failure(*test.split("::"))]
 
     def _layers_failure(self) -> list[str]:
-        done = self.make(LAYERS)
+        done = run(make(LAYERS), self.root, BUILD_LIMIT_S)
         if done.status == 0:
             return []
         if not any(complaint in done.output for complaint in LAYERS_COMPLAINTS):
@@ -250,7 +319,8 @@ def program_of(test: str) -> str:
 class Run:
     def __init__(self, mutants: list[Mutant], base: Path) -> None:
         self.mutants = mutants
-        self.trees = [Tree(base / f"tree{number}", number) for number in range(WORKERS)]
+        self.units = Units(base / "units")
+        self.trees = [Tree(base / f"tree{number}", number, self.units) for number in range(WORKERS)]
         self.passed = 0
         self.failed = 0
         self._lock = threading.Lock()
@@ -297,15 +367,20 @@ class Run:
             raise troubles[0]
 
     def prepare(self) -> None:
-        """Everything is built once, in the first tree; the others begin as copies of it."""
+        """Everything is built once; the workers' trees are copies of the first of them."""
+        programs = sorted({program_of(test) for mutant in self.mutants for test in mutant.tests})
+        units = [program for program in programs if program.endswith("_test")]
+        if units:
+            changing = [file for mutant in self.mutants if program_of(mutant.tests[0]) in units for file in mutant.files]
+            shutil.copytree(TREE, self.units.root, ignore=IGNORED, symlinks=True)
+            self.units.prepare(units, changing)
         first = self.trees[0]
-        shutil.copytree(TREE, first.root, ignore=IGNORED, symlinks=True)
-        for test in sorted({program_of(test) for mutant in self.mutants for test in mutant.tests}):
-            first.build(test)
-        if any(mutant.tests[0].startswith("test/") for mutant in self.mutants):
-            done = run(["make", "-s", "-C", "src/test/fence_probe", "fence_probe.so"], first.root, BUILD_LIMIT_S)
-            if done.status != 0:
-                raise DoesNotBuild(last_lines(done.output))
+        shutil.copytree(TREE, first.root, ignore=lambda *args: {*IGNORED(*args), "build-sanitized"}, symlinks=True)
+        for program in programs:
+            if program not in units:
+                first.build(program)
+        if any(program.startswith("test/") for program in programs):
+            build(["make", "-s", "-C", "src/test/fence_probe", "fence_probe.so"], first.root)
         for other in self.trees[1:]:
             shutil.copytree(first.root, other.root, symlinks=True)
 
@@ -319,8 +394,9 @@ class Run:
 
         def pass_group(tree: Tree, group: list[str]) -> None:
             try:
+                tree.build(program_of(group[0]))
                 failed = tree.failures(group)
-            except CannotTell as trouble:
+            except (CannotTell, DoesNotBuild) as trouble:
                 bad.append(f"{group[0]}: {trouble}")
             else:
                 bad.extend(f"{name} fails without any mutant" for name in failed)
@@ -338,9 +414,7 @@ class Run:
         what = f"{mutant.rule:4} {mutant.name}"
         good, detail, more = False, "", ""
         try:
-            with tree.mutated(mutant):
-                for program in dict.fromkeys(map(program_of, mutant.tests)):
-                    tree.build(program)
+            with tree.built(mutant):
                 failed = tree.failures(mutant.tests)
                 good, verdict = bool(failed), "killed" if failed else "SURVIVED"
                 detail = ", ".join(failed or mutant.tests)
@@ -361,7 +435,7 @@ class Run:
         if not self.baseline():
             return False
         # The slow ones first: the workers then end together.
-        self.everywhere(sorted(self.mutants, key=lambda mutant: not mutant.tests[0].startswith("test/")), self.try_mutant)
+        self.everywhere(sorted(self.mutants, key=lambda one: not (one.waits or one.tests[0].startswith("test/"))), self.try_mutant)
         return self.failed == 0
 
 

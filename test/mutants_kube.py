@@ -222,6 +222,7 @@ MUTANTS = [
         "if (transfer->ended && !fha_kube_is_stream(transfer))",
         "if (false)",
         unit("kube", "a_watch_has_caps_and_holds_up_nobody"),
+        waits=True,
     ),
     Mutant(
         "S1",

@@ -30,6 +30,7 @@ class Mutant:
     replacement: str
     tests: tuple[str, ...]
     short: bool = True  # quick enough for CI
+    waits: bool = False  # its test notices when a deadline comes: it begins early
     more: tuple[Edit, ...] = ()  # where a fault is only there when several places change together
 
     @property
@@ -803,7 +804,7 @@ LOCK = [
         "linkat(files->fd, temporary, files->fd, file, 0) == 0)",
         "linkat(files->fd, temporary, files->fd, file, 0) == 0 ||\n"
         "\t\t(errno == EEXIST && renameat(files->fd, temporary, files->fd, file) == 0))",
-        lock("test_lost_update"),
+        lock("test_overtaken"),
     ),
     Mutant(
         "S1",

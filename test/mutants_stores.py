@@ -78,6 +78,7 @@ MUTANTS = [
         "*fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);",
         "*fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);",
         unit("store_dir", "test_links_are_not_followed"),
+        waits=True,
     ),
     Mutant(
         "store",

@@ -414,7 +414,7 @@ def test_paths_control(node: Node, before: str, after: str) -> None:
 
 
 # The default target, steps of `install` and `uninstall`, and what notes for which server the tree was built.
-INTERNAL_TARGETS = {"all", "build-for", "install-control", "uninstall-control", "help"}
+INTERNAL_TARGETS = {"unit-commands", "all", "build-for", "install-control", "uninstall-control", "help"}
 
 
 def targets_differences(help_text: str) -> list[str]:

@@ -631,6 +631,30 @@ test_predecessor_gone(void **state)
 	fha_lock_close(lock);
 }
 
+/* Another one's write of the same version gets between the scan and the link. */
+static void
+test_overtaken(void **state)
+{
+	FhaLock *lock = open_lock(false);
+	FhaLockRequest request;
+	FhaLockEvent event;
+	char version[FHA_VERSION_SIZE] = "";
+
+	(void) state;
+	assert_int_equal(put(lock, "lease", version, "{\"n\":1}"), FHA_OK);
+	dir_write_hold();
+	request = request_of(FHA_LOCK_SWAP, "lease", version, "{\"n\":2}");
+	assert_int_equal(fha_lock_start(lock, &request, NULL), FHA_OK);
+	while (!dir_write_held())
+		wait_a_moment();
+	plant("lease.00000000000000000002", "{\"by\":2}");
+	dir_write_release();
+	assert_int_equal(next_event(lock, &event), FHA_OK);
+	assert_int_equal(event.code, FHA_CONFLICT);
+	assert_newest("lease", "{\"by\":2}");
+	fha_lock_close(lock);
+}
+
 static void
 test_replaced_at_once(void **state)
 {
@@ -1257,7 +1281,7 @@ main(int argc, char **argv)
 		CONFORMANCE(test_network_filesystems, &directory), CONFORMANCE(test_file_names, &directory),
 		CONFORMANCE(test_foreign_files, &directory), CONFORMANCE(test_damaged_files, &directory),
 		CONFORMANCE(test_pruning, &directory), CONFORMANCE(test_pruning_ascends, &directory),
-		CONFORMANCE(test_predecessor_gone, &directory),
+		CONFORMANCE(test_predecessor_gone, &directory), CONFORMANCE(test_overtaken, &directory),
 		CONFORMANCE(test_replaced_at_once, &directory), CONFORMANCE(test_child_dies, &directory),
 		CONFORMANCE(test_deadline_kills, &directory),
 		CONFORMANCE(test_watch_after_scan, &directory),
