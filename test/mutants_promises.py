@@ -154,6 +154,14 @@ MUTANTS = [
     ),
     Mutant(
         "S10",
+        "an attempt at the lease is forgotten before the term that it led to is on disk",
+        NODE,
+        "if (strcmp(world->cluster.cluster_uuid, world->self.cluster_uuid) == 0 &&\n\t\tnode_term_heed",
+        "if (false &&\n\t\tnode_term_heed",
+        promise("the_term_is_on_disk_before_a_take_is_forgotten"),
+    ),
+    Mutant(
+        "S10",
         "an attempt at the lease is not written down",
         NODE,
         "promises->takes = true;\n\tpromise_keep(node, now_ms);",

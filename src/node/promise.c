@@ -193,9 +193,16 @@ node_promises_contend(FhaNode *node, int64_t now_ms, FhaError *err)
 	return promises->failed[0] != '\0' ? fha_error(err, FHA_IO, "%s", promises->failed) : FHA_AGAIN;
 }
 
+/* The term that the record shows goes to the disk first, for the next owner finds no attempt there any more. */
 static void
 forget_take(FhaNode *node, int64_t now_ms)
 {
+	const FhaWorld *world = &node->world;
+	FhaError err;
+
+	if (strcmp(world->cluster.cluster_uuid, world->self.cluster_uuid) == 0 &&
+		node_term_heed(node, world->cluster.term, &err) != FHA_OK)
+		return;
 	node->promises.file.contended[0] = '\0';
 	node->promises.lost_take = false;
 	node->promises.takes = false;

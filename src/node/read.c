@@ -478,8 +478,6 @@ cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 	FhaRecord record = {.size = 0};
 	char *text = NULL;
 
-	if (write->pending == PENDING_TAKE)
-		node_promises_settled(node, event->code, now_ms);
 	if (write->pending == PENDING_RENEW)
 		count_renewal(&node->counted, event->code, now_ms - write->sent_at_ms);
 	switch (event->code)
@@ -515,6 +513,9 @@ cluster_written(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 					  event->error.text);
 			break;
 	}
+	/* The record is known now as it stands, if it is. */
+	if (write->pending == PENDING_TAKE)
+		node_promises_settled(node, event->code, now_ms);
 }
 
 void
@@ -522,6 +523,7 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 {
 	PendingWrite pending = node->pending;
 	FhaRecord gone = {.version = ""};
+	const FhaRecord *now;
 	bool read_ok = event->code == FHA_OK && event->count == 1;
 	bool absent = event->code == FHA_NOT_FOUND;
 	int64_t retry_at_ms = now_ms + node->config.retry_period_ms;
@@ -538,8 +540,11 @@ node_answered(FhaNode *node, const FhaLockEvent *event, int64_t now_ms)
 		case PENDING_READ_CLUSTER:
 			if (read_ok || absent)
 			{
-				node_promises_read(node, read_ok ? event->records[0].version : "", now_ms);
-				cluster_read(node, read_ok ? &event->records[0] : &gone, now_ms);
+				now = read_ok ? &event->records[0] : &gone;
+				cluster_read(node, now, now_ms);
+				/* What cannot be used tells of no term. */
+				if (strcmp(node->world.watch.version, now->version) == 0)
+					node_promises_read(node, now->version, now_ms);
 				node->world.others_term = node->known_term;
 			}
 			else

@@ -682,6 +682,39 @@ who_may_still_get_the_lease_does_not_promise(void **state)
 	assert_string_equal(refusal(standby, &asked), "");
 }
 
+/* Else an owner that dies in between leaves one that would promise below its own node's term. */
+static void
+the_term_is_on_disk_before_a_take_is_forgotten(void **state)
+{
+	Player *standby;
+	FhaNode *node;
+	char path[FHA_PATH_SIZE];
+	char aside[FHA_PATH_SIZE + 8];
+	FhaState saved;
+	FhaError err;
+
+	(void) state;
+	start_cluster();
+	standby = a_standby();
+	node = standby->node;
+	contend(node);
+	/* Its take was lost, and has won. */
+	node->world.cluster.term++;
+	assert_int_equal(fha_state_path(&standby->config, "node.json", path, sizeof(path), &err),
+					 FHA_OK);
+	(void) snprintf(aside, sizeof(aside), "%s.aside", path);
+	assert_int_equal(rename(path, aside), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	node_promises_read(node, "another", fha_now_ms());
+	assert_string_not_equal(node->promises.file.contended, "");
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rename(aside, path), 0);
+	node_promises_read(node, "another", fha_now_ms());
+	assert_string_equal(node->promises.file.contended, "");
+	assert_int_equal(fha_state_load(&standby->config, &saved, &err), FHA_OK);
+	assert_int_equal(saved.highest_term, node->world.cluster.term);
+}
+
 /* The watch tells a process that starts the newest version before its first read is sent. */
 static void
 a_take_whose_end_is_not_known_is_read_about(void **state)
@@ -1120,6 +1153,7 @@ main(void)
 		TEST(a_promised_term_is_the_lowest_from_then_on),
 		TEST(who_leads_a_lower_term_gives_way),
 		TEST(who_may_still_get_the_lease_does_not_promise),
+		TEST(the_term_is_on_disk_before_a_take_is_forgotten),
 		TEST(a_take_whose_end_is_not_known_is_read_about),
 		TEST(what_cannot_be_written_down_is_not_promised),
 		TEST(a_damaged_promise_file_is_told),
