@@ -14,6 +14,7 @@
 
 #include "node/watermark.h"
 #include "pg/agent.h"
+#include "pg/archive.h"
 #include "pg/compat.h"
 #include "pg/exporter.h"
 #include "pg/fence.h"
@@ -152,6 +153,7 @@ _PG_init(void)
 	login_install_hooks();
 	maintenance_exporter_install_hooks();
 	readonly_install_hooks();
+	archive_set_up(getenv(FHA_ENV_INCARNATION) != NULL);
 	agent_register(speakers);
 	maintenance_register();
 	exporter_register();

@@ -1,10 +1,16 @@
 """Mutants of what keeps the WAL archive without a gap and without a fork, over all failovers; see mutants_list.py."""
 
-from mutants_list import Mutant, unit
+from mutants_list import Edit, Mutant, unit
 
 ARCHIVED = "src/core/archived.c"
+MODULE = "src/pg/archive.c"
 HOLDS = "a_standby_holds_what_the_leader_has_not_archived"
 WAITS = "a_standby_s_last_segment_of_a_timeline_waits_for_the_next_timeline_s"
+
+
+def archive(*names: str) -> tuple[str, ...]:
+    return tuple(f"test/test_archive.py::{name}" for name in names)
+
 
 MUTANTS = [
     Mutant(
@@ -70,5 +76,55 @@ MUTANTS = [
         "\t\tif (fha_position_is_known(pg->archived))\n",
         "",
         unit("node", "what_is_archived_goes_with_renewals"),
+    ),
+    Mutant(
+        "backup",
+        "a former primary goes on to archive",
+        MODULE,
+        "\tif (!fence_is_open())\n\t\treturn FHA_ARCHIVE_HOLD;\n",
+        "",
+        archive("test_a_former_primary_archives_nothing"),
+        short=False,
+        more=(
+            Edit(MODULE, "sender.archive == NULL || !fence_is_open())", "sender.archive == NULL)"),
+            Edit(MODULE, " || (code == FHA_OK && !fence_is_open());", ";"),
+        ),
+    ),
+    Mutant(
+        "backup",
+        "a standby lets go what the leader has yet to archive",
+        MODULE,
+        "\treturn fha_archive_duty_of_standby(&errand->span, errand_lineage(errand), leader,\n"
+        "\t\t\t\t\t\t\t\t\t   snapshot.cluster.archived);",
+        "\t(void) leader;\n\treturn FHA_ARCHIVE_DONE;",
+        archive("test_no_gap_over_two_failovers"),
+        short=False,
+    ),
+    Mutant(
+        "backup",
+        "what a clone has fetched passes for archived",
+        "src/cli/rejoin.c",
+        "\tif (config->backup_store[0] == '\\0')\n\t\treturn FHA_OK;\n",
+        "\tif (config->backup_store[0] != '\\1')\n\t\treturn FHA_OK;\n",
+        archive("test_no_gap_over_two_failovers"),
+        short=False,
+    ),
+    Mutant(
+        "backup",
+        "a timeline that never led leaves a gap among the histories",
+        MODULE,
+        "code == FHA_OK && number < errand->own[i].timeline; number++)",
+        "code == FHA_OK && number < 1; number++)",
+        archive("test_a_timeline_that_never_led"),
+        short=False,
+    ),
+    Mutant(
+        "backup",
+        "an archiver keeps the settings with which it began",
+        MODULE,
+        "sender.archive != NULL && memcmp(&config, &sender.config, sizeof(config)) == 0)",
+        "sender.archive != NULL)",
+        archive("test_one_member_archives"),
+        short=False,
     ),
 ]

@@ -5,6 +5,7 @@
  */
 #include "cli/rejoin.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -402,6 +403,41 @@ rejoin_swap(const RejoinPlan *plan, const char *fresh, FhaError *err)
 	return code == FHA_OK ? rejoin_mark_usable(config, err) : code;
 }
 
+/*
+ * pg_basebackup marks the WAL that it fetched as archived.  The leader may not have come to that yet, and this member
+ * is the next leader perhaps: so it keeps what it has until the leader has told that it is in the archive.
+ */
+static FhaCode
+rejoin_hold_wal(const FhaConfig *config, const char *fresh, FhaError *err)
+{
+	char directory[FHA_PATH_SIZE + 32];
+	FhaCode code = FHA_OK;
+	const struct dirent *entry;
+	DIR *listed;
+
+	if (config->backup_store[0] == '\0')
+		return FHA_OK;
+	(void) snprintf(directory, sizeof(directory), "%s/pg_wal/archive_status", fresh);
+	listed = opendir(directory);
+	if (listed == NULL)
+		return fha_error_errno(err, FHA_IO, "could not open \"%.120s\"", directory);
+	while (code == FHA_OK && (entry = readdir(listed)) != NULL)
+	{
+		char done[FHA_PATH_SIZE + 320];
+		char ready[FHA_PATH_SIZE + 320];
+		size_t length = strlen(entry->d_name);
+
+		if (length < 5 || strcmp(entry->d_name + length - 5, ".done") != 0)
+			continue;
+		(void) snprintf(done, sizeof(done), "%s/%s", directory, entry->d_name);
+		(void) snprintf(ready, sizeof(ready), "%s/%.*s.ready", directory, (int) length - 5,
+						entry->d_name);
+		code = files_rename(done, ready, err);
+	}
+	(void) closedir(listed);
+	return code;
+}
+
 static FhaCode
 rejoin_by_clone(const RejoinPlan *plan, FhaError *err)
 {
@@ -433,6 +469,8 @@ rejoin_by_clone(const RejoinPlan *plan, FhaError *err)
 		code = rejoin_restore_own(config, fresh, err);
 	if (code == FHA_OK)
 		code = rejoin_map_user(fresh, err);
+	if (code == FHA_OK)
+		code = rejoin_hold_wal(config, fresh, err);
 	if (code == FHA_OK)
 		code = files_sync_directory(fresh, err);
 	if (code == FHA_OK)

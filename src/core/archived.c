@@ -63,8 +63,11 @@ fha_archive_duty_of_leader(const FhaWalSpan *file, FhaLineage own)
 {
 	Belongs belongs;
 
-	if (is_beyond(own, file->timeline))
+	if (own.count == 0)
 		return FHA_ARCHIVE_HOLD;
+	/* It came from a leader whose timeline this one does not come of. */
+	if (is_beyond(own, file->timeline))
+		return FHA_ARCHIVE_DONE;
 	/* Those of timelines that were reserved and never led, too: recovery asks for one after the other. */
 	if (file->kind == FHA_WAL_HISTORY)
 		return FHA_ARCHIVE_SEND;

@@ -34,6 +34,7 @@
 #include "node/node.h"
 #include "node/state.h"
 #include "pg/agent.h"
+#include "pg/archive.h"
 #include "pg/commands.h"
 #include "pg/compat.h"
 #include "pg/drain.h"
@@ -594,7 +595,7 @@ fawkes_ha_agent_main(Datum argument)
 	turn = AllocSetContextCreate(TopMemoryContext, "fawkes_ha turn", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(turn);
 
-	progress.needs_restart = limits_need_restart();
+	progress.needs_restart = limits_need_restart() || archive_needs_restart();
 	warn_of_synchronous_standbys();
 	for (;;)
 	{
@@ -605,12 +606,13 @@ fawkes_ha_agent_main(Datum argument)
 			guc_config(&config);
 			config.supervised = supervised;
 			fha_node_configure(node, &config);
-			progress.needs_restart = limits_need_restart();
+			progress.needs_restart = limits_need_restart() || archive_needs_restart();
 			warn_of_synchronous_standbys();
 			serve_reload(&config);
 		}
 		take_request(node);
 		view_fill(&view, has_action ? &action : NULL);
+		archive_exchange(&view);
 		/* Started by hand, it is started again all the same if a supervisor watches over it. */
 		view.supervised = supervised || fha_ownership_is_guarded(&ownership);
 		view.unattended = supervised && !fha_ownership_is_guarded(&ownership);

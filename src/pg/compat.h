@@ -80,6 +80,42 @@ typedef struct RangeTblEntry CompatPermission;
 #define compat_worker(at) slist_container(RegisteredBgWorker, rw_lnode, (at).cur)
 #endif
 
+/* 16 made a table of an archive module's callbacks, which get a state; 17 asks it what is not configured. */
+#if PG_VERSION_NUM >= 160000
+#include "archive/archive_module.h"
+#define COMPAT_ARCHIVE_ARGUMENT ArchiveModuleState *state,
+#define COMPAT_ARCHIVE_ONLY_ARGUMENT ArchiveModuleState *state
+#define COMPAT_ARCHIVE_MODULE(check, file, shutdown)                                \
+	extern PGDLLEXPORT const ArchiveModuleCallbacks *_PG_archive_module_init(void); \
+	const ArchiveModuleCallbacks *_PG_archive_module_init(void)                     \
+	{                                                                               \
+		static const ArchiveModuleCallbacks callbacks = {                           \
+			.check_configured_cb = (check),                                         \
+			.archive_file_cb = (file),                                              \
+			.shutdown_cb = (shutdown),                                              \
+		};                                                                          \
+                                                                                    \
+		return &callbacks;                                                          \
+	}
+#else
+#include "postmaster/pgarch.h"
+#define COMPAT_ARCHIVE_ARGUMENT
+#define COMPAT_ARCHIVE_ONLY_ARGUMENT void
+#define COMPAT_ARCHIVE_MODULE(check, file, shutdown)                                    \
+	extern PGDLLEXPORT void _PG_archive_module_init(ArchiveModuleCallbacks *callbacks); \
+	void _PG_archive_module_init(ArchiveModuleCallbacks *callbacks)                     \
+	{                                                                                   \
+		callbacks->check_configured_cb = (check);                                       \
+		callbacks->archive_file_cb = (file);                                            \
+		callbacks->shutdown_cb = (shutdown);                                            \
+	}
+#endif
+#if PG_VERSION_NUM >= 170000
+#define compat_archive_errdetail(...) arch_module_check_errdetail(__VA_ARGS__)
+#else
+#define compat_archive_errdetail(...) (void) 0
+#endif
+
 /* From 16 on a standby has logical slots of its own, and ends those that it cannot serve. */
 #define COMPAT_STANDBY_DECODES (PG_VERSION_NUM >= 160000)
 

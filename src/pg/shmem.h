@@ -13,6 +13,7 @@
 #include "storage/lwlock.h"
 
 #include "core/world.h"
+#include "pg/archive.h"
 #include "pg/fence.h"
 #include "record/snapshot.h"
 
@@ -78,6 +79,7 @@ typedef struct FawkesShared
 	LWLock *lock;          /* protects all below */
 	uint32 ready_timeline; /* on which the maintenance worker has made the role that others need */
 	MaintenanceShared maintenance;
+	ArchiveShared archive;
 	pid_t agent_pid;
 	struct Latch *agent_latch;
 	/* One request at a time from a backend to the agent; its kind is NONE when there is none. */

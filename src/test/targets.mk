@@ -46,6 +46,7 @@ check-kube: $(KUBE_SUITE)
 SHORT = test_fence.py test_requests.py test_metrics.py $(addprefix test_failover.py::test_,killed_postmaster_loses_no_row \
         killed_node_is_replaced_and_rejoins stopped_primary_acknowledges_nothing_when_it_wakes \
         switchover_loses_no_row all_nodes_agree_when_nobody_writes)
+SHORT += test_archive.py::test_one_member_archives
 SHORT += $(if $(filter 18,$(MAJORVERSION)),test_since_18.py)
 check-behaviour-short:
 	$(RUN_PYTEST) $(call IN_PARALLEL,$(WORKERS)) --durations=5 $(addprefix test/,$(SHORT))
