@@ -93,13 +93,14 @@ comma = ,
 # What the linker replaces in a program, by the test's name; for coverage too.
 wraps = $(patsubst %,-Wl$(comma)--wrap=%,$(WRAPS_$(notdir $1)))
 # No memory and a failing disk, everywhere in turn.
-TORTURED = $(addprefix src/test/torture/torture,_test _node_test _kube_test _store_test)
+TORTURED = $(addprefix src/test/torture/torture,_test _node_test _kube_test _store_test _archive_test)
 TORTURE_OBJ = build-sanitized/src/test/torture/torture.o
 $(TORTURED): $(TORTURE_OBJ)
 TORTURE_WRAPS = strdup open openat close read write pwrite fsync rename mkdir fstat linkat getdents64 getrandom
 WRAPS_torture_test = $(TORTURE_WRAPS)
 WRAPS_torture_kube_test = $(TORTURE_WRAPS)
 WRAPS_torture_store_test = $(TORTURE_WRAPS) pread mkdirat fstatat renameat unlinkat ftruncate fdopendir readdir
+WRAPS_torture_archive_test = $(TORTURE_WRAPS) pread fstatat fha_now_ms fha_store_open pthread_create
 WRAPS_torture_node_test = $(TORTURE_WRAPS) fha_now_ms
 # The lock's suite gets between a scan, a link and their neighbours, and lets memory run out; on a real
 # API server, which test/test_kube_lock.py starts, it gets between a call and its sending.

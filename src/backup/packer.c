@@ -175,7 +175,7 @@ static FhaCode
 packer_pack_source(const FhaPacker *packer, PackerJob *job, const FhaWalSource *source,
 				   FhaError *err)
 {
-	FhaStream *stream;
+	FhaStream *stream = NULL;
 	char *piece = malloc(PACKER_PIECE);
 	FhaCode code = piece == NULL ? fha_error(err, FHA_NO_MEMORY, "out of memory")
 								 : packer_open_stream(packer, job->key, &stream, err);
@@ -204,6 +204,7 @@ packer_trim(PackerJob *job)
 		return;
 	}
 	less = realloc(packed->data, packed->size);
+	/* analyzer: no leak, it is the receiver's */
 	if (less != NULL)
 		packed->data = less;
 }

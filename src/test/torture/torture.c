@@ -31,6 +31,7 @@ typedef struct Torture
 	_Atomic long calls_left;
 	TortureFault fault;
 	_Atomic bool struck;
+	_Atomic bool paused;
 } Torture;
 
 static Torture *torture;
@@ -48,7 +49,7 @@ static void __attribute__((constructor)) torture_begin(void)
 static bool
 strikes(_Atomic long *left, bool lasting)
 {
-	long before = atomic_load(left);
+	long before = atomic_load(&torture->paused) ? 0 : atomic_load(left);
 
 	while (before > 0 &&
 		   !atomic_compare_exchange_weak(left, &before, before == 1 && lasting ? 1 : before - 1))
@@ -72,6 +73,12 @@ torture_calls(long n, TortureFault fault)
 	atomic_store(&torture->struck, false);
 	torture->fault = fault;
 	atomic_store(&torture->calls_left, n);
+}
+
+void
+torture_pause(bool paused)
+{
+	atomic_store(&torture->paused, paused);
 }
 
 bool

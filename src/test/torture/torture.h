@@ -29,6 +29,9 @@ void torture_calls(long n, TortureFault fault);
 /* For a test that replaces more calls: does this one fail?  Then errno says how. */
 bool torture_strikes(void);
 
+/* What the test does by itself fails in no case; in none of the threads. */
+void torture_pause(bool paused);
+
 /* Nothing fails any more; did anything? */
 bool torture_end(void);
 
