@@ -90,6 +90,7 @@ packer_add(PackerJob *job, const char *data, size_t size, FhaError *err)
 	}
 	memcpy(packed->data + packed->size, data, size);
 	packed->size += size;
+	/* analyzer: no leak, the job has it */
 	return FHA_OK;
 }
 
@@ -204,7 +205,6 @@ packer_trim(PackerJob *job)
 		return;
 	}
 	less = realloc(packed->data, packed->size);
-	/* analyzer: no leak, it is the receiver's */
 	if (less != NULL)
 		packed->data = less;
 }
@@ -225,6 +225,7 @@ packer_pack(const FhaPacker *packer, PackerJob *job)
 		fha_wal_source_close(&source);
 	}
 	packer_trim(job);
+	/* analyzer: no leak, the job has the data */
 }
 
 static void *

@@ -9,12 +9,20 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Does a segment's archiving come before b's?  Of two names of WAL files. */
+static bool
+ready_is_history(const char *name)
+{
+	const char *dot = strchr(name, '.');
+
+	return dot != NULL && strcmp(dot, ".history") == 0;
+}
+
+/* Is `a` archived before `b`?  Of two names of WAL files. */
 static bool
 ready_is_before(const char *a, const char *b)
 {
-	bool a_is_history = strchr(a, '.') != NULL && strcmp(strchr(a, '.'), ".history") == 0;
-	bool b_is_history = strchr(b, '.') != NULL && strcmp(strchr(b, '.'), ".history") == 0;
+	bool a_is_history = ready_is_history(a);
+	bool b_is_history = ready_is_history(b);
 
 	return a_is_history == b_is_history ? strcmp(a, b) < 0 : a_is_history;
 }
