@@ -1,6 +1,7 @@
 """Out of a store: a data directory, and files of WAL as PostgreSQL's restore_command, with a store that is away, wrong or frozen."""
 
 import gzip
+import json
 import os
 import re
 import secrets
@@ -184,6 +185,32 @@ def test_a_dropped_table_comes_back(archive: Archive, dropped: tuple[str, str]) 
 
 def entries(directory: Path) -> list[tuple[str, int, int]]:
     return sorted((str(path), path.lstat().st_ino, path.lstat().st_mtime_ns) for path in directory.rglob("*"))
+
+
+def test_the_store_is_shown_with_what_can_be_recovered(archive: Archive, dropped: tuple[str, str]) -> None:
+    done = programs.run("fawkes-ha", "backups", *archive.words(backup_retention="30d"))
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"^{BACKUP} +usable .* stays: ", done.stdout, re.M), done.stdout
+    assert re.search(rf"^{BACKUP} +from .* to about .*, on timeline 1$", done.stdout, re.M), done.stdout
+    assert re.search(rf"^timeline 1 +{FIRST} to ", done.stdout, re.M), done.stdout
+    shown = json.loads(programs.must_run("fawkes-ha", "backups", *archive.words(), "-o", "json"))
+    (backup,) = shown["backups"]
+    assert (backup["id"], backup["state"], backup["goes"], "gap" in backup["recovery"]) == (BACKUP, "usable", False, False)
+    assert shown["wal"][0]["first"] == FIRST
+
+
+def test_a_store_without_a_usable_backup_is_a_failure(directory: Path) -> None:
+    """An empty one, and one that is not there: nobody takes them for backups."""
+    words = ("-c", "fawkes_ha.cluster_name=db-x", "-c")
+    done = programs.run("fawkes-ha", "backups", *words, f"fawkes_ha.backup_store=dir:{directory}")
+    assert (done.returncode, "nothing: there is no usable base backup" in done.stdout) == (1, True), done.stderr
+    done = programs.run("fawkes-ha", "backups", *words, f"fawkes_ha.backup_store=dir:{directory}/absent", "--wait", "1")
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    assert "the store could not be read: " in done.stderr
+    done = programs.run("fawkes-ha", "backups", "-c", "fawkes_ha.cluster_name=db-x")
+    assert (done.returncode, "fawkes_ha.backup_store is not set" in done.stderr) == (2, True)
+    done = programs.run("fawkes-ha", "backups", "-D", directory / "data", "--config", "/dev/null")
+    assert (done.returncode, "give one of them" in done.stderr) == (2, True)
 
 
 def test_nothing_that_is_there_is_written_into(archive: Archive, dropped: tuple[str, str], directory: Path) -> None:

@@ -15,25 +15,11 @@
 #define WAIT_MAX_S 86400 /* as for the functions of SQL */
 
 const CliCommand *const cli_commands[] = {
-	&command_run,
-	&command_status,
-	&command_history,
-	&command_switchover,
-	&command_failover,
-	&command_pause,
-	&command_resume,
-	&command_restart,
-	&command_reinit,
-	&command_rejoin,
-	&command_remove,
-	&command_set,
-	&command_reset,
-	&command_restore,
-	&command_restore_wal,
-	&command_rules,
-	&command_completion,
-	&command_man,
-	NULL,
+	&command_run,      &command_status,     &command_history, &command_switchover,
+	&command_failover, &command_pause,      &command_resume,  &command_restart,
+	&command_reinit,   &command_rejoin,     &command_remove,  &command_set,
+	&command_reset,    &command_backups,    &command_restore, &command_restore_wal,
+	&command_rules,    &command_completion, &command_man,     NULL,
 };
 
 const CliOption cli_options_known[] = {
@@ -331,9 +317,14 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 	}
 	/* What has a member has its settings; the file would replace them. */
 	if (options->given.path == NULL && options->given.line_count > 0 &&
-		strchr(command->options, 'D') != NULL)
+		(command == &command_run || data[0] != '\0'))
 	{
 		cli_complain("-c wants --config FILE, which it adds to");
+		return CLI_USAGE;
+	}
+	if (options->given.path != NULL && data[0] != '\0' && command != &command_run)
+	{
+		cli_complain("-D names a member's settings, and --config those of none: give one of them");
 		return CLI_USAGE;
 	}
 	result = read_settings(options, data, state);
