@@ -151,8 +151,7 @@ MUTANTS = [
         EXTRACT,
         'if (strcmp(path, "global/pg_control") == 0)',
         'if (strcmp(path, "global/pg_control") == 0 && extract->file == -2)',
-        ("test/test_restore.py::test_half_a_restore_is_no_data_directory",),
-        short=False,
+        unit("extract", "files_are_made_and_what_would_start_them_is_not"),
     ),
     Mutant(
         "backup",
@@ -169,8 +168,7 @@ MUTANTS = [
         EXTRACT,
         '{"tablespace_map", "standby.signal", "recovery.signal",',
         '{"tablespace_map", "recovery.signal",',
-        ("test/test_restore.py::test_a_dropped_table_comes_back",),
-        short=False,
+        unit("extract", "files_are_made_and_what_would_start_them_is_not"),
     ),
     Mutant(
         "backup",
@@ -189,5 +187,13 @@ MUTANTS = [
         "false)",
         ("test/test_restore.py::test_a_target_that_no_backup_leads_to_is_refused",),
         short=False,
+    ),
+    Mutant(
+        "backup",
+        "a restore replaces a file that is there",
+        EXTRACT,
+        "O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);",
+        "O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);",
+        unit("extract", "nothing_is_replaced_and_no_link_is_made"),
     ),
 ]

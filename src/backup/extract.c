@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backup/compress.h"
 #include "backup/tar.h"
+#include "backup/unpack.h"
 #include "base/clock.h"
 
 struct FhaExtract
@@ -242,35 +242,6 @@ extract_finish(FhaExtract *extract, FhaError *err)
 
 /* --- the interface */
 
-static FhaCode
-extract_open_streams(FhaExtract *extract, const FhaExtractSettings *settings, FhaError *err)
-{
-	FhaStream *links[2];
-	size_t count = 0;
-	FhaCode code = FHA_OK;
-
-	if (settings->name->encrypted && settings->keys == NULL)
-		return fha_error(err, FHA_DENIED, "the backup is encrypted, and there is no key");
-	if (settings->name->encrypted)
-	{
-		code = fha_unseal_open(&links[0], settings->keys, settings->key, err);
-		count = code == FHA_OK ? 1 : 0;
-	}
-	if (code == FHA_OK)
-	{
-		code = fha_decompress_open(&links[count], settings->name->compression, err);
-		if (code == FHA_OK)
-			code = fha_chain_open(&extract->stream, links, count + 1, err);
-		else if (count > 0)
-			fha_stream_close(links[0]);
-	}
-	if (code == FHA_OK)
-		code = fha_tar_open(&extract->tar,
-							FHA_TAR_FILE | FHA_TAR_DIRECTORY | FHA_TAR_SYMLINK | FHA_TAR_ANY_LINK,
-							err);
-	return code;
-}
-
 FhaCode
 fha_extract_open(FhaExtract **out, FhaStore *store, const FhaExtractSettings *settings,
 				 FhaError *err)
@@ -292,7 +263,12 @@ fha_extract_open(FhaExtract **out, FhaStore *store, const FhaExtractSettings *se
 	if (extract->directory < 0)
 		code = fha_error_errno(err, FHA_IO, "could not open \"%.150s\"", settings->directory);
 	else
-		code = extract_open_streams(extract, settings, err);
+		code =
+			fha_unpack_open(&extract->stream, settings->name, settings->keys, settings->key, err);
+	if (code == FHA_OK)
+		code = fha_tar_open(&extract->tar,
+							FHA_TAR_FILE | FHA_TAR_DIRECTORY | FHA_TAR_SYMLINK | FHA_TAR_ANY_LINK,
+							err);
 	if (code == FHA_OK)
 		code = fha_store_start(store, &request, &extract->call, err);
 	if (code == FHA_OK)

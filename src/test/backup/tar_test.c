@@ -11,72 +11,10 @@
 
 #include "backup/tar.h"
 #include "backup/tar_filter.h"
-#include "test/backup/streams.h"
+#include "test/backup/tar_entries.h"
 
 #define PLAIN (FHA_TAR_FILE | FHA_TAR_DIRECTORY)
 #define LINKS (PLAIN | FHA_TAR_SYMLINK | FHA_TAR_LINK)
-
-/* --- an archive to read */
-
-static void
-add_sum(char *block)
-{
-	unsigned sum = 0;
-
-	memset(block + 148, ' ', 8);
-	for (size_t i = 0; i < 512; i++)
-		sum += (unsigned char) block[i];
-	(void) snprintf(block + 148, 8, "%06o", sum);
-}
-
-static void
-add_padding(Bytes *tar)
-{
-	static const char zeros[512];
-
-	bytes_add(tar, zeros, (512 - tar->size % 512) % 512);
-}
-
-static void
-add_header(Bytes *tar, const char *name, char type, const char *size_field, const char *link)
-{
-	char block[512] = "";
-
-	memcpy(block, name, strnlen(name, 100));
-	memcpy(block + 100, "0000640", 7);
-	memcpy(block + 124, size_field, 11);
-	memcpy(block + 136, "14723456710", 11);
-	block[156] = type;
-	memcpy(block + 157, link, strnlen(link, 100));
-	memcpy(block + 257, "ustar\00000", 8);
-	add_sum(block);
-	bytes_add(tar, block, 512);
-}
-
-static void
-add_entry(Bytes *tar, const char *name, char type, const char *content, const char *link)
-{
-	char size[24];
-
-	(void) snprintf(size, sizeof(size), "%011zo", strlen(content));
-	add_header(tar, name, type, size, link);
-	bytes_add(tar, content, strlen(content));
-	add_padding(tar);
-}
-
-static void
-add_file(Bytes *tar, const char *name, const char *content)
-{
-	add_entry(tar, name, '0', content, "");
-}
-
-static void
-add_end(Bytes *tar)
-{
-	static const char zeros[1024];
-
-	bytes_add(tar, zeros, sizeof(zeros));
-}
 
 /* --- reading: what came, in words */
 
