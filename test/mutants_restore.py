@@ -196,4 +196,21 @@ MUTANTS = [
         "O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);",
         unit("extract", "nothing_is_replaced_and_no_link_is_made"),
     ),
+    Mutant(
+        "backup",
+        "a restored server starts in the live directory",
+        FILES,
+        "if (restore_conf_names_place(&self->conf))",
+        "if (!restore_conf_names_place(&self->conf))",
+        ("test/test_restore.py::test_a_dropped_table_comes_back",),
+        short=False,
+    ),
+    Mutant(
+        "backup",
+        "half a restore starts the live directory",
+        EXTRACT,
+        'else if (strcmp(path, "postgresql.conf") == 0)',
+        'else if (strcmp(path, "postgresql.conf") == 0 && extract->file == -2)',
+        unit("extract", "files_are_made_and_what_would_start_them_is_not"),
+    ),
 ]

@@ -37,7 +37,9 @@ class Archive:
         archive = f'f=%f; d={wals}; case $f in *.history) ;; *) d=$d/$(echo $f | cut -c 1-16) ;; esac; mkdir -p $d && gzip -1 -c %p >$d/$f.gz'
         self.settings = {"listen_addresses": "", "unix_socket_directories": str(home), "fsync": "off", "archive_timeout": "0"}
         programs.must_run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-N", "--locale=C.UTF-8", "-E", "UTF8")
-        self.configure(self.data, {**self.settings, "archive_mode": "on", "archive_command": archive})
+        # What a restored copy must not take over: where the live data is, and an archive.  It needs as many connections.
+        own = {"data_directory": str(self.data), "archive_mode": "on", "archive_command": archive, "max_connections": "123"}
+        self.configure(self.data, {**self.settings, **own})
         self.start(self.data)
 
     def configure(self, data: Path, settings: dict[str, str]) -> None:
@@ -177,6 +179,8 @@ def test_a_dropped_table_comes_back(archive: Archive, dropped: tuple[str, str]) 
     assert archive.sql("SELECT count(*) FROM t") == count
     assert archive.sql("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'apart'") == str(space)
     assert archive.sql("SHOW archive_mode") == "off"
+    assert archive.sql("SHOW data_directory") == str(archive.copy)
+    assert archive.sql("SHOW max_connections") == "123"
     # What was fetched ahead ends with the server, and leaves nothing.
     archive.stop(archive.copy)
     until("nothing is left in pg_wal", lambda: not (archive.copy / "pg_wal/fawkes_ha_spool").exists())

@@ -24,7 +24,7 @@ struct FhaExtract
 	int directory;
 	int file;           /* -1: what comes is held or dropped */
 	FhaHeldFile *holds; /* what comes goes there; NULL: not */
-	FhaHeldFile control, label;
+	FhaHeldFile control, label, conf;
 	uint64_t stored, written;
 	bool is_ended;
 	FhaError error;
@@ -59,6 +59,8 @@ extract_is_held(FhaExtract *extract, const char *path)
 		extract->holds = &extract->control;
 	else if (strcmp(path, "backup_label") == 0)
 		extract->holds = &extract->label;
+	else if (strcmp(path, "postgresql.conf") == 0)
+		extract->holds = &extract->conf;
 	if (extract->holds != NULL)
 		return true;
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
@@ -73,7 +75,7 @@ extract_begin_file(FhaExtract *extract, const FhaTarEntry *entry, FhaError *err)
 	FhaCode code;
 
 	if (extract_is_held(extract, entry->path))
-		return extract->holds == NULL || entry->size <= FHA_CONTROL_MAX
+		return extract->holds == NULL || entry->size <= FHA_HELD_MAX
 				   ? FHA_OK
 				   : fha_error(err, FHA_INVALID, "\"%s\" is too large", entry->path);
 	code = extract_make_parents(extract, entry->path, err);
@@ -293,6 +295,7 @@ fha_extract_close(FhaExtract *extract)
 		(void) close(extract->directory);
 	free(extract->control.data);
 	free(extract->label.data);
+	free(extract->conf.data);
 	free(extract);
 }
 
@@ -359,4 +362,10 @@ FhaHeldFile
 fha_extract_label(const FhaExtract *extract)
 {
 	return extract->label;
+}
+
+FhaHeldFile
+fha_extract_conf(const FhaExtract *extract)
+{
+	return extract->conf;
 }

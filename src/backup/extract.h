@@ -4,8 +4,8 @@
  * download -> unseal -> decompress -> tar -> files, as it comes: memory is bounded, and nothing but the files is written.
  * A file that is there is never replaced, and no path leads out of the directory (tar.h).
  *
- * What makes a data directory one that starts is not written, but handed over: pg_control, and backup_label.  So a restore that
- * did not end cannot be started.  What would make it another server's is dropped: standby.signal, recovery.signal,
+ * What makes a data directory one that starts is not written, but handed over: pg_control, backup_label, and postgresql.conf, which may
+ * say that the data is where the live server has it.  So a restore that did not end cannot be started.  What would make it another server's is dropped: standby.signal, recovery.signal,
  * tablespace_map and the links in pg_tblspc.
  */
 #ifndef FHA_BACKUP_EXTRACT_H
@@ -20,7 +20,7 @@
 #include "core/api.h"
 #include "store/store.h"
 
-#define FHA_CONTROL_MAX 65536 /* bytes of pg_control; PostgreSQL's has 8192 */
+#define FHA_HELD_MAX (1024 * 1024) /* bytes of a file that is handed over */
 
 typedef struct FhaExtract FhaExtract;
 
@@ -62,5 +62,6 @@ FHA_API uint64_t fha_extract_written(const FhaExtract *extract);
 /* Until it is closed. */
 FHA_API FhaHeldFile fha_extract_control(const FhaExtract *extract);
 FHA_API FhaHeldFile fha_extract_label(const FhaExtract *extract);
+FHA_API FhaHeldFile fha_extract_conf(const FhaExtract *extract);
 
 #endif

@@ -272,6 +272,7 @@ run_restore(CliOptions *options, int argc, char **argv)
 	free(self.tablespaces);
 	free(self.control.data);
 	free(self.label.data);
+	free(self.conf.data);
 	fha_catalogue_free(self.catalogue);
 	fha_store_close(self.store);
 	if (self.has_place)

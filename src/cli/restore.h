@@ -49,7 +49,7 @@ typedef struct Restore
 	uint64_t stored_bytes; /* of them */
 	RestoreTablespace *tablespaces;
 	size_t tablespace_count;
-	FhaHeldFile control, label;
+	FhaHeldFile control, label, conf;
 	/* The threads'. */
 	pthread_mutex_t mutex;
 	size_t next;     /* archive */

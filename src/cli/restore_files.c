@@ -223,6 +223,8 @@ restore_extract(Restore *self, FhaStore *store, const RestoreArchive *archive, F
 		code = restore_keep(&self->control, fha_extract_control(extract), err);
 	if (code == FHA_OK)
 		code = restore_keep(&self->label, fha_extract_label(extract), err);
+	if (code == FHA_OK)
+		code = restore_keep(&self->conf, fha_extract_conf(extract), err);
 	(void) pthread_mutex_unlock(&self->mutex);
 	fha_extract_close(extract);
 	return code;
@@ -483,6 +485,51 @@ restore_write_recovery(const Restore *self, FhaError *err)
 	return restore_append(self, "postgresql.auto.conf", &text, err);
 }
 
+/* May the text say, by itself or in another file, where the data is? */
+static bool
+restore_conf_names_place(const FhaHeldFile *conf)
+{
+	const char *at = conf->data;
+	const char *end = at + conf->size;
+
+	while (at < end)
+	{
+		const char *newline = memchr(at, '\n', (size_t) (end - at));
+
+		while (at < end && (*at == ' ' || *at == '\t'))
+			at++;
+		if ((end - at >= 14 && strncasecmp(at, "data_directory", 14) == 0) ||
+			(end - at >= 7 && strncasecmp(at, "include", 7) == 0))
+			return true;
+		if (newline == NULL)
+			return false;
+		at = newline + 1;
+	}
+	return false;
+}
+
+/* With such a line the live server's data would be started, so the last word is the new place. */
+static FhaCode
+restore_write_conf(const Restore *self, FhaError *err)
+{
+	static Text text;
+	char path[FHA_PATH_SIZE];
+	char *whole;
+	FhaCode code = restore_path(self, "postgresql.conf", path, err);
+
+	if (code != FHA_OK || self->conf.size == 0)
+		return code;
+	text.used = 0;
+	if (restore_conf_names_place(&self->conf))
+		text_set(&text, "data_directory", self->data);
+	if (asprintf(&whole, "%.*s\n%.*s", (int) self->conf.size, self->conf.data, (int) text.used,
+				 text.data) < 0)
+		return fha_error(err, FHA_NO_MEMORY, "out of memory");
+	code = fha_file_replace(path, whole, strlen(whole), err);
+	free(whole);
+	return code;
+}
+
 /* Debian has them in /etc, so that no backup has them. */
 static FhaCode
 restore_write_missing(const Restore *self, FhaError *err)
@@ -523,21 +570,20 @@ restore_limit_of(const char *control, const char *name)
 	return at == NULL ? 0 : atoi(at + strlen(line));
 }
 
-/* What the restored files say; 0: PostgreSQL does not tell. */
-static int
-restore_setting(const Restore *self, const char *bindir, const char *name)
+/* What the restored files say, without its newline; "": PostgreSQL does not tell. */
+static void
+restore_setting(const Restore *self, const char *bindir, const char *name, char *out, size_t size)
 {
 	char program[FHA_PATH_SIZE + 16];
-	char out[64] = "";
 	const char *const argv[] = {program, "-D", self->data, "-C", name, NULL};
 	int status = -1;
 
 	(void) snprintf(program, sizeof(program), "%s/postgres", bindir);
-	if (process_run(argv, fha_now_ms() + RESTORE_PROGRAM_MS, out, sizeof(out), NULL, 0, &status,
-					NULL) != FHA_OK ||
+	if (process_run(argv, fha_now_ms() + RESTORE_PROGRAM_MS, out, size, NULL, 0, &status, NULL) !=
+			FHA_OK ||
 		status != 0)
-		return 0;
-	return atoi(out);
+		out[0] = '\0';
+	out[strcspn(out, "\n")] = '\0';
 }
 
 /* pg_control lies below the marker until all is written. */
@@ -569,7 +615,8 @@ restore_write_limits(const Restore *self, FhaError *err)
 		int needed = restore_limit_of(control, name);
 		char value[16];
 
-		if (needed <= restore_setting(self, bindir, name))
+		restore_setting(self, bindir, name, value, sizeof(value));
+		if (needed <= atoi(value))
 			continue;
 		(void) snprintf(value, sizeof(value), "%d", needed);
 		text_set(&text, name, value);
@@ -647,7 +694,7 @@ FhaCode
 restore_carry_out(Restore *self, FhaError *err)
 {
 	static FhaCode (*const steps[])(const Restore *, FhaError *) = {
-		restore_make_links,    restore_write_settings, restore_write_recovery,
+		restore_make_links,    restore_write_settings, restore_write_recovery, restore_write_conf,
 		restore_write_missing, restore_write_limits,   restore_complete,
 	};
 	FhaCode code = restore_make_places(self, err);

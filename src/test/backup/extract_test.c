@@ -145,6 +145,7 @@ whole_archive(void)
 	add_file(&tar, "PG_VERSION", "15\n");
 	add_entry(&tar, "pg_wal/", '5', "", "");
 	add_file(&tar, "standby.signal", "");
+	add_file(&tar, "postgresql.conf", "data_directory = '/live'");
 	add_file(&tar, "recovery.signal", "");
 	add_file(&tar, "tablespace_map", "16411 /live\n");
 	add_file(&tar, "postmaster.pid", "1\n");
@@ -171,11 +172,12 @@ files_are_made_and_what_would_start_them_is_not(void **state)
 	assert_true(is_there("pg_wal") && is_there("global/1262"));
 	assert_false(is_there("standby.signal") || is_there("recovery.signal"));
 	assert_false(is_there("tablespace_map") || is_there("postmaster.pid"));
-	assert_false(is_there("pg_tblspc/16411"));
+	assert_false(is_there("pg_tblspc/16411") || is_there("postgresql.conf"));
 	assert_false(is_there("global/pg_control") || is_there("backup_label"));
 	assert_string_equal(fha_extract_control(extract).data, "control");
 	assert_int_equal(fha_extract_control(extract).size, 7);
 	assert_string_equal(fha_extract_label(extract).data, "label");
+	assert_string_equal(fha_extract_conf(extract).data, "data_directory = '/live'");
 	assert_int_equal(fha_extract_written(extract), 10);
 	assert_true(fha_extract_stored(extract) > 100);
 	assert_int_equal(fha_extract_step(extract, &err), FHA_OK);
