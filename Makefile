@@ -42,7 +42,9 @@ include src/pgxs.mk
 WARN   = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
          -Wformat=2 -Wcast-qual -Wwrite-strings
 PLAIN  = -std=c11 -D_GNU_SOURCE -O2 -g -fPIC -fvisibility=hidden $(WARN) $(WERROR) $(MUTANT) $(COPT) \
-         -DFAWKES_HA_VERSION='"$(VERSION)"' -DFHA_POSTGRES=$(MAJORVERSION)
+         -DFAWKES_HA_VERSION='"$(VERSION)"' -DFHA_POSTGRES=$(MAJORVERSION) $(LIBPQ_INCLUDE)
+# For the command alone.
+LIBPQ_INCLUDE = -isystem $(includedir)
 SAN    = -fsanitize=address,undefined -fno-sanitize-recover=all
 LIBS_CONTROL = -ljson-c -lmicrohttpd -lgnutls -lcurl -lexpat -lyaml -lcrypto -lisal -lz -lzstd -llz4 -lbz2 -llzma
 # The version stands in the control file, where CREATE EXTENSION looks for it. What has it compiled in is built anew with it.
@@ -76,8 +78,10 @@ src/show/page.o build-sanitized/src/show/page.o: $(wildcard src/show/page/*)
 # -z defs: not one symbol of PostgreSQL can hide in the library.
 $(LIB): $(LIB_OBJS)
 	$(CC) $(COPT) -shared -Wl,-soname,$@ -Wl,-z,defs -o $@ $^ $(LIBS_CONTROL)
+# The libpq of the PostgreSQL that it is built for; where the system looks by itself needs no path.
+LIBPQ_RPATH = $(addprefix :,$(filter-out /usr/lib /usr/lib/%-linux-gnu,$(libdir)))
 $(CLI): $(CLI_OBJS) $(LIB)
-	$(CC) $(COPT) -o $@ $(CLI_OBJS) -L. -lfawkes_control -lcrypto -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib:$(pkglibdir)'
+	$(CC) $(COPT) -o $@ $(CLI_OBJS) -L. -lfawkes_control -lcrypto -L$(libdir) -lpq -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib:$(pkglibdir)$(LIBPQ_RPATH)'
 -include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d)
 
 # Unit tests have the sources in them: unexported functions, sanitised.
@@ -112,6 +116,8 @@ WRAPS_store_test = fha_now_ms poll
 # WAL out of an archive whose pauses pass as they are waited for.
 WRAPS_fetch_test = fha_now_ms
 WRAPS_inventory_test = fha_now_ms poll
+# Calls of a store that are counted.
+WRAPS_base_backup_test = fha_store_start
 # A directory whose disk does as the test says, and flushes nothing.
 WRAPS_store_dir_test = fsync pread pwrite linkat renameat renameat2 open geteuid fchown pthread_create
 # The archive on a store in memory, in played time.

@@ -17,7 +17,7 @@ INSTALLED=$FAWKES_HOME/installed # which sources the installed files were built 
 
 DEMO_PACKAGES="make gcc libc6-dev postgresql-$PG_MAJOR postgresql-server-dev-$PG_MAJOR
   libjson-c-dev libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libexpat1-dev libyaml-dev libssl-dev libkrb5-dev
-  libisal-dev zlib1g-dev libzstd-dev liblz4-dev libbz2-dev liblzma-dev python3 python3-psycopg2"
+  libisal-dev zlib1g-dev libzstd-dev liblz4-dev libbz2-dev liblzma-dev libpq-dev python3 python3-psycopg2"
 SERVER_PACKAGES="$DEMO_PACKAGES perl postgresql-$PG_MAJOR-pgtap libtap-parser-sourcehandler-pgtap-perl
   python3-pytest python3-pytest-xdist python3-pytest-timeout python3-jsonschema python3-psycopg python3-psycopg-pool
   python3-asyncpg haproxy pgbouncer procps openssl curl git"
@@ -26,7 +26,7 @@ KUBE_PACKAGES="openssl python3-pip"
 BARMAN_PACKAGES="python3 python3-pip"
 TINK_PACKAGES="python3 python3-pip"
 CHECK_PACKAGES="$SERVER_PACKAGES libcmocka-dev clang-format-14 python3-pip
-  clang-14 libclang-rt-14-dev libpq-dev cppcheck shellcheck pyflakes3 gcovr prometheus chromium"
+  clang-14 libclang-rt-14-dev cppcheck shellcheck pyflakes3 gcovr prometheus chromium"
 
 . "$TREE/test/versions.sh"
 . "$TREE/test/released.sh"

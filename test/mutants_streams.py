@@ -6,6 +6,9 @@ TAR = "src/backup/tar.c"
 FILTER = "src/backup/tar_filter.c"
 SEAL = "src/backup/seal.c"
 DECOMPRESS = "src/backup/decompress.c"
+BASE_BACKUP = "src/backup/base_backup.c"
+UPLOAD = "src/backup/upload.c"
+REMOVAL = "src/backup/removal.c"
 
 MUTANTS = [
     Mutant(
@@ -103,5 +106,61 @@ MUTANTS = [
         "EVP_DecryptFinal_ex(seal->cipher, to + size, &made) == 1;",
         "EVP_DecryptFinal_ex(seal->cipher, to + size, &made) >= 0;",
         unit("seal", "each_cut_and_each_way_to_end_early"),
+    ),
+    Mutant(
+        "backup",
+        'a mark of a standby goes into a backup',
+        FILTER,
+        'filter_is(entry, "standby.signal") ||',
+        'false &&',
+        unit("tar", "what_of_a_data_directory_is_stored"),
+    ),
+    Mutant(
+        "backup",
+        "a base backup is done before its data is stored",
+        BASE_BACKUP,
+        "return backup->state == BACKUP_TAKES && object->upload == NULL ?",
+        "return backup->state == BACKUP_TAKES ?",
+        unit("base_backup", "the_order_of_calls"),
+    ),
+    Mutant(
+        "backup",
+        "a base backup without a tablespace is done",
+        BASE_BACKUP,
+        "if (!backup->has_tablespace[i])",
+        "if (false)",
+        unit("base_backup", "what_is_not_whole_is_not_done"),
+    ),
+    Mutant(
+        "backup",
+        "a base backup takes the id of another",
+        BASE_BACKUP,
+        ".if_absent = backup->state == BACKUP_CLAIMS",
+        ".if_absent = false",
+        unit("base_backup", "an_id_of_another_backup_is_left_alone"),
+    ),
+    Mutant(
+        "backup",
+        "a base backup ends on another timeline",
+        BASE_BACKUP,
+        "if (timeline != backup->info.timeline)",
+        "if (false)",
+        unit("base_backup", "what_is_not_whole_is_not_done"),
+    ),
+    Mutant(
+        "backup",
+        "an object is completed before its parts are stored",
+        UPLOAD,
+        "upload->has_last &&\n\t\tupload->call_count == 0",
+        "upload->has_last",
+        unit("base_backup", "the_order_of_calls"),
+    ),
+    Mutant(
+        "backup",
+        "backup.info is removed with the data",
+        REMOVAL,
+        "strcmp(object->key, removal->info) == 0",
+        "false",
+        unit("base_backup", "what_is_abandoned_is_gone"),
     ),
 ]

@@ -27,6 +27,7 @@ struct FhaParts
 {
 	size_t part_size;
 	size_t count;
+	uint64_t taken;
 	unsigned begun; /* the number of the newest part */
 	bool is_ended;
 	PartBuffer buffers[FHA_PARTS_MAX];
@@ -133,6 +134,7 @@ fha_parts_fill(FhaParts *parts, FhaStream *from, FhaError *err)
 			size = parts->part_size - buffer->size;
 		memcpy(buffer->data + buffer->size, data, size);
 		buffer->size += size;
+		parts->taken += size;
 		fha_stream_drop(from, size);
 	}
 	return FHA_OK;
@@ -158,6 +160,12 @@ fha_parts_next(FhaParts *parts, FhaPart *out)
 					 .size = first->size,
 					 .is_last = first->is_last};
 	return true;
+}
+
+uint64_t
+fha_parts_taken(const FhaParts *parts)
+{
+	return parts->taken;
 }
 
 void

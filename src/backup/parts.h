@@ -7,6 +7,8 @@
 #ifndef FHA_BACKUP_PARTS_H
 #define FHA_BACKUP_PARTS_H
 
+#include <stdint.h>
+
 #include "backup/stream.h"
 
 #define FHA_PARTS_MAX 16
@@ -36,6 +38,9 @@ FHA_MUST_CHECK FhaCode fha_parts_fill(FhaParts *parts, FhaStream *from, FhaError
 
 /* The next part that is complete, each once; false: none. */
 bool fha_parts_next(FhaParts *parts, FhaPart *out);
+
+/* Bytes taken of the stream so far. */
+uint64_t fha_parts_taken(const FhaParts *parts);
 
 /* It was sent, or is sent no more. */
 void fha_parts_release(FhaParts *parts, unsigned number);

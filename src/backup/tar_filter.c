@@ -92,6 +92,8 @@ filter_route(const TarFilter *filter, const FhaTarEntry *entry)
 		return FILTER_ON;
 	if (filter_is(entry, "tablespace_map"))
 		return FILTER_DROP;
+	if (filter_is(entry, "standby.signal") || filter_is(entry, "recovery.signal"))
+		return FILTER_DROP;
 	if (entry->type == FHA_TAR_SYMLINK && strncmp(entry->path, "pg_tblspc/", 10) == 0)
 		return FILTER_DROP;
 	if (filter_is(entry, "backup_label"))

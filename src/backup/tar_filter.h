@@ -3,6 +3,7 @@
  *
  * - tablespace_map goes, and so do the links in pg_tblspc: with them a restore elsewhere would write into the tablespaces of
  *   the server that was backed up.  backup.info says what there was.
+ * - standby.signal goes, which a standby sends: a restore would never end its recovery.
  * - backup_label comes last: without it a half restore could be started, and would lack WAL.
  * - backup_manifest, if there is one, goes; it is given to who asked for it.
  * - All else stays as it is and where it is; pg_control is the last of the data directory's files already.
@@ -12,10 +13,9 @@
 
 #include <stdint.h>
 
+#include "backup/backup_info.h"
 #include "backup/stream.h"
 #include "backup/tar.h"
-
-#define FHA_BACKUP_LABEL_MAX ((size_t) 64 * 1024)
 
 typedef struct FhaTarFilterSettings
 {

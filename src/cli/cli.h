@@ -99,6 +99,7 @@ extern const CliCommand command_remove;
 extern const CliCommand command_set;
 extern const CliCommand command_reset;
 extern const CliCommand command_history;
+extern const CliCommand command_backup;
 extern const CliCommand command_backups;
 extern const CliCommand command_completion;
 extern const CliCommand command_man;

@@ -15,11 +15,13 @@
 #define WAIT_MAX_S 86400 /* as for the functions of SQL */
 
 const CliCommand *const cli_commands[] = {
-	&command_run,      &command_status,     &command_history, &command_switchover,
-	&command_failover, &command_pause,      &command_resume,  &command_restart,
-	&command_reinit,   &command_rejoin,     &command_remove,  &command_set,
-	&command_reset,    &command_backups,    &command_restore, &command_restore_wal,
-	&command_rules,    &command_completion, &command_man,     NULL,
+	&command_run,        &command_status,      &command_history,
+	&command_backup,     &command_switchover,  &command_failover,
+	&command_pause,      &command_resume,      &command_restart,
+	&command_reinit,     &command_rejoin,      &command_remove,
+	&command_set,        &command_reset,       &command_backups,
+	&command_restore,    &command_restore_wal, &command_rules,
+	&command_completion, &command_man,         NULL,
 };
 
 const CliOption cli_options_known[] = {
@@ -34,6 +36,7 @@ const CliOption cli_options_known[] = {
 	{NULL, 'c', true, "NAME=VALUE", "a setting after those of --config; repeatable"},
 	{"bin", 'b', false, "DIR", "where PostgreSQL's programs are"},
 	{"to", 't', false, "MEMBER", "the member that is to lead; else the best standby"},
+	{"from", 'F', false, "MEMBER", "the member whose data is copied; else a standby"},
 	{"wait", 'w', false, "SECONDS", "how long it may take: 1 to 86400, 60 by default"},
 	{"reason", 'r', false, "TEXT", "a reason, for the history"},
 	{"dry-run", 'n', false, NULL, "say what would be done, after all checks, and do nothing"},
@@ -213,12 +216,13 @@ cli_options(CliOptions *options, int argc, char **argv, const CliCommand *comman
 					return CLI_USAGE;
 				break;
 			case 't':
+			case 'F':
 				if (!fha_name_is_valid(optarg))
 				{
 					cli_complain("\"%s\" is not a member's name", optarg);
 					return CLI_USAGE;
 				}
-				(void) option_copy(options->target, sizeof(options->target), optarg, "--to");
+				(void) option_copy(options->target, sizeof(options->target), optarg, "MEMBER");
 				break;
 			case 'w':
 				if (!option_seconds(optarg, &options->wait_s))

@@ -21,11 +21,12 @@
 #define ATTRIBUTES                                                                          \
 	"LOGIN REPLICATION NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS INHERIT CONNECTION " \
 	"LIMIT -1 VALID UNTIL 'infinity'"
-/* What pg_rewind's documentation asks for, and no more. */
+/* What pg_rewind's documentation asks for; and that a base backup of a standby has its last segment archived soon.  No more. */
 #define FUNCTIONS                                                                            \
 	"pg_catalog.pg_ls_dir(text, boolean, boolean), pg_catalog.pg_stat_file(text, boolean), " \
 	"pg_catalog.pg_read_binary_file(text), "                                                 \
-	"pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean)"
+	"pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean), "                        \
+	"pg_catalog.pg_switch_wal()"
 
 /* NULL, and it was logged, when pgpass has none. */
 static char *
@@ -129,7 +130,7 @@ maintenance_keep_role_rights(void)
 	put_right("SELECT 'GRANT EXECUTE ON FUNCTION " FUNCTIONS " TO " ROLE "' "
 			  "WHERE EXISTS (SELECT FROM unnest(ARRAY['pg_ls_dir(text, boolean, boolean)', "
 			  "'pg_stat_file(text, boolean)', 'pg_read_binary_file(text)', "
-			  "'pg_read_binary_file(text, bigint, bigint, boolean)']) f "
+			  "'pg_read_binary_file(text, bigint, bigint, boolean)', 'pg_switch_wal()']) f "
 			  "WHERE NOT has_function_privilege($1, f, 'EXECUTE'))");
 	if (COMPAT_RESERVED_ROLE[0] != '\0')
 		put_right("SELECT 'GRANT " COMPAT_RESERVED_ROLE " TO " ROLE "' "

@@ -7,11 +7,12 @@
 set -u -o pipefail
 cd "$(dirname "$0")/../.." || exit 1
 server=$("$1" --includedir-server) || exit 1
+client=$("$1" --includedir) || exit 1
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 failed=0
 
-plain=(-std=c11 -D_GNU_SOURCE '-DFAWKES_HA_VERSION="0"' -DFHA_POSTGRES=15 -Isrc)
+plain=(-std=c11 -D_GNU_SOURCE '-DFAWKES_HA_VERSION="0"' -DFHA_POSTGRES=15 -Isrc -isystem "$client")
 pg=(-std=gnu11 -D_GNU_SOURCE -Isrc -isystem "$server")
 
 # Findings on stdin, as "FILE:LINE: ..."; what is left when the excused ones are gone.

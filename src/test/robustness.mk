@@ -11,7 +11,7 @@ FUZZ_OBJS    = $(patsubst %.c,build-fuzz/%.o,$(LIB_SOURCES) $(filter-out src/cli
 
 build-fuzz/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -DFAWKES_HA_VERSION='"$(VERSION)"' -DFHA_POSTGRES=$(MAJORVERSION) -Isrc -c -o $@ $<
+	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -DFAWKES_HA_VERSION='"$(VERSION)"' -DFHA_POSTGRES=$(MAJORVERSION) $(LIBPQ_INCLUDE) -Isrc -c -o $@ $<
 build-fuzz/lib.a: $(FUZZ_OBJS)
 	@rm -f $@ && ar qcs $@ $^
 build-fuzz/%_fuzz: src/test/fuzz/%_fuzz.c src/test/fuzz/fuzz.h src/cli/main.c build-fuzz/lib.a
@@ -35,7 +35,7 @@ analyze:
 # plain postgres, is another matter.  PostgreSQL's programs are the installed ones.
 SANITIZED_OBJS = $(SANITIZED) $(patsubst %.c,build-sanitized/%.o,$(wildcard src/cli/*.c) src/test/sanitized/planted.c)
 build-sanitized/fawkes-ha: $(SANITIZED_OBJS)
-	@$(CC) $(SAN) -Wl,--wrap=fha_node_close -o $@ $^ $(LIBS_CONTROL)
+	@$(CC) $(SAN) -Wl,--wrap=fha_node_close -o $@ $^ $(LIBS_CONTROL) -L$(libdir) -lpq
 -include $(wildcard build-sanitized/src/*/*.d build-sanitized/src/*/*/*.d)
 
 check-sanitized:

@@ -417,6 +417,8 @@ data_directory(void)
 
 	add_file(&tar, "backup_label", "START WAL\n");
 	add_file(&tar, "tablespace_map", "16384 /srv/ts\n");
+	add_file(&tar, "standby.signal", "");
+	add_file(&tar, "recovery.signal", "");
 	add_entry(&tar, "pg_wal", '5', "", "");
 	add_file(&tar, "base/1/1259", "rows");
 	add_entry(&tar, "pg_tblspc", '5', "", "");
