@@ -116,6 +116,7 @@ WRAPS_store_test = fha_now_ms poll
 # WAL out of an archive whose pauses pass as they are waited for.
 WRAPS_fetch_test = fha_now_ms
 WRAPS_inventory_test = fha_now_ms poll
+WRAPS_prune_test = fha_now_ms poll
 # Calls of a store that are counted.
 WRAPS_base_backup_test = fha_store_start
 # A directory whose disk does as the test says, and flushes nothing.

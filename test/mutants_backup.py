@@ -7,6 +7,7 @@ CATALOGUE = "src/backup/catalogue.c"
 LAYOUT = "src/backup/layout.c"
 INFO = "src/backup/backup_info.c"
 INVENTORY = "src/backup/inventory.c"
+PRUNE = "src/backup/prune.c"
 CRON = "src/core/cron.c"
 RANDOM = "no_kept_backup_loses_what_it_needs"
 
@@ -244,5 +245,29 @@ MUTANTS = [
         "if (code != FHA_OK && code != FHA_NOT_FOUND)",
         "if (code == FHA_NO_MEMORY)",
         unit("inventory", "a_store_that_refuses_is_no_empty_one"),
+    ),
+    Mutant(
+        "backup",
+        "a backup.info may be deleted before its data",
+        PRUNE,
+        "if (count > 0 && prune_is_info(prune, key))",
+        "if (count > FHA_STORE_DELETE_MAX && prune_is_info(prune, key))",
+        unit("prune", "wherever_it_ends_the_rest_is_usable"),
+    ),
+    Mutant(
+        "backup",
+        "WAL is deleted by its page, whatever needs it",
+        PRUNE,
+        "if (!fha_retention_goes(",
+        "if (object->size == 0 && !fha_retention_goes(",
+        unit("prune", "what_no_backup_needs_goes"),
+    ),
+    Mutant(
+        "backup",
+        "a dry run deletes",
+        PRUNE,
+        "return count == 0 || prune->dry_run ? FHA_OK",
+        "return count == 0 ? FHA_OK",
+        unit("prune", "a_dry_run_counts_and_deletes_nothing"),
     ),
 ]

@@ -203,6 +203,29 @@ def test_the_store_is_shown_with_what_can_be_recovered(archive: Archive, dropped
     assert shown["wal"][0]["first"] == FIRST
 
 
+def test_what_retention_lets_go_is_deleted(archive: Archive, dropped: tuple[str, str], directory: Path) -> None:
+    """Of two backups the older one, unless a person keeps it; and WAL that the newer one does not need."""
+    store, old = directory / "pruned", "20200101T000000"
+    shutil.copytree(archive.store, store)
+    base, first = store / SERVER / "base", store / SERVER / "wals" / FIRST[:16] / f"{FIRST}.gz"
+    shutil.copytree(base / BACKUP, base / old)
+    words = archive.words(store, backup_retention="1")
+    before = entries(store)
+    done = programs.must_run("fawkes-ha", "backup-prune", "--dry-run", *words)
+    assert re.search(rf"^{old} .* goes: ", done, re.M), done
+    assert re.search(r"^would be deleted: \d+ objects of base backups, and [1-9]\d* of WAL, with ", done, re.M), done
+    assert entries(store) == before
+    assert "kept, with all WAL" in programs.must_run("fawkes-ha", "backup-keep", *words, old)
+    assert (base / old / "annotations/keep").read_bytes() == b"full"
+    assert "deleted: 0 objects of base backups, " in programs.must_run("fawkes-ha", "backup-prune", *words)
+    programs.must_run("fawkes-ha", "backup-unkeep", *words, old)
+    programs.must_run("fawkes-ha", "backup-prune", *words)
+    assert ([each.name for each in base.iterdir()], first.exists()) == ([BACKUP], False)
+    assert archive.restore(directory / "data", "--dry-run", store=store).returncode == 0
+    done = programs.run("fawkes-ha", "backup-keep", *words, old)
+    assert (done.returncode, "there is no base backup" in done.stderr) == (1, True)
+
+
 def test_a_store_without_a_usable_backup_is_a_failure(directory: Path) -> None:
     """An empty one, and one that is not there: nobody takes them for backups."""
     words = ("-c", "fawkes_ha.cluster_name=db-x", "-c")

@@ -1,5 +1,6 @@
 /*
- * cmd_backups.c: `fawkes-ha backups`: what there is in the store of backups, and what can be recovered with it.
+ * cmd_backups.c: what there is in the store of backups, and what becomes of it: `fawkes-ha backups`, `backup-prune`,
+ * `backup-keep` and `backup-unkeep`.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include "backup/document.h"
 #include "backup/inventory.h"
 #include "backup/place.h"
+#include "backup/prune.h"
 #include "base/clock.h"
 #include "cli/cli.h"
 
@@ -118,78 +120,182 @@ backups_print_table(const FhaCatalogue *catalogue, const FhaRetention *plan)
 	return is_recoverable;
 }
 
-/* The catalogue with what the policy would make of it. */
-static int
-backups_show(const CliOptions *options, const FhaConfig *config, const FhaCatalogue *catalogue)
+/* A store that was read, and what the policy makes of it. */
+typedef struct Backups
 {
-	FhaRetentionPolicy policy;
+	const CliOptions *options;
+	FhaConfig config;
+	FhaBackupPlace place;
+	FhaStore *store;
+	FhaCatalogue *catalogue;
 	FhaRetention *plan;
-	char why[FHA_SENTENCE_SIZE];
+	int64_t deadline_at_ms;
+} Backups;
+
+static int
+backups_show(Backups *backups)
+{
 	char *text;
 	FhaError err;
-	bool is_good;
 
-	if (!fha_retention_policy_parse(config->backup_retention, &policy, why))
+	if (!backups->options->json)
+		return backups_print_table(backups->catalogue, backups->plan) ? CLI_OK : CLI_FAILED;
+	if (fha_backup_document(backups->catalogue, backups->plan, &text, &err) != FHA_OK)
 	{
-		cli_complain("fawkes_ha.backup_retention: %s", why);
-		return CLI_USAGE;
-	}
-	plan = fha_retention_plan(catalogue, &policy, fha_wall_ms() / 1000);
-	if (plan == NULL)
-	{
-		cli_complain("out of memory");
+		cli_complain("%s", err.text);
 		return CLI_FAILED;
 	}
-	if (!options->json)
-		is_good = backups_print_table(catalogue, plan);
-	else if ((is_good = fha_backup_document(catalogue, plan, &text, &err) == FHA_OK))
-	{
-		(void) puts(text);
-		free(text);
-	}
-	else
-		cli_complain("%s", err.text);
-	fha_retention_free(plan);
-	return is_good ? CLI_OK : CLI_FAILED;
+	(void) puts(text);
+	free(text);
+	return CLI_OK;
 }
 
 static int
-run_backups(CliOptions *options, int argc, char **argv)
+backups_prune(Backups *backups)
 {
-	FhaConfig config = options->config;
-	FhaBackupPlace place;
-	FhaStore *store = NULL;
-	FhaCatalogue *catalogue;
+	bool dry_run = backups->options->dry_run;
+	FhaPruned pruned;
+	char size[20];
+	FhaError err;
+	FhaCode code;
+
+	for (size_t i = 0; i < fha_catalogue_count(backups->catalogue); i++)
+		backups_print_backup(fha_catalogue_backup(backups->catalogue, i),
+							 fha_retention_backup(backups->plan, i));
+	code = fha_prune(backups->store, backups->place.server, backups->plan, dry_run, &pruned,
+					 backups->deadline_at_ms, &err);
+	cli_line("%s: %" PRIu64 " objects of base backups, and %" PRIu64 " of WAL, with %s",
+			 dry_run ? "would be deleted" : "deleted", pruned.backup_objects, pruned.wal_objects,
+			 backups_size(pruned.wal_bytes, size));
+	if (code == FHA_OK)
+		return CLI_OK;
+	cli_complain("%s; what is left goes with the next backup-prune", err.text);
+	return CLI_FAILED;
+}
+
+static int
+backups_set_keep(Backups *backups, FhaKeep keep)
+{
+	const char *id = backups->options->operand;
+	FhaError err;
+
+	if (fha_catalogue_find(backups->catalogue, id) == NULL)
+	{
+		cli_complain("there is no base backup %s; `fawkes-ha backups` shows them", id);
+		return CLI_FAILED;
+	}
+	if (fha_backup_set_keep(backups->store, backups->place.server, id, keep,
+							backups->deadline_at_ms, &err) != FHA_OK)
+	{
+		cli_complain("%s", err.text);
+		return CLI_FAILED;
+	}
+	cli_line("base backup %s is %s", id,
+			 keep == FHA_KEEP_NOT ? "kept by retention alone"
+								  : "kept, with all WAL from its begin");
+	return CLI_OK;
+}
+
+static int
+backups_keep(Backups *backups)
+{
+	return backups_set_keep(backups, FHA_KEEP_FULL);
+}
+
+static int
+backups_unkeep(Backups *backups)
+{
+	return backups_set_keep(backups, FHA_KEEP_NOT);
+}
+
+static int
+backups_plan(Backups *backups, const FhaRetentionPolicy *policy, int (*work)(Backups *backups))
+{
+	FhaError err;
+	int result = CLI_FAILED;
+	FhaCode code = fha_inventory_read(&backups->catalogue, backups->store, backups->place.server,
+									  backups->place.is_sealed ? &backups->place.keys : NULL,
+									  fha_wall_ms() / 1000, backups->deadline_at_ms, &err);
+
+	if (code != FHA_OK)
+	{
+		cli_complain("the store could not be read: %s", err.text);
+		return CLI_FAILED;
+	}
+	backups->plan = fha_retention_plan(backups->catalogue, policy, fha_wall_ms() / 1000);
+	if (backups->plan == NULL)
+		cli_complain("out of memory");
+	else
+		result = work(backups);
+	fha_retention_free(backups->plan);
+	fha_catalogue_free(backups->catalogue);
+	return result;
+}
+
+/* The settings are read, then the store, and then comes the work. */
+static int
+backups_run(const CliOptions *options, int (*work)(Backups *backups))
+{
+	Backups backups = {.options = options,
+					   .config = options->config,
+					   .deadline_at_ms = fha_now_ms() + options->wait_s * INT64_C(1000)};
+	FhaRetentionPolicy policy;
+	char why[FHA_SENTENCE_SIZE];
 	FhaError err;
 	FhaCode code = FHA_OK;
 	int result = CLI_FAILED;
 
-	(void) argc;
-	(void) argv;
-	if (config.data_directory[0] == '\0')
-		code = settings_file_read(&options->given, &config, &err);
+	if (backups.config.data_directory[0] == '\0')
+		code = settings_file_read(&options->given, &backups.config, &err);
+	if (code == FHA_OK &&
+		!fha_retention_policy_parse(backups.config.backup_retention, &policy, why))
+		code = fha_error(&err, FHA_INVALID, "fawkes_ha.backup_retention: %s", why);
 	if (code == FHA_OK)
-		code = fha_backup_place_read(&place, &config, &err);
+		code = fha_backup_place_read(&backups.place, &backups.config, &err);
 	if (code != FHA_OK)
 	{
 		cli_complain("%s", err.text);
 		return CLI_USAGE;
 	}
-	code = fha_store_open(&store, &place.store, &err);
-	if (code == FHA_OK)
-		code = fha_inventory_read(&catalogue, store, place.server,
-								  place.is_sealed ? &place.keys : NULL, fha_wall_ms() / 1000,
-								  fha_now_ms() + options->wait_s * INT64_C(1000), &err);
-	if (code == FHA_OK)
-	{
-		result = backups_show(options, &config, catalogue);
-		fha_catalogue_free(catalogue);
-	}
+	if (fha_store_open(&backups.store, &backups.place.store, &err) == FHA_OK)
+		result = backups_plan(&backups, &policy, work);
 	else
 		cli_complain("the store could not be read: %s", err.text);
-	fha_store_close(store);
-	fha_backup_place_release(&place);
+	fha_store_close(backups.store);
+	fha_backup_place_release(&backups.place);
 	return result;
+}
+
+static int
+run_backups(CliOptions *options, int argc, char **argv)
+{
+	(void) argc;
+	(void) argv;
+	return backups_run(options, backups_show);
+}
+
+static int
+run_backup_prune(CliOptions *options, int argc, char **argv)
+{
+	(void) argc;
+	(void) argv;
+	return backups_run(options, backups_prune);
+}
+
+static int
+run_backup_keep(CliOptions *options, int argc, char **argv)
+{
+	(void) argc;
+	(void) argv;
+	return backups_run(options, backups_keep);
+}
+
+static int
+run_backup_unkeep(CliOptions *options, int argc, char **argv)
+{
+	(void) argc;
+	(void) argv;
+	return backups_run(options, backups_unkeep);
 }
 
 const CliCommand command_backups = {
@@ -201,4 +307,34 @@ const CliCommand command_backups = {
 	"Dsgcwo",
 	NULL,
 	false,
+};
+
+const CliCommand command_backup_prune = {
+	"backup-prune",
+	"-D DATA | --config FILE [-c NAME=VALUE]...  [--wait SECONDS]  [--dry-run]",
+	"delete the backups and the WAL that fawkes_ha.backup_retention lets go",
+	run_backup_prune,
+	"Dsgcwn",
+	NULL,
+	false,
+};
+
+const CliCommand command_backup_keep = {
+	"backup-keep",
+	"-D DATA | --config FILE [-c NAME=VALUE]...  [--wait SECONDS]  ID",
+	"keep a base backup, with all WAL from its begin on, whatever retention says",
+	run_backup_keep,
+	"Dsgcw",
+	"ID",
+	true,
+};
+
+const CliCommand command_backup_unkeep = {
+	"backup-unkeep",
+	"-D DATA | --config FILE [-c NAME=VALUE]...  [--wait SECONDS]  ID",
+	"leave a base backup that was kept to retention again",
+	run_backup_unkeep,
+	"Dsgcw",
+	"ID",
+	true,
 };

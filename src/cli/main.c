@@ -15,13 +15,12 @@
 #define WAIT_MAX_S 86400 /* as for the functions of SQL */
 
 const CliCommand *const cli_commands[] = {
-	&command_run,        &command_status,      &command_history,
-	&command_backup,     &command_switchover,  &command_failover,
-	&command_pause,      &command_resume,      &command_restart,
-	&command_reinit,     &command_rejoin,      &command_remove,
-	&command_set,        &command_reset,       &command_backups,
-	&command_restore,    &command_restore_wal, &command_rules,
-	&command_completion, &command_man,         NULL,
+	&command_run,         &command_status,        &command_history, &command_backup,
+	&command_switchover,  &command_failover,      &command_pause,   &command_resume,
+	&command_restart,     &command_reinit,        &command_rejoin,  &command_remove,
+	&command_set,         &command_reset,         &command_backups, &command_backup_prune,
+	&command_backup_keep, &command_backup_unkeep, &command_restore, &command_restore_wal,
+	&command_rules,       &command_completion,    &command_man,     NULL,
 };
 
 const CliOption cli_options_known[] = {
