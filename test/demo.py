@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+import demo_backup
 from lab import events, programs, report
 from lab.cluster import CLUSTER_NAME, Alone, Cluster
 from lab.component import binary
@@ -26,13 +27,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="leave the cluster up and print how to connect")
     parser.add_argument("--stop", action="store_true", help="end a cluster that --keep has left, and remove it")
     parser.add_argument("--kubernetes", action="store_true", help="the lock is Leases of a real API server")
+    parser.add_argument("--backup", action="store_true", help="instead: a table is dropped, and comes back from a store")
     parser.add_argument("--json", metavar="FILE", help="append the figures as JSON lines")
     parser.add_argument("--dir", type=Path, default=default_directory(), help="where the cluster lives [%(default)s]")
     parser.add_argument(
         "events", nargs="*", metavar="EVENT", help=f"only these, in this order, of {', '.join(events.EVENTS)}"
     )
     chosen = parser.parse_args()
+    if chosen.backup and (chosen.keep or chosen.kubernetes or chosen.json):
+        parser.error("--backup goes with --dir alone")
     for case in chosen.events:
+        if chosen.backup:
+            parser.error(f"--backup takes no event: {case}")
         if case not in events.EVENTS:
             parser.error(f"no such event: {case}; there are {', '.join(events.EVENTS)}")
     return chosen
@@ -69,6 +75,30 @@ def run_events(cluster: Cluster, say: report.Timeline, cases: list[str]) -> list
     say("")
     say(f"the writers have ended; every node has the same {rows:,} rows")
     return outcomes
+
+
+def run_backup(directory: Path) -> int:
+    """In a cluster of its own, whose store is a directory beside it."""
+    say = report.Timeline()
+    store = directory / "store"
+    cluster = Cluster(directory, settings={"fawkes_ha.backup_store": f"dir:{store}"})
+    done = False
+    try:
+        cluster.create()
+        store.mkdir(mode=0o700)
+        say("three nodes start; n1 makes the cluster, the others clone it; each archives into one store")
+        cluster.start()
+        done = demo_backup.show(cluster, say)
+        return 0 if done else 1
+    except (NotInTime, RuntimeError) as error:
+        print(f"\nFAILED: {error}\n\n{cluster.log_tails()}", file=sys.stderr)
+        return 1
+    finally:
+        cluster.stop()
+        if done:
+            Cluster.sweep(directory)
+        else:
+            print(f"The nodes' logs: {cluster.base}/*/log", file=sys.stderr)
 
 
 SETTLE_S = 60
@@ -124,6 +154,8 @@ def demo(chosen: argparse.Namespace) -> int:
         print(f"a cluster that --keep has left is up in {chosen.dir}; end it first: {end}", file=sys.stderr)
         return 1
     Cluster.sweep(chosen.dir)  # first of all: what a killed run left still sits on its ports
+    if chosen.backup:
+        return run_backup(chosen.dir)
     say = report.Timeline()
     kube = None
     if chosen.kubernetes:
