@@ -215,6 +215,7 @@ backup_put_info(FhaBaseBackup *backup, FhaError *err)
 	if (code != FHA_OK)
 		return code;
 	request.data = backup->text;
+	/* analyzer: there is a text after OK */
 	request.size = strlen(backup->text);
 	return backup_start_call(backup, &request, err);
 }

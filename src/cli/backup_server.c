@@ -304,8 +304,8 @@ server_take_begin(PGconn *connection, const volatile sig_atomic_t *ends, FhaBack
 				  FhaError *err)
 {
 	PGresult *result;
-	uint32_t timeline;
-	uint64_t lsn;
+	uint32_t timeline = 0;
+	uint64_t lsn = 0;
 	FhaCode code =
 		server_take(connection, PGRES_TUPLES_OK, SERVER_CHECKPOINT_MS, ends, &result, err);
 

@@ -324,8 +324,9 @@ transfer_give(FhaBaseBackup *backup, BackupMessage *message, FhaError *err)
 	return code == FHA_OK && message->size > 0 ? FHA_AGAIN : code;
 }
 
+/* server NULL: it has more than can be taken now. */
 static void
-transfer_wait(const FhaBaseBackup *backup, const BackupServer *server, bool for_server)
+transfer_wait(const FhaBaseBackup *backup, const BackupServer *server)
 {
 	struct pollfd wanted[FHA_BASE_BACKUP_FDS + 1];
 	int fds[FHA_BASE_BACKUP_FDS];
@@ -333,7 +334,7 @@ transfer_wait(const FhaBaseBackup *backup, const BackupServer *server, bool for_
 
 	for (size_t i = 0; i < count; i++)
 		wanted[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
-	if (for_server)
+	if (server != NULL)
 		wanted[count++] = (struct pollfd){.fd = backup_server_fd(server), .events = POLLIN};
 	backup_wait(wanted, count, fha_base_backup_wake_at_ms(backup));
 }
@@ -394,7 +395,7 @@ backup_transfer(BackupJob *job, FhaBaseBackup *backup, BackupServer *server, uin
 		else if (code != FHA_AGAIN)
 			return code;
 		else
-			transfer_wait(backup, server, is_idle);
+			transfer_wait(backup, is_idle ? server : NULL);
 	}
 	return code;
 }
@@ -408,7 +409,7 @@ backup_give_up(const BackupJob *job, FhaBaseBackup *backup)
 
 	fha_base_backup_abandon(backup, fha_now_ms() + BACKUP_REMOVE_MS);
 	while ((code = fha_base_backup_step(backup, &err)) == FHA_AGAIN)
-		transfer_wait(backup, NULL, false);
+		transfer_wait(backup, NULL);
 	if (code == FHA_OK)
 		(void) note_write(job, "");
 	else
@@ -548,7 +549,7 @@ backup_try(BackupJob *job, const FhaMember *source, bool *again)
 static int
 backup_make(BackupJob *job)
 {
-	BackupSource sources[FHA_MEMBERS_MAX];
+	BackupSource sources[FHA_MEMBERS_MAX] = {{.rank = 0}};
 	size_t count = source_list(job, sources);
 	bool again = true;
 	int result = CLI_FAILED;
