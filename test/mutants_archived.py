@@ -127,4 +127,12 @@ MUTANTS = [
         archive("test_one_member_archives"),
         short=False,
     ),
+    Mutant(
+        "backup",
+        "the history of a timeline that was left must be in the archive as this member has it",
+        MODULE,
+        "if (code == FHA_CONFLICT && is_left_timeline(errand, errand->own[i].timeline))",
+        "if (false && is_left_timeline(errand, errand->own[i].timeline))",
+        archive("test_there_and_back_within_a_segment"),
+    ),
 ]

@@ -226,6 +226,25 @@ def test_no_gap_over_two_failovers(base: Path) -> None:
         assert_whole(place, third)
 
 
+def test_there_and_back_within_a_segment(base: Path) -> None:
+    """The history of the timeline between is in the archive as its leader had it; the next leader's has one line more."""
+    place = base / "back"
+    place.mkdir()
+    with running(place, ("n1", "n2")) as cluster:
+        first = cluster.wait_all_stream()
+        (second,) = cluster.others(first)
+        write(cluster, first, 1)
+        for leader, number in ((second, 2), (first, 3)):
+            done = first.command("switchover", "--to", leader.name)
+            assert done.returncode == 0, done.stderr
+            assert cluster.wait_all_stream() is leader
+            until(f"timeline {number} is in the archive", lambda number=number: f"{number:08X}.history" in archived(place), LONG_S)
+        write(cluster, first, 2)
+        wait_all_archived(first)
+        assert failed_count(first) == 0
+        assert_whole(place, first)
+
+
 def test_a_former_primary_archives_nothing(base: Path) -> None:
     """It has WAL that nobody else has, and its archiver goes on, while another member leads already."""
     place = base / "former"

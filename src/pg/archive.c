@@ -353,6 +353,16 @@ file_send_history(const Errand *errand, uint32 timeline, FhaError *err)
 }
 
 /*
+ * A promotion writes the identity of the timeline that it makes into the history file of the one that it leaves, so
+ * members have that with and without.  Recovery to a later timeline reads that one's own history, which lists all.
+ */
+static bool
+is_left_timeline(const Errand *errand, uint32 timeline)
+{
+	return timeline < errand->own[errand->own_count - 1].timeline;
+}
+
+/*
  * Recovery finds the newest timeline by asking for one number after the other, so those that were reserved and never
  * led must be there, too.  PostgreSQL does not know that these files are to be archived.  None of them may be the newest
  * one there, from which recovery could not begin: so they come after the history of the timeline that did lead.
@@ -368,6 +378,8 @@ send_histories(const Errand *errand, FhaError *err)
 	while (i + 1 < errand->own_count && errand->own[i].timeline < errand->span.timeline)
 		i++;
 	code = file_send_history(errand, errand->own[i].timeline, err);
+	if (code == FHA_CONFLICT && is_left_timeline(errand, errand->own[i].timeline))
+		code = FHA_OK;
 	number = i == 0 ? errand->span.timeline : errand->own[i - 1].timeline + 1;
 	for (; code == FHA_OK && number < errand->own[i].timeline; number++)
 	{
