@@ -1,4 +1,4 @@
-"""The store of Azure on Azurite: the suite for all drivers, with the account's key and with a shared access signature."""
+"""The store of Azure on Azurite: the suite for all drivers, with the account's key and with a signature; a cluster that is recovered from it."""
 
 import os
 import subprocess
@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+import demo_backup
 from lab.azurite import KEY, PROGRAM, Azurite, account_sas
+from lab.cluster import Cluster
 from lab.own import own_directory
+from lab.report import Timeline
 
 SUITE = Path(__file__).parents[1] / "src/test/store/store_suite"
 
@@ -53,3 +56,26 @@ def test_a_wrong_key_is_told(azurite: Azurite) -> None:
     done = run_suite(azurite, "key", "d3Jvbmc=")
     assert done.returncode != 0
     assert "Azure answers 403" in done.stdout + done.stderr
+
+
+def test_a_cluster_comes_back_from_it(azurite: Azurite, directory: Path) -> None:
+    """Archive, base backup and recovery to a moment, with the account's key from a file."""
+    azurite.create_container("clusters")
+    credentials = directory / "credentials"
+    credentials.mkdir(mode=0o700)
+    (credentials / "account_key").write_text(KEY + "\n")
+    settings = {
+        "fawkes_ha.backup_store": f"{azurite.url('clusters')}/prefix",
+        "fawkes_ha.backup_credentials_directory": str(credentials),
+        "fawkes_ha.backup_compression": "lz4",
+    }
+    cluster = Cluster(directory / "c", ("n1", "n2"), 6561, settings)
+    try:
+        cluster.create()
+        cluster.start()
+        assert demo_backup.show(cluster, Timeline())
+    except BaseException:
+        print(cluster.log_tails(60))
+        raise
+    finally:
+        cluster.destroy()

@@ -1,14 +1,19 @@
-"""Object stores: the suite for all drivers, on a real store of S3's kind."""
+"""A real store of S3's kind: the suite for all drivers, and a cluster that is recovered from it."""
 
+import base64
 import json
 import os
+import secrets
 import subprocess
 from pathlib import Path
 
 import pytest
 
+import demo_backup
 from lab import programs
+from lab.cluster import Cluster
 from lab.own import Port
+from lab.report import Timeline
 from lab.wait import until
 
 TREE = Path(__file__).resolve().parent.parent
@@ -79,3 +84,29 @@ def test_conformance(seaweedfs: int) -> None:
         [TREE / SUITE], env={**os.environ, **environment}, capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+
+
+def test_a_cluster_comes_back_from_it(seaweedfs: int, directory: Path) -> None:
+    """Archive, base backup and recovery to a moment, encrypted, with credentials from files."""
+    credentials = directory / "credentials"
+    credentials.mkdir(mode=0o700)
+    (credentials / "access_key_id").write_text(ACCESS + "\n")
+    (credentials / "secret_access_key").write_text(SECRET + "\n")
+    (directory / "keys").write_text(base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
+    settings = {
+        "fawkes_ha.backup_store": "s3://bucket/clusters",
+        "fawkes_ha.backup_endpoint": f"http://127.0.0.1:{seaweedfs}",
+        "fawkes_ha.backup_credentials_directory": str(credentials),
+        "fawkes_ha.backup_key_file": str(directory / "keys"),
+        "fawkes_ha.archive_compression": "zstd",
+    }
+    cluster = Cluster(directory / "c", ("n1", "n2"), 6551, settings)
+    try:
+        cluster.create()
+        cluster.start()
+        assert demo_backup.show(cluster, Timeline())
+    except BaseException:
+        print(cluster.log_tails(60))
+        raise
+    finally:
+        cluster.destroy()
