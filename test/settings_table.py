@@ -45,8 +45,8 @@ class Setting:
 
 def amount(pair: str) -> str:
     """"(30, min)" as a person writes it."""
-    count, unit = re.fullmatch(r"\((\d+), (\w*)\)", pair).groups()
-    return f"`{count}{unit}`"
+    count, unit = re.fullmatch(r"\((\d+), (\w+)\)", pair).groups()
+    return f"`{count}{'' if unit == 'count' else unit}`"
 
 
 def setting(kind: str, name: str, traits: str, *cells: str) -> Setting:

@@ -185,16 +185,16 @@ inventory_pass(Inventory *inventory, FhaStream *stream, char *out, size_t *size,
 static FhaCode
 inventory_unpack(Inventory *inventory, const InventoryWanted *wanted, FhaError *err)
 {
-	FhaStream *stream;
-	char *plain;
+	FhaStream *stream = NULL;
+	char *plain = malloc(OBJECT_SIZE);
 	size_t size = 0;
-	FhaCode code = fha_unpack_open(&stream, &wanted->name, inventory->keys, wanted->key, err);
+	FhaCode code;
 
-	if (code != FHA_OK)
-		return code;
-	plain = malloc(OBJECT_SIZE);
-	code = plain == NULL ? inventory_no_memory(err)
-						 : inventory_pass(inventory, stream, plain, &size, err);
+	if (plain == NULL)
+		return inventory_no_memory(err);
+	code = fha_unpack_open(&stream, &wanted->name, inventory->keys, wanted->key, err);
+	if (code == FHA_OK)
+		code = inventory_pass(inventory, stream, plain, &size, err);
 	fha_stream_close(stream);
 	if (code == FHA_OK)
 	{
@@ -259,6 +259,7 @@ inventory_read_wanted(Inventory *inventory, FhaError *err)
 {
 	for (size_t i = 0; i < inventory->wanted_count; i++)
 	{
+		/* analyzer: no leak, fha_inventory_read() frees what is wanted */
 		FhaCode code = inventory_get(inventory, &inventory->wanted[i], err);
 
 		if (code == FHA_OK)

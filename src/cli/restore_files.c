@@ -431,7 +431,7 @@ restore_append(const Restore *self, const char *name, const Text *text, FhaError
 	if (code == FHA_OK && asprintf(&whole, "%s\n%.*s", before == NULL ? "" : before,
 								   (int) text->used, text->data) < 0)
 		code = fha_error(err, FHA_NO_MEMORY, "out of memory");
-	else if (code == FHA_OK)
+	else if (code == FHA_OK && whole != NULL)
 		code = fha_file_replace(path, whole, strlen(whole), err);
 	free(before);
 	free(whole);

@@ -62,13 +62,20 @@ typedef enum FhaTextKind
 #define FHA_UNIT_GB (1024 * FHA_UNIT_MB)
 #define FHA_UNIT_TB (1024 * FHA_UNIT_GB)
 #define FHA_UNIT_count INT64_C(1)
-#define FHA_UNIT_ FHA_UNIT_count /* of a pair without one: (4, ) */
 
 /* (30, min) in milliseconds, bytes or things; and as a person would write it. */
 #define FHA_AMOUNT(pair) FHA_AMOUNT_OF pair
 #define FHA_AMOUNT_OF(count, unit) (INT64_C(count) * FHA_UNIT_##unit)
 #define FHA_AMOUNT_TEXT(pair) FHA_AMOUNT_TEXT_OF pair
-#define FHA_AMOUNT_TEXT_OF(count, unit) #count #unit
+#define FHA_AMOUNT_TEXT_OF(count, unit) #count FHA_UNIT_TEXT_##unit
+#define FHA_UNIT_TEXT_ms "ms"
+#define FHA_UNIT_TEXT_s "s"
+#define FHA_UNIT_TEXT_min "min"
+#define FHA_UNIT_TEXT_h "h"
+#define FHA_UNIT_TEXT_kB "kB"
+#define FHA_UNIT_TEXT_MB "MB"
+#define FHA_UNIT_TEXT_TB "TB"
+#define FHA_UNIT_TEXT_count ""
 
 #define FHA_FLAG_off false
 #define FHA_FLAG_on true

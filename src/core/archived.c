@@ -10,7 +10,7 @@ archived_step(FhaLineage lineage, uint32_t timeline)
 {
 	for (size_t i = 0; i < lineage.count; i++)
 		if (lineage.steps[i].timeline == timeline)
-			return &lineage.steps[i];
+			return lineage.steps + i;
 	return NULL;
 }
 
