@@ -237,7 +237,8 @@ def test_paths_and_addresses_are_not_everybodys(server: Server) -> None:
     """As data_directory is not; who reads all settings, as pg_monitor, reads these."""
     server.sql("CREATE ROLE nobody; CREATE ROLE watcher IN ROLE pg_monitor")
     named = "SELECT name FROM pg_settings WHERE name LIKE 'fawkes_ha.%' AND vartype = 'string' ORDER BY name"
-    shown = ["bootstrap", "cluster_name", "database", "member_name", "pod"]
+    how = ["archive_compression", "backup_compression", "backup_retention", "backup_schedule"]
+    shown = [*how, "bootstrap", "cluster_name", "database", "member_name", "pod"]
     assert server.sql(f"SET SESSION AUTHORIZATION nobody; {named}") == [(f"fawkes_ha.{name}",) for name in shown]
     error = refused(server, "SET SESSION AUTHORIZATION nobody; SHOW fawkes_ha.state_directory")
     assert error.pgcode == "42501"
