@@ -38,6 +38,14 @@ a_silent_leader_is_replaced_after_its_lease(void **state)
 	old->absent = false;
 	TURN_UNTIL(all_settled());
 	assert_int_equal(old->stops, 1);
+	for (int i = 0; i < NODES; i++)
+	{
+		FhaState saved;
+		FhaError err;
+
+		assert_int_equal(fha_state_load(&players[i].config, &saved, &err), FHA_OK);
+		assert_int_equal(saved.highest_term, 2);
+	}
 }
 
 /* Whoever writes into the record is not its holder. */
