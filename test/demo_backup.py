@@ -59,6 +59,20 @@ def start_beside(data: Path) -> list[object]:
     return reach
 
 
+def comes_back(base: Path, first_port: int, settings: dict[str, str]) -> bool:
+    """The same with a store that the settings name, on two nodes of its own."""
+    cluster = Cluster(base, ("n1", "n2"), first_port, settings)
+    try:
+        cluster.create()
+        cluster.start()
+        return show(cluster, Timeline())
+    except BaseException:
+        print(cluster.log_tails(60))
+        raise
+    finally:
+        cluster.destroy()
+
+
 def show(cluster: Cluster, say: Timeline) -> bool:
     """On a cluster that has a store and runs.  Is the table back, and the cluster unharmed?"""
     steps = Steps(say)

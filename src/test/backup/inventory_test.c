@@ -3,7 +3,6 @@
  *
  * The store is one in memory, in played time.
  */
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -18,29 +17,11 @@
 #include "test/backup/archive.h"
 #include "test/backup/streams.h"
 #include "test/store/memory_store.c"
+#include "test/store/played.h"
 
 #define A "20261101T000000"
 #define B "20261102T000000"
 #define LETTERS "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
-
-static int64_t played_now_ms = 1000000;
-
-int64_t __wrap_fha_now_ms(void);
-int64_t
-__wrap_fha_now_ms(void)
-{
-	return played_now_ms;
-}
-
-int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
-int
-__wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
-{
-	(void) fds;
-	(void) count;
-	played_now_ms += timeout_ms;
-	return 0;
-}
 
 static FhaStore *store;
 static Archive archive;

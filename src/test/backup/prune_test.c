@@ -3,7 +3,6 @@
  *
  * The store is one in memory, in played time.
  */
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -17,6 +16,7 @@
 #include "base/clock.h"
 #include "test/backup/archive.h"
 #include "test/store/memory_store.c"
+#include "test/store/played.h"
 
 #define A "20261001T000000"
 #define B "20261101T000000"
@@ -24,24 +24,6 @@
 #define FIRST_SEGMENTS 1500 /* more than a page, all before B */
 
 static const FhaRetentionPolicy newest_2 = {0, 2};
-static int64_t played_now_ms = 1000000;
-
-int64_t __wrap_fha_now_ms(void);
-int64_t
-__wrap_fha_now_ms(void)
-{
-	return played_now_ms;
-}
-
-int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
-int
-__wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
-{
-	(void) fds;
-	(void) count;
-	played_now_ms += timeout_ms;
-	return 0;
-}
 
 static FhaStore *store;
 static FhaError err;

@@ -3,27 +3,7 @@
  */
 #include "test/store/conformance.c"
 #include "test/store/memory_store.c"
-
-/* --- time, which passes when somebody waits */
-
-static int64_t played_now_ms = 1000000;
-
-int64_t __wrap_fha_now_ms(void);
-int64_t
-__wrap_fha_now_ms(void)
-{
-	return played_now_ms;
-}
-
-int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
-int
-__wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
-{
-	(void) fds;
-	(void) count;
-	played_now_ms += timeout_ms;
-	return 0;
-}
+#include "test/store/played.h"
 
 static void
 memory_make(void)
